@@ -1,0 +1,218 @@
+"""May one more POST leave now? Slots, rate, disk and breaker, asked in one place for every submission."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from batchrunner.clock import Clock
+from batchrunner.core.backlog import Backlog, Permit, Waiting
+from batchrunner.core.breaker import Breaker, Go, Hold, Situation, Stop
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.model import RunSettings
+from batchrunner.core.outcome import Accepted, AccountFault, Receipt, SubmitOutcome
+
+IDLE_LIMIT = 3600.0
+"""Seconds with nothing accepted and nothing in flight, after which the run gives up."""
+DISK_PAUSE = 30.0
+"""Seconds between two looks at a disk that is too full."""
+
+
+class Disk:
+    """How much the disk holds, and must hold for what is on its way."""
+
+    def __init__(
+        self, free: Callable[[], int], reserve: int, largest: int, coming: Callable[[], int]
+    ) -> None:
+        self._free, self._reserve, self._largest, self._coming = free, reserve, largest, coming
+
+    def lacks(self) -> int:
+        """Bytes missing for everything on its way and one more video; 0 when it fits."""
+        needed = self._reserve + self._largest * (self._coming() + 1)
+        return max(0, needed - self._free())
+
+    def will_not_change(self) -> bool:
+        """Whether nothing is on its way whose arrival could settle the matter."""
+        return self._coming() == 0
+
+
+class Admission:
+    """Lets submissions leave one by one. The dispatcher asks, the workers tell what became of it."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        settings: RunSettings,
+        disk: Disk,
+        in_doubt: Callable[[], int],
+        gateway_answers: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._clock, self._disk, self._in_doubt = clock, disk, in_doubt
+        self._gateway_answers = gateway_answers
+        self._breaker = Breaker(settings.concurrency, settings.max_in_doubt)
+        self._backlog = Backlog()
+        self._distance = 60.0 / settings.submit_rate
+        self._next_turn = 0.0
+        self._slots = 0
+        self._in_the_air = 0
+        self._last_accepted = clock.now()
+        self._changed = asyncio.Event()
+        self.closing = False
+        """No further POST may leave, not even for a permit already given."""
+        self.stop: Stop | None = None
+        """What stopped submission for good."""
+        self.waiting_for = ""
+        """Why nothing leaves at the moment; empty while something does."""
+
+    @property
+    def slots(self) -> int:
+        """Generations in flight and submissions on their way."""
+        return self._slots
+
+    @property
+    def in_the_air(self) -> int:
+        """Submissions that may have left and have no outcome yet."""
+        return self._in_the_air
+
+    def put(self, task: Waiting, delay: float = 0.0) -> None:
+        """A task wants a submission, in `delay` nominal seconds at the earliest."""
+        self._backlog.put(task, self._clock.now() + delay)
+        self._changed.set()
+
+    def occupy(self) -> None:
+        """A generation of an earlier run is in flight and holds a slot."""
+        self._slots += 1
+
+    def close(self) -> None:
+        """Let nothing leave any more; `next` returns None."""
+        self.closing = True
+        self._changed.set()
+
+    async def next(self) -> Permit | None:
+        """The next submission that may leave, once it may; None when none will any more in this run."""
+        while True:
+            self._changed.clear()
+            decision = self._decide()
+            if decision is None or isinstance(decision, Stop):
+                self.stop, self.waiting_for = decision or self.stop, ""
+                return None
+            if isinstance(decision, Hold):
+                self.waiting_for = decision.why
+                await self._wait(decision.until)
+            elif await self._may_probe(decision):
+                self.waiting_for = ""
+                return decision
+
+    async def drained(self) -> None:
+        """Wait until no slot is taken."""
+        while self._slots:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def heard(self, permit: Permit, outcome: SubmitOutcome) -> None:
+        """A submission has its outcome; its slot stays taken only if it was accepted."""
+        self._in_the_air -= 1
+        if isinstance(outcome, Accepted):
+            self._last_accepted = self._clock.now()
+        else:
+            self._slots -= 1
+        others = self._slots - isinstance(outcome, Accepted)
+        self._breaker.heard(outcome, permit.task.model, self._situation(others))
+        self._changed.set()
+
+    def withdraw(self, permit: Permit) -> None:
+        """The submission did not leave after all."""
+        self._in_the_air -= 1
+        self._slots -= 1
+        self._breaker.withdrawn()
+        self._changed.set()
+
+    def free_slot(self, settled: bool) -> None:
+        """A generation gives its slot back; `settled` when it has ended, and its hold became its price."""
+        self._slots -= 1
+        self._last_accepted = self._clock.now()
+        if settled:
+            self._breaker.balance.settled()
+        self._changed.set()
+
+    def refuse(self, fault: AccountFault, receipt: Receipt) -> None:
+        """A query showed that the key or the address is refused."""
+        self._breaker.account.refuse(fault, receipt)
+        self._changed.set()
+
+    def settle(self) -> None:
+        """Note why submission is stopped, where `next` is not going to be asked."""
+        verdict = self._breaker.verdict(self._situation(self._slots))
+        self.stop = verdict if isinstance(verdict, Stop) else self.stop
+
+    def _decide(self) -> Permit | Hold | Stop | None:
+        now = self._clock.now()
+        if self.closing or (not self._backlog and self._slots == 0):
+            return None
+        verdict = self._breaker.verdict(self._situation(self._slots))
+        if isinstance(verdict, Stop):
+            return verdict
+        if self._slots == 0 and now - self._last_accepted >= IDLE_LIMIT:
+            return Stop(
+                f"nothing was accepted for an hour; last: {self.waiting_for or 'every submission came back'}",
+                "run the same command again later",
+                ExitCode.UNFINISHED,
+            )
+        if not self._backlog:
+            return Hold("")
+        if isinstance(verdict, Hold):
+            return verdict
+        if self._in_the_air >= self._breaker.doubt.allowed_in_the_air(self._in_doubt()):
+            return Hold("")
+        if now < self._next_turn:
+            return Hold("", self._next_turn)
+        if lacking := self._disk.lacks():
+            return self._disk_full(lacking, now)
+        return self._permit(verdict, now)
+
+    def _permit(self, verdict: Go, now: float) -> Permit | Hold:
+        task = self._backlog.take(now, lambda model: now >= self._breaker.models.waits_until(model))
+        if task is None:
+            due = (self._backlog.next_due(), self._breaker.models.next_due(now))
+            return Hold(
+                "waiting before the next try", min((at for at in due if at is not None), default=None)
+            )
+        self._next_turn = now + self._distance
+        self._slots += 1
+        self._in_the_air += 1
+        self._breaker.left(verdict)
+        return Permit(task)
+
+    async def _may_probe(self, permit: Permit) -> bool:
+        """In an outage, ask something free before risking one more submission that ends in doubt."""
+        if not self._breaker.doubt.is_open or await self._gateway_answers():
+            return True
+        self.withdraw(permit)
+        self._backlog.put(permit.task)
+        self._breaker.doubt.postpone(self._clock.now())
+        return False
+
+    def _disk_full(self, lacking: int, now: float) -> Hold | Stop:
+        why = f"the disk lacks {lacking / 1e9:.1f} GB for what is in flight and one more video"
+        if self._disk.will_not_change():
+            return Stop(why, "make room, then run the same command again", ExitCode.STORAGE)
+        return Hold(why, now + DISK_PAUSE)
+
+    def _situation(self, in_flight: int) -> Situation:
+        return Situation(
+            now=self._clock.now(),
+            in_flight=in_flight,
+            in_doubt=self._in_doubt(),
+            chance=random.random(),  # noqa: S311  jitter, not a secret
+        )
+
+    async def _wait(self, until: float | None) -> None:
+        idle_end = self._last_accepted + IDLE_LIMIT
+        until = min(idle_end, until if until is not None else idle_end) if self._slots == 0 else until
+        seconds = None if until is None else max(0.0, self._clock.real(until - self._clock.now()))
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass

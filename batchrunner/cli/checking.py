@@ -1,0 +1,118 @@
+"""`batchrunner validate`, `plan` and `schema`: nothing is sent, nothing is made."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchrunner.cli import options as shared
+from batchrunner.cli.output import say, say_json, show_problems, shown_path
+from batchrunner.core.errors import ManifestError
+from batchrunner.core.text import count, printable, shortened
+
+if TYPE_CHECKING:
+    from batchrunner.ledger import TaskRecord
+    from batchrunner.manifest import LoadedManifest
+
+MOST_LISTED = 50
+"""Tasks of one kind that `plan` lists; `--json` lists all."""
+
+
+def add_validate(commands: Any) -> None:
+    """Every check that needs no network."""
+    parser = commands.add_parser("validate", help="check a manifest; sends nothing")
+    parser.add_argument("manifest", metavar="MANIFEST", type=Path)
+    parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
+    shared.add_json(parser)
+    parser.set_defaults(run=validate)
+
+
+def add_plan(commands: Any) -> None:
+    """What a run would do."""
+    parser = commands.add_parser("plan", help="show what a run would do, and why; sends nothing")
+    parser.add_argument("manifest", metavar="MANIFEST", type=Path)
+    shared.add_directory(parser)
+    parser.add_argument("--simulate", action="store_true", help="against the simulated run's directory")
+    shared.add_json(parser)
+    parser.set_defaults(run=plan)
+
+
+def add_schema(commands: Any) -> None:
+    """The contract with users."""
+    parser = commands.add_parser("schema", help="print a JSON Schema")
+    parser.add_argument("name", nargs="?", default="manifest", choices=("manifest", "task", "results"))
+    parser.set_defaults(run=schema)
+
+
+def validate(options: argparse.Namespace) -> int:
+    """Check a manifest and say how many tasks it asks for."""
+    loaded = _load(options)
+    tasks = loaded.plan.tasks
+    if options.json:
+        say_json({"tasks": len(tasks), "warnings": [asdict(problem) for problem in loaded.warnings]})
+    else:
+        say(f"{options.manifest}: {count(len(tasks), 'task')}, no error")
+    return 0
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Hold a manifest against the ledger of its run directory."""
+    from batchrunner.changes import SUBMITTED, Change, compare  # noqa: PLC0415
+
+    options.strict = False
+    loaded = _load(options)
+    directory = shared.run_directory(options.manifest, options.output, options.simulate)
+    steps = compare(loaded.plan, asyncio.run(_known(directory)))
+    counts = Counter(step.change for step in steps)
+    submitted = sum(counts[change] for change in SUBMITTED)
+    if options.json:
+        values = {"directory": str(directory), "submitted": submitted}
+        numbers = {change.value: counts[change] for change in Change}
+        say_json(values | {"counts": numbers, "tasks": [asdict(step) for step in steps]})
+        return 0
+    tasks = count(len(loaded.plan.tasks), "task")
+    say(f"{tasks} in {options.manifest}; run directory {shown_path(directory)}")
+    for change in Change:
+        if counts[change]:
+            say(f"{counts[change]:>8,}  {change.value}")
+        if change in (Change.DONE, Change.UNDER_WAY):
+            continue
+        listed = [step for step in steps if step.change is change]
+        for step in listed[:MOST_LISTED]:
+            say(f"            {shortened(step.id, 48)}  {printable(step.why)}  ({printable(step.source)})")
+        if len(listed) > MOST_LISTED:
+            say(f"            … and {len(listed) - MOST_LISTED:,} more (--json lists all)")
+    say(f"a run would submit {count(submitted, 'task')}")
+    return 0
+
+
+def schema(options: argparse.Namespace) -> int:
+    """Print a schema for an editor or a program."""
+    from batchrunner.manifest import schema_text  # noqa: PLC0415
+
+    say(schema_text(options.name).rstrip())
+    return 0
+
+
+def _load(options: argparse.Namespace) -> LoadedManifest:
+    from batchrunner.manifest import load_manifest  # noqa: PLC0415
+
+    loaded = load_manifest(options.manifest)
+    if loaded.warnings and options.strict:
+        raise ManifestError(loaded.warnings)
+    if loaded.warnings:
+        show_problems(loaded.warnings)
+    return loaded
+
+
+async def _known(directory: Path) -> list[TaskRecord]:
+    from batchrunner.ledger import LEDGER_NAME, LedgerReader  # noqa: PLC0415
+
+    if not (directory / LEDGER_NAME).exists():
+        return []
+    async with LedgerReader.open_existing(directory) as ledger:
+        return await ledger.tasks()

@@ -1,0 +1,89 @@
+"""Which gateway a command talks to: a real one, or a simulator that it starts for itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchrunner.cli import options as shared
+from batchrunner.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from batchrunner.gateway import ApiKey, GatewaySettings
+
+SIMULATOR = "simulator"
+"""What the ledger of a simulated run is tied to, whatever port its simulator has; also its folder's name."""
+SIMULATED_KEY = "sk-simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach a gateway."""
+
+    settings: GatewaySettings
+    name: str
+    """What the ledger is tied to."""
+    scale: float
+    key: Callable[[], ApiKey]
+
+
+def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) -> Connection:
+    """The gateway named by the option, the environment or the manifest; EasyRouter's where none names one.
+
+    Raises:
+        UsageError: the address can't be used, or a time scale is given for a gateway that isn't local.
+    """
+    from batchrunner.gateway import GatewaySettings, check_address, is_loopback, origin  # noqa: PLC0415
+
+    url = options.base_url or os.environ.get(shared.URL_VARIABLE) or manifest_url or shared.DEFAULT_BASE_URL
+    settings = GatewaySettings(url, submit_timeout, insecure=options.insecure)
+    check_address(settings)
+    scale = shared.time_scale(options)
+    if scale != 1.0 and not is_loopback(url):
+        raise UsageError(
+            f"a time scale is for simulated gateways, and {url} is not on this machine",
+            f"leave --time-scale away, and unset {shared.SCALE_VARIABLE}",
+        )
+    return Connection(settings, origin(url), scale, lambda: shared.api_key(options))
+
+
+@contextmanager
+def simulated(
+    options: argparse.Namespace, directory: Path, submit_timeout: float, scenario: Path | None = None
+) -> Iterator[Connection]:
+    """Start a simulator that keeps its charge book in the run directory; it ends with this process.
+
+    Raises:
+        UsageError: it could not start; its own words are on stderr.
+    """
+    from batchrunner.gateway import ApiKey, GatewaySettings  # noqa: PLC0415
+
+    scale = shared.time_scale(options, default=shared.SIMULATED_SCALE)
+    command = [sys.executable, "-m", "batchrunner", "simulator", "--json", "--until-stdin-closes"]
+    command += ["--state-dir", str(directory / SIMULATOR), "--time-scale", str(scale)]
+    if scenario:
+        command += ["--scenario", str(scenario)]
+    # A session of its own: a Ctrl-C on the terminal is for the run, which still needs its gateway.
+    process = subprocess.Popen(  # noqa: S603  our own command
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdin  # noqa: S101  a pipe
+    assert process.stdout  # noqa: S101  the same
+    try:
+        line = process.stdout.readline()
+        if not line:
+            raise UsageError("the simulator did not start", "its own words stand above")
+        settings = GatewaySettings(json.loads(line)["url"], submit_timeout)
+        yield Connection(settings, SIMULATOR, scale, lambda: ApiKey(SIMULATED_KEY, "the simulator"))
+    finally:
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()

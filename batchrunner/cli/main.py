@@ -1,0 +1,60 @@
+"""The command `batchrunner`: one parser, one place where an error becomes words and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from batchrunner import __version__
+from batchrunner.cli import checking, ruling, running, serving, status
+from batchrunner.cli.output import show_error
+from batchrunner.core.errors import BatchrunnerError, ExitCode
+
+EPILOG = """\
+exit codes:
+  0  every task done                        4  the account: key, permission or balance
+  1  some tasks failed or not collected     5  disk or file permission
+  2  command line or manifest is wrong      75  unfinished: run the same command again
+  3  tasks in doubt: a person must decide   130, 143  stopped by Ctrl-C, SIGTERM; resumable
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="batchrunner",
+        description="Runs batches of Seedance video generations from a manifest; resumes, never pays twice.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"batchrunner {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    running.add_run(commands)
+    checking.add_validate(commands)
+    checking.add_plan(commands)
+    status.add_status(commands)
+    running.add_collect(commands)
+    ruling.add_retry(commands)
+    ruling.add_resolve(commands)
+    ruling.add_results(commands)
+    serving.add_simulator(commands)
+    checking.add_schema(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except BatchrunnerError as error:
+        show_error(error, as_json=getattr(options, "json", False))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing is left to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE

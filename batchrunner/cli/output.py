@@ -1,0 +1,89 @@
+"""Words on the terminal: stdout is data, stderr is talk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from batchrunner.core.errors import BatchrunnerError, ManifestError
+from batchrunner.core.problems import Problem, Severity
+from batchrunner.core.text import columns, count, cut, printable
+
+SNIPPET_WIDTH = 100
+MOST_PROBLEMS = 100
+"""How many problems are printed before `and N more`."""
+
+
+def say(text: str = "") -> None:
+    """One line of result, on stdout."""
+    print(text)  # noqa: T201
+
+
+def talk(text: str) -> None:
+    """One line about it, on stderr."""
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def say_json(value: object) -> None:
+    """A result for programs, on stdout."""
+    say(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def show_error(error: BatchrunnerError, as_json: bool) -> None:
+    """What is wrong, where, and what to do next."""
+    problems = error.problems if isinstance(error, ManifestError) else ()
+    if as_json:
+        say_json(
+            {
+                "error": str(error),
+                "hint": error.hint,
+                "exit_code": int(error.exit_code),
+                "problems": [asdict(problem) for problem in problems],
+            }
+        )
+    if problems:
+        show_problems(problems)
+    else:
+        talk(f"batchrunner: {printable(str(error))}")
+        if error.hint:
+            talk(f"  hint: {printable(error.hint)}")
+
+
+def show_problems(problems: Iterable[Problem]) -> None:
+    """Every problem with its place, the line it stands in, and what to do; then how many there are."""
+    found = list(problems)
+    for problem in found[:MOST_PROBLEMS]:
+        for line in problem_lines(problem):
+            talk(line)
+    if len(found) > MOST_PROBLEMS:
+        talk(f"… and {len(found) - MOST_PROBLEMS:,} more")
+    errors = sum(problem.severity is Severity.ERROR for problem in found)
+    told = [count(errors, "error")] if errors else []
+    if warnings := len(found) - errors:
+        told.append(count(warnings, "warning"))
+    talk(", ".join(told) + ("; nothing was sent" if errors else ""))
+
+
+def problem_lines(problem: Problem) -> list[str]:
+    """One problem as a compiler would print it."""
+    place = problem.place
+    lines = [f"{printable(str(place))}: {problem.severity}: {printable(problem.message)}"]
+    if place.snippet and place.line:
+        gutter, start = f"{place.line:>5} | ", max(0, place.column - 60)
+        text = place.snippet.expandtabs(1)[start:]
+        before = text[: max(place.column - 1 - start, 0)]
+        lines += [gutter + cut(text, SNIPPET_WIDTH), " " * (len(gutter) + columns(before)) + "^"]
+    if problem.hint:
+        lines.append(f"      = {printable(problem.hint)}")
+    return lines
+
+
+def shown_path(path: Path) -> str:
+    """A path as a person here would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

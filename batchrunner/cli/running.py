@@ -1,0 +1,146 @@
+"""`batchrunner run` and `batchrunner collect`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchrunner.cli import options as shared
+from batchrunner.cli.connection import SIMULATOR, Connection, real, simulated
+from batchrunner.cli.output import show_error, show_problems
+from batchrunner.cli.summary import show_summary
+from batchrunner.core.errors import BatchrunnerError, ManifestError, UsageError
+
+if TYPE_CHECKING:
+    from batchrunner.ledger import Binding
+    from batchrunner.progress import Display
+    from batchrunner.runner import Job
+
+
+def add_run(commands: Any) -> None:
+    """The main job."""
+    parser = commands.add_parser("run", help="submit, poll and download what a manifest asks for; resumes")
+    parser.add_argument("manifest", metavar="MANIFEST", type=Path)
+    shared.add_directory(parser)
+    parser.add_argument(
+        "--simulate", action="store_true", help="against a simulated gateway: no key, no cost"
+    )
+    parser.add_argument(
+        "--scenario", metavar="FILE", type=Path, help="how the simulated gateway shall behave"
+    )
+    parser.add_argument("--strict", action="store_true", help="treat warnings about the manifest as errors")
+    _add_talk(parser)
+    parser.set_defaults(run=run)
+
+
+def add_collect(commands: Any) -> None:
+    """Everything but submitting."""
+    parser = commands.add_parser("collect", help="poll and download what is paid for; never submits")
+    parser.add_argument("directories", metavar="DIR", type=Path, nargs="+", help="a run directory")
+    _add_talk(parser)
+    parser.set_defaults(run=collect)
+
+
+def _add_talk(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the summary")
+    shared.add_json(parser)
+    shared.add_gateway(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry the manifest as far as it goes."""
+    from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
+    from batchrunner.manifest import load_manifest  # noqa: PLC0415
+    from batchrunner.runner import Job  # noqa: PLC0415
+
+    if options.scenario and not options.simulate:
+        raise UsageError("--scenario is for the simulated gateway", "add --simulate")
+    loaded = load_manifest(options.manifest)
+    if loaded.warnings and options.strict:
+        raise ManifestError(loaded.warnings)
+    if loaded.warnings:
+        show_problems(loaded.warnings)
+    directory = shared.run_directory(options.manifest, options.output, options.simulate)
+    timeout = loaded.plan.settings.submit_timeout
+    connecting: AbstractContextManager[Connection]
+    if options.simulate:
+        connecting = simulated(options, directory, timeout, options.scenario)
+    else:
+        connecting = nullcontext(real(options, loaded.plan.base_url, timeout))
+        if not (directory / LEDGER_NAME).exists():
+            shared.api_key(options)  # a first run without a key makes no folder
+    with connecting as gateway:
+        job = Job(
+            directory=directory,
+            limits=loaded.limits,
+            gateway=gateway.settings,
+            gateway_name=gateway.name,
+            key=gateway.key,
+            plan=loaded.plan,
+            time_scale=gateway.scale,
+            display=_display(options),
+        )
+        return _carry_out(job, options)
+
+
+def collect(options: argparse.Namespace) -> int:
+    """Bring in what is paid for, in every run directory named; the first exit code that is not 0 stays."""
+    codes = []
+    for directory in options.directories:
+        try:
+            codes.append(_collect_one(shared.existing_run(directory), options))
+        except BatchrunnerError as error:
+            show_error(error, options.json)
+            codes.append(int(error.exit_code))
+    return next((code for code in codes if code), 0)
+
+
+def _collect_one(directory: Path, options: argparse.Namespace) -> int:
+    from batchrunner.manifest import load_limits  # noqa: PLC0415
+    from batchrunner.runner import Job  # noqa: PLC0415
+
+    binding = asyncio.run(_binding(directory))
+    timeout = binding.settings.submit_timeout
+    connecting: AbstractContextManager[Connection]
+    if binding.gateway == SIMULATOR:
+        connecting = simulated(options, directory, timeout)
+    else:
+        connecting = nullcontext(real(options, binding.gateway, timeout))
+    with connecting as gateway:
+        job = Job(
+            directory=directory,
+            limits=load_limits(),
+            gateway=gateway.settings,
+            gateway_name=gateway.name,
+            key=gateway.key,
+            time_scale=gateway.scale,
+            display=_display(options),
+            recollect_all=True,
+        )
+        return _carry_out(job, options)
+
+
+async def _binding(directory: Path) -> Binding:
+    from batchrunner.ledger import LedgerReader  # noqa: PLC0415
+
+    async with LedgerReader.open_existing(directory) as ledger:
+        return await ledger.binding()
+
+
+def _carry_out(job: Job, options: argparse.Namespace) -> int:
+    from batchrunner.runner import run as run_job  # noqa: PLC0415
+
+    began = time.monotonic()
+    summary = asyncio.run(run_job(job))
+    asyncio.run(show_summary(job.directory, summary, time.monotonic() - began, options.json))
+    return summary.exit_code
+
+
+def _display(options: argparse.Namespace) -> Display:
+    from batchrunner.progress import Silent, display_for_stderr  # noqa: PLC0415
+
+    return Silent() if options.quiet else display_for_stderr()

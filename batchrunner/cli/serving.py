@@ -1,0 +1,72 @@
+"""`batchrunner simulator`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from batchrunner.cli import options as shared
+from batchrunner.cli.output import say, talk
+from batchrunner.core.errors import BusyError, UsageError
+
+LET_GO = 10.0
+"""Seconds that a simulator of a killed run is given to let go of its state."""
+
+
+def add_simulator(commands: Any) -> None:
+    """The simulated gateway on its own."""
+    parser = commands.add_parser("simulator", help="serve a simulated gateway on this machine")
+    parser.add_argument("--port", type=int, default=0, help="default: a free one, the same at the next start")
+    parser.add_argument("--scenario", metavar="FILE", type=Path, help="how it shall behave")
+    parser.add_argument(
+        "--state-dir", metavar="DIR", type=Path, default=Path("simulator"), help="charge book and videos"
+    )
+    parser.add_argument("--time-scale", metavar="F", type=float, help="length of a simulated second")
+    parser.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
+    shared.add_json(parser)
+    parser.set_defaults(run=serve)
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve until Ctrl-C, SIGTERM, or the end of whoever started it."""
+    from batchrunner.simulator import load_scenario  # noqa: PLC0415
+
+    try:
+        scenario = load_scenario(options.scenario)
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    scale = shared.time_scale(options)
+    return asyncio.run(_serve(options, scenario, scale))
+
+
+async def _serve(options: argparse.Namespace, scenario: Any, scale: float) -> int:
+    from batchrunner.simulator import Simulator  # noqa: PLC0415
+
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if options.until_stdin_closes:
+        loop.add_reader(sys.stdin.fileno(), stop.set)
+    end = loop.time() + LET_GO
+    while True:
+        try:
+            async with Simulator(options.state_dir, scenario, scale, options.port) as simulator:
+                if options.json:
+                    say(json.dumps({"url": simulator.url}))
+                else:
+                    say(simulator.url)
+                    talk(f"charge book in {options.state_dir}; any key like sk-… will do; Ctrl-C ends it")
+                sys.stdout.flush()
+                await stop.wait()
+                return 0
+        except RuntimeError as error:
+            if loop.time() > end or stop.is_set():
+                raise BusyError(str(error), "wait for the other simulator to end") from error
+            await asyncio.sleep(0.1)
+        except OSError as error:
+            raise UsageError(f"can't serve: {error}", "choose another --port or --state-dir") from error

@@ -1,0 +1,128 @@
+"""`batchrunner status`: how a run stands, or one task's story."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchrunner.cli import options as shared
+from batchrunner.cli.output import say, say_json, shown_path
+from batchrunner.core.errors import UsageError
+from batchrunner.core.states import TaskState
+from batchrunner.core.summary import Summary
+from batchrunner.core.text import count, printable, shortened
+
+if TYPE_CHECKING:
+    from batchrunner.ledger import LedgerReader, TaskRecord
+
+MOST_LISTED = 20
+WATCH_INTERVAL = 2.0
+"""Seconds between two looks of `--watch`."""
+CLEAR = "\x1b[H\x1b[2J"
+
+
+def add_status(commands: Any) -> None:
+    """How a run stands."""
+    parser = commands.add_parser("status", help="show how a run stands, also while it goes on")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory")
+    parser.add_argument(
+        "task", metavar="ID", nargs="?", help="one task's story: id, fingerprint or remote id"
+    )
+    parser.add_argument("--watch", action="store_true", help="look again every 2 s until the run is over")
+    shared.add_json(parser)
+    parser.set_defaults(run=status)
+
+
+def status(options: argparse.Namespace) -> int:
+    """Show the counts and what needs a person, or one task."""
+    return asyncio.run(_status(options))
+
+
+async def _status(options: argparse.Namespace) -> int:
+    from batchrunner.ledger import LedgerReader, is_locked  # noqa: PLC0415
+
+    directory = shared.existing_run(options.directory)
+    async with LedgerReader.open_existing(directory) as ledger:
+        if options.task:
+            return await _story(ledger, options)
+        while True:
+            going_on = is_locked(directory)
+            if options.watch and sys.stdout.isatty():
+                say(CLEAR)
+            summary = await _show(ledger, directory, options, going_on)
+            if not (options.watch and going_on):
+                return summary.exit_code if not going_on else 0
+            await asyncio.sleep(WATCH_INTERVAL)
+
+
+async def _show(
+    ledger: LedgerReader, directory: Path, options: argparse.Namespace, going_on: bool
+) -> Summary:
+    from batchrunner.cli.summary import as_values, what_next  # noqa: PLC0415
+
+    tokens, cost = await ledger.spent()
+    summary = Summary(counts=await ledger.counts(), tokens=tokens, cost=cost)
+    wanting = await ledger.tasks(
+        TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED, planned_only=True
+    )
+    if options.json:
+        say_json(as_values(directory, summary, 0.0, wanting) | {"running": going_on})
+        return summary
+    binding = await ledger.binding()
+    total = sum(summary.counts.values())
+    say(f"{printable(binding.name)}: {summary.counts[TaskState.DONE]:,} of {count(total, 'task')} done")
+    say(
+        f"  {'a run works on it' if going_on else 'no run works on it'}; gateway {printable(binding.gateway)}"
+    )
+    for state in TaskState:
+        if summary.counts[state]:
+            say(f"{summary.counts[state]:>8,}  {state.replace('_', ' ')}")
+    spent = [count(tokens, "token"), *(f"{value:,.2f} {currency}" for currency, value in cost.items())]
+    say(f"  spent {' · '.join(spent)}")
+    for task in wanting[:MOST_LISTED]:
+        say(f"  {task.state.replace('_', ' '):<11} {shortened(task.id, 40)}  {_why(task)}")
+    if len(wanting) > MOST_LISTED:
+        say(f"  … and {len(wanting) - MOST_LISTED:,} more; see {shown_path(directory / 'results.csv')}")
+    if not going_on:
+        for line in what_next(directory, summary):
+            say(line)
+    return summary
+
+
+def _why(task: TaskRecord) -> str:
+    return shortened(" ".join(filter(None, (task.error_code, task.error_message))), 100)
+
+
+async def _story(ledger: LedgerReader, options: argparse.Namespace) -> int:
+    found = await ledger.find(options.task)
+    if not found:
+        raise UsageError(
+            f"no task is called {options.task}", "an id, or the start of a fingerprint or remote id"
+        )
+    for task in found:
+        events, attempts = await ledger.events(task.key), await ledger.attempts(task.key)
+        if options.json:
+            say_json({**asdict(task), "events": [asdict(e) for e in events], "all_attempts": attempts})
+            continue
+        say(f"{printable(task.id)}: {task.state.replace('_', ' ')}  {_why(task)}".rstrip())
+        say(f"  asked for in {printable(task.source)}; fingerprint {task.key}")
+        say(f"  prompt  {shortened(str(task.request.get('prompt', '')), 100)}")
+        say(f"  file    {printable(task.file_name)}" + ("" if task.state is TaskState.DONE else " (not yet)"))
+        for warning in task.warnings:
+            say(f"  warning {printable(warning)}")
+        for attempt in attempts:
+            say(
+                f"  attempt {attempt['number']}: {attempt['outcome'] or 'no outcome yet'}, "
+                f"seed {attempt['seed']}, remote id {printable(attempt['remote_id'] or '—')}, "
+                f"request id {printable(attempt['request_id'] or '—')}, tokens {attempt['tokens'] or '—'}"
+            )
+        for event in events:
+            when = datetime.fromtimestamp(event.at).strftime("%Y-%m-%d %H:%M:%S")
+            why = shortened(" ".join(filter(None, (event.code, event.message))), 100)
+            say(f"  {when}  {event.event:<17} {event.from_state} → {event.to_state}  {why}".rstrip())
+    return 0

@@ -1,0 +1,96 @@
+"""The end of a run in words: how many, where they are, what went wrong, what to type next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from batchrunner.cli.output import say, say_json, shown_path
+from batchrunner.core.states import TaskState
+from batchrunner.core.summary import UNFINISHED, Summary
+from batchrunner.core.text import count, printable, shortened, span
+from batchrunner.ledger import LedgerReader, TaskRecord
+
+MOST_NAMED = 5
+
+
+async def show_summary(directory: Path, summary: Summary, seconds: float, as_json: bool) -> None:
+    """Print the summary of a run that took `seconds` real seconds."""
+    async with LedgerReader.open_existing(directory) as ledger:
+        wanting = await ledger.tasks(
+            TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED, planned_only=True
+        )
+    if as_json:
+        say_json(as_values(directory, summary, seconds, wanting))
+        return
+    total, done = sum(summary.counts.values()), summary.counts[TaskState.DONE]
+    head = f"{done:,} of {count(total, 'task')} done in {span(seconds)}"
+    spent = [count(summary.tokens, "token")] if summary.tokens else []
+    spent += [f"{cost:,.2f} {currency}" for currency, cost in summary.cost.items()]
+    say(" · ".join([head, *spent]))
+    for state in TaskState:
+        if state is not TaskState.DONE and summary.counts[state]:
+            say(f"  {summary.counts[state]:,} {state.replace('_', ' ')}{_why(state, wanting)}")
+    if summary.stop:
+        say(f"  stopped: {printable(summary.stop.why)}")
+        say(f"    hint: {printable(summary.stop.hint)}")
+    if summary.storage:
+        say(f"  disk: {printable(summary.storage)}")
+    say(f"videos   {shown_path(directory / 'videos')}")
+    say(f"results  {shown_path(directory / 'results.csv')}")
+    for line in what_next(directory, summary):
+        say(line)
+
+
+def _why(state: TaskState, wanting: list[TaskRecord]) -> str:
+    codes = Counter(printable(task.error_code) or "unknown" for task in wanting if task.state is state)
+    told = ", ".join(f"{code} ×{number}" for code, number in codes.most_common(MOST_NAMED))
+    if state is TaskState.IN_DOUBT:
+        ids = [shortened(task.id, 40) for task in wanting if task.state is state]
+        more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
+        return f" (nobody knows whether they are charged): {', '.join(ids[:MOST_NAMED])}{more}"
+    return f": {told}" if told else ""
+
+
+def what_next(directory: Path, summary: Summary) -> list[str]:
+    """What a person may type now."""
+    shown, counts = shown_path(directory), summary.counts
+    lines = []
+    if counts[TaskState.IN_DOUBT]:
+        lines += [
+            "next     look the tasks in doubt up in the gateway's usage log, then",
+            f"         batchrunner resolve {shown} ID --adopt REMOTE_ID   it was accepted under this id",
+            f"         batchrunner resolve {shown} ID --lost              it was not: submit it again",
+        ]
+    if counts[TaskState.FAILED]:
+        lines.append(
+            f"next     batchrunner retry {shown} --failed   and run again, once the causes are mended"
+        )
+    if counts[TaskState.UNCOLLECTED]:
+        lines.append(f"next     batchrunner collect {shown}   fetches again, free of charge")
+    if any(counts[state] for state in UNFINISHED):
+        lines.append("next     the same command again goes on from here")
+    if not lines:
+        lines.append(f"next     open {shown_path(directory / 'results.csv')}")
+    return lines
+
+
+def as_values(
+    directory: Path, summary: Summary, seconds: float, wanting: list[TaskRecord]
+) -> dict[str, object]:
+    """The summary for programs."""
+    return {
+        "exit_code": int(summary.exit_code),
+        "directory": str(directory),
+        "results": str(directory / "results.csv"),
+        "seconds": round(seconds, 3),
+        "counts": {state.value: number for state, number in summary.counts.items()},
+        "tokens": summary.tokens,
+        "cost": dict(summary.cost),
+        "stopped": {"why": summary.stop.why, "hint": summary.stop.hint} if summary.stop else None,
+        "storage": summary.storage,
+        "problems": [
+            {"id": t.id, "state": t.state.value, "error_code": t.error_code, "error_message": t.error_message}
+            for t in wanting
+        ],
+    }

@@ -1,0 +1,211 @@
+"""From a finished generation to a verified file: part file, verify, fsync, rename, fsync, ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from batchrunner.clock import Clock
+from batchrunner.core.errors import StorageError
+from batchrunner.core.model import TaskKey
+from batchrunner.core.outcome import Fetched, FetchFailed, FetchOutcome, Receipt
+from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.states import Event, TaskState
+from batchrunner.gateway import Gateway
+from batchrunner.ledger import Ledger, TaskRecord
+from batchrunner.video import NotPlayable, NotWhole, VideoFacts, check_boxes, probe
+
+TRIES = (0.0, 0.0, 15.0, 30.0, 60.0, 120.0)
+"""Nominal seconds before each try; the odd ones ask the gateway, the even ones the model's own link."""
+
+Expected = Callable[[TaskRecord, VideoFacts], tuple[str, ...]]
+"""Says in words how a video differs from what was asked for."""
+
+
+class Collector:
+    """Downloads and verifies; at most `limit` at once, in the order in which they were asked for."""
+
+    def __init__(
+        self, ledger: Ledger, gateway: Gateway, clock: Clock, directory: Path, limit: int, differs: Expected
+    ) -> None:
+        self._ledger, self._gateway, self._clock = ledger, gateway, clock
+        self._directory, self._differs = directory, differs
+        self._turn = asyncio.Semaphore(limit)
+
+    async def collect(self, key: TaskKey) -> None:
+        """Bring one video in, or leave the task uncollected after the last try; never submits anything.
+
+        Raises:
+            StorageError: the disk refused; the task stays collecting.
+        """
+        record = await self._ledger.task(key)
+        move = await self._found(record) or await self._download(record)
+        await self._ledger.move(key, move)
+
+    async def _found(self, record: TaskRecord) -> Move | None:
+        """A run that was killed between rename and commit left the file in place: verify it, and take it."""
+        final = self._directory / record.file_name
+        if not final.exists():
+            return None
+        async with self._turn:
+            try:
+                facts, sha256 = await asyncio.to_thread(_inspect, final)
+            except (NotWhole, NotPlayable) as error:
+                return Move(
+                    Event.UNCOLLECTABLE,
+                    TaskState.UNCOLLECTED,
+                    error_code="name_taken",
+                    error_message=f"{record.file_name} is there, but no whole video ({error}): move it",
+                )
+        return self._collected(record, facts, sha256, final.stat().st_size)
+
+    async def _download(self, record: TaskRecord) -> Move:
+        last = Receipt(code="no_link", message="the gateway gave no link")
+        for number, wait in enumerate(TRIES):
+            await self._clock.sleep(wait)
+            async with self._turn:
+                part = PartFile(self._directory / record.file_name)
+                try:
+                    outcome = await self._fetch(record, part, by_gateway=number % 2 == 0)
+                    if isinstance(outcome, Fetched):
+                        facts, sha256 = await asyncio.to_thread(part.finish)
+                        return self._collected(record, facts, sha256, outcome.size)
+                    last = outcome.receipt
+                except (NotWhole, NotPlayable) as error:
+                    last = Receipt(code="not_a_video", message=str(error))
+                finally:
+                    part.discard()
+        return Move(
+            Event.UNCOLLECTABLE,
+            TaskState.UNCOLLECTED,
+            error_code=last.code or f"http_{last.status}",
+            error_message=last.message,
+        )
+
+    async def _fetch(self, record: TaskRecord, part: PartFile, by_gateway: bool) -> FetchOutcome:
+        if by_gateway and record.remote_id:
+            return await self._gateway.fetch_content(record.remote_id, part.write)
+        if record.result_url:
+            return await self._gateway.fetch_url(record.result_url, part.write)
+        return FetchFailed(Receipt(code="no_link", message="the gateway gave no link"))
+
+    def _collected(self, record: TaskRecord, facts: VideoFacts, sha256: str, size: int) -> Move:
+        return Move(
+            Event.COLLECTED,
+            TaskState.DONE,
+            warnings=self._differs(record, facts),
+            facts=AttemptFacts(
+                collected_at=self._clock.wall(),
+                size=size,
+                sha256=sha256,
+                duration=facts.duration,
+                width=facts.width,
+                height=facts.height,
+                fps=facts.fps,
+            ),
+        )
+
+
+class PartFile:
+    """A download on its way to its final name. The file is made by the first write.
+
+    Its methods run in threads; the lock keeps a `discard` after a cancelled download from closing a
+    descriptor that a thread still writes to.
+    """
+
+    SUFFIX = ".part"
+
+    def __init__(self, final: Path) -> None:
+        self._final = final
+        self._path = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{self.SUFFIX}")
+        self._fd: int | None = None
+        self._lock = threading.Lock()
+        self._sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """Append.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        with self._lock, _disk_errors(self._path):
+            if self._fd is None:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                self._fd = os.open(self._path, flags, 0o666)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._fd, view) :]
+            self._sha256.update(data)
+
+    def finish(self) -> tuple[VideoFacts, str]:
+        """Verify, make durable and put in place; return what is in it and its SHA-256.
+
+        Raises:
+            NotWhole, NotPlayable: it is no video; the final name was not touched.
+            StorageError: the disk refused.
+        """
+        with self._lock, _disk_errors(self._final):
+            check_boxes(self._path)
+            facts = probe(self._path)
+            assert self._fd is not None  # noqa: S101  what was probed was written
+            os.fsync(self._fd)
+            if self._final.exists():
+                raise FileExistsError(17, "a file of this name appeared while it was downloaded")
+            self._path.rename(self._final)
+            sync_directory(self._final.parent)
+        return facts, self._sha256.hexdigest()
+
+    def discard(self) -> None:
+        """Close, and remove what is left of it."""
+        with self._lock:
+            if self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
+                self._path.unlink(missing_ok=True)
+
+
+class _disk_errors:  # noqa: N801  used like a function
+    """Turns an OSError of the disk into ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise StorageError(
+                f"can't write {self._path}: {error.strerror}",
+                "make room or mend the disk, then run the same command again; nothing paid for is lost",
+            ) from error
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename in this folder durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def remove_part_files(directory: Path) -> None:
+    """Remove what killed runs left half-way."""
+    for path in directory.glob(f".*{PartFile.SUFFIX}"):
+        path.unlink(missing_ok=True)
+
+
+def _inspect(path: Path) -> tuple[VideoFacts, str]:
+    check_boxes(path)
+    facts = probe(path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with path.open("rb") as file:
+        os.fsync(file.fileno())  # a crash may have come between rename and the folder's fsync
+    sync_directory(path.parent)
+    return facts, digest

@@ -1,0 +1,56 @@
+"""The tasks that want a submission: which one is next. Plain values; time is an argument."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from batchrunner.core.model import TaskKey
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Waiting:
+    """A pending task in the order of the plan."""
+
+    position: int
+    key: TaskKey
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """One POST may leave, for this task; its slot is held until it is given back."""
+
+    task: Waiting
+
+
+class Backlog:
+    """Pending tasks in plan order, those that have to wait apart from those that may go now."""
+
+    def __init__(self) -> None:
+        self._ready: dict[str, list[Waiting]] = {}
+        self._later: list[tuple[float, Waiting]] = []
+
+    def __len__(self) -> int:
+        return len(self._later) + sum(len(heap) for heap in self._ready.values())
+
+    def put(self, task: Waiting, not_before: float = 0.0) -> None:
+        """Add a task that may leave at `not_before` (nominal seconds of the run's clock)."""
+        heapq.heappush(self._later, (not_before, task))
+
+    def take(self, now: float, may_go: Callable[[str], bool]) -> Waiting | None:
+        """Remove and return the first task in plan order whose time has come and whose model may go."""
+        while self._later and self._later[0][0] <= now:
+            task = heapq.heappop(self._later)[1]
+            heapq.heappush(self._ready.setdefault(task.model, []), task)
+        heads = [heap[0] for model, heap in self._ready.items() if heap and may_go(model)]
+        if not heads:
+            return None
+        first = min(heads)
+        heapq.heappop(self._ready[first.model])
+        return first
+
+    def next_due(self) -> float | None:
+        """When the next task that has to wait may go; None where none waits for its time."""
+        return self._later[0][0] if self._later else None

@@ -1,0 +1,28 @@
+"""Whether a video is what was asked for. A difference is a warning: it was paid for, and is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from batchrunner.core.limits import Limits
+
+LENGTH_TOLERANCE = 0.5
+"""Seconds; a 5 s video has 121 pictures."""
+
+
+def differences(
+    metadata: Mapping[str, object], *, duration: float, width: int, height: int, fps: float, limits: Limits
+) -> tuple[str, ...]:
+    """In words, where a file's length (seconds), size (pixels) or frame rate is not as `metadata` asks."""
+    found = []
+    asked, frames = metadata.get("duration"), metadata.get("frames")
+    wanted = frames / limits.fps if isinstance(frames, int) else asked
+    if isinstance(wanted, int | float) and wanted > 0 and abs(duration - wanted) > LENGTH_TOLERANCE:
+        found.append(f"asked for {wanted:g} s, the file has {duration:g} s")
+    resolution = str(metadata.get("resolution") or limits.default_resolution)
+    size = limits.sizes.get(resolution, {}).get(str(metadata.get("ratio") or limits.default_ratio))
+    if size and size != (width, height):
+        found.append(f"asked for {size[0]}x{size[1]}, the file has {width}x{height}")
+    if abs(fps - limits.fps) > 0.1:
+        found.append(f"the model makes {limits.fps} pictures a second, the file has {fps:g}")
+    return tuple(found)

@@ -1,0 +1,72 @@
+"""The errors that end a command, sorted by who must act; each class carries its exit code.
+
+BatchrunnerError
+├── UsageError            2   the command line, the manifest or the run directory is wrong
+│   └── ManifestError     2   the manifest has problems; all of them are listed
+├── AccountError          4   the key, its permission or its balance
+├── StorageError          5   disk or file permission
+└── BusyError            75   another run holds the run directory
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+from batchrunner.core.problems import Problem
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller; the README's table is compared with this one by a test."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    IN_DOUBT = 3
+    ACCOUNT = 4
+    STORAGE = 5
+    UNFINISHED = 75
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class BatchrunnerError(Exception):
+    """Ends the command. The text says what is wrong, `hint` what to do next."""
+
+    exit_code: ClassVar[ExitCode]
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(BatchrunnerError):
+    """The command line, the manifest or the run directory is wrong; nothing was sent."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ManifestError(UsageError):
+    """The manifest can't be used; `problems` lists every reason, in the order of the file."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(f"{len(problems)} problems in the manifest")
+        self.problems = problems
+
+
+class AccountError(BatchrunnerError):
+    """The key is missing, refused, or may not do what was asked."""
+
+    exit_code = ExitCode.ACCOUNT
+
+
+class StorageError(BatchrunnerError):
+    """A file could not be written: disk full, no permission, or the disk failed."""
+
+    exit_code = ExitCode.STORAGE
+
+
+class BusyError(BatchrunnerError):
+    """Another process works in the run directory."""
+
+    exit_code = ExitCode.UNFINISHED

@@ -1,0 +1,233 @@
+"""The rules for pictures, videos and sounds that a request gives the model to work from."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from batchrunner.core.model import MediaFile, Request, RequestValue
+from batchrunner.core.problems import Severity
+
+ValuePath = tuple[str | int, ...]
+Item = Mapping[str, RequestValue]
+
+CONTENT: ValuePath = ("metadata", "content")
+_KINDS = {"image_url": "image", "video_url": "video", "audio_url": "audio"}
+_A = {"image": "a picture", "video": "a video", "audio": "a sound"}
+_ROLES = {
+    "first_frame": "image_url",
+    "last_frame": "image_url",
+    "reference_image": "image_url",
+    "reference_video": "video_url",
+    "reference_audio": "audio_url",
+}
+_DATA_HEAD = re.compile(r"data:(image|audio)/([a-z0-9.+-]+);base64,")
+_LOCAL_NAME = re.compile(r"(^|\.)(localhost|local|internal|lan|home|test)$")
+
+
+@dataclass(frozen=True, slots=True)
+class InputLimits:
+    """How many inputs the model takes, and how large."""
+
+    counts: Mapping[str, int]
+    """By kind: image, video, audio."""
+    image_bytes: int
+    body_bytes: int
+    """Of the whole request."""
+    types: Mapping[str, tuple[str, ...]]
+    """Subtypes that may stand in a data URI, by kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong at a path of a request."""
+
+    severity: Severity
+    path: ValuePath
+    message: str
+    hint: str = ""
+
+
+def error(path: ValuePath, message: str, hint: str = "") -> Finding:
+    """A finding that stands against sending."""
+    return Finding(Severity.ERROR, path, message, hint)
+
+
+def warning(path: ValuePath, message: str, hint: str = "") -> Finding:
+    """A finding that the document allows and the model is known to refuse or ignore."""
+    return Finding(Severity.WARNING, path, message, hint)
+
+
+def check_inputs(request: Request, metadata: Request, limits: InputLimits) -> list[Finding]:
+    """What is wrong with the inputs of a request."""
+    findings = [*_top_level(request, metadata, limits)]
+    content = metadata.get("content")
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        items = [item for item in content if isinstance(item, Mapping)]
+        findings += [*_items(items), *_counts(items, limits), *_scenario(items), *_roleless(items)]
+    for path, kind, value in located(request, metadata):
+        findings += _source(path, kind, value, limits)
+    return findings + list(_body(request, metadata, limits))
+
+
+def located(request: Request, metadata: Request) -> Iterator[tuple[ValuePath, str, RequestValue]]:
+    """Every input of a request: its path, its kind, and its URL or file."""
+    if "image" in request:
+        yield ("image",), "image", request["image"]
+    images, content = request.get("images"), metadata.get("content")
+    if isinstance(images, Sequence) and not isinstance(images, str):
+        for index, value in enumerate(images):
+            yield ("images", index), "image", value
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        for index, item in enumerate(content):
+            for field, kind in _KINDS.items():
+                holder = item.get(field) if isinstance(item, Mapping) else None
+                if isinstance(holder, Mapping) and "url" in holder:
+                    yield (*CONTENT, index, field, "url"), kind, holder["url"]
+
+
+def _top_level(request: Request, metadata: Request, limits: InputLimits) -> Iterator[Finding]:
+    images = request.get("images")
+    count = len(images) if isinstance(images, Sequence) else 0
+    if "image" in request and "images" in request:
+        yield error(("images",), "`image` and `images` can't both be given", "put all pictures into `images`")
+    for field in ("image", "images"):
+        if field in request and "content" in metadata:
+            message = f"`{field}` and `metadata.content` can't both be given: the gateway mixes them up"
+            yield error((field,), message, "put all inputs into `metadata.content`, each with its role")
+    if count > limits.counts["image"]:
+        yield error(
+            ("images",), f"{count} pictures; the model takes up to {limits.counts['image']}", "delete some"
+        )
+    elif count > 1:
+        hint = "put them into `metadata.content`, each with a `role` such as reference_image"
+        yield warning(("images",), "the model refuses two or more pictures without roles", hint)
+
+
+def _items(items: Sequence[Item]) -> Iterator[Finding]:
+    for index, item in enumerate(items):
+        path = (*CONTENT, index)
+        kind, role = str(item.get("type", "")), item.get("role")
+        for extra in sorted({"text", *_KINDS} & item.keys() - {kind}):
+            message = f"an item of type {kind} can't hold `{extra}` too"
+            yield error((*path, extra), message, "make it an item of its own")
+        if role is not None and _ROLES.get(str(role)) != kind:
+            fits = [name for name, owner in _ROLES.items() if owner == kind]
+            hint = f"write {' or '.join(fits)}" if fits else "delete the role"
+            yield error((*path, "role"), f"the role {role} does not fit the type {kind}", hint)
+        if kind == "text":
+            yield warning(
+                path, "the gateway drops texts in `metadata.content`", "write everything into `prompt`"
+            )
+
+
+def _counts(items: Sequence[Item], limits: InputLimits) -> Iterator[Finding]:
+    for field, kind in _KINDS.items():
+        places = [index for index, item in enumerate(items) if item.get("type") == field]
+        most = limits.counts[kind]
+        if len(places) > most:
+            message = f"{len(places)} inputs of type {field}; the model takes up to {most}"
+            yield error((*CONTENT, places[most]), message, "delete some")
+    types = {item.get("type") for item in items}
+    if "audio_url" in types and not types & {"image_url", "video_url"}:
+        yield error(CONTENT, "a sound alone is no input", "add a picture or a video for it to go with")
+
+
+def _scenario(items: Sequence[Item]) -> Iterator[Finding]:
+    """First and last frames are one way to work, references another; they exclude each other."""
+    roles = Counter(item.get("role") for item in items)
+    for role in ("first_frame", "last_frame"):
+        if roles[role] > 1:
+            yield error(CONTENT, f"{roles[role]} pictures have the role {role}", "a video has only one")
+    if roles["last_frame"] and not roles["first_frame"]:
+        yield error(CONTENT, "a last_frame needs a first_frame", "add the picture that the video begins with")
+    if roles["first_frame"] or roles["last_frame"]:
+        for index, item in enumerate(items):
+            if str(item.get("role")).startswith("reference_") or item.get("type") in (
+                "video_url",
+                "audio_url",
+            ):
+                message = "first_frame and last_frame can't be mixed with references"
+                hint = (
+                    "make them reference_image and say in the prompt what they are, or delete the references"
+                )
+                yield error((*CONTENT, index), message, hint)
+                return
+
+
+def _roleless(items: Sequence[Item]) -> Iterator[Finding]:
+    inputs = [item for item in items if item.get("type") in _KINDS]
+    for index, item in enumerate(items):
+        if item.get("type") == "image_url" and "role" not in item and len(inputs) > 1:
+            message = "the model refuses a picture without a role beside other inputs"
+            yield warning(
+                (*CONTENT, index), message, "add `role: reference_image`, or first_frame or last_frame"
+            )
+
+
+def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits) -> Iterator[Finding]:
+    if not isinstance(value, str):
+        return
+    scheme = value.partition(":")[0].lower()
+    if scheme in ("http", "https"):
+        yield from _address(path, value, kind)
+    elif scheme == "data":
+        yield from _data_uri(path, value, kind, limits)
+    elif not value.startswith("asset://"):
+        message = f"{_A[kind]} is given as an https URL or an asset:// id, not as a file"
+        yield error(path, message, "put the file where the gateway can fetch it, and write its URL")
+
+
+def _address(path: ValuePath, url: str, kind: str) -> Iterator[Finding]:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        host = ""
+    if not host or re.search(r"\s", url):
+        yield error(path, "this is no complete URL", "write it as https://host/path, blanks as %20")
+    elif _is_private(host):
+        message = f"the model can't fetch from `{host}`, which is only known in your own network"
+        yield warning(path, message, "put the file where everybody can fetch it")
+    elif url[:5].lower() == "http:":
+        yield warning(path, f"the model may not fetch {_A[kind]} over http", "use https")
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or bool(_LOCAL_NAME.search(host))
+
+
+def _data_uri(path: ValuePath, uri: str, kind: str, limits: InputLimits) -> Iterator[Finding]:
+    if kind == "video":
+        yield error(path, "a video can't be sent as a data URI", "give an https URL or an asset:// id")
+        return
+    allowed = limits.types[kind]
+    head = _DATA_HEAD.match(uri)
+    if head is None or head.group(1) != kind or head.group(2) not in allowed:
+        message = f"this data URI does not begin as the model wants it: {uri[:40].partition(',')[0]}"
+        yield error(path, message, f"write data:{kind}/<type>;base64, with one of: {', '.join(allowed)}")
+    elif kind == "image" and (len(uri) - head.end()) * 3 // 4 > limits.image_bytes:
+        yield error(path, f"the picture is over {limits.image_bytes // 1_000_000} MB", "make it smaller")
+
+
+def _body(request: Request, metadata: Request, limits: InputLimits) -> Iterator[Finding]:
+    sizes = [(_sent_size(value), path) for path, _, value in located(request, metadata)]
+    total = sum(size for size, _ in sizes)
+    if total > limits.body_bytes:
+        path = max(sizes, key=lambda pair: pair[0])[1]
+        most = limits.body_bytes // 1_000_000
+        message = f"the request would be {total // 1_000_000} MB large; up to {most} MB are taken"
+        yield error(path, message, "make the pictures smaller, or give URLs")
+
+
+def _sent_size(value: RequestValue) -> int:
+    """Bytes in the request; base64 makes four of three."""
+    if isinstance(value, MediaFile):
+        return (value.size + 2) // 3 * 4
+    return len(value) if isinstance(value, str) else 0

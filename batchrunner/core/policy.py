@@ -1,0 +1,259 @@
+"""Decisions about one task: what an outcome does to it, and when to look again. Chance is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import assert_never
+
+from batchrunner.core.model import Pricing, RemoteId
+from batchrunner.core.outcome import (
+    Accepted,
+    AccountRefused,
+    GenerationFailed,
+    NotAdmitted,
+    Receipt,
+    Refusal,
+    Rejected,
+    SubmitOutcome,
+    Succeeded,
+    Unknown,
+)
+from batchrunner.core.states import Event, TaskState
+
+MAX_REFUNDED = 2
+"""How often a task whose submission the gateway took back is sent again before a person must look."""
+
+BACKOFF_FIRST, BACKOFF_CAP = 5.0, 120.0
+"""Seconds: the first wait's upper bound, and the last one's."""
+
+GATEWAY_REFRESH = 15.0
+"""Seconds between two looks of the gateway at the model; asking sooner shows nothing new."""
+
+STRAGGLER_INTERVAL = 240.0
+"""Seconds between polls of a task that is over its deadline."""
+
+UPSTREAM_ENDED = frozenset({"expired", "cancelled", "canceled", "failed"})
+"""Upstream states that the gateway shows as in progress until its own timeout, a day later."""
+
+UPSTREAM_ENDED_COUNT, UPSTREAM_ENDED_SECONDS = 3, 300.0
+"""How often, and over how long, an ended upstream state must be seen before it is believed."""
+
+NOT_VISIBLE_COUNT, NOT_VISIBLE_SECONDS = 3, 120.0
+"""The same for `task_not_exist`."""
+
+LAST_ANSWER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFacts:
+    """What became known of an attempt; None leaves the ledger as it is. Times are Unix seconds."""
+
+    outcome: str | None = None
+    remote_id: RemoteId | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    accepted_at: float | None = None
+    finished_at: float | None = None
+    generation_seconds: float | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    currency: str | None = None
+    result_url: str | None = None
+    last_frame_url: str | None = None
+    last_answer: str | None = None
+    collected_at: float | None = None
+    size: int | None = None
+    sha256: str | None = None
+    duration: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    last_frame_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A decision: this event takes the task there, and this is to be recorded with it."""
+
+    event: Event
+    to: TaskState
+    error_code: str = ""
+    error_message: str = ""
+    warnings: tuple[str, ...] = ()
+    not_before: float | None = None
+    """Unix seconds before which a pending task may not be claimed."""
+    refunded: bool = False
+    """Counts one more submission that the gateway took back."""
+    facts: AttemptFacts = field(default_factory=AttemptFacts)
+
+
+def backoff(attempt: int, chance: float) -> float:
+    """Full jitter: a wait between 0 and a bound that doubles. `attempt` from 1, `chance` in [0, 1)."""
+    return chance * min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(attempt - 1, 16))
+
+
+def after_submit(outcome: SubmitOutcome, *, now: float, refunded_before: int, wait: float) -> Move:
+    """What the outcome of a POST does to its task.
+
+    `refunded_before` counts earlier submissions of the task that the gateway took back, `wait` is how
+    many seconds a pending task stays away, `now` is Unix time.
+    """
+    receipt = outcome.receipt
+    facts = AttemptFacts(
+        outcome=type(outcome).__name__.lower(),
+        http_status=receipt.status,
+        request_id=receipt.request_id,
+        last_answer=receipt.message[:LAST_ANSWER_BYTES] or None,
+    )
+    match outcome:
+        case Accepted(remote_id=remote_id):
+            facts = AttemptFacts(
+                outcome=facts.outcome,
+                remote_id=remote_id,
+                http_status=receipt.status,
+                request_id=receipt.request_id,
+                accepted_at=now,
+            )
+            return Move(Event.ACCEPTED, TaskState.GENERATING, facts=facts)
+        case NotAdmitted(why=why):
+            refunded = why is Refusal.REFUNDED
+            if refunded and refunded_before >= MAX_REFUNDED:
+                return _ended(Event.REJECTED, TaskState.FAILED, receipt, facts)
+            return Move(
+                Event.NOT_ADMITTED,
+                TaskState.PENDING,
+                error_code=receipt.code or why.value,
+                error_message=receipt.message,
+                not_before=now + wait,
+                refunded=refunded,
+                facts=facts,
+            )
+        case AccountRefused():
+            return _ended(Event.ACCOUNT_REFUSED, TaskState.PENDING, receipt, facts)
+        case Rejected():
+            return _ended(Event.REJECTED, TaskState.FAILED, receipt, facts)
+        case Unknown():
+            return _ended(Event.UNKNOWN, TaskState.IN_DOUBT, receipt, facts)
+        case _:
+            assert_never(outcome)
+
+
+def _ended(event: Event, to: TaskState, receipt: Receipt, facts: AttemptFacts) -> Move:
+    return Move(event, to, error_code=receipt.code, error_message=receipt.message, facts=facts)
+
+
+def after_success(
+    answer: Succeeded, *, model: str, requested: Mapping[str, object], pricing: Pricing, seen: Seen
+) -> Move:
+    """What a finished generation does to its task; an echo unlike the request is a warning in its row."""
+    return Move(
+        Event.SUCCEEDED,
+        TaskState.COLLECTING,
+        warnings=echo_warnings(answer, requested),
+        facts=AttemptFacts(
+            finished_at=seen.finished(answer.finished_at),
+            generation_seconds=seen.generation_seconds(answer.finished_at),
+            tokens=answer.tokens,
+            cost=pricing.cost(model, answer.tokens),
+            currency=pricing.currency or None,
+            result_url=answer.result_url,
+            last_frame_url=answer.last_frame_url,
+            last_answer=answer.raw[:LAST_ANSWER_BYTES],
+        ),
+    )
+
+
+def after_failure(answer: GenerationFailed, seen: Seen) -> Move:
+    """What a failed generation does to its task.
+
+    The gateway refunds what the model refused; a FAILURE without an upstream code stays counted as spent.
+    """
+    free = answer.refunded and bool(answer.code)
+    return Move(
+        Event.GENERATION_FAILED,
+        TaskState.FAILED,
+        error_code=answer.code or "generation_failed",
+        error_message=answer.message,
+        facts=AttemptFacts(
+            finished_at=seen.finished(answer.finished_at),
+            generation_seconds=seen.generation_seconds(answer.finished_at),
+            tokens=0 if free else None,
+            cost=0.0 if free else None,
+            last_answer=answer.raw[:LAST_ANSWER_BYTES],
+        ),
+    )
+
+
+def echo_warnings(answer: Succeeded, requested: Mapping[str, object]) -> tuple[str, ...]:
+    """Where the model says that it made something else than `requested` (metadata fields by name)."""
+    echo = answer.echo
+    pairs = (
+        ("duration", echo.duration),
+        ("resolution", echo.resolution),
+        ("ratio", echo.ratio),
+        ("seed", echo.seed),
+    )
+    return tuple(
+        f"asked for {name} {requested[name]}, the model made {made}"
+        for name, made in pairs
+        if made is not None and requested.get(name) not in (None, -1, "adaptive", made)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When an attempt was accepted and when its end was seen (Unix seconds), and the clock's scale."""
+
+    accepted_at: float
+    at: float
+    time_scale: float = 1.0
+
+    def finished(self, told: float | None) -> float:
+        """When it ended: what the gateway says, where that is possible, else when it was seen."""
+        if told is None or not self.accepted_at <= told <= self.at:
+            return self.at
+        return told
+
+    def generation_seconds(self, told: float | None) -> float:
+        """From acceptance to the end, in nominal seconds."""
+        return round((self.finished(told) - self.accepted_at) / self.time_scale, 1)
+
+
+def poll_delay(age: float, typical: float | None, chance: float) -> float:
+    """Seconds to the next poll of a task that has been generating for `age` seconds.
+
+    Late first, denser around `typical` (how long tasks of its kind took, None while unknown), slower
+    afterwards. `chance` in [0, 1) spreads tasks that were submitted together.
+    """
+    jitter = 0.85 + 0.3 * chance
+    if typical is None:
+        step = GATEWAY_REFRESH if age < 180 else 30.0
+        return (step if age >= 1 else 20.0) * jitter
+    window = 0.6 * typical
+    if age < window:
+        return max(window - age, GATEWAY_REFRESH / 2) * jitter
+    if age < 1.6 * typical:
+        return GATEWAY_REFRESH / 2 * jitter
+    if age < 4 * typical:
+        return GATEWAY_REFRESH * jitter
+    return 60.0 * jitter
+
+
+class Typical:
+    """How long finished tasks of one kind took, from those seen in this run."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, list[float]] = {}
+
+    def add(self, kind: str, seconds: float) -> None:
+        """Note a finished task; the newest 50 of a kind count."""
+        seen = self._seen.setdefault(kind, [])
+        seen.append(seconds)
+        del seen[:-50]
+
+    def of(self, kind: str) -> float | None:
+        """The median, once 3 have been seen."""
+        seen = self._seen.get(kind, [])
+        return median(seen) if len(seen) >= 3 else None

@@ -1,0 +1,72 @@
+"""How a run stands, and what the process says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from batchrunner.core.breaker import Stop
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.states import TaskState
+
+UNFINISHED = frozenset({TaskState.PENDING, TaskState.SUBMITTING, TaskState.GENERATING, TaskState.COLLECTING})
+
+
+class Tally:
+    """How many tasks are in each state, kept up to date from the ledger's events."""
+
+    def __init__(self, counts: Mapping[TaskState, int]) -> None:
+        self._counts = dict(counts)
+
+    def moved(self, before: TaskState, after: TaskState) -> None:
+        """A task went from one state to another."""
+        self._counts[before] -= 1
+        self._counts[after] += 1
+
+    def __getitem__(self, state: TaskState) -> int:
+        return self._counts.get(state, 0)
+
+    def total(self) -> int:
+        """All tasks."""
+        return sum(self._counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The end of a run."""
+
+    counts: Mapping[TaskState, int]
+    """Planned tasks by state."""
+    stop: Stop | None = None
+    """What stopped submission for good, if something did."""
+    signal: int = 0
+    """The signal that ended the run, or 0."""
+    storage: str = ""
+    """What could not be written, if something could not."""
+    tokens: int = 0
+    """Tokens of every attempt in the ledger."""
+    cost: Mapping[str, float] = field(default_factory=dict)
+    """Their cost by currency, as far as prices are known."""
+
+    @property
+    def exit_code(self) -> int:
+        """The first of these that applies: stopped by a signal (128 + its number), 5 storage, 4 account,
+        3 in doubt, 75 unfinished, 1 failed or not collected, 0 all done.
+
+        Stopped for rejections, the tasks left over wait for a person (1), not for another run (75).
+        """
+        if self.signal:
+            return 128 + self.signal
+        if self.storage or (self.stop and self.stop.exit_code == ExitCode.STORAGE):
+            return ExitCode.STORAGE
+        if self.stop and self.stop.exit_code == ExitCode.ACCOUNT:
+            return ExitCode.ACCOUNT
+        if self.counts.get(TaskState.IN_DOUBT):
+            return ExitCode.IN_DOUBT
+        if self.stop and self.stop.exit_code == ExitCode.FAILED:
+            return ExitCode.FAILED
+        if any(self.counts.get(state) for state in UNFINISHED):
+            return ExitCode.UNFINISHED
+        if self.counts.get(TaskState.FAILED) or self.counts.get(TaskState.UNCOLLECTED):
+            return ExitCode.FAILED
+        return ExitCode.DONE

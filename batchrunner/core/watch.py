@@ -1,0 +1,119 @@
+"""What repeated polls of one task add up to. One answer proves little: gateways lose rows, keys and minds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from batchrunner.core.outcome import (
+    GenerationFailed,
+    InProgress,
+    NotVisible,
+    PollOutcome,
+    QueryFailed,
+    QueryRefused,
+    Receipt,
+    Succeeded,
+)
+from batchrunner.core.policy import (
+    NOT_VISIBLE_COUNT,
+    NOT_VISIBLE_SECONDS,
+    UPSTREAM_ENDED,
+    UPSTREAM_ENDED_COUNT,
+    UPSTREAM_ENDED_SECONDS,
+)
+
+REFUSED_COUNT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Nothing is decided: poll again. `failures` counts polls in a row without a usable answer."""
+
+    failures: int = 0
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """The gateway doesn't know the task, or this key may not see it."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The key is not accepted for queries any more; the task itself goes on."""
+
+    receipt: Receipt
+
+
+Conclusion = GoOn | Succeeded | GenerationFailed | Vanished | Refused
+
+
+@dataclass(slots=True)
+class _Streak:
+    """The same answer several times in a row, since when."""
+
+    count: int = 0
+    since: float = 0.0
+
+    def add(self, now: float) -> None:
+        if self.count == 0:
+            self.since = now
+        self.count += 1
+
+    def reached(self, count: int, seconds: float, now: float) -> bool:
+        return self.count >= count and now - self.since >= seconds
+
+
+class Watch:
+    """The polls of one task; `now` is nominal seconds."""
+
+    def __init__(self) -> None:
+        self._invisible = _Streak()
+        self._ended = _Streak()
+        self._refused = _Streak()
+        self._failures = 0
+
+    def heard(self, answer: PollOutcome, now: float) -> Conclusion:
+        """Take notice of an answer and say what is now known."""
+        if not isinstance(answer, QueryFailed):
+            self._failures = 0
+        if not isinstance(answer, NotVisible | QueryFailed):
+            self._invisible = _Streak()
+        if not isinstance(answer, QueryRefused | QueryFailed):
+            self._refused = _Streak()
+        match answer:
+            case Succeeded() | GenerationFailed():
+                return answer
+            case InProgress():
+                return self._in_progress(answer, now)
+            case NotVisible(receipt=receipt):
+                self._invisible.add(now)
+                reached = self._invisible.reached(NOT_VISIBLE_COUNT, NOT_VISIBLE_SECONDS, now)
+                return Vanished(receipt) if reached else GoOn()
+            case QueryRefused(receipt=receipt):
+                self._refused.add(now)
+                return Refused(receipt) if self._refused.count >= REFUSED_COUNT else GoOn()
+            case QueryFailed(retry_after=retry_after):
+                self._failures += 1
+                return GoOn(self._failures, retry_after)
+            case _:
+                assert_never(answer)
+
+    def _in_progress(self, answer: InProgress, now: float) -> Conclusion:
+        if answer.upstream_status.lower() not in UPSTREAM_ENDED:
+            self._ended = _Streak()
+            return GoOn()
+        self._ended.add(now)
+        if not self._ended.reached(UPSTREAM_ENDED_COUNT, UPSTREAM_ENDED_SECONDS, now):
+            return GoOn()
+        # The code is ours, and the gateway hasn't refunded it yet: its money still counts as spent.
+        return GenerationFailed(
+            code=f"upstream_{answer.upstream_status.lower()}",
+            message=f"the model says {answer.upstream_status}; the gateway still says {answer.status}",
+            finished_at=None,
+            raw=answer.raw,
+            refunded=False,
+        )

@@ -1,0 +1,273 @@
+"""JSON on the wire ↔ plain types: the request body that is sent, and what an answer means.
+
+Answers are classified by phase and shape, never by the text of a message: messages are localised.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from batchrunner.core.model import MediaFile, RemoteId, Request, RequestValue
+from batchrunner.core.outcome import (
+    Accepted,
+    AccountFault,
+    AccountRefused,
+    Echo,
+    GenerationFailed,
+    InProgress,
+    NotAdmitted,
+    NotVisible,
+    PollOutcome,
+    QueryFailed,
+    QueryRefused,
+    Receipt,
+    Refusal,
+    Rejected,
+    SubmitOutcome,
+    Succeeded,
+    Unknown,
+)
+
+BALANCE_CODES = frozenset({"insufficient_user_quota", "pre_consume_token_quota_failed"})
+BUSY_CODES = frozenset(
+    {"get_channel_failed", "update_data_error", "query_data_error", "gen_relay_info_failed"}
+    | {"setup_locked_channel_failed", "fail_to_fetch_task"}
+)
+REFUNDED_CODES = frozenset(
+    {"do_request_failed", "invalid_response", "read_response_body_failed", "unmarshal_response_body_failed"}
+)
+UPSTREAM_REFUSED = "fail_to_fetch_task"
+"""The gateway passes on the model's own status and text."""
+
+SUCCESS_WORDS = frozenset({"success", "succeeded", "completed"})
+FAILURE_WORDS = frozenset({"failure", "failed", "error", "cancelled", "canceled", "expired"})
+MESSAGE_LENGTH = 2000
+LONGEST_RETRY_AFTER = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBody:
+    """A finished body but for its seed, which the claim draws at the last moment."""
+
+    head: bytes
+    tail: bytes
+
+    def with_seed(self, seed: int | None) -> bytes:
+        """The bytes to send."""
+        if seed is None:
+            return self.head + self.tail
+        comma = b"" if self.head.endswith(b"{") else b", "
+        return b"".join((self.head, comma, b'"seed": %d' % seed, self.tail))
+
+
+def encode(request: Request, data_uri: Callable[[MediaFile], str]) -> RequestBody:
+    """The body for a normalised request, without its seed.
+
+    A length of 1 second and above is sent three ways, equal, because gateways differ in which one they
+    read; -1 (the model chooses) in `metadata.duration` alone. `data_uri` reads local files; what it
+    raises passes through. May be slow: call it off the event loop.
+    """
+    body = {name: _on_wire(value, data_uri) for name, value in request.items() if name != "metadata"}
+    given = request.get("metadata")
+    metadata = dict(given) if isinstance(given, Mapping) else {}
+    metadata.pop("seed", None)
+    duration = metadata.get("duration")
+    if isinstance(duration, int) and duration >= 1:
+        body |= {"duration": duration, "seconds": str(duration)}
+    text = json.dumps(
+        body | {"metadata": {name: _on_wire(value, data_uri) for name, value in metadata.items()}},
+        ensure_ascii=False,
+    )
+    return RequestBody(text[:-2].encode(), b"}}")
+
+
+def _on_wire(value: RequestValue, data_uri: Callable[[MediaFile], str]) -> object:
+    if isinstance(value, MediaFile):
+        return data_uri(value)
+    if isinstance(value, Mapping):
+        return {name: _on_wire(item, data_uri) for name, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_on_wire(item, data_uri) for item in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, read to its end."""
+
+    status: int
+    body: bytes
+    request_id: str = ""
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an error body says: its shape, the gateway's code, and the most telling code and message."""
+
+    is_json: bool
+    is_task_error: bool
+    gateway_code: str
+    receipt: Receipt
+
+
+def submit_outcome(answer: Answer) -> SubmitOutcome:
+    """What an answer to a POST means; whatever is not surely something else is unknown."""
+    said = _said(answer)
+    code, receipt, status = said.gateway_code, said.receipt, answer.status
+    if 200 <= status < 300:
+        body = _object(answer.body)
+        remote_id = _text(body.get("task_id")) or _text(body.get("id"))
+        return Accepted(RemoteId(remote_id), receipt) if remote_id else Unknown(receipt)
+    if status == 429:
+        return NotAdmitted(Refusal.THROTTLED, receipt, answer.retry_after)
+    if status == 503 and code == "model_not_found":
+        return NotAdmitted(Refusal.MODEL_UNAVAILABLE, receipt)
+    if code == "build_request_failed":
+        return Rejected(receipt)
+    if fault := _account_fault(status, said):
+        return AccountRefused(fault, receipt)
+    if status in (400, 413, 422):
+        return Rejected(receipt)
+    if said.is_task_error and code == UPSTREAM_REFUSED and status < 500:
+        return Rejected(receipt)
+    if said.is_task_error and status >= 500 and code in BUSY_CODES:
+        return NotAdmitted(Refusal.GATEWAY_BUSY, receipt, answer.retry_after)
+    if said.is_task_error and status >= 500 and code in REFUNDED_CODES:
+        return NotAdmitted(Refusal.REFUNDED, receipt)
+    return Unknown(receipt)
+
+
+def _account_fault(status: int, said: _Said) -> AccountFault | None:
+    if status not in (401, 402, 403, 404, 405):
+        return None
+    if said.gateway_code == UPSTREAM_REFUSED:
+        return AccountFault.OPERATOR
+    if status == 402 or said.gateway_code in BALANCE_CODES:
+        return AccountFault.BALANCE
+    if status in (404, 405) or (status == 403 and not said.is_json):
+        return AccountFault.ADDRESS
+    return AccountFault.KEY
+
+
+def poll_outcome(answer: Answer) -> PollOutcome:
+    """What an answer to a poll means; what can't be understood says nothing about the task."""
+    said = _said(answer)
+    if answer.status in (401, 403):
+        return QueryRefused(said.receipt)
+    if said.gateway_code == "task_not_exist":
+        return NotVisible(said.receipt)
+    body = _object(answer.body)
+    if answer.status != 200 or not body:
+        return QueryFailed(said.receipt, answer.retry_after)
+    task = body if "status" in body and "data" not in body else _dict(body.get("data"))
+    return _task_outcome(task, answer.body.decode(errors="replace"))
+
+
+def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
+    upstream = _dict(task.get("data"))
+    upstream_status = _text(upstream.get("status"))
+    status = _text(task.get("status"))
+    finished = _number(task.get("finish_time")) or _number(task.get("finished_at"))
+    if status.lower() in SUCCESS_WORDS:
+        content, usage = _dict(upstream.get("content")), _dict(upstream.get("usage"))
+        return Succeeded(
+            result_url=_url(task.get("result_url")) or _url(content.get("video_url")),
+            last_frame_url=_url(content.get("last_frame_url")),
+            tokens=_int(usage.get("total_tokens")) or _int(usage.get("completion_tokens")),
+            finished_at=finished,
+            echo=Echo(
+                duration=_int(upstream.get("duration")),
+                resolution=_text(upstream.get("resolution")) or None,
+                ratio=_text(upstream.get("ratio")) or None,
+                seed=_int(upstream.get("seed")),
+            ),
+            raw=raw,
+        )
+    if status.lower() in FAILURE_WORDS:
+        error = _dict(upstream.get("error")) or _dict(task.get("error"))
+        message = _text(task.get("fail_reason")) or _text(error.get("message"))
+        return GenerationFailed(_text(error.get("code")), message[:MESSAGE_LENGTH], finished, raw)
+    return InProgress(status, upstream_status, raw)
+
+
+def receipt_of(answer: Answer) -> Receipt:
+    """What an answer says about itself."""
+    return _said(answer).receipt
+
+
+def models_listed(answer: Answer) -> frozenset[str] | None:
+    """The model names in an answer to `GET /v1/models`; None where it is no such list."""
+    data = _object(answer.body).get("data")
+    if answer.status != 200 or not isinstance(data, list):
+        return None
+    return frozenset(_text(_dict(item).get("id")) for item in data) - {""}
+
+
+def is_json(answer: Answer) -> bool:
+    """Whether the body is a JSON object, as every answer of the gateway itself is."""
+    return _said(answer).is_json
+
+
+def retry_after_seconds(header: str | None, now: float) -> float | None:
+    """Seconds of a Retry-After header (seconds or a date; an hour at most); None without a usable one."""
+    if not header:
+        return None
+    try:
+        seconds = float(header) if header.isdigit() else parsedate_to_datetime(header).timestamp() - now
+    except ValueError:
+        return None
+    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
+
+
+def _said(answer: Answer) -> _Said:
+    body = _object(answer.body)
+    error = _dict(body.get("error"))
+    is_task_error = not error and isinstance(body.get("code"), str) and "message" in body
+    code = _text(error.get("code")) if error else _text(body.get("code"))
+    message = _text(error.get("message")) if error else _text(body.get("message"))
+    upstream = _dict(_object(message.encode()).get("error")) if message.startswith("{") else {}
+    if not body:
+        message = f"HTTP {answer.status}: {_first_words(answer.body)}" if answer.status else ""
+    told_code = _text(upstream.get("code")) or ("" if code == "success" else code)
+    told = _text(upstream.get("message")) or message
+    receipt = Receipt(answer.status, answer.request_id, told_code[:200], told[:MESSAGE_LENGTH])
+    return _Said(bool(body), is_task_error, code, receipt)
+
+
+def _first_words(body: bytes) -> str:
+    return " ".join(body[:300].decode(errors="replace").split())[:120] or "an empty answer"
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        return _dict(json.loads(body))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _dict(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _url(value: object) -> str:
+    text = _text(value)
+    return text if text.startswith(("https://", "http://")) else ""
+
+
+def _int(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value < 1e11 else None

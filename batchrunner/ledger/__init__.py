@@ -1,0 +1,18 @@
+"""The ledger: the only truth about progress, and the only SQL."""
+
+from batchrunner.ledger.database import LEDGER_NAME
+from batchrunner.ledger.ledger import Ledger, LedgerEvent
+from batchrunner.ledger.lock import RunLock, is_locked
+from batchrunner.ledger.reader import Binding, LedgerReader, TaskEvent, TaskRecord
+
+__all__ = [
+    "LEDGER_NAME",
+    "Binding",
+    "Ledger",
+    "LedgerEvent",
+    "LedgerReader",
+    "RunLock",
+    "TaskEvent",
+    "TaskRecord",
+    "is_locked",
+]

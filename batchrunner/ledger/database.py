@@ -1,0 +1,114 @@
+"""Opening the SQLite file: the one place that sets a pragma."""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+
+import aiosqlite
+
+from batchrunner.core.errors import StorageError, UsageError
+
+LEDGER_NAME = "ledger.sqlite"
+APPLICATION_ID = 0x62726C31
+"""`brl1`: tells our file from any other SQLite file."""
+SCHEMA_VERSION = 1
+
+
+async def open_for_writing(path: Path) -> aiosqlite.Connection:
+    """Open the ledger, making it where there is none; every pragma that matters is read back.
+
+    Raises:
+        UsageError: the file is not a ledger, is damaged, or is from a newer version.
+        StorageError: the file can't be written.
+    """
+    is_new = not path.exists() or path.stat().st_size == 0
+    try:
+        path.touch(mode=0o600)
+        db = await aiosqlite.connect(path, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"can't open {path}: {error}", "check its owner and permissions") from error
+    try:
+        await _set_up(db, path, is_new)
+    except sqlite3.DatabaseError as error:
+        await db.close()
+        raise unusable(path, error) from error
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
+async def open_for_reading(path: Path) -> aiosqlite.Connection:
+    """Open an existing ledger without any way to change it.
+
+    Raises:
+        UsageError: there is none, or it is not one, or it is from a newer version.
+    """
+    if not path.exists():
+        raise UsageError(
+            f"{path.parent} has no ledger", "name the run directory of an earlier `batchrunner run`"
+        )
+    db = await aiosqlite.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        await db.execute("PRAGMA busy_timeout = 10000")
+        await _check_ours(db, path)
+    except sqlite3.DatabaseError as error:
+        await db.close()
+        raise unusable(path, error) from error
+    except BaseException:
+        await db.close()
+        raise
+    db.row_factory = sqlite3.Row
+    return db
+
+
+async def _set_up(db: aiosqlite.Connection, path: Path, is_new: bool) -> None:
+    await db.execute("PRAGMA busy_timeout = 10000")
+    await db.execute("PRAGMA journal_mode = WAL")
+    # NORMAL may forget the last commits in a power cut: a forgotten intent is a task paid for twice.
+    await db.execute("PRAGMA synchronous = FULL")
+    await db.execute("PRAGMA foreign_keys = ON")
+    expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    for name, value in expected.items():
+        if await pragma(db, name) != value:
+            raise StorageError(
+                f"SQLite refuses {name}={value} for {path}",
+                "choose a run directory on a local disk with -o DIR",
+            )
+    if is_new:
+        schema = files("batchrunner.ledger").joinpath("tables.sql").read_text(encoding="utf-8")
+        await db.executescript(
+            f"BEGIN IMMEDIATE;\n{schema}\n"
+            f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
+        )
+    await _check_ours(db, path)
+
+
+async def _check_ours(db: aiosqlite.Connection, path: Path) -> None:
+    if await pragma(db, "application_id") != APPLICATION_ID:
+        raise UsageError(f"{path} is not a ledger of batchrunner", "choose another run directory with -o DIR")
+    version = await pragma(db, "user_version")
+    if version != SCHEMA_VERSION:
+        raise UsageError(
+            f"{path} is of ledger version {version}, this program knows {SCHEMA_VERSION}",
+            "use the version of batchrunner that made it, or a newer one",
+        )
+
+
+async def pragma(db: aiosqlite.Connection, name: str) -> object:
+    """The value of a pragma."""
+    rows = list(await db.execute_fetchall(f"PRAGMA {name}"))
+    return rows[0][0]
+
+
+def unusable(path: Path, error: sqlite3.Error) -> UsageError | StorageError:
+    """Our error for what SQLite says of the file."""
+    if isinstance(error, sqlite3.OperationalError):
+        return StorageError(f"can't use {path}: {error}", "check the disk, its free space and permissions")
+    return UsageError(
+        f"{path} is damaged or not a ledger: {error}",
+        "keep the folder as it is; restore the ledger from a backup, or start in another folder with -o DIR "
+        "(which pays again for what this one holds)",
+    )

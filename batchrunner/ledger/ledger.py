@@ -1,0 +1,267 @@
+"""What stages may change in the ledger. Every method is one transaction, on disk when it returns."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from batchrunner.core.errors import UsageError
+from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
+from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.states import Event, TaskState, check_transition
+from batchrunner.ledger import reconcile
+from batchrunner.ledger.database import LEDGER_NAME, open_for_writing
+from batchrunner.ledger.reader import LedgerReader
+from batchrunner.ledger.writer import Change, Writer
+
+T = TypeVar("T")
+
+_LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
+_COUNT_ATTEMPT = "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEvent:
+    """Something that happened to a task, told after it is on disk."""
+
+    at: float
+    """Unix seconds."""
+    key: TaskKey
+    id: str
+    attempt: AttemptId | None
+    event: Event
+    from_state: TaskState
+    to_state: TaskState
+    code: str
+    message: str
+    planned: bool
+    """Whether the manifest still asks for the task."""
+
+
+Observer = Callable[[LedgerEvent], None]
+
+
+class Ledger(LedgerReader):
+    """The read-write ledger of a run; made by `Ledger.open`."""
+
+    def __init__(self, db: aiosqlite.Connection, now: Callable[[], float]) -> None:
+        super().__init__(db)
+        self._now = now
+        self._observers: list[Observer] = []
+        self._uncommitted: list[LedgerEvent] = []
+        self._writer = Writer(db, self._publish)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, directory: Path, now: Callable[[], float] = time.time) -> AsyncIterator[Ledger]:
+        """Open, or make, the ledger of a run directory whose lock the caller holds.
+
+        Raises:
+            UsageError: the file is not a usable ledger.
+            StorageError: it can't be written.
+        """
+        db = await open_for_writing(directory / LEDGER_NAME)
+        try:
+            db.row_factory = sqlite3.Row
+            ledger = cls(db, now)
+            serving = asyncio.create_task(ledger._writer.serve(), name="ledger writer")
+            try:
+                yield ledger
+            finally:
+                ledger._writer.close()
+                # Shielded: what is queued is what the gateway did, and must reach the disk.
+                await asyncio.shield(serving)
+        finally:
+            await db.close()
+
+    def observe(self, observer: Observer) -> None:
+        """Call `observer` with every event, after it is on disk."""
+        self._observers.append(observer)
+
+    async def bind(self, gateway: str, manifest: str) -> None:
+        """Tie the ledger to one gateway and one manifest, or check that it is tied to these.
+
+        Raises:
+            UsageError: it belongs to another gateway or manifest.
+        """
+
+        async def change(db: aiosqlite.Connection) -> None:
+            for name, value in (("gateway", gateway), ("manifest", manifest)):
+                rows = list(await db.execute_fetchall("SELECT value FROM meta WHERE name = ?", (name,)))
+                if not rows:
+                    await db.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+                elif value and rows[0][0] != value:
+                    raise UsageError(
+                        f"this run directory belongs to the {name} {rows[0][0]}, not to {value}",
+                        "name another run directory with -o DIR",
+                    )
+
+        await self._apply(change)
+
+    async def reconcile(self, plan: Plan, on_disk: frozenset[str]) -> None:
+        """Bring the tasks in line with the plan: new ones enter, others take over place, id and labels.
+
+        `on_disk` holds the folded names of the files in the folder for videos, which no new task may take.
+        """
+
+        async def change(db: aiosqlite.Connection) -> None:
+            await reconcile.bring_in_line(db, plan, on_disk)
+
+        await self._apply(change)
+
+    async def recover(self) -> int:
+        """Put the submissions that a crash left without an outcome in doubt; return how many there were."""
+        move = Move(
+            Event.UNKNOWN,
+            TaskState.IN_DOUBT,
+            error_code="interrupted",
+            error_message="the program ended while the submission was in the air",
+            facts=AttemptFacts(outcome="unknown"),
+        )
+
+        async def change(db: aiosqlite.Connection) -> int:
+            rows = list(
+                await db.execute_fetchall("SELECT key, attempt FROM tasks WHERE state = 'submitting'")
+            )
+            for row in rows:
+                await self._move(db, TaskKey(row["key"]), move, AttemptId(row["attempt"]))
+            return len(rows)
+
+        return await self._apply(change)
+
+    async def claim(self, key: TaskKey, seed: int | None, draw: Callable[[], int] | None) -> Attempt:
+        """Write the intent to submit a pending task, and draw its seed where it has none.
+
+        `draw` returns a random seed; one that the ledger already holds is drawn again. When this
+        returns the intent is on disk, and the POST may leave.
+
+        Raises:
+            TransitionRefused: the task is not pending.
+        """
+
+        async def change(db: aiosqlite.Connection) -> Attempt:
+            chosen = seed if seed is not None or draw is None else await _unused_seed(db, draw)
+            now = self._now()
+            rows = await db.execute_fetchall(
+                "INSERT INTO attempts (task, number, seed, file_name, submitted_at) "
+                "SELECT key, attempts + 1, ?, file_name, ? FROM tasks WHERE key = ? RETURNING id, number",
+                (chosen, now, key),
+            )
+            attempt_id, number = next(iter(rows))
+            await self._move(db, key, Move(Event.CLAIMED, TaskState.SUBMITTING), AttemptId(attempt_id))
+            await db.execute(
+                "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?", (key,)
+            )
+            return Attempt(AttemptId(attempt_id), key, number, chosen, now)
+
+        return await self._apply(change)
+
+    async def move(self, key: TaskKey, move: Move, attempt: AttemptId | None = None) -> None:
+        """Carry out a decision about a task and record what it says of the attempt.
+
+        Raises:
+            TransitionRefused: the table of states has no such way; nothing was changed.
+        """
+
+        async def change(db: aiosqlite.Connection) -> None:
+            await self._move(db, key, move, attempt)
+
+        await self._apply(change)
+
+    async def note_answer(self, attempt: AttemptId, raw: str) -> None:
+        """Keep the newest raw answer about an attempt whose task does not move."""
+
+        async def change(db: aiosqlite.Connection) -> None:
+            await db.execute("UPDATE attempts SET last_answer = ? WHERE id = ?", (raw, attempt))
+
+        await self._apply(change)
+
+    async def _move(
+        self, db: aiosqlite.Connection, key: TaskKey, move: Move, attempt: AttemptId | None
+    ) -> None:
+        """The one place that changes a task's state: table, update, event, in one transaction."""
+        rows = list(
+            await db.execute_fetchall(
+                "SELECT id, position, state, attempt, refunded, warnings FROM tasks WHERE key = ?", (key,)
+            )
+        )
+        if not rows:
+            raise UsageError(f"the ledger has no task {key}")
+        before, attempt = TaskState(rows[0]["state"]), attempt or rows[0]["attempt"]
+        check_transition(before, move.event, move.to)
+        refunded = 0 if move.event is Event.RETRIED else rows[0]["refunded"] + int(move.refunded)
+        warnings = json.loads(rows[0]["warnings"]) + list(move.warnings)
+        changed = await db.execute(
+            "UPDATE tasks SET state = ?, attempt = ?, error_code = ?, error_message = ?, not_before = ?, "
+            "refunded = ?, warnings = ? WHERE key = ? AND state = ?",
+            (
+                *(move.to, attempt, move.error_code, move.error_message, move.not_before),
+                *(refunded, json.dumps(warnings, ensure_ascii=False), key, before),
+            ),
+        )
+        if changed.rowcount != 1:
+            raise AssertionError("a second writer moved this task: the lock does not hold")
+        if attempt is not None:
+            await _record_facts(db, attempt, move.facts)
+        now = self._now()
+        await db.execute(
+            "INSERT INTO events (at, task, attempt, event, from_state, to_state, code, message) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (now, key, attempt, move.event, before, move.to, move.error_code, move.error_message),
+        )
+        self._uncommitted.append(
+            LedgerEvent(
+                at=now,
+                key=key,
+                id=rows[0]["id"],
+                attempt=attempt,
+                event=move.event,
+                from_state=before,
+                to_state=move.to,
+                code=move.error_code,
+                message=move.error_message,
+                planned=rows[0]["position"] is not None,
+            )
+        )
+
+    async def _apply(self, change: Change[T]) -> T:
+        async def remembering(db: aiosqlite.Connection) -> T:
+            mark = len(self._uncommitted)
+            try:
+                return await change(db)
+            except BaseException:
+                del self._uncommitted[mark:]
+                raise
+
+        return await self._writer.apply(remembering)
+
+    def _publish(self) -> None:
+        events, self._uncommitted = self._uncommitted, []
+        for event in events:
+            for observer in self._observers:
+                observer(event)
+
+
+async def _record_facts(db: aiosqlite.Connection, attempt: AttemptId, facts: AttemptFacts) -> None:
+    known: Mapping[str, object] = {
+        field.name: value for field in fields(facts) if (value := getattr(facts, field.name)) is not None
+    }
+    if known:
+        columns = ", ".join(f"{name} = ?" for name in known)  # names are the dataclass's own
+        await db.execute(f"UPDATE attempts SET {columns} WHERE id = ?", (*known.values(), attempt))
+
+
+async def _unused_seed(db: aiosqlite.Connection, draw: Callable[[], int]) -> int:
+    while True:
+        seed = draw()
+        if not list(await db.execute_fetchall("SELECT 1 FROM attempts WHERE seed = ? LIMIT 1", (seed,))):
+            return seed

@@ -1,0 +1,104 @@
+"""One process at a time in a run directory: a kernel lock, which ends with the process that holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from batchrunner.core.errors import BusyError, StorageError, UsageError
+
+LOCK_NAME = "lock"
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre"}
+    | {"ncpfs", "nfs", "nfs4", "smb2", "smb3", "smbfs"}
+)
+"""Where neither the lock nor SQLite's own locks and fsync can be relied on."""
+
+
+class RunLock:
+    """Holds the run directory until it is closed; the lock file itself stays and means nothing."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises:
+            BusyError: another process has it.
+            UsageError: the directory is on a network file system.
+            StorageError: the lock file can't be made.
+        """
+        kind = file_system(self._directory)
+        if kind in NETWORK_FILE_SYSTEMS:
+            raise UsageError(
+                f"{self._directory} is on a network file system ({kind}): locks and fsync can't be relied on",
+                "choose a run directory on a local disk with -o DIR",
+            )
+        try:
+            fd = os.open(self._directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(
+                f"can't write to {self._directory}: {error.strerror}", "check its owner and permissions"
+            ) from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(fd)
+            raise BusyError(
+                f"another batchrunner works in {self._directory}",
+                "wait for it, or follow it with `batchrunner status --watch`",
+            ) from error
+        self._fd = fd
+
+    def release(self) -> None:
+        """Give the lock up; harmless when it isn't held."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a process works in a run directory at this moment."""
+    try:
+        fd = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def file_system(directory: Path) -> str:
+    """The type of the file system that `directory` is on, as Linux names it; empty where nothing tells."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    path = os.path.realpath(directory)
+    best, kind = "", ""
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        mount_point = before.split(" ")[4].encode().decode("unicode_escape")
+        inside = path == mount_point or path.startswith(mount_point.rstrip("/") + "/")
+        if inside and len(mount_point) >= len(best):
+            best, kind = mount_point, after.split(" ")[0]
+    return kind

@@ -1,0 +1,213 @@
+"""What can be asked of the ledger, during a run and from outside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+
+from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, TaskKey
+from batchrunner.core.states import TaskState
+from batchrunner.ledger.database import LEDGER_NAME, open_for_reading
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """A task and its newest attempt, as the ledger holds them. Times are Unix seconds."""
+
+    key: TaskKey
+    position: int | None
+    """Place in the plan; None: no longer in the manifest."""
+    id: str
+    file_name: str
+    source: str
+    request: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    labels: Mapping[str, str]
+    state: TaskState
+    attempts: int
+    refunded: int
+    not_before: float | None
+    error_code: str
+    error_message: str
+    warnings: tuple[str, ...]
+    attempt: AttemptId | None
+    seed: int | None = None
+    submitted_at: float | None = None
+    outcome: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    remote_id: RemoteId | None = None
+    accepted_at: float | None = None
+    finished_at: float | None = None
+    generation_seconds: float | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    currency: str | None = None
+    result_url: str | None = None
+    last_frame_url: str | None = None
+    collected_at: float | None = None
+    size: int | None = None
+    sha256: str | None = None
+    duration: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    last_frame_file: str | None = None
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The request's `metadata`."""
+        found = self.request.get("metadata")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def model(self) -> str:
+        """The model asked for."""
+        return str(self.request.get("model", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    """One line of a task's story."""
+
+    at: float
+    event: str
+    from_state: str
+    to_state: str
+    attempt: int | None
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a run directory belongs to."""
+
+    gateway: str
+    manifest: str
+    name: str
+    settings: RunSettings
+    pricing: Pricing
+
+
+_COLUMNS = [field.name for field in fields(TaskRecord)]
+_TASK_COLUMNS = _COLUMNS[: _COLUMNS.index("attempt") + 1]
+_ATTEMPT_COLUMNS = _COLUMNS[len(_TASK_COLUMNS) :]
+_SELECT = (
+    f"SELECT {', '.join(f't.{name}' for name in _TASK_COLUMNS)}, "
+    f"{', '.join(f'a.{name}' for name in _ATTEMPT_COLUMNS)} "
+    "FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt"
+)
+
+
+class LedgerReader:
+    """Questions to an open ledger; no method changes anything."""
+
+    def __init__(self, db: aiosqlite.Connection) -> None:
+        self._db = db
+
+    @classmethod
+    @asynccontextmanager
+    async def open_existing(cls, directory: Path) -> AsyncIterator[Self]:
+        """Open the ledger of a run directory read-only; also while a run works on it.
+
+        Raises:
+            UsageError: there is none, or it can't be used.
+        """
+        db = await open_for_reading(directory / LEDGER_NAME)
+        try:
+            yield cls(db)
+        finally:
+            await db.close()
+
+    async def binding(self) -> Binding:
+        """What the run directory belongs to."""
+        rows = await self._db.execute_fetchall("SELECT name, value FROM meta")
+        meta = {row["name"]: row["value"] for row in rows}
+        settings = json.loads(meta.get("settings", "{}"))
+        return Binding(
+            gateway=meta.get("gateway", ""),
+            manifest=meta.get("manifest", ""),
+            name=settings.get("name", ""),
+            settings=RunSettings(**settings.get("run", {})),
+            pricing=Pricing(**settings.get("pricing", {})),
+        )
+
+    async def tasks(self, *states: TaskState, planned_only: bool = False) -> list[TaskRecord]:
+        """Tasks in plan order, those no longer planned last; of the given states, or all."""
+        conditions = []
+        if states:
+            conditions.append(f"t.state IN ({', '.join('?' * len(states))})")
+        if planned_only:
+            conditions.append("t.position IS NOT NULL")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        order = " ORDER BY t.position IS NULL, t.position, t.rowid"
+        rows = await self._db.execute_fetchall(_SELECT + where + order, states)
+        return [_record(row) for row in rows]
+
+    async def task(self, key: TaskKey) -> TaskRecord:
+        """One task by its key, which must exist."""
+        rows = await self._db.execute_fetchall(f"{_SELECT} WHERE t.key = ?", (key,))
+        return _record(next(iter(rows)))
+
+    async def find(self, text: str) -> list[TaskRecord]:
+        """Tasks with this id, or whose fingerprint or remote id begins with `text` (6 characters or more)."""
+        where = " WHERE t.id = ?1"
+        if len(text) >= 6:
+            where += " OR substr(t.key, 3, length(?1)) = ?1 OR substr(a.remote_id, 1, length(?1)) = ?1"
+        rows = await self._db.execute_fetchall(
+            f"{_SELECT}{where} ORDER BY t.position IS NULL, t.position", (text,)
+        )
+        return [_record(row) for row in rows]
+
+    async def counts(self, planned_only: bool = True) -> dict[TaskState, int]:
+        """How many tasks are in each state; states without any are 0."""
+        where = " WHERE position IS NOT NULL" if planned_only else ""
+        rows = await self._db.execute_fetchall(f"SELECT state, count(*) FROM tasks{where} GROUP BY state")
+        found = {TaskState(state): count for state, count in rows}
+        return {state: found.get(state, 0) for state in TaskState}
+
+    async def remote_ids(self) -> frozenset[RemoteId]:
+        """Every remote id that is ours."""
+        rows = await self._db.execute_fetchall("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
+        return frozenset(RemoteId(row[0]) for row in rows)
+
+    async def spent(self) -> tuple[int, dict[str, float]]:
+        """Tokens of all attempts, and their cost by currency."""
+        rows = await self._db.execute_fetchall(
+            "SELECT coalesce(currency, ''), sum(tokens), sum(cost) FROM attempts WHERE tokens > 0 GROUP BY 1"
+        )
+        found = [tuple(row) for row in rows]
+        return sum(tokens for _, tokens, _ in found), {name: cost for name, _, cost in found if name}
+
+    async def events(self, key: TaskKey) -> list[TaskEvent]:
+        """A task's story, oldest first."""
+        rows = await self._db.execute_fetchall(
+            "SELECT e.at, e.event, e.from_state, e.to_state, a.number, e.code, e.message "
+            "FROM events e LEFT JOIN attempts a ON a.id = e.attempt WHERE e.task = ? ORDER BY e.id",
+            (key,),
+        )
+        return [TaskEvent(*row) for row in rows]
+
+    async def attempts(self, key: TaskKey) -> Sequence[Mapping[str, Any]]:
+        """Every attempt of a task, oldest first, with all that is known of it."""
+        rows = await self._db.execute_fetchall(
+            "SELECT * FROM attempts WHERE task = ? ORDER BY number", (key,)
+        )
+        return [dict(row) for row in rows]
+
+
+def _record(row: Any) -> TaskRecord:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    values["state"] = TaskState(values["state"])
+    values["request"] = json.loads(values["request"])
+    values["labels"] = json.loads(values["labels"])
+    values["inputs"] = tuple(json.loads(values["inputs"]))
+    values["warnings"] = tuple(json.loads(values["warnings"]))
+    return TaskRecord(**values)

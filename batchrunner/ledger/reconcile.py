@@ -1,0 +1,56 @@
+"""Bringing the ledger in line with the plan, inside one transaction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import aiosqlite
+
+from batchrunner.core.model import Plan, PlannedTask, Request
+from batchrunner.core.plan import digest_form, file_name, folded, inputs
+
+
+async def bring_in_line(db: aiosqlite.Connection, plan: Plan, on_disk: frozenset[str]) -> None:
+    """Enter new tasks, refresh the others, and take those that are gone out of the plan.
+
+    Nothing is removed and no state changes: what was paid for keeps its row, its file and its spend.
+    """
+    await db.execute(
+        "INSERT INTO meta VALUES ('settings', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (json.dumps({"name": plan.name, "run": asdict(plan.settings), "pricing": asdict(plan.pricing)}),),
+    )
+    rows = await db.execute_fetchall(
+        "SELECT key, position, id, file_name, labels, source, request FROM tasks"
+    )
+    known = {row["key"]: row for row in rows}
+    taken = set(on_disk) | {folded(row["file_name"]) for row in known.values()}
+    new, changed = [], []
+    for task in plan.tasks:
+        row = known.pop(task.key, None)
+        if row is None:
+            name = file_name(task.id, task.key, taken)
+            taken.add(folded(name))
+            new.append((*_written(task), name, json.dumps(inputs(task.request), ensure_ascii=False)))
+        elif (row["position"], row["id"], row["labels"], row["source"], row["request"]) != _written(task)[1:]:
+            changed.append((*_written(task)[1:], task.key))
+    gone = [(key,) for key, row in known.items() if row["position"] is not None]
+    await db.executemany(
+        "INSERT INTO tasks (key, position, id, labels, source, request, file_name, inputs, state) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
+        new,
+    )
+    await db.executemany(
+        "UPDATE tasks SET position = ?, id = ?, labels = ?, source = ?, request = ? WHERE key = ?", changed
+    )
+    await db.executemany("UPDATE tasks SET position = NULL WHERE key = ?", gone)
+
+
+def _written(task: PlannedTask) -> tuple[str, int, str, str, str, str]:
+    labels = json.dumps(dict(task.labels), ensure_ascii=False)
+    return (task.key, task.position, task.id, labels, task.source, request_text(task.request))
+
+
+def request_text(request: Request) -> str:
+    """The request as the ledger keeps it: JSON, local files and data URIs as hashes."""
+    return json.dumps(digest_form(request), ensure_ascii=False)

@@ -1,0 +1,76 @@
+-- The ledger, version 1. Times are Unix seconds (UTC). Media stand here as path and hash, never as bytes.
+
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE tasks (
+    key           TEXT PRIMARY KEY,          -- the fingerprint
+    position      INTEGER,                   -- place in the plan; NULL: no longer in the manifest
+    id            TEXT NOT NULL,
+    file_name     TEXT NOT NULL UNIQUE,      -- below the run directory; fixed when the task entered
+    source        TEXT NOT NULL,             -- where the manifest asks for it
+    request       TEXT NOT NULL,             -- normalised request as JSON, local files as hashes
+    inputs        TEXT NOT NULL,             -- JSON list of the files and URLs that it is made from
+    labels        TEXT NOT NULL,             -- JSON object
+    state         TEXT NOT NULL CHECK (state IN
+                  ('pending', 'submitting', 'in_doubt', 'generating', 'collecting', 'done', 'uncollected', 'failed')),
+    attempt       INTEGER REFERENCES attempts (id),  -- the newest
+    attempts      INTEGER NOT NULL DEFAULT 0,
+    refunded      INTEGER NOT NULL DEFAULT 0,        -- submissions that the gateway took back
+    not_before    REAL,                              -- a pending task may not be claimed earlier
+    error_code    TEXT NOT NULL DEFAULT '',
+    error_message TEXT NOT NULL DEFAULT '',
+    warnings      TEXT NOT NULL DEFAULT '[]',        -- JSON list
+    CHECK (state IN ('pending', 'failed') OR attempt IS NOT NULL)
+) STRICT;
+
+CREATE INDEX tasks_by_state ON tasks (state);
+
+CREATE TABLE attempts (
+    id                 INTEGER PRIMARY KEY,
+    task               TEXT NOT NULL REFERENCES tasks (key),
+    number             INTEGER NOT NULL CHECK (number > 0),
+    seed               INTEGER,
+    file_name          TEXT NOT NULL,        -- where its video goes
+    submitted_at       REAL NOT NULL,        -- the intent; the POST left after it, if it left
+    outcome            TEXT,                 -- what the POST led to; NULL: not known (yet)
+    http_status        INTEGER,
+    request_id         TEXT,                 -- the gateway's own id of the exchange
+    remote_id          TEXT UNIQUE,
+    accepted_at        REAL,
+    finished_at        REAL,
+    generation_seconds REAL,
+    tokens             INTEGER,
+    cost               REAL,
+    currency           TEXT,
+    result_url         TEXT,
+    last_frame_url     TEXT,
+    last_answer        TEXT,                 -- the gateway's newest answer, raw, 64 KB at most
+    collected_at       REAL,
+    size               INTEGER,
+    sha256             TEXT,
+    duration           REAL,
+    width              INTEGER,
+    height             INTEGER,
+    fps                REAL,
+    last_frame_file    TEXT,
+    UNIQUE (task, number)
+) STRICT;
+
+CREATE INDEX attempts_by_seed ON attempts (seed);
+
+CREATE TABLE events (
+    id         INTEGER PRIMARY KEY,
+    at         REAL NOT NULL,
+    task       TEXT NOT NULL REFERENCES tasks (key),
+    attempt    INTEGER REFERENCES attempts (id),
+    event      TEXT NOT NULL,
+    from_state TEXT NOT NULL,
+    to_state   TEXT NOT NULL,
+    code       TEXT NOT NULL,
+    message    TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX events_by_task ON events (task, id);

@@ -1,0 +1,127 @@
+"""One writer: whole transactions from a queue, many committed at once.
+
+A caller's await returns only when its own change is on disk. A caller that is cancelled leaves its change
+in the queue: what the gateway did is recorded, whoever still wants to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from batchrunner.core.errors import StorageError
+
+T = TypeVar("T")
+Change = Callable[[aiosqlite.Connection], Awaitable[T]]
+
+BATCH = 256
+"""Changes in one commit, at most."""
+
+
+@dataclass(slots=True)
+class _Queued:
+    change: Change[Any]
+    done: asyncio.Future[Any]
+
+
+class Writer:
+    """The only user of the read-write connection. `serve` must run for `apply` to return."""
+
+    def __init__(self, db: aiosqlite.Connection, committed: Callable[[], None]) -> None:
+        self._db = db
+        self._committed = committed
+        self._queue: asyncio.Queue[_Queued | None] = asyncio.Queue()
+        self._broken: StorageError | None = None
+
+    async def apply(self, change: Change[T]) -> T:
+        """Run `change` in a transaction and return its result once that is on disk.
+
+        An exception of the change undoes that change alone.
+
+        Raises:
+            StorageError: the transaction could not be committed; nothing later will be, either.
+        """
+        if self._broken:
+            raise self._broken
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait(_Queued(change, done))
+        return await done
+
+    def close(self) -> None:
+        """Let `serve` return after what is queued."""
+        self._queue.put_nowait(None)
+
+    async def serve(self) -> None:
+        """Commit what is queued, until closed."""
+        closing = False
+        while not closing:
+            batch: list[_Queued] = []
+            first = await self._queue.get()
+            while first is not None:
+                batch.append(first)
+                if len(batch) == BATCH or self._queue.empty():
+                    break
+                first = self._queue.get_nowait()
+            closing = first is None
+            if batch:
+                await self._commit(batch)
+
+    async def _commit(self, batch: list[_Queued]) -> None:
+        results: list[tuple[_Queued, object, Exception | None]] = []
+        try:
+            if self._broken:
+                raise self._broken
+            await self._db.execute("BEGIN IMMEDIATE")
+            for queued in batch:
+                results.append((queued, *await self._run_one(queued.change)))
+            await self._db.execute("COMMIT")
+        except (sqlite3.Error, StorageError) as error:
+            # After a failed commit or fsync nobody knows what the disk holds: nothing more is written.
+            self._broken = self._broken or _storage_error(error)
+            await self._roll_back()
+            for queued in batch:
+                _settle(queued.done, None, self._broken)
+            return
+        self._committed()
+        for queued, result, failure in results:
+            _settle(queued.done, result, failure)
+
+    async def _run_one(self, change: Change[Any]) -> tuple[object, Exception | None]:
+        await self._db.execute("SAVEPOINT one")
+        try:
+            result, failure = await change(self._db), None
+        except sqlite3.OperationalError:
+            raise  # the disk: the whole batch fails
+        except Exception as error:
+            await self._db.execute("ROLLBACK TO one")
+            result, failure = None, error
+        await self._db.execute("RELEASE one")
+        return result, failure
+
+    async def _roll_back(self) -> None:
+        try:
+            if self._db.in_transaction:
+                await self._db.execute("ROLLBACK")
+        except sqlite3.Error:
+            pass  # SQLite may have rolled back by itself; the connection is not used any more
+
+
+def _settle(done: asyncio.Future[Any], result: object, failure: Exception | None) -> None:
+    if done.done():  # its caller was cancelled
+        return
+    if failure is not None:
+        done.set_exception(failure)
+    else:
+        done.set_result(result)
+
+
+def _storage_error(error: Exception) -> StorageError:
+    return StorageError(
+        f"the ledger can't be written: {error}",
+        "make room or mend the disk, then run the same command again; it goes on where it was",
+    )

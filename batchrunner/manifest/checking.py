@@ -1,0 +1,121 @@
+"""A whole request, checked: schema, limits, local pictures.
+
+The tasks of one entry mostly differ in their prompt and seed alone. These two are checked on their own,
+and the rest once for all tasks that have it in common; so a hundred thousand rows cost little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from batchrunner.core.inputs import Finding
+from batchrunner.core.limits import Limits, check_fields, check_prompt
+from batchrunner.core.model import Request
+from batchrunner.manifest.faults import Fault, dotted
+from batchrunner.manifest.media import MediaFault, MediaFolder
+from batchrunner.manifest.nodes import Path
+from batchrunner.manifest.validation import Outlines, is_seed, text_of
+
+_ANY_PROMPT = "x"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A request with its local files looked up, and what is wrong with it."""
+
+    request: Request
+    faults: tuple[Fault, ...]
+
+
+class Checker:
+    """Checks the requests of one manifest."""
+
+    def __init__(self, limits: Limits, media: MediaFolder, outlines: Outlines) -> None:
+        self._limits = limits
+        self._media = media
+        self._outlines = outlines
+        self._known: dict[str, Checked] = {}
+
+    def check(self, request: Mapping[str, object]) -> Checked:
+        """Everything that is wrong with a request."""
+        common = dict(request)
+        prompt, seed = common.get("prompt"), None
+        if isinstance(prompt, str) and prompt.strip():
+            common["prompt"] = _ANY_PROMPT
+        metadata = common.get("metadata")
+        if isinstance(metadata, dict) and is_seed(metadata.get("seed")):
+            seed = metadata["seed"]
+            common["metadata"] = {key: value for key, value in metadata.items() if key != "seed"}
+        checked = self._common(common)
+        if not isinstance(prompt, str):
+            return checked
+        whole = {**checked.request, "prompt": prompt}
+        if seed is not None:
+            whole["metadata"] = {**cast("dict[str, Any]", whole["metadata"]), "seed": seed}
+        findings = check_prompt(prompt, self._limits)
+        return Checked(whole, checked.faults + tuple(map(_fault, findings)) if findings else checked.faults)
+
+    def _common(self, request: dict[str, object]) -> Checked:
+        key = text_of(request)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._thoroughly(request)
+        return known
+
+    def _thoroughly(self, request: dict[str, object]) -> Checked:
+        faults = list(self._outlines.check("task", request))
+        sound = without_fields(request, (fault.path for fault in faults))
+        request_out = cast("dict[str, Any]", whole_numbers(sound))
+        self._look_up(request_out, faults)
+        sound = without_fields(request_out, (fault.path for fault in faults))
+        faults += map(_fault, check_fields(cast("Request", sound), self._limits))
+        return Checked(request_out, tuple(faults))
+
+    def _look_up(self, request: dict[str, Any], faults: list[Fault]) -> None:
+        """Put a MediaFile where a local picture is meant."""
+        places: list[tuple[Path, Any, str | int]] = []
+        if "image" in request:
+            places.append((("image",), request, "image"))
+        images = request.get("images", [])
+        places += [(("images", index), images, index) for index in range(len(images))]
+        for index, item in enumerate(request.get("metadata", {}).get("content", [])):
+            if "image_url" in item:
+                path: Path = ("metadata", "content", index, "image_url", "url")
+                places.append((path, item["image_url"], "url"))
+        for path, holder, key in places:
+            try:
+                holder[key] = self._media.picture(holder[key])
+            except MediaFault as fault:
+                faults.append(Fault(path, f"`{dotted(path)}`: {fault.message}", fault.hint))
+
+
+def _fault(finding: Finding) -> Fault:
+    return Fault(finding.path, finding.message, finding.hint, finding.severity)
+
+
+def field_of(path: Path) -> Path:
+    """The field of a request that a path leads into: `("metadata", "content")`, `("image",)`."""
+    return path[:2] if path[:1] == ("metadata",) else path[:1]
+
+
+def without_fields(request: Mapping[str, object], paths: Iterable[Path]) -> dict[str, object]:
+    """The request without the fields that the paths lead into, so that the others can still be checked."""
+    result = dict(request)
+    for field in {field_of(path) for path in paths}:
+        metadata = result.get("metadata")
+        if len(field) == 2 and isinstance(metadata, dict):
+            result["metadata"] = {key: value for key, value in metadata.items() if key != field[1]}
+        elif len(field) == 1:
+            result.pop(str(field[0]), None)
+    return result
+
+
+def whole_numbers(value: object) -> object:
+    """A copy in which 5.0 is 5: JSON Schema takes it for a whole number, the gateway doesn't."""
+    if isinstance(value, dict):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,63 @@
+"""Unknown keys: the gateway would drop them silently, so each is an error that says what was meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from batchrunner.manifest.faults import dotted
+from batchrunner.manifest.nodes import Path
+from batchrunner.manifest.schema import schema
+
+_SECRET = re.compile(r"(api|secret|access)[_-]?(key|token)|authorization|token|password|key", re.IGNORECASE)
+
+
+def closest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
+    """The choice that was probably meant; empty where none is near. A `cutoff` of 1 wants the word itself."""
+    return next(iter(get_close_matches(word, list(choices), n=1, cutoff=cutoff)), "")
+
+
+def unknown_key(key: str, path: Path, allowed: Sequence[str]) -> tuple[str, str]:
+    """Message and hint for a key at `path` that is none of the `allowed` ones."""
+    message = f"`{dotted((*path, key))}` is not a known key"
+    if _SECRET.fullmatch(key):
+        return (
+            message,
+            "a manifest holds no secrets: the API key comes from EASYROUTER_API_KEY or --api-key-file",
+        )
+    elsewhere = [(home, keys) for home, keys in _homes() if set(keys) != set(allowed)]
+    for home, keys in elsewhere:
+        if key in keys:
+            return f"`{key}` belongs {home}" + (
+                f", not under `{dotted(path)}`" if path else ""
+            ), "move it there"
+    if near := closest(key, allowed):
+        return message, f"did you mean `{near}`?"
+    for home, keys in elsewhere:
+        if near := closest(key, keys):
+            return message, f"did you mean `{near}`, {home}?"
+    return message, f"known here: {', '.join(allowed)}" if allowed else "delete it"
+
+
+@cache
+def _homes() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Where each key belongs, the likeliest place first."""
+    manifest, task = schema("manifest"), schema("task")
+
+    def keys(part: dict[str, Any]) -> tuple[str, ...]:
+        return tuple(part["properties"])
+
+    top = manifest["properties"]
+    return (
+        ("at the top of the manifest", keys(manifest)),
+        ("under `run`", keys(top["run"])),
+        ("under `gateway`", keys(top["gateway"])),
+        ("under `pricing`", keys(top["pricing"])),
+        ("in a task, or under `defaults`", (*keys(task), "labels")),
+        ("in an entry of `tasks`", ("id", "rows")),
+        ("under `metadata`", keys(task["$defs"]["metadata"])),
+        ("in an item of `metadata.content`", keys(task["$defs"]["content_item"])),
+    )

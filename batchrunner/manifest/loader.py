@@ -1,0 +1,137 @@
+"""From the path of a manifest to a plan: read, check, expand; or every reason why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchrunner.core.errors import ManifestError, UsageError
+from batchrunner.core.limits import Limits
+from batchrunner.core.model import Plan, PlannedTask, Pricing, RunSettings
+from batchrunner.core.plan import canonical, plan_tasks
+from batchrunner.core.problems import Problem, Severity
+from batchrunner.manifest.expand import Expanded, Expander
+from batchrunner.manifest.limits_file import load_limits
+from batchrunner.manifest.nodes import Node, place_of, plain
+from batchrunner.manifest.reporting import Report
+from batchrunner.manifest.settings import pricing, run_settings
+from batchrunner.manifest.source import Source, TextFault, read_text
+from batchrunner.manifest.validation import Part, check
+from batchrunner.manifest.yaml_reader import read_yaml
+
+MAX_BYTES = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedManifest:
+    """A manifest that can be run."""
+
+    plan: Plan
+    warnings: tuple[Problem, ...]
+    limits: Limits
+    """What its tasks were checked against."""
+
+
+def load_manifest(path: Path) -> LoadedManifest:
+    """Read, check and expand a manifest and the files that it names.
+
+    Raises:
+        ManifestError: it can't be run; all its problems are in it, warnings included.
+        UsageError: there is no such file.
+    """
+    report = Report()
+    report.begin(str(path))
+    try:
+        source = Source(str(path), read_text(path, MAX_BYTES), is_yaml=True)
+    except TextFault as fault:
+        report.add(Source(str(path), "").place(fault.line, fault.column), fault.message, fault.hint)
+        raise ManifestError(report.problems()) from fault
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"{path} can't be read: {reason}", "give the path of a manifest, a YAML file"
+        ) from error
+    root = read_yaml(source, report)
+    plan = _planned(path.absolute(), source, root, report) if root is not None else None
+    if plan is None or report.has_errors:
+        raise ManifestError(report.problems())
+    return LoadedManifest(plan, report.problems(), load_limits())
+
+
+def _planned(path: Path, source: Source, root: Node, report: Report) -> Plan | None:
+    """The plan, to be trusted only where `report` has no errors."""
+    if not isinstance(root.value, dict):
+        hint = "begin with `version: 1` and `tasks:`"
+        report.add(source.place(root.line, root.column), "a manifest is a mapping of keys to values", hint)
+        return None
+    top = _top(source, root, report)
+    defaults = root.value.get("defaults")
+    if defaults is not None:
+        _check("defaults", source, defaults, plain(defaults), report)
+    expander = Expander(path, source, report, defaults)
+    entries = root.value.get("tasks")
+    nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
+    expanded = [task for node in nodes for task in expander.expand(node)]
+    _refuse_equal_ids(expanded, report)
+    tasks = plan_tasks([one.task for one in expanded]) if not report.has_errors else ()
+    _warn_of_equal_requests(expanded, tasks, report)
+    gateway = top.get("gateway") or {}
+    return Plan(
+        name=top.get("name", path.stem),
+        manifest=str(path),
+        tasks=tasks,
+        settings=run_settings(top["run"]) if top.get("run") else RunSettings(),
+        pricing=pricing(top["pricing"]) if top.get("pricing") else Pricing(),
+        base_url=gateway.get("base_url", ""),
+    )
+
+
+def _top(source: Source, root: Node, report: Report) -> dict[str, Any]:
+    """The sections besides `defaults` and `tasks`, checked; those with errors are left out."""
+    assert isinstance(root.value, dict)  # noqa: S101
+    values: dict[str, Any] = {
+        key: plain(node) for key, node in root.value.items() if key not in ("defaults", "tasks")
+    }
+    checked: dict[str, Any] = dict(values)
+    if (tasks := root.value.get("tasks")) is not None:
+        # each entry is checked where it is expanded; here it only counts that there are some
+        checked["tasks"] = [{}] if isinstance(tasks.value, list) and tasks.value else plain(tasks)
+    wrong = _check("manifest", source, root, checked, report)
+    return {key: value for key, value in values.items() if key not in wrong}
+
+
+def _check(part: Part, source: Source, node: Node, value: object, report: Report) -> set[str | int]:
+    """Report what is wrong with one part of the manifest, and say in which of its keys."""
+    wrong = set()
+    for fault in check(part, value):
+        report.add(
+            source.place(*place_of(node, fault.path, fault.on_key)), fault.message, fault.hint, fault.severity
+        )
+        wrong |= set(fault.path[:1])
+    return wrong
+
+
+def _refuse_equal_ids(expanded: list[Expanded], report: Report) -> None:
+    first: dict[str, Expanded] = {}
+    for one in expanded:
+        if one.task.id and first.setdefault(one.task.id, one) is not one:
+            message = f"the id `{one.task.id}` is used twice; first at {first[one.task.id].place('id')}"
+            report.add(one.place("id"), message, "the video is named after it: give each task its own id")
+
+
+def _warn_of_equal_requests(expanded: list[Expanded], tasks: tuple[PlannedTask, ...], report: Report) -> None:
+    """A request that is asked for twice is paid twice."""
+    by_prompt: dict[object, list[int]] = {}
+    for index, task in enumerate(tasks):
+        by_prompt.setdefault(task.request.get("prompt"), []).append(index)
+    for indexes in by_prompt.values():
+        first: dict[str, int] = {}
+        for index in indexes if len(indexes) > 1 else ():
+            earlier = first.setdefault(canonical(tasks[index].request), index)
+            if earlier != index:
+                message = (
+                    f"the same request as at {expanded[earlier].place('prompt')}: it is made and paid twice"
+                )
+                hint = "delete one of them if one video is enough"
+                report.add(expanded[index].place("prompt"), message, hint, Severity.WARNING)

@@ -1,0 +1,136 @@
+"""A JSON Schema validator's errors in words that a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+from jsonschema import ValidationError
+
+from batchrunner.manifest.faults import Fault, dotted, shown
+from batchrunner.manifest.keys import closest, unknown_key
+from batchrunner.manifest.nodes import Path
+
+_TYPES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+def faults_of(error: ValidationError) -> Iterator[Fault]:
+    """One error of the validator as the faults that it stands for."""
+    path: Path = tuple(error.absolute_path)
+    keyword, wanted = str(error.validator), cast("Any", error.validator_value)
+    instance = cast("Any", error.instance)
+    if "propertyNames" in error.absolute_schema_path:
+        wish = error.schema["patternErrorMessage"] if isinstance(error.schema, Mapping) else ""
+        yield Fault((*path, str(error.instance)), f"the name {shown(error.instance)} {wish}", on_key=True)
+    elif keyword == "anyOf":
+        yield from _first_branch(error)
+    elif keyword == "additionalProperties":
+        allowed = tuple(_schema(error).get("properties", ()))
+        for key in sorted(set(instance) - set(allowed), key=str):
+            message, hint = unknown_key(str(key), path, allowed)
+            yield Fault((*path, str(key)), message, hint, on_key=True)
+    elif keyword == "required":
+        for key in wanted:
+            if key not in instance:
+                yield Fault(
+                    (*path, key), f"`{dotted((*path, key))}` is missing", _how_to_add(key), missing=True
+                )
+    elif not (keyword == "type" and "enum" in _schema(error)):  # the enum says the same, and more
+        message, hint = _SENTENCES[keyword](error)
+        name = f"`{dotted(path)}`" if path else "the value"
+        yield Fault(path, f"{name} {message}", hint)
+
+
+def _schema(error: ValidationError) -> Mapping[str, Any]:
+    return error.schema if isinstance(error.schema, Mapping) else {}
+
+
+def _first_branch(error: ValidationError) -> Iterator[Fault]:
+    """In our schemas the first branch is what is meant, and the others only widen it."""
+    for inner in error.context or ():
+        if inner.relative_schema_path[0] == 0:
+            yield from faults_of(inner)
+
+
+def _how_to_add(key: str) -> str:
+    if key == "model":
+        return "add `model: dreamina-seedance-2-0-fast` to `defaults`, or to the task"
+    if key == "version":
+        return "add `version: 1` at the top"
+    return f"add `{key}:`"
+
+
+def _type(error: ValidationError) -> tuple[str, str]:
+    wanted = cast("Any", error.validator_value)
+    names = [name for name in ([wanted] if isinstance(wanted, str) else wanted) if name != "null"]
+    message = f"must be {', or '.join(_TYPES[name] for name in names)}, not {shown(error.instance)}"
+    return message, _retype(names, error.instance)
+
+
+def _retype(names: list[str], value: object) -> str:
+    """How to write a value of the wrong type."""
+    if value is None:
+        return "write a value after the colon, or delete the key"
+    if "string" in names and isinstance(value, int | float):
+        return "put it in quotes"
+    if isinstance(value, str) and "boolean" in names:
+        return "write true or false, without quotes"
+    if isinstance(value, str) and {"integer", "number"} & set(names):
+        return "write the number alone: no quotes, no unit"
+    if isinstance(value, float) and "integer" in names:
+        return "leave the fraction away"
+    if "array" in names:
+        return "write each item on its own line, after `- `"
+    if "object" in names:
+        return "write `key: value` lines below it, indented"
+    return ""
+
+
+def _enum(error: ValidationError) -> tuple[str, str]:
+    choices = [str(choice) for choice in cast("Any", error.validator_value)]
+    message = f"can't be {shown(error.instance)}"
+    near = closest(str(error.instance), choices, cutoff=0.8)
+    return message, f"did you mean {near}?" if near else f"write one of: {', '.join(choices)}"
+
+
+def _const(error: ValidationError) -> tuple[str, str]:
+    return f"must be {shown(error.validator_value)}, not {shown(error.instance)}", ""
+
+
+def _pattern(error: ValidationError) -> tuple[str, str]:
+    wish = str(_schema(error)["patternErrorMessage"])
+    return (wish, "") if wish.startswith("is ") else (f"{wish}, not {shown(error.instance)}", "")
+
+
+def _bound(word: str) -> Callable[[ValidationError], tuple[str, str]]:
+    def sentence(error: ValidationError) -> tuple[str, str]:
+        low, high = _schema(error).get("minimum"), _schema(error).get("maximum")
+        both = low is not None and high is not None
+        hint = f"write a number from {low} to {high}" if both else ""
+        return f"must be {word} {error.validator_value}, not {shown(error.instance)}", hint
+
+    return sentence
+
+
+def _empty(error: ValidationError) -> tuple[str, str]:
+    return "is empty", "write something into it, or delete the key"
+
+
+_SENTENCES: Mapping[str, Callable[[ValidationError], tuple[str, str]]] = {
+    "type": _type,
+    "enum": _enum,
+    "const": _const,
+    "pattern": _pattern,
+    "minimum": _bound("at least"),
+    "maximum": _bound("at most"),
+    "exclusiveMinimum": _bound("more than"),
+    "minLength": _empty,
+    "minItems": _empty,
+}

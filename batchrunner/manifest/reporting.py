@@ -1,0 +1,36 @@
+"""Everything that is wrong with a manifest, gathered while it is read; one thing is told once."""
+
+from __future__ import annotations
+
+from batchrunner.core.problems import Place, Problem, Severity
+
+
+class Report:
+    """The problems found so far; adding one a second time changes nothing."""
+
+    def __init__(self) -> None:
+        self._problems: dict[tuple[Place, str], Problem] = {}
+        self._files: dict[str, int] = {}
+
+    def add(self, place: Place, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> None:
+        """Note one problem."""
+        self._files.setdefault(place.file, len(self._files))
+        self._problems.setdefault((place, message), Problem(severity, place, message, hint))
+
+    def begin(self, file: str) -> None:
+        """Note that `file` comes next: problems are told file by file, in the order of these calls."""
+        self._files.setdefault(file, len(self._files))
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything stands against running."""
+        return any(problem.severity is Severity.ERROR for problem in self._problems.values())
+
+    def problems(self) -> tuple[Problem, ...]:
+        """All of them, in the order of the files."""
+
+        def order(problem: Problem) -> tuple[int, int, int, int]:
+            place = problem.place
+            return self._files[place.file], place.row, place.line, place.column
+
+        return tuple(sorted(self._problems.values(), key=order))

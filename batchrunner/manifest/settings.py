@@ -1,0 +1,46 @@
+"""The manifest's `run`, `gateway` and `pricing` sections as the values that the runner takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from batchrunner.core.model import Pricing, RunSettings
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_KINDS: Mapping[str, type] = {field.name: type(field.default) for field in fields(RunSettings)}
+
+
+def run_settings(given: Mapping[str, Any]) -> RunSettings:
+    """The run section, checked before, with its defaults filled in."""
+    return RunSettings(**{name: _setting(name, value) for name, value in given.items()})
+
+
+def pricing(given: Mapping[str, Any]) -> Pricing:
+    """The pricing section, checked before."""
+    prices = {model: float(price) for model, price in given.get("per_million_tokens", {}).items()}
+    return Pricing(given.get("currency", ""), prices)
+
+
+def _setting(name: str, value: Any) -> Any:
+    if name == "disk_reserve":
+        return size(value)
+    return seconds(value) if _KINDS[name] is float else _KINDS[name](value)
+
+
+def seconds(value: str | float) -> float:
+    """`90`, `"90s"`, `"30m"` or `"2h"` in seconds."""
+    if isinstance(value, str):
+        number = value.rstrip("smh")
+        return float(number) * _SECONDS[value[len(number) :] or "s"]
+    return float(value)
+
+
+def size(value: str | int) -> int:
+    """`500000000`, `"500MB"` or `"2 GB"` in bytes."""
+    if isinstance(value, str):
+        number = value.rstrip("BKMGT ")
+        return round(float(number) * _BYTES[value[len(number) :].strip() or "B"])
+    return int(value)

@@ -1,0 +1,81 @@
+"""Values checked against the JSON Schemas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, Literal
+
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from batchrunner.manifest.faults import Fault
+from batchrunner.manifest.messages import faults_of
+from batchrunner.manifest.schema import schema
+
+Part = Literal["manifest", "defaults", "entry", "task"]
+"""What can be checked on its own."""
+
+_PARTS: Mapping[Part, str] = {
+    "manifest": "manifest.schema.json",
+    "defaults": "manifest.schema.json#/$defs/defaults",
+    "entry": "manifest.schema.json#/$defs/entry",
+    "task": "task.schema.json",
+}
+
+_SEEDS = range(2**31)
+text_of = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+"""A value as one JSON text, for telling whether two are equal."""
+
+
+@cache
+def _validator(part: Part) -> Draft202012Validator:
+    # The files refer to each other by their names, which an editor resolves beside the file and the
+    # registry resolves here; nothing is ever fetched.
+    named = ((f"{name}.schema.json", Resource.from_contents(schema(name))) for name in ("manifest", "task"))
+    registry: Registry[Any] = Registry().with_resources(named)
+    return Draft202012Validator({"$ref": _PARTS[part]}, registry=registry)
+
+
+def check(part: Part, value: object) -> Iterator[Fault]:
+    """What is wrong with a value; paths begin at the value."""
+    for error in _validator(part).iter_errors(value):
+        yield from faults_of(error)
+
+
+class Outlines:
+    """Checks many values that mostly differ in texts which may be any text: each outline only once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Part, str], tuple[Fault, ...]] = {}
+
+    def check(self, part: Part, value: object) -> tuple[Fault, ...]:
+        """What is wrong with a value; paths begin at the value."""
+        key = (part, text_of(_outline(value)))
+        faults = self._known.get(key)
+        if faults is None:
+            faults = self._known[key] = tuple(check(part, value))
+        return faults
+
+
+def is_seed(value: object) -> bool:
+    """Whether a value can stand as a seed."""
+    return type(value) is int and value in _SEEDS
+
+
+def _outline(value: object) -> object:
+    """An entry or request without what can't be wrong: two with one outline have the same faults."""
+    if not isinstance(value, dict):
+        return value
+    outline = dict(value)
+    for key in ("id", "prompt", "image"):
+        text = outline.get(key)
+        if isinstance(text, str) and text.strip():
+            outline[key] = "x"
+    labels, metadata = outline.get("labels"), outline.get("metadata")
+    if isinstance(labels, dict):
+        outline["labels"] = {name: "x" if isinstance(text, str) else text for name, text in labels.items()}
+    if isinstance(metadata, dict) and is_seed(metadata.get("seed")):
+        outline["metadata"] = {**metadata, "seed": 0}
+    return outline

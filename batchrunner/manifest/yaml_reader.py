@@ -1,0 +1,246 @@
+"""A YAML text to plain values, each with its line and column.
+
+PyYAML's C parser gives the events; they are put together here, because its own composer crashes on deep
+nesting, keeps the last of two equal keys, and reads `16:9` and `no` as a number and a boolean. Plain
+scalars mean what YAML 1.2's core schema says. Depth and alias expansion are bounded.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from yaml import CSafeLoader, YAMLError
+from yaml.events import (
+    AliasEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
+
+from batchrunner.manifest.nodes import Node, Scalar
+from batchrunner.manifest.reporting import Report
+from batchrunner.manifest.source import Source, TextFault
+from batchrunner.manifest.yaml_words import explained
+
+MAX_DEPTH = 64
+MAX_EXPANDED = 1_000_000
+"""Nodes that all aliases together may stand for."""
+
+_NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+# Longer numbers stay text: Python refuses to read them, and nobody means them.
+_INT = re.compile(r"[-+]?[0-9]{1,300}")
+_OTHER_BASE = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_CORE = "tag:yaml.org,2002:"
+_TAGGED: dict[str, tuple[type, ...]] = {
+    _CORE + "int": (int,),
+    _CORE + "float": (int, float),
+    _CORE + "bool": (bool,),
+    _CORE + "null": (type(None),),
+}
+_MERGE = "<<"
+
+
+def read_yaml(source: Source, report: Report) -> Node | None:
+    """The one document in a text; None, and the reasons in `report`, where it can't be read to its end."""
+    try:
+        if found := _NOT_ALLOWED.search(source.text):
+            code = f"U+{ord(found.group()):04X}"
+            place = source.position(found.start())
+            raise TextFault(f"the character {code} is not allowed in YAML", "delete it", *place)
+        return _Composer(source, report).document()
+    except YAMLError as error:
+        fault = explained(error, source.text)
+    except TextFault as error:
+        fault = error
+    report.add(source.place(fault.line, fault.column), fault.message, fault.hint)
+    return None
+
+
+class _Composer:
+    """Events to nodes. What makes the rest unreadable is raised as a TextFault, the rest is reported."""
+
+    def __init__(self, source: Source, report: Report) -> None:
+        self._source = source
+        self._report = report
+        self._parser = CSafeLoader(source.text)
+        self._anchors: dict[str, Node | None] = {}
+        self._expanded = 0
+
+    def document(self) -> Node:
+        """The whole stream, which must be one document with something in it."""
+        self._next()  # the start of the stream
+        if isinstance(self._next(), StreamEndEvent):
+            raise TextFault("the file is empty", "write a manifest into it: `version`, `tasks`", 1, 1)
+        root = self._node(self._next(), 1)
+        self._next()  # the end of the document
+        after = self._next()
+        if isinstance(after, DocumentStartEvent):
+            raise _fault(
+                after, "a second YAML document begins here", "delete the `---`; one file, one manifest"
+            )
+        return root
+
+    def _next(self) -> Event:
+        event = self._parser.get_event()
+        assert event is not None, "the composer stops at the end of the stream"  # noqa: S101
+        return event
+
+    def _node(self, event: Event, depth: int) -> Node:
+        if isinstance(event, AliasEvent):
+            return self._alias(event, depth)
+        if depth > MAX_DEPTH:
+            raise _fault(event, f"nested more than {MAX_DEPTH} levels deep", "a manifest needs five or so")
+        anchor = getattr(event, "anchor", None)
+        if anchor:
+            self._anchors[anchor] = None  # it is open: an alias to it from within would have no end
+        if isinstance(event, ScalarEvent):
+            node = self._scalar(event)
+        elif isinstance(event, MappingStartEvent):
+            node = self._mapping(event, depth)
+        else:
+            node = self._sequence(event, depth)
+        if anchor:
+            self._anchors[anchor] = node
+        return node
+
+    def _alias(self, event: AliasEvent, depth: int) -> Node:
+        name = event.anchor
+        if name not in self._anchors:
+            raise _fault(
+                event, f"`*{name}` refers to nothing", f"write `&{name}` before the value it shall repeat"
+            )
+        node = self._anchors[name]
+        if node is None:
+            raise _fault(event, f"`*{name}` stands within the value that it repeats", "write the value out")
+        self._expanded += node.size
+        if self._expanded > MAX_EXPANDED:
+            hint = "write the values out, or put them into `defaults`"
+            raise _fault(event, f"the aliases stand for more than {MAX_EXPANDED:,} values", hint)
+        if depth + node.height > MAX_DEPTH:
+            raise _fault(
+                event, f"nested more than {MAX_DEPTH} levels deep through `*{name}`", "write it flatter"
+            )
+        # Its own place is kept, not the alias's: what is wrong in it is to be mended there.
+        return node
+
+    def _scalar(self, event: ScalarEvent) -> Node:
+        value: Scalar = event.value
+        if event.tag is None and event.implicit[0]:
+            value = resolved(event.value)
+        elif event.tag not in (None, "!", _CORE + "str"):
+            value = resolved(event.value)
+            if type(value) not in _TAGGED.get(event.tag, ()):
+                self._refuse_tag(event)
+        return Node(value, *_place(event), {}, 1, 1)
+
+    def _sequence(self, start: Event, depth: int) -> Node:
+        self._check_tag(start, "seq")
+        items = []
+        while not isinstance(event := self._next(), SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
+        return _collection(start, items, items, {})
+
+    def _mapping(self, start: Event, depth: int) -> Node:
+        self._check_tag(start, "map")
+        values: dict[str, Node] = {}
+        keys: dict[str, tuple[int, int]] = {}
+        merged: list[Node] = []
+        while not isinstance(event := self._next(), MappingEndEvent):
+            place = _place(event)
+            key = self._key(event, depth)
+            value = self._node(self._next(), depth + 1)
+            if key == _MERGE and isinstance(event, ScalarEvent) and event.implicit[0]:
+                merged += self._mergeable(event, value)
+                continue
+            if key in keys:
+                first = f"it stands first in line {keys[key][0]}"
+                self._add(place, f"`{key}` is written twice", f"{first}; keep one of the two")
+            elif key is not None:
+                values[key], keys[key] = value, place
+        for node in merged:  # what stands in the mapping itself wins, then what is merged first
+            assert isinstance(node.value, dict)  # noqa: S101
+            for key, value in node.value.items():
+                if key not in values:
+                    values[key], keys[key] = value, node.keys[key]
+        return _collection(start, values, list(values.values()), keys)
+
+    def _key(self, event: Event, depth: int) -> str | None:
+        """The text of a key; None, and a problem, for one that is no text."""
+        if isinstance(event, ScalarEvent):
+            if event.tag not in (None, "!", _CORE + "str"):
+                self._refuse_tag(event)
+            return str(event.value)
+        node = self._node(event, depth + 1)
+        if isinstance(node.value, str):
+            return node.value
+        self._add(_place(event), "a key must be text", "write `key: value`, the key without brackets")
+        return None
+
+    def _mergeable(self, event: Event, node: Node) -> list[Node]:
+        parts = node.value if isinstance(node.value, list) else [node]
+        if all(isinstance(part.value, dict) for part in parts):
+            return parts
+        self._add(
+            _place(event), "`<<` can only take in mappings", "write `<<: *name` of a mapping marked `&name`"
+        )
+        return []
+
+    def _check_tag(self, event: Event, allowed: str) -> None:
+        if isinstance(event, CollectionStartEvent) and event.tag not in (None, "!", _CORE + allowed):
+            self._refuse_tag(event)
+
+    def _refuse_tag(self, event: Event) -> None:
+        tag = str(getattr(event, "tag", "")).replace(_CORE, "!!")
+        self._add(_place(event), f"the tag `{tag}` can't be used here", "write the plain value without a tag")
+
+    def _add(self, place: tuple[int, int], message: str, hint: str) -> None:
+        self._report.add(self._source.place(*place), message, hint)
+
+
+def _collection(
+    start: Event,
+    value: list[Node] | dict[str, Node],
+    children: list[Node],
+    keys: dict[str, tuple[int, int]],
+) -> Node:
+    size = 1 + sum(child.size for child in children)
+    height = 1 + max((child.height for child in children), default=0)
+    return Node(value, *_place(start), keys, size, height)
+
+
+def _place(event: Event) -> tuple[int, int]:
+    mark = event.start_mark
+    assert mark is not None  # noqa: S101  # the parser gives every event its marks
+    return mark.line + 1, mark.column + 1
+
+
+def _fault(event: Event, message: str, hint: str) -> TextFault:
+    return TextFault(message, hint, *_place(event))
+
+
+def resolved(text: str) -> Scalar:
+    """What a plain scalar means in YAML 1.2's core schema.
+
+    Two things stay text that the schema knows as numbers, since JSON has no such: `.inf` and `.nan`.
+    """
+    if text[:1] in "-+.0123456789" and text:
+        if _INT.fullmatch(text):
+            return int(text)
+        if _OTHER_BASE.fullmatch(text):
+            return int(text, 0)
+        if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
+            return number
+        return text
+    return _WORDS.get(text, text)

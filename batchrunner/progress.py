@@ -1,0 +1,169 @@
+"""What a person sees while a run goes on: the ledger's events as lines or as a live display on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from batchrunner.clock import Clock
+from batchrunner.core.states import Event, TaskState
+from batchrunner.core.summary import Tally
+from batchrunner.core.text import printable, shortened, span
+from batchrunner.ledger import LedgerEvent
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+TOLD = frozenset(
+    {Event.COLLECTED, Event.REJECTED, Event.UNKNOWN, Event.GENERATION_FAILED, Event.LOST}
+    | {Event.UNCOLLECTABLE, Event.UNSENDABLE}
+)
+"""Events that end something a person cares about; the others only move the counts."""
+
+STATUS_INTERVAL = 30.0
+"""Nominal seconds between two lines of counts where there is no terminal."""
+
+
+class Situation(Protocol):
+    """What a display may ask of admission."""
+
+    waiting_for: str
+
+    @property
+    def slots(self) -> int: ...
+
+
+class Display(Protocol):
+    """Shows a run. The run works the same without one."""
+
+    def start(self, tally: Tally, situation: Situation, clock: Clock) -> None:
+        """The run is about to begin."""
+
+    def event(self, event: LedgerEvent) -> None:
+        """Something happened to a task."""
+
+    def notice(self, text: str) -> None:
+        """Something else that a person wants to know now."""
+
+    def tick(self) -> None:
+        """Time has passed."""
+
+    def close(self) -> None:
+        """The run is over; leave the terminal as it was."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def start(self, tally: Tally, situation: Situation, clock: Clock) -> None: ...
+    def event(self, event: LedgerEvent) -> None: ...
+    def notice(self, text: str) -> None: ...
+    def tick(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Lines:
+    """A line for each thing that ended, and the counts now and then."""
+
+    def __init__(self) -> None:
+        self._tally: Tally | None = None
+        self._situation: Situation | None = None
+        self._clock = Clock()
+        self._next_status = 0.0
+        self._shown = ""
+
+    def start(self, tally: Tally, situation: Situation, clock: Clock) -> None:
+        self._tally, self._situation, self._clock = tally, situation, clock
+        self._next_status = clock.now() + STATUS_INTERVAL
+
+    def event(self, event: LedgerEvent) -> None:
+        if event.event in TOLD:
+            self.notice(event_line(event))
+
+    def notice(self, text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')}  {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def tick(self) -> None:
+        if self._tally and self._situation and self._clock.now() >= self._next_status:
+            self._next_status = self._clock.now() + STATUS_INTERVAL
+            shown = counts_line(self._tally, self._situation)
+            if shown != self._shown:
+                self._shown = shown
+                self.notice(shown)
+
+    def close(self) -> None: ...
+
+
+class Live:
+    """A bar with the counts that stays at the bottom of a terminal, what ended above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415  only a terminal pays for loading it
+
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._started = 0.0
+
+    def start(self, tally: Tally, situation: Situation, clock: Clock) -> None:
+        from rich.live import Live as RichLive  # noqa: PLC0415
+
+        self._tally, self._situation, self._clock = tally, situation, clock
+        self._started, self._done_before = clock.now(), tally[TaskState.DONE]
+        self._live = RichLive(get_renderable=self._picture, console=self._console, refresh_per_second=4)
+        self._live.start()
+
+    def event(self, event: LedgerEvent) -> None:
+        if event.event in TOLD:
+            self.notice(event_line(event))
+
+    def notice(self, text: str) -> None:
+        self._console.print(f"{time.strftime('%H:%M:%S')}  {text}", soft_wrap=True)
+
+    def tick(self) -> None: ...
+
+    def close(self) -> None:
+        if self._started:
+            self._live.stop()
+
+    def _picture(self) -> RenderableType:
+        from rich.console import Group  # noqa: PLC0415
+        from rich.progress_bar import ProgressBar  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        total, done = self._tally.total(), self._tally[TaskState.DONE]
+        ended = done + self._tally[TaskState.FAILED] + self._tally[TaskState.UNCOLLECTED]
+        line = f"{counts_line(self._tally, self._situation)}{self._time_left(total - ended, done)}"
+        return Group(
+            ProgressBar(total=total or 1, completed=ended, width=min(60, self._console.width - 1)),
+            Text(line, no_wrap=True, overflow="ellipsis"),
+        )
+
+    def _time_left(self, left: int, done: int) -> str:
+        finished, elapsed = done - self._done_before, self._clock.now() - self._started
+        if finished < 3 or not left:
+            return ""
+        return f" · about {span(self._clock.real(elapsed) * left / finished)} left"
+
+
+def display_for_stderr() -> Display:
+    """Live on a terminal, lines elsewhere."""
+    return Live() if sys.stderr.isatty() else Lines()
+
+
+def event_line(event: LedgerEvent) -> str:
+    """One event in one line."""
+    words = {TaskState.IN_DOUBT: "in doubt", TaskState.PENDING: "again"}
+    state = words.get(event.to_state, event.to_state.value)
+    why = " ".join(filter(None, (event.code, event.message)))
+    return f"{state:<11} {printable(event.id)}" + (f"  {shortened(why, 120)}" if why else "")
+
+
+def counts_line(tally: Tally, situation: Situation) -> str:
+    """How the run stands, in one line."""
+    parts = [f"done {tally[TaskState.DONE]:,} of {tally.total():,}"]
+    for state in TaskState:
+        if state is not TaskState.DONE and tally[state]:
+            parts.append(f"{state.replace('_', ' ')} {tally[state]:,}")
+    if situation.waiting_for:
+        parts.append(shortened(situation.waiting_for, 80))
+    return " · ".join(parts)

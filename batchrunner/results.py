@@ -1,0 +1,160 @@
+"""results.csv: a pure function of the ledger, one row a task, written whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import os
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batchrunner.clock import Clock
+from batchrunner.core.errors import StorageError
+from batchrunner.core.states import TaskState
+from batchrunner.core.text import printable
+from batchrunner.ledger import LedgerReader, TaskRecord
+
+RESULTS_NAME = "results.csv"
+LABEL = "label."
+REFRESH_INTERVAL = 15.0
+"""Nominal seconds between two writings during a run, at least."""
+
+_FORMULA_STARTS = ("=", "+", "-", "@")
+
+
+def from_network(text: str) -> str:
+    """Text that somebody else chose: no control characters, and nothing a spreadsheet takes for a formula."""
+    clean = printable(text)
+    return f"'{clean}" if clean.startswith(_FORMULA_STARTS) else clean
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _money(cost: float | None) -> str:
+    return "" if cost is None else f"{cost:.6f}".rstrip("0").rstrip(".")
+
+
+def _duration(task: TaskRecord) -> str:
+    duration = task.metadata.get("duration")
+    return "" if duration is None else str(duration)
+
+
+_Column = Callable[[TaskRecord], object]
+
+COLUMNS: dict[str, _Column] = {
+    "id": lambda t: t.id,
+    "state": lambda t: t.state.value,
+    "file_name": lambda t: t.file_name if t.state is TaskState.DONE else "",
+    "prompt": lambda t: t.request.get("prompt", ""),
+    "inputs": lambda t: " ".join(t.inputs),
+    "model": lambda t: t.model,
+    "error_code": lambda t: from_network(t.error_code),
+    "error_message": lambda t: from_network(t.error_message),
+    "warnings": lambda t: from_network("; ".join(t.warnings)),
+    "remote_id": lambda t: from_network(t.remote_id or ""),
+    "attempts": lambda t: t.attempts,
+    "seed": lambda t: t.seed,
+    "tokens": lambda t: t.tokens,
+    "cost": lambda t: _money(t.cost),
+    "currency": lambda t: (t.currency or "") if t.cost is not None else "",
+    "requested_duration": _duration,
+    "requested_resolution": lambda t: t.metadata.get("resolution", ""),
+    "requested_ratio": lambda t: t.metadata.get("ratio", ""),
+    "duration": lambda t: t.duration,
+    "width": lambda t: t.width,
+    "height": lambda t: t.height,
+    "fps": lambda t: t.fps,
+    "bytes": lambda t: t.size,
+    "sha256": lambda t: t.sha256,
+    "last_frame_file": lambda t: t.last_frame_file,
+    "submitted_at": lambda t: _time(t.submitted_at),
+    "finished_at": lambda t: _time(t.finished_at),
+    "collected_at": lambda t: _time(t.collected_at),
+    "generation_seconds": lambda t: t.generation_seconds,
+    "fingerprint": lambda t: t.key,
+}
+"""Every fixed column and what stands in it, in order; `label.*` follow. Empty means not known."""
+
+
+def header(tasks: Sequence[TaskRecord]) -> list[str]:
+    """The names of all columns: the fixed ones, then one for each label, in the order they first appear."""
+    labels = dict.fromkeys(name for task in tasks for name in task.labels)
+    return [*COLUMNS, *(LABEL + name for name in labels)]
+
+
+def row(task: TaskRecord, labels: Iterable[str]) -> list[object]:
+    """One task's row."""
+    cells = [column(task) for column in COLUMNS.values()] + [task.labels.get(name, "") for name in labels]
+    return ["" if cell is None else cell for cell in cells]
+
+
+def as_csv(tasks: Sequence[TaskRecord], excel: bool = False) -> bytes:
+    """The whole file: UTF-8, RFC 4180; `excel` puts the byte-order mark in front that Excel asks for."""
+    names = header(tasks)
+    labels = [name.removeprefix(LABEL) for name in names[len(COLUMNS) :]]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(names)
+    writer.writerows(row(task, labels) for task in tasks)
+    return text.getvalue().encode("utf-8-sig" if excel else "utf-8", errors="replace")
+
+
+class Results:
+    """Keeps results.csv in line with the ledger during a run, and writes it at its end."""
+
+    def __init__(self, ledger: LedgerReader, directory: Path, clock: Clock) -> None:
+        self._ledger, self._directory, self._clock = ledger, directory, clock
+        self._outdated = asyncio.Event()
+
+    def outdated(self) -> None:
+        """The ledger has changed."""
+        self._outdated.set()
+
+    async def write(self) -> None:
+        """Write it now."""
+        self._outdated.clear()
+        tasks = await self._ledger.tasks(planned_only=True)
+        await asyncio.to_thread(write, self._directory, tasks)
+
+    async def keep_fresh(self) -> None:
+        """Write it now and then where the ledger has changed; never more than a twentieth of the time."""
+        while True:
+            await self._outdated.wait()
+            began = self._clock.now()
+            await self.write()
+            await self._clock.sleep(max(REFRESH_INTERVAL, 20 * (self._clock.now() - began)))
+
+
+def write(directory: Path, tasks: Sequence[TaskRecord], excel: bool = False) -> Path:
+    """Write results.csv in place of the old one; a file that would not change is left alone.
+
+    Raises:
+        StorageError: the disk refused; the old file is still there.
+    """
+    path = directory / RESULTS_NAME
+    content = as_csv(tasks, excel)
+    part = directory / f".{RESULTS_NAME}.{secrets.token_hex(4)}.part"
+    try:
+        if path.exists() and path.read_bytes() == content:
+            return path
+        try:
+            with part.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"can't write {path}: {error.strerror}",
+            "make room or mend the disk; `batchrunner results DIR` writes it again from the ledger",
+        ) from error
+    return path

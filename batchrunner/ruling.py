@@ -1,0 +1,69 @@
+"""A person's word: failed tasks to be tried again, submissions in doubt decided. Never the program's own."""
+
+from __future__ import annotations
+
+from batchrunner.core.errors import UsageError
+from batchrunner.core.model import RemoteId
+from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.states import Event, TaskState
+from batchrunner.ledger import Ledger, TaskRecord
+
+
+async def chosen(ledger: Ledger, names: list[str], state: TaskState, everything: bool) -> list[TaskRecord]:
+    """The tasks in `state` that a person named, by id, fingerprint or remote id; or all of them.
+
+    Raises:
+        UsageError: a name fits no task, or several, or one in another state; nothing was changed.
+    """
+    if everything:
+        return await ledger.tasks(state)
+    tasks = []
+    for name in names:
+        found = await ledger.find(name)
+        if not found:
+            raise UsageError(
+                f"no task is called {name}", "`batchrunner status DIR` lists what needs a person"
+            )
+        if len(found) > 1:
+            keys = ", ".join(task.key[2:14] for task in found)
+            raise UsageError(f"{name} fits {len(found)} tasks", f"name one by its fingerprint: {keys}")
+        if found[0].state is not state:
+            raise UsageError(
+                f"{name} is {found[0].state}, not {state}",
+                f"`batchrunner status DIR {name}` tells its story",
+            )
+        tasks.append(found[0])
+    return tasks
+
+
+async def retry(ledger: Ledger, tasks: list[TaskRecord]) -> None:
+    """Make failed tasks pending; the next run submits them."""
+    for task in tasks:
+        await ledger.move(task.key, Move(Event.RETRIED, TaskState.PENDING))
+
+
+async def declare_lost(ledger: Ledger, tasks: list[TaskRecord]) -> None:
+    """Submissions in doubt were not accepted: their tasks are pending, and are submitted again.
+
+    If they were accepted after all, they are paid for twice: that is why a person must say it.
+    """
+    for task in tasks:
+        await ledger.move(
+            task.key, Move(Event.DECLARED_LOST, TaskState.PENDING, facts=AttemptFacts(outcome="lost"))
+        )
+
+
+async def adopt(ledger: Ledger, task: TaskRecord, remote_id: str) -> None:
+    """A submission in doubt was accepted under this remote id: the next run polls it.
+
+    Raises:
+        UsageError: the id belongs to another attempt, or is none.
+    """
+    if not remote_id.isprintable() or not remote_id.strip() or len(remote_id) > 200:
+        raise UsageError(
+            f"{remote_id!r} is no remote id", "it looks like task_jEctEHDF1vefS2L3HND2JnzXPslnAYby"
+        )
+    if remote_id in await ledger.remote_ids():
+        raise UsageError(f"{remote_id} is the id of another attempt", "look at `batchrunner status DIR`")
+    facts = AttemptFacts(outcome="adopted", remote_id=RemoteId(remote_id), accepted_at=task.submitted_at)
+    await ledger.move(task.key, Move(Event.ADOPTED, TaskState.GENERATING, facts=facts))

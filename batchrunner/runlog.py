@@ -1,0 +1,54 @@
+"""run.log: one JSON line for each event of the ledger and each notice."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from batchrunner.core.errors import StorageError
+from batchrunner.ledger import LedgerEvent
+
+LOG_NAME = "run.log"
+
+
+class RunLog:
+    """The open log of a run directory; a later run appends."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / LOG_NAME
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = self._path.open("a", encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise StorageError(f"can't write {self._path}: {error.strerror}") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file:
+            with suppress(OSError):
+                self._file.close()
+
+    def event(self, event: LedgerEvent) -> None:
+        """Keep an event."""
+        self._write(event.at, {name: value for name, value in asdict(event).items() if name != "at"})
+
+    def notice(self, text: str) -> None:
+        """Keep something else that a person may want to know later."""
+        self._write(datetime.now(UTC).timestamp(), {"notice": text})
+
+    def _write(self, at: float, line: dict[str, object]) -> None:
+        stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+        # The log is a convenience: a full disk ends the run at the ledger, with its own words.
+        with suppress(OSError):
+            if self._file:
+                self._file.write(json.dumps({"at": stamp} | line, ensure_ascii=False) + "\n")
+                self._file.flush()

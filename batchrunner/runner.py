@@ -1,0 +1,215 @@
+"""One run, from an up-to-date ledger to the summary: what is paid for first, then what is wanted.
+
+prepare ─▶ preflight ─▶ take up (poll, collect) ─▶ submit while admission lets ─▶ drain ─▶ results.csv
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batchrunner.admission import Admission, Disk
+from batchrunner.clock import Clock
+from batchrunner.collector import Collector
+from batchrunner.core.comparison import differences
+from batchrunner.core.errors import StorageError
+from batchrunner.core.estimate import video_bytes
+from batchrunner.core.limits import Limits
+from batchrunner.core.model import Plan, TaskKey
+from batchrunner.core.outcome import Preflight
+from batchrunner.core.states import PAID_FOR, TaskState
+from batchrunner.core.summary import Summary, Tally
+from batchrunner.crew import Crew
+from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
+from batchrunner.ledger import Binding, Ledger, LedgerEvent, RunLock, TaskRecord
+from batchrunner.preparation import bring_up_to_date, make_directories
+from batchrunner.progress import Display, Silent
+from batchrunner.results import Results
+from batchrunner.runlog import RunLog
+from batchrunner.supervisor import StopRequest, signals_heard, supervised
+from batchrunner.takeup import ask_first, put_pending, take_up
+from batchrunner.video import VideoFacts
+from batchrunner.worker import Worker
+
+TICK = 0.5
+"""Real seconds between two looks of the display at the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything a run needs to know, from the command line and the manifest."""
+
+    directory: Path
+    """The run directory."""
+    limits: Limits
+    gateway: GatewaySettings
+    gateway_name: str
+    """What the ledger is tied to: the gateway's origin, or `simulator`."""
+    key: Callable[[], ApiKey]
+    """Asked only when there is something to do; raises AccountError where there is none."""
+    plan: Plan | None = None
+    """None: poll and collect what is paid for, submit nothing."""
+    time_scale: float = 1.0
+    display: Display = field(default_factory=Silent)
+    recollect_all: bool = False
+    """Try uncollected videos again, however old they are."""
+
+
+async def run(job: Job) -> Summary:
+    """Carry a run as far as it goes, and say how it stands.
+
+    Raises:
+        BatchrunnerError: it could not begin; nothing was sent.
+    """
+    make_directories(job.directory)
+    with RunLock(job.directory), RunLog(job.directory) as log:
+        async with Ledger.open(job.directory) as ledger:
+            ledger.observe(log.event)
+            await bring_up_to_date(ledger, job.directory, job.gateway_name, job.plan, job.recollect_all)
+            running = Running(job, ledger, log, await ledger.binding())
+            storage = await running.to_the_end()
+            tokens, cost = await ledger.spent()
+            return Summary(
+                counts=await ledger.counts(),
+                stop=running.admission.stop if running.admission else None,
+                signal=running.stop.signal,
+                storage=storage,
+                tokens=tokens,
+                cost=cost,
+            )
+
+
+class Running:
+    """The parts of one run, wired together."""
+
+    def __init__(self, job: Job, ledger: Ledger, log: RunLog, binding: Binding) -> None:
+        self._job, self._ledger, self._log = job, ledger, log
+        self._settings, self._pricing = binding.settings, binding.pricing
+        self._clock = Clock(job.time_scale)
+        self._results = Results(ledger, job.directory, self._clock)
+        self._planned, self._everything = Tally({}), Tally({})
+        self.stop = StopRequest()
+        self.admission: Admission | None = None
+        """None until there is something to do."""
+
+    async def to_the_end(self) -> str:
+        """Do what there is to do; where all is done that takes neither key nor network.
+
+        Returns what could not be written to disk, empty where everything could.
+        """
+        self._planned = Tally(await self._ledger.counts())
+        self._everything = Tally(await self._ledger.counts(planned_only=False))
+        self._ledger.observe(self._noted)
+        try:
+            if self._has_work():
+                async with Gateway.open(self._job.gateway, self._job.key()) as gateway:
+                    await self._supervised(gateway)
+            await self._results.write()
+        except StorageError as error:
+            return f"{error}: {error.hint}"
+        return ""
+
+    def _has_work(self) -> bool:
+        wanted = self._planned[TaskState.PENDING] if self._job.plan else 0
+        paid_for = (self._everything[state] for state in PAID_FOR)
+        return bool(wanted or any(paid_for))
+
+    async def _supervised(self, gateway: Gateway) -> None:
+        self.admission = admission = self._new_admission(gateway)
+        self._job.display.start(self._planned, admission, self._clock)
+        try:
+            with signals_heard(self.stop, self._job.display.close):
+                await supervised(self._work(gateway, admission), admission, self.stop, self._notice)
+        finally:
+            self._job.display.close()
+
+    async def _work(self, gateway: Gateway, admission: Admission) -> None:
+        if not await ask_first(gateway, admission, self._clock, self._models(), self._notice):
+            return
+        async with asyncio.TaskGroup() as group:
+            crew = Crew(group, self.stop.by_error)
+            crew.chore(self._results.keep_fresh())
+            crew.chore(self._tick())
+            collector = self._new_collector(gateway)
+
+            def collect(key: TaskKey) -> None:
+                crew.collect(collector.collect(key))
+
+            worker = self._new_worker(gateway, admission, collect)
+            await take_up(self._ledger, worker, admission, crew, collect, self._clock)
+            if self._job.plan:
+                await put_pending(self._ledger, admission, self._clock)
+            while permit := await admission.next():
+                crew.work(worker.submit(permit))
+            await admission.drained()
+            await crew.collected()
+            # What is left is over its deadline and polled without a slot: the next run takes it up.
+            crew.dismiss()
+
+    def _new_admission(self, gateway: Gateway) -> Admission:
+        tasks = self._job.plan.tasks if self._job.plan else ()
+        disk = Disk(
+            free=lambda: shutil.disk_usage(self._job.directory).free,
+            reserve=self._settings.disk_reserve,
+            largest=max((video_bytes(task.request, self._job.limits) for task in tasks), default=0),
+            coming=lambda: sum(self._everything[state] for state in PAID_FOR),
+        )
+
+        async def answers() -> bool:
+            return (await gateway.preflight()).verdict is Preflight.READY
+
+        return Admission(
+            self._clock, self._settings, disk, lambda: self._everything[TaskState.IN_DOUBT], answers
+        )
+
+    def _new_collector(self, gateway: Gateway) -> Collector:
+        def differs(task: TaskRecord, facts: VideoFacts) -> tuple[str, ...]:
+            return differences(
+                task.metadata,
+                duration=facts.duration,
+                width=facts.width,
+                height=facts.height,
+                fps=facts.fps,
+                limits=self._job.limits,
+            )
+
+        limit = self._settings.downloads
+        return Collector(self._ledger, gateway, self._clock, self._job.directory, limit, differs)
+
+    def _new_worker(
+        self, gateway: Gateway, admission: Admission, collect: Callable[[TaskKey], None]
+    ) -> Worker:
+        tasks = self._job.plan.tasks if self._job.plan else ()
+        return Worker(
+            ledger=self._ledger,
+            gateway=gateway,
+            clock=self._clock,
+            slots=admission,
+            settings=self._settings,
+            pricing=self._pricing,
+            tasks={task.key: task for task in tasks},
+            collect=collect,
+        )
+
+    def _models(self) -> frozenset[str]:
+        tasks = self._job.plan.tasks if self._job.plan else ()
+        return frozenset(str(task.request.get("model")) for task in tasks)
+
+    def _noted(self, event: LedgerEvent) -> None:
+        self._everything.moved(event.from_state, event.to_state)
+        if event.planned:
+            self._planned.moved(event.from_state, event.to_state)
+        self._results.outdated()
+        self._job.display.event(event)
+
+    def _notice(self, text: str) -> None:
+        self._log.notice(text)
+        self._job.display.notice(text)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self._job.display.tick()

@@ -1,0 +1,11 @@
+"""A faithful fake of the gateway: a real HTTP server on 127.0.0.1 with a charge book.
+
+`scenario` decides, `server` serves, `book` remembers, `videos` makes real videos. It imports nothing else
+of batchrunner: a shared reading of the API would let both sides share one misreading.
+"""
+
+from batchrunner.simulator.scenario import Scenario
+from batchrunner.simulator.scenario_file import load_scenario
+from batchrunner.simulator.server import Simulator
+
+__all__ = ["Scenario", "Simulator", "load_scenario"]

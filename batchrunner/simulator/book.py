@@ -1,0 +1,87 @@
+"""The charge book: a JSON-lines file that is the simulator's whole state.
+
+A line is written before the answer that it stands for is sent, so whatever a client was told survives
+`kill -9`. Lines of kind "charge" are accepted submissions, lines of kind "fault" are faults that befell a
+request without a charge; each line bears the rules' counts as they then were.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from batchrunner.simulator.charge import Charge
+
+_FILE, _SETTINGS, _LOCK = "charges.jsonl", "simulator.json", "simulator.lock"
+
+
+class Book:
+    """The charge book of one state directory, locked against a second simulator while it is open."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open and read back; raises RuntimeError if another simulator has it open."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._lock = _lock(directory / _LOCK)
+        self.charges: list[Charge] = []
+        self.counts: dict[str, list[int]] = {}
+        self._read(directory / _FILE)
+        self._file = os.open(directory / _FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def charge(self, charge: Charge, counts: Mapping[str, list[int]]) -> None:
+        """Write an accepted submission down; on return it survives the end of this process."""
+        self._append({"kind": "charge", **charge.to_json(), "counts": counts})
+        self.charges.append(charge)
+
+    def fault(self, name: str, at: float, counts: Mapping[str, list[int]]) -> None:
+        """Write down that a fault befell a request at Unix time `at`."""
+        self._append({"kind": "fault", "fault": name, "at": at, "counts": counts})
+
+    def settings(self) -> dict[str, Any]:
+        """What `remember` last wrote; empty at the first start."""
+        path = self._directory / _SETTINGS
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def remember(self, settings: Mapping[str, Any]) -> None:
+        """Keep the ports and the time of the first start for the next start."""
+        part = self._directory / f"{_SETTINGS}.part"
+        part.write_text(json.dumps(settings))
+        part.replace(self._directory / _SETTINGS)
+
+    def close(self) -> None:
+        """Close the file and let the next simulator in."""
+        os.close(self._file)
+        os.close(self._lock)
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        text = json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+        data = text.encode("utf-8", "surrogatepass")  # JSON may hold half a character, and a prompt does
+        while data:  # one write in practice; a full disk may take a part of it
+            data = data[os.write(self._file, data) :]
+
+    def _read(self, path: Path) -> None:
+        if not path.exists():
+            return
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):  # killed while writing: nobody was told of that line
+            os.truncate(path, whole)
+        for raw in data[:whole].splitlines():
+            line = json.loads(raw.decode("utf-8", "surrogatepass"))
+            self.counts = line["counts"]
+            if line["kind"] == "charge":
+                self.charges.append(Charge.from_json(line))
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise RuntimeError(
+            f"{path.parent}: another simulator has this state directory open; stop it or use another one"
+        ) from error
+    return descriptor

@@ -1,0 +1,128 @@
+"""One accepted submission, as it stands in the charge book. Pure."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from batchrunner.simulator import model
+from batchrunner.simulator.life import Ending, Life
+from batchrunner.simulator.submission import ArkRequest, Submission
+
+_LONG = 4096  # characters; a longer text than that is media, and is kept as its hash
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a submission asks for, once nothing speaks against it."""
+
+    key: str  # the key's name, never the key
+    token_id: int
+    request_id: str  # X-Oneapi-Request-Id of the POST
+    path: str
+    model: str
+    prompt: str
+    seed: int | None  # as sent; None if left open
+    resolution: str
+    ratio: str
+    width: int
+    height: int
+    duration: int | None  # seconds; None when the request counts in frames
+    frames: int
+    tokens: int
+    hold: int  # quota units taken at once
+    settled: int  # quota units that a success costs in the end
+    options: dict[str, Any]  # the further fields that the model echoes or obeys
+    media: list[dict[str, Any]]  # type, role, url; a data URI as its SHA-256 and length
+    body_sha256: str  # 16 hex digits over the whole body as sent
+    request: dict[str, Any]  # the body, media as hashes
+
+
+@dataclass(frozen=True)
+class Charge(Order):
+    """What the gateway accepted and would bill; the JSON form has the same names."""
+
+    ordinal: int  # from 1; also the gateway's own row number
+    remote_id: str
+    at: float  # Unix seconds
+    made_seed: int  # as the model echoes it
+    faults: list[str]  # what befell it, as "submit:cut_after_accept" or "ark:fail"
+    life: Life
+
+    def to_json(self) -> dict[str, Any]:
+        """The charge as a line of the book."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any]) -> "Charge":
+        """The charge that `to_json` wrote."""
+        fields = {name: line[name] for name in cls.__dataclass_fields__}
+        life = {**line["life"], "ending": Ending(line["life"]["ending"])}
+        return cls(**{**fields, "life": Life(**life)})
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a submission, and how."""
+
+    key: str
+    token_id: int
+    request_id: str
+    path: str
+    body_sha256: str
+
+
+def order_of(caller: Caller, asked: Submission, ark: ArkRequest, shape: model.Shape) -> Order:
+    """Put together what a submission asks for."""
+    return Order(
+        **vars(caller),
+        **vars(shape),
+        model=asked.model,
+        prompt=asked.prompt,
+        seed=ark.get("seed", None),
+        tokens=shape.tokens,
+        hold=model.hold(asked.model),
+        settled=model.settled(asked.model, shape.tokens),
+        options={name: ark.get(name, default) for name, default in _OPTIONS.items()},
+        media=list(_media_of(ark)),
+        request=_without_media(dict(asked.body)),
+    )
+
+
+_OPTIONS = {
+    "draft": False,
+    "generate_audio": True,
+    "return_last_frame": False,
+    "service_tier": "default",
+    "execution_expires_after": 172_800,
+}
+
+
+def short_hash(data: bytes) -> str:
+    """16 hex digits that tell one body from another."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _media_of(ark: ArkRequest) -> Iterator[dict[str, Any]]:
+    """The media that reach the model, in order; those in `content` take the place of top-level images."""
+    items = [item for item in ark.get("content", []) if isinstance(item, dict)]
+    content = [item for item in items if item.get("type") != "text"]
+    if not content:
+        for image in ark.images:
+            yield {"type": "image_url", "role": None, "url": _without_media(image)}
+    for item in content:
+        holder = item.get(str(item.get("type")))
+        url = holder.get("url") if isinstance(holder, dict) else None
+        yield {"type": item.get("type"), "role": item.get("role"), "url": _without_media(url)}
+
+
+def _without_media(value: Any) -> Any:
+    """A JSON value with every data URI and overlong text replaced by its SHA-256 and length."""
+    if isinstance(value, dict):
+        return {key: _without_media(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_media(item) for item in value]
+    if isinstance(value, str) and (value.startswith("data:") or len(value) > _LONG):
+        data = value.encode("utf-8", "surrogatepass")
+        return {"sha256": hashlib.sha256(data).hexdigest(), "length": len(value)}
+    return value

@@ -1,0 +1,63 @@
+"""Which API keys the gateway knows, and what each may do. Pure."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from batchrunner.simulator import checks
+
+
+@dataclass(frozen=True)
+class Key:
+    """One API key of the gateway's single user; the key itself is never kept with it."""
+
+    name: str  # what the charge book and the usage log call it
+    token_id: int
+    quota: int | None = None  # its own quota units; None is unlimited
+    models: tuple[str, ...] | None = None  # the models it may use; None is all
+    valid: bool = True
+
+
+RECORDED: Mapping[str, Key] = {
+    "sk-main": Key("main", 1),
+    "sk-poor": Key("poor", 2, quota=1000),
+    "sk-limited": Key("limited", 3, models=("dreamina-seedance-2-0-fast",)),
+    "sk-unknown": Key("unknown", 0, valid=False),
+}
+
+
+def find_key(keys: Mapping[str, Key], header: str | None) -> Key | None:
+    """The key that an Authorization header bears, or None if the gateway does not know it.
+
+    Any further key that begins with sk- is an unlimited one of the same user, so that a test can send a
+    canary; sk-bad… stands for unknown ones. Its name is made from a hash, as a key appears nowhere.
+    """
+    secret = (header or "").removeprefix("Bearer ").removeprefix("bearer ").strip()
+    listed = keys.get(secret)
+    if listed is not None:
+        return listed if listed.valid else None
+    if not secret.startswith("sk-") or secret.startswith(("sk-bad", "sk-unknown")):
+        return None
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    return Key(f"key-{digest[:8]}", 1000 + int(digest[:6], 16))
+
+
+def parse_keys(value: object, where: str) -> Mapping[str, Key]:
+    """Read `keys:`, which adds to the recorded keys or replaces them; raises ValueError."""
+    keys = dict(RECORDED)
+    for number, (secret, fields) in enumerate(checks.mapping(value, where).items()):
+        keys[secret] = _parse_key(fields, f"{where}[{number}]", 100 + number)
+    return keys
+
+
+def _parse_key(value: object, where: str, token_id: int) -> Key:
+    # The place is a number: a key must not appear in a message.
+    fields = checks.mapping({} if value is None else value, where)
+    checks.known_keys(fields, ("name", "quota", "models", "valid"), where)
+    return Key(
+        name=checks.text(fields.get("name", f"key{token_id}"), f"{where}.name"),
+        token_id=token_id,
+        quota=checks.whole(0)(fields["quota"], f"{where}.quota") if "quota" in fields else None,
+        models=checks.names(fields["models"], f"{where}.models") if "models" in fields else None,
+        valid=checks.flag(fields.get("valid", True), f"{where}.valid"),
+    )

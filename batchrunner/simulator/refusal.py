@@ -1,0 +1,60 @@
+"""A request that the gateway refuses, as a value that travels up to the server."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a refused request is answered: the shapes are those of api/gateway.md, section 2.3."""
+
+    status: int
+    shape: Literal["openai", "task", "proxy"]
+    code: str
+    message: str  # the openai shape adds the request id
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Refused(Exception):
+    """Raised where a request turns out to be refused; carries the answer."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def invalid_request(message: str) -> Refused:
+    """400 in the task shape: a field has the wrong type, or none where one must be."""
+    return Refused(Refusal(400, "task", "invalid_request", message))
+
+
+def distribute(status: int, message: str, code: str = "") -> Refused:
+    """A refusal in the OpenAI shape, made before the request reaches the task code."""
+    return Refused(Refusal(status, "openai", code, message))
+
+
+def upstream(status: int, code: str, message: str, kind: str) -> Refused:
+    """The model's own refusal, its body passed on as the message; costs nothing."""
+    # A real one counts in its own way; only the look of the id matters.
+    text = f"{message} Request id: 02{time.time_ns() // 1_000_000}"
+    body = json.dumps({"error": {"code": code, "message": text, "param": "", "type": kind}})
+    return Refused(Refusal(status, "task", "fail_to_fetch_task", body))
+
+
+def token_quota(remaining: int, needed: int) -> Refused:
+    """403: the key has less quota left than the hold."""
+    text = f"token quota is not enough, token remain quota: {usd(remaining)}, need quota: {usd(needed)}"
+    return Refused(Refusal(403, "task", "pre_consume_token_quota_failed", text))
+
+
+def user_quota(remaining: int, needed: int) -> Refused:
+    """403: the user has less quota left than the hold."""
+    text = f"预扣费额度失败, 用户剩余额度: {usd(remaining)}, 需要预扣费额度: {usd(needed)}"
+    return Refused(Refusal(403, "task", "insufficient_user_quota", text))
+
+
+def usd(quota: int) -> str:
+    """Quota units as the gateway prints them in messages."""
+    return f"＄{quota / 500_000:.6f}"

@@ -1,0 +1,83 @@
+"""How the simulator shall behave, and every decision that follows from it. Pure: values in, values out.
+
+All seconds here are nominal: the simulator's time scale turns them into real ones.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from batchrunner.simulator import checks
+from batchrunner.simulator.chance import below, letters, lognormal
+from batchrunner.simulator.keys import RECORDED, Key, parse_keys
+from batchrunner.simulator.rules import Rule, parse_rule
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A night at the gateway; two with the same values and the same requests in order are the same night."""
+
+    seed: int = 1  # of every draw, the remote ids included: another seed is another gateway
+    generation_seconds: float = 100.0  # median, from running to ended upstream
+    generation_sigma: float = 0.25  # of the lognormal spread around it; 0 makes all equal
+    queue_seconds: float = 3.0  # a task is queued upstream at least so long
+    capacity: int | None = None  # so many generate at once, the others stay queued; None is no limit
+    refresh_seconds: float = 15.0  # the gateway looks upstream so often
+    line_seconds: float = 0.0  # and takes so long for each unfinished task in line
+    timeout_seconds: float = 86400.0  # then the gateway gives an unfinished task up
+    link_seconds: float = 86400.0  # so long does result_url live after the task has ended
+    honours_duration: bool = False  # True: a top-level duration counts, as the document says
+    balance: int | None = None  # the user's quota units; None is plenty
+    usage_limit: int = 20  # look-ups of /api/log/token and /api/usage/token in 20 minutes; 0 is no limit
+    keys: Mapping[str, Key] = field(default_factory=lambda: RECORDED, repr=False)
+    faults: tuple[Rule, ...] = ()
+
+    @classmethod
+    def from_dict(cls, value: object, where: str = "scenario") -> "Scenario":
+        """Read a scenario; raises ValueError that says what is wrong, where, and what is allowed."""
+        fields = checks.mapping({} if value is None else value, where)
+        checks.known_keys(fields, _READERS.keys(), where)
+        return cls(**{name: _READERS[name](item, f"{where}.{name}") for name, item in fields.items()})
+
+    def remote_id(self, ordinal: int) -> str:
+        """The gateway's id of the `ordinal`-th accepted submission, from 1."""
+        return "task_" + letters(32, self.seed, "remote id", ordinal)
+
+    def generating(self, remote_id: str) -> float:
+        """How long the generation of `remote_id` takes, in nominal seconds."""
+        return lognormal(self.generation_seconds, self.generation_sigma, self.seed, "generation", remote_id)
+
+    def drawn_seed(self, remote_id: str) -> int:
+        """The seed that the model draws when the request leaves it open."""
+        return below(100_000, self.seed, "model seed", remote_id)
+
+
+def _faults(value: object, where: str) -> tuple[Rule, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{where}: must be a list of rules, not {value!r}")
+    return tuple(parse_rule(item, f"{where}[{index}]") for index, item in enumerate(value))
+
+
+def _optional(check: checks.Check) -> checks.Check:
+    def read(value: object, where: str) -> Any:
+        return None if value is None else check(value, where)
+
+    return read
+
+
+_READERS: Mapping[str, checks.Check] = {
+    "seed": checks.whole(0),
+    "generation_seconds": checks.number(0),
+    "generation_sigma": checks.number(0, 3),
+    "queue_seconds": checks.number(0),
+    "capacity": _optional(checks.whole(1)),
+    "refresh_seconds": checks.number(0.001),
+    "line_seconds": checks.number(0),
+    "timeout_seconds": checks.number(0.001),
+    "link_seconds": checks.number(0),
+    "honours_duration": checks.flag,
+    "balance": _optional(checks.whole(0)),
+    "usage_limit": checks.whole(0),
+    "keys": parse_keys,
+    "faults": _faults,
+}

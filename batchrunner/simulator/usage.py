@@ -1,0 +1,181 @@
+"""What a key can read about its spending: the usage log, its quota, the billing pair, the status page."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from aiohttp import web
+
+from batchrunner.simulator import wire
+from batchrunner.simulator.chance import letters
+from batchrunner.simulator.keys import Key, find_key
+from batchrunner.simulator.model import model_ratio, upstream_name
+from batchrunner.simulator.tasks import Task
+from batchrunner.simulator.world import VERSION, World, json_answer, without_gateway
+
+_PER_USD = 500_000  # quota units
+_WINDOW = 1200  # nominal seconds of the look-up limit
+_NEWEST = 1000  # rows of the usage log
+_CONSUME, _REFUND = 2, 6  # types of rows
+_PLENTY = 100_000_000  # USD, what an unlimited key shows
+
+
+class UsageRoutes:
+    """The /api routes and the billing pair."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def status(self, _request: web.Request) -> web.StreamResponse:
+        """GET /api/status: public."""
+        data = {"version": VERSION, "quota_per_unit": _PER_USD, "system_name": "New API", "setup": True}
+        return json_answer({"data": data, "message": "", "success": True})
+
+    async def log(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/log/token: the key's newest rows, newest first, and renumbered."""
+        key = self._reader(request)
+        if isinstance(key, web.Response):
+            return key
+        now = self._world.now()
+        own = [task for task in self._world.tasks.all() if task.charge.key == key.name]
+        rows = [row for task in own for row in _rows(task, now)]
+        rows.sort(key=lambda row: row["created_at"])  # stable: those of one second stay as they came
+        newest = [{**row, "id": number} for number, row in enumerate(rows[: -_NEWEST - 1 : -1], 1)]
+        return json_answer({"data": newest, "message": "", "success": True})
+
+    async def quota_redirect(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/usage/token: the slash is missing."""
+        body = '<a href="/api/usage/token/">Moved Permanently</a>.\n\n'
+        headers = {"Location": "/api/usage/token/"}
+        without_gateway(request)
+        return web.Response(status=301, text=body, content_type="text/html", charset="utf-8", headers=headers)
+
+    async def quota(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/usage/token/: the key's quota, in units."""
+        key = self._reader(request)
+        if isinstance(key, web.Response):
+            return key
+        used = self._world.tasks.spent(self._world.now(), key.name)
+        granted = key.quota or 0
+        data = {
+            "expires_at": 0,
+            "model_limits": dict.fromkeys(key.models or (), True),
+            "model_limits_enabled": key.models is not None,
+            "name": key.name,
+            "object": "token_usage",
+            "total_available": granted - used,
+            "total_granted": granted,
+            "total_used": used,
+            "unlimited_quota": key.quota is None,
+        }
+        return json_answer({"code": True, "data": data, "message": "ok"})
+
+    async def subscription(self, request: web.Request) -> web.StreamResponse:
+        """GET /v1/dashboard/billing/subscription: what was ever granted, in USD."""
+        key = self._world.key(request)
+        limit = _PLENTY if key.quota is None else _go_float(key.quota / _PER_USD)
+        return json_answer(
+            {
+                "object": "billing_subscription",
+                "has_payment_method": True,
+                "soft_limit_usd": limit,
+                "hard_limit_usd": limit,
+                "system_hard_limit_usd": limit,
+                "access_until": 0,
+            }
+        )
+
+    async def billing(self, request: web.Request) -> web.StreamResponse:
+        """GET /v1/dashboard/billing/usage: what was used, in hundredths of a USD."""
+        key = self._world.key(request)
+        used = self._world.tasks.spent(self._world.now(), key.name)
+        return json_answer({"object": "list", "total_usage": _go_float(used / _PER_USD * 100)})
+
+    def _reader(self, request: web.Request) -> Key | web.Response:
+        """The key of a rate-limited look-up, or the answer that refuses it."""
+        world, now = self._world, self._world.now()
+        recent = [at for at in world.lookups if at > now - _WINDOW * world.time_scale]
+        limit = world.scenario.usage_limit
+        if limit and len(recent) >= limit:
+            return web.Response(status=429, headers={"Retry-After": str(_WINDOW)})
+        world.lookups = [*recent, now]
+        key = find_key(world.scenario.keys, request.headers.get("Authorization"))
+        return key or json_answer({"message": "Invalid token", "success": False}, status=401)
+
+
+def _go_float(value: float) -> float:
+    """A number that JSON shows as Go does: without a fraction where there is none."""
+    return int(value) if value.is_integer() else value
+
+
+def _rows(task: Task, now: float) -> Iterator[dict[str, Any]]:
+    """The log rows that stand at Unix time `now`: the submission's, then the settlement's."""
+    charge, ended = task.charge, task.phases[-1]
+    known = {
+        "group_ratio": 1,
+        "is_model_mapped": True,
+        "model_price": -1,
+        "model_ratio": model_ratio(charge.model),
+        "upstream_model_name": upstream_name(charge.model),
+    }
+    yield {
+        **_row(task, charge.at, charge.request_id),
+        "type": _CONSUME,
+        "content": "操作 generate",
+        "quota": charge.hold,
+        # No task id here: that is what makes a lost answer hard to find again.
+        "other": _text({**known, "is_task": True, "request_path": charge.path}),
+    }
+    difference = charge.settled - charge.hold
+    if ended.at > now or (ended.status == "SUCCESS" and difference == 0):
+        return
+    known |= {"pre_consumed_quota": charge.hold, "task_id": charge.remote_id}
+    row = _row(task, ended.at, wire.request_id(int(ended.at * 1e9), letters(8, charge.remote_id, "settled")))
+    if ended.status == "SUCCESS":
+        yield {
+            **row,
+            "type": _CONSUME if difference > 0 else _REFUND,
+            "content": f"token重算：tokens={charge.tokens}, modelRatio={model_ratio(charge.model):.2f}, "
+            "groupRatio=1.00, otherMultiplier=1.0000",
+            "quota": abs(difference),
+            "other": _text({**known, "actual_quota": charge.settled}),
+        }
+    else:
+        reason = wire.fail_reason(task, len(task.phases) - 1)
+        yield {
+            **row,
+            "type": _REFUND,
+            "content": "",
+            "quota": charge.hold,
+            "other": _text({**known, "reason": reason}),
+        }
+
+
+def _row(task: Task, at: float, request_id: str) -> dict[str, Any]:
+    """What a task's log rows have in common; the order of the names is the recorded one."""
+    return {
+        "id": 0,
+        "user_id": 1,
+        "created_at": int(at),
+        "type": 0,
+        "content": "",
+        "username": "root",
+        "token_name": task.charge.key,
+        "model_name": task.charge.model,
+        "quota": 0,
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+        "use_time": 0,
+        "is_stream": False,
+        "channel": 1,
+        "channel_name": "",
+        "token_id": task.charge.token_id,
+        "group": "default",
+        "ip": "",
+        "request_id": request_id,
+        "other": "",
+    }
+
+
+def _text(other: dict[str, Any]) -> str:
+    """A row's `other`: a JSON text within the JSON."""
+    return wire.dumps(dict(sorted(other.items()))).decode()

@@ -1,0 +1,144 @@
+"""Real, playable videos: H.264 in MP4, of exactly the size and number of frames asked for.
+
+The picture is a pattern of bars in two colours that moves; the task's id chooses colours, pattern and
+motion, so that a person can tell neighbours apart. Each (size, frames, variant) is encoded once, and kept
+in memory and in the state directory; a box at the end makes each file's bytes its task's own.
+"""
+
+import asyncio
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+
+import av
+from av.video.stream import VideoStream
+
+from batchrunner.simulator.model import FPS
+
+_COLOURS = ((90, 180), (200, 90), (60, 60), (170, 200), (110, 40), (230, 128), (40, 160), (128, 230))  # U, V
+_BAR = 64  # pixels
+_PATTERNS = ("across", "down", "slanted")
+VARIANTS = len(_COLOURS)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything that an encoded video depends on."""
+
+    width: int
+    height: int
+    frames: int
+    variant: int
+
+
+def picture_of(remote_id: str, width: int, height: int, frames: int) -> Picture:
+    """The picture of a task: the same task has the same one for ever."""
+    variant = hashlib.sha256(remote_id.encode()).digest()[0] % VARIANTS
+    return Picture(width, height, frames, variant)
+
+
+class Videos:
+    """The cache of encoded videos of one state directory; encodes in a thread of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        # One at a time: two encoders of the same picture would do the work twice.
+        self._encoder = ThreadPoolExecutor(1, "simulator-encoder")
+
+    async def video(self, picture: Picture, remote_id: str) -> bytes:
+        """The whole MP4 file of a task."""
+        loop = asyncio.get_running_loop()
+        body = await loop.run_in_executor(self._encoder, self._cached, picture)
+        return body + _own_box(remote_id)
+
+    async def last_frame(self, picture: Picture) -> bytes:
+        """The last picture of a video as a JPEG file."""
+        return await asyncio.get_running_loop().run_in_executor(self._encoder, _encode_last_frame, picture)
+
+    def close(self) -> None:
+        """Let the encoder finish what it is at."""
+        self._encoder.shutdown(cancel_futures=True)
+
+    def _cached(self, picture: Picture) -> bytes:
+        name = f"{picture.width}x{picture.height}-{picture.frames}-{picture.variant}.mp4"
+        path = self._directory / name
+        if not path.exists():
+            self._directory.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}.part")
+            part.write_bytes(_encode(picture))
+            part.replace(path)
+        return _read(path)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+@lru_cache(maxsize=64)  # of the whole process: tests start many simulators
+def _encode(picture: Picture) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        options = {"preset": "ultrafast", "crf": "38", "threads": "1"}
+        stream = container.add_stream("libx264", rate=FPS, options=options)
+        _set_size(stream, picture, "yuv420p")
+        for frame in _frames(picture):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+def _encode_last_frame(picture: Picture) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format="mjpeg") as container:
+        stream = container.add_stream("mjpeg", rate=FPS)
+        _set_size(stream, picture, "yuvj420p")
+        *_, frame = _frames(picture)
+        frame = frame.reformat(format="yuvj420p")
+        frame.pts = 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+def _set_size(stream: VideoStream, picture: Picture, pix_fmt: str) -> None:
+    stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, pix_fmt
+
+
+def _frames(picture: Picture) -> Iterator[av.VideoFrame]:
+    """The frames, painted as bytes: no array library is worth its weight for moving bars."""
+    pattern = _PATTERNS[picture.variant % len(_PATTERNS)]
+    speed = 2 + picture.variant
+    for number in range(picture.frames):
+        frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
+        luma, *chroma = frame.planes
+        luma.update(_bars(pattern, luma.line_size, luma.buffer_size // luma.line_size, number * speed))
+        for plane, value in zip(chroma, _COLOURS[picture.variant], strict=True):
+            plane.update(bytes((value,)) * plane.buffer_size)
+        frame.pts, frame.time_base = number, Fraction(1, FPS)
+        yield frame
+
+
+def _bars(pattern: str, width: int, height: int, shift: int) -> bytes:
+    """The brightness of one frame: dark and light bars, moved on by `shift` pixels."""
+    period = bytes((60,)) * _BAR + bytes((170,)) * _BAR
+    strip = period * ((width + height) // len(period) + 2)
+    start = shift % len(period)
+    if pattern == "across":
+        return strip[start : start + width] * height
+    if pattern == "down":
+        return b"".join(bytes((value,)) * width for value in strip[start : start + height])
+    starts = ((start + row) % len(period) for row in range(height))
+    return b"".join(strip[at : at + width] for at in starts)
+
+
+def _own_box(remote_id: str) -> bytes:
+    """A `free` box, which every player skips."""
+    payload = remote_id.encode()
+    return (8 + len(payload)).to_bytes(4, "big") + b"free" + payload

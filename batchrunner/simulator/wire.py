@@ -1,0 +1,192 @@
+"""The bodies that the gateway sends, as recorded. Pure."""
+
+import json
+import time
+from typing import Any
+
+from batchrunner.simulator.charge import Charge
+from batchrunner.simulator.model import FPS, upstream_name
+from batchrunner.simulator.refusal import Refusal
+from batchrunner.simulator.tasks import Task, upstream_id
+
+JSON = "application/json; charset=utf-8"
+POLL_JSON = "application/json"  # a poll's answer has no charset
+HTML_502 = "<html>\r\n<head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>\r\n"
+HTML_500 = HTML_502.replace("502 Bad Gateway", "500 Internal Server Error")
+HTML_403 = HTML_502.replace("502 Bad Gateway", "403 Forbidden")
+HTML_PAGE = "<!doctype html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
+
+_NODE = "8268d9d6"  # as recorded; a real gateway's changes with its installation
+
+_ERRORS = {
+    "failed": ("InternalServiceError", "The service encountered an unexpected internal error."),
+    "moderated": (
+        "OutputVideoSensitiveContentDetected",
+        "The request failed because the output video may contain sensitive information.",
+    ),
+}
+_TIMED_OUT = "任务超时（1440分钟）"
+_OPENAI_STATUS = {
+    "NOT_START": "unknown",
+    "QUEUED": "queued",
+    "IN_PROGRESS": "in_progress",
+    "SUCCESS": "completed",
+    "FAILURE": "failed",
+}
+
+
+def request_id(nanoseconds: int, tail: str) -> str:
+    """An id like the recorded ones: Unix time to the nanosecond, node, and eight letters."""
+    stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(nanoseconds // 10**9))
+    return f"{stamp}{nanoseconds % 10**9:09d}{_NODE}{tail}"
+
+
+def dumps(value: Any) -> bytes:
+    """JSON as Go writes it: no blanks, and <, > and & escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for letter in "<>&":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text.encode("utf-8", "replace")
+
+
+def refused(refusal: Refusal, request_id: str) -> bytes:
+    """The body of a refusal, in its shape."""
+    if refusal.shape == "task":
+        return dumps({"code": refusal.code, "message": refusal.message, "data": None})
+    if refusal.shape == "proxy":
+        return dumps({"error": {"message": refusal.message, "type": refusal.code}})
+    message = f"{refusal.message} (request id: {request_id})"
+    return dumps({"error": {"code": refusal.code, "message": message, "type": "new_api_error"}})
+
+
+def accepted(charge: Charge) -> dict[str, Any]:
+    """The answer to an accepted submission."""
+    return {
+        "id": charge.remote_id,
+        "task_id": charge.remote_id,
+        "object": "video",
+        "model": charge.model,
+        "status": "queued",
+        "progress": 0,
+        "created_at": int(charge.at),
+    }
+
+
+def task_dto(task: Task, index: int, files_url: str) -> dict[str, Any]:
+    """The gateway's own form of a task in the phase `index`."""
+    charge, phase = task.charge, task.phases[index]
+    reason = fail_reason(task, index)
+    # A failed task shows the reason in the place of the URL, as the real gateway does.
+    url = video_url(charge, files_url) if phase.status == "SUCCESS" else reason
+    created = int(charge.at)
+    dto: dict[str, Any] = {
+        "id": charge.ordinal,
+        "created_at": created,
+        "updated_at": int(phase.at),
+        "task_id": charge.remote_id,
+        "platform": "45",
+        "user_id": 1,
+        "group": "default",
+        "channel_id": 1,
+        "quota": task.cost(phase.at),
+        "action": "generate",
+        "status": phase.status,
+        "fail_reason": reason,
+        "result_url": url,
+        "submit_time": created,
+        "start_time": int(task.started_at(index)),
+        "finish_time": int(phase.at) if phase.final else 0,
+        "progress": phase.progress,
+        "properties": {
+            "input": "",
+            "upstream_model_name": upstream_name(charge.model),
+            "origin_model_name": charge.model,
+        },
+        "data": _upstream_body(task, index, files_url),
+    }
+    if not url:
+        del dto["result_url"]
+    return dto
+
+
+def openai_video(task: Task, index: int, files_url: str) -> dict[str, Any]:
+    """The OpenAI form of a task in the phase `index`."""
+    charge, phase = task.charge, task.phases[index]
+    video: dict[str, Any] = {
+        "id": charge.remote_id,
+        "task_id": charge.remote_id,
+        "object": "video",
+        "model": charge.model,
+        "status": _OPENAI_STATUS[phase.status],
+        "progress": int(phase.progress.rstrip("%")),
+        "created_at": int(charge.at),
+        "completed_at": int(phase.at),
+    }
+    if phase.upstream == "failed":
+        code, message = _ERRORS[charge.life.ending]
+        video["error"] = {"message": message, "code": code}
+    url = video_url(charge, files_url) if phase.status == "SUCCESS" else ""
+    return {**video, "metadata": {"url": url}}
+
+
+def video_url(charge: Charge, files_url: str) -> str:
+    """The temporary link to a finished video, on the file server."""
+    return f"{files_url}/files/{upstream_id(charge)}.mp4?{signature(charge)}"
+
+
+def last_frame_url(charge: Charge, files_url: str) -> str:
+    """The temporary link to its last frame."""
+    return f"{files_url}/files/{upstream_id(charge)}.jpeg?{signature(charge)}"
+
+
+def signature(charge: Charge) -> str:
+    """The query that the file server wants to see."""
+    return f"X-Tos-Expires=86400&X-Tos-Signature={charge.body_sha256}{charge.remote_id[-8:]}"
+
+
+def fail_reason(task: Task, index: int) -> str:
+    """Why a task has failed, as shown in the phase `index`; "" if it has not."""
+    phase = task.phases[index]
+    if phase.status != "FAILURE":
+        return ""
+    return _ERRORS[task.charge.life.ending][1] if phase.upstream == "failed" else _TIMED_OUT
+
+
+def _upstream_body(task: Task, index: int, files_url: str) -> dict[str, Any]:
+    charge, phase = task.charge, task.phases[index]
+    if phase.upstream is None:
+        return {"id": upstream_id(charge)}
+    options = charge.options
+    body: dict[str, Any] = {
+        "created_at": int(charge.at),
+        "execution_expires_after": options["execution_expires_after"],
+        "id": upstream_id(charge),
+        "model": upstream_name(charge.model),
+        "service_tier": options["service_tier"],
+        "status": phase.upstream,
+        "updated_at": int(phase.at),
+    }
+    if phase.upstream == "failed":
+        code, message = _ERRORS[charge.life.ending]
+        body["error"] = {"code": code, "message": message}
+    if phase.upstream == "succeeded":
+        body |= _made(charge, files_url)
+    return dict(sorted(body.items()))
+
+
+def _made(charge: Charge, files_url: str) -> dict[str, Any]:
+    content = {"video_url": video_url(charge, files_url)}
+    if charge.options["return_last_frame"]:
+        content["last_frame_url"] = last_frame_url(charge, files_url)
+    length = {"frames": charge.frames} if charge.duration is None else {"duration": charge.duration}
+    return {
+        "content": content,
+        "draft": charge.options["draft"],
+        **length,
+        "framespersecond": FPS,
+        "generate_audio": charge.options["generate_audio"],
+        "ratio": charge.ratio,
+        "resolution": charge.resolution,
+        "seed": charge.made_seed,
+        "usage": {"completion_tokens": charge.tokens, "total_tokens": charge.tokens},
+    }

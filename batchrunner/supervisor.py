@@ -1,0 +1,102 @@
+"""How a run is stopped, by a signal or an error: if it can be helped, with no POST left in the air."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+AIR_TIME = 60.0
+"""Real seconds that submissions in the air are awaited after a stop."""
+TOLD_EVERY = 5
+"""Seconds between two words about it."""
+
+
+class Gatekeeper(Protocol):
+    """What stopping asks of admission."""
+
+    @property
+    def in_the_air(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class StopRequest:
+    """Why the run shall end before its work does: a signal, or an error that nothing can go on after."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self.signal = 0
+        self.error: Exception | None = None
+
+    def by_signal(self, number: int) -> None:
+        """Ask for a stop; the first reason stays."""
+        if not self._asked.is_set():
+            self.signal = number
+            self._asked.set()
+
+    def by_error(self, error: Exception) -> None:
+        """Ask for a stop because nothing can go on; the first reason stays."""
+        if self.error is None:
+            self.error = error
+        self._asked.set()
+
+    async def asked(self) -> None:
+        """Wait until somebody asks."""
+        await self._asked.wait()
+
+
+@contextmanager
+def signals_heard(stop: StopRequest, restore_terminal: Callable[[], None]) -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM into a request; the second ends the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def heard(number: int) -> None:
+        if stop.signal:
+            restore_terminal()
+            # Whatever is in the air is in doubt at the next start, as after a kill -9.
+            os._exit(128 + number)
+        stop.by_signal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, heard, number)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def supervised(
+    work: Awaitable[None], gate: Gatekeeper, stop: StopRequest, notice: Callable[[str], None]
+) -> None:
+    """Run `work` to its end, or to a stop: no new POST, those in the air awaited, the rest cancelled.
+
+    Raises:
+        Exception: the error that the stop was asked for, or that `work` ended with.
+    """
+    working = asyncio.ensure_future(work)
+    asked = asyncio.create_task(stop.asked(), name="stop request")
+    await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if not working.done():
+        gate.close()
+        await _air_cleared(gate, notice)
+        working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+    if stop.error:
+        raise stop.error
+
+
+async def _air_cleared(gate: Gatekeeper, notice: Callable[[str], None]) -> None:
+    """Wait until every submission in the air has its outcome, but not for ever."""
+    loop = asyncio.get_running_loop()
+    end, told = loop.time() + AIR_TIME, AIR_TIME + TOLD_EVERY
+    while gate.in_the_air and (left := end - loop.time()) > 0:
+        if told - left >= TOLD_EVERY:
+            told = left
+            notice(f"stopping: {gate.in_the_air} in the air, waiting up to {left:.0f} s for the answer")
+        await asyncio.sleep(0.05)

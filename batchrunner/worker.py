@@ -1,0 +1,266 @@
+"""One slot: submit a task, then poll it until the gateway says that it has ended; tell the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+from batchrunner.clock import Clock, Pace
+from batchrunner.core.backlog import Permit, Waiting
+from batchrunner.core.errors import StorageError
+from batchrunner.core.model import Attempt, AttemptId, PlannedTask, Pricing, RemoteId, RunSettings, TaskKey
+from batchrunner.core.outcome import (
+    Accepted,
+    AccountFault,
+    GenerationFailed,
+    InProgress,
+    NotAdmitted,
+    PollOutcome,
+    Receipt,
+    Refusal,
+    SubmitOutcome,
+    Succeeded,
+    Unknown,
+)
+from batchrunner.core.policy import (
+    LAST_ANSWER_BYTES,
+    STRAGGLER_INTERVAL,
+    Move,
+    Seen,
+    Typical,
+    after_failure,
+    after_submit,
+    after_success,
+    backoff,
+    poll_delay,
+)
+from batchrunner.core.states import Event, TaskState
+from batchrunner.core.watch import Conclusion, GoOn, Refused, Vanished, Watch
+from batchrunner.gateway import Gateway, encode
+from batchrunner.ledger import Ledger, TaskRecord
+from batchrunner.manifest import MediaChanged, data_uri
+
+SEEDS = 2**31
+"""Seeds are drawn from 0 up to this."""
+
+
+class Slots(Protocol):
+    """What a worker tells admission."""
+
+    closing: bool
+
+    def heard(self, permit: Permit, outcome: SubmitOutcome) -> None: ...
+    def withdraw(self, permit: Permit) -> None: ...
+    def put(self, task: Waiting, delay: float = 0.0) -> None: ...
+    def free_slot(self, settled: bool) -> None: ...
+    def refuse(self, fault: AccountFault, receipt: Receipt) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A generation in flight."""
+
+    key: TaskKey
+    attempt: AttemptId
+    remote_id: RemoteId
+    accepted_at: float
+    """Unix seconds."""
+    request: Mapping[str, object]
+
+    @property
+    def kind(self) -> str:
+        """Generations of one kind take about the same time."""
+        metadata = self.request.get("metadata")
+        shape = metadata if isinstance(metadata, Mapping) else {}
+        return f"{self.request.get('model')} {shape.get('resolution')} {shape.get('duration')}"
+
+
+class Worker:
+    """What all slots share; each call of `submit` or `resume` is one slot."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        gateway: Gateway,
+        clock: Clock,
+        slots: Slots,
+        settings: RunSettings,
+        pricing: Pricing,
+        tasks: Mapping[TaskKey, PlannedTask],
+        collect: Callable[[TaskKey], None],
+        queries_per_second: float = 20.0,
+    ) -> None:
+        self._ledger, self._gateway, self._clock, self._slots = ledger, gateway, clock, slots
+        self._settings, self._pricing = settings, pricing
+        self._tasks, self._collect = tasks, collect
+        self._pace = Pace(clock, queries_per_second)
+        self._typical = Typical()
+        self._visible: set[TaskKey] = set()
+
+    async def submit(self, permit: Permit) -> None:
+        """Submit the permitted task and, if it is accepted, follow it to its end."""
+        generation = await self._submit(permit)
+        if generation and not self._slots.closing:
+            await self._follow(generation, first_delay=self._delay(generation, 0.0))
+
+    async def resume(self, record: TaskRecord, polled: Callable[[], None]) -> None:
+        """Follow a generation of an earlier run; `polled` is called when its first poll is answered."""
+        if record.attempt is None or record.remote_id is None:
+            raise AssertionError(f"{record.id} is {record.state} without a remote id")
+        generation = Generation(
+            record.key,
+            record.attempt,
+            record.remote_id,
+            record.accepted_at or record.submitted_at or self._clock.wall(),
+            record.request,
+        )
+        try:
+            await self._follow(generation, first_delay=0.0, polled=polled)
+        finally:
+            polled()
+
+    async def _submit(self, permit: Permit) -> Generation | None:
+        task = self._tasks[permit.task.key]
+        try:
+            body = await asyncio.to_thread(encode, task.request, data_uri)
+        except MediaChanged as error:
+            self._slots.withdraw(permit)
+            move = Move(Event.UNSENDABLE, TaskState.FAILED, error_code="unsendable", error_message=str(error))
+            await self._ledger.move(task.key, move)
+            return None
+        if self._slots.closing:
+            self._slots.withdraw(permit)
+            return None
+        given = self._given_seed(task)
+        draw = (lambda: secrets.randbelow(SEEDS)) if self._settings.draw_seed else None
+        attempt = await self._ledger.claim(task.key, given, draw)
+        if self._slots.closing:
+            await self._ledger.move(task.key, Move(Event.RELEASED, TaskState.PENDING), attempt.id)
+            self._slots.withdraw(permit)
+            return None
+        try:
+            outcome = await self._gateway.submit(body.with_seed(attempt.seed))
+        except asyncio.CancelledError:
+            outcome = Unknown(Receipt(code="stopped", message="stopped while the submission was in the air"))
+            await self._record(permit, task, attempt, outcome)
+            raise
+        return await self._record(permit, task, attempt, outcome)
+
+    async def _record(
+        self, permit: Permit, task: PlannedTask, attempt: Attempt, outcome: SubmitOutcome
+    ) -> Generation | None:
+        now = self._clock.wall()
+        wait = self._wait_before_next(outcome, attempt)
+        move = after_submit(
+            outcome,
+            now=now,
+            refunded_before=(await self._ledger.task(task.key)).refunded,
+            wait=self._clock.real(wait),
+        )
+        try:
+            await self._ledger.move(task.key, move, attempt.id)
+        except StorageError as error:
+            if isinstance(outcome, Accepted):
+                raise StorageError(
+                    f"{task.id} was accepted as {outcome.remote_id}, but can't be written down: {error}",
+                    f"when there is room: batchrunner resolve DIR {task.id} --adopt {outcome.remote_id}",
+                ) from error
+            raise
+        finally:
+            self._slots.heard(permit, outcome)
+        if move.to is TaskState.PENDING:
+            self._slots.put(permit.task, wait)
+        if not isinstance(outcome, Accepted):
+            return None
+        return Generation(task.key, attempt.id, outcome.remote_id, now, task.request)
+
+    def _given_seed(self, task: PlannedTask) -> int | None:
+        metadata = task.request.get("metadata")
+        seed = metadata.get("seed") if isinstance(metadata, Mapping) else None
+        return seed if isinstance(seed, int) else None
+
+    def _wait_before_next(self, outcome: SubmitOutcome, attempt: Attempt) -> float:
+        """Only what concerns this task alone waits here; the breaker holds back what concerns everybody."""
+        if isinstance(outcome, NotAdmitted) and outcome.why is Refusal.REFUNDED:
+            return backoff(attempt.number, _chance())
+        return 0.0
+
+    async def _follow(
+        self, generation: Generation, first_delay: float, polled: Callable[[], None] = lambda: None
+    ) -> None:
+        watch, delay, holds_slot, last_status = Watch(), first_delay, True, ""
+        while True:
+            await self._clock.sleep(delay)
+            await self._pace.turn()
+            answer = await self._gateway.poll(generation.remote_id)
+            self._sight(generation.key, answer)
+            conclusion = watch.heard(answer, self._clock.now())
+            if not isinstance(conclusion, GoOn):
+                return await self._conclude(generation, conclusion, holds_slot)
+            if isinstance(answer, InProgress) and answer.status + answer.upstream_status != last_status:
+                last_status = answer.status + answer.upstream_status
+                await self._ledger.note_answer(generation.attempt, answer.raw[:LAST_ANSWER_BYTES])
+            polled()
+            age = self._clock.since(generation.accepted_at)
+            if age > self._settings.task_deadline:
+                if holds_slot:
+                    holds_slot = False
+                    self._slots.free_slot(settled=False)
+                delay = STRAGGLER_INTERVAL
+            else:
+                delay = self._delay(generation, age, conclusion)
+
+    def _delay(self, generation: Generation, age: float, so_far: GoOn | None = None) -> float:
+        if so_far and so_far.failures:
+            wait = poll_delay(age, None, _chance()) + backoff(so_far.failures, _chance())
+            return max(wait, so_far.retry_after or 0.0)
+        return poll_delay(age, self._typical.of(generation.kind), _chance())
+
+    def _sight(self, key: TaskKey, answer: PollOutcome) -> None:
+        if isinstance(answer, InProgress | Succeeded | GenerationFailed):
+            self._visible.add(key)
+
+    async def _conclude(self, generation: Generation, conclusion: Conclusion, holds_slot: bool) -> None:
+        now = self._clock.wall()
+        seen = Seen(generation.accepted_at, now, self._clock.scale)
+        settled = True
+        match conclusion:
+            case Succeeded():
+                self._typical.add(generation.kind, self._clock.since(generation.accepted_at))
+                move = self._success(generation, conclusion, seen)
+                await self._ledger.move(generation.key, move, generation.attempt)
+                self._collect(generation.key)
+            case GenerationFailed():
+                await self._ledger.move(generation.key, after_failure(conclusion, seen), generation.attempt)
+            case Vanished(receipt=receipt) if self._visible - {generation.key}:
+                move = Move(
+                    Event.LOST, TaskState.FAILED, error_code=receipt.code, error_message=receipt.message
+                )
+                await self._ledger.move(generation.key, move, generation.attempt)
+            case Vanished(receipt=receipt) | Refused(receipt=receipt):
+                settled = False  # it says nothing about the task: the next run takes it up
+                self._slots.refuse(AccountFault.KEY, receipt)
+            case GoOn():
+                raise AssertionError("nothing is concluded")
+            case _:
+                assert_never(conclusion)
+        if holds_slot:
+            self._slots.free_slot(settled)
+
+    def _success(self, generation: Generation, answer: Succeeded, seen: Seen) -> Move:
+        metadata = generation.request.get("metadata")
+        return after_success(
+            answer,
+            model=str(generation.request.get("model")),
+            requested=metadata if isinstance(metadata, Mapping) else {},
+            pricing=self._pricing,
+            seen=seen,
+        )
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311  jitter, not a secret
