@@ -1,3 +1,35 @@
-"""Runs batches of video generations from a manifest: resumable, never paid twice."""
+"""Runs batches of video generations from a manifest: resumable, never paid twice.
+
+The Python API is what `__all__` names:
+
+    loaded = load_manifest(Path("manifest.yaml"))
+    summary = asyncio.run(run(Job(directory=..., plan=loaded.plan, limits=loaded.limits, ...)))
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from batchrunner.core.summary import Summary
+    from batchrunner.gateway import ApiKey, GatewaySettings
+    from batchrunner.manifest import load_manifest
+    from batchrunner.runner import Job, run
 
 __version__ = "0.1.0"
+__all__ = ["ApiKey", "GatewaySettings", "Job", "Summary", "load_manifest", "run"]
+
+_HOMES = {
+    "ApiKey": "batchrunner.gateway",
+    "GatewaySettings": "batchrunner.gateway",
+    "Job": "batchrunner.runner",
+    "Summary": "batchrunner.core.summary",
+    "load_manifest": "batchrunner.manifest",
+    "run": "batchrunner.runner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a part of the API when it is first asked for, so that the command line starts fast."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

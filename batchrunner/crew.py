@@ -46,12 +46,13 @@ class Crew:
             task.cancel()
 
     def _start(self, job: Job, *sets: set[asyncio.Task[None]]) -> None:
-        task = self._group.create_task(self._guarded(job))
+        task = self._group.create_task(self.guarded(job))
         for members in sets:
             members.add(task)
             task.add_done_callback(members.discard)
 
-    async def _guarded(self, job: Job) -> None:
+    async def guarded(self, job: Job) -> None:
+        """Carry `job` out; report its failure instead of raising it."""
         try:
             await job
         except Exception as error:

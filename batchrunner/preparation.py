@@ -48,7 +48,7 @@ async def bring_up_to_date(
         UsageError: the run directory belongs to another gateway or manifest.
     """
     videos = directory / VIDEOS
-    await ledger.bind(gateway, Path(plan.manifest).name if plan else "")
+    await ledger.bind(gateway, plan.name if plan else "")
     await ledger.recover()
     remove_part_files(videos)
     if plan:

@@ -24,7 +24,7 @@ from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.summary import Summary, Tally
 from batchrunner.crew import Crew
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
-from batchrunner.ledger import Binding, Ledger, LedgerEvent, RunLock, TaskRecord
+from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock, TaskRecord
 from batchrunner.preparation import bring_up_to_date, make_directories
 from batchrunner.progress import Display, Silent
 from batchrunner.results import Results
@@ -69,8 +69,9 @@ async def run(job: Job) -> Summary:
         async with Ledger.open(job.directory) as ledger:
             ledger.observe(log.event)
             await bring_up_to_date(ledger, job.directory, job.gateway_name, job.plan, job.recollect_all)
-            running = Running(job, ledger, log, await ledger.binding())
-            storage = await running.to_the_end()
+            async with LedgerReader.open_existing(job.directory) as reader:
+                running = Running(job, ledger, reader, log, await ledger.binding())
+                storage = await running.to_the_end()
             tokens, cost = await ledger.spent()
             return Summary(
                 counts=await ledger.counts(),
@@ -85,11 +86,11 @@ async def run(job: Job) -> Summary:
 class Running:
     """The parts of one run, wired together."""
 
-    def __init__(self, job: Job, ledger: Ledger, log: RunLog, binding: Binding) -> None:
+    def __init__(self, job: Job, ledger: Ledger, reader: LedgerReader, log: RunLog, binding: Binding) -> None:
         self._job, self._ledger, self._log = job, ledger, log
         self._settings, self._pricing = binding.settings, binding.pricing
         self._clock = Clock(job.time_scale)
-        self._results = Results(ledger, job.directory, self._clock)
+        self._results = Results(reader, job.directory, self._clock)
         self._planned, self._everything = Tally({}), Tally({})
         self.stop = StopRequest()
         self.admission: Admission | None = None
@@ -131,23 +132,27 @@ class Running:
             return
         async with asyncio.TaskGroup() as group:
             crew = Crew(group, self.stop.by_error)
-            crew.chore(self._results.keep_fresh())
-            crew.chore(self._tick())
-            collector = self._new_collector(gateway)
+            await crew.guarded(self._flow(gateway, admission, crew))
 
-            def collect(key: TaskKey) -> None:
-                crew.collect(collector.collect(key))
+    async def _flow(self, gateway: Gateway, admission: Admission, crew: Crew) -> None:
+        """What is paid for first, then what is wanted, until nothing is left to wait for."""
+        crew.chore(self._results.keep_fresh())
+        crew.chore(self._tick())
+        collector = self._new_collector(gateway)
 
-            worker = self._new_worker(gateway, admission, collect)
-            await take_up(self._ledger, worker, admission, crew, collect, self._clock)
-            if self._job.plan:
-                await put_pending(self._ledger, admission, self._clock)
-            while permit := await admission.next():
-                crew.work(worker.submit(permit))
-            await admission.drained()
-            await crew.collected()
-            # What is left is over its deadline and polled without a slot: the next run takes it up.
-            crew.dismiss()
+        def collect(key: TaskKey) -> None:
+            crew.collect(collector.collect(key))
+
+        worker = self._new_worker(gateway, admission, collect)
+        await take_up(self._ledger, worker, admission, crew, collect, self._clock)
+        if self._job.plan:
+            await put_pending(self._ledger, admission, self._clock)
+        while permit := await admission.next():
+            crew.work(worker.submit(permit))
+        await admission.drained()
+        await crew.collected()
+        # What is left is over its deadline and polled without a slot: the next run takes it up.
+        crew.dismiss()
 
     def _new_admission(self, gateway: Gateway) -> Admission:
         tasks = self._job.plan.tasks if self._job.plan else ()

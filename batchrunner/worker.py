@@ -158,7 +158,7 @@ class Worker:
         move = after_submit(
             outcome,
             now=now,
-            refunded_before=(await self._ledger.task(task.key)).refunded,
+            refunded_before=attempt.refunded,
             wait=self._clock.real(wait),
         )
         try:

@@ -117,7 +117,7 @@ def _items(items: Sequence[Item]) -> Iterator[Finding]:
             yield error((*path, extra), message, "make it an item of its own")
         if role is not None and _ROLES.get(str(role)) != kind:
             fits = [name for name, owner in _ROLES.items() if owner == kind]
-            hint = f"write {' or '.join(fits)}" if fits else "delete the role"
+            hint = f"write {', or '.join(fits)}" if fits else "delete the role"
             yield error((*path, "role"), f"the role {role} does not fit the type {kind}", hint)
         if kind == "text":
             yield warning(

@@ -121,3 +121,5 @@ class Attempt:
     """The seed to be sent; None where the user turned seeds off."""
     submitted_at: float
     """Unix seconds."""
+    refunded: int = 0
+    """Earlier submissions of the task that the gateway took back."""

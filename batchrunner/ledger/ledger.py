@@ -157,11 +157,12 @@ class Ledger(LedgerReader):
                 (chosen, now, key),
             )
             attempt_id, number = next(iter(rows))
+            refunded = await db.execute_fetchall("SELECT refunded FROM tasks WHERE key = ?", (key,))
             await self._move(db, key, Move(Event.CLAIMED, TaskState.SUBMITTING), AttemptId(attempt_id))
             await db.execute(
                 "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?", (key,)
             )
-            return Attempt(AttemptId(attempt_id), key, number, chosen, now)
+            return Attempt(AttemptId(attempt_id), key, number, chosen, now, next(iter(refunded))[0])
 
         return await self._apply(change)
 

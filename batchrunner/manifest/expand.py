@@ -38,20 +38,24 @@ class Entry:
     filler: templates.Filler
     table: Table | None
 
-    def place(self, fault: Fault, index: int | None) -> tuple[Place, str]:
-        """Where a fault of the task of row `index` was written, and what to add to its message."""
+    def place(self, path: ValuePath, index: int | None) -> Place:
+        """Where the task of row `index` got what stands at `path`."""
+        return self.tell(Fault(path, ""), index)[0]
+
+    def tell(self, fault: Fault, index: int | None) -> tuple[Place, str, str]:
+        """Where a fault of the task of row `index` was written; its message and its hint."""
+        path = fault.path
         if self.table is not None and index is not None:
-            number, row = self.table.rows[index]
-            columns, path = templates.columns_behind(self.filler, row, fault.path)
+            number, line, cells = self.table.rows[index]
+            columns, path = templates.columns_behind(self.filler, cells, path)
             if columns:
                 names = ", ".join(f"`{name}`" for name in columns)
-                empty = " is empty" if fault.missing else ""
-                place = self.table.source.place(self.table.lines[index], row=number)
-                return place, f" (column{'s' if len(columns) > 1 else ''} {names}{empty})"
-            fault_path = path
-        else:
-            fault_path = fault.path
-        return self._written(fault_path, fault.on_key), ""
+                which = f"column{'s' if len(columns) > 1 else ''} {names}"
+                place = self.table.source.place(line, row=number)
+                if fault.missing:
+                    return place, f"{fault.message} ({which} is empty)", "fill the cell in"
+                return place, f"{fault.message} ({which})", fault.hint
+        return self._written(path, fault.on_key), fault.message, fault.hint
 
     def _written(self, path: ValuePath, on_key: bool) -> Place:
         node = self.node
@@ -71,7 +75,7 @@ class Expanded:
 
     def place(self, field: str) -> Place:
         """Where the field was written."""
-        return self.entry.place(Fault((field,), ""), self.index)[0]
+        return self.entry.place((field,), self.index)
 
 
 class Expander:
@@ -84,8 +88,10 @@ class Expander:
         self._outlines = Outlines()
         self._checker = Checker(load_limits(), MediaFolder(path.parent), self._outlines)
         self._defaults = defaults
-        self._default_values = plain(defaults) if defaults is not None else None
-        self._tables: dict[Path, Table] = {}
+        values = plain(defaults) if defaults is not None else None
+        given = values.items() if isinstance(values, dict) else ()
+        self._default_values = {key: value for key, value in given if key not in ("id", "rows")}
+        self._tables: dict[Path, Table | None] = {}
 
     def expand(self, node: Node) -> Iterator[Expanded]:
         """The tasks of one entry; what is wrong with it is reported."""
@@ -105,14 +111,14 @@ class Expander:
         if table is None:
             yield self._task(entry, _NO_ROW, None, broken)
             return
-        for index, (_, row) in enumerate(table.rows):
-            yield self._task(entry, row, index, broken)
+        for index, row in enumerate(table.rows):
+            yield self._task(entry, row.cells, index, broken)
 
     def _prepare(
         self, node: Node, value: dict[str, Any], table: Table | None
     ) -> tuple[Entry, frozenset[ValuePath]]:
         """The entry with its templates found, and the fields in which they are wrong."""
-        merged = merge(self._default_values, value) if isinstance(self._default_values, dict) else value
+        merged = merge(self._default_values, value)
         columns = table.columns if table is not None else None
         preparer = templates.Preparer(columns, table.source.shown if table is not None else "", _types)
         entry = Entry(node, self._defaults, self._source, preparer.prepare(merged), table)
@@ -127,7 +133,7 @@ class Expander:
         task_id, given = filled.pop("id", ""), filled.pop("labels", {})
         checked = self._checker.check(filled)
         faults = [fault for fault in checked.faults if field_of(fault.path) not in broken]
-        if given:
+        if isinstance(given, dict) and not all(isinstance(text, str) for text in given.values()):
             faults += self._outlines.check("entry", {"labels": given})
         if isinstance(task_id, str) and task_id and ("id",) not in broken and (wrong := id_fault(task_id)):
             faults.append(Fault(("id",), f"{shown(task_id)} can't be an id: {wrong}", "choose another one"))
@@ -142,7 +148,7 @@ class Expander:
         """Where a task was asked for; the same from whichever folder the command is started."""
         if entry.table is None or index is None:
             return f"{self._path.name}:{entry.node.line}"
-        return f"{entry.table.written}: row {entry.table.rows[index][0]}"
+        return f"{entry.table.written}: row {entry.table.rows[index].number}"
 
     def _table(self, node: Node, written: str) -> Table | None:
         """The rows file; None, and a problem, where it can't be had."""
@@ -166,8 +172,7 @@ class Expander:
         return None
 
     def _tell(self, entry: Entry, fault: Fault, index: int | None) -> None:
-        place, addition = entry.place(fault, index)
-        self._report.add(place, fault.message + addition, fault.hint, fault.severity)
+        self._report.add(*entry.tell(fault, index), fault.severity)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from batchrunner.core.problems import Severity
 from batchrunner.manifest.nodes import Path
-from batchrunner.manifest.source import without_secrets
+from batchrunner.manifest.source import quotable
 
 _SHOWN = 60
 
@@ -42,5 +42,5 @@ def shown(value: object) -> str:
         return "a list"
     if value is None:
         return "nothing"
-    text = without_secrets(json.dumps(value, ensure_ascii=False, default=str))
+    text = quotable(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -37,7 +37,7 @@ def unknown_key(key: str, path: Path, allowed: Sequence[str]) -> tuple[str, str]
     if near := closest(key, allowed):
         return message, f"did you mean `{near}`?"
     for home, keys in elsewhere:
-        if near := closest(key, keys):
+        if near := closest(key, keys, cutoff=0.8):
             return message, f"did you mean `{near}`, {home}?"
     return message, f"known here: {', '.join(allowed)}" if allowed else "delete it"
 

@@ -116,8 +116,13 @@ def _refuse_equal_ids(expanded: list[Expanded], report: Report) -> None:
     first: dict[str, Expanded] = {}
     for one in expanded:
         if one.task.id and first.setdefault(one.task.id, one) is not one:
-            message = f"the id `{one.task.id}` is used twice; first at {first[one.task.id].place('id')}"
-            report.add(one.place("id"), message, "the video is named after it: give each task its own id")
+            place, earlier = one.place("id"), first[one.task.id].place("id")
+            message = f"the id `{one.task.id}` is used twice; first at {earlier}"
+            hint = "the video is named after it: give each task its own id"
+            if place == earlier:
+                message = f"every row gets the id `{one.task.id}`"
+                hint = "the video is named after it: put a column with a different value in each row into it"
+            report.add(place, message, hint)
 
 
 def _warn_of_equal_requests(expanded: list[Expanded], tasks: tuple[PlannedTask, ...], report: Report) -> None:

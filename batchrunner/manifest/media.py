@@ -107,9 +107,7 @@ def _read(path: Path, written: str) -> tuple[str, str, int]:
         if path.is_dir():
             raise MediaFault(f"{written} is a folder", "give a picture in it")
         if not path.exists():
-            raise MediaFault(
-                f"there is no file {written}", f"looked for {path}; correct the path, or add the file"
-            )
+            raise MediaFault(f"there is no file {written}", "correct the path, or add the file")
         if not path.is_file():
             raise MediaFault(f"{written} is no ordinary file", "give a picture")
         with path.open("rb") as file:

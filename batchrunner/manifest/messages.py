@@ -44,7 +44,7 @@ def faults_of(error: ValidationError) -> Iterator[Fault]:
                 )
     elif not (keyword == "type" and "enum" in _schema(error)):  # the enum says the same, and more
         message, hint = _SENTENCES[keyword](error)
-        name = f"`{dotted(path)}`" if path else "the value"
+        name = f"`{dotted(path)}`" if path else "this"
         yield Fault(path, f"{name} {message}", hint)
 
 
@@ -80,17 +80,18 @@ def _retype(names: list[str], value: object) -> str:
         return "write a value after the colon, or delete the key"
     if "string" in names and isinstance(value, int | float):
         return "put it in quotes"
-    if isinstance(value, str) and "boolean" in names:
-        return "write true or false, without quotes"
-    if isinstance(value, str) and {"integer", "number"} & set(names):
-        return "write the number alone: no quotes, no unit"
-    if isinstance(value, float) and "integer" in names:
-        return "leave the fraction away"
+    if "string" in names:
+        return "write one value"
+    if "boolean" in names:
+        quoted = str(value).lower() in ("true", "false")
+        return "write true or false" + (", without quotes" if quoted else "")
     if "array" in names:
         return "write each item on its own line, after `- `"
     if "object" in names:
         return "write `key: value` lines below it, indented"
-    return ""
+    if isinstance(value, float):
+        return "leave the fraction away"
+    return "write the number alone, without quotes or unit"
 
 
 def _enum(error: ValidationError) -> tuple[str, str]:
@@ -101,19 +102,22 @@ def _enum(error: ValidationError) -> tuple[str, str]:
 
 
 def _const(error: ValidationError) -> tuple[str, str]:
-    return f"must be {shown(error.validator_value)}, not {shown(error.instance)}", ""
+    wanted = shown(error.validator_value)
+    return f"must be {wanted}, not {shown(error.instance)}", f"write {wanted}"
 
 
 def _pattern(error: ValidationError) -> tuple[str, str]:
     wish = str(_schema(error)["patternErrorMessage"])
-    return (wish, "") if wish.startswith("is ") else (f"{wish}, not {shown(error.instance)}", "")
+    if wish.startswith("is "):
+        return wish, "write something into it"
+    return f"{wish}, not {shown(error.instance)}", ""
 
 
 def _bound(word: str) -> Callable[[ValidationError], tuple[str, str]]:
     def sentence(error: ValidationError) -> tuple[str, str]:
         low, high = _schema(error).get("minimum"), _schema(error).get("maximum")
-        both = low is not None and high is not None
-        hint = f"write a number from {low} to {high}" if both else ""
+        low = f"from {low}" if low is not None else "above 0"
+        hint = f"write a number {low} to {high}" if low.startswith("from") else "write a number above 0"
         return f"must be {word} {error.validator_value}, not {shown(error.instance)}", hint
 
     return sentence

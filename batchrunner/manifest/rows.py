@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.source import Source, TextFault, read_text
@@ -18,23 +18,32 @@ MAX_BYTES = 256_000_000
 _MAX_DEPTH = 32
 
 
+class TableRow(NamedTuple):
+    """One row and where it stands."""
+
+    number: int
+    """From 1, the header not counted."""
+    line: int
+    """The line in which it begins."""
+    cells: Row
+
+
 @dataclass(slots=True)
 class Table:
-    """A rows file's content; `rows` and `lines` belong together."""
+    """A rows file's content."""
 
     source: Source
-    written: str = ""
+    written: str
     """Its path as the manifest gives it."""
     columns: dict[str, None] = field(default_factory=dict)
     """In the order of the file."""
-    rows: list[tuple[int, Row]] = field(default_factory=list)
-    """Each row with its number, from 1 without the header."""
-    lines: list[int] = field(default_factory=list)
-    """The line in which each row begins."""
+    rows: list[TableRow] = field(default_factory=list)
 
 
-def read_rows(path: Path, shown: str, written: str, report: Report) -> Table:
-    """The rows of a csv or jsonl file; what is wrong with the file is reported, and those rows left out.
+def read_rows(path: Path, shown: str, written: str, report: Report) -> Table | None:
+    """The rows of a csv or jsonl file; None where it is no such file.
+
+    What is wrong with the file is reported, and rows that can't be read are left out.
 
     Raises:
         OSError: it can't be read.
@@ -44,24 +53,21 @@ def read_rows(path: Path, shown: str, written: str, report: Report) -> Table:
         text = read_text(path, MAX_BYTES)
     except TextFault as fault:
         report.add(Source(shown, "").place(fault.line, fault.column), fault.message, fault.hint)
-        return Table(Source(shown, ""), written)
+        return None
     table = Table(Source(shown, text), written)
-    if path.suffix.lower() == ".csv":
-        _read_csv(table, report)
-    else:
-        _read_jsonl(table, report)
-    return table
+    usable = _read_csv(table, report) if path.suffix.lower() == ".csv" else _read_jsonl(table, report)
+    return table if usable else None
 
 
-def _read_csv(table: Table, report: Report) -> None:
-    csv.field_size_limit(sys.maxsize)  # the module's own limit is 128 KB; the file's size is bounded above
+def _read_csv(table: Table, report: Report) -> bool:
+    csv.field_size_limit(MAX_BYTES)  # the module's own limit is 128 KB
     reader = csv.reader(io.StringIO(table.source.text, newline=""), strict=True)
     begins = 1
     number = 0
     try:
         header = next(reader, None)
         if not _header(header, table, report):
-            return
+            return False
         width = len(table.columns)
         begins = reader.line_num + 1
         for cells in reader:
@@ -70,16 +76,20 @@ def _read_csv(table: Table, report: Report) -> None:
                 continue
             number += 1
             if len(cells) == width:
-                table.rows.append((number, dict(zip(table.columns, cells, strict=True))))
-                table.lines.append(line)
+                table.rows.append(TableRow(number, line, dict(zip(table.columns, cells, strict=True))))
             else:
                 place = table.source.place(line, row=number)
                 hint = "put a cell that holds a comma, a quote or a line break in double quotes"
-                report.add(place, f"the row has {len(cells)} cells, and the header {width}", hint)
+                report.add(place, f"the row has {_cells(len(cells))}, and the header {width}", hint)
     except csv.Error as error:
         place = table.source.place(begins, row=number + 1 if table.columns else 0)
         hint = 'put the whole cell in double quotes, and write "" for a quote within it'
         report.add(place, f"the quotes in this row don't match ({error})", hint)
+    return bool(table.columns)
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def _header(cells: list[str] | None, table: Table, report: Report) -> bool:
@@ -104,7 +114,7 @@ def _header(cells: list[str] | None, table: Table, report: Report) -> bool:
     return len(table.columns) == len(names) and all(names)
 
 
-def _read_jsonl(table: Table, report: Report) -> None:
+def _read_jsonl(table: Table, report: Report) -> bool:
     number = 0
     for line, text in enumerate(io.StringIO(table.source.text, newline=None), start=1):
         if not text.strip():
@@ -113,16 +123,13 @@ def _read_jsonl(table: Table, report: Report) -> None:
         try:
             row = _object(text)
         except ValueError as error:
-            report.add(
-                table.source.place(line, row=number), f"the line is no JSON object: {error}", _JSONL_HINT
-            )
+            place = table.source.place(line, row=number)
+            hint = 'write one object a line: {"id": "cat", "prompt": "…"}'
+            report.add(place, f"the line is no JSON object: {error}", hint)
             continue
-        table.rows.append((number, row))
-        table.lines.append(line)
+        table.rows.append(TableRow(number, line, row))
         table.columns.update(dict.fromkeys(row))
-
-
-_JSONL_HINT = 'write one object a line: {"id": "cat", "prompt": "…"}'
+    return bool(table.rows)  # without a row nobody can say which columns there are
 
 
 def _object(text: str) -> Row:

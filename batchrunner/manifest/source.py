@@ -12,6 +12,7 @@ from batchrunner.core.problems import Place
 _BREAK = re.compile("\r\n|[\n\r]")
 _YAML_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
+_UNSHOWABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _SNIPPET = 200
 _OTHER_BOMS = {
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -49,12 +50,13 @@ class Source:
     def place(self, line: int = 0, column: int = 0, row: int = 0) -> Place:
         """A place in this file, with the text of its line; nothing that looks like a key is quoted."""
         text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
-        snippet = without_secrets(text[: max(_SNIPPET, column + _SNIPPET)])
+        snippet = quotable(text[: max(_SNIPPET, column + _SNIPPET)])
         return Place(self.shown, line, column, row, snippet)
 
 
-def without_secrets(text: str) -> str:
-    """The text with everything that looks like an API key blotted out, its length unchanged."""
+def quotable(text: str) -> str:
+    """The text as it may be shown, as long as it was: no API key, nothing that moves a terminal's cursor."""
+    text = _UNSHOWABLE.sub("\ufffd", text)
     return _SECRET.sub(lambda found: "sk-" + "*" * (len(found.group()) - 3), text)
 
 

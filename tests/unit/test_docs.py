@@ -1,0 +1,62 @@
+"""Documents that can rot are held against the code."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import batchrunner
+from batchrunner.cli.main import EPILOG, parser
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.model import RunSettings
+from batchrunner.core.states import TaskState
+from batchrunner.results import COLUMNS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> dict[str, str]:
+    """Every command with its help, from the parser itself."""
+    (choices,) = (action for action in parser()._actions if action.dest == "command")
+    return {action.dest: action.help or "" for action in choices._choices_actions}
+
+
+@pytest.mark.parametrize("name", commands())
+def test_readme_has_every_command_with_its_help(name: str) -> None:
+    """The README's table of commands says what `--help` says."""
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| `batchrunner {name}")]
+    assert row.split("|")[2].strip() == commands()[name]
+
+
+@pytest.mark.parametrize("text", [README, EPILOG], ids=["README", "--help"])
+def test_exit_codes_are_told(text: str) -> None:
+    """Every exit code stands in the README and in `--help`."""
+    assert {str(int(code)) for code in ExitCode} <= set(re.findall(r"\b\d+\b", text))
+
+
+def test_readme_has_the_columns_in_order() -> None:
+    """The README lists the columns of results.csv as they are written."""
+    listed = re.search(r"`(id, state,[^`]*)`", README)
+    assert listed
+    assert listed.group(1).replace("\n", " ").split(", ") == list(COLUMNS)
+
+
+def test_results_schema_has_the_columns_in_order() -> None:
+    """results.schema.json requires exactly the columns that are written, in order."""
+    schema = json.loads((ROOT / "schemas/results.schema.json").read_text(encoding="utf-8"))
+    assert schema["required"] == list(schema["properties"]) == list(COLUMNS)
+    assert schema["properties"]["state"]["enum"] == [state.value for state in TaskState]
+
+
+def test_readme_has_the_run_settings() -> None:
+    """Every setting of `run:` stands in the README."""
+    (row,) = [line for line in README.splitlines() if line.startswith("| `run` |")]
+    assert re.findall(r"`(\w+)`", row)[1:] == list(RunSettings.__dataclass_fields__)
+
+
+def test_readme_imports_what_the_package_exports() -> None:
+    """The README's Python example imports names that exist."""
+    (line,) = re.findall(r"^from batchrunner import (.*)$", README, re.MULTILINE)
+    assert all(getattr(batchrunner, name) for name in line.split(", "))

@@ -1,0 +1,256 @@
+"""Each rule about what the model takes: what breaks it, and what just keeps to it."""
+
+from typing import Any
+
+import pytest
+
+from batchrunner.core.limits import check
+from batchrunner.core.model import MediaFile
+from batchrunner.core.problems import Severity
+from batchrunner.manifest.limits_file import load_limits
+
+LIMITS = load_limits()
+URL = "https://example.com/a.png"
+
+
+def image(url: object = URL, role: str = "") -> dict[str, object]:
+    """A picture in `metadata.content`."""
+    return {"type": "image_url", "image_url": {"url": url}} | ({"role": role} if role else {})
+
+
+def video(url: str = "https://example.com/a.mp4") -> dict[str, object]:
+    """A video in `metadata.content`."""
+    return {"type": "video_url", "video_url": {"url": url}}
+
+
+def audio(url: str = "https://example.com/a.mp3") -> dict[str, object]:
+    """A sound in `metadata.content`."""
+    return {"type": "audio_url", "audio_url": {"url": url}}
+
+
+def content(*items: dict[str, object]) -> dict[str, Any]:
+    """A request with inputs."""
+    return {"metadata": {"content": list(items)}}
+
+
+def picture(size: int) -> MediaFile:
+    """A local picture of some size."""
+    return MediaFile("/a.png", "a.png", "0" * 64, "image/png", size)
+
+
+def told(**fields: Any) -> list[str]:
+    """What is found in a request: severity, path and message."""
+    request = {"model": "dreamina-seedance-2-0", "prompt": "A cat", **fields}
+    return [
+        f"{finding.severity} {'.'.join(map(str, finding.path))}: {finding.message}"
+        for finding in check(request, LIMITS)
+    ]
+
+
+FINE: dict[str, dict[str, Any]] = {
+    "text alone": {},
+    "1080p on the standard model": {"metadata": {"resolution": "1080p"}},
+    "4 s": {"duration": 4},
+    "15 s": {"seconds": "15"},
+    "a length the model chooses": {"metadata": {"duration": -1}},
+    "one length three ways": {"duration": 5, "seconds": "5", "metadata": {"duration": 5}},
+    "a length of 0 is none": {"duration": 0, "seconds": "5"},
+    "camera_fixed false": {"metadata": {"camera_fixed": False, "draft": False}},
+    "the default tier": {"metadata": {"service_tier": "default"}},
+    "an hour to expire": {"metadata": {"execution_expires_after": 3600}},
+    "500 characters": {"prompt": "猫" * 500},
+    "1000 words": {"prompt": "cat " * 1000},
+    "a dash that is no flag": {"prompt": "a cat -- asleep --really, pre--dur"},
+    "one picture": {"image": URL},
+    "one picture in a list": {"images": [URL]},
+    "a local picture": {"image": picture(29_000_000)},
+    "a picture without a role, alone": content(image()),
+    "first and last": content(image(role="first_frame"), image(role="last_frame")),
+    "nine references": content(*[image(role="reference_image")] * 9),
+    "three videos": content(video(), video(), video()),
+    "a sound beside a video": content(video(), audio()),
+    "an asset": {"image": "asset://asset-20260101000000-abcde"},
+    "a data URI": {"image": "data:image/png;base64,iVBORw0KGgo="},
+}
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown model": (
+        {"model": "dreamina-seedance-2.0"},
+        "warning model: the model `dreamina-seedance-2.0` is not in the gateway's document",
+    ),
+    "1080p on fast": (
+        {"model": "dreamina-seedance-2-0-fast", "metadata": {"resolution": "1080p"}},
+        "warning metadata.resolution: dreamina-seedance-2-0-fast does not make 1080p",
+    ),
+    "frames": (
+        {"metadata": {"frames": 121}},
+        "warning metadata.frames: dreamina-seedance-2-0 refuses `frames`",
+    ),
+    "camera_fixed": (
+        {"metadata": {"camera_fixed": True}},
+        "warning metadata.camera_fixed: dreamina-seedance-2-0 refuses `camera_fixed`",
+    ),
+    "draft": ({"metadata": {"draft": True}}, "warning metadata.draft: dreamina-seedance-2-0 refuses `draft`"),
+    "tier": (
+        {"metadata": {"service_tier": "auto"}},
+        "warning metadata.service_tier: dreamina-seedance-2-0 does not know the service tier `auto`",
+    ),
+    "3 s": (
+        {"duration": 3},
+        "warning duration: dreamina-seedance-2-0 makes videos of 4 to 15 seconds, not 3",
+    ),
+    "16 s": (
+        {"seconds": "16"},
+        "warning seconds: dreamina-seedance-2-0 makes videos of 4 to 15 seconds, not 16",
+    ),
+    "lengths that differ": (
+        {"duration": 5, "seconds": "6"},
+        'error seconds: `duration` is 5, and `seconds` is "6"',
+    ),
+    "a length without effect": (
+        {"duration": 5, "metadata": {"duration": 6}},
+        "warning metadata.duration: `metadata.duration` 6 has no effect: `duration` 5 wins over it",
+    ),
+    "expires too soon": (
+        {"metadata": {"execution_expires_after": 3599}},
+        "warning metadata.execution_expires_after: the model takes an `execution_expires_after` "
+        "of 3600 to 259200 seconds, not 3599",
+    ),
+    "callback": (
+        {"metadata": {"callback_url": "https://example.com"}},
+        "warning metadata.callback_url: whoever knows the `callback_url` can call it, "
+        "for the calls are not signed",
+    ),
+    "flag in the prompt": (
+        {"prompt": "A cat --rt 1:1"},
+        "warning prompt: the model obeys `--rt` in the prompt, over the fields of the task and their cost",
+    ),
+    "501 characters": (
+        {"prompt": "猫" * 501},
+        "warning prompt: the prompt has 501 CJK characters; up to 500 are advised",
+    ),
+    "1001 words": (
+        {"prompt": "cat " * 1001},
+        "warning prompt: the prompt has 1001 words; up to 1000 are advised",
+    ),
+    "image and images": (
+        {"image": URL, "images": [URL]},
+        "error images: `image` and `images` can't both be given",
+    ),
+    "image and content": (
+        {"image": URL, **content(video())},
+        "error image: `image` and `metadata.content` can't both be given: the gateway mixes them up",
+    ),
+    "two pictures without roles": (
+        {"images": [URL, URL]},
+        "warning images: the model refuses two or more pictures without roles",
+    ),
+    "ten pictures": ({"images": [URL] * 10}, "error images: 10 pictures; the model takes up to 9"),
+    "ten references": (
+        content(*[image(role="reference_image")] * 10),
+        "error metadata.content.9: 10 inputs of type image_url; the model takes up to 9",
+    ),
+    "four videos": (
+        content(*[video()] * 4),
+        "error metadata.content.3: 4 inputs of type video_url; the model takes up to 3",
+    ),
+    "four sounds": (
+        content(video(), *[audio()] * 4),
+        "error metadata.content.4: 4 inputs of type audio_url; the model takes up to 3",
+    ),
+    "a sound alone": (content(audio()), "error metadata.content: a sound alone is no input"),
+    "a role of another type": (
+        content({**video(), "role": "first_frame"}),
+        "error metadata.content.0.role: the role first_frame does not fit the type video_url",
+    ),
+    "two inputs in one item": (
+        content({**image(), "text": "x"}),
+        "error metadata.content.0.text: an item of type image_url can't hold `text` too",
+    ),
+    "two first frames": (
+        content(image(role="first_frame"), image(role="first_frame")),
+        "error metadata.content: 2 pictures have the role first_frame",
+    ),
+    "last alone": (
+        content(image(role="last_frame")),
+        "error metadata.content: a last_frame needs a first_frame",
+    ),
+    "first frame and video": (
+        content(image(role="first_frame"), video()),
+        "error metadata.content.1: first_frame and last_frame can't be mixed with references",
+    ),
+    "a picture without role beside a video": (
+        content(image(), video()),
+        "warning metadata.content.0: the model refuses a picture without a role beside other inputs",
+    ),
+    "text in content": (
+        content({"type": "text", "text": "x"}),
+        "warning metadata.content.0: the gateway drops texts in `metadata.content`",
+    ),
+    "a video file": (
+        content(video("a.mp4")),
+        "error metadata.content.0.video_url.url: a video is given as an https URL or an asset:// id, not as a file",
+    ),
+    "a video as data": (
+        content(video("data:video/mp4;base64,AAAA")),
+        "error metadata.content.0.video_url.url: a video can't be sent as a data URI",
+    ),
+    "an upper-case MIME": (
+        {"image": "data:image/PNG;base64,AAAA"},
+        "error image: this data URI does not begin as the model wants it: data:image/PNG;base64",
+    ),
+    "a sound as a picture": (
+        {"image": "data:audio/wav;base64,AAAA"},
+        "error image: this data URI does not begin as the model wants it: data:audio/wav;base64",
+    ),
+    "http": (
+        {"image": "http://example.com/a.png"},
+        "warning image: the model may not fetch a picture over http",
+    ),
+    "a private address": (
+        {"image": "https://10.0.0.1/a.png"},
+        "warning image: the model can't fetch from `10.0.0.1`, which is only known in your own network",
+    ),
+    "a local name": (
+        {"image": "https://nas.local/a.png"},
+        "warning image: the model can't fetch from `nas.local`, which is only known in your own network",
+    ),
+    "no host": ({"image": "https:///a.png"}, "error image: this is no complete URL"),
+    "a broken address": ({"image": "https://[::1/a.png"}, "error image: this is no complete URL"),
+    "a body too large": (
+        content(*[image(picture(25_000_000), "reference_image")] * 2),
+        "error metadata.content.0.image_url.url: the request would be 66 MB large; up to 64 MB are taken",
+    ),
+    "a data URI too large": (
+        {"image": "data:image/png;base64," + "A" * 40_000_004},
+        "error image: the picture is over 30 MB",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_is_allowed_is_not_complained_about(name: str) -> None:
+    """A request within the limits has no findings."""
+    assert told(**FINE[name]) == []
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_each_rule_is_told_at_its_field(name: str) -> None:
+    """A broken rule leads to exactly one finding."""
+    fields, expected = WRONG[name]
+    assert told(**fields) == [expected]
+
+
+def test_frames_and_a_length_exclude_each_other() -> None:
+    """`frames` is an error beside any length, on top of the model's refusal."""
+    for fields in ({"duration": 5}, {"seconds": "5"}):
+        found = check({"model": "x", "prompt": "y", "metadata": {"frames": 121}, **fields}, LIMITS)
+        assert [finding.path for finding in found if finding.severity is Severity.ERROR] == [
+            ("metadata", "frames")
+        ]
+
+
+def test_an_unknown_model_is_not_held_to_another_ones_limits() -> None:
+    """Only that it is unknown is told."""
+    metadata = {"resolution": "1080p", "frames": 121}
+    assert len(told(model="dreamina-seedance-3-0", metadata=metadata)) == 1
