@@ -20,7 +20,7 @@ class Change(StrEnum):
     NEW = "new"
     """Submit: the ledger doesn't know it."""
     CHANGED = "changed"
-    """Submit: its id was used for another request."""
+    """Submit: its id, or its place in the manifest, was that of another request."""
     PENDING = "pending"
     """Submit: an earlier run did not come to it, or a person wants it tried again."""
     UNDER_WAY = "under way"
@@ -62,9 +62,12 @@ def compare(plan: Plan, known: Sequence[TaskRecord]) -> list[Step]:
     """A step for every task of the plan, in its order, then one for each that is no longer in it."""
     by_key = {task.key: task for task in known}
     wanted = {task.key for task in plan.tasks}
-    former = {task.id: task for task in known if task.key not in wanted}
-    steps = [_step(task, by_key.get(task.key), former.get(task.id)) for task in plan.tasks]
     gone = [task for task in known if task.position is not None and task.key not in wanted]
+    former = {task.source: task for task in gone} | {task.id: task for task in gone}
+    steps = [
+        _step(task, by_key.get(task.key), former.get(task.id) or former.get(task.source))
+        for task in plan.tasks
+    ]
     return steps + [Step(Change.REMOVED, t.id, t.key, f"was {t.state}", t.source) for t in gone]
 
 

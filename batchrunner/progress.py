@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from batchrunner.clock import Clock
@@ -82,7 +83,8 @@ class Lines:
             self.notice(event_line(event))
 
     def notice(self, text: str) -> None:
-        print(f"{time.strftime('%H:%M:%S')}  {text}", file=sys.stderr, flush=True)  # noqa: T201
+        with suppress(OSError, ValueError):  # whoever read stderr may be gone; the run goes on
+            print(f"{time.strftime('%H:%M:%S')}  {text}", file=sys.stderr, flush=True)  # noqa: T201
 
     def tick(self) -> None:
         if self._tally and self._situation and self._clock.now() >= self._next_status:
@@ -117,7 +119,8 @@ class Live:
             self.notice(event_line(event))
 
     def notice(self, text: str) -> None:
-        self._console.print(f"{time.strftime('%H:%M:%S')}  {text}", soft_wrap=True)
+        with suppress(OSError, ValueError):
+            self._console.print(f"{time.strftime('%H:%M:%S')}  {text}", soft_wrap=True)
 
     def tick(self) -> None: ...
 
@@ -126,17 +129,19 @@ class Live:
             self._live.stop()
 
     def _picture(self) -> RenderableType:
-        from rich.console import Group  # noqa: PLC0415
         from rich.progress_bar import ProgressBar  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
         total, done = self._tally.total(), self._tally[TaskState.DONE]
         ended = done + self._tally[TaskState.FAILED] + self._tally[TaskState.UNCOLLECTED]
         line = f"{counts_line(self._tally, self._situation)}{self._time_left(total - ended, done)}"
-        return Group(
-            ProgressBar(total=total or 1, completed=ended, width=min(60, self._console.width - 1)),
-            Text(line, no_wrap=True, overflow="ellipsis"),
-        )
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(no_wrap=True)
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        bar = ProgressBar(total=total or 1, completed=ended, width=max(10, self._console.width // 4))
+        grid.add_row(bar, Text(line))
+        return grid
 
     def _time_left(self, left: int, done: int) -> str:
         finished, elapsed = done - self._done_before, self._clock.now() - self._started

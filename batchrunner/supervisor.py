@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
@@ -50,7 +51,13 @@ class StopRequest:
 
 @contextmanager
 def signals_heard(stop: StopRequest, restore_terminal: Callable[[], None]) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into a request; the second ends the process at once."""
+    """Turn the first SIGINT, SIGTERM or lost terminal into a request; the second ends the process at once.
+
+    Outside the main thread, where signals can't be heard, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     loop = asyncio.get_running_loop()
 
     def heard(number: int) -> None:
@@ -60,12 +67,15 @@ def signals_heard(stop: StopRequest, restore_terminal: Callable[[], None]) -> It
             os._exit(128 + number)
         stop.by_signal(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, heard, number)
+    told = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` asks that it be ignored
+        told[signal.SIGHUP] = signal.SIGTERM
+    for number, meaning in told.items():
+        loop.add_signal_handler(number, heard, meaning)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in told:
             loop.remove_signal_handler(number)
 
 

@@ -68,7 +68,9 @@ class Generation:
     attempt: AttemptId
     remote_id: RemoteId
     accepted_at: float
-    """Unix seconds."""
+    """Unix seconds, for the record."""
+    began: float
+    """Nominal seconds of the run's clock, which no change of the wall clock moves."""
     request: Mapping[str, object]
 
     @property
@@ -111,11 +113,13 @@ class Worker:
         """Follow a generation of an earlier run; `polled` is called when its first poll is answered."""
         if record.attempt is None or record.remote_id is None:
             raise AssertionError(f"{record.id} is {record.state} without a remote id")
+        accepted_at = record.accepted_at or record.submitted_at or self._clock.wall()
         generation = Generation(
             record.key,
             record.attempt,
             record.remote_id,
-            record.accepted_at or record.submitted_at or self._clock.wall(),
+            accepted_at,
+            self._clock.now() - self._clock.since(accepted_at),
             record.request,
         )
         try:
@@ -176,7 +180,7 @@ class Worker:
             self._slots.put(permit.task, wait)
         if not isinstance(outcome, Accepted):
             return None
-        return Generation(task.key, attempt.id, outcome.remote_id, now, task.request)
+        return Generation(task.key, attempt.id, outcome.remote_id, now, self._clock.now(), task.request)
 
     def _given_seed(self, task: PlannedTask) -> int | None:
         metadata = task.request.get("metadata")
@@ -205,7 +209,7 @@ class Worker:
                 last_status = answer.status + answer.upstream_status
                 await self._ledger.note_answer(generation.attempt, answer.raw[:LAST_ANSWER_BYTES])
             polled()
-            age = self._clock.since(generation.accepted_at)
+            age = self._clock.now() - generation.began
             if age > self._settings.task_deadline:
                 if holds_slot:
                     holds_slot = False
@@ -230,7 +234,7 @@ class Worker:
         settled = True
         match conclusion:
             case Succeeded():
-                self._typical.add(generation.kind, self._clock.since(generation.accepted_at))
+                self._typical.add(generation.kind, self._clock.now() - generation.began)
                 move = self._success(generation, conclusion, seen)
                 await self._ledger.move(generation.key, move, generation.attempt)
                 self._collect(generation.key)

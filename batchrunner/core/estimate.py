@@ -18,23 +18,24 @@ _OVERHEAD_BYTES = 1_000_000  # sound, index and whatever else is in the file
 def tokens(request: Request, limits: Limits) -> int:
     """The most tokens that the request can be charged: `floor(frames * width * height / 1024)`.
 
-    A video of d seconds counts as 24 * d + 1 frames, as was measured. With an input video its seconds count
-    too, and the longest one is taken; `duration: -1` is the longest that the model makes.
+    A video of d seconds has 24 * d + 1 frames, as was measured. With an input video, its seconds count too,
+    and the longest one is taken; `duration: -1` is the longest that the model makes.
     """
     body = normalise(request)
     metadata = _metadata(body)
-    seconds = _seconds(metadata, limits)
+    frames = _frames(metadata, limits)
     if any(kind == "video" for _, kind, _ in located(body, metadata)):
         # fitted to bills: at least 5/3 of the output is counted
-        seconds = max(limits.longest_input_video + seconds, math.ceil(5 * seconds / 3))
-    return math.floor((limits.fps * seconds + 1) * _area(metadata, limits) / 1024)
+        least = math.ceil(5 * (frames - 1) / (3 * limits.fps)) * limits.fps + 1
+        frames = max(frames + limits.longest_input_video * limits.fps, least)
+    return frames * _area(metadata, limits) // 1024
 
 
 def video_bytes(request: Request, limits: Limits) -> int:
     """A rough upper bound of the video's size on disk."""
     metadata = _metadata(normalise(request))
-    megabits = _by_resolution(limits.max_bitrate, metadata, limits)
-    return int(_seconds(metadata, limits) * megabits * 1_000_000 / 8) + _OVERHEAD_BYTES
+    bits = _by_resolution(limits.max_bitrate, metadata, limits) * 1_000_000
+    return int(_frames(metadata, limits) / limits.fps * bits / 8) + _OVERHEAD_BYTES
 
 
 def _metadata(request: Request) -> Request:
@@ -42,13 +43,12 @@ def _metadata(request: Request) -> Request:
     return metadata if isinstance(metadata, Mapping) else {}
 
 
-def _seconds(metadata: Request, limits: Limits) -> float:
+def _frames(metadata: Request, limits: Limits) -> int:
     frames, duration = metadata.get("frames"), metadata.get("duration")
     if isinstance(frames, int):
-        return frames / limits.fps
-    if isinstance(duration, int) and duration > 0:
-        return duration
-    return limits.longest_auto
+        return frames
+    seconds = duration if isinstance(duration, int) and duration > 0 else limits.longest_auto
+    return limits.fps * seconds + 1
 
 
 def _area(metadata: Request, limits: Limits) -> int:

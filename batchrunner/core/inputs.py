@@ -139,7 +139,7 @@ def _counts(items: Sequence[Item], limits: InputLimits) -> Iterator[Finding]:
 
 def _scenario(items: Sequence[Item]) -> Iterator[Finding]:
     """First and last frames are one way to work, references another; they exclude each other."""
-    roles = Counter(item.get("role") for item in items)
+    roles = Counter(item.get("role") for item in items if item.get("type") == "image_url")
     for role in ("first_frame", "last_frame"):
         if roles[role] > 1:
             yield error(CONTENT, f"{roles[role]} pictures have the role {role}", "a video has only one")

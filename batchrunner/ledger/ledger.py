@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,6 +25,7 @@ from batchrunner.ledger.reader import LedgerReader
 from batchrunner.ledger.writer import Change, Writer
 
 T = TypeVar("T")
+LOGGER = logging.getLogger(__name__)
 
 _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
 _COUNT_ATTEMPT = "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?"
@@ -249,7 +251,11 @@ class Ledger(LedgerReader):
         events, self._uncommitted = self._uncommitted, []
         for event in events:
             for observer in self._observers:
-                observer(event)
+                try:
+                    observer(event)
+                except Exception:
+                    # What happened is on disk; a display that fails must not stop the writer.
+                    LOGGER.exception("an observer failed on %s", event)
 
 
 async def _record_facts(db: aiosqlite.Connection, attempt: AttemptId, facts: AttemptFacts) -> None:

@@ -58,18 +58,27 @@ class Writer:
 
     async def serve(self) -> None:
         """Commit what is queued, until closed."""
-        closing = False
-        while not closing:
-            batch: list[_Queued] = []
-            first = await self._queue.get()
-            while first is not None:
-                batch.append(first)
-                if len(batch) == BATCH or self._queue.empty():
-                    break
-                first = self._queue.get_nowait()
-            closing = first is None
-            if batch:
+        try:
+            while batch := await self._next_batch():
                 await self._commit(batch)
+        finally:
+            # Nobody may wait for a writer that is gone.
+            self._broken = self._broken or StorageError("the ledger is closed")
+            while not self._queue.empty():
+                if queued := self._queue.get_nowait():
+                    _settle(queued.done, None, self._broken)
+
+    async def _next_batch(self) -> list[_Queued]:
+        """What is queued, once something is; empty at the end."""
+        batch: list[_Queued] = []
+        queued = await self._queue.get()
+        while queued is not None:
+            batch.append(queued)
+            if len(batch) == BATCH or self._queue.empty():
+                return batch
+            queued = self._queue.get_nowait()
+        self._queue.put_nowait(None)  # the end comes after this batch
+        return batch
 
     async def _commit(self, batch: list[_Queued]) -> None:
         results: list[tuple[_Queued, object, Exception | None]] = []

@@ -121,7 +121,7 @@ def _read_jsonl(table: Table, report: Report) -> bool:
             continue
         number += 1
         try:
-            row = _object(text)
+            row = _object(text.rstrip())
         except ValueError as error:
             place = table.source.place(line, row=number)
             hint = 'write one object a line: {"id": "cat", "prompt": "…"}'

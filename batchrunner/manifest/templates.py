@@ -174,7 +174,7 @@ def columns_behind(filler: Filler, row: Row, path: Path) -> tuple[tuple[str, ...
         return (filler.column,), written
     if isinstance(filler, Text):
         return filler.parts[1::2], written
-    return (), path
+    return (), (*written, *path[len(written) :])
 
 
 def typed(value: object, types: frozenset[str]) -> object:

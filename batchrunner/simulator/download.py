@@ -88,7 +88,7 @@ class FileRoute:
 
     async def _last_frame(self, task: Task) -> web.StreamResponse:
         charge = task.charge
-        picture = picture_of(charge.remote_id, charge.width, charge.height, charge.frames)
+        picture = picture_of(charge.ordinal, charge.width, charge.height, charge.frames)
         return web.Response(body=await self._world.videos.last_frame(picture), content_type="image/jpeg")
 
     async def _video(self, request: web.Request, task: Task) -> web.StreamResponse:
@@ -114,7 +114,7 @@ async def video_file(world: World, task: Task, rule: Rule | None) -> File:
     charge = task.charge
     fault = rule.do if rule else _TOLD.get(told(charge.prompt), "")
     frames = charge.frames + (_OTHER_SECONDS * FPS if fault == "other_video" else 0)
-    picture = picture_of(charge.remote_id, charge.width, charge.height, frames)
+    picture = picture_of(charge.ordinal, charge.width, charge.height, frames)
     body = await world.videos.video(picture, charge.remote_id)
     if fault == "garbage":
         body = random.Random(charge.remote_id).randbytes(len(body))  # noqa: S311 the same for ever

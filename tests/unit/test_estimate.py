@@ -22,7 +22,7 @@ def request(**metadata: Any) -> dict[str, Any]:
         ({"resolution": "480p", "ratio": "16:9", "duration": 4}, 40594),  # measured
         ({"ratio": "16:9"}, 108900),  # 720p and 5 s, if nothing is said
         ({"ratio": "16:9", "duration": -1}, (24 * 15 + 1) * 1280 * 720 // 1024),
-        ({"ratio": "16:9", "frames": 121}, 121 * 1280 * 720 // 1024 + 900),  # never less than it can be
+        ({"ratio": "16:9", "frames": 121}, 108900),  # 5 s are 121 frames
     ],
 )
 def test_tokens_are_those_that_are_billed(metadata: dict[str, Any], expected: int) -> None:

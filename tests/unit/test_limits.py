@@ -189,7 +189,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a video file": (
         content(video("a.mp4")),
-        "error metadata.content.0.video_url.url: a video is given as an https URL or an asset:// id, not as a file",
+        "error metadata.content.0.video_url.url: "
+        "a video is given as an https URL or an asset:// id, not as a file",
     ),
     "a video as data": (
         content(video("data:video/mp4;base64,AAAA")),

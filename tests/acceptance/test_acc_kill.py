@@ -1,0 +1,140 @@
+"""SIGKILL at any moment: the same command goes on, and nothing is paid twice or lost."""
+
+import random
+from typing import Any
+
+import pytest
+
+TASKS = ("ant", "bee", "cat", "dog", "elk", "fox")
+KILLS = 4
+EVENTS = 24
+"""A whole run of six tasks has so many: claimed, accepted, succeeded, collected."""
+UNANSWERED = {"on": "submit", "do": "hang_after_accept", "prompt": "bee*"}
+
+
+def settle(desk: Any, chance: random.Random) -> None:
+    """Decide every task in doubt as the charge book has it, where its seed tells the charges apart."""
+    for row in desk.rows():
+        if row["state"] == "in_doubt":
+            charged = [c["remote_id"] for c in desk.sim.charges(row["id"]) if str(c["seed"]) == row["seed"]]
+            verdict = ("--adopt", charged[0]) if charged else ("--lost",)
+            name = chance.choice((row["id"], row["fingerprint"].partition("-")[2]))
+            assert desk.do("resolve", desk.directory.name, name, *verdict).code == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_killed_again_and_again_at_random_moments_every_task_is_charged_once(
+    desk: Any, sim: Any, seed: int
+) -> None:
+    """Killed four times and settled by a person who looks the doubts up, all is done with a charge each."""
+    chance = random.Random(seed)
+    sim.start({"on": "submit", "do": "slow_accept", "seconds": 5, "every": 2}, seed=seed, scale=0.004)
+    desk.write(*TASKS, concurrency=chance.choice((1, 3, 6)))
+    left = EVENTS
+    for _ in range(KILLS):
+        run, moment = desk.start_run(), chance.randrange(max(2, left // 2))
+        # A run that has less to do than was drawn ends by itself.
+        desk.until(lambda r=run, m=moment: r.process.poll() is not None or len(r.events()) >= m, "the moment")
+        run.killed()
+        left -= len(run.events())
+    run = desk.run()
+    desk.check(run, 3 if "in_doubt" in desk.states().values() else 0)
+    settle(desk, chance)
+    desk.check(desk.run(), 0)
+    assert [len(sim.charges(task)) for task in TASKS] == [1] * len(TASKS)
+
+
+@pytest.fixture
+def charged(desk: Any, sim: Any) -> Any:
+    """A desk on which a run was killed when the gateway had charged `bee` and not answered yet."""
+    sim.start(UNANSWERED | {"times": 1})
+    desk.write("ant", "bee", "cat", concurrency=3)
+    run = desk.start_run()
+    desk.until(lambda: sim.charges("bee"), "the charge")
+    run.killed()
+    return desk
+
+
+def test_killed_after_the_charge_a_task_is_in_doubt_and_never_sent_again_by_itself(
+    charged: Any, sim: Any
+) -> None:
+    """The next runs finish the others, exit 3, name the task and the command, and do not submit it."""
+    for _ in range(2):
+        done = charged.run()
+        charged.check(done, 3)
+        assert charged.states() == {"ant": "done", "bee": "in_doubt", "cat": "done"}
+        assert "bee" in done.stdout
+        assert "--lost" in done.stdout
+        assert "--adopt" in done.stdout
+    assert len(sim.charges("bee")) == 1
+
+
+def test_declared_lost_the_task_is_charged_exactly_once_more(charged: Any, sim: Any) -> None:
+    """A person's `--lost` frees the task, whose next submission is the only further charge."""
+    charged.check(charged.run(), 3)
+    assert charged.do("resolve", "batch.run", "--all", "--lost").code == 0
+    for _ in range(2):
+        charged.check(charged.run(), 0, again={"bee": 1})
+    assert len(sim.charges("bee")) == 2
+    assert charged.row("bee")["attempts"] == "2"
+    assert charged.row("bee")["remote_id"] == sim.charges("bee")[1]["remote_id"]
+
+
+def test_adopted_the_task_is_collected_without_another_charge(charged: Any, sim: Any) -> None:
+    """With the remote id from the gateway's book the paid video is brought in, and nothing is sent."""
+    charged.check(charged.run(), 3)
+    (charge,) = sim.charges("bee")
+    assert charged.do("resolve", "batch.run", "bee", "--adopt", charge["remote_id"]).code == 0
+    posts = sim.posts()
+    charged.check(charged.run(), 0)
+    assert sim.posts() == posts
+    assert charged.row("bee")["remote_id"] == charge["remote_id"]
+
+
+def test_a_charge_that_comes_after_the_kill_is_still_only_in_doubt(desk: Any, sim: Any) -> None:
+    """Killed before the gateway has made up its mind, the task is charged later and not sent again."""
+    sim.start({"on": "submit", "do": "slow_accept", "seconds": 300})
+    desk.write("ant")
+    desk.start_run().reached(1, "claimed").killed()
+    desk.check(desk.run(), 3)
+    desk.until(lambda: sim.charges("ant"), "the late charge")
+    desk.check(desk.run(), 3)
+    assert len(sim.charges()) == 1
+
+
+def test_killed_while_generating_the_same_remote_id_is_polled(desk: Any, sim: Any) -> None:
+    """What was accepted before the kill is taken up under its remote id, and nothing is in doubt."""
+    sim.start(generation_seconds=200)
+    desk.write("ant", "bee")
+    desk.start_run().reached(2, "accepted").killed()
+    assert not desk.run("--quiet").stderr
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 2
+
+
+def test_killed_while_downloading_the_part_file_is_discarded(desk: Any, sim: Any) -> None:
+    """A download cut short by the kill leaves nothing under a final name, and is made again for free."""
+    sim.start({"on": "download", "do": "slow", "seconds": 2000, "times": 1})
+    desk.write("ant")
+    run = desk.start_run()
+    videos = desk.directory / "videos"
+    desk.until(lambda: list(videos.glob(".*.part")), "the part file")
+    run.killed()
+    assert list(videos.glob("*.mp4")) == []
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 1
+
+
+def test_two_equal_requests_are_made_once_each_though_the_run_is_killed(desk: Any, sim: Any) -> None:
+    """Replicas are two tasks: interrupted and resumed, each has its own charge, file and row."""
+    sim.start(generation_seconds=100)
+    same = {"prompt": "twin walks along the shore"}
+    desk.write({"id": "first", **same}, {"id": "second", **same}, "other", concurrency=1)
+    desk.start_run().reached(1, "accepted").killed()
+    desk.check(desk.run(), 0)
+    assert len(sim.charges("twin")) == 2
+    first, second = desk.row("first"), desk.row("second")
+    assert first["sha256"] != second["sha256"]
+    assert first["remote_id"] != second["remote_id"]
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 3

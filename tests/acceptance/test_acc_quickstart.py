@@ -1,0 +1,62 @@
+"""The first command of the README, as a newcomer types it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+TASKS = 6
+
+
+@pytest.fixture
+def checkout(desk: Any) -> Any:
+    """A desk whose manifest is the quickstart in a fresh copy, its media and rows beside it."""
+    folder = desk.folder / "manifests"
+    shutil.copytree(MANIFESTS, folder, ignore=shutil.ignore_patterns("*.simulated", "*.run"))
+    desk.directory, desk.planned = folder / "quickstart.simulated", TASKS
+    return desk
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch, checkout: Any) -> None:
+    """The command stays as the README words it; only its clock runs faster."""
+    start = checkout.start
+
+    def faster(*arguments: str, **options: Any) -> Any:
+        return start(*arguments, "--time-scale", "0.005", **options)
+
+    monkeypatch.setattr(checkout, "start", faster)
+
+
+def test_the_quickstart_makes_six_videos_and_repeating_it_sends_nothing(checkout: Any) -> None:
+    """`run manifests/quickstart.yaml --simulate` needs no key, says where all is, and pays only once."""
+    words = ("run", "manifests/quickstart.yaml", "--simulate")
+    first = checkout.do(*words, key=None)
+    checkout.check(first, 0)
+    for shown in ("6 of 6 tasks done", "manifests/quickstart.simulated/videos", "results.csv", "next"):
+        assert shown in first.stdout
+    book = checkout.directory / "simulator" / "charges.jsonl"
+    before, csv_before = book.read_bytes(), (checkout.directory / "results.csv").stat()
+
+    command = checkout.start(*words, key=None)
+    second = command.ended()
+    checkout.check(second, 0)
+    assert book.read_bytes() == before
+    assert command.events() == []
+    assert "6 of 6 tasks done" in second.stdout
+    csv_after = (checkout.directory / "results.csv").stat()
+    assert (csv_after.st_ino, csv_after.st_mtime_ns) == (csv_before.st_ino, csv_before.st_mtime_ns)
+
+
+def test_the_quickstart_rows_carry_labels_inputs_and_what_was_asked_for(checkout: Any) -> None:
+    """The rows hold the user's labels, the files that went in, and the lengths and sizes that came."""
+    checkout.check(checkout.do("run", "manifests/quickstart.yaml", "--simulate", key=None), 0)
+    boat = checkout.row("boat")
+    assert boat["inputs"] == "media/boat.jpg"
+    assert boat["label.category"] == "pictures"
+    lighthouse = checkout.row("lighthouse")
+    assert (lighthouse["width"], lighthouse["height"]) == ("992", "432")
+    assert abs(float(lighthouse["duration"]) - float(lighthouse["requested_duration"])) < 0.5
+    assert all(row["warnings"] == "" for row in checkout.rows())

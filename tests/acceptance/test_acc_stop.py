@@ -1,0 +1,98 @@
+"""Ctrl-C and SIGTERM: no new POST, those in the air awaited, and the same command goes on."""
+
+import signal
+import time
+from typing import Any
+
+import pytest
+
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+AT_ONCE = 2.0
+"""Seconds in which a run without a POST in the air has to be gone."""
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_stopped_while_generating_a_run_is_gone_at_once_and_resumes(
+    desk: Any, sim: Any, number: int, code: int
+) -> None:
+    """With no POST in the air the signal ends the run within 2 s; the next run polls the same tasks."""
+    sim.start(generation_seconds=500)
+    desk.write("ant", "bee", "cat", concurrency=2)
+    run = desk.start_run().reached(2, "accepted")
+    sent = time.monotonic()
+    run.send(number)
+    done = run.ended()
+    assert time.monotonic() - sent < AT_ONCE
+    desk.check(done, code)
+    assert desk.states() == {"ant": "generating", "bee": "generating", "cat": "pending"}
+    assert "same command" in done.stdout
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 3
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_stopped_with_a_post_in_the_air_its_answer_is_awaited(
+    desk: Any, sim: Any, number: int, code: int
+) -> None:
+    """The answer is awaited with a countdown, its remote id recorded, and nothing is in doubt."""
+    sim.start({"on": "submit", "do": "slow_accept", "seconds": 400})
+    desk.write("ant", "bee", concurrency=1)
+    run = desk.start_run().reached(1, "claimed")
+    run.send(number)
+    done = run.ended()
+    desk.check(done, code)
+    assert "1 in the air" in done.stderr
+    assert desk.states() == {"ant": "generating", "bee": "pending"}
+    (charge,) = sim.charges()
+    assert desk.row("ant")["remote_id"] == charge["remote_id"]
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 2
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_second_signal_ends_at_once_and_leaves_a_doubt(
+    desk: Any, sim: Any, number: int, code: int
+) -> None:
+    """Who does not want to wait for the answer gets a task in doubt, as after a kill."""
+    sim.start({"on": "submit", "do": "hang_after_accept", "times": 1})
+    desk.write("ant", "bee", concurrency=1)
+    run = desk.start_run()
+    desk.until(sim.charges, "the charge")
+    run.send(number)
+    desk.until(lambda: "in the air" in run.stderr, "the countdown")
+    sent = time.monotonic()
+    run.send(number)
+    assert run.ended().code == code
+    assert time.monotonic() - sent < AT_ONCE
+    desk.check(desk.run(), 3)
+    assert desk.states() == {"ant": "in_doubt", "bee": "done"}
+    assert len(sim.charges("ant")) == 1
+
+
+def test_stopped_while_collecting_a_run_is_gone_at_once_and_resumes(desk: Any, sim: Any) -> None:
+    """A download under way does not hold the run up; its part file goes, and it is fetched again."""
+    sim.start({"on": "download", "do": "slow", "seconds": 5000, "times": 1})
+    desk.write("ant")
+    run = desk.start_run()
+    desk.until(lambda: list(desk.directory.glob("videos/.*.part")), "the part file")
+    sent = time.monotonic()
+    run.send(signal.SIGTERM)
+    done = run.ended()
+    assert time.monotonic() - sent < AT_ONCE
+    desk.check(done, 143)
+    assert desk.states() == {"ant": "collecting"}
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 1
+
+
+def test_stopped_while_it_still_seeks_the_gateway_a_run_has_sent_nothing(desk: Any) -> None:
+    """A run that waits for an unreachable gateway stops within 2 s, all its tasks pending."""
+    desk.write("ant", "bee")
+    run = desk.start_run("--base-url", "http://127.0.0.1:1", "--time-scale", "1")
+    desk.until(lambda: "can't be reached" in run.stderr, "the first try")
+    sent = time.monotonic()
+    run.send(signal.SIGINT)
+    done = run.ended()
+    assert time.monotonic() - sent < AT_ONCE
+    assert done.code == 130
+    assert desk.states() == {"ant": "pending", "bee": "pending"}

@@ -1,0 +1,132 @@
+"""Local pictures: which may be sent, and that what was planned is what is sent."""
+
+import base64
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from batchrunner.core.model import MediaFile
+from batchrunner.manifest import MediaChanged, data_uri
+from batchrunner.manifest.media import MediaFault, MediaFolder, picture_type
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+
+
+def planned(folder: Path, written: str) -> MediaFile:
+    """The file that a manifest in `folder` means."""
+    found = MediaFolder(folder).picture(written)
+    assert isinstance(found, MediaFile)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("head", "mime"),
+    [
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (PNG, "image/png"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "image/webp"),
+        (b"GIF89a", "image/gif"),
+        (b"GIF87a", "image/gif"),
+        (b"II*\0", "image/tiff"),
+        (b"MM\0*", "image/tiff"),
+        (b"BM\x10\0", "image/bmp"),
+        (b"\0\0\0\x18ftypheic", "image/heic"),
+        (b"\0\0\0\x18ftypmif1", "image/heif"),
+        (b"\0\0\0\x18ftypavif", ""),
+        (b"RIFF\x10\0\0\0WAVE", ""),
+        (b"<svg", ""),
+        (b"", ""),
+    ],
+)
+def test_the_first_bytes_tell_the_type(head: bytes, mime: str) -> None:
+    """A name's ending counts for nothing."""
+    assert picture_type(head) == mime
+
+
+def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
+    """Path, hash, type and size are recorded, and the path as it was written."""
+    (tmp_path / "cat.jpg").write_bytes(PNG)
+    assert planned(tmp_path, "./cat.jpg") == MediaFile(
+        path=str(tmp_path / "cat.jpg"),
+        shown="./cat.jpg",
+        sha256=hashlib.sha256(PNG).hexdigest(),
+        mime="image/png",
+        size=len(PNG),
+    )
+
+
+@pytest.mark.parametrize("url", ["https://example.com/a.png", "HTTP://example.com/a.png", "asset://asset-1"])
+def test_a_url_is_no_file(url: str, tmp_path: Path) -> None:
+    """Addresses pass as they are."""
+    assert MediaFolder(tmp_path).picture(url) == url
+
+
+def test_what_is_sent_is_what_was_planned(tmp_path: Path) -> None:
+    """The data URI holds the file's bytes under its true type."""
+    (tmp_path / "cat.jpg").write_bytes(PNG)
+    assert data_uri(planned(tmp_path, "cat.jpg")) == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+
+
+def test_a_changed_file_is_not_sent(tmp_path: Path) -> None:
+    """Neither other bytes nor a missing file can slip in after planning."""
+    path = tmp_path / "cat.png"
+    path.write_bytes(PNG)
+    media = planned(tmp_path, "cat.png")
+    path.write_bytes(PNG + b"!")
+    with pytest.raises(MediaChanged, match=r"cat\.png was changed after it was planned"):
+        data_uri(media)
+    path.unlink()
+    with pytest.raises(MediaChanged, match=r"cat\.png can't be read any more"):
+        data_uri(media)
+
+
+def test_nothing_leaves_the_manifests_folder_unless_absolute(tmp_path: Path) -> None:
+    """Neither `..` nor a link leads out; an absolute path says that it is meant."""
+    outside, folder = tmp_path / "secret.png", tmp_path / "manifest"
+    folder.mkdir()
+    outside.write_bytes(PNG)
+    (folder / "link.png").symlink_to(outside)
+    for written in ("../secret.png", "link.png", "x/../../secret.png"):
+        with pytest.raises(MediaFault, match="outside the manifest's folder"):
+            MediaFolder(folder).picture(written)
+    assert planned(folder, str(outside)).path == str(outside)
+
+
+def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
+    """The file that it leads to is what is recorded."""
+    (tmp_path / "cat.png").write_bytes(PNG)
+    (tmp_path / "link.png").symlink_to("cat.png")
+    assert planned(tmp_path, "link.png").path == str(tmp_path / "cat.png")
+
+
+def test_what_is_no_ordinary_file_is_refused(tmp_path: Path) -> None:
+    """A pipe is not opened, for it would block; a circle of links is no path."""
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    with pytest.raises(MediaFault, match="no ordinary file"):
+        MediaFolder(tmp_path).picture("pipe.png")
+    for written in ("loop.png", "a\0b.png", "x" * 5000):
+        with pytest.raises(MediaFault):
+            MediaFolder(tmp_path).picture(written)
+
+
+def test_a_picture_over_30_mb_is_refused(tmp_path: Path) -> None:
+    """The limit itself is still allowed."""
+    (tmp_path / "fits.png").write_bytes(PNG + b"\0" * (30_000_000 - len(PNG)))
+    (tmp_path / "large.png").write_bytes(PNG + b"\0" * (30_000_001 - len(PNG)))
+    assert planned(tmp_path, "fits.png").size == 30_000_000
+    with pytest.raises(MediaFault, match=r"large\.png is over 30 MB"):
+        MediaFolder(tmp_path).picture("large.png")
+
+
+def test_each_file_is_read_once(tmp_path: Path) -> None:
+    """A thousand tasks with one picture read it once: later changes are found when sending."""
+    path = tmp_path / "cat.png"
+    path.write_bytes(PNG)
+    folder = MediaFolder(tmp_path)
+    first = folder.picture("cat.png")
+    path.unlink()
+    assert folder.picture("cat.png") == first
+    assert folder.picture("./cat.png") != first  # only in how it was written

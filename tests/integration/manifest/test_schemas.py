@@ -1,0 +1,119 @@
+"""The schemas: whole, described, in agreement with each other and with the figures, and never fetched."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from batchrunner.manifest import schema_text
+from batchrunner.manifest.limits_file import load_limits
+from batchrunner.manifest.validation import check, is_seed
+
+TASK: dict[str, Any] = json.loads(schema_text("task"))
+MANIFEST: dict[str, Any] = json.loads(schema_text("manifest"))
+
+DOCUMENT = {
+    (): "model prompt image images duration seconds metadata",
+    ("metadata",): "resolution ratio duration frames seed camera_fixed watermark service_tier "
+    "execution_expires_after generate_audio draft return_last_frame callback_url content",
+    ("content_item",): "type role text image_url video_url audio_url",
+}
+"""Every field of the API document."""
+
+
+def fields(part: object, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every property of a schema with its path."""
+    if isinstance(part, dict):
+        for name, inner in part.get("properties", {}).items():
+            if isinstance(inner, dict) and set(inner) != {"const"}:
+                yield f"{path}/{name}", inner
+        for name, inner in part.items():
+            yield from fields(inner, f"{path}/{name}")
+
+
+def described(field: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """A field with what it refers to in the same file."""
+    reference = str(field.get("$ref", ""))
+    if not reference.startswith("#/"):
+        return field
+    found = root
+    for step in reference.removeprefix("#/").split("/"):
+        found = found[step]
+    return {**described(found, root), **field}
+
+
+@pytest.mark.parametrize("schema", [TASK, MANIFEST], ids=["task", "manifest"])
+def test_a_schema_is_a_schema(schema: dict[str, Any]) -> None:
+    """Both are valid JSON Schema 2020-12."""
+    Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("schema", [TASK, MANIFEST], ids=["task", "manifest"])
+def test_every_field_is_explained(schema: dict[str, Any]) -> None:
+    """An editor has something to say about each field."""
+    for path, field in fields(schema):
+        whole = described(field, schema)
+        assert whole.get("description"), path
+        assert whole.get("examples") or whole.get("type") == "object", path
+
+
+def test_every_field_of_the_document_is_there() -> None:
+    """Nothing that the API offers is missing, and nothing else is in."""
+    for path, names in DOCUMENT.items():
+        part = TASK["$defs"][path[0]] if path else TASK
+        assert set(part["properties"]) == set(names.split())
+
+
+def test_an_entry_takes_what_a_request_takes() -> None:
+    """The manifest's schema lists each field of the request, with the same words, and three of its own."""
+    entry, defs = MANIFEST["$defs"]["entry"]["properties"], MANIFEST["$defs"]
+    assert set(entry) == set(TASK["properties"]) | {"id", "labels", "rows"}
+    assert set(defs["defaults"]["properties"]) == set(entry) - {"id", "rows"}
+    assert set(defs["metadata"]["properties"]) == set(TASK["$defs"]["metadata"]["properties"])
+    assert set(defs["content_item"]["properties"]) == set(TASK["$defs"]["content_item"]["properties"])
+    for here, there in ((entry, TASK), (defs["metadata"]["properties"], TASK["$defs"]["metadata"])):
+        for name, field in there["properties"].items():
+            words = described(field, TASK)["description"]
+            assert described(here[name], MANIFEST)["description"] == words
+
+
+def test_references_stay_among_the_files() -> None:
+    """An editor finds them beside the file, and nothing is fetched from anywhere."""
+    for text in (schema_text("task"), schema_text("manifest")):
+        for reference in (
+            line.split('"')[3] for line in text.replace("{", "\n").splitlines() if '"$ref"' in line
+        ):
+            assert reference.startswith(("#/", "task.schema.json#/"))
+    assert "$id" not in TASK
+    assert "$id" not in MANIFEST
+
+
+def test_examples_pass_their_own_schema() -> None:
+    """What an editor offers is accepted."""
+    for name, field in MANIFEST["$defs"]["entry"]["properties"].items():
+        for example in described(field, MANIFEST).get("examples", []):
+            assert list(check("entry", {name: example})) == []
+    for name, field in MANIFEST["properties"].items():
+        base: dict[str, Any] = {"version": 1, "tasks": [{}]}
+        for example in described(field, MANIFEST)["examples"]:
+            assert list(check("manifest", {**base, name: example})) == []
+
+
+def test_schemas_and_figures_agree() -> None:
+    """Models, resolutions, ratios and seeds are the same in both."""
+    limits, metadata = load_limits(), TASK["$defs"]["metadata"]["properties"]
+    assert TASK["properties"]["model"]["anyOf"][0]["enum"] == list(limits.models)
+    assert metadata["resolution"]["enum"] == list(limits.sizes) == list(limits.max_bitrate)
+    for sizes in limits.sizes.values():
+        assert set(metadata["ratio"]["enum"]) == set(sizes) | {"adaptive"}
+    assert limits.default_resolution in limits.sizes
+    low, high = metadata["seed"]["minimum"], metadata["seed"]["maximum"]
+    assert [is_seed(value) for value in (low - 1, low, high, high + 1, True)] == [
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
