@@ -9,14 +9,15 @@ The Python API is what `__all__` names:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from batchrunner.version import __version__
+
 if TYPE_CHECKING:
     from batchrunner.core.summary import Summary
     from batchrunner.gateway import ApiKey, GatewaySettings
     from batchrunner.manifest import load_manifest
     from batchrunner.runner import Job, run
 
-__version__ = "0.1.0"
-__all__ = ["ApiKey", "GatewaySettings", "Job", "Summary", "load_manifest", "run"]
+__all__ = ["ApiKey", "GatewaySettings", "Job", "Summary", "__version__", "load_manifest", "run"]
 
 _HOMES = {
     "ApiKey": "batchrunner.gateway",

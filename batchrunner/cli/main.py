@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from batchrunner import __version__
 from batchrunner.cli import checking, ruling, running, serving, status
 from batchrunner.cli.output import show_error
 from batchrunner.core.errors import BatchrunnerError, ExitCode
+from batchrunner.version import __version__
 
 EPILOG = """\
 exit codes:

@@ -16,7 +16,6 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from batchrunner import __version__
 from batchrunner.core.errors import UsageError
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import (
@@ -35,6 +34,7 @@ from batchrunner.core.outcome import (
 )
 from batchrunner.gateway import wire
 from batchrunner.gateway.key import ApiKey
+from batchrunner.version import __version__
 
 SUBMIT_PATH = "/v1/video/generations"
 MAX_JSON = 1 << 20

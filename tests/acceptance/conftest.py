@@ -205,6 +205,11 @@ class Sim:
         """How many POSTs have reached it since the last start, wherever they went."""
         return sum(count for route, count in self.requests().items() if route.startswith("POST"))
 
+    def downloads(self) -> int:
+        """How often a video was asked for since the last start."""
+        asked = self.requests()
+        return asked["GET /v1/videos/{id}/content"] + asked["GET file server"]
+
 
 class Desk:
     """A folder with one manifest, and the commands that a person types there."""

@@ -13,22 +13,22 @@ LIMITS = load_limits()
 URL = "https://example.com/a.png"
 
 
-def image(url: object = URL, role: str = "") -> dict[str, object]:
+def image(url: object = URL, role: str = "") -> dict[str, Any]:
     """A picture in `metadata.content`."""
     return {"type": "image_url", "image_url": {"url": url}} | ({"role": role} if role else {})
 
 
-def video(url: str = "https://example.com/a.mp4") -> dict[str, object]:
+def video(url: str = "https://example.com/a.mp4") -> dict[str, Any]:
     """A video in `metadata.content`."""
     return {"type": "video_url", "video_url": {"url": url}}
 
 
-def audio(url: str = "https://example.com/a.mp3") -> dict[str, object]:
+def audio(url: str = "https://example.com/a.mp3") -> dict[str, Any]:
     """A sound in `metadata.content`."""
     return {"type": "audio_url", "audio_url": {"url": url}}
 
 
-def content(*items: dict[str, object]) -> dict[str, Any]:
+def content(*items: dict[str, Any]) -> dict[str, Any]:
     """A request with inputs."""
     return {"metadata": {"content": list(items)}}
 

@@ -1,0 +1,125 @@
+"""Answers to polls, and ends of generations: never a new POST, and nothing failed by a wrong key."""
+
+from typing import Any
+
+import pytest
+
+from batchrunner.simulator.rules import FAULTS
+
+PASSING = ["500", "html_502", "cut", "null_data", "unknown_state"]
+KEY_REFUSED = ["401", "403_model"]
+VANISHED = ["task_not_exist"]
+ENDINGS = {
+    "fail": ("failed", "InternalServiceError"),
+    "moderated": ("failed", "OutputVideoSensitiveContentDetected"),
+    "expired": ("failed", "upstream_expired"),
+    "timeout_24h": ("failed", "generation_failed"),
+    "slow": ("done", ""),
+}
+
+
+def name(fault: str) -> str:
+    """The id of the task that a fault befalls."""
+    return f"t-{fault.replace('_', '-')}"
+
+
+def test_every_poll_and_generation_fault_of_the_simulator_has_a_test_here() -> None:
+    """A fault that the simulator learns must be given its place in this file."""
+    assert sorted(PASSING + KEY_REFUSED + VANISHED) == sorted(FAULTS["poll"])
+    assert sorted(ENDINGS) == sorted(FAULTS["generate"])
+
+
+def test_a_poll_that_says_nothing_is_repeated_until_one_says_something(desk: Any, sim: Any) -> None:
+    """5xx, HTML, resets, null data and unknown states mean in progress: polled on, collected, paid once."""
+    faults = [{"on": "poll", "do": do, "prompt": f"{name(do)} *", "first": 3} for do in PASSING]
+    sim.start(*faults)
+    desk.write(*map(name, PASSING))
+    desk.check(desk.run(), 0)
+    assert sim.posts() == len(PASSING)
+    assert all(row["attempts"] == "1" for row in desk.rows())
+
+
+@pytest.mark.parametrize("do", KEY_REFUSED)
+def test_a_key_refused_midway_ends_the_run_and_fails_nothing(desk: Any, sim: Any, do: str) -> None:
+    """Exit 4 while tasks generate: they stay what they are, nothing more is sent, and the next run resumes."""
+    sim.start({"on": "poll", "do": do, "nth": list(range(3, 200))})
+    desk.write("ant", "bee", "cat", concurrency=2)
+    done = desk.run()
+    desk.check(done, 4)
+    assert desk.states() == {"ant": "generating", "bee": "generating", "cat": "pending"}
+    assert "key" in done.stdout
+    assert sim.posts() == 2
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 3
+
+
+def test_a_task_that_vanished_while_others_are_seen_is_failed_and_not_sent_again(desk: Any, sim: Any) -> None:
+    """task_not_exist counts after several over minutes, for this task alone; exit 1, one POST each."""
+    sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"})
+    desk.write("ant", "bee", "cat")
+    desk.check(desk.run(), 1)
+    assert desk.states() == {"ant": "done", "bee": "failed", "cat": "done"}
+    assert desk.row("bee")["error_code"] == "task_not_exist"
+    assert desk.row("bee")["remote_id"] == sim.charges("bee")[0]["remote_id"]
+    assert sim.posts() == 3
+
+
+def test_a_task_that_is_invisible_once_or_twice_is_polled_on(desk: Any, sim: Any) -> None:
+    """Two answers of task_not_exist prove nothing."""
+    sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*", "first": 2})
+    desk.write("ant", "bee")
+    desk.check(desk.run(), 0)
+
+
+def test_when_no_task_is_visible_it_is_the_wrong_account(desk: Any, sim: Any) -> None:
+    """With every task unknown the run ends with exit 4, fails nothing, and resumes with the right key."""
+    sim.start({"on": "poll", "do": "task_not_exist"})
+    desk.write("ant", "bee", "cat", concurrency=2)
+    desk.check(desk.run(), 4)
+    assert desk.states() == {"ant": "generating", "bee": "generating", "cat": "pending"}
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 3
+
+
+def test_every_end_of_a_generation_stands_in_its_row(desk: Any, sim: Any) -> None:
+    """Failed, moderated, expired and given up are failed with their code; slow is done; exit 1."""
+    faults = [{"on": "generate", "do": do, "prompt": f"{name(do)} *"} for do in ENDINGS]
+    sim.start(*faults, scale=0.001, timeout_seconds=2500)
+    desk.write("ant", *map(name, ENDINGS))
+    done = desk.run()
+    desk.check(done, 1)
+    told = {row["id"]: (row["state"], row["error_code"]) for row in desk.rows()}
+    assert told == {"ant": ("done", "")} | {name(do): end for do, end in ENDINGS.items()}
+    assert all(row["error_message"] for row in desk.rows() if row["state"] == "failed")
+    assert sim.posts() == len(ENDINGS) + 1
+    assert desk.row(name("fail"))["tokens"] == "0", "the gateway refunds what the model refused"
+    assert desk.row(name("timeout_24h"))["tokens"] == "", "nothing says what it cost"
+    assert "retry" in done.stdout
+
+
+def test_retried_by_a_person_a_failed_generation_is_charged_once_more(desk: Any, sim: Any) -> None:
+    """`retry` makes the task pending; the next run submits it once, with a seed of its own."""
+    sim.start({"on": "generate", "do": "moderated", "prompt": "bee*", "times": 1})
+    desk.write("ant", "bee")
+    desk.check(desk.run(), 1)
+    desk.check(desk.run(), 1)
+    assert len(sim.charges()) == 2
+    seed = desk.row("bee")["seed"]
+    assert desk.do("retry", "batch.run", "--failed").code == 0
+    assert desk.states() == {"ant": "done", "bee": "pending"}
+    desk.check(desk.run(), 0, again={"bee": 1})
+    assert len(sim.charges("bee")) == 2
+    assert desk.row("bee")["seed"] != seed
+
+
+def test_over_its_deadline_a_task_gives_its_slot_back_and_stays_paid_for(desk: Any, sim: Any) -> None:
+    """A task that takes too long does not hold the next one up, and a later run takes it up again."""
+    sim.start({"on": "generate", "do": "slow", "prompt": "bee*", "factor": 60})
+    desk.write("bee", "cat", concurrency=1, task_deadline=100)
+    desk.check(desk.run(), 75)
+    assert desk.states() == {"bee": "generating", "cat": "done"}
+    desk.write("bee", "cat", concurrency=1)
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 2

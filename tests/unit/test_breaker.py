@@ -1,0 +1,411 @@
+"""Each row of the breaker's table: what opens it, what closes it, and that a probe goes alone."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batchrunner.core.breaker import Breaker, Go, Hold, Situation, Stop
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.model import RemoteId
+from batchrunner.core.outcome import (
+    Accepted,
+    AccountFault,
+    AccountRefused,
+    NotAdmitted,
+    Receipt,
+    Refusal,
+    Rejected,
+    Unknown,
+)
+
+CONCURRENCY, MAX_IN_DOUBT = 8, 5
+ACCEPTED = Accepted(RemoteId("task_1"), Receipt(200))
+UNKNOWN = Unknown(Receipt(502))
+BALANCE = AccountRefused(AccountFault.BALANCE, Receipt(403, message="too little"))
+FIVE_MINUTES = 300.0
+
+
+def throttled(retry_after: float | None = None) -> NotAdmitted:
+    return NotAdmitted(Refusal.THROTTLED, Receipt(429), retry_after)
+
+
+def rejected(code: str = "invalid_request", status: int = 400) -> Rejected:
+    return Rejected(Receipt(status, code=code, message="no"))
+
+
+def no_channel() -> NotAdmitted:
+    return NotAdmitted(Refusal.MODEL_UNAVAILABLE, Receipt(503, code="model_not_found"))
+
+
+class Night:
+    """A breaker, and a clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.breaker = Breaker(CONCURRENCY, MAX_IN_DOUBT)
+
+    def at(self, now=0.0, in_flight=0, in_doubt=0, chance=0.5) -> Situation:
+        return Situation(now, in_flight, in_doubt, chance)
+
+    def hear(self, *outcomes, model="fast", **situation) -> "Night":
+        for outcome in outcomes:
+            self.breaker.heard(outcome, model, self.at(**situation))
+        return self
+
+    def verdict(self, **situation):
+        return self.breaker.verdict(self.at(**situation))
+
+    def let_one_go(self, **situation) -> Go:
+        verdict = self.verdict(**situation)
+        assert isinstance(verdict, Go), verdict
+        self.breaker.left(verdict)
+        return verdict
+
+
+def test_a_new_breaker_lets_submissions_go():
+    """Where nothing has happened, submissions leave up to the concurrency, none of them a probe."""
+    for in_flight in range(CONCURRENCY):
+        assert Night().verdict(in_flight=in_flight) == Go()
+    assert isinstance(Night().verdict(in_flight=CONCURRENCY), Hold)
+
+
+# --- the key, the address: a person -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [fault for fault in AccountFault if fault is not AccountFault.BALANCE])
+def test_a_refused_account_stops_the_run_for_good(fault):
+    """A refused key, operator or address ends submission with exit 4, and no later success opens it again."""
+    night = Night().hear(AccountRefused(fault, Receipt(401, message="who are you")), in_flight=3)
+    night.hear(ACCEPTED, now=10_000)
+    stop = night.verdict(now=1e9)
+    assert isinstance(stop, Stop)
+    assert stop.exit_code == ExitCode.ACCOUNT
+    assert "who are you" in stop.why
+    assert stop.hint
+
+
+def test_a_refused_query_stops_the_run_too():
+    """What a poll has shown about the key counts like a refused submission."""
+    night = Night()
+    night.breaker.account.refuse(AccountFault.KEY, Receipt(401))
+    stop = night.verdict()
+    assert isinstance(stop, Stop)
+    assert "401" in stop.why
+
+
+def test_a_stop_goes_before_every_pause():
+    """Where several rows object, the one that needs a person decides."""
+    night = Night().hear(throttled(1000), UNKNOWN, UNKNOWN, UNKNOWN)
+    night.hear(AccountRefused(AccountFault.KEY, Receipt(401)))
+    assert isinstance(night.verdict(), Stop)
+
+
+# --- the balance --------------------------------------------------------------------------------------
+
+
+def test_a_short_balance_waits_for_a_settlement():
+    """While tasks are in flight a short balance holds everything until one of them has settled."""
+    night = Night().hear(BALANCE, in_flight=2)
+    hold = night.verdict(now=1e6, in_flight=2)
+    assert isinstance(hold, Hold)
+    assert hold.until is None
+    night.breaker.balance.settled()
+    assert night.verdict(in_flight=1) == Go(probe=True)
+
+
+def test_each_settlement_allows_one_probe():
+    """After a settlement one submission leaves alone; refused again, the next settlement is waited for."""
+    night = Night().hear(BALANCE, in_flight=3)
+    for in_flight in (2, 1):
+        night.breaker.balance.settled()
+        assert night.let_one_go(in_flight=in_flight).probe
+        assert isinstance(night.verdict(in_flight=in_flight + 1), Hold)
+        night.hear(BALANCE, in_flight=in_flight)
+        assert isinstance(night.verdict(in_flight=in_flight), Hold)
+
+
+def test_an_accepted_probe_ends_the_shortage():
+    """Once a probe was accepted, submissions leave as before."""
+    night = Night().hear(BALANCE, in_flight=1)
+    night.breaker.balance.settled()
+    night.let_one_go(in_flight=0)
+    night.hear(ACCEPTED, in_flight=0)
+    assert night.verdict(in_flight=1) == Go()
+
+
+def test_a_refused_probe_with_nothing_in_flight_stops_the_run():
+    """Exit 4 only when nothing is in flight that could still settle."""
+    night = Night().hear(BALANCE, in_flight=1)
+    assert not isinstance(night.verdict(in_flight=1), Stop)
+    night.breaker.balance.settled()
+    night.let_one_go(in_flight=0)
+    night.hear(BALANCE, in_flight=0)
+    stop = night.verdict(in_flight=0)
+    assert isinstance(stop, Stop)
+    assert stop.exit_code == ExitCode.ACCOUNT
+
+
+def test_a_shortage_with_nothing_in_flight_is_probed_at_once():
+    """With nothing in flight that could settle, one submission is tried: nothing else will come."""
+    night = Night().hear(BALANCE, in_flight=1)
+    assert night.verdict(in_flight=0) == Go(probe=True)
+
+
+def test_a_settlement_while_a_probe_is_in_the_air_is_not_lost():
+    """A probe that was refused before the last task in flight had settled is followed by another, not exit 4."""
+    night = Night().hear(BALANCE, in_flight=2)
+    night.breaker.balance.settled()
+    night.let_one_go(in_flight=1)
+    night.breaker.balance.settled()  # the last task in flight ends before the probe's answer comes
+    night.hear(BALANCE, in_flight=0)
+    assert night.verdict(in_flight=0) == Go(probe=True)
+
+
+# --- 429 ----------------------------------------------------------------------------------------------
+
+
+def test_retry_after_is_waited_for_exactly():
+    """A 429 with Retry-After pauses all submission for so many seconds, whatever chance says."""
+    for chance in (0.0, 0.99):
+        night = Night().hear(throttled(30), now=100, chance=chance)
+        assert night.verdict(now=129.9) == Hold(night.verdict(now=100).why, until=130)
+        assert night.verdict(now=130) == Go()
+
+
+@settings(derandomize=True, deadline=None, database=None)
+@given(st.floats(0, 1, exclude_max=True), st.integers(1, 12))
+def test_without_retry_after_a_backoff_with_full_jitter(chance, times):
+    """A 429 without Retry-After pauses for chance times a bound that doubles from 5 s up to 2 min."""
+    night, now = Night(), 0.0
+    for count in range(1, times + 1):
+        night.hear(throttled(), now=now, chance=chance)
+        wait = chance * min(120.0, 5.0 * 2 ** (count - 1))
+        if wait > 1e-6:
+            assert isinstance(night.verdict(now=now + wait * 0.99), Hold)
+        now += wait + 1e-6
+        assert isinstance(night.verdict(now=now), Go)
+
+
+@pytest.mark.parametrize("why", [Refusal.THROTTLED, Refusal.GATEWAY_BUSY, Refusal.UNREACHABLE])
+def test_what_concerns_everybody_pauses_everybody(why):
+    """429, a busy gateway and an unreachable one hold all submissions, of every model."""
+    night = Night().hear(NotAdmitted(why, Receipt()), now=0, chance=0.9)
+    assert isinstance(night.verdict(now=1), Hold)
+
+
+def test_the_number_in_flight_is_cut_once_an_episode():
+    """However many of those in the air come back with 429, the number in flight is halved once."""
+    night = Night().hear(*[throttled(10)] * 6, in_flight=8)
+    assert night.breaker.throttle.limit == 4
+    night.hear(throttled(10), now=10, in_flight=4)  # the next one, after the pause, is the same episode
+    assert night.breaker.throttle.limit == 4
+    assert isinstance(night.verdict(now=20, in_flight=4), Hold)
+    assert night.verdict(now=20, in_flight=3) == Go()
+
+
+def test_the_cut_starts_from_what_was_really_in_flight():
+    """With 4 of 8 slots taken a 429 leaves 2, and never less than 1."""
+    assert Night().hear(throttled(10), in_flight=4).breaker.throttle.limit == 2
+    for in_flight in (0, 1):
+        assert Night().hear(throttled(10), in_flight=in_flight).breaker.throttle.limit == 1
+
+
+def test_accepted_submissions_let_the_number_grow_back():
+    """Each acceptance allows one more in flight, up to the concurrency and not beyond."""
+    night = Night().hear(throttled(10), in_flight=8)
+    limits = [night.hear(ACCEPTED, now=20).breaker.throttle.limit for _ in range(6)]
+    assert limits == [5, 6, 7, 8, 8, 8]
+
+
+def test_an_acceptance_after_the_pause_begins_a_new_episode():
+    """A 429 after submissions were accepted again cuts again and starts from the shortest backoff."""
+    night = Night().hear(throttled(10), in_flight=8)
+    night.hear(ACCEPTED, now=20)
+    night.hear(throttled(), now=30, in_flight=4, chance=0.99)
+    assert night.breaker.throttle.limit == 2
+    assert night.verdict(now=34.96) == Go()
+
+
+def test_a_longer_retry_after_is_kept():
+    """Of several 429 in one pause the latest moment asked for counts: a gateway's own word is not outbid."""
+    night = Night().hear(throttled(2), now=0)
+    night.hear(throttled(60), now=1)
+    assert isinstance(night.verdict(now=30), Hold)
+    assert night.verdict(now=61) == Go()
+
+
+# --- unknown outcomes ---------------------------------------------------------------------------------
+
+
+def test_three_unknown_in_a_row_stop_submission_for_five_minutes():
+    """Two unknown outcomes change nothing; the third holds everything, but for a probe every 5 min."""
+    night = Night().hear(UNKNOWN, UNKNOWN, now=100, in_doubt=2)
+    assert night.verdict(now=100, in_doubt=2) == Go()
+    night.hear(UNKNOWN, now=100, in_doubt=3)
+    hold = night.verdict(now=100 + FIVE_MINUTES - 1, in_doubt=3)
+    assert isinstance(hold, Hold)
+    assert hold.until == 100 + FIVE_MINUTES
+    assert night.verdict(now=100 + FIVE_MINUTES, in_doubt=3) == Go(probe=True)
+
+
+@pytest.mark.parametrize("answer", [ACCEPTED, rejected()])
+def test_a_clear_answer_between_ends_the_row(answer):
+    """Unknown outcomes count in a row: an acceptance or a rejection between them starts the count anew."""
+    night = Night().hear(UNKNOWN, UNKNOWN, answer, UNKNOWN, UNKNOWN)
+    assert night.verdict() == Go()
+
+
+def test_a_probe_in_the_air_is_alone():
+    """While a probe has no answer nothing else leaves, at whatever time."""
+    night = Night().hear(UNKNOWN, UNKNOWN, UNKNOWN)
+    assert night.let_one_go(now=300).probe
+    assert isinstance(night.verdict(now=1e6), Hold)
+
+
+def test_a_probe_that_ends_in_doubt_waits_for_the_next():
+    """After an unknown probe 5 more minutes pass before the next."""
+    night = Night().hear(UNKNOWN, UNKNOWN, UNKNOWN)
+    night.let_one_go(now=300)
+    night.hear(UNKNOWN, now=310)
+    assert isinstance(night.verdict(now=609), Hold)
+    assert night.verdict(now=610) == Go(probe=True)
+
+
+def test_an_accepted_probe_lets_submissions_go_again():
+    """The first accepted probe ends the outage."""
+    night = Night().hear(UNKNOWN, UNKNOWN, UNKNOWN)
+    night.let_one_go(now=300)
+    night.hear(ACCEPTED, now=301, in_doubt=3)
+    assert night.verdict(now=301, in_doubt=3) == Go()
+
+
+def test_many_in_doubt_stop_submission_at_the_first_further_one():
+    """With `max_in_doubt` open, a single unknown outcome is enough."""
+    night = Night()
+    assert night.let_one_go(in_doubt=MAX_IN_DOUBT - 1) == Go()
+    night.hear(UNKNOWN, in_doubt=MAX_IN_DOUBT)
+    assert isinstance(night.verdict(now=10, in_doubt=MAX_IN_DOUBT), Hold)
+    assert night.verdict(now=300, in_doubt=MAX_IN_DOUBT) == Go(probe=True)
+
+
+def test_a_run_that_begins_with_many_in_doubt_begins_with_a_probe():
+    """A run that finds `max_in_doubt` tasks in doubt risks one submission, not a slotful."""
+    night = Night()
+    assert night.let_one_go(in_doubt=MAX_IN_DOUBT).probe
+    assert isinstance(night.verdict(in_doubt=MAX_IN_DOUBT), Hold)
+    assert Night().verdict(in_doubt=MAX_IN_DOUBT - 1) == Go()
+
+
+def test_what_is_in_the_air_may_all_end_in_doubt():
+    """So many submissions may be without an answer that `max_in_doubt` is not passed, and always one."""
+    allowed = Night().breaker.doubt.allowed_in_the_air
+    assert [allowed(in_doubt) for in_doubt in (0, 1, 4, 5, 50)] == [5, 4, 1, 1, 1]
+
+
+def test_a_postponed_probe_waits_five_minutes():
+    """Where the gateway doesn't answer a free question, the probe is put off."""
+    night = Night().hear(UNKNOWN, UNKNOWN, UNKNOWN)
+    night.let_one_go(now=300)
+    night.breaker.withdrawn()
+    night.breaker.doubt.postpone(300)
+    assert isinstance(night.verdict(now=599), Hold)
+    assert night.verdict(now=600) == Go(probe=True)
+
+
+def test_a_withdrawn_probe_may_be_sent_again():
+    """A probe that did not leave after all holds nobody back."""
+    night = Night().hear(UNKNOWN, UNKNOWN, UNKNOWN)
+    night.let_one_go(now=300)
+    night.breaker.withdrawn()
+    assert night.verdict(now=300) == Go(probe=True)
+
+
+# --- rejections ---------------------------------------------------------------------------------------
+
+
+def test_identical_rejections_in_a_row_stop_the_run():
+    """Ten rejections alike are a mistake in all tasks: a person, exit 1."""
+    night = Night().hear(*[rejected()] * 9)
+    assert night.verdict() == Go()
+    stop = night.hear(rejected()).verdict()
+    assert isinstance(stop, Stop)
+    assert stop.exit_code == ExitCode.FAILED
+    assert "invalid_request" in stop.why
+    assert "retry" in stop.hint
+
+
+@pytest.mark.parametrize("other", [rejected("invalid_seconds"), rejected(status=422), ACCEPTED])
+def test_different_rejections_do_not_add_up(other):
+    """Another code, another status or an acceptance between them starts the count anew."""
+    night = Night().hear(*[rejected()] * 9, other, *[rejected()] * 9)
+    assert night.verdict() == Go()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "InputTextSensitiveContentDetected",
+        "InputImageSensitiveContentDetected.PrivacyInformation",
+        "InputVideoSensitiveContentDetected.PolicyViolation",
+        "OutputVideoSensitiveContentDetected",
+    ],
+)
+def test_moderation_says_nothing_about_the_next_task(code):
+    """Refused content concerns one task: a hundred of them in a row stop nothing."""
+    assert Night().hear(*[rejected(code)] * 100).verdict() == Go()
+
+
+def test_moderation_between_does_not_hide_a_mistake():
+    """Refused content between identical rejections neither counts nor ends their row."""
+    mixed = itertools.chain.from_iterable(
+        (rejected(), rejected("InputTextSensitiveContentDetected")) for _ in range(10)
+    )
+    assert isinstance(Night().hear(*mixed).verdict(), Stop)
+
+
+# --- a model without a channel ------------------------------------------------------------------------
+
+
+def test_a_model_without_a_channel_waits_alone():
+    """`model_not_found` holds back its own model only."""
+    night = Night().hear(no_channel(), now=100, model="fast")
+    assert night.breaker.models.waits_until("fast") > 100
+    assert night.breaker.models.waits_until("slow") == 0
+    assert night.verdict(now=100) == Go()
+    assert night.breaker.models.next_due(100) == night.breaker.models.waits_until("fast")
+
+
+def test_the_waits_for_a_model_grow_to_five_minutes():
+    """Tried in vain again and again, a model is tried every 5 min within 10 min, and never less often."""
+    night, now, waits = Night(), 0.0, []
+    for _ in range(12):
+        night.hear(no_channel(), now=now)
+        waits.append(night.breaker.models.waits_until("fast") - now)
+        now += waits[-1]
+    assert waits == sorted(waits)
+    assert waits[0] > 0
+    assert waits[-1] == max(waits) == FIVE_MINUTES
+    assert sum(wait for wait in waits if wait < FIVE_MINUTES) <= 600
+
+
+def test_refusals_of_one_moment_are_one_try():
+    """Several submissions in the air that come back together lengthen the wait once."""
+    once = Night().hear(no_channel(), now=5).breaker.models.waits_until("fast")
+    assert Night().hear(*[no_channel()] * 5, now=5).breaker.models.waits_until("fast") == once
+
+
+def test_an_accepted_task_of_the_model_ends_its_wait():
+    """The model is back with its first accepted submission; another model's says nothing."""
+    night = Night().hear(no_channel(), now=0).hear(ACCEPTED, now=1, model="slow")
+    assert night.breaker.models.waits_until("fast") > 1
+    night.hear(ACCEPTED, now=20)
+    assert night.breaker.models.waits_until("fast") == 0
+    assert night.breaker.models.next_due(20) is None
+
+
+def test_a_missing_model_counts_neither_as_doubt_nor_as_throttling():
+    """`model_not_found` leaves the other rows alone: no pause for everybody, no fewer in flight."""
+    night = Night().hear(*[no_channel()] * 20, in_flight=8)
+    assert night.breaker.throttle.limit == CONCURRENCY
+    assert night.verdict() == Go()

@@ -1,0 +1,307 @@
+"""What an outcome does to its task, and when to look again."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batchrunner.core.model import Pricing, RemoteId
+from batchrunner.core.outcome import (
+    Accepted,
+    AccountFault,
+    AccountRefused,
+    Echo,
+    GenerationFailed,
+    NotAdmitted,
+    Receipt,
+    Refusal,
+    Rejected,
+    Succeeded,
+    Unknown,
+)
+from batchrunner.core.policy import (
+    BACKOFF_CAP,
+    GATEWAY_REFRESH,
+    LAST_ANSWER_BYTES,
+    Move,
+    Seen,
+    Typical,
+    after_failure,
+    after_submit,
+    after_success,
+    backoff,
+    echo_warnings,
+    poll_delay,
+)
+from batchrunner.core.states import Event, TaskState, check_transition
+
+PROPERTY = settings(derandomize=True, deadline=None, database=None, max_examples=300)
+RECEIPT = Receipt(status=500, request_id="req-1", code="some_code", message="some words")
+CHANCE = st.floats(0, 1, exclude_max=True)
+AGE = st.floats(0, 1e6)
+TYPICAL = st.none() | st.floats(0, 1e5)
+
+
+def decide(outcome, refunded_before=0, wait=7.0) -> Move:
+    return after_submit(outcome, now=1000.0, refunded_before=refunded_before, wait=wait)
+
+
+def success(**changes) -> Succeeded:
+    values = {
+        "result_url": "https://files.example/a.mp4",
+        "last_frame_url": "",
+        "tokens": 108_900,
+        "finished_at": 1100.0,
+        "echo": Echo(),
+        "raw": "{}",
+    }
+    return Succeeded(**values | changes)
+
+
+def failure(code="InternalServiceError", refunded=True, finished_at=None) -> GenerationFailed:
+    return GenerationFailed(code, "it failed", finished_at, "{}", refunded)
+
+
+SEEN = Seen(accepted_at=1000.0, at=1200.0)
+
+
+def test_an_accepted_submission_generates_and_keeps_its_remote_id():
+    """Accepted: generating, with remote id, time and the gateway's request id on record."""
+    move = decide(Accepted(RemoteId("task_1"), Receipt(200, "req-1")))
+    assert (move.event, move.to) == (Event.ACCEPTED, TaskState.GENERATING)
+    assert (move.facts.remote_id, move.facts.accepted_at, move.facts.request_id) == (
+        "task_1",
+        1000.0,
+        "req-1",
+    )
+    assert move.error_code == ""
+
+
+@pytest.mark.parametrize("why", list(Refusal))
+def test_what_was_not_admitted_wants_another_submission(why):
+    """Not admitted, for whatever reason: pending again, not before its wait is over."""
+    move = decide(NotAdmitted(why, RECEIPT))
+    assert (move.event, move.to, move.not_before) == (Event.NOT_ADMITTED, TaskState.PENDING, 1007.0)
+    assert move.refunded == (why is Refusal.REFUNDED)
+    assert (move.error_code, move.error_message, move.facts.request_id) == (
+        "some_code",
+        "some words",
+        "req-1",
+    )
+
+
+@pytest.mark.parametrize("why", list(Refusal))
+def test_a_refusal_without_a_code_is_named_after_its_reason(why):
+    """A refusal that brought no code of its own has its reason as error code."""
+    assert decide(NotAdmitted(why, Receipt())).error_code == why.value
+
+
+@pytest.mark.parametrize("fault", list(AccountFault))
+def test_a_refused_account_costs_no_task_anything(fault):
+    """Account refused, for whatever fault: the task is pending again."""
+    move = decide(AccountRefused(fault, RECEIPT))
+    assert (move.event, move.to) == (Event.ACCOUNT_REFUSED, TaskState.PENDING)
+    assert not move.refunded
+
+
+def test_a_rejected_request_needs_a_person():
+    """Rejected: failed, with the gateway's code and words."""
+    move = decide(Rejected(RECEIPT))
+    assert (move.event, move.to, move.error_code) == (Event.REJECTED, TaskState.FAILED, "some_code")
+
+
+def test_an_unknown_outcome_leaves_the_task_in_doubt():
+    """Unknown: in doubt, however often the gateway took submissions of the task back before."""
+    for refunded_before in range(5):
+        move = decide(Unknown(RECEIPT), refunded_before)
+        assert (move.event, move.to, move.not_before) == (Event.UNKNOWN, TaskState.IN_DOUBT, None)
+
+
+def test_a_submission_is_taken_back_twice_and_then_fails():
+    """What the gateway refunds is sent again twice at most; the third time a person must look."""
+    outcome = NotAdmitted(Refusal.REFUNDED, RECEIPT)
+    assert [decide(outcome, before).to for before in range(4)] == [
+        TaskState.PENDING,
+        TaskState.PENDING,
+        TaskState.FAILED,
+        TaskState.FAILED,
+    ]
+    assert decide(outcome, 2).event is Event.REJECTED
+
+
+@pytest.mark.parametrize("why", [why for why in Refusal if why is not Refusal.REFUNDED])
+def test_other_refusals_are_not_counted_against_the_task(why):
+    """A busy gateway never makes a task fail, however often it was refunded before."""
+    assert decide(NotAdmitted(why, RECEIPT), refunded_before=9).to is TaskState.PENDING
+
+
+def test_every_decision_is_a_way_of_the_table():
+    """Whatever comes of a POST, the decision about it is one that the table of states allows."""
+    outcomes = [
+        Accepted(RemoteId("task_1"), RECEIPT),
+        Rejected(RECEIPT),
+        Unknown(RECEIPT),
+        *(NotAdmitted(why, RECEIPT) for why in Refusal),
+        *(AccountRefused(fault, RECEIPT) for fault in AccountFault),
+    ]
+    for outcome in outcomes:
+        for before in range(4):
+            move = decide(outcome, before)
+            check_transition(TaskState.SUBMITTING, move.event, move.to)
+            assert move.facts.outcome == type(outcome).__name__.lower()
+            assert move.facts.http_status == 500
+
+
+def test_a_long_answer_is_kept_up_to_64_kb():
+    """The raw answer on record is cut at 64 KB."""
+    for move in (
+        decide(Unknown(Receipt(message="x" * 100_000))),
+        after_failure(GenerationFailed("c", "m", None, "x" * 100_000), SEEN),
+        after_success(success(raw="x" * 100_000), model="m", requested={}, pricing=Pricing(), seen=SEEN),
+    ):
+        assert move.facts.last_answer == "x" * LAST_ANSWER_BYTES
+
+
+def test_a_finished_generation_is_collected_with_its_price():
+    """Success: collecting, with tokens, cost in the manifest's currency, links and times."""
+    pricing = Pricing("USD", {"fast": 5.6})
+    move = after_success(success(), model="fast", requested={}, pricing=pricing, seen=SEEN)
+    assert (move.event, move.to) == (Event.SUCCEEDED, TaskState.COLLECTING)
+    facts = move.facts
+    assert (facts.tokens, facts.cost, facts.currency) == (108_900, 0.60984, "USD")
+    assert (facts.finished_at, facts.generation_seconds) == (1100.0, 100.0)
+    assert facts.result_url == "https://files.example/a.mp4"
+
+
+def test_a_price_that_is_not_known_is_not_guessed():
+    """Without a price for the model, or without tokens, the cost stays open."""
+    for pricing, tokens in ((Pricing(), 108_900), (Pricing("USD", {"fast": 5.6}), None)):
+        move = after_success(success(tokens=tokens), model="fast", requested={}, pricing=pricing, seen=SEEN)
+        assert move.facts.cost is None
+
+
+def test_a_refused_generation_costs_nothing():
+    """A failure with the model's own code is refunded: no tokens, no cost."""
+    move = after_failure(failure(), SEEN)
+    assert (move.event, move.to, move.error_code) == (
+        Event.GENERATION_FAILED,
+        TaskState.FAILED,
+        "InternalServiceError",
+    )
+    assert (move.facts.tokens, move.facts.cost) == (0, 0.0)
+
+
+@pytest.mark.parametrize("answer", [failure(code=""), failure(refunded=False)])
+def test_a_failure_that_nobody_refunded_stays_counted(answer):
+    """Without an upstream code, or before the gateway says FAILURE, the money is not called returned."""
+    move = after_failure(answer, SEEN)
+    assert move.to is TaskState.FAILED
+    assert (move.facts.tokens, move.facts.cost) == (None, None)
+    assert move.error_code
+
+
+def test_the_gateways_time_is_taken_only_where_it_is_possible():
+    """An end before the acceptance, or after it was seen, is a wrong clock: the time of sight counts."""
+    told = {1100.0: 1100.0, 999.0: 1200.0, 1201.0: 1200.0, None: 1200.0}
+    assert {time: SEEN.finished(time) for time in told} == told
+    assert Seen(1000.0, 1001.0, time_scale=0.01).generation_seconds(None) == 100.0
+
+
+ASKED = {"duration": 5, "resolution": "720p", "ratio": "16:9", "seed": 42}
+
+
+@pytest.mark.parametrize(
+    ("echo", "words"),
+    [
+        (Echo(), ()),
+        (Echo(5, "720p", "16:9", 42), ()),
+        (Echo(duration=10), ("duration", "5", "10")),
+        (Echo(resolution="480p"), ("resolution", "720p", "480p")),
+        (Echo(ratio="1:1"), ("ratio", "16:9", "1:1")),
+        (Echo(seed=7), ("seed", "42", "7")),
+    ],
+)
+def test_an_echo_unlike_the_request_is_a_warning(echo, words):
+    """Where the model says that it made something else, the row says what was asked and what was made."""
+    warnings = echo_warnings(success(echo=echo), ASKED)
+    assert len(warnings) == bool(words)
+    assert all(word in warnings[0] for word in words)
+
+
+def test_what_was_left_open_is_no_difference():
+    """Nothing is said about values that the request left to the model."""
+    echo = Echo(5, "720p", "16:9", 42)
+    for requested in ({}, {"duration": -1, "ratio": "adaptive", "seed": -1}, dict.fromkeys(ASKED)):
+        assert echo_warnings(success(echo=echo), requested) == ()
+
+
+def test_every_difference_is_told():
+    """Four differences are four warnings, and they go into the task's row."""
+    answer = success(echo=Echo(10, "480p", "1:1", 7))
+    move = after_success(answer, model="m", requested=ASKED, pricing=Pricing(), seen=SEEN)
+    assert len(move.warnings) == 4
+
+
+@PROPERTY
+@given(AGE, TYPICAL, CHANCE)
+def test_the_wait_for_a_poll_is_positive_and_bounded(age, typical, chance):
+    """The next poll never comes at once, and never later than a minute or the rest of the usual time."""
+    delay = poll_delay(age, typical, chance)
+    assert 5.0 <= delay <= max(60.0, 0.6 * (typical or 0)) * 1.15
+
+
+@PROPERTY
+@given(TYPICAL, CHANCE)
+def test_the_first_poll_is_late(typical, chance):
+    """Nobody asks right after a submission: at half a refresh of the gateway, or much of the usual time."""
+    delay = poll_delay(0.0, typical, chance)
+    if typical is None:
+        assert delay >= GATEWAY_REFRESH
+    elif typical > 25:
+        assert delay >= 0.5 * typical
+
+
+@PROPERTY
+@given(st.floats(30, 1e4), CHANCE)
+def test_polls_are_densest_around_the_usual_end(typical, chance):
+    """Around the time that others took, polls come faster than later, and slowest at last."""
+    at_end, later, last = (poll_delay(factor * typical, typical, chance) for factor in (1.0, 2.0, 5.0))
+    assert at_end < later < last
+
+
+@PROPERTY
+@given(AGE, TYPICAL)
+def test_chance_spreads_the_polls(age, typical):
+    """Tasks that were submitted together are not polled together."""
+    assert poll_delay(age, typical, 0.0) < poll_delay(age, typical, 0.5) < poll_delay(age, typical, 0.99)
+
+
+@PROPERTY
+@given(st.integers(1, 10_000), CHANCE)
+def test_a_backoff_stays_below_its_bound(attempt, chance):
+    """Full jitter: from nothing up to a bound that doubles from 5 s and ends at 2 min."""
+    assert 0 <= backoff(attempt, chance) <= min(BACKOFF_CAP, 5.0 * 2 ** min(attempt - 1, 10))
+
+
+def test_the_bound_of_a_backoff_doubles():
+    """The first bounds are 5, 10, 20, 40, 80 and 120 s."""
+    bounds = [backoff(attempt, 1.0) for attempt in range(1, 8)]
+    assert bounds == [5.0, 10.0, 20.0, 40.0, 80.0, 120.0, 120.0]
+
+
+def test_what_is_usual_is_known_after_three():
+    """How long a kind takes is its median, once three have been seen; other kinds say nothing about it."""
+    typical = Typical()
+    for seconds in (90, 300):
+        typical.add("fast 720p", seconds)
+    assert typical.of("fast 720p") is None
+    typical.add("fast 720p", 100)
+    assert typical.of("fast 720p") == 100
+    assert typical.of("fast 480p") is None
+
+
+def test_what_is_usual_follows_the_newest():
+    """A gateway that has become slower is waited for longer: the newest 50 count."""
+    typical = Typical()
+    for seconds in [100] * 200 + [300] * 50:
+        typical.add("kind", seconds)
+    assert typical.of("kind") == 300

@@ -1,0 +1,124 @@
+"""What repeated polls of one task add up to."""
+
+import pytest
+
+from batchrunner.core.outcome import (
+    Echo,
+    GenerationFailed,
+    InProgress,
+    NotVisible,
+    QueryFailed,
+    QueryRefused,
+    Receipt,
+    Succeeded,
+)
+from batchrunner.core.policy import Seen, after_failure
+from batchrunner.core.watch import GoOn, Refused, Vanished, Watch
+
+RECEIPT = Receipt(400, code="task_not_exist")
+INVISIBLE, REFUSED, FAILED = NotVisible(RECEIPT), QueryRefused(RECEIPT), QueryFailed(RECEIPT)
+SUCCEEDED = Succeeded("", "", None, None, Echo(), "{}")
+GONE = GenerationFailed("code", "message", None, "{}")
+
+
+def running(upstream: str = "running") -> InProgress:
+    return InProgress("IN_PROGRESS", upstream, '{"raw": 1}')
+
+
+def hear(*story: tuple[float, object], watch: Watch | None = None):
+    """The last conclusion from answers at their times."""
+    watch = watch or Watch()
+    conclusion = None
+    for now, answer in story:
+        conclusion = watch.heard(answer, now)
+    return conclusion
+
+
+@pytest.mark.parametrize("answer", [SUCCEEDED, GONE])
+def test_an_end_is_believed_at_once(answer):
+    """SUCCESS and FAILURE are the gateway's last word, whatever came before."""
+    assert hear((0, answer)) is answer
+    assert hear((0, INVISIBLE), (10, FAILED), (20, answer)) is answer
+
+
+def test_a_task_that_goes_on_decides_nothing():
+    """As long as it is in progress, the watch goes on."""
+    assert hear(*[(15.0 * count, running()) for count in range(100)]) == GoOn()
+
+
+def test_a_task_has_vanished_after_three_in_a_row_over_two_minutes():
+    """`task_not_exist` counts from the third in a row on, and only 2 min after the first."""
+    assert hear((0, INVISIBLE), (200, INVISIBLE)) == GoOn()
+    assert hear((0, INVISIBLE), (60, INVISIBLE), (119, INVISIBLE)) == GoOn()
+    assert hear((0, INVISIBLE), (60, INVISIBLE), (120, INVISIBLE)) == Vanished(RECEIPT)
+    assert hear(*[(count, INVISIBLE) for count in range(100)]) == GoOn()
+
+
+@pytest.mark.parametrize("between", [running(), REFUSED])
+def test_any_other_word_about_the_task_starts_the_count_anew(between):
+    """Seen in between, or asked with a key that was refused, the task has not vanished."""
+    story = [(0, INVISIBLE), (60, INVISIBLE), (90, between), (120, INVISIBLE), (200, INVISIBLE)]
+    assert hear(*story) == GoOn()
+    assert hear(*story, (240, INVISIBLE)) == Vanished(RECEIPT)
+
+
+def test_no_answer_at_all_says_nothing():
+    """A lost poll between neither counts towards an end nor starts the count anew."""
+    assert hear((0, INVISIBLE), (60, FAILED), (120, INVISIBLE)) == GoOn()
+    assert hear((0, INVISIBLE), (60, FAILED), (120, INVISIBLE), (130, INVISIBLE)) == Vanished(RECEIPT)
+    assert not isinstance(hear(*[(60.0 * count, FAILED) for count in range(100)]), Vanished)
+
+
+@pytest.mark.parametrize("word", ["expired", "cancelled", "canceled", "failed", "EXPIRED"])
+def test_an_upstream_end_is_believed_after_three_over_five_minutes(word):
+    """An end that only the model tells of is believed at the third time, 5 min after the first."""
+    ended = running(word)
+    assert hear((0, ended), (400, ended)) == GoOn()
+    assert hear((0, ended), (150, ended), (299, ended)) == GoOn()
+    conclusion = hear((0, ended), (150, ended), (300, ended))
+    assert isinstance(conclusion, GenerationFailed)
+    assert conclusion.code == f"upstream_{word.lower()}"
+    assert word in conclusion.message
+    assert conclusion.raw == ended.raw
+
+
+def test_an_upstream_end_stays_counted_as_spent():
+    """The gateway has not said FAILURE, so nothing shows that it gave the money back."""
+    conclusion = hear(*[(150.0 * count, running("expired")) for count in range(3)])
+    facts = after_failure(conclusion, Seen(0.0, 300.0)).facts
+    assert (facts.tokens, facts.cost) == (None, None)
+
+
+@pytest.mark.parametrize("word", ["running", "queued", "", "succeeded", "something new"])
+def test_a_task_that_goes_on_after_all_is_forgiven(word):
+    """Any other upstream word in between starts the count anew."""
+    ended = running("expired")
+    story = [(0, ended), (150, ended), (200, running(word)), (300, ended), (450, ended)]
+    assert hear(*story) == GoOn()
+    assert isinstance(hear(*story, (600, ended)), GenerationFailed)
+
+
+def test_a_refused_query_is_believed_at_the_third_in_a_row():
+    """Three refused polls in a row show that the key is refused, not that the task has ended."""
+    assert hear((0, REFUSED), (15, REFUSED)) == GoOn()
+    assert hear((0, REFUSED), (15, REFUSED), (30, REFUSED)) == Refused(RECEIPT)
+    assert hear((0, REFUSED), (15, FAILED), (30, REFUSED), (45, REFUSED)) == Refused(RECEIPT)
+    for between in (running(), INVISIBLE):
+        assert hear((0, REFUSED), (15, REFUSED), (20, between), (30, REFUSED)) == GoOn()
+
+
+def test_failures_are_counted_in_a_row():
+    """How often in a row no answer came is told, with the Retry-After of the last, and an answer ends it."""
+    watch = Watch()
+    told = [hear((0, QueryFailed(RECEIPT, wait)), watch=watch) for wait in (None, 30.0, None)]
+    assert told == [GoOn(1), GoOn(2, 30.0), GoOn(3)]
+    assert hear((0, running()), watch=watch) == GoOn()
+    assert hear((0, FAILED), watch=watch) == GoOn(1)
+
+
+def test_tasks_are_watched_apart():
+    """What one task's polls add up to says nothing about another's."""
+    first, second = Watch(), Watch()
+    hear((0, INVISIBLE), (60, INVISIBLE), watch=first)
+    assert hear((120, INVISIBLE), watch=second) == GoOn()
+    assert hear((120, INVISIBLE), watch=first) == Vanished(RECEIPT)
