@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 
 from batchrunner.clock import Clock
 from batchrunner.core.backlog import Backlog, Permit, Waiting
-from batchrunner.core.breaker import Breaker, Go, Hold, Situation, Stop
+from batchrunner.core.breaker import Breaker
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RunSettings
 from batchrunner.core.outcome import Accepted, AccountFault, Receipt, SubmitOutcome
+from batchrunner.core.verdict import Go, Hold, Situation, Stop
 
 IDLE_LIMIT = 3600.0
 """Seconds with nothing accepted and nothing in flight, after which the run gives up."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from batchrunner.core.breaker import Stop
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.states import TaskState
+from batchrunner.core.verdict import Stop
 
 UNFINISHED = frozenset({TaskState.PENDING, TaskState.SUBMITTING, TaskState.GENERATING, TaskState.COLLECTING})
 
