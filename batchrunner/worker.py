@@ -130,29 +130,41 @@ class Worker:
     async def _submit(self, permit: Permit) -> Generation | None:
         task = self._tasks[permit.task.key]
         try:
-            body = await asyncio.to_thread(encode, task.request, data_uri)
-        except MediaChanged as error:
+            ready = await self._ready(task)
+        except BaseException:
             self._slots.withdraw(permit)
-            move = Move(Event.UNSENDABLE, TaskState.FAILED, error_code="unsendable", error_message=str(error))
-            await self._ledger.move(task.key, move)
-            return None
-        if self._slots.closing:
+            raise
+        if ready is None:
             self._slots.withdraw(permit)
             return None
-        given = self._given_seed(task)
-        draw = (lambda: secrets.randbelow(SEEDS)) if self._settings.draw_seed else None
-        attempt = await self._ledger.claim(task.key, given, draw)
-        if self._slots.closing:
-            await self._ledger.move(task.key, Move(Event.RELEASED, TaskState.PENDING), attempt.id)
-            self._slots.withdraw(permit)
-            return None
+        attempt, body = ready
         try:
-            outcome = await self._gateway.submit(body.with_seed(attempt.seed))
+            outcome = await self._gateway.submit(body)
         except asyncio.CancelledError:
             outcome = Unknown(Receipt(code="stopped", message="stopped while the submission was in the air"))
             await self._record(permit, task, attempt, outcome)
             raise
         return await self._record(permit, task, attempt, outcome)
+
+    async def _ready(self, task: PlannedTask) -> tuple[Attempt, bytes] | None:
+        """The intent on disk and the bytes to send; None where nothing shall leave after all.
+
+        The body is finished first, so that nothing but the POST follows the intent.
+        """
+        try:
+            body = await asyncio.to_thread(encode, task.request, data_uri)
+        except MediaChanged as error:
+            move = Move(Event.UNSENDABLE, TaskState.FAILED, error_code="unsendable", error_message=str(error))
+            await self._ledger.move(task.key, move)
+            return None
+        if self._slots.closing:
+            return None
+        draw = (lambda: secrets.randbelow(SEEDS)) if self._settings.draw_seed else None
+        attempt = await self._ledger.claim(task.key, self._given_seed(task), draw)
+        if self._slots.closing:
+            await self._ledger.move(task.key, Move(Event.RELEASED, TaskState.PENDING), attempt.id)
+            return None
+        return attempt, body.with_seed(attempt.seed)
 
     async def _record(
         self, permit: Permit, task: PlannedTask, attempt: Attempt, outcome: SubmitOutcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -31,6 +32,8 @@ async def show_summary(directory: Path, summary: Summary, seconds: float, as_jso
     for state in TaskState:
         if state is not TaskState.DONE and summary.counts[state]:
             say(f"  {summary.counts[state]:,} {state.replace('_', ' ')}{_why(state, wanting)}")
+    if summary.signal:
+        say(f"  stopped by {signal.Signals(summary.signal).name}")
     if summary.stop:
         say(f"  stopped: {printable(summary.stop.why)}")
         say(f"    hint: {printable(summary.stop.hint)}")
