@@ -1,4 +1,4 @@
-"""The real command as a subprocess, a simulated gateway beside it, and the promises asked of book and disk."""
+"""The real command as a subprocess, a simulated gateway beside it, the promises asked of book and disk."""
 
 import csv
 import hashlib
@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,9 @@ class Done:
 class Command:
     """A command under way."""
 
-    def __init__(self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path
+    ) -> None:
         self._said = cwd / "said"
         self._said.mkdir(exist_ok=True)
         name = f"{len(list(self._said.iterdir())):04}"
@@ -191,6 +193,12 @@ class Sim:
             self._process.wait(PATIENCE)
             self._process.stdout.close()
             self._process = None
+
+    def die(self) -> None:
+        """SIGKILL; `start` brings it back at the same address, with all that it knew."""
+        assert self._process
+        self._process.kill()
+        self.stop()
 
     def charges(self, task_id: str = "") -> list[dict[str, Any]]:
         """The charge book: all of it, or the charges for one task, whose prompt begins with its id."""
@@ -375,6 +383,20 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.clear_away()
 
 
+@pytest.fixture(scope="session")
+def make_desk(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Callable[[], Desk]:
+    """Makes desks with gateways for fixtures that several tests share; these clear them away themselves."""
+
+    def make() -> Desk:
+        folder = tmp_path_factory.mktemp("shared")
+        (folder / "desk").mkdir()
+        desk = Desk(folder / "desk")
+        desk.sim = Sim(folder / "elsewhere", pictures)
+        return desk
+
+    return make
+
+
 @pytest.fixture
 def sim(desk: Desk, tmp_path: Path, pictures: Path) -> Sim:
     """A simulated gateway, not started yet, which the desk's commands talk to."""
@@ -384,32 +406,41 @@ def sim(desk: Desk, tmp_path: Path, pictures: Path) -> Sim:
 
 @dataclass
 class WebPage:
-    """A server that knows only one page, and shows it for everything."""
+    """A server that knows one page and shows it for everything; `%s` in it shows the Authorization header."""
 
-    url: str
-    methods: list[str]
+    url: str = ""
+    methods: list[str] = field(default_factory=list)
+    status: int = 200
+    kind: str = "text/html"
+    text: str = "<!doctype html><html><body>Welcome</body></html>"
+
+    def show_to(self, request: BaseHTTPRequestHandler) -> None:
+        """Answer a request."""
+        self.methods.append(request.command)
+        body = self.text.replace("%s", request.headers.get("Authorization", "")).encode()
+        request.send_response(self.status)
+        request.send_header("Content-Type", self.kind)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
 
 
 @pytest.fixture
 def web_page() -> Iterator[WebPage]:
     """An HTTP server that answers every request, a POST too, with a page of HTML and status 200."""
-    methods: list[str] = []
+    page = WebPage()
 
     class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            methods.append(self.command)
-            body = b"<!doctype html><html><body>Welcome</body></html>"
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+        def do_GET(self) -> None:
+            page.show_to(self)
 
-        do_GET = do_POST = do_PUT = do_HEAD = answer
+        def do_POST(self) -> None:
+            page.show_to(self)
 
         def log_message(self, *_: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield WebPage(f"http://127.0.0.1:{server.server_port}", methods)
+        page.url = f"http://127.0.0.1:{server.server_port}"
+        yield page
         server.shutdown()

@@ -51,7 +51,7 @@ def charged(desk: Any, sim: Any) -> Any:
     desk.write("ant", "bee", "cat", concurrency=3)
     run = desk.start_run()
     desk.until(lambda: sim.charges("bee"), "the charge")
-    run.killed()
+    run.reached(2, "accepted").killed()
     return desk
 
 
@@ -93,13 +93,22 @@ def test_adopted_the_task_is_collected_without_another_charge(charged: Any, sim:
 
 def test_a_charge_that_comes_after_the_kill_is_still_only_in_doubt(desk: Any, sim: Any) -> None:
     """Killed before the gateway has made up its mind, the task is charged later and not sent again."""
-    sim.start({"on": "submit", "do": "slow_accept", "seconds": 300})
+    sim.start({"on": "submit", "do": "slow_accept", "seconds": 600})
     desk.write("ant")
     desk.start_run().reached(1, "claimed").killed()
     desk.check(desk.run(), 3)
     desk.until(lambda: sim.charges("ant"), "the late charge")
     desk.check(desk.run(), 3)
     assert len(sim.charges()) == 1
+
+
+def test_a_simulated_run_that_was_killed_takes_its_simulator_along_and_resumes(desk: Any) -> None:
+    """With --simulate the gateway ends with the run, and the same command goes on with the same tasks."""
+    desk.directory = desk.folder / "batch.simulated"
+    desk.write("ant", "bee", concurrency=1)
+    command = ("run", "batch.yaml", "--simulate", "--time-scale", "0.005")
+    desk.start(*command, key=None).reached(1, "accepted").killed()
+    desk.check(desk.do(*command, key=None), 0)
 
 
 def test_killed_while_generating_the_same_remote_id_is_polled(desk: Any, sim: Any) -> None:

@@ -41,8 +41,8 @@ def test_a_poll_that_says_nothing_is_repeated_until_one_says_something(desk: Any
 
 @pytest.mark.parametrize("do", KEY_REFUSED)
 def test_a_key_refused_midway_ends_the_run_and_fails_nothing(desk: Any, sim: Any, do: str) -> None:
-    """Exit 4 while tasks generate: they stay what they are, nothing more is sent, and the next run resumes."""
-    sim.start({"on": "poll", "do": do, "nth": list(range(3, 200))})
+    """Exit 4 while tasks generate: they stay so, nothing more is sent, and the next run resumes."""
+    sim.start({"on": "poll", "do": do, "nth": list(range(3, 200))}, generation_seconds=300)
     desk.write("ant", "bee", "cat", concurrency=2)
     done = desk.run()
     desk.check(done, 4)
@@ -74,12 +74,23 @@ def test_a_task_that_is_invisible_once_or_twice_is_polled_on(desk: Any, sim: Any
 
 def test_when_no_task_is_visible_it_is_the_wrong_account(desk: Any, sim: Any) -> None:
     """With every task unknown the run ends with exit 4, fails nothing, and resumes with the right key."""
-    sim.start({"on": "poll", "do": "task_not_exist"})
+    sim.start({"on": "poll", "do": "task_not_exist"}, generation_seconds=300)
     desk.write("ant", "bee", "cat", concurrency=2)
     desk.check(desk.run(), 4)
     assert desk.states() == {"ant": "generating", "bee": "generating", "cat": "pending"}
     sim.start()
     desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 3
+
+
+def test_a_gateway_that_dies_and_comes_back_is_waited_for(desk: Any, sim: Any) -> None:
+    """While nobody answers, tasks stay in generation; when the gateway is back all is collected."""
+    sim.start(generation_seconds=150)
+    desk.write("ant", "bee", "cat", concurrency=2)
+    run = desk.start_run().reached(2, "accepted")
+    sim.die()
+    sim.start()
+    desk.check(run.ended(), 0)
     assert len(sim.charges()) == 3
 
 
@@ -116,7 +127,7 @@ def test_retried_by_a_person_a_failed_generation_is_charged_once_more(desk: Any,
 
 def test_over_its_deadline_a_task_gives_its_slot_back_and_stays_paid_for(desk: Any, sim: Any) -> None:
     """A task that takes too long does not hold the next one up, and a later run takes it up again."""
-    sim.start({"on": "generate", "do": "slow", "prompt": "bee*", "factor": 60})
+    sim.start({"on": "generate", "do": "slow", "prompt": "bee*", "factor": 50})
     desk.write("bee", "cat", concurrency=1, task_deadline=100)
     desk.check(desk.run(), 75)
     assert desk.states() == {"bee": "generating", "cat": "done"}

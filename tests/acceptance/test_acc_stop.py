@@ -35,7 +35,7 @@ def test_stopped_with_a_post_in_the_air_its_answer_is_awaited(
     desk: Any, sim: Any, number: int, code: int
 ) -> None:
     """The answer is awaited with a countdown, its remote id recorded, and nothing is in doubt."""
-    sim.start({"on": "submit", "do": "slow_accept", "seconds": 400})
+    sim.start({"on": "submit", "do": "slow_accept", "seconds": 600, "times": 1})
     desk.write("ant", "bee", concurrency=1)
     run = desk.start_run().reached(1, "claimed")
     run.send(number)
@@ -50,9 +50,7 @@ def test_stopped_with_a_post_in_the_air_its_answer_is_awaited(
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
-def test_a_second_signal_ends_at_once_and_leaves_a_doubt(
-    desk: Any, sim: Any, number: int, code: int
-) -> None:
+def test_a_second_signal_ends_at_once_and_leaves_a_doubt(desk: Any, sim: Any, number: int, code: int) -> None:
     """Who does not want to wait for the answer gets a task in doubt, as after a kill."""
     sim.start({"on": "submit", "do": "hang_after_accept", "times": 1})
     desk.write("ant", "bee", concurrency=1)
@@ -83,6 +81,19 @@ def test_stopped_while_collecting_a_run_is_gone_at_once_and_resumes(desk: Any, s
     assert desk.states() == {"ant": "collecting"}
     desk.check(desk.run(), 0)
     assert len(sim.charges()) == 1
+
+
+def test_collect_brings_in_what_a_stopped_run_has_paid_for_and_submits_nothing(desk: Any, sim: Any) -> None:
+    """Without the manifest: the tasks in generation are done, the pending one stays so, exit 75."""
+    sim.start(generation_seconds=200)
+    desk.write("ant", "bee", "cat", concurrency=2)
+    run = desk.start_run().reached(2, "accepted")
+    run.send(signal.SIGINT)
+    desk.check(run.ended(), 130)
+    posts = sim.posts()
+    desk.check(desk.do("collect", "batch.run", "--time-scale", str(sim.scale)), 75)
+    assert desk.states() == {"ant": "done", "bee": "done", "cat": "pending"}
+    assert sim.posts() == posts
 
 
 def test_stopped_while_it_still_seeks_the_gateway_a_run_has_sent_nothing(desk: Any) -> None:

@@ -153,7 +153,7 @@ def test_a_shortage_with_nothing_in_flight_is_probed_at_once():
 
 
 def test_a_settlement_while_a_probe_is_in_the_air_is_not_lost():
-    """A probe that was refused before the last task in flight had settled is followed by another, not exit 4."""
+    """A probe that was refused before the last task in flight had settled is followed by another one."""
     night = Night().hear(BALANCE, in_flight=2)
     night.breaker.balance.settled()
     night.let_one_go(in_flight=1)

@@ -1,0 +1,221 @@
+"""The commands that show something: sane words for people, JSON alone for programs."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.states import TaskState
+
+COMMANDS = [
+    "run",
+    "validate",
+    "plan",
+    "status",
+    "collect",
+    "retry",
+    "resolve",
+    "results",
+    "simulator",
+    "schema",
+]
+STATES = {"ant": "done", "bee": "failed", "cat": "in_doubt", "dog": "uncollected", "elk": "done"}
+
+
+@pytest.fixture(scope="module")
+def story(make_desk: Any) -> Iterator[Any]:
+    """A run that ended with every kind of end; its tests only look at it."""
+    desk = make_desk()
+    desk.sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "cat*"}, scale=0.001)
+    refused, gone = {"id": "bee", "prompt": "ark:inputmod"}, {"id": "dog", "prompt": "ark:gone walks"}
+    desk.write("ant", refused, "cat", gone, "elk", concurrency=1)
+    desk.ended = desk.run("--json")
+    desk.check(desk.ended, 3)
+    assert desk.states() == STATES
+    yield desk
+    desk.clear_away()
+
+
+def only_json(done: Any) -> Any:
+    """The value on stdout, on which nothing else stands."""
+    value = json.loads(done.stdout)
+    assert done.stdout.startswith(("{", "["))
+    return value
+
+
+def test_the_summary_as_json_counts_and_names_what_needs_a_person(story: Any) -> None:
+    """`run --json` prints one object: counts, exit code, paths, and every task that is not well."""
+    value = only_json(story.ended)
+    assert value["exit_code"] == 3
+    assert value["counts"] == {state.value: 0 for state in TaskState} | {
+        "done": 2,
+        "failed": 1,
+        "in_doubt": 1,
+        "uncollected": 1,
+    }
+    assert {problem["id"] for problem in value["problems"]} == {"bee", "cat", "dog"}
+    assert value["tokens"] == 3 * 40594
+    assert value["results"].endswith("batch.run/results.csv")
+
+
+def test_status_shows_counts_and_causes_and_what_to_type(story: Any) -> None:
+    """`status` says how many are done, why the others are not, and the next command for each kind."""
+    done = story.do("status", "batch.run")
+    assert done.code == 3
+    for shown in ("2 of 5 tasks done", "in doubt", "bee", "cat", "dog", "InputTextSensitiveContentDetected"):
+        assert shown in done.stdout
+    for command in ("resolve batch.run", "retry batch.run --failed", "collect batch.run"):
+        assert command in done.stdout
+
+
+def test_status_as_json_is_the_same_for_programs(story: Any) -> None:
+    """`status --json` has counts by state and no run under way."""
+    done = story.do("status", "batch.run", "--json")
+    value = only_json(done)
+    assert (done.code, value["exit_code"], value["running"]) == (3, 3, False)
+    assert value["counts"]["done"] == 2
+
+
+def test_the_story_of_one_task_is_told_by_id_fingerprint_or_remote_id(story: Any) -> None:
+    """`status DIR ID` tells attempts and events in order, whichever name is given."""
+    row = story.row("ant")
+    told = [
+        story.do("status", "batch.run", name)
+        for name in ("ant", row["fingerprint"].partition("-")[2][:12], row["remote_id"])
+    ]
+    assert {done.code for done in told} == {0}
+    assert len({done.stdout for done in told}) == 1
+    events = re.findall(r"→ (\w+)", told[0].stdout)
+    assert events == ["submitting", "generating", "collecting", "done"]
+    assert row["seed"] in told[0].stdout
+    assert row["remote_id"] in told[0].stdout
+    value = only_json(story.do("status", "batch.run", "ant", "--json"))
+    assert [event["to_state"] for event in value["events"]] == events
+    assert value["remote_id"] == row["remote_id"]
+
+
+def test_a_name_that_fits_no_task_is_a_usage_error(story: Any) -> None:
+    """Exit 2 for an unknown task, from status, retry and resolve alike; as JSON where asked."""
+    assert story.do("status", "batch.run", "nobody").code == 2
+    assert story.do("retry", "batch.run", "nobody").code == 2
+    done = story.do("resolve", "batch.run", "nobody", "--lost", "--json")
+    assert (done.code, only_json(done)["exit_code"]) == (2, 2)
+
+
+def test_a_verdict_on_a_task_that_is_not_in_doubt_is_refused(story: Any) -> None:
+    """`resolve` leaves done tasks alone, `retry` those in doubt, and an id of ours is adopted only once."""
+    assert story.do("resolve", "batch.run", "ant", "--lost").code == 2
+    assert story.do("retry", "batch.run", "cat").code == 2
+    assert story.do("resolve", "batch.run", "cat", "--adopt", story.row("ant")["remote_id"]).code == 2
+    assert story.do("resolve", "batch.run", "--all", "--adopt", "task_x").code == 2
+    assert story.states() == STATES
+
+
+def test_results_are_written_again_from_the_ledger_as_they_were(story: Any) -> None:
+    """`results` makes the same file again; `--excel` puts a byte-order mark in front; `--json` counts."""
+    path = story.directory / "results.csv"
+    before = path.read_bytes()
+    path.unlink()
+    assert "5 rows" in story.do("results", "batch.run").stdout
+    assert path.read_bytes() == before
+    assert only_json(story.do("results", "batch.run", "--excel", "--json"))["rows"] == 5
+    assert path.read_bytes() == b"\xef\xbb\xbf" + before
+    assert story.do("results", "batch.run", "--all").code == 0
+    assert path.read_bytes() == before
+
+
+def test_validate_counts_the_tasks_and_touches_nothing(story: Any) -> None:
+    """`validate` says how many tasks there are, and its JSON lists the warnings."""
+    assert "5 tasks" in story.do("validate", "batch.yaml").stdout
+    assert only_json(story.do("validate", "batch.yaml", "--json"))["tasks"] == 5
+
+
+def test_a_wrong_manifest_as_json_lists_every_problem_with_its_place(desk: Any) -> None:
+    """`--json` errors are JSON too: problems with line and column, exit code 2."""
+    desk.manifest.write_text('version: 1\ntasks:\n  - promt: a\n  - prompt: ""\n', encoding="utf-8")
+    for command in ("validate", "plan", "run"):
+        done = desk.do(command, "batch.yaml", "--json")
+        value = only_json(done)
+        assert (done.code, value["exit_code"]) == (2, 2)
+        assert len(value["problems"]) >= 2
+        assert "batch.yaml:3" in done.stderr
+
+
+def test_strict_makes_a_warning_an_error(desk: Any) -> None:
+    """Two equal requests are a warning; with --strict nothing is run."""
+    same = {"prompt": "the same walks along the shore"}
+    desk.write(same, same)
+    relaxed = desk.do("validate", "batch.yaml", "--json")
+    assert (relaxed.code, only_json(relaxed)["tasks"]) == (0, 2)
+    assert len(only_json(relaxed)["warnings"]) >= 1
+    assert desk.do("validate", "batch.yaml", "--strict").code == 2
+    assert desk.do("run", "batch.yaml", "--simulate", "--strict").code == 2
+    assert not desk.directory.with_suffix(".simulated").exists()
+
+
+@pytest.mark.parametrize("name", ["manifest", "task", "results"])
+def test_schema_prints_a_json_schema(desk: Any, name: str) -> None:
+    """`schema` prints each of the three contracts as JSON Schema."""
+    done = desk.do("schema", name)
+    assert done.code == 0, done.stderr
+    assert only_json(done)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_collect_on_a_simulated_run_starts_its_simulator(desk: Any) -> None:
+    """`collect` needs neither key nor address for a simulated run, and fetches what was left, free."""
+    desk.directory = desk.folder / "batch.simulated"
+    broken = {"on": "download", "do": "cut", "source": "both"}
+    scenario = {"generation_seconds": 20, "faults": [broken]}
+    (desk.folder / "night.yaml").write_text(json.dumps(scenario), encoding="utf-8")
+    desk.write("ant", "bee")
+    hurry = ("--time-scale", "0.001")
+    command = ("run", "batch.yaml", "--simulate", "--scenario", "night.yaml", *hurry)
+    desk.check(desk.do(*command, key=None), 1)
+    assert desk.states() == {"ant": "uncollected", "bee": "uncollected"}
+    book = desk.directory / "simulator" / "charges.jsonl"
+    charged = [line for line in book.read_text().splitlines() if '"charge"' in line]
+
+    done = desk.do("collect", "batch.simulated", "--json", *hurry, key=None)
+    desk.check(done, 0)
+    assert only_json(done)["counts"]["done"] == 2
+    assert [line for line in book.read_text().splitlines() if '"charge"' in line] == charged
+
+
+def test_collect_of_several_folders_goes_on_after_one_that_is_wrong(story: Any) -> None:
+    """A folder that is no run directory is named, and the exit code stays that of the first failure."""
+    done = story.do("collect", "nowhere", "batch.run", "--time-scale", "0.001", "--quiet")
+    assert done.code == 2
+    assert "nowhere" in done.stderr
+    assert "2 of 5 tasks done" in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(desk: Any, command: str) -> None:
+    """`COMMAND --help` exits 0 and says how it is called."""
+    done = desk.do(command, "--help")
+    assert done.code == 0
+    assert done.stdout.startswith(f"usage: batchrunner {command}")
+    assert done.stderr == ""
+
+
+def test_the_help_lists_every_command_and_exactly_the_exit_codes_that_exist(desk: Any) -> None:
+    """The table in `--help` is the enumeration that the program uses."""
+    told = desk.do("--help").stdout
+    words, _, table = told.partition("exit codes:")
+    for command in COMMANDS:
+        assert re.search(rf"^    {command}\s", words, re.MULTILINE), command
+    codes = [int(code) for code in re.findall(r"(?:^|  |, )(\d+)(?=,|  )", table, re.MULTILINE)]
+    assert sorted(codes) == sorted(int(code) for code in ExitCode)
+
+
+def test_a_command_line_that_makes_no_sense_is_a_usage_error(desk: Any) -> None:
+    """Exit 2 for no command, an unknown one, and for options that contradict each other."""
+    desk.write("ant")
+    for arguments in ((), ("walk",), ("run",), ("run", "batch.yaml", "--scenario", "night.yaml")):
+        assert desk.do(*arguments).code == 2, arguments
+    for arguments in (("retry", "."), ("resolve", ".", "--lost"), ("status", "nowhere"), ("status", ".")):
+        assert desk.do(*arguments).code == 2, arguments
+    assert not desk.directory.exists()

@@ -1,0 +1,61 @@
+"""Whether a video is what was asked for."""
+
+import pytest
+
+from batchrunner.core.comparison import differences
+from batchrunner.manifest import load_limits
+
+LIMITS = load_limits()
+ASKED = {"duration": 5, "resolution": "720p", "ratio": "16:9"}
+
+
+def found(asked=ASKED, **changes) -> tuple[str, ...]:
+    made = {"duration": 5.042, "width": 1280, "height": 720, "fps": 24.0}
+    return differences(asked, **made | changes, limits=LIMITS)
+
+
+def test_what_was_asked_for_is_no_difference():
+    """A video of the length, size and rate asked for has no warning; 121 pictures are 5 s."""
+    assert found() == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"duration": 10.0}, ("5 s", "10 s")),
+        ({"duration": 4.4}, ("5 s", "4.4 s")),
+        ({"width": 864, "height": 496}, ("1280x720", "864x496")),
+        ({"width": 720, "height": 1280}, ("1280x720", "720x1280")),
+        ({"fps": 30.0}, ("24", "30")),
+    ],
+)
+def test_each_difference_is_told_with_both_values(changes, words):
+    """Another length, size or rate is one warning, with what was asked and what the file has."""
+    (warning,) = found(**changes)
+    assert all(word in warning for word in words)
+
+
+def test_several_differences_are_several_warnings():
+    """Length, size and rate are compared one by one."""
+    assert len(found(duration=1.0, width=1, height=1, fps=1.0)) == 3
+
+
+@pytest.mark.parametrize("asked", [{"duration": -1}, {"duration": -1, "ratio": "adaptive"}, {}])
+def test_what_the_model_may_choose_is_no_difference(asked):
+    """An open length or shape can't be wrong."""
+    assert found(asked, duration=11.3, width=1112, height=834) == ()
+
+
+def test_a_length_in_frames_is_compared_in_seconds():
+    """121 frames are 5 s at 24 pictures a second."""
+    assert found({"frames": 121}) == ()
+    assert len(found({"frames": 241})) == 1
+
+
+@pytest.mark.parametrize("resolution", LIMITS.sizes)
+def test_every_size_of_the_models_table(resolution):
+    """Each resolution and ratio of the table is one size, and any other is a warning."""
+    for ratio, (width, height) in LIMITS.sizes[resolution].items():
+        asked = {"duration": 5, "resolution": resolution, "ratio": ratio}
+        assert found(asked, width=width, height=height) == ()
+        assert len(found(asked, width=width + 2, height=height)) == 1
