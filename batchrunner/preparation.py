@@ -25,8 +25,8 @@ def make_directories(directory: Path) -> None:
         UsageError: videos are there, but no ledger that knows them: they would be paid for again.
         StorageError: the folders can't be made.
     """
-    videos = directory / VIDEOS
-    if not (directory / LEDGER_NAME).exists() and any(videos.glob("*.mp4")):
+    videos, ledger = directory / VIDEOS, directory / LEDGER_NAME
+    if not (ledger.exists() and ledger.stat().st_size) and any(videos.glob("*.mp4")):
         raise UsageError(
             f"{videos} holds videos, but {directory} has no ledger that knows them",
             "bring the ledger back, or name another run directory with -o DIR",
@@ -51,6 +51,7 @@ async def bring_up_to_date(
     await ledger.bind(gateway, plan.name if plan else "")
     await ledger.recover()
     remove_part_files(videos)
+    remove_part_files(directory)
     if plan:
         on_disk = frozenset(folded(f"{VIDEOS}/{path.name}") for path in videos.iterdir())
         await ledger.reconcile(plan, on_disk)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import options as shared
-from batchrunner.core.errors import UsageError
+from batchrunner.core.errors import BusyError, UsageError
 
 if TYPE_CHECKING:
     from batchrunner.gateway import ApiKey, GatewaySettings
@@ -62,11 +62,15 @@ def simulated(
     """Start a simulator that keeps its charge book in the run directory; it ends with this process.
 
     Raises:
+        BusyError: a run goes on in the run directory, and has its simulator.
         UsageError: it could not start; its own words are on stderr.
     """
     from batchrunner.gateway import ApiKey, GatewaySettings  # noqa: PLC0415
+    from batchrunner.ledger import is_locked  # noqa: PLC0415
 
     scale = shared.time_scale(options, default=shared.SIMULATED_SCALE)
+    if is_locked(directory):
+        raise BusyError(f"another batchrunner works in {directory}", "wait for it to end")
     command = [sys.executable, "-m", "batchrunner", "simulator", "--json", "--until-stdin-closes"]
     command += ["--state-dir", str(directory / SIMULATOR), "--time-scale", str(scale)]
     if scenario:
@@ -79,7 +83,7 @@ def simulated(
     assert process.stdout  # noqa: S101  the same
     try:
         line = process.stdout.readline()
-        if not line:
+        if not line.startswith('{"url"'):
             raise UsageError("the simulator did not start", "its own words stand above")
         settings = GatewaySettings(json.loads(line)["url"], submit_timeout)
         yield Connection(settings, SIMULATOR, scale, lambda: ApiKey(SIMULATED_KEY, "the simulator"))

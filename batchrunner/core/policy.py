@@ -141,7 +141,8 @@ def after_submit(outcome: SubmitOutcome, *, now: float, refunded_before: int, wa
 
 
 def _ended(event: Event, to: TaskState, receipt: Receipt, facts: AttemptFacts) -> Move:
-    return Move(event, to, error_code=receipt.code, error_message=receipt.message, facts=facts)
+    code = receipt.code or (f"http_{receipt.status}" if receipt.status else "no_answer")
+    return Move(event, to, error_code=code, error_message=receipt.message, facts=facts)
 
 
 def after_success(

@@ -215,7 +215,7 @@ class Gateway:
         return wire.Answer(
             status=response.status,
             body=masked,
-            request_id=response.headers.get("X-Oneapi-Request-Id", "")[:100],
+            request_id=wire.storable(response.headers.get("X-Oneapi-Request-Id", ""))[:100],
             retry_after=wire.retry_after_seconds(response.headers.get("Retry-After"), time.time()),
         )
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -122,7 +123,9 @@ def submit_outcome(answer: Answer) -> SubmitOutcome:
     if 200 <= status < 300:
         body = _object(answer.body)
         remote_id = _text(body.get("task_id")) or _text(body.get("id"))
-        return Accepted(RemoteId(remote_id), receipt) if remote_id else Unknown(receipt)
+        if remote_id:
+            return Accepted(RemoteId(remote_id), receipt)
+        return Unknown(replace(receipt, code="no_task_id", message=_first_words(answer.body)))
     if status == 429:
         return NotAdmitted(Refusal.THROTTLED, receipt, answer.retry_after)
     if status == 503 and code == "model_not_found":
@@ -195,6 +198,11 @@ def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
     return InProgress(status, upstream_status, raw)
 
 
+def storable(text: str) -> str:
+    """`text` as UTF-8 can hold it: JSON and headers may bring halves of characters."""
+    return text.encode(errors="replace").decode()
+
+
 def receipt_of(answer: Answer) -> Receipt:
     """What an answer says about itself."""
     return _said(answer).receipt
@@ -218,8 +226,12 @@ def retry_after_seconds(header: str | None, now: float) -> float | None:
     if not header:
         return None
     try:
-        seconds = float(header) if header.isdigit() else parsedate_to_datetime(header).timestamp() - now
-    except ValueError:
+        if header.isdecimal():
+            seconds = float(header)
+        else:
+            date = parsedate_to_datetime(header)
+            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+    except (ValueError, OverflowError):
         return None
     return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
 
@@ -230,7 +242,7 @@ def _said(answer: Answer) -> _Said:
     is_task_error = not error and isinstance(body.get("code"), str) and "message" in body
     code = _text(error.get("code")) if error else _text(body.get("code"))
     message = _text(error.get("message")) if error else _text(body.get("message"))
-    upstream = _dict(_object(message.encode()).get("error")) if message.startswith("{") else {}
+    upstream = _dict(_object(message).get("error")) if message.startswith("{") else {}
     if not body:
         message = f"HTTP {answer.status}: {_first_words(answer.body)}" if answer.status else ""
     told_code = _text(upstream.get("code")) or ("" if code == "success" else code)
@@ -243,7 +255,7 @@ def _first_words(body: bytes) -> str:
     return " ".join(body[:300].decode(errors="replace").split())[:120] or "an empty answer"
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def _object(body: bytes | str) -> Mapping[str, Any]:
     try:
         return _dict(json.loads(body))
     except (ValueError, RecursionError):
@@ -255,7 +267,7 @@ def _dict(value: object) -> Mapping[str, Any]:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return storable(value) if isinstance(value, str) else ""
 
 
 def _url(value: object) -> str:

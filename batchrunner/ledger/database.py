@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -23,20 +25,25 @@ async def open_for_writing(path: Path) -> aiosqlite.Connection:
         UsageError: the file is not a ledger, is damaged, or is from a newer version.
         StorageError: the file can't be written.
     """
-    is_new = not path.exists() or path.stat().st_size == 0
     try:
         path.touch(mode=0o600)
         db = await aiosqlite.connect(path, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"can't open {path}: {error}", "check its owner and permissions") from error
-    try:
-        await _set_up(db, path, is_new)
-    except sqlite3.DatabaseError as error:
-        await db.close()
-        raise unusable(path, error) from error
-    except BaseException:
-        await db.close()
-        raise
+    async with _closed_on_error(db, path):
+        # Nothing is changed in a file before it is known to be ours.
+        if is_new := not list(await db.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")):
+            await _check_unclaimed(db, path)
+        else:
+            await _check_ours(db, path)
+            await _check_whole(db)
+        await _set_up(db, path)
+        if is_new:
+            schema = files("batchrunner.ledger").joinpath("tables.sql").read_text(encoding="utf-8")
+            await db.executescript(
+                f"BEGIN IMMEDIATE;\n{schema}\n"
+                f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
+            )
     return db
 
 
@@ -51,20 +58,26 @@ async def open_for_reading(path: Path) -> aiosqlite.Connection:
             f"{path.parent} has no ledger", "name the run directory of an earlier `batchrunner run`"
         )
     db = await aiosqlite.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    try:
+    async with _closed_on_error(db, path):
         await db.execute("PRAGMA busy_timeout = 10000")
         await _check_ours(db, path)
+        db.row_factory = sqlite3.Row
+    return db
+
+
+@asynccontextmanager
+async def _closed_on_error(db: aiosqlite.Connection, path: Path) -> AsyncIterator[None]:
+    try:
+        yield
     except sqlite3.DatabaseError as error:
         await db.close()
         raise unusable(path, error) from error
     except BaseException:
         await db.close()
         raise
-    db.row_factory = sqlite3.Row
-    return db
 
 
-async def _set_up(db: aiosqlite.Connection, path: Path, is_new: bool) -> None:
+async def _set_up(db: aiosqlite.Connection, path: Path) -> None:
     await db.execute("PRAGMA busy_timeout = 10000")
     await db.execute("PRAGMA journal_mode = WAL")
     # NORMAL may forget the last commits in a power cut: a forgotten intent is a task paid for twice.
@@ -77,24 +90,33 @@ async def _set_up(db: aiosqlite.Connection, path: Path, is_new: bool) -> None:
                 f"SQLite refuses {name}={value} for {path}",
                 "choose a run directory on a local disk with -o DIR",
             )
-    if is_new:
-        schema = files("batchrunner.ledger").joinpath("tables.sql").read_text(encoding="utf-8")
-        await db.executescript(
-            f"BEGIN IMMEDIATE;\n{schema}\n"
-            f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
-        )
-    await _check_ours(db, path)
+
+
+async def _check_unclaimed(db: aiosqlite.Connection, path: Path) -> None:
+    """A file without tables is new, or what a first start left that was killed; unless it names an owner."""
+    if await pragma(db, "application_id") not in (0, APPLICATION_ID):
+        raise _not_ours(path)
 
 
 async def _check_ours(db: aiosqlite.Connection, path: Path) -> None:
     if await pragma(db, "application_id") != APPLICATION_ID:
-        raise UsageError(f"{path} is not a ledger of batchrunner", "choose another run directory with -o DIR")
+        raise _not_ours(path)
     version = await pragma(db, "user_version")
     if version != SCHEMA_VERSION:
         raise UsageError(
             f"{path} is of ledger version {version}, this program knows {SCHEMA_VERSION}",
             "use the version of batchrunner that made it, or a newer one",
         )
+
+
+async def _check_whole(db: aiosqlite.Connection) -> None:
+    said = await pragma(db, "quick_check(1)")
+    if said != "ok":
+        raise sqlite3.DatabaseError(said)
+
+
+def _not_ours(path: Path) -> UsageError:
+    return UsageError(f"{path} is not a ledger of batchrunner", "choose another run directory with -o DIR")
 
 
 async def pragma(db: aiosqlite.Connection, name: str) -> object:

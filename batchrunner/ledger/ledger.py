@@ -55,8 +55,8 @@ Observer = Callable[[LedgerEvent], None]
 class Ledger(LedgerReader):
     """The read-write ledger of a run; made by `Ledger.open`."""
 
-    def __init__(self, db: aiosqlite.Connection, now: Callable[[], float]) -> None:
-        super().__init__(db)
+    def __init__(self, db: aiosqlite.Connection, path: Path, now: Callable[[], float]) -> None:
+        super().__init__(db, path)
         self._now = now
         self._observers: list[Observer] = []
         self._uncommitted: list[LedgerEvent] = []
@@ -71,10 +71,11 @@ class Ledger(LedgerReader):
             UsageError: the file is not a usable ledger.
             StorageError: it can't be written.
         """
-        db = await open_for_writing(directory / LEDGER_NAME)
+        path = directory / LEDGER_NAME
+        db = await open_for_writing(path)
         try:
             db.row_factory = sqlite3.Row
-            ledger = cls(db, now)
+            ledger = cls(db, path, now)
             serving = asyncio.create_task(ledger._writer.serve(), name="ledger writer")
             try:
                 yield ledger

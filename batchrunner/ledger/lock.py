@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,8 @@ from typing import Self
 from batchrunner.core.errors import BusyError, StorageError, UsageError
 
 LOCK_NAME = "lock"
+_OCTAL = re.compile(r"\\([0-7]{3})")
+"""How the kernel writes blanks and backslashes in the names of mounts."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre"}
@@ -97,7 +100,7 @@ def file_system(directory: Path) -> str:
     best, kind = "", ""
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
-        mount_point = before.split(" ")[4].encode().decode("unicode_escape")
+        mount_point = _OCTAL.sub(lambda found: chr(int(found[1], 8)), before.split(" ")[4])
         inside = path == mount_point or path.startswith(mount_point.rstrip("/") + "/")
         if inside and len(mount_point) >= len(best):
             best, kind = mount_point, after.split(" ")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
@@ -13,7 +14,7 @@ import aiosqlite
 
 from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, TaskKey
 from batchrunner.core.states import TaskState
-from batchrunner.ledger.database import LEDGER_NAME, open_for_reading
+from batchrunner.ledger.database import LEDGER_NAME, open_for_reading, unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,8 @@ _SELECT = (
 class LedgerReader:
     """Questions to an open ledger; no method changes anything."""
 
-    def __init__(self, db: aiosqlite.Connection) -> None:
-        self._db = db
+    def __init__(self, db: aiosqlite.Connection, path: Path) -> None:
+        self._db, self._path = db, path
 
     @classmethod
     @asynccontextmanager
@@ -120,15 +121,16 @@ class LedgerReader:
         Raises:
             UsageError: there is none, or it can't be used.
         """
-        db = await open_for_reading(directory / LEDGER_NAME)
+        path = directory / LEDGER_NAME
+        db = await open_for_reading(path)
         try:
-            yield cls(db)
+            yield cls(db, path)
         finally:
             await db.close()
 
     async def binding(self) -> Binding:
         """What the run directory belongs to."""
-        rows = await self._db.execute_fetchall("SELECT name, value FROM meta")
+        rows = await self._rows("SELECT name, value FROM meta")
         meta = {row["name"]: row["value"] for row in rows}
         settings = json.loads(meta.get("settings", "{}"))
         return Binding(
@@ -148,12 +150,12 @@ class LedgerReader:
             conditions.append("t.position IS NOT NULL")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         order = " ORDER BY t.position IS NULL, t.position, t.rowid"
-        rows = await self._db.execute_fetchall(_SELECT + where + order, states)
+        rows = await self._rows(_SELECT + where + order, states)
         return [_record(row) for row in rows]
 
     async def task(self, key: TaskKey) -> TaskRecord:
         """One task by its key, which must exist."""
-        rows = await self._db.execute_fetchall(f"{_SELECT} WHERE t.key = ?", (key,))
+        rows = await self._rows(f"{_SELECT} WHERE t.key = ?", (key,))
         return _record(next(iter(rows)))
 
     async def find(self, text: str) -> list[TaskRecord]:
@@ -161,26 +163,24 @@ class LedgerReader:
         where = " WHERE t.id = ?1"
         if len(text) >= 6:
             where += " OR substr(t.key, 3, length(?1)) = ?1 OR substr(a.remote_id, 1, length(?1)) = ?1"
-        rows = await self._db.execute_fetchall(
-            f"{_SELECT}{where} ORDER BY t.position IS NULL, t.position", (text,)
-        )
+        rows = await self._rows(f"{_SELECT}{where} ORDER BY t.position IS NULL, t.position", (text,))
         return [_record(row) for row in rows]
 
     async def counts(self, planned_only: bool = True) -> dict[TaskState, int]:
         """How many tasks are in each state; states without any are 0."""
         where = " WHERE position IS NOT NULL" if planned_only else ""
-        rows = await self._db.execute_fetchall(f"SELECT state, count(*) FROM tasks{where} GROUP BY state")
+        rows = await self._rows(f"SELECT state, count(*) FROM tasks{where} GROUP BY state")
         found = {TaskState(state): count for state, count in rows}
         return {state: found.get(state, 0) for state in TaskState}
 
     async def remote_ids(self) -> frozenset[RemoteId]:
         """Every remote id that is ours."""
-        rows = await self._db.execute_fetchall("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
+        rows = await self._rows("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
         return frozenset(RemoteId(row[0]) for row in rows)
 
     async def spent(self) -> tuple[int, dict[str, float]]:
         """Tokens of all attempts, and their cost by currency."""
-        rows = await self._db.execute_fetchall(
+        rows = await self._rows(
             "SELECT coalesce(currency, ''), sum(tokens), sum(cost) FROM attempts WHERE tokens > 0 GROUP BY 1"
         )
         found = [tuple(row) for row in rows]
@@ -188,7 +188,7 @@ class LedgerReader:
 
     async def events(self, key: TaskKey) -> list[TaskEvent]:
         """A task's story, oldest first."""
-        rows = await self._db.execute_fetchall(
+        rows = await self._rows(
             "SELECT e.at, e.event, e.from_state, e.to_state, a.number, e.code, e.message "
             "FROM events e LEFT JOIN attempts a ON a.id = e.attempt WHERE e.task = ? ORDER BY e.id",
             (key,),
@@ -197,10 +197,14 @@ class LedgerReader:
 
     async def attempts(self, key: TaskKey) -> Sequence[Mapping[str, Any]]:
         """Every attempt of a task, oldest first, with all that is known of it."""
-        rows = await self._db.execute_fetchall(
-            "SELECT * FROM attempts WHERE task = ? ORDER BY number", (key,)
-        )
+        rows = await self._rows("SELECT * FROM attempts WHERE task = ? ORDER BY number", (key,))
         return [dict(row) for row in rows]
+
+    async def _rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        try:
+            return list(await self._db.execute_fetchall(query, values))
+        except sqlite3.DatabaseError as error:
+            raise unusable(self._path, error) from error
 
 
 def _record(row: Any) -> TaskRecord:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchrunner.core.breaker import Breaker, Go, Hold, Situation, Stop
+from batchrunner.core.breaker import Breaker
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import (
@@ -19,6 +19,7 @@ from batchrunner.core.outcome import (
     Rejected,
     Unknown,
 )
+from batchrunner.core.verdict import Go, Hold, Situation, Stop
 
 CONCURRENCY, MAX_IN_DOUBT = 8, 5
 ACCEPTED = Accepted(RemoteId("task_1"), Receipt(200))

@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
-from batchrunner.core.breaker import Stop
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Summary, Tally
+from batchrunner.core.verdict import Stop
 
 STOPPED_FOR = {
     "": None,

@@ -1,0 +1,123 @@
+"""Is this file a whole, playable MP4, and what is in it?"""
+
+import io
+import struct
+
+import av
+import pytest
+
+from batchrunner.video import NotPlayable, NotWhole, VideoFacts, check_boxes, probe
+
+
+def box(kind: bytes, content: bytes = b"", size: int | None = None) -> bytes:
+    return struct.pack(">I4s", 8 + len(content) if size is None else size, kind) + content
+
+
+FTYP, MOOV, MDAT = box(b"ftyp", b"isom0000"), box(b"moov", b"1" * 20), box(b"mdat", b"2" * 50)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Makes a file of these bytes."""
+
+    def make(content: bytes):
+        path = tmp_path / "a.mp4"
+        path.write_bytes(content)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        FTYP + MOOV + MDAT,
+        FTYP + MDAT + MOOV,
+        FTYP + box(b"free") + MDAT + MOOV + box(b"uuid", b"x" * 100),
+        FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 16 + 50) + b"2" * 50,
+        FTYP + MOOV + box(b"mdat", b"2" * 50, size=0),
+    ],
+    ids=["moov first", "mdat first", "more boxes", "a 64-bit size", "to the end"],
+)
+def test_boxes_that_end_where_the_file_ends_are_whole(file, content):
+    """Any order, other boxes between, 64-bit sizes and a last box without a size are whole."""
+    check_boxes(file(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00",
+        b"<html><body>no</body></html>",
+        MOOV + FTYP + MDAT,
+        FTYP + MOOV,
+        FTYP + MDAT,
+        FTYP,
+        FTYP + MOOV + box(b"mdat", b"2" * 50, size=1000),
+        FTYP + MOOV + box(b"mdat", b"2" * 50, size=7),
+        FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 2**63) + b"2" * 50,
+        FTYP + MOOV + struct.pack(">I4s", 1, b"mdat"),
+        FTYP + MOOV + MDAT + b"junk",
+        FTYP + MOOV + MDAT + bytes(100),
+    ],
+)
+def test_anything_else_is_not_whole(file, content):
+    """Missing boxes, wrong sizes, junk at the end or another kind of file: not whole, and no endless walk."""
+    with pytest.raises(NotWhole) as refused:
+        check_boxes(file(content))
+    assert str(refused.value)
+
+
+def test_every_file_that_is_cut_is_not_whole(file, video):
+    """Cut at any byte, a real video is recognised as cut."""
+    path = file(video)
+    check_boxes(path)
+    whole = 0
+    with path.open("r+b") as handle:
+        for size in range(len(video) - 1, -1, -1):
+            handle.truncate(size)
+            try:
+                check_boxes(path)
+                whole += 1
+            except NotWhole:
+                pass
+    assert whole == 0
+
+
+def test_what_is_in_a_video(file, video):
+    """Length, size and rate of a real video."""
+    assert probe(file(video)) == VideoFacts(duration=1.0, width=64, height=48, fps=24.0)
+
+
+def sound_only() -> bytes:
+    content = io.BytesIO()
+    with av.open(content, "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        frame.sample_rate = 44100
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return content.getvalue()
+
+
+def test_a_sound_is_no_video(file):
+    """A whole MP4 without pictures is not playable as a video."""
+    path = file(sound_only())
+    check_boxes(path)
+    with pytest.raises(NotPlayable):
+        probe(path)
+
+
+def test_boxes_are_not_enough(file, video):
+    """A file whose boxes are whole and whose pictures are garbage is not playable."""
+    at = video.index(b"mdat") + 4
+    size = struct.unpack(">I", video[at - 8 : at - 4])[0] - 8
+    path = file(video[:at] + b"\xff" * size + video[at + size :])
+    check_boxes(path)
+    with pytest.raises(NotPlayable):
+        probe(path)
+    with pytest.raises(NotPlayable):
+        probe(file(FTYP + MOOV + MDAT))
