@@ -31,7 +31,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch, checkout: Any) -> None:
 
 
 def test_the_quickstart_makes_six_videos_and_repeating_it_sends_nothing(checkout: Any) -> None:
-    """`run manifests/quickstart.yaml --simulate` needs no key, says where all is and what it is, and pays once."""
+    """The quickstart needs no key, says where all is and what it is, and pays once however often it runs."""
     words = ("run", "manifests/quickstart.yaml", "--simulate")
     first = checkout.do(*words, key=None)
     checkout.check(first, 0)
