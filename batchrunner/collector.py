@@ -55,7 +55,7 @@ class Collector:
         async with self._turn:
             try:
                 facts, sha256 = await asyncio.to_thread(_inspect, final)
-            except (NotWhole, NotPlayable) as error:
+            except (NotWhole, NotPlayable, IsADirectoryError) as error:
                 return Move(
                     Event.UNCOLLECTABLE,
                     TaskState.UNCOLLECTED,

@@ -215,7 +215,7 @@ class Gateway:
         return wire.Answer(
             status=response.status,
             body=masked,
-            request_id=wire.storable(response.headers.get("X-Oneapi-Request-Id", ""))[:100],
+            request_id=wire.storable(self._key.mask(response.headers.get("X-Oneapi-Request-Id", "")))[:100],
             retry_after=wire.retry_after_seconds(response.headers.get("Retry-After"), time.time()),
         )
 
@@ -271,7 +271,7 @@ def is_loopback(base_url: str) -> bool:
 
 def _proxy(url: URL) -> URL | None:
     """The proxy that the environment names for a URL. aiohttp's own look-up would read .netrc, too."""
-    if not url.host or proxy_bypass(url.host):
+    if not url.host or is_loopback(str(url)) or proxy_bypass(url.host):
         return None
     address = getproxies().get(url.scheme)
     return URL(address) if address else None

@@ -229,8 +229,9 @@ class Desk:
         self.manifest, self.directory = folder / "batch.yaml", folder / "batch.run"
         self.sim: Sim | None = None
         self.planned = 0
+        self.environment: dict[str, str] = {}
+        """What the commands find in their environment besides."""
         self._commands: list[Command] = []
-        self._outputs: list[str] = []
 
     def write(self, *tasks: str | Mapping[str, Any], **run: Any) -> None:
         """Write the manifest; a bare id stands for a task whose prompt begins with it."""
@@ -241,7 +242,8 @@ class Desk:
 
     def start(self, *arguments: str, key: str | None = KEY) -> Command:
         """Start any command."""
-        environment = clean_environment(self.folder, **({"EASYROUTER_API_KEY": key} if key else {}))
+        environment = clean_environment(self.folder, **self.environment)
+        environment |= {"EASYROUTER_API_KEY": key} if key else {}
         command = Command(arguments, self.folder, environment, self.directory / "run.log")
         self._commands.append(command)
         return command

@@ -95,7 +95,10 @@ def test_a_charge_that_comes_after_the_kill_is_still_only_in_doubt(desk: Any, si
     """Killed before the gateway has made up its mind, the task is charged later and not sent again."""
     sim.start({"on": "submit", "do": "slow_accept", "seconds": 600})
     desk.write("ant")
-    desk.start_run().reached(1, "claimed").killed()
+    run = desk.start_run()
+    desk.until(sim.posts, "the POST")
+    run.killed()
+    assert sim.charges() == []
     desk.check(desk.run(), 3)
     desk.until(lambda: sim.charges("ant"), "the late charge")
     desk.check(desk.run(), 3)

@@ -37,7 +37,8 @@ def test_stopped_with_a_post_in_the_air_its_answer_is_awaited(
     """The answer is awaited with a countdown, its remote id recorded, and nothing is in doubt."""
     sim.start({"on": "submit", "do": "slow_accept", "seconds": 600, "times": 1})
     desk.write("ant", "bee", concurrency=1)
-    run = desk.start_run().reached(1, "claimed")
+    run = desk.start_run()
+    desk.until(sim.posts, "the POST")
     run.send(number)
     done = run.ended()
     desk.check(done, code)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -155,6 +156,11 @@ class Files:
     def asked(self) -> list[str]:
         """Which source each GET was for."""
         return ["content" if exchange.path.endswith("/content") else "link" for exchange in self.exchanges]
+
+    @property
+    def turns(self) -> list[str]:
+        """Likewise, a GET that was repeated at once (as aiohttp does after a reset) counted as one."""
+        return [source for source, _ in itertools.groupby(self.asked)]
 
 
 @dataclass

@@ -72,12 +72,12 @@ def test_what_one_source_lacks_the_other_has(bench, answers, video, on_disk, kin
     record, files = bench([BROKEN[kind](answers)], [answers.whole()])
     assert record.state is TaskState.DONE
     assert on_disk() == {FINAL: video}
-    assert files.asked == ["content", "link"]
+    assert files.turns == ["content", "link"]
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_file_is_never_named(bench, answers, video, on_disk, kind):
-    """Where both sources are broken nothing is ever under the name, the row says why, and no POST was made."""
+    """Where both sources are broken nothing is ever under the name, and the row says why; no POST is made."""
     seen = []
 
     def noting(answer):
@@ -94,7 +94,7 @@ def test_a_broken_file_is_never_named(bench, answers, video, on_disk, kind):
     assert record.error_message
     assert on_disk() == {}
     assert not any(seen)
-    assert files.asked == ["content", "link"] * (len(TRIES) // 2)
+    assert files.turns == ["content", "link"] * (len(TRIES) // 2)
     assert {exchange.method for exchange in files.exchanges} == {"GET"}
 
 
