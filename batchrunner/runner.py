@@ -54,6 +54,8 @@ class Job:
     """None: poll and collect what is paid for, submit nothing."""
     time_scale: float = 1.0
     display: Display = field(default_factory=Silent)
+    selected: frozenset[TaskKey] | None = None
+    """The tasks that may be submitted, and that the summary counts; None: all of the plan."""
     recollect_all: bool = False
     """Try uncollected videos again, however old they are."""
 
@@ -74,7 +76,7 @@ async def run(job: Job) -> Summary:
                 storage = await running.to_the_end()
             tokens, cost = await ledger.spent()
             return Summary(
-                counts=await ledger.counts(),
+                counts=await ledger.counts(job.selected),
                 stop=running.admission.stop if running.admission else None,
                 signal=running.stop.signal,
                 storage=storage,
@@ -91,7 +93,7 @@ class Running:
         self._settings, self._pricing = binding.settings, binding.pricing
         self._clock = Clock(job.time_scale)
         self._results = Results(reader, job.directory, self._clock)
-        self._planned, self._everything = Tally({}), Tally({})
+        self._wanted, self._everything = Tally({}), Tally({})
         self.stop = StopRequest()
         self.admission: Admission | None = None
         """None until there is something to do."""
@@ -101,7 +103,7 @@ class Running:
 
         Returns what could not be written to disk, empty where everything could.
         """
-        self._planned = Tally(await self._ledger.counts())
+        self._wanted = Tally(await self._ledger.counts(self._job.selected))
         self._everything = Tally(await self._ledger.counts(planned_only=False))
         self._ledger.observe(self._noted)
         try:
@@ -114,13 +116,13 @@ class Running:
         return ""
 
     def _has_work(self) -> bool:
-        wanted = self._planned[TaskState.PENDING] if self._job.plan else 0
+        wanted = self._wanted[TaskState.PENDING] if self._job.plan else 0
         paid_for = (self._everything[state] for state in PAID_FOR)
         return bool(wanted or any(paid_for))
 
     async def _supervised(self, gateway: Gateway) -> None:
         self.admission = admission = self._new_admission(gateway)
-        self._job.display.start(self._planned, admission, self._clock)
+        self._job.display.start(self._wanted, admission, self._clock)
         try:
             with signals_heard(self.stop, self._job.display.close):
                 await supervised(self._work(gateway, admission), admission, self.stop, self._notice)
@@ -146,7 +148,7 @@ class Running:
         worker = self._new_worker(gateway, admission, collect)
         await take_up(self._ledger, worker, admission, crew, collect, self._clock)
         if self._job.plan:
-            await put_pending(self._ledger, admission, self._clock)
+            await put_pending(self._ledger, admission, self._clock, self._job.selected)
         while permit := await admission.next():
             crew.work(worker.submit(permit))
         await admission.drained()
@@ -205,8 +207,8 @@ class Running:
 
     def _noted(self, event: LedgerEvent) -> None:
         self._everything.moved(event.from_state, event.to_state)
-        if event.planned:
-            self._planned.moved(event.from_state, event.to_state)
+        if event.planned and (self._job.selected is None or event.key in self._job.selected):
+            self._wanted.moved(event.from_state, event.to_state)
         self._results.outdated()
         self._job.display.event(event)
 

@@ -100,9 +100,13 @@ async def take_up(
     await crew.collected(at_most=clock.real(FIRST_LOOK))
 
 
-async def put_pending(ledger: Ledger, slots: Slots, clock: Clock) -> None:
-    """Tell admission of every task that wants a submission."""
+async def put_pending(
+    ledger: Ledger, slots: Slots, clock: Clock, selected: frozenset[TaskKey] | None
+) -> None:
+    """Tell admission of every selected task that wants a submission; of all where none is selected."""
     for task in await ledger.tasks(TaskState.PENDING, planned_only=True):
+        if selected is not None and task.key not in selected:
+            continue
         wait = ((task.not_before or 0.0) - clock.wall()) / clock.scale
         # A clock that was set back must not make anything wait for longer than it ever could.
         slots.put(Waiting(task.position or 0, task.key, task.model), min(max(wait, 0.0), BACKOFF_CAP))

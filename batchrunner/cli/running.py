@@ -14,6 +14,7 @@ from batchrunner.cli.connection import SIMULATOR, Connection, real, simulated
 from batchrunner.cli.output import show_error, show_problems
 from batchrunner.cli.summary import show_summary
 from batchrunner.core.errors import BatchrunnerError, ManifestError, UsageError
+from batchrunner.core.selection import select
 
 if TYPE_CHECKING:
     from batchrunner.ledger import Binding
@@ -33,6 +34,16 @@ def add_run(commands: Any) -> None:
         "--scenario", metavar="FILE", type=Path, help="how the simulated gateway shall behave"
     )
     parser.add_argument("--strict", action="store_true", help="treat warnings about the manifest as errors")
+    parser.add_argument(
+        "--limit", metavar="N", type=_positive, help="submit none but the first N tasks of the plan"
+    )
+    parser.add_argument(
+        "--only",
+        metavar="ID|LABEL=VALUE",
+        action="append",
+        default=[],
+        help="submit none but these tasks (may be given several times; before --limit)",
+    )
     _add_talk(parser)
     parser.set_defaults(run=run)
 
@@ -51,6 +62,13 @@ def _add_talk(parser: argparse.ArgumentParser) -> None:
     shared.add_gateway(parser)
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def run(options: argparse.Namespace) -> int:
     """Carry the manifest as far as it goes."""
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
@@ -64,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
         raise ManifestError(loaded.warnings)
     if loaded.warnings:
         show_problems(loaded.warnings)
+    selected = select(loaded.plan.tasks, options.only, options.limit)
     directory = shared.run_directory(options.manifest, options.output, options.simulate)
     timeout = loaded.plan.settings.submit_timeout
     connecting: AbstractContextManager[Connection]
@@ -81,6 +100,7 @@ def run(options: argparse.Namespace) -> int:
             gateway_name=gateway.name,
             key=gateway.key,
             plan=loaded.plan,
+            selected=selected,
             time_scale=gateway.scale,
             display=_display(options),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
@@ -166,12 +167,14 @@ class LedgerReader:
         rows = await self._rows(f"{_SELECT}{where} ORDER BY t.position IS NULL, t.position", (text,))
         return [_record(row) for row in rows]
 
-    async def counts(self, planned_only: bool = True) -> dict[TaskState, int]:
-        """How many tasks are in each state; states without any are 0."""
+    async def counts(
+        self, among: frozenset[TaskKey] | None = None, planned_only: bool = True
+    ) -> dict[TaskState, int]:
+        """How many tasks, or of those `among` them, are in each state; states without any are 0."""
         where = " WHERE position IS NOT NULL" if planned_only else ""
-        rows = await self._rows(f"SELECT state, count(*) FROM tasks{where} GROUP BY state")
-        found = {TaskState(state): count for state, count in rows}
-        return {state: found.get(state, 0) for state in TaskState}
+        rows = await self._rows(f"SELECT key, state FROM tasks{where}")
+        found = Counter(TaskState(state) for key, state in rows if among is None or key in among)
+        return {state: found[state] for state in TaskState}
 
     async def remote_ids(self) -> frozenset[RemoteId]:
         """Every remote id that is ours."""

@@ -1,0 +1,38 @@
+"""Which tasks of a plan a run shall submit, where it shall not submit all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from batchrunner.core.errors import UsageError
+from batchrunner.core.model import PlannedTask, TaskKey
+
+
+def select(
+    tasks: Sequence[PlannedTask], only: Sequence[str] = (), limit: int | None = None
+) -> frozenset[TaskKey] | None:
+    """The keys of the tasks that `only` names, of those the first `limit` in plan order; None for all.
+
+    Each of `only` is an id, or `label=value`. The choice depends on the plan alone, so the same command
+    means the same tasks however often it runs.
+
+    Raises:
+        UsageError: one of `only` names no task.
+    """
+    if not only and limit is None:
+        return None
+    chosen = [task for task in tasks if not only or any(_is_meant(task, name) for name in only)]
+    for name in only:
+        if not any(_is_meant(task, name) for task in chosen):
+            known = dict.fromkeys(task.id for task in tasks)
+            known |= dict.fromkeys(f"{label}={text}" for task in tasks for label, text in task.labels.items())
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "name an id, or a label as label=value"
+            raise UsageError(f"--only {name} fits no task of the manifest", hint)
+    return frozenset(task.key for task in chosen[:limit])
+
+
+def _is_meant(task: PlannedTask, name: str) -> bool:
+    label, equals, text = name.partition("=")
+    return task.id == name or bool(equals and task.labels.get(label) == text)
