@@ -9,14 +9,16 @@ from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import Ledger, TaskRecord
 
 
-async def chosen(ledger: Ledger, names: list[str], state: TaskState, everything: bool) -> list[TaskRecord]:
-    """The tasks in `state` that a person named, by id, fingerprint or remote id; or all of them.
+async def chosen(
+    ledger: Ledger, names: list[str], states: frozenset[TaskState], everything: bool
+) -> list[TaskRecord]:
+    """The tasks in these states that a person named, by id, fingerprint or remote id; or all of them.
 
     Raises:
         UsageError: a name fits no task, or several, or one in another state; nothing was changed.
     """
     if everything:
-        return await ledger.tasks(state)
+        return await ledger.tasks(*states)
     tasks = []
     for name in names:
         found = await ledger.find(name)
@@ -27,9 +29,9 @@ async def chosen(ledger: Ledger, names: list[str], state: TaskState, everything:
         if len(found) > 1:
             keys = ", ".join(task.key[2:14] for task in found)
             raise UsageError(f"{name} fits {len(found)} tasks", f"name one by its fingerprint: {keys}")
-        if found[0].state is not state:
+        if found[0].state not in states:
             raise UsageError(
-                f"{name} is {found[0].state}, not {state}",
+                f"{name} is {found[0].state}, not {' or '.join(sorted(states))}",
                 f"`batchrunner status DIR {name}` tells its story",
             )
         tasks.append(found[0])
@@ -40,6 +42,15 @@ async def retry(ledger: Ledger, tasks: list[TaskRecord]) -> None:
     """Make failed tasks pending; the next run submits them."""
     for task in tasks:
         await ledger.move(task.key, Move(Event.RETRIED, TaskState.PENDING))
+
+
+async def want_again(ledger: Ledger, tasks: list[TaskRecord]) -> None:
+    """Make a further version of each of these videos, with a new seed; the next run submits them.
+
+    The old files stay, and so does what they cost.
+    """
+    for task in tasks:
+        await ledger.want_again(task.key)
 
 
 async def declare_lost(ledger: Ledger, tasks: list[TaskRecord]) -> None:

@@ -15,6 +15,9 @@ from batchrunner.core.errors import UsageError
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count
 
+WANTED_AGAIN = frozenset({TaskState.DONE, TaskState.UNCOLLECTED})
+"""States of a task of which a further version can be wanted."""
+
 if TYPE_CHECKING:
     from batchrunner.ledger import Ledger, TaskRecord
 
@@ -25,6 +28,9 @@ def add_retry(commands: Any) -> None:
     parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory")
     parser.add_argument("tasks", metavar="ID", nargs="*", help="id, fingerprint or remote id")
     parser.add_argument("--failed", action="store_true", help="all failed tasks")
+    parser.add_argument(
+        "--again", action="store_true", help="make a further version of finished videos; the old ones stay"
+    )
     shared.add_json(parser)
     parser.set_defaults(run=lambda options: asyncio.run(_retry(options)))
 
@@ -65,11 +71,14 @@ async def _retry(options: argparse.Namespace) -> int:
     from batchrunner import ruling  # noqa: PLC0415
 
     if bool(options.tasks) == options.failed:
-        raise UsageError("name the tasks to try again, or all of them with --failed")
+        raise UsageError("name the tasks to try again, or all failed ones with --failed")
+    if options.again and options.failed:
+        raise UsageError("--again is for finished videos, --failed for failed tasks", "give one of them")
+    states = WANTED_AGAIN if options.again else frozenset({TaskState.FAILED})
     async with _opened(options.directory) as ledger:
-        tasks = await ruling.chosen(ledger, options.tasks, TaskState.FAILED, options.failed)
-        await ruling.retry(ledger, tasks)
-        await _told(ledger, options, tasks, "pending again; the next run submits them")
+        tasks = await ruling.chosen(ledger, options.tasks, states, options.failed)
+        await (ruling.want_again if options.again else ruling.retry)(ledger, tasks)
+        await _told(ledger, options, tasks, "pending again; the next run submits and pays them")
     return 0
 
 
@@ -82,7 +91,7 @@ async def _resolve(options: argparse.Namespace) -> int:
         raise UsageError("one remote id can't be adopted for all", "name the task it belongs to")
     async with _opened(options.directory) as ledger:
         names = [options.task] if options.task else []
-        tasks = await ruling.chosen(ledger, names, TaskState.IN_DOUBT, options.all)
+        tasks = await ruling.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), options.all)
         if options.adopt is not None:
             await ruling.adopt(ledger, tasks[0], options.adopt)
             await _told(

@@ -7,6 +7,7 @@ written; what doesn't change the video (`callback_url`, `execution_expires_after
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import unicodedata
@@ -147,6 +148,14 @@ def file_name(task_id: str, key: TaskKey, taken: Container[str]) -> str:
     """The path of a task's video below the run directory, unlike every `folded` one that was ever given."""
     endings = ("", f"-{short(key)}", f"-{key.partition('-')[2]}")
     names = (f"videos/{task_id}{ending}.mp4" for ending in endings)
+    return next(name for name in names if folded(name) not in taken)
+
+
+def version_name(name: str, version: int, taken: Container[str]) -> str:
+    """The path for a further version of the video at `name`, unlike every `folded` one ever given."""
+    stem = name.removesuffix(".mp4").removesuffix(f"-v{version - 1}" if version > 2 else "")
+    endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    names = (f"{stem}-v{version}{ending}.mp4" for ending in endings)
     return next(name for name in names if folded(name) not in taken)
 
 

@@ -17,6 +17,7 @@ import aiosqlite
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
+from batchrunner.core.plan import folded, version_name
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, check_transition
 from batchrunner.ledger import reconcile
@@ -152,7 +153,12 @@ class Ledger(LedgerReader):
         """
 
         async def change(db: aiosqlite.Connection) -> Attempt:
-            chosen = seed if seed is not None or draw is None else await _unused_seed(db, draw)
+            ((refunded, version),) = await db.execute_fetchall(
+                "SELECT refunded, version FROM tasks WHERE key = ?", (key,)
+            )
+            # A further version with the seed of the first would be the same video once more.
+            has_seed = seed is not None and version == 1
+            chosen = seed if has_seed or draw is None else await _unused_seed(db, draw)
             now = self._now()
             rows = await db.execute_fetchall(
                 "INSERT INTO attempts (task, number, seed, file_name, submitted_at) "
@@ -160,12 +166,32 @@ class Ledger(LedgerReader):
                 (chosen, now, key),
             )
             attempt_id, number = next(iter(rows))
-            refunded = await db.execute_fetchall("SELECT refunded FROM tasks WHERE key = ?", (key,))
             await self._move(db, key, Move(Event.CLAIMED, TaskState.SUBMITTING), AttemptId(attempt_id))
             await db.execute(
                 "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?", (key,)
             )
-            return Attempt(AttemptId(attempt_id), key, number, chosen, now, next(iter(refunded))[0])
+            return Attempt(AttemptId(attempt_id), key, number, chosen, now, refunded)
+
+        return await self._apply(change)
+
+    async def want_again(self, key: TaskKey) -> str:
+        """A person wants a further version of a video: the task is pending, the old file keeps its name.
+
+        Returns the path of the new version's file below the run directory.
+
+        Raises:
+            TransitionRefused: there is no video yet of which a further one could be wanted.
+        """
+
+        async def change(db: aiosqlite.Connection) -> str:
+            ((name, version),) = await db.execute_fetchall(
+                "SELECT file_name, version + 1 FROM tasks WHERE key = ?", (key,)
+            )
+            await self._move(db, key, Move(Event.WANTED_AGAIN, TaskState.PENDING), None)
+            taken = await db.execute_fetchall(reconcile.GIVEN_NAMES)
+            new = version_name(name, version, {folded(row[0]) for row in taken})
+            await db.execute("UPDATE tasks SET file_name = ?, version = ? WHERE key = ?", (new, version, key))
+            return new
 
         return await self._apply(change)
 

@@ -10,6 +10,9 @@ import aiosqlite
 from batchrunner.core.model import Plan, PlannedTask, Request
 from batchrunner.core.plan import digest_form, file_name, folded, inputs
 
+GIVEN_NAMES = "SELECT file_name FROM tasks UNION SELECT file_name FROM attempts"
+"""Every name that a video ever had or is to have; no file is ever overwritten."""
+
 
 async def bring_in_line(db: aiosqlite.Connection, plan: Plan, on_disk: frozenset[str]) -> None:
     """Enter new tasks, refresh the others, and take those that are gone out of the plan.
@@ -24,7 +27,8 @@ async def bring_in_line(db: aiosqlite.Connection, plan: Plan, on_disk: frozenset
         "SELECT key, position, id, file_name, labels, source, request FROM tasks"
     )
     known = {row["key"]: row for row in rows}
-    taken = set(on_disk) | {folded(row["file_name"]) for row in known.values()}
+    given = await db.execute_fetchall(GIVEN_NAMES)
+    taken = set(on_disk) | {folded(row["file_name"]) for row in given}
     new, changed = [], []
     for task in plan.tasks:
         row = known.pop(task.key, None)

@@ -19,6 +19,7 @@ CREATE TABLE tasks (
     attempt       INTEGER REFERENCES attempts (id),  -- the newest
     attempts      INTEGER NOT NULL DEFAULT 0,
     refunded      INTEGER NOT NULL DEFAULT 0,        -- submissions that the gateway took back
+    version       INTEGER NOT NULL DEFAULT 1,        -- raised when a person wants a further video
     not_before    REAL,                              -- a pending task may not be claimed earlier
     error_code    TEXT NOT NULL DEFAULT '',
     error_message TEXT NOT NULL DEFAULT '',
