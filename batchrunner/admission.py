@@ -119,14 +119,15 @@ class Admission:
         else:
             self._slots -= 1
         others = self._slots - isinstance(outcome, Accepted)
-        self._breaker.heard(outcome, permit.task.model, self._situation(others))
+        self._breaker.heard(outcome, permit.task.model, self._situation(others), permit.probe)
         self._changed.set()
 
     def withdraw(self, permit: Permit) -> None:
         """The submission did not leave after all."""
         self._in_the_air -= 1
         self._slots -= 1
-        self._breaker.withdrawn()
+        if permit.probe:
+            self._breaker.withdrawn(permit.task.model)
         self._changed.set()
 
     def free_slot(self, settled: bool) -> None:
@@ -150,6 +151,7 @@ class Admission:
     def _decide(self) -> Permit | Hold | Stop | None:
         now = self._clock.now()
         if self.closing or (not self._backlog and self._slots == 0):
+            self.settle()
             return None
         verdict = self._breaker.verdict(self._situation(self._slots))
         if isinstance(verdict, Stop):
@@ -173,7 +175,7 @@ class Admission:
         return self._permit(verdict, now)
 
     def _permit(self, verdict: Go, now: float) -> Permit | Hold:
-        task = self._backlog.take(now, lambda model: now >= self._breaker.models.waits_until(model))
+        task = self._backlog.take(now, lambda model: self._breaker.models.may_go(model, now))
         if task is None:
             due = (self._backlog.next_due(), self._breaker.models.next_due(now))
             return Hold(
@@ -182,8 +184,7 @@ class Admission:
         self._next_turn = now + self._distance
         self._slots += 1
         self._in_the_air += 1
-        self._breaker.left(verdict)
-        return Permit(task)
+        return Permit(task, probe=self._breaker.left(verdict, task.model))
 
     async def _may_probe(self, permit: Permit) -> bool:
         """In an outage, ask something free before risking one more submission that ends in doubt."""

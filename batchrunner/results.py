@@ -112,16 +112,23 @@ class Results:
     def __init__(self, ledger: LedgerReader, directory: Path, clock: Clock) -> None:
         self._ledger, self._directory, self._clock = ledger, directory, clock
         self._outdated = asyncio.Event()
+        self._writing: asyncio.Task[Path] | None = None
 
     def outdated(self) -> None:
         """The ledger has changed."""
         self._outdated.set()
 
     async def write(self) -> None:
-        """Write it now."""
+        """Write it now.
+
+        A writing that was given up goes on in its thread: it is awaited, so that the newest stands last.
+        """
+        if self._writing:
+            await asyncio.wait({self._writing})
         self._outdated.clear()
         tasks = await self._ledger.tasks(planned_only=True)
-        await asyncio.to_thread(write, self._directory, tasks)
+        self._writing = asyncio.create_task(asyncio.to_thread(write, self._directory, tasks))
+        await asyncio.shield(self._writing)
 
     async def keep_fresh(self) -> None:
         """Write it now and then where the ledger has changed; never more than a twentieth of the time."""

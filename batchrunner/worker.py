@@ -41,7 +41,7 @@ from batchrunner.core.policy import (
 from batchrunner.core.states import Event, TaskState
 from batchrunner.core.watch import Conclusion, GoOn, Refused, Vanished, Watch
 from batchrunner.gateway import Gateway, encode
-from batchrunner.ledger import Ledger, TaskRecord
+from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
 from batchrunner.manifest import MediaChanged, data_uri
 
 SEEDS = 2**31
@@ -72,6 +72,8 @@ class Generation:
     began: float
     """Nominal seconds of the run's clock, which no change of the wall clock moves."""
     request: Mapping[str, object]
+    seed: int | None
+    """The seed that was sent."""
 
     @property
     def kind(self) -> str:
@@ -101,7 +103,8 @@ class Worker:
         self._tasks, self._collect = tasks, collect
         self._pace = Pace(clock, queries_per_second)
         self._typical = Typical()
-        self._visible: set[TaskKey] = set()
+        self._sighted: dict[TaskKey, float] = {}
+        """When each task was last seen on the gateway, in nominal seconds."""
 
     async def submit(self, permit: Permit) -> None:
         """Submit the permitted task and, if it is accepted, follow it to its end."""
@@ -121,6 +124,7 @@ class Worker:
             accepted_at,
             self._clock.now() - self._clock.since(accepted_at),
             record.request,
+            record.seed,
         )
         try:
             await self._follow(generation, first_delay=0.0, polled=polled)
@@ -169,16 +173,16 @@ class Worker:
     async def _record(
         self, permit: Permit, task: PlannedTask, attempt: Attempt, outcome: SubmitOutcome
     ) -> Generation | None:
-        now = self._clock.wall()
-        wait = self._wait_before_next(outcome, attempt)
-        move = after_submit(
-            outcome,
-            now=now,
-            refunded_before=attempt.refunded,
-            wait=self._clock.real(wait),
-        )
+        now, wait = self._clock.wall(), self._wait_before_next(outcome, attempt)
         try:
-            await self._ledger.move(task.key, move, attempt.id)
+            move = self._decided(outcome, attempt, now, wait)
+            try:
+                await self._ledger.move(task.key, move, attempt.id)
+            except RemoteIdTaken as error:
+                # One id for two submissions: there is one video, and nobody knows whether two were charged.
+                outcome = Unknown(Receipt(code="remote_id_taken", message=str(error)))
+                move = self._decided(outcome, attempt, now, wait)
+                await self._ledger.move(task.key, move, attempt.id)
         except StorageError as error:
             if isinstance(outcome, Accepted):
                 raise StorageError(
@@ -192,7 +196,12 @@ class Worker:
             self._slots.put(permit.task, wait)
         if not isinstance(outcome, Accepted):
             return None
-        return Generation(task.key, attempt.id, outcome.remote_id, now, self._clock.now(), task.request)
+        began = self._clock.now()
+        return Generation(task.key, attempt.id, outcome.remote_id, now, began, task.request, attempt.seed)
+
+    def _decided(self, outcome: SubmitOutcome, attempt: Attempt, now: float, wait: float) -> Move:
+        refunded, real_wait = attempt.refunded, self._clock.real(wait)
+        return after_submit(outcome, now=now, refunded_before=refunded, wait=real_wait)
 
     def _given_seed(self, task: PlannedTask) -> int | None:
         metadata = task.request.get("metadata")
@@ -238,7 +247,7 @@ class Worker:
 
     def _sight(self, key: TaskKey, answer: PollOutcome) -> None:
         if isinstance(answer, InProgress | Succeeded | GenerationFailed):
-            self._visible.add(key)
+            self._sighted[key] = self._clock.now()
 
     async def _conclude(self, generation: Generation, conclusion: Conclusion, holds_slot: bool) -> None:
         now = self._clock.wall()
@@ -252,7 +261,7 @@ class Worker:
                 self._collect(generation.key)
             case GenerationFailed():
                 await self._ledger.move(generation.key, after_failure(conclusion, seen), generation.attempt)
-            case Vanished(receipt=receipt) if self._visible - {generation.key}:
+            case Vanished(receipt=receipt, since=since) if self._others_seen(generation.key, since):
                 move = Move(
                     Event.LOST, TaskState.FAILED, error_code=receipt.code, error_message=receipt.message
                 )
@@ -267,12 +276,16 @@ class Worker:
         if holds_slot:
             self._slots.free_slot(settled)
 
+    def _others_seen(self, key: TaskKey, since: float) -> bool:
+        """Whether the key still shows other tasks of ours: then a task that is not shown is gone."""
+        return any(seen >= since for other, seen in self._sighted.items() if other != key)
+
     def _success(self, generation: Generation, answer: Succeeded, seen: Seen) -> Move:
         metadata = generation.request.get("metadata")
         return after_success(
             answer,
             model=str(generation.request.get("model")),
-            requested=metadata if isinstance(metadata, Mapping) else {},
+            requested={**(metadata if isinstance(metadata, Mapping) else {}), "seed": generation.seed},
             pricing=self._pricing,
             seen=seen,
         )

@@ -63,14 +63,17 @@ def simulated(
 
     Raises:
         BusyError: a run goes on in the run directory, and has its simulator.
+        StorageError: the run directory can't be made.
         UsageError: it could not start; its own words are on stderr.
     """
     from batchrunner.gateway import ApiKey, GatewaySettings  # noqa: PLC0415
     from batchrunner.ledger import is_locked  # noqa: PLC0415
+    from batchrunner.preparation import make_directories  # noqa: PLC0415
 
     scale = shared.time_scale(options, default=shared.SIMULATED_SCALE)
     if is_locked(directory):
         raise BusyError(f"another batchrunner works in {directory}", "wait for it to end")
+    make_directories(directory)
     command = [sys.executable, "-m", "batchrunner", "simulator", "--json", "--until-stdin-closes"]
     command += ["--state-dir", str(directory / SIMULATOR), "--time-scale", str(scale)]
     if scenario:

@@ -36,20 +36,24 @@ def show_error(error: BatchrunnerError, as_json: bool) -> None:
     """What is wrong, where, and what to do next."""
     problems = error.problems if isinstance(error, ManifestError) else ()
     if as_json:
-        say_json(
-            {
-                "error": str(error),
-                "hint": error.hint,
-                "exit_code": int(error.exit_code),
-                "problems": [asdict(problem) for problem in problems],
-            }
-        )
+        say_json(error_values(error))
     if problems:
         show_problems(problems)
     else:
         talk(f"batchrunner: {printable(str(error))}")
         if error.hint:
             talk(f"  hint: {printable(error.hint)}")
+
+
+def error_values(error: BatchrunnerError) -> dict[str, object]:
+    """An error for programs."""
+    problems = error.problems if isinstance(error, ManifestError) else ()
+    return {
+        "error": str(error),
+        "hint": error.hint,
+        "exit_code": int(error.exit_code),
+        "problems": [asdict(problem) for problem in problems],
+    }
 
 
 def show_problems(problems: Iterable[Problem]) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
 from batchrunner.cli.connection import SIMULATOR, Connection, real, simulated
-from batchrunner.cli.output import show_error, show_problems
-from batchrunner.cli.summary import show_summary
+from batchrunner.cli.output import error_values, say_json, show_error, show_problems
+from batchrunner.cli.summary import as_values, show_summary, wanting_attention
 from batchrunner.core.errors import BatchrunnerError, ManifestError, UsageError
 from batchrunner.core.selection import select
 
@@ -104,22 +104,29 @@ def run(options: argparse.Namespace) -> int:
             time_scale=gateway.scale,
             display=_display(options),
         )
-        return _carry_out(job, options)
+        code, values = _carry_out(job, options)
+    if options.json:
+        say_json(values)
+    return code
 
 
 def collect(options: argparse.Namespace) -> int:
     """Bring in what is paid for, in every run directory named; the first exit code that is not 0 stays."""
-    codes = []
+    codes, values = [], []
     for directory in options.directories:
         try:
-            codes.append(_collect_one(shared.existing_run(directory), options))
+            code, value = _collect_one(shared.existing_run(directory), options)
         except BatchrunnerError as error:
-            show_error(error, options.json)
-            codes.append(int(error.exit_code))
+            show_error(error, as_json=False)
+            code, value = int(error.exit_code), {"directory": str(directory)} | error_values(error)
+        codes.append(code)
+        values.append(value)
+    if options.json:
+        say_json(values[0] if len(values) == 1 else values)
     return next((code for code in codes if code), 0)
 
 
-def _collect_one(directory: Path, options: argparse.Namespace) -> int:
+def _collect_one(directory: Path, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
     from batchrunner.manifest import load_limits  # noqa: PLC0415
     from batchrunner.runner import Job  # noqa: PLC0415
 
@@ -151,13 +158,17 @@ async def _binding(directory: Path) -> Binding:
         return await ledger.binding()
 
 
-def _carry_out(job: Job, options: argparse.Namespace) -> int:
+def _carry_out(job: Job, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
+    """Run, and show the summary; return the exit code and the summary's values for `--json`."""
     from batchrunner.runner import run as run_job  # noqa: PLC0415
 
     began = time.monotonic()
     summary = asyncio.run(run_job(job))
-    asyncio.run(show_summary(job.directory, summary, time.monotonic() - began, options.json))
-    return summary.exit_code
+    seconds = time.monotonic() - began
+    wanting = asyncio.run(wanting_attention(job.directory))
+    if not options.json:
+        show_summary(job.directory, summary, seconds, wanting)
+    return summary.exit_code, as_values(job.directory, summary, seconds, wanting)
 
 
 def _display(options: argparse.Namespace) -> Display:

@@ -21,7 +21,9 @@ LET_GO = 10.0
 def add_simulator(commands: Any) -> None:
     """The simulated gateway on its own."""
     parser = commands.add_parser("simulator", help="serve a simulated gateway on this machine")
-    parser.add_argument("--port", type=int, default=0, help="default: a free one, the same at the next start")
+    parser.add_argument(
+        "--port", type=_port, default=0, help="default: a free one, the same at the next start"
+    )
     parser.add_argument("--scenario", metavar="FILE", type=Path, help="how it shall behave")
     parser.add_argument(
         "--state-dir", metavar="DIR", type=Path, default=Path("simulator"), help="charge book and videos"
@@ -30,6 +32,12 @@ def add_simulator(commands: Any) -> None:
     parser.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
     shared.add_json(parser)
     parser.set_defaults(run=serve)
+
+
+def _port(text: str) -> int:
+    if not 0 <= int(text) <= 65535:
+        raise ValueError(text)
+    return int(text)
 
 
 def serve(options: argparse.Namespace) -> int:

@@ -63,13 +63,11 @@ async def _status(options: argparse.Namespace) -> int:
 async def _show(
     ledger: LedgerReader, directory: Path, options: argparse.Namespace, going_on: bool
 ) -> Summary:
-    from batchrunner.cli.summary import as_values, what_next  # noqa: PLC0415
+    from batchrunner.cli.summary import WANTING, as_values, what_next  # noqa: PLC0415
 
     tokens, cost = await ledger.spent()
     summary = Summary(counts=await ledger.counts(), tokens=tokens, cost=cost)
-    wanting = await ledger.tasks(
-        TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED, planned_only=True
-    )
+    wanting = await ledger.tasks(*WANTING, planned_only=True)
     if options.json:
         say_json(as_values(directory, summary, 0.0, wanting) | {"running": going_on})
         return summary

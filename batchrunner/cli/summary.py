@@ -6,7 +6,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-from batchrunner.cli.output import say, say_json, shown_path
+from batchrunner.cli.output import say, shown_path
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import UNFINISHED, Summary
 from batchrunner.core.text import count, printable, shortened, span
@@ -15,15 +15,18 @@ from batchrunner.ledger import LedgerReader, TaskRecord
 MOST_NAMED = 5
 
 
-async def show_summary(directory: Path, summary: Summary, seconds: float, as_json: bool) -> None:
-    """Print the summary of a run that took `seconds` real seconds."""
+WANTING = (TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED)
+"""States that want a person's attention."""
+
+
+async def wanting_attention(directory: Path) -> list[TaskRecord]:
+    """The planned tasks that a person must look at."""
     async with LedgerReader.open_existing(directory) as ledger:
-        wanting = await ledger.tasks(
-            TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED, planned_only=True
-        )
-    if as_json:
-        say_json(as_values(directory, summary, seconds, wanting))
-        return
+        return await ledger.tasks(*WANTING, planned_only=True)
+
+
+def show_summary(directory: Path, summary: Summary, seconds: float, wanting: list[TaskRecord]) -> None:
+    """Print the summary of a run that took `seconds` real seconds."""
     total, done = sum(summary.counts.values()), summary.counts[TaskState.DONE]
     head = f"{done:,} of {count(total, 'task')} done in {span(seconds)}"
     spent = [count(summary.tokens, "token")] if summary.tokens else []

@@ -23,6 +23,8 @@ class Permit:
     """One POST may leave, for this task; its slot is held until it is given back."""
 
     task: Waiting
+    probe: bool = False
+    """Others wait for what becomes of it."""
 
 
 class Backlog:

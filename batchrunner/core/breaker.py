@@ -45,21 +45,25 @@ class Breaker:
         )
         self._probing = False
 
-    def heard(self, outcome: SubmitOutcome, model: str, at: Situation) -> None:
-        """Take notice of what a submission led to."""
-        self._probing = False
+    def heard(self, outcome: SubmitOutcome, model: str, at: Situation, probe: bool = True) -> None:
+        """Take notice of what a submission led to; `probe` as it was when it was let through."""
+        if probe:
+            self.withdrawn(model)
         for gate in self._gates:
             gate.heard(outcome, model, at)
         self.models.heard(outcome, model, at)
 
-    def withdrawn(self) -> None:
-        """The submission that was let through did not leave after all."""
+    def withdrawn(self, model: str = "") -> None:
+        """The probe that was let through did not leave after all."""
         self._probing = False
+        self.models.answered(model)
 
-    def left(self, verdict: Go) -> None:
-        """A submission was let through by this verdict."""
+    def left(self, verdict: Go, model: str = "") -> bool:
+        """A submission was let through by this verdict. Returns whether it is a probe."""
         self._probing = verdict.probe
         self.balance.left()
+        self.models.left(model)
+        return verdict.probe or self.models.is_waiting(model)
 
     def verdict(self, at: Situation) -> Verdict:
         """Whether one more submission may leave now: the first gate that objects decides."""

@@ -136,13 +136,13 @@ class ThrottleGate:
                 self._episode = 0
             self.limit = min(self._concurrency, self.limit + 1)
         elif isinstance(outcome, NotAdmitted) and outcome.why in _FOR_EVERYBODY:
-            if outcome.retry_after is not None:
-                self._until = max(self._until, at.now + outcome.retry_after)
-            elif at.now >= self._until:
-                self._until = at.now + backoff(self._episode + 1, at.chance)
-            else:
-                return  # sent before the pause began: it says nothing new
+            asked = at.now + (outcome.retry_after or 0.0)
+            if at.now < self._until:  # sent before the pause began: only a longer one is news
+                self._until = max(self._until, asked)
+                return
             self._episode += 1
+            wait = outcome.retry_after
+            self._until = at.now + backoff(self._episode, at.chance) if wait is None else asked
             if self._episode == 1 and outcome.why is Refusal.THROTTLED:
                 self.limit = max(1, min(self.limit, at.in_flight) // 2)
 
@@ -228,6 +228,7 @@ class ModelGate:
 
     def __init__(self) -> None:
         self._waits: dict[str, tuple[int, float]] = {}
+        self._probed: set[str] = set()
 
     def heard(self, outcome: SubmitOutcome, model: str, at: Situation) -> None:
         if isinstance(outcome, Accepted):
@@ -237,6 +238,23 @@ class ModelGate:
             if at.now >= until:
                 wait = min(PROBE_INTERVAL, MODEL_WAIT_FIRST * 2**count)
                 self._waits[model] = (count + 1, at.now + wait)
+
+    def left(self, model: str) -> None:
+        """A submission was let through: of a model that had to wait, it is the only one until its answer."""
+        if model in self._waits:
+            self._probed.add(model)
+
+    def answered(self, model: str) -> None:
+        """The one submission of a model that had to wait has its answer, or did not leave after all."""
+        self._probed.discard(model)
+
+    def is_waiting(self, model: str) -> bool:
+        """Whether the next submission of this model would be a probe."""
+        return model in self._waits
+
+    def may_go(self, model: str, now: float) -> bool:
+        """Whether a submission of this model may leave."""
+        return now >= self.waits_until(model) and model not in self._probed
 
     def waits_until(self, model: str) -> float:
         """When a task of this model may be tried again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from batchrunner.core.outcome import (
@@ -39,6 +39,8 @@ class Vanished:
     """The gateway doesn't know the task, or this key may not see it."""
 
     receipt: Receipt
+    since: float = field(default=0.0, compare=False)
+    """Nominal seconds: when it was first not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Watch:
             case NotVisible(receipt=receipt):
                 self._invisible.add(now)
                 reached = self._invisible.reached(NOT_VISIBLE_COUNT, NOT_VISIBLE_SECONDS, now)
-                return Vanished(receipt) if reached else GoOn()
+                return Vanished(receipt, self._invisible.since) if reached else GoOn()
             case QueryRefused(receipt=receipt):
                 self._refused.add(now)
                 return Refused(receipt) if self._refused.count >= REFUSED_COUNT else GoOn()

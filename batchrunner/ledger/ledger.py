@@ -50,6 +50,10 @@ class LedgerEvent:
     """Whether the manifest still asks for the task."""
 
 
+class RemoteIdTaken(Exception):
+    """Another attempt has this remote id; nothing was changed."""
+
+
 Observer = Callable[[LedgerEvent], None]
 
 
@@ -200,6 +204,7 @@ class Ledger(LedgerReader):
 
         Raises:
             TransitionRefused: the table of states has no such way; nothing was changed.
+            RemoteIdTaken: the remote id is another attempt's; nothing was changed.
         """
 
         async def change(db: aiosqlite.Connection) -> None:
@@ -286,6 +291,10 @@ class Ledger(LedgerReader):
 
 
 async def _record_facts(db: aiosqlite.Connection, attempt: AttemptId, facts: AttemptFacts) -> None:
+    if facts.remote_id is not None:
+        query = "SELECT 1 FROM attempts WHERE remote_id = ? AND id <> ?"
+        if list(await db.execute_fetchall(query, (facts.remote_id, attempt))):
+            raise RemoteIdTaken(f"the gateway gave {facts.remote_id} to another submission, too")
     known: Mapping[str, object] = {
         field.name: value for field in fields(facts) if (value := getattr(facts, field.name)) is not None
     }

@@ -90,8 +90,8 @@ class Command:
     ) -> None:
         self._said = cwd / "said"
         self._said.mkdir(exist_ok=True)
-        name = f"{len(list(self._said.iterdir())):04}"
-        self._out, self._err = self._said / f"{name}.out", self._said / f"{name}.out.err"
+        name = f"{len(list(self._said.iterdir())) // 2:04}"
+        self._out, self._err = self._said / f"{name}.out", self._said / f"{name}.err"
         self._log, self._heard = log, len(log_lines(log))
         self._began = time.monotonic()
         with self._out.open("wb") as out, self._err.open("wb") as err:
@@ -103,6 +103,11 @@ class Command:
                 stdout=out,
                 stderr=err,
             )
+
+    @property
+    def stdout(self) -> str:
+        """What it has printed so far."""
+        return self._out.read_text(encoding="utf-8")
 
     @property
     def stderr(self) -> str:
@@ -133,7 +138,7 @@ class Command:
         """Wait for its end."""
         code = self.process.wait(PATIENCE)
         seconds = time.monotonic() - self._began
-        done = Done(code, self._out.read_text(encoding="utf-8"), self.stderr, seconds)
+        done = Done(code, self.stdout, self.stderr, seconds)
         assert "Traceback" not in done.stderr, done.stderr
         assert "never retrieved" not in done.stderr, done.stderr
         return done

@@ -2,8 +2,10 @@
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -190,6 +192,30 @@ def test_collect_of_several_folders_goes_on_after_one_that_is_wrong(story: Any) 
     assert done.code == 2
     assert "nowhere" in done.stderr
     assert "2 of 5 tasks done" in done.stdout
+
+
+def test_collect_of_several_folders_prints_one_json_value(story: Any) -> None:
+    """A program reads the stdout of `collect --json` as JSON, however many folders it named."""
+    done = story.do("collect", "batch.run", "nowhere", "--time-scale", "0.001", "--json")
+    only_json(done)
+    assert done.code != 0
+
+
+def test_the_simulator_says_where_it_is_and_ends_when_told(desk: Any) -> None:
+    """`simulator` prints its address, answers there, and exits 0 at SIGTERM."""
+    command = desk.start("simulator", "--state-dir", "gateway")
+    desk.until(lambda: command.stdout.endswith("\n"), "the address")
+    with urlopen(f"{command.stdout.strip()}/simulator/charges") as answer:
+        assert json.load(answer) == {"charges": []}
+    command.send(signal.SIGTERM)
+    assert command.ended().code == 0
+    assert "gateway" in command.stderr
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_port_that_cannot_be_one_is_refused(desk: Any, port: str) -> None:
+    """Exit 2 in words, not in a traceback."""
+    assert desk.do("simulator", f"--port={port}").code == 2
 
 
 @pytest.mark.parametrize("command", COMMANDS)

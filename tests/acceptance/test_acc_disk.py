@@ -14,7 +14,7 @@ fsync, left = os.fsync, [1]
 def slow(fd):
     if left and "results.csv" in os.readlink(f"/proc/self/fd/{fd}"):
         left.pop()
-        time.sleep(1.5)
+        time.sleep(2.5)
     fsync(fd)
 
 os.fsync = slow
@@ -24,7 +24,7 @@ os.fsync = slow
 
 @pytest.fixture
 def slow_disk(desk: Any, tmp_path: Path) -> Any:
-    """A desk whose disk takes 1.5 s for the first results.csv that it is given."""
+    """A desk whose disk takes 2.5 s for the first results.csv that it is given."""
     (tmp_path / "slow").mkdir()
     (tmp_path / "slow" / "sitecustomize.py").write_text(SLOW_FSYNC, encoding="utf-8")
     desk.environment["PYTHONPATH"] = str(tmp_path / "slow")
@@ -41,16 +41,18 @@ def test_the_last_results_csv_stands_though_an_earlier_one_was_slow_to_write(
     assert set(slow_disk.states().values()) == {"done"}
 
 
+@pytest.mark.parametrize("simulate", [False, True], ids=["at a gateway", "simulated"])
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_asked(
-    desk: Any, web_page: Any
+    desk: Any, web_page: Any, simulate: bool
 ) -> None:
-    """Exit 5 where the run directory can't be made or written."""
+    """Exit 5 where the run directory can't be made or written, with a simulated gateway too."""
     desk.write("ant")
     if os.access("/", os.W_OK):  # nothing is read-only for the superuser
         desk.directory.write_text("a file where the folder should be", encoding="utf-8")
     else:
         desk.directory.mkdir(mode=0o500)
-    done = desk.do("run", "batch.yaml", *desk.at_gateway(web_page.url))
+    gateway = ["--simulate", "-o", "batch.run"] if simulate else desk.at_gateway(web_page.url)
+    done = desk.do("run", "batch.yaml", *gateway)
     assert done.code == 5, done.stderr
     assert "batch.run" in done.stderr
     assert "POST" not in web_page.methods

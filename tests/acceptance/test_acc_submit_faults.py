@@ -51,13 +51,12 @@ def test_an_answer_that_says_nothing_leaves_a_doubt_and_the_others_go_on(
     assert "bee" in done.stdout
 
 
-@pytest.mark.parametrize("do", ACCEPTED)
-def test_an_acceptance_in_an_unusual_form_is_an_acceptance(desk: Any, sim: Any, do: str) -> None:
+def test_an_acceptance_in_an_unusual_form_is_an_acceptance(desk: Any, sim: Any) -> None:
     """An answer with a task_id alone, or one that takes its time, is polled and collected like any other."""
-    sim.start(fault(do))
-    desk.write("ant", "bee", "cat", concurrency=1)
+    sim.start(*({"on": "submit", "do": do, "prompt": f"t{number} *"} for number, do in enumerate(ACCEPTED)))
+    desk.write("ant", *(f"t{number}" for number in range(len(ACCEPTED))))
     desk.check(desk.run(), 0)
-    assert sim.posts() == 3
+    assert sim.posts() == 1 + len(ACCEPTED)
 
 
 @pytest.mark.parametrize("do", THROTTLED)

@@ -205,6 +205,14 @@ def test_the_number_in_flight_is_cut_once_an_episode():
     assert night.verdict(now=20, in_flight=3) == Go()
 
 
+@pytest.mark.parametrize("retry_after", [None, 10])
+def test_refusals_of_one_moment_are_one_step_of_the_backoff(retry_after):
+    """Eight in the air together that come back with 429 lengthen the next pause once, not eight times."""
+    night = Night().hear(*[throttled(retry_after)] * 8, in_flight=8, chance=0.9)
+    night.hear(throttled(), now=10, in_flight=4, chance=0.99)
+    assert night.verdict(now=10 + 10) == Go()
+
+
 def test_the_cut_starts_from_what_was_really_in_flight():
     """With 4 of 8 slots taken a 429 leaves 2, and never less than 1."""
     assert Night().hear(throttled(10), in_flight=4).breaker.throttle.limit == 2

@@ -33,8 +33,6 @@ def test_select(only, limit, chosen):
 @pytest.mark.parametrize(
     ("name", "hint"), [("bees", "bee"), ("kind=smal", "kind=small"), ("zzz", "label=value")]
 )
-    ("name", "hint"), [("bees", "bee"), ("kind=smal", "kind=small"), ("zzz", "label=value")]
-)
 def test_a_name_that_fits_nothing_is_refused(name, hint):
     """A misspelt name does not silently select nothing."""
     with pytest.raises(UsageError) as caught:

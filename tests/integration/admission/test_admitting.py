@@ -242,6 +242,21 @@ def test_a_refused_query_stops_the_run(at_the_gate):
     assert at_the_gate(story, concurrency=1) == ExitCode.ACCOUNT
 
 
+def test_a_refused_query_is_told_when_nothing_is_left_to_submit(at_the_gate):
+    """Also where no task waits any more, the run ends with the reason why its last one is not followed."""
+
+    async def story(gate):
+        gate.admission.occupy()
+        waiting = asyncio.create_task(gate.admission.next())
+        await asyncio.sleep(0)
+        gate.admission.refuse(AccountFault.KEY, Receipt(401))
+        gate.admission.free_slot(settled=False)
+        assert await waiting is None
+        return gate.admission.stop and gate.admission.stop.exit_code
+
+    assert at_the_gate(story) == ExitCode.ACCOUNT
+
+
 def test_a_stop_is_noted_without_asking_for_a_permit(at_the_gate):
     """A run that ends before its first question for a permit knows its reason, too."""
 

@@ -155,7 +155,7 @@ Story = Callable[[Shop], Awaitable[Any]]
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Callable[..., Any]:
-    """Runs a story against a simulator; runs of one test share ledger and simulator, as a resumed run does."""
+    """Runs a story against a simulator; those of one test share ledger and charge book, as runs do."""
 
     def run(story: Story, *tasks: str | WantedTask, scenario: Any = None, **settings: Any) -> Any:
         values = {"generation_seconds": 20, "generation_sigma": 0, "queue_seconds": 1, **(scenario or {})}
@@ -176,7 +176,7 @@ def shop(tmp_path: Path) -> Callable[..., Any]:
 
 @pytest.fixture
 def raw_shop(tmp_path: Path) -> Callable[..., Any]:
-    """Runs a story against a server that answers each connection with the next of these bytes, the last for ever."""
+    """Runs a story against a server that answers with these bytes in turn, with the last for ever."""
 
     def run(story: Story, answers: Sequence[bytes], *tasks: str, **settings: Any) -> Any:
         left = list(answers)

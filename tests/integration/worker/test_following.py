@@ -29,7 +29,7 @@ def test_a_bad_poll_or_two_decide_nothing(shop, fault):
 
 @pytest.mark.parametrize("fault", ["401", "403_model"])
 def test_a_key_that_is_refused_stops_the_run_and_not_the_task(shop, fault):
-    """The key was used up in the night: exit 4, no further POST, and the task stays generating for the next run."""
+    """The key was used up in the night: exit 4, no further POST, and the task stays generating."""
     tasks, charges, stop = shop(worked, "cat", "dog", scenario={"faults": [poll_fault(fault)]}, concurrency=1)
     assert tasks["cat"].state is TaskState.GENERATING
     assert tasks["dog"].state is TaskState.PENDING
@@ -55,11 +55,11 @@ def test_a_task_that_vanished_beside_a_visible_one_is_lost(shop):
 
 
 def test_tasks_that_all_vanish_at_once_are_not_lost(shop):
-    """When every task becomes invisible together it is the gateway or the key: all stay generating, exit 4."""
-    scenario = {"generation_seconds": 3000, "faults": [poll_fault("task_not_exist", between=[200, 100_000])]}
-    tasks, _, stop = shop(worked, "cat", "dog", "fox", scenario=scenario)
+    """Tasks that were visible and vanish together are not lost: it is the gateway or the key; they stay."""
+    names = ("cat", "dog", "fox")
+    gone = [poll_fault("task_not_exist", prompt=name, nth=list(range(3, 500))) for name in names]
+    tasks, _, _ = shop(worked, *names, scenario={"generation_seconds": 100_000, "faults": gone})
     assert {task.state for task in tasks.values()} == {TaskState.GENERATING}
-    assert stop.exit_code == ExitCode.ACCOUNT
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,6 @@ def test_over_its_deadline_a_task_gives_its_slot_to_the_next(shop):
 def test_a_task_over_its_deadline_is_still_followed(shop):
     """What ends after its deadline, while the run goes on, is collected in this run."""
     slow = {"on": "generate", "do": "slow", "factor": 20, "prompt": "slow"}
-    slower = {"on": "generate", "do": "slow", "factor": 100, "prompt": "slower"}
     settings = {"concurrency": 1, "task_deadline": 100.0}
 
     async def story(parts):
@@ -112,7 +111,7 @@ def test_a_task_over_its_deadline_is_still_followed(shop):
             await group.create_task(parts.worker.submit(permit))
         return await parts.tasks(), parts.admission.slots
 
-    tasks, slots = shop(story, "slow", scenario={"faults": [slow, slower]}, **settings)
+    tasks, slots = shop(story, "slow", scenario={"faults": [slow]}, **settings)
     assert tasks["slow"].state is TaskState.COLLECTING
     assert slots == 0
 
@@ -157,7 +156,7 @@ def test_a_generation_of_an_earlier_run_is_followed_to_its_end(shop):
     async def first(parts):
         await parts.put_pending()
         submitting = asyncio.create_task(parts.worker.submit(await parts.admission.next()))
-        while (await parts.states())["cat"] != "generating":
+        while (await parts.states())["cat"] != "generating":  # noqa: ASYNC110 what is on disk is asked
             await asyncio.sleep(0.001)
         submitting.cancel()
         await asyncio.gather(submitting, return_exceptions=True)

@@ -1,0 +1,90 @@
+"""results.csv on disk: written whole or not at all, and only where something has changed."""
+
+import asyncio
+import csv
+import errno
+import os
+
+import pytest
+
+from batchrunner.clock import Clock
+from batchrunner.core.errors import StorageError
+from batchrunner.results import RESULTS_NAME, Results, as_csv, write
+
+
+@pytest.fixture
+def tasks(in_ledger, filled):
+    """Three tasks of a ledger."""
+    filled("a", "b", "c")
+    return in_ledger(lambda ledger: ledger.tasks())
+
+
+def listing(directory):
+    return sorted(path.name for path in directory.iterdir() if not path.name.startswith("ledger"))
+
+
+def test_the_file_is_what_the_ledger_says(tmp_path, tasks):
+    """The whole content is under its name, and nothing is left beside it."""
+    path = write(tmp_path, tasks)
+    assert path.read_bytes() == as_csv(tasks)
+    assert listing(tmp_path) == [RESULTS_NAME]
+
+
+def test_what_would_not_change_is_left_alone(tmp_path, tasks):
+    """The same rows again touch neither the file nor its time; other rows replace it."""
+    path = write(tmp_path, tasks)
+    os.utime(path, (1, 1))
+    before = path.stat()
+    write(tmp_path, tasks)
+    assert (path.stat().st_mtime, path.stat().st_ino) == (1, before.st_ino)
+    write(tmp_path, tasks[:1])
+    assert path.read_bytes() == as_csv(tasks[:1])
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_file(tmp_path, tasks, monkeypatch, call):
+    """When the new one can't be written the old one is still there, whole, and no part of the new one is."""
+    write(tmp_path, tasks[:1])
+
+    def full(*args, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(StorageError, match=RESULTS_NAME) as refused:
+        write(tmp_path, tasks)
+    monkeypatch.undo()
+    assert refused.value.hint
+    assert (tmp_path / RESULTS_NAME).read_bytes() == as_csv(tasks[:1])
+    assert listing(tmp_path) == [RESULTS_NAME]
+
+
+def test_the_new_file_is_durable_before_it_takes_the_name(tmp_path, tasks, monkeypatch):
+    """Its bytes are on disk before it replaces the old one."""
+    order, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (order.append("fsync"), fsync(fd)))
+    monkeypatch.setattr(os, "replace", lambda *paths: (order.append("replace"), replace(*paths)))
+    write(tmp_path, tasks)
+    assert order[:2] == ["fsync", "replace"]
+
+
+def test_during_a_run_the_file_follows_the_ledger(tmp_path, in_ledger, filled, plan):
+    """Each change is in the file after a while; tasks that are no longer wanted are not."""
+    filled("a", "b")
+    path = tmp_path / RESULTS_NAME
+
+    async def story(ledger):
+        results = Results(ledger, tmp_path, Clock(0.0001))
+        keeping = asyncio.create_task(results.keep_fresh())
+        results.outdated()
+        while not path.exists():  # noqa: ASYNC110 the file is what counts
+            await asyncio.sleep(0.001)
+        await ledger.reconcile(plan("b", "c"), frozenset())
+        results.outdated()
+        while b"\r\nc," not in path.read_bytes():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+    in_ledger(story)
+    with path.open(newline="") as file:
+        assert [row["id"] for row in csv.DictReader(file)] == ["b", "c"]

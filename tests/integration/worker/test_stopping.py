@@ -1,0 +1,146 @@
+"""How a run is stopped: no new POST, those in the air awaited, and every failure told."""
+
+import asyncio
+
+import pytest
+
+from batchrunner.core.errors import StorageError
+from batchrunner.crew import Crew
+from batchrunner.supervisor import StopRequest, supervised
+
+
+class Gate:
+    """An admission with so many submissions in the air."""
+
+    def __init__(self, in_the_air=0):
+        self.in_the_air, self.closed = in_the_air, False
+
+    def close(self):
+        self.closed = True
+
+
+async def for_ever():
+    await asyncio.Event().wait()
+
+
+def test_work_that_ends_is_not_stopped():
+    """Without a request the work runs to its end, and admission stays open."""
+    gate, stop = Gate(), StopRequest()
+    asyncio.run(supervised(asyncio.sleep(0), gate, stop, pytest.fail))
+    assert (gate.closed, stop.signal) == (False, 0)
+
+
+def test_a_signal_closes_and_cancels():
+    """Asked by a signal, admission is closed and the work cancelled; the first signal counts."""
+
+    async def story():
+        gate, stop = Gate(), StopRequest()
+        asyncio.get_running_loop().call_soon(stop.by_signal, 15)
+        asyncio.get_running_loop().call_soon(stop.by_signal, 2)
+        await supervised(for_ever(), gate, stop, pytest.fail)
+        return gate.closed, stop.signal
+
+    assert asyncio.run(story()) == (True, 15)
+
+
+def test_what_is_in_the_air_is_awaited_before_anything_is_cancelled():
+    """The work goes on until the last submission has its outcome, and the waiting is told."""
+
+    async def story():
+        gate, stop, notices, order = Gate(in_the_air=1), StopRequest(), [], []
+
+        async def work():
+            try:
+                while not gate.closed:  # noqa: ASYNC110 a fake that tells nobody
+                    await asyncio.sleep(0)
+                order.append("answered")
+                gate.in_the_air = 0
+                await for_ever()
+            except asyncio.CancelledError:
+                order.append("cancelled")
+                raise
+
+        asyncio.get_running_loop().call_soon(stop.by_signal, 2)
+        await supervised(work(), gate, stop, notices.append)
+        return order, notices
+
+    order, notices = asyncio.run(story())
+    assert order == ["answered", "cancelled"]
+    assert "1 in the air" in notices[0]
+
+
+def test_an_error_stops_like_a_signal_and_is_raised():
+    """An error that nothing can go on after ends the run in the same order, and comes out at its end."""
+
+    async def story():
+        gate, stop = Gate(), StopRequest()
+        asyncio.get_running_loop().call_soon(stop.by_error, StorageError("full"))
+        asyncio.get_running_loop().call_soon(stop.by_error, ValueError("later"))
+        with pytest.raises(StorageError, match="full"):
+            await supervised(for_ever(), gate, stop, pytest.fail)
+        return gate.closed
+
+    assert asyncio.run(story())
+
+
+def test_an_error_of_the_work_itself_comes_out():
+    """What the work ends with is not swallowed."""
+
+    async def fails():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(supervised(fails(), Gate(), StopRequest(), pytest.fail))
+
+
+def test_a_failing_worker_does_not_tear_the_others_down():
+    """One worker's failure is reported; the others go on, for their submissions are in the air."""
+
+    async def fails():
+        raise ZeroDivisionError
+
+    async def goes_on(done):
+        await asyncio.sleep(0.01)
+        done.append("done")
+
+    async def story():
+        failures, done = [], []
+        async with asyncio.TaskGroup() as group:
+            crew = Crew(group, failures.append)
+            crew.work(fails())
+            crew.collect(fails())
+            crew.work(goes_on(done))
+        return [type(failure) for failure in failures], done
+
+    assert asyncio.run(story()) == ([ZeroDivisionError, ZeroDivisionError], ["done"])
+
+
+def test_the_crew_knows_when_collecting_is_over():
+    """`collected` waits for collectors alone, those that start meanwhile included, or for so long."""
+
+    async def story():
+        async with asyncio.TaskGroup() as group:
+            crew = Crew(group, pytest.fail)
+            crew.work(for_ever())
+            crew.chore(for_ever())
+            order = []
+
+            async def second():
+                await asyncio.sleep(0.01)
+                order.append("second")
+
+            async def first():
+                await asyncio.sleep(0.01)
+                crew.collect(second())
+                order.append("first")
+
+            crew.collect(first())
+            await crew.collected()
+            order.append("over")
+            crew.collect(for_ever())
+            await crew.collected(at_most=0.01)
+            order.append("not over")
+            crew.dismiss()
+        return order
+
+    assert asyncio.run(story()) == ["first", "second", "over", "not over"]
