@@ -8,7 +8,9 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
@@ -18,11 +20,17 @@ from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, TaskRecord
-from batchrunner.video import NotPlayable, NotWhole, VideoFacts, check_boxes, probe
+from batchrunner.video import NotPlayable, NotWhole, VideoFacts, check_boxes, picture_ending, probe
 
 TRIES = (0.0, 0.0, 15.0, 30.0, 60.0, 120.0)
 """Nominal seconds before each try; the odd ones ask the gateway, the even ones the model's own link."""
 
+FRAME_TRIES = (0.0, 15.0, 60.0)
+"""The same for the picture of the last frame."""
+MAX_FRAME = 64 << 20
+"""Bytes of it, at most."""
+
+T = TypeVar("T")
 Expected = Callable[[TaskRecord, VideoFacts], tuple[str, ...]]
 """Says in words how a video differs from what was asked for."""
 
@@ -45,6 +53,10 @@ class Collector:
         """
         record = await self._ledger.task(key)
         move = await self._found(record) or await self._download(record)
+        if move.to is TaskState.DONE and record.last_frame_url:
+            name, warnings = await self._last_frame(record)
+            facts = replace(move.facts, last_frame_file=name)
+            move = replace(move, facts=facts, warnings=move.warnings + warnings)
         await self._ledger.move(key, move)
 
     async def _found(self, record: TaskRecord) -> Move | None:
@@ -73,7 +85,7 @@ class Collector:
                 try:
                     outcome = await self._fetch(record, part, by_gateway=number % 2 == 0)
                     if isinstance(outcome, Fetched):
-                        facts, sha256 = await asyncio.to_thread(part.finish)
+                        facts, sha256 = await asyncio.to_thread(part.finish, _playable)
                         return self._collected(record, facts, sha256, outcome.size)
                     last = outcome.receipt
                 except (NotWhole, NotPlayable) as error:
@@ -86,6 +98,24 @@ class Collector:
             error_code=last.code or f"http_{last.status}",
             error_message=last.message,
         )
+
+    async def _last_frame(self, record: TaskRecord) -> tuple[str | None, tuple[str, ...]]:
+        """Bring the last frame beside the video; the video counts without it, so a failure is a warning."""
+        last = ""
+        for wait in FRAME_TRIES:
+            await self._clock.sleep(wait)
+            data = bytearray()
+            async with self._turn:
+                outcome = await self._gateway.fetch_url(record.last_frame_url or "", data.extend, MAX_FRAME)
+            try:
+                if isinstance(outcome, Fetched):
+                    name = f"{record.file_name.removesuffix('.mp4')}-last-frame{picture_ending(bytes(data))}"
+                    await asyncio.to_thread(_keep, self._directory / name, bytes(data))
+                    return name, ()
+                last = outcome.receipt.message or f"HTTP {outcome.receipt.status}"
+            except NotWhole as error:
+                last = str(error)
+        return None, (f"the last frame could not be fetched: {last}",)
 
     async def _fetch(self, record: TaskRecord, part: PartFile, by_gateway: bool) -> FetchOutcome:
         if by_gateway and record.remote_id:
@@ -142,16 +172,16 @@ class PartFile:
                 view = view[os.write(self._fd, view) :]
             self._sha256.update(data)
 
-    def finish(self) -> tuple[VideoFacts, str]:
-        """Verify, make durable and put in place; return what is in it and its SHA-256.
+    def finish(self, check: Callable[[Path], T]) -> tuple[T, str]:
+        """Verify, make durable and put in place; return what `check` found in it and its SHA-256.
+
+        What `check` raises passes through, and the final name is not touched.
 
         Raises:
-            NotWhole, NotPlayable: it is no video; the final name was not touched.
             StorageError: the disk refused.
         """
         with self._lock, _disk_errors(self._final):
-            check_boxes(self._path)
-            facts = probe(self._path)
+            facts = check(self._path)
             assert self._fd is not None  # noqa: S101  what was probed was written
             os.fsync(self._fd)
             if self._final.exists():
@@ -200,9 +230,25 @@ def remove_part_files(directory: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _inspect(path: Path) -> tuple[VideoFacts, str]:
+def _keep(path: Path, data: bytes) -> None:
+    """Put a small file in place, whole; one that a killed run left there is the same picture."""
+    if path.exists():
+        return
+    part = PartFile(path)
+    try:
+        part.write(data)
+        part.finish(lambda _: None)
+    finally:
+        part.discard()
+
+
+def _playable(path: Path) -> VideoFacts:
     check_boxes(path)
-    facts = probe(path)
+    return probe(path)
+
+
+def _inspect(path: Path) -> tuple[VideoFacts, str]:
+    facts = _playable(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     with path.open("rb") as file:

@@ -164,17 +164,24 @@ class Gateway:
         `write` runs in a thread and must not raise an OSError: that is a network error here.
         """
         url = self._url(f"/v1/videos/{quote(remote_id, safe='')}/content")
-        return await self._fetch(url, self._authorized(), write)
+        return await self._fetch(url, self._authorized(), write, MAX_VIDEO)
 
-    async def fetch_url(self, url: str, write: Callable[[bytes], None]) -> FetchOutcome:
-        """Stream a file from an upstream link into `write`, likewise; the key does not go there."""
+    async def fetch_url(
+        self, url: str, write: Callable[[bytes], None], at_most: int = MAX_VIDEO
+    ) -> FetchOutcome:
+        """Stream a file of `at_most` so many bytes from an upstream link into `write`, likewise.
+
+        The key does not go there.
+        """
         try:
             target = URL(url, encoded=True)
         except ValueError:
             return FetchFailed(Receipt(code="bad_url", message="the link is not a URL"), permanent=True)
-        return await self._fetch(target, {}, write)
+        return await self._fetch(target, {}, write, at_most)
 
-    async def _fetch(self, url: URL, headers: dict[str, str], write: Callable[[bytes], None]) -> FetchOutcome:
+    async def _fetch(
+        self, url: URL, headers: dict[str, str], write: Callable[[bytes], None], at_most: int
+    ) -> FetchOutcome:
         size, pending = 0, bytearray()
         try:
             async with self._download.get(
@@ -188,8 +195,9 @@ class Gateway:
                 async for chunk in response.content.iter_any():
                     size += len(chunk)
                     pending += chunk
-                    if size > MAX_VIDEO:
-                        return FetchFailed(Receipt(200, code="too_large", message="more than 4 GB"), True)
+                    if size > at_most:
+                        message = f"more than {at_most:,} bytes"
+                        return FetchFailed(Receipt(200, code="too_large", message=message), permanent=True)
                     if len(pending) >= CHUNK:
                         await asyncio.to_thread(write, bytes(pending))
                         pending.clear()

@@ -134,7 +134,7 @@ def test_a_time_scale_or_plain_http_is_refused_for_a_gateway_elsewhere(desk: Any
 def test_while_a_run_works_every_other_command_that_changes_something_is_refused(desk: Any, sim: Any) -> None:
     """A second run, retry, resolve, results and collect exit 75 within 1 s; status still answers."""
     sim.start(generation_seconds=100_000)
-    desk.write("ant", "bee", concurrency=1)
+    desk.write("ant", "bee", concurrency=1, task_deadline="1000h")
     run = desk.start_run().reached(1, "accepted")
     charges, events = sim.charges(), len(run.events())
     commands = [
