@@ -1,0 +1,83 @@
+"""Parts of a plan, further versions of a video, and the picture of its last frame."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("options", "made"),
+    [
+        (["--limit", "2"], {"ant", "bee"}),
+        (["--only", "cat"], {"cat"}),
+        (["--only", "kind=bird", "--only", "ant", "--limit", "2"], {"ant", "dove"}),
+    ],
+)
+def test_a_selection_is_submitted_and_nothing_else_however_often(
+    desk: Any, sim: Any, options: list[str], made: set[str]
+) -> None:
+    """`--limit` and `--only` mean the same tasks at every run: exit 0 for them, the others wait unpaid."""
+    sim.start()
+    bird = {"id": "dove", "prompt": "dove flies", "labels": {"kind": "bird"}}
+    desk.write("ant", "bee", "cat", bird)
+    for _ in range(2):
+        assert desk.run(*options).code == 0
+        assert {name for name, state in desk.states().items() if state == "done"} == made
+        assert len(sim.charges()) == len(made)
+    assert desk.run().code == 0
+    assert len(sim.charges()) == 4
+
+
+def test_a_selection_that_fits_nothing_sends_nothing(desk: Any, sim: Any) -> None:
+    """Exit 2 with the nearest name, and no folder."""
+    sim.start()
+    desk.write("ant", "bee")
+    done = desk.run("--only", "bees")
+    assert done.code == 2
+    assert "bee?" in done.stderr
+    assert not desk.directory.exists()
+    assert sim.posts() == 0
+
+
+def test_a_further_version_has_a_new_seed_and_leaves_the_old_file_alone(desk: Any, sim: Any) -> None:
+    """`retry ID --again` pays once more, for another video under another name; the first stays."""
+    sim.start()
+    desk.write({"id": "ant", "prompt": "ant digs", "metadata": {"seed": 7}}, "bee")
+    assert desk.run().code == 0
+    first = Path(desk.directory, desk.row("ant")["file_name"])
+    before = hashlib.sha256(first.read_bytes()).hexdigest()
+
+    assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+    assert sim.posts() == 2, "a person's word alone sends nothing"
+    assert desk.run().code == 0
+    row = desk.row("ant")
+    assert (row["file_name"], row["attempts"]) == ("videos/ant-v2.mp4", "2")
+    assert hashlib.sha256(first.read_bytes()).hexdigest() == before
+    charges = [charge for charge in sim.charges() if charge["prompt"] == "ant digs"]
+    assert [charge["seed"] == 7 for charge in charges] == [True, False]
+    assert row["seed"] == str(charges[1]["seed"])
+    assert row["sha256"] == hashlib.sha256(Path(desk.directory, row["file_name"]).read_bytes()).hexdigest()
+
+
+def test_again_is_for_finished_videos_only(desk: Any, sim: Any) -> None:
+    """A task that is pending or failed has no further version; nothing changes, exit 2."""
+    sim.start({"on": "generate", "do": "fail"})
+    desk.write("ant")
+    assert desk.run().code == 1
+    assert desk.do("retry", "batch.run", "ant", "--again").code == 2
+    assert desk.do("retry", "batch.run", "--failed", "--again").code == 2
+    assert desk.do("status", "batch.run", "ant", "--json").json["state"] == "failed"
+
+
+def test_the_last_frame_lies_beside_the_video(desk: Any, sim: Any) -> None:
+    """`return_last_frame` brings a picture, named in the row, and asks for it without the key."""
+    sim.start()
+    desk.write({"id": "ant", "prompt": "ant digs", "metadata": {"return_last_frame": True}}, "bee")
+    assert desk.run().code == 0
+    name = desk.row("ant")["last_frame_file"]
+    assert name == "videos/ant-last-frame.jpg"
+    assert Path(desk.directory, name).read_bytes().startswith(b"\xff\xd8\xff")
+    assert desk.row("bee")["last_frame_file"] == ""
+    assert not sim.requests()["GET file server with Authorization"]
