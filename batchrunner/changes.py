@@ -64,11 +64,14 @@ def compare(plan: Plan, known: Sequence[TaskRecord]) -> list[Step]:
     wanted = {task.key for task in plan.tasks}
     gone = [task for task in known if task.position is not None and task.key not in wanted]
     former = {task.source: task for task in gone} | {task.id: task for task in gone}
-    steps = [
-        _step(task, by_key.get(task.key), former.get(task.id) or former.get(task.source))
-        for task in plan.tasks
-    ]
-    return steps + [Step(Change.REMOVED, t.id, t.key, f"was {t.state}", t.source) for t in gone]
+    steps, replaced = [], set()
+    for task in plan.tasks:
+        record, before = by_key.get(task.key), former.get(task.id) or former.get(task.source)
+        steps.append(_step(task, record, before))
+        if before and not record:
+            replaced.add(before.key)
+    removed = [task for task in gone if task.key not in replaced]
+    return steps + [Step(Change.REMOVED, t.id, t.key, f"was {t.state}", t.source) for t in removed]
 
 
 def _step(task: PlannedTask, record: TaskRecord | None, former: TaskRecord | None) -> Step:
@@ -78,7 +81,9 @@ def _step(task: PlannedTask, record: TaskRecord | None, former: TaskRecord | Non
     if former:
         request: Mapping[str, Any] = json.loads(json.dumps(digest_form(task.request)))
         fields = ", ".join(_different(former.request, request)) or "nothing but how often it is wanted"
-        return Step(Change.CHANGED, task.id, task.key, f"differs in {fields}", task.source)
+        return Step(
+            Change.CHANGED, task.id, task.key, f"differs in {fields}; the old one is kept", task.source
+        )
     return Step(Change.NEW, task.id, task.key, "not in the ledger", task.source)
 
 

@@ -8,14 +8,15 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
-from batchrunner.core.model import TaskKey
-from batchrunner.core.outcome import Fetched, FetchFailed, FetchOutcome, Receipt
+from batchrunner.core.model import RemoteId, TaskKey
+from batchrunner.core.outcome import Fetched, FetchOutcome, Receipt
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.gateway import Gateway
@@ -60,34 +61,43 @@ class Collector:
         await self._ledger.move(key, move)
 
     async def _found(self, record: TaskRecord) -> Move | None:
-        """A run that was killed between rename and commit left the file in place: verify it, and take it."""
+        """A run that was killed between rename and commit left the file in place: verify it, and take it.
+
+        It is ours if it is the one whose hash was noted before the rename; nothing else is overwritten.
+        """
         final = self._directory / record.file_name
-        if not final.exists():
+        if not os.path.lexists(final):
             return None
         async with self._turn:
             try:
+                if not final.is_file():
+                    raise NotWhole("it is no file")
                 facts, sha256 = await asyncio.to_thread(_inspect, final)
-            except (NotWhole, NotPlayable, IsADirectoryError) as error:
-                return Move(
-                    Event.UNCOLLECTABLE,
-                    TaskState.UNCOLLECTED,
-                    error_code="name_taken",
-                    error_message=f"{record.file_name} is there, but no whole video ({error}): move it",
-                )
+                if sha256 != record.sha256:
+                    raise NotWhole("it is not the video that was downloaded")
+            except (NotWhole, NotPlayable, OSError) as error:
+                return _name_taken(record, str(error))
         return self._collected(record, facts, sha256, final.stat().st_size)
 
     async def _download(self, record: TaskRecord) -> Move:
         last = Receipt(code="no_link", message="the gateway gave no link")
         for number, wait in enumerate(TRIES):
+            by_gateway = number % 2 == 0
+            if not (record.remote_id if by_gateway else record.result_url):
+                continue
             await self._clock.sleep(wait)
             async with self._turn:
                 part = PartFile(self._directory / record.file_name)
                 try:
-                    outcome = await self._fetch(record, part, by_gateway=number % 2 == 0)
+                    outcome = await self._fetch(record, part, by_gateway)
                     if isinstance(outcome, Fetched):
-                        facts, sha256 = await asyncio.to_thread(part.finish, _playable)
+                        facts, sha256 = await asyncio.to_thread(part.verified, _playable)
+                        await self._ledger.note_file(record.key, sha256)
+                        await asyncio.to_thread(part.put_in_place)
                         return self._collected(record, facts, sha256, outcome.size)
                     last = outcome.receipt
+                except FileExistsError:
+                    return _name_taken(record, "it appeared during the download")
                 except (NotWhole, NotPlayable) as error:
                     last = Receipt(code="not_a_video", message=str(error))
                 finally:
@@ -118,11 +128,9 @@ class Collector:
         return None, (f"the last frame could not be fetched: {last}",)
 
     async def _fetch(self, record: TaskRecord, part: PartFile, by_gateway: bool) -> FetchOutcome:
-        if by_gateway and record.remote_id:
-            return await self._gateway.fetch_content(record.remote_id, part.write)
-        if record.result_url:
-            return await self._gateway.fetch_url(record.result_url, part.write)
-        return FetchFailed(Receipt(code="no_link", message="the gateway gave no link"))
+        if by_gateway:
+            return await self._gateway.fetch_content(record.remote_id or RemoteId(""), part.write)
+        return await self._gateway.fetch_url(record.result_url or "", part.write)
 
     def _collected(self, record: TaskRecord, facts: VideoFacts, sha256: str, size: int) -> Move:
         return Move(
@@ -172,23 +180,33 @@ class PartFile:
                 view = view[os.write(self._fd, view) :]
             self._sha256.update(data)
 
-    def finish(self, check: Callable[[Path], T]) -> tuple[T, str]:
-        """Verify, make durable and put in place; return what `check` found in it and its SHA-256.
+    def verified(self, check: Callable[[Path], T]) -> tuple[T, str]:
+        """Verify and make durable; return what `check` found in it and its SHA-256.
 
-        What `check` raises passes through, and the final name is not touched.
+        What `check` raises passes through.
 
         Raises:
             StorageError: the disk refused.
         """
-        with self._lock, _disk_errors(self._final):
+        with self._lock, _disk_errors(self._path):
             facts = check(self._path)
-            assert self._fd is not None  # noqa: S101  what was probed was written
+            assert self._fd is not None  # noqa: S101  what was checked was written
             os.fsync(self._fd)
-            if self._final.exists():
-                raise FileExistsError(17, "a file of this name appeared while it was downloaded")
-            self._path.rename(self._final)
-            sync_directory(self._final.parent)
         return facts, self._sha256.hexdigest()
+
+    def put_in_place(self) -> None:
+        """Give it its final name, durably.
+
+        Raises:
+            FileExistsError: the name is taken; nothing is overwritten.
+            StorageError: the disk refused.
+        """
+        with self._lock:
+            if os.path.lexists(self._final):
+                raise FileExistsError(17, "the name is taken", str(self._final))
+            with _disk_errors(self._final):
+                self._path.rename(self._final)
+                sync_directory(self._final.parent)
 
     def discard(self) -> None:
         """Close, and remove what is left of it."""
@@ -225,9 +243,19 @@ def sync_directory(directory: Path) -> None:
 
 
 def remove_part_files(directory: Path) -> None:
-    """Remove what killed runs left half-way."""
-    for path in directory.glob(f".*{PartFile.SUFFIX}"):
-        path.unlink(missing_ok=True)
+    """Remove what killed runs left half-way, where that can be removed."""
+    for path in directory.glob(f".*.{'[0-9a-f]' * 8}{PartFile.SUFFIX}"):
+        with suppress(OSError):
+            path.unlink()
+
+
+def _name_taken(record: TaskRecord, why: str) -> Move:
+    return Move(
+        Event.UNCOLLECTABLE,
+        TaskState.UNCOLLECTED,
+        error_code="name_taken",
+        error_message=f"{record.file_name} is there, but {why}: move it away, and collect",
+    )
 
 
 def _keep(path: Path, data: bytes) -> None:
@@ -237,7 +265,8 @@ def _keep(path: Path, data: bytes) -> None:
     part = PartFile(path)
     try:
         part.write(data)
-        part.finish(lambda _: None)
+        part.verified(lambda _: None)
+        part.put_in_place()
     finally:
         part.discard()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from batchrunner.core.plan import folded
 from batchrunner.core.policy import Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import LEDGER_NAME, Ledger
+from batchrunner.results import RESULTS_NAME
+from batchrunner.runlog import LOG_NAME
 
 VIDEOS = "videos"
 LINKS_LIVE = 48 * 3600.0
@@ -22,27 +25,40 @@ def make_directories(directory: Path) -> None:
     """Make the run directory and its folder for videos.
 
     Raises:
-        UsageError: videos are there, but no ledger that knows them: they would be paid for again.
-        StorageError: the folders can't be made.
+        UsageError: results are there, but no ledger that knows them: they would be paid for again.
+        StorageError: the folders can't be made, or not be written to.
     """
     videos, ledger = directory / VIDEOS, directory / LEDGER_NAME
-    if not (ledger.exists() and ledger.stat().st_size) and any(videos.glob("*.mp4")):
-        raise UsageError(
-            f"{videos} holds videos, but {directory} has no ledger that knows them",
-            "bring the ledger back, or name another run directory with -o DIR",
-        )
+    if not (ledger.exists() and ledger.stat().st_size):
+        traces = [
+            path
+            for path in (directory / RESULTS_NAME, directory / LOG_NAME)
+            if path.exists() and path.stat().st_size
+        ]
+        for found in traces or videos.glob("*.mp4"):
+            raise UsageError(
+                f"{found} is there, but {directory} has no ledger that knows it",
+                "bring the ledger back, or name another run directory with -o DIR",
+            )
     try:
         videos.mkdir(parents=True, exist_ok=True)
+        for folder in (directory, videos):
+            with tempfile.TemporaryFile(dir=folder):
+                pass  # what can't be written to is to be known before anything is paid for
+        if (directory / RESULTS_NAME).is_dir():
+            raise IsADirectoryError(21, f"{RESULTS_NAME} is a folder")
     except OSError as error:
         raise StorageError(
-            f"can't make {videos}: {error.strerror}", "check its owner and permissions"
+            f"can't write to {videos}: {error.strerror}", "check its owner and permissions"
         ) from error
 
 
 async def bring_up_to_date(
     ledger: Ledger, directory: Path, gateway: str, plan: Plan | None, recollect_all: bool
-) -> None:
+) -> int:
     """Tie the ledger to gateway and manifest, recover from a crash, enter the plan, and look for the files.
+
+    Returns how many tasks left the plan.
 
     Raises:
         UsageError: the run directory belongs to another gateway or manifest.
@@ -52,9 +68,10 @@ async def bring_up_to_date(
     await ledger.recover()
     remove_part_files(videos)
     remove_part_files(directory)
+    gone = 0
     if plan:
         on_disk = frozenset(folded(f"{VIDEOS}/{path.name}") for path in videos.iterdir())
-        await ledger.reconcile(plan, on_disk)
+        gone = await ledger.reconcile(plan, on_disk)
     for task in await ledger.tasks(TaskState.DONE):
         path = directory / task.file_name
         if not path.is_file() or path.stat().st_size != task.size:
@@ -63,3 +80,4 @@ async def bring_up_to_date(
     for task in await ledger.tasks(TaskState.UNCOLLECTED):
         if (task.finished_at or 0.0) >= oldest:
             await ledger.move(task.key, Move(Event.RECOLLECT, TaskState.COLLECTING))
+    return gone

@@ -22,6 +22,7 @@ TOLD = frozenset(
 )
 """Events that end something a person cares about; the others only move the counts."""
 
+WANT_A_PERSON = frozenset({TaskState.IN_DOUBT, TaskState.FAILED, TaskState.UNCOLLECTED})
 STATUS_INTERVAL = 30.0
 """Nominal seconds between two lines of counts where there is no terminal."""
 
@@ -84,12 +85,13 @@ class Lines:
 
     def notice(self, text: str) -> None:
         with suppress(OSError, ValueError):  # whoever read stderr may be gone; the run goes on
-            print(f"{time.strftime('%H:%M:%S')}  {text}", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"{time.strftime('%H:%M:%S')}  {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
 
     def tick(self) -> None:
         if self._tally and self._situation and self._clock.now() >= self._next_status:
             self._next_status = self._clock.now() + STATUS_INTERVAL
-            shown = counts_line(self._tally, self._situation)
+            waiting_for = shortened(self._situation.waiting_for, 80)
+            shown = " · ".join(filter(None, (counts_line(self._tally), waiting_for)))
             if shown != self._shown:
                 self._shown = shown
                 self.notice(shown)
@@ -120,7 +122,7 @@ class Live:
 
     def notice(self, text: str) -> None:
         with suppress(OSError, ValueError):
-            self._console.print(f"{time.strftime('%H:%M:%S')}  {text}", soft_wrap=True)
+            self._console.print(f"{time.strftime('%H:%M:%S')}  {printable(text)}", soft_wrap=True)
 
     def tick(self) -> None: ...
 
@@ -129,19 +131,22 @@ class Live:
             self._live.stop()
 
     def _picture(self) -> RenderableType:
+        from rich.console import Group  # noqa: PLC0415
         from rich.progress_bar import ProgressBar  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
         total, done = self._tally.total(), self._tally[TaskState.DONE]
         ended = done + self._tally[TaskState.FAILED] + self._tally[TaskState.UNCOLLECTED]
-        line = f"{counts_line(self._tally, self._situation)}{self._time_left(total - ended, done)}"
+        line = f"{counts_line(self._tally)}{self._time_left(total - ended, done)}"
         grid = Table.grid(padding=(0, 1))
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True, overflow="ellipsis")
-        bar = ProgressBar(total=total or 1, completed=ended, width=max(10, self._console.width // 4))
+        bar = ProgressBar(total=total or 1, completed=ended, width=max(8, self._console.width // 6))
         grid.add_row(bar, Text(line))
-        return grid
+        if not self._situation.waiting_for:
+            return grid
+        return Group(grid, Text(shortened(self._situation.waiting_for, self._console.width - 1)))
 
     def _time_left(self, left: int, done: int) -> str:
         finished, elapsed = done - self._done_before, self._clock.now() - self._started
@@ -160,15 +165,13 @@ def event_line(event: LedgerEvent) -> str:
     words = {TaskState.IN_DOUBT: "in doubt", TaskState.PENDING: "again"}
     state = words.get(event.to_state, event.to_state.value)
     why = " ".join(filter(None, (event.code, event.message)))
-    return f"{state:<11} {printable(event.id)}" + (f"  {shortened(why, 120)}" if why else "")
+    return f"{state:<11} {event.id}" + (f"  {shortened(why, 120)}" if why else "")
 
 
-def counts_line(tally: Tally, situation: Situation) -> str:
-    """How the run stands, in one line."""
+def counts_line(tally: Tally) -> str:
+    """How the run stands, in one line: what wants a person first, for a narrow terminal cuts the end."""
     parts = [f"done {tally[TaskState.DONE]:,} of {tally.total():,}"]
-    for state in TaskState:
+    for state in sorted(TaskState, key=lambda state: state not in WANT_A_PERSON):
         if state is not TaskState.DONE and tally[state]:
             parts.append(f"{state.replace('_', ' ')} {tally[state]:,}")
-    if situation.waiting_for:
-        parts.append(shortened(situation.waiting_for, 80))
     return " · ".join(parts)

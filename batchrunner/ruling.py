@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from batchrunner.core.errors import UsageError
 from batchrunner.core.model import RemoteId
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import Ledger, TaskRecord
+
+REMOTE_ID = re.compile(r"task_[A-Za-z0-9_-]{4,100}")
 
 
 async def chosen(
@@ -70,7 +74,7 @@ async def adopt(ledger: Ledger, task: TaskRecord, remote_id: str) -> None:
     Raises:
         UsageError: the id belongs to another attempt, or is none.
     """
-    if not remote_id.isprintable() or not remote_id.strip() or len(remote_id) > 200:
+    if not REMOTE_ID.fullmatch(remote_id):
         raise UsageError(
             f"{remote_id!r} is no remote id", "it looks like task_jEctEHDF1vefS2L3HND2JnzXPslnAYby"
         )

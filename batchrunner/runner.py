@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from batchrunner.core.model import Plan, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.summary import Summary, Tally
+from batchrunner.core.text import count
 from batchrunner.crew import Crew
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock, TaskRecord
@@ -70,18 +72,25 @@ async def run(job: Job) -> Summary:
     with RunLock(job.directory), RunLog(job.directory) as log:
         async with Ledger.open(job.directory) as ledger:
             ledger.observe(log.event)
-            await bring_up_to_date(ledger, job.directory, job.gateway_name, job.plan, job.recollect_all)
+            gone = await bring_up_to_date(
+                ledger, job.directory, job.gateway_name, job.plan, job.recollect_all
+            )
             async with LedgerReader.open_existing(job.directory) as reader:
                 running = Running(job, ledger, reader, log, await ledger.binding())
+                if gone:
+                    running.notice(f"{count(gone, 'task')} left the manifest; what was paid for is kept")
                 storage = await running.to_the_end()
-            tokens, cost = await ledger.spent()
+                # Asked of the reader: after a failed write the writer may not even answer.
+                tokens, cost = await reader.spent()
+                counts = await reader.counts(job.selected)
             return Summary(
-                counts=await ledger.counts(job.selected),
+                counts=counts,
                 stop=running.admission.stop if running.admission else None,
                 signal=running.stop.signal,
                 storage=storage,
                 tokens=tokens,
                 cost=cost,
+                idle=running.admission is None,
             )
 
 
@@ -110,6 +119,11 @@ class Running:
             if self._has_work():
                 async with Gateway.open(self._job.gateway, self._job.key()) as gateway:
                     await self._supervised(gateway)
+        except StorageError as error:
+            with suppress(StorageError):  # one word about the disk is enough
+                await self._results.write()
+            return f"{error}: {error.hint}"
+        try:
             await self._results.write()
         except StorageError as error:
             return f"{error}: {error.hint}"
@@ -123,14 +137,15 @@ class Running:
     async def _supervised(self, gateway: Gateway) -> None:
         self.admission = admission = self._new_admission(gateway)
         self._job.display.start(self._wanted, admission, self._clock)
+        self.notice(self._beginning())
         try:
             with signals_heard(self.stop, self._job.display.close):
-                await supervised(self._work(gateway, admission), admission, self.stop, self._notice)
+                await supervised(self._work(gateway, admission), admission, self.stop, self.notice)
         finally:
             self._job.display.close()
 
     async def _work(self, gateway: Gateway, admission: Admission) -> None:
-        if not await ask_first(gateway, admission, self._clock, self._models(), self._notice):
+        if not await ask_first(gateway, admission, self._clock, self._models(), self.notice):
             return
         async with asyncio.TaskGroup() as group:
             crew = Crew(group, self.stop.by_error)
@@ -199,6 +214,7 @@ class Running:
             pricing=self._pricing,
             tasks={task.key: task for task in tasks},
             collect=collect,
+            notice=self.notice,
         )
 
     def _models(self) -> frozenset[str]:
@@ -212,11 +228,22 @@ class Running:
         self._results.outdated()
         self._job.display.event(event)
 
-    def _notice(self, text: str) -> None:
+    def _beginning(self) -> str:
+        todo = count(self._wanted.total() - self._wanted[TaskState.DONE], "task")
+        told = f"{todo} to do, {self._settings.concurrency} at once, gateway {self._job.gateway_name}"
+        return f"{told}; Ctrl-C is safe, and the same command goes on"
+
+    def notice(self, text: str) -> None:
+        """Tell a person, now and in run.log."""
         self._log.notice(text)
         self._job.display.notice(text)
 
     async def _tick(self) -> None:
-        while True:
+        """Let the display look at the clock, and note in run.log why nothing was submitted, and when."""
+        waiting_for = ""
+        while self.admission:
             await asyncio.sleep(TICK)
             self._job.display.tick()
+            if self.admission.waiting_for != waiting_for:
+                waiting_for = self.admission.waiting_for
+                self._log.notice(waiting_for or "submitting again")

@@ -33,10 +33,9 @@ class StopRequest:
         self.error: Exception | None = None
 
     def by_signal(self, number: int) -> None:
-        """Ask for a stop; the first reason stays."""
-        if not self._asked.is_set():
-            self.signal = number
-            self._asked.set()
+        """Ask for a stop."""
+        self.signal = self.signal or number
+        self._asked.set()
 
     def by_error(self, error: Exception) -> None:
         """Ask for a stop because nothing can go on; the first reason stays."""

@@ -17,6 +17,11 @@ from batchrunner.ledger import Ledger, TaskRecord
 
 PREFLIGHT_WAITS = (0.0, 5.0, 15.0, 30.0)
 """Nominal seconds before each try to reach the gateway."""
+FAULTS = {
+    Preflight.WRONG_KEY: AccountFault.KEY,
+    Preflight.WRONG_ADDRESS: AccountFault.ADDRESS,
+    Preflight.UNREACHABLE: AccountFault.UNREACHABLE,
+}
 FIRST_LOOK = 300.0
 """Nominal seconds that collecting what is paid for is given before the first POST."""
 
@@ -60,8 +65,7 @@ async def ask_first(
         if outcome.models and (unknown := models - outcome.models):
             notice(f"warning: the gateway doesn't list the model {', '.join(sorted(unknown))}")
         return True
-    fault = AccountFault.KEY if outcome.verdict is Preflight.WRONG_KEY else AccountFault.ADDRESS
-    slots.refuse(fault, outcome.receipt)
+    slots.refuse(FAULTS[outcome.verdict], outcome.receipt)
     slots.settle()
     return False
 

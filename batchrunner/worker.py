@@ -44,6 +44,10 @@ from batchrunner.gateway import Gateway, encode
 from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
 from batchrunner.manifest import MediaChanged, data_uri
 
+ADOPTED = "adopted"
+"""The outcome of an attempt whose remote id a person named."""
+QUERIES_PER_SECOND = 20.0
+"""Polls in a nominal second, of all slots together."""
 SEEDS = 2**31
 """Seeds are drawn from 0 up to this."""
 
@@ -74,6 +78,8 @@ class Generation:
     request: Mapping[str, object]
     seed: int | None
     """The seed that was sent."""
+    adopted: bool = False
+    """The remote id is a person's word, not the gateway's."""
 
     @property
     def kind(self) -> str:
@@ -96,11 +102,12 @@ class Worker:
         pricing: Pricing,
         tasks: Mapping[TaskKey, PlannedTask],
         collect: Callable[[TaskKey], None],
-        queries_per_second: float = 20.0,
+        notice: Callable[[str], None] = lambda text: None,
+        queries_per_second: float = QUERIES_PER_SECOND,
     ) -> None:
         self._ledger, self._gateway, self._clock, self._slots = ledger, gateway, clock, slots
         self._settings, self._pricing = settings, pricing
-        self._tasks, self._collect = tasks, collect
+        self._tasks, self._collect, self._notice = tasks, collect, notice
         self._pace = Pace(clock, queries_per_second)
         self._typical = Typical()
         self._sighted: dict[TaskKey, float] = {}
@@ -117,14 +124,17 @@ class Worker:
         if record.attempt is None or record.remote_id is None:
             raise AssertionError(f"{record.id} is {record.state} without a remote id")
         accepted_at = record.accepted_at or record.submitted_at or self._clock.wall()
+        adopted = record.outcome == ADOPTED
         generation = Generation(
             record.key,
             record.attempt,
             record.remote_id,
             accepted_at,
-            self._clock.now() - self._clock.since(accepted_at),
+            # What was adopted is watched for a while from now on, however long ago it was submitted.
+            self._clock.now() - (0.0 if adopted else self._clock.since(accepted_at)),
             record.request,
             record.seed,
+            adopted,
         )
         try:
             await self._follow(generation, first_delay=0.0, polled=polled)
@@ -183,13 +193,14 @@ class Worker:
                 outcome = Unknown(Receipt(code="remote_id_taken", message=str(error)))
                 move = self._decided(outcome, attempt, now, wait)
                 await self._ledger.move(task.key, move, attempt.id)
-        except StorageError as error:
-            if isinstance(outcome, Accepted):
-                raise StorageError(
-                    f"{task.id} was accepted as {outcome.remote_id}, but can't be written down: {error}",
-                    f"when there is room: batchrunner resolve DIR {task.id} --adopt {outcome.remote_id}",
-                ) from error
-            raise
+        except Exception as error:
+            if not isinstance(outcome, Accepted):
+                raise
+            # The one thing that nobody else knows, said at once where it can be read.
+            told = f"{task.id} was ACCEPTED as {outcome.remote_id}, but can't be written down"
+            mend = f"once it can: batchrunner resolve DIR {task.id} --adopt {outcome.remote_id}"
+            self._notice(f"{told}; {mend}")
+            raise StorageError(f"{told}: {error}", mend) from error
         finally:
             self._slots.heard(permit, outcome)
         if move.to is TaskState.PENDING:
@@ -261,6 +272,15 @@ class Worker:
                 self._collect(generation.key)
             case GenerationFailed():
                 await self._ledger.move(generation.key, after_failure(conclusion, seen), generation.attempt)
+            case Vanished() if generation.adopted and generation.key not in self._sighted:
+                move = Move(
+                    Event.LOST,
+                    TaskState.IN_DOUBT,
+                    error_code="adopted_id_unknown",
+                    error_message=f"the gateway doesn't know {generation.remote_id}, which was adopted",
+                    forget_remote_id=True,
+                )
+                await self._ledger.move(generation.key, move, generation.attempt)
             case Vanished(receipt=receipt, since=since) if self._others_seen(generation.key, since):
                 move = Move(
                     Event.LOST, TaskState.FAILED, error_code=receipt.code, error_message=receipt.message

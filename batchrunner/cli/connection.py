@@ -80,7 +80,12 @@ def simulated(
         command += ["--scenario", str(scenario)]
     # A session of its own: a Ctrl-C on the terminal is for the run, which still needs its gateway.
     process = subprocess.Popen(  # noqa: S603  our own command
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={name: value for name, value in os.environ.items() if name != shared.KEY_VARIABLE},
     )
     assert process.stdin  # noqa: S101  a pipe
     assert process.stdout  # noqa: S101  the same

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
+import resource
 from collections.abc import Sequence
 
 from batchrunner.cli import checking, ruling, running, serving, status
@@ -47,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = parser().parse_args(arguments)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the key
     try:
         return int(options.run(options))
     except BatchrunnerError as error:
@@ -54,7 +54,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): nothing is left to say to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -19,7 +20,11 @@ MOST_PROBLEMS = 100
 
 def say(text: str = "") -> None:
     """One line of result, on stdout."""
-    print(text)  # noqa: T201
+    try:
+        print(text, flush=True)  # noqa: T201
+    except OSError:
+        # Nobody reads it any more (`| head`), or its disk is full: the exit code still tells how it ended.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def talk(text: str) -> None:
@@ -38,7 +43,7 @@ def show_error(error: BatchrunnerError, as_json: bool) -> None:
     if as_json:
         say_json(error_values(error))
     if problems:
-        show_problems(problems)
+        show_problems(problems, refused=True)
     else:
         talk(f"batchrunner: {printable(str(error))}")
         if error.hint:
@@ -56,7 +61,7 @@ def error_values(error: BatchrunnerError) -> dict[str, object]:
     }
 
 
-def show_problems(problems: Iterable[Problem]) -> None:
+def show_problems(problems: Iterable[Problem], refused: bool = False) -> None:
     """Every problem with its place, the line it stands in, and what to do; then how many there are."""
     found = list(problems)
     for problem in found[:MOST_PROBLEMS]:
@@ -68,7 +73,7 @@ def show_problems(problems: Iterable[Problem]) -> None:
     told = [count(errors, "error")] if errors else []
     if warnings := len(found) - errors:
         told.append(count(warnings, "warning"))
-    talk(", ".join(told) + ("; nothing was sent" if errors else ""))
+    talk(", ".join(told) + ("; nothing was sent" if refused else ""))
 
 
 def problem_lines(problem: Problem) -> list[str]:
@@ -88,6 +93,6 @@ def problem_lines(problem: Problem) -> list[str]:
 def shown_path(path: Path) -> str:
     """A path as a person here would type it."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        return str(path.relative_to(Path.cwd())) if Path.cwd() != Path("/") else str(path)
     except ValueError:
         return str(path)

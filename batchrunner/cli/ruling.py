@@ -6,14 +6,15 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
 from batchrunner.cli.output import say, say_json, shown_path
-from batchrunner.core.errors import UsageError
+from batchrunner.core.errors import ExitCode, UsageError
 from batchrunner.core.states import TaskState
-from batchrunner.core.text import count
+from batchrunner.core.text import count, printable
 
 WANTED_AGAIN = frozenset({TaskState.DONE, TaskState.UNCOLLECTED})
 """States of a task of which a further version can be wanted."""
@@ -41,12 +42,13 @@ def add_resolve(commands: Any) -> None:
         "resolve",
         help="decide tasks in doubt",
         description="Decide submissions of which nobody knows whether the gateway accepted and charged them. "
-        "Its usage log tells: look for a task of the same time, model and seed.",
+        "Its usage log tells: look for a task of the same time, model and seed. "
+        "Without a decision the tasks in doubt are listed.",
     )
     parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory")
     parser.add_argument("task", metavar="ID", nargs="?", help="id or fingerprint")
     parser.add_argument("--all", action="store_true", help="every task in doubt (with --lost)")
-    verdict = parser.add_mutually_exclusive_group(required=True)
+    verdict = parser.add_mutually_exclusive_group()
     verdict.add_argument(
         "--adopt", metavar="REMOTE", help="it was accepted under this id: poll and collect it"
     )
@@ -78,13 +80,15 @@ async def _retry(options: argparse.Namespace) -> int:
     async with _opened(options.directory) as ledger:
         tasks = await ruling.chosen(ledger, options.tasks, states, options.failed)
         await (ruling.want_again if options.again else ruling.retry)(ledger, tasks)
-        await _told(ledger, options, tasks, "pending again; the next run submits and pays them")
+        await _told(ledger, options, tasks, "pending again; the next run submits and pays")
     return 0
 
 
 async def _resolve(options: argparse.Namespace) -> int:
     from batchrunner import ruling  # noqa: PLC0415
 
+    if options.adopt is None and not options.lost:
+        return await _list_doubts(options)
     if bool(options.task) == options.all:
         raise UsageError("name the task in doubt, or all of them with --all")
     if options.adopt is not None and options.all:
@@ -99,8 +103,36 @@ async def _resolve(options: argparse.Namespace) -> int:
             )
         else:
             await ruling.declare_lost(ledger, tasks)
-            await _told(ledger, options, tasks, "declared lost; the next run submits them again")
+            await _told(ledger, options, tasks, "declared lost; the next run submits what is pending")
     return 0
+
+
+async def _list_doubts(options: argparse.Namespace) -> int:
+    from batchrunner.ledger import LedgerReader  # noqa: PLC0415
+
+    async with LedgerReader.open_existing(shared.existing_run(options.directory)) as ledger:
+        tasks = await ledger.tasks(TaskState.IN_DOUBT)
+    if options.task:
+        tasks = [task for task in tasks if task.id == options.task]
+    if options.json:
+        say_json(
+            [
+                {
+                    "id": t.id,
+                    "submitted_at": t.submitted_at,
+                    "model": t.model,
+                    "seed": t.seed,
+                    "fingerprint": t.key,
+                }
+                for t in tasks
+            ]
+        )
+        return ExitCode.DONE
+    say(f"{count(len(tasks), 'task')} in doubt" + (", by the time of submission (UTC):" if tasks else ""))
+    for task in sorted(tasks, key=lambda task: task.submitted_at or 0.0):
+        when = datetime.fromtimestamp(task.submitted_at or 0.0, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        say(f"  {when}  {task.model}  seed {task.seed}  {printable(task.id)}")
+    return ExitCode.DONE
 
 
 async def _results(options: argparse.Namespace) -> int:
@@ -136,5 +168,7 @@ async def _told(ledger: Ledger, options: argparse.Namespace, tasks: list[TaskRec
     results.write(options.directory, await ledger.tasks(planned_only=True))
     if options.json:
         say_json({"tasks": [{"id": task.id, "fingerprint": task.key} for task in tasks], "done": what})
-    else:
+    elif tasks:
         say(f"{count(len(tasks), 'task')} {what}")
+    else:
+        say("there is no such task; nothing changed")

@@ -77,10 +77,12 @@ def run(options: argparse.Namespace) -> int:
 
     if options.scenario and not options.simulate:
         raise UsageError("--scenario is for the simulated gateway", "add --simulate")
+    if options.simulate and (options.base_url or options.api_key_file):
+        raise UsageError("--simulate brings its own gateway and key", "leave the other options away")
     loaded = load_manifest(options.manifest)
     if loaded.warnings and options.strict:
         raise ManifestError(loaded.warnings)
-    if loaded.warnings:
+    if loaded.warnings and not options.quiet:
         show_problems(loaded.warnings)
     selected = select(loaded.plan.tasks, options.only, options.limit)
     directory = shared.run_directory(options.manifest, options.output, options.simulate)

@@ -81,7 +81,11 @@ async def _show(
         if summary.counts[state]:
             say(f"{summary.counts[state]:>8,}  {state.replace('_', ' ')}")
     spent = [count(tokens, "token"), *(f"{value:,.2f} {currency}" for currency, value in cost.items())]
-    say(f"  spent {' · '.join(spent)}")
+    open_ends = sum(summary.counts[state] for state in (TaskState.GENERATING, TaskState.IN_DOUBT))
+    more = f", and what {count(open_ends, 'task')} under way or in doubt will cost" if open_ends else ""
+    say(f"  spent {' · '.join(spent)}{more}")
+    if options.watch and going_on:
+        return summary
     for task in wanting[:MOST_LISTED]:
         say(f"  {task.state.replace('_', ' '):<11} {shortened(task.id, 40)}  {_why(task)}")
     if len(wanting) > MOST_LISTED:
@@ -102,10 +106,11 @@ async def _story(ledger: LedgerReader, options: argparse.Namespace) -> int:
         raise UsageError(
             f"no task is called {options.task}", "an id, or the start of a fingerprint or remote id"
         )
+    stories: list[dict[str, object]] = []
     for task in found:
         events, attempts = await ledger.events(task.key), await ledger.attempts(task.key)
         if options.json:
-            say_json({**asdict(task), "events": [asdict(e) for e in events], "all_attempts": attempts})
+            stories.append({**asdict(task), "events": [asdict(e) for e in events], "all_attempts": attempts})
             continue
         say(f"{printable(task.id)}: {task.state.replace('_', ' ')}  {_why(task)}".rstrip())
         say(f"  asked for in {printable(task.source)}; fingerprint {task.key}")
@@ -123,4 +128,6 @@ async def _story(ledger: LedgerReader, options: argparse.Namespace) -> int:
             when = datetime.fromtimestamp(event.at).strftime("%Y-%m-%d %H:%M:%S")
             why = shortened(" ".join(filter(None, (event.code, event.message))), 100)
             say(f"  {when}  {event.event:<17} {event.from_state} → {event.to_state}  {why}".rstrip())
+    if options.json:
+        say_json(stories[0] if len(stories) == 1 else stories)
     return 0

@@ -20,21 +20,22 @@ WANTING = (TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED)
 
 
 async def wanting_attention(directory: Path) -> list[TaskRecord]:
-    """The planned tasks that a person must look at."""
+    """The planned tasks that a person must look at, and all that are in doubt: money may be in them."""
     async with LedgerReader.open_existing(directory) as ledger:
-        return await ledger.tasks(*WANTING, planned_only=True)
+        found = await ledger.tasks(*WANTING)
+    return [task for task in found if task.position is not None or task.state is TaskState.IN_DOUBT]
 
 
 def show_summary(directory: Path, summary: Summary, seconds: float, wanting: list[TaskRecord]) -> None:
     """Print the summary of a run that took `seconds` real seconds."""
     total, done = sum(summary.counts.values()), summary.counts[TaskState.DONE]
-    head = f"{done:,} of {count(total, 'task')} done in {span(seconds)}"
-    spent = [count(summary.tokens, "token")] if summary.tokens else []
-    spent += [f"{cost:,.2f} {currency}" for currency, cost in summary.cost.items()]
-    say(" · ".join([head, *spent]))
+    how = "nothing to do: " if summary.idle else ""
+    say(f"{how}{done:,} of {count(total, 'task')} done" + ("" if summary.idle else f" in {span(seconds)}"))
     for state in TaskState:
         if state is not TaskState.DONE and summary.counts[state]:
             say(f"  {summary.counts[state]:,} {state.replace('_', ' ')}{_why(state, wanting)}")
+    if others := [task for task in wanting if task.position is None]:
+        say(f"  {len(others):,} in doubt, no longer in the manifest: {shortened(others[0].id, 40)}, …")
     if summary.signal:
         say(f"  stopped by {signal.Signals(summary.signal).name}")
     if summary.stop:
@@ -42,6 +43,10 @@ def show_summary(directory: Path, summary: Summary, seconds: float, wanting: lis
         say(f"    hint: {printable(summary.stop.hint)}")
     if summary.storage:
         say(f"  disk: {printable(summary.storage)}")
+    spent = [count(summary.tokens, "token")] if summary.tokens else []
+    spent += [f"{cost:,.2f} {currency}" for currency, cost in summary.cost.items()]
+    if spent:
+        say(f"spent    {' · '.join(spent)}, all runs together")
     say(f"videos   {shown_path(directory / 'videos')}")
     say(f"results  {shown_path(directory / 'results.csv')}")
     for line in what_next(directory, summary):
@@ -49,10 +54,16 @@ def show_summary(directory: Path, summary: Summary, seconds: float, wanting: lis
 
 
 def _why(state: TaskState, wanting: list[TaskRecord]) -> str:
-    codes = Counter(printable(task.error_code) or "unknown" for task in wanting if task.state is state)
+    codes = Counter(
+        printable(task.error_code) or "unknown"
+        for task in wanting
+        if task.state is state and task.position is not None
+    )
     told = ", ".join(f"{code} ×{number}" for code, number in codes.most_common(MOST_NAMED))
     if state is TaskState.IN_DOUBT:
-        ids = [shortened(task.id, 40) for task in wanting if task.state is state]
+        ids = [
+            shortened(task.id, 40) for task in wanting if task.state is state and task.position is not None
+        ]
         more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
         return f" (nobody knows whether they are charged): {', '.join(ids[:MOST_NAMED])}{more}"
     return f": {told}" if told else ""
@@ -74,7 +85,7 @@ def what_next(directory: Path, summary: Summary) -> list[str]:
         )
     if counts[TaskState.UNCOLLECTED]:
         lines.append(f"next     batchrunner collect {shown}   fetches again, free of charge")
-    if any(counts[state] for state in UNFINISHED):
+    if any(counts[state] for state in UNFINISHED) and not summary.stop:
         lines.append("next     the same command again goes on from here")
     if not lines:
         lines.append(f"next     open {shown_path(directory / 'results.csv')}")

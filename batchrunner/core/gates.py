@@ -60,6 +60,12 @@ class AccountGate:
                 "tell the gateway's operator; run the same command again when it is mended",
                 ExitCode.ACCOUNT,
             )
+        elif fault is AccountFault.UNREACHABLE:
+            self._stop = Stop(
+                f"the gateway can't be reached: {said}",
+                "check the network, and --base-url or EASYROUTER_BASE_URL; then run the same command again",
+                ExitCode.ACCOUNT,
+            )
         elif fault is AccountFault.ADDRESS:
             self._stop = Stop(
                 f"this address does not answer like the gateway: {said}",
@@ -144,7 +150,7 @@ class ThrottleGate:
             wait = outcome.retry_after
             self._until = at.now + backoff(self._episode, at.chance) if wait is None else asked
             if self._episode == 1 and outcome.why is Refusal.THROTTLED:
-                self.limit = max(1, min(self.limit, at.in_flight) // 2)
+                self.limit = max(1, min(self.limit, at.in_flight) * 3 // 4)
 
     def verdict(self, at: Situation) -> Verdict:
         if at.now < self._until:

@@ -46,6 +46,8 @@ class AccountFault(StrEnum):
     """Too little is left for the hold of one more task."""
     OPERATOR = "operator"
     """The gateway's own account with the model is refused."""
+    UNREACHABLE = "unreachable"
+    """Nothing answers at this address."""
     ADDRESS = "address"
     """Something else than the gateway's API answers here."""
 

@@ -84,6 +84,8 @@ class Move:
     warnings: tuple[str, ...] = ()
     not_before: float | None = None
     """Unix seconds before which a pending task may not be claimed."""
+    forget_remote_id: bool = False
+    """The attempt's remote id turned out to be wrong."""
     refunded: bool = False
     """Counts one more submission that the gateway took back."""
     facts: AttemptFacts = field(default_factory=AttemptFacts)

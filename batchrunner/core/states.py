@@ -73,7 +73,8 @@ TRANSITIONS: Mapping[TaskState, Mapping[Event, frozenset[TaskState]]] = {
     _S.GENERATING: {
         _E.SUCCEEDED: frozenset({_S.COLLECTING}),
         _E.GENERATION_FAILED: frozenset({_S.PENDING, _S.FAILED}),
-        _E.LOST: frozenset({_S.FAILED}),
+        # An id that a person adopted and the gateway doesn't know was a slip: the doubt is what it was.
+        _E.LOST: frozenset({_S.FAILED, _S.IN_DOUBT}),
     },
     _S.COLLECTING: {
         _E.COLLECTED: frozenset({_S.DONE}),

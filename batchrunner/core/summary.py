@@ -47,6 +47,8 @@ class Summary:
     """Tokens of every attempt in the ledger."""
     cost: Mapping[str, float] = field(default_factory=dict)
     """Their cost by currency, as far as prices are known."""
+    idle: bool = False
+    """There was nothing to do: no request was made."""
 
     @property
     def exit_code(self) -> int:

@@ -40,6 +40,8 @@ SUBMIT_PATH = "/v1/video/generations"
 MAX_JSON = 1 << 20
 """Bytes; a longer answer is none of ours."""
 MAX_VIDEO = 4 << 30
+LONGEST_DOWNLOAD = 1200.0
+"""Seconds; a body that drips longer than this is given up, so that it doesn't hold up the others."""
 CHUNK = 1 << 20
 
 _NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
@@ -134,7 +136,7 @@ class Gateway:
         except _NETWORK_ERRORS as error:
             receipt = self._no_answer(error)
             return Unknown(receipt) if phase.connected else NotAdmitted(Refusal.UNREACHABLE, receipt)
-        return wire.submit_outcome(answer)
+        return self._key.masked(wire.submit_outcome(answer))
 
     async def poll(self, remote_id: RemoteId) -> PollOutcome:
         """Ask how a task stands."""
@@ -142,7 +144,7 @@ class Gateway:
             answer = await self._ask(f"{SUBMIT_PATH}/{quote(remote_id, safe='')}")
         except _NETWORK_ERRORS as error:
             return QueryFailed(self._no_answer(error))
-        return wire.poll_outcome(answer)
+        return self._key.masked(wire.poll_outcome(answer, remote_id))
 
     async def preflight(self) -> PreflightOutcome:
         """Ask the one free question that shows whether address and key are right."""
@@ -150,7 +152,7 @@ class Gateway:
             answer = await self._ask("/v1/models")
         except _NETWORK_ERRORS as error:
             return PreflightOutcome(Preflight.UNREACHABLE, frozenset(), self._no_answer(error))
-        receipt = wire.receipt_of(answer)
+        receipt = self._key.masked(wire.receipt_of(answer))
         if answer.status == 401:
             return PreflightOutcome(Preflight.WRONG_KEY, frozenset(), receipt)
         if not wire.is_json(answer):
@@ -184,13 +186,16 @@ class Gateway:
     ) -> FetchOutcome:
         size, pending = 0, bytearray()
         try:
-            async with self._download.get(
-                url, headers=headers, allow_redirects=False, proxy=_proxy(url)
-            ) as response:
+            async with (
+                asyncio.timeout(LONGEST_DOWNLOAD),
+                self._download.get(
+                    url, headers=headers, allow_redirects=False, proxy=_proxy(url)
+                ) as response,
+            ):
                 if response.status != 200:
-                    return FetchFailed(wire.receipt_of(await self._read(response)))
+                    return FetchFailed(self._key.masked(wire.receipt_of(await self._read(response))))
                 if "json" in response.content_type or "html" in response.content_type:
-                    receipt = wire.receipt_of(await self._read(response))
+                    receipt = self._key.masked(wire.receipt_of(await self._read(response)))
                     return FetchFailed(Receipt(200, receipt.request_id, "no_video", receipt.message))
                 async for chunk in response.content.iter_any():
                     size += len(chunk)

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    T = TypeVar("T", bound=DataclassInstance)
+
 MASK = "sk-***"
 
 
@@ -22,6 +30,19 @@ class ApiKey:
     def mask(self, text: str) -> str:
         """`text` without the key, wherever something echoed it."""
         return text.replace(self._key, MASK) if self._key in text else text
+
+    def masked(self, outcome: T) -> T:
+        """A value like `outcome` without the key in any of its texts, however an answer had escaped it."""
+        changes: dict[str, object] = {}
+        for field in fields(outcome):
+            value = getattr(outcome, field.name)
+            if isinstance(value, str):
+                clean: object = self.mask(value)
+            else:
+                clean = self.masked(value) if is_dataclass(value) and not isinstance(value, type) else value
+            if clean != value:
+                changes[field.name] = clean
+        return replace(outcome, **changes) if changes else outcome
 
     def __repr__(self) -> str:
         return f"ApiKey({MASK}, from {self.origin})"

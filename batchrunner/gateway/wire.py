@@ -48,6 +48,7 @@ SUCCESS_WORDS = frozenset({"success", "succeeded", "completed"})
 FAILURE_WORDS = frozenset({"failure", "failed", "error", "cancelled", "canceled", "expired"})
 MESSAGE_LENGTH = 2000
 LONGEST_RETRY_AFTER = 3600.0
+MOST_TOKENS = 10**10
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +158,11 @@ def _account_fault(status: int, said: _Said) -> AccountFault | None:
     return AccountFault.KEY
 
 
-def poll_outcome(answer: Answer) -> PollOutcome:
-    """What an answer to a poll means; what can't be understood says nothing about the task."""
+def poll_outcome(answer: Answer, remote_id: str = "") -> PollOutcome:
+    """What an answer to a poll of `remote_id` means; what can't be understood says nothing about the task.
+
+    An answer that names another task says nothing about this one, nor does a flat one that names none.
+    """
     said = _said(answer)
     if answer.status in (401, 403):
         return QueryRefused(said.receipt)
@@ -167,7 +171,11 @@ def poll_outcome(answer: Answer) -> PollOutcome:
     body = _object(answer.body)
     if answer.status != 200 or not body:
         return QueryFailed(said.receipt, answer.retry_after)
-    task = body if "status" in body and "data" not in body else _dict(body.get("data"))
+    is_flat = "status" in body and "data" not in body
+    task = body if is_flat else _dict(body.get("data"))
+    named = _text(task.get("task_id")) or (_text(task.get("id")) if is_flat else "")
+    if remote_id and named != remote_id and (named or is_flat):
+        return QueryFailed(replace(said.receipt, code="another_task", message=f"the answer names {named!r}"))
     return _task_outcome(task, answer.body.decode(errors="replace"))
 
 
@@ -181,7 +189,7 @@ def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
         return Succeeded(
             result_url=_url(task.get("result_url")) or _url(content.get("video_url")),
             last_frame_url=_url(content.get("last_frame_url")),
-            tokens=_int(usage.get("total_tokens")) or _int(usage.get("completion_tokens")),
+            tokens=_tokens(usage.get("total_tokens")) or _tokens(usage.get("completion_tokens")),
             finished_at=finished,
             echo=Echo(
                 duration=_int(upstream.get("duration")),
@@ -277,6 +285,11 @@ def _url(value: object) -> str:
 
 def _int(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
+
+
+def _tokens(value: object) -> int | None:
+    count = _int(value)
+    return count if count is not None and 0 <= count <= MOST_TOKENS else None
 
 
 def _number(value: object) -> float | None:

@@ -105,9 +105,11 @@ class Ledger(LedgerReader):
         async def change(db: aiosqlite.Connection) -> None:
             for name, value in (("gateway", gateway), ("manifest", manifest)):
                 rows = list(await db.execute_fetchall("SELECT value FROM meta WHERE name = ?", (name,)))
+                if not value:
+                    continue
                 if not rows:
                     await db.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
-                elif value and rows[0][0] != value:
+                elif rows[0][0] != value:
                     raise UsageError(
                         f"this run directory belongs to the {name} {rows[0][0]}, not to {value}",
                         "name another run directory with -o DIR",
@@ -115,16 +117,17 @@ class Ledger(LedgerReader):
 
         await self._apply(change)
 
-    async def reconcile(self, plan: Plan, on_disk: frozenset[str]) -> None:
+    async def reconcile(self, plan: Plan, on_disk: frozenset[str]) -> int:
         """Bring the tasks in line with the plan: new ones enter, others take over place, id and labels.
 
         `on_disk` holds the folded names of the files in the folder for videos, which no new task may take.
+        Returns how many tasks left the plan.
         """
 
-        async def change(db: aiosqlite.Connection) -> None:
-            await reconcile.bring_in_line(db, plan, on_disk)
+        async def change(db: aiosqlite.Connection) -> int:
+            return await reconcile.bring_in_line(db, plan, on_disk)
 
-        await self._apply(change)
+        return await self._apply(change)
 
     async def recover(self) -> int:
         """Put the submissions that a crash left without an outcome in doubt; return how many there were."""
@@ -212,6 +215,15 @@ class Ledger(LedgerReader):
 
         await self._apply(change)
 
+    async def note_file(self, key: TaskKey, sha256: str) -> None:
+        """Keep the hash of a verified video before it gets its name, to know it again after a kill."""
+
+        async def change(db: aiosqlite.Connection) -> None:
+            query = "UPDATE attempts SET sha256 = ? WHERE id = (SELECT attempt FROM tasks WHERE key = ?)"
+            await db.execute(query, (sha256, key))
+
+        await self._apply(change)
+
     async def note_answer(self, attempt: AttemptId, raw: str) -> None:
         """Keep the newest raw answer about an attempt whose task does not move."""
 
@@ -247,6 +259,10 @@ class Ledger(LedgerReader):
             raise AssertionError("a second writer moved this task: the lock does not hold")
         if attempt is not None:
             await _record_facts(db, attempt, move.facts)
+        if move.forget_remote_id:
+            await db.execute(
+                "UPDATE attempts SET remote_id = NULL, accepted_at = NULL WHERE id = ?", (attempt,)
+            )
         now = self._now()
         await db.execute(
             "INSERT INTO events (at, task, attempt, event, from_state, to_state, code, message) "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,8 @@ from typing import Self
 from batchrunner.core.errors import BusyError, StorageError, UsageError
 
 LOCK_NAME = "lock"
+GLANCES, GLANCE = 10, 0.02
+"""How often, and at what distance in seconds, a lock is tried that another process holds."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
 """How the kernel writes blanks and backslashes in the names of mounts."""
 
@@ -49,15 +52,19 @@ class RunLock:
             raise StorageError(
                 f"can't write to {self._directory}: {error.strerror}", "check its owner and permissions"
             ) from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(fd)
-            raise BusyError(
-                f"another batchrunner works in {self._directory}",
-                "wait for it, or follow it with `batchrunner status --watch`",
-            ) from error
-        self._fd = fd
+        for _ in range(GLANCES):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(GLANCE)  # it may be held by a look of `status` alone
+            else:
+                self._fd = fd
+                return
+        os.close(fd)
+        raise BusyError(
+            f"another batchrunner works in {self._directory}",
+            "wait for it, or follow it with `batchrunner status --watch`",
+        )
 
     def release(self) -> None:
         """Give the lock up; harmless when it isn't held."""

@@ -163,7 +163,10 @@ class LedgerReader:
         """Tasks with this id, or whose fingerprint or remote id begins with `text` (6 characters or more)."""
         where = " WHERE t.id = ?1"
         if len(text) >= 6:
-            where += " OR substr(t.key, 3, length(?1)) = ?1 OR substr(a.remote_id, 1, length(?1)) = ?1"
+            where += (
+                " OR substr(t.key, 3, length(?1)) = ?1 OR substr(t.key, 1, length(?1)) = ?1"
+                " OR substr(a.remote_id, 1, length(?1)) = ?1"
+            )
         rows = await self._rows(f"{_SELECT}{where} ORDER BY t.position IS NULL, t.position", (text,))
         return [_record(row) for row in rows]
 
@@ -183,11 +186,10 @@ class LedgerReader:
 
     async def spent(self) -> tuple[int, dict[str, float]]:
         """Tokens of all attempts, and their cost by currency."""
-        rows = await self._rows(
-            "SELECT coalesce(currency, ''), sum(tokens), sum(cost) FROM attempts WHERE tokens > 0 GROUP BY 1"
-        )
+        sums = "SELECT coalesce(currency, ''), total(tokens), total(cost) FROM attempts"
+        rows = await self._rows(f"{sums} WHERE tokens > 0 GROUP BY 1")
         found = [tuple(row) for row in rows]
-        return sum(tokens for _, tokens, _ in found), {name: cost for name, _, cost in found if name}
+        return int(sum(tokens for _, tokens, _ in found)), {name: cost for name, _, cost in found if name}
 
     async def events(self, key: TaskKey) -> list[TaskEvent]:
         """A task's story, oldest first."""

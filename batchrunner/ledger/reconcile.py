@@ -14,8 +14,8 @@ GIVEN_NAMES = "SELECT file_name FROM tasks UNION SELECT file_name FROM attempts"
 """Every name that a video ever had or is to have; no file is ever overwritten."""
 
 
-async def bring_in_line(db: aiosqlite.Connection, plan: Plan, on_disk: frozenset[str]) -> None:
-    """Enter new tasks, refresh the others, and take those that are gone out of the plan.
+async def bring_in_line(db: aiosqlite.Connection, plan: Plan, on_disk: frozenset[str]) -> int:
+    """Enter new tasks, refresh the others, and take those that are gone out of the plan; count these.
 
     Nothing is removed and no state changes: what was paid for keeps its row, its file and its spend.
     """
@@ -48,6 +48,7 @@ async def bring_in_line(db: aiosqlite.Connection, plan: Plan, on_disk: frozenset
         "UPDATE tasks SET position = ?, id = ?, labels = ?, source = ?, request = ? WHERE key = ?", changed
     )
     await db.executemany("UPDATE tasks SET position = NULL WHERE key = ?", gone)
+    return len(gone)
 
 
 def _written(task: PlannedTask) -> tuple[str, int, str, str, str, str]:

@@ -196,13 +196,13 @@ def test_what_concerns_everybody_pauses_everybody(why):
 
 
 def test_the_number_in_flight_is_cut_once_an_episode():
-    """However many of those in the air come back with 429, the number in flight is halved once."""
+    """However many of those in the air come back with 429, the number in flight is cut by a quarter once."""
     night = Night().hear(*[throttled(10)] * 6, in_flight=8)
-    assert night.breaker.throttle.limit == 4
+    assert night.breaker.throttle.limit == 6
     night.hear(throttled(10), now=10, in_flight=4)  # the next one, after the pause, is the same episode
-    assert night.breaker.throttle.limit == 4
-    assert isinstance(night.verdict(now=20, in_flight=4), Hold)
-    assert night.verdict(now=20, in_flight=3) == Go()
+    assert night.breaker.throttle.limit == 6
+    assert isinstance(night.verdict(now=20, in_flight=6), Hold)
+    assert night.verdict(now=20, in_flight=5) == Go()
 
 
 @pytest.mark.parametrize("retry_after", [None, 10])
@@ -214,8 +214,8 @@ def test_refusals_of_one_moment_are_one_step_of_the_backoff(retry_after):
 
 
 def test_the_cut_starts_from_what_was_really_in_flight():
-    """With 4 of 8 slots taken a 429 leaves 2, and never less than 1."""
-    assert Night().hear(throttled(10), in_flight=4).breaker.throttle.limit == 2
+    """With 4 of 8 slots taken a 429 leaves 3, and never less than 1."""
+    assert Night().hear(throttled(10), in_flight=4).breaker.throttle.limit == 3
     for in_flight in (0, 1):
         assert Night().hear(throttled(10), in_flight=in_flight).breaker.throttle.limit == 1
 
@@ -224,7 +224,7 @@ def test_accepted_submissions_let_the_number_grow_back():
     """Each acceptance allows one more in flight, up to the concurrency and not beyond."""
     night = Night().hear(throttled(10), in_flight=8)
     limits = [night.hear(ACCEPTED, now=20).breaker.throttle.limit for _ in range(6)]
-    assert limits == [5, 6, 7, 8, 8, 8]
+    assert limits == [7, 8, 8, 8, 8, 8]
 
 
 def test_an_acceptance_after_the_pause_begins_a_new_episode():
@@ -232,7 +232,7 @@ def test_an_acceptance_after_the_pause_begins_a_new_episode():
     night = Night().hear(throttled(10), in_flight=8)
     night.hear(ACCEPTED, now=20)
     night.hear(throttled(), now=30, in_flight=4, chance=0.99)
-    assert night.breaker.throttle.limit == 2
+    assert night.breaker.throttle.limit == 3
     assert night.verdict(now=34.96) == Go()
 
 

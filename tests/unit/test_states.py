@@ -29,6 +29,7 @@ generating  succeeded         collecting
 generating  generation_failed pending
 generating  generation_failed failed
 generating  lost              failed
+generating  lost              in_doubt
 collecting  collected         done
 collecting  uncollectable     uncollected
 done        missing           collecting

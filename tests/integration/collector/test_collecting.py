@@ -153,12 +153,27 @@ def test_a_file_left_by_a_killed_run_is_taken_without_a_download(bench, answers,
 
     async def story(parts):
         (parts.directory / "videos" / FINAL).write_bytes(video)
+        await parts.ledger.note_file(parts.tasks[0].key, hashlib.sha256(video).hexdigest())
         await parts.collector.collect(parts.tasks[0].key)
         return await parts.ledger.task(parts.tasks[0].key), parts.files
 
     record, files = bench([answers.whole()], [answers.whole()], story)
     assert (record.state, record.size, record.width) == (TaskState.DONE, len(video), 64)
     assert record.sha256 == hashlib.sha256(video).hexdigest()
+    assert files.asked == []
+    assert on_disk() == {FINAL: video}
+
+
+def test_another_video_under_the_name_is_not_taken_for_ours(bench, answers, video, on_disk):
+    """A whole MP4 that was never downloaded stays what it is, and the task is uncollected."""
+
+    async def story(parts):
+        (parts.directory / "videos" / FINAL).write_bytes(video)
+        await parts.collector.collect(parts.tasks[0].key)
+        return await parts.ledger.task(parts.tasks[0].key), parts.files
+
+    record, files = bench([answers.whole()], [answers.whole()], story)
+    assert (record.state, record.error_code) == (TaskState.UNCOLLECTED, "name_taken")
     assert files.asked == []
     assert on_disk() == {FINAL: video}
 

@@ -110,13 +110,35 @@ def test_a_sound_is_no_video(file):
         probe(path)
 
 
-def test_boxes_are_not_enough(file, video):
-    """A file whose boxes are whole and whose pictures are garbage is not playable."""
+def slices(video: bytes):
+    """Where each picture's data begins and ends."""
     at = video.index(b"mdat") + 4
-    size = struct.unpack(">I", video[at - 8 : at - 4])[0] - 8
-    path = file(video[:at] + b"\xff" * size + video[at + size :])
+    end = at + struct.unpack(">I", video[at - 8 : at - 4])[0] - 8
+    while at < end:
+        size = struct.unpack(">I", video[at : at + 4])[0]
+        yield at + 4, at + 4 + size
+        at += 4 + size
+
+
+@pytest.mark.parametrize("spoilt", ["all", "the key picture", "all but the first"])
+def test_boxes_are_not_enough(file, video, spoilt):
+    """A file whose boxes are whole and whose pictures are garbage is not playable."""
+    content = bytearray(video)
+    for number, (begin, end) in enumerate(slices(video)):
+        is_key = video[begin] & 31 == 5
+        if spoilt == "all":
+            content[begin:end] = b"\xff" * (end - begin)
+        elif is_key if spoilt == "the key picture" else number > 1:
+            content[begin + 1 : end] = b"\xff" * (end - begin - 1)
+    path = file(bytes(content))
     check_boxes(path)
     with pytest.raises(NotPlayable):
         probe(path)
+
+
+def test_boxes_without_a_video_in_them_are_not_playable(file):
+    """Boxes alone are no video."""
+    path = file(FTYP + MOOV + MDAT)
+    check_boxes(path)
     with pytest.raises(NotPlayable):
-        probe(file(FTYP + MOOV + MDAT))
+        probe(path)

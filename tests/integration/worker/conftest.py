@@ -145,7 +145,6 @@ async def opened(
             pricing=PRICING,
             tasks={task.key: task for task in plan.tasks},
             collect=collected.append,
-            queries_per_second=1000.0,
         )
         yield Shop(ledger, gateway, clock, admission, worker, plan, Book(url), collected)
 
