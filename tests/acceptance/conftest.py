@@ -117,7 +117,7 @@ class Command:
     def events(self, *names: str) -> list[dict[str, Any]]:
         """The lines that it has added to run.log so far: all, or the events of these names."""
         new = log_lines(self._log)[self._heard :]
-        return [line for line in new if not names or line.get("event") in names]
+        return [line for line in new if "event" in line and (not names or line["event"] in names)]
 
     def reached(self, count: int, *names: str) -> "Command":
         """Wait until so many events of these names have happened."""
@@ -161,15 +161,45 @@ def log_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
+class Nursery:
+    """Where the simulators of a session come from; see simulators.py."""
+
+    def __init__(self, home: Path) -> None:
+        self.pictures = home / "pictures"
+        """The encoded videos that all simulators share."""
+        self.pictures.mkdir()
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("simulators.py"))],
+            env=clean_environment(home),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, arguments: Sequence[str], **files: Path) -> int:
+        """Start `batchrunner` with these arguments; return its process id."""
+        assert self._process.stdin
+        assert self._process.stdout
+        order = {"arguments": arguments} | {name: str(path) for name, path in files.items()}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
 class Sim:
     """`batchrunner simulator` as a process of its own, which outlives the runs."""
 
-    def __init__(self, folder: Path, pictures: Path) -> None:
-        self._folder, self.state = folder, folder / "gateway"
+    def __init__(self, folder: Path, nursery: Nursery) -> None:
+        self._folder, self._nursery, self.state = folder, nursery, folder / "gateway"
         self.state.mkdir(parents=True)
-        (self.state / "pictures").symlink_to(pictures)  # encoded once for all tests
+        (self.state / "pictures").symlink_to(nursery.pictures)
         self.scale, self.url = SCALE, ""
-        self._process: subprocess.Popen[str] | None = None
+        self._pid = self._leash = 0
+        os.mkfifo(folder / "stdin")
 
     def start(self, *faults: Mapping[str, Any], scale: float | None = None, **scenario: Any) -> "Sim":
         """Start, or start again on the same state with another scenario."""
@@ -178,32 +208,30 @@ class Sim:
         values = {"seed": 7, "generation_seconds": 20, "generation_sigma": 0, "faults": list(faults)}
         scenario_file = self._folder / "scenario.yaml"
         scenario_file.write_text(json.dumps(values | scenario), encoding="utf-8")
-        command = [sys.executable, "-m", "batchrunner", "simulator", "--json", "--until-stdin-closes"]
-        command += ["--state-dir", str(self.state), "--scenario", str(scenario_file)]
-        self._process = subprocess.Popen(
-            [*command, "--time-scale", str(self.scale)],
-            env=clean_environment(self._folder),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout
-        self.url = json.loads(self._process.stdout.readline())["url"]
+        arguments = ["simulator", "--json", "--until-stdin-closes", "--time-scale", str(self.scale)]
+        arguments += ["--state-dir", str(self.state), "--scenario", str(scenario_file)]
+        files = {name: self._folder / name for name in ("stdin", "stdout", "stderr")}
+        files["stdout"].write_text("")
+        self._leash = os.open(files["stdin"], os.O_RDWR | os.O_CLOEXEC)  # held open until it shall end
+        self._pid = self._nursery.start(arguments, **files)
+        until(lambda: files["stdout"].read_text().endswith("\n") or not self._runs(), "the simulator")
+        self.url = json.loads(files["stdout"].read_text() or files["stderr"].read_text())["url"]
         return self
 
     def stop(self) -> None:
         """End it, if it runs."""
-        if self._process and self._process.stdin and self._process.stdout:
-            self._process.stdin.close()
-            self._process.wait(PATIENCE)
-            self._process.stdout.close()
-            self._process = None
+        if self._pid:
+            os.close(self._leash)
+            until(lambda: not self._runs(), "the simulator's end")
+            self._pid = 0
 
     def die(self) -> None:
         """SIGKILL; `start` brings it back at the same address, with all that it knew."""
-        assert self._process
-        self._process.kill()
+        os.kill(self._pid, signal.SIGKILL)
         self.stop()
+
+    def _runs(self) -> bool:
+        return Path(f"/proc/{self._pid}").exists()
 
     def charges(self, task_id: str = "") -> list[dict[str, Any]]:
         """The charge book: all of it, or the charges for one task, whose prompt begins with its id."""
@@ -376,9 +404,11 @@ def check_code(code: int, rows: Sequence[Mapping[str, str]]) -> None:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The encoded videos that the simulators of this session share."""
-    return tmp_path_factory.mktemp("pictures")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Where this session's simulators come from."""
+    nursery = Nursery(tmp_path_factory.mktemp("nursery"))
+    yield nursery
+    nursery.close()
 
 
 @pytest.fixture
@@ -391,23 +421,23 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 @pytest.fixture(scope="session")
-def make_desk(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Callable[[], Desk]:
+def make_desk(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Callable[[], Desk]:
     """Makes desks with gateways for fixtures that several tests share; these clear them away themselves."""
 
     def make() -> Desk:
         folder = tmp_path_factory.mktemp("shared")
         (folder / "desk").mkdir()
         desk = Desk(folder / "desk")
-        desk.sim = Sim(folder / "elsewhere", pictures)
+        desk.sim = Sim(folder / "elsewhere", nursery)
         return desk
 
     return make
 
 
 @pytest.fixture
-def sim(desk: Desk, tmp_path: Path, pictures: Path) -> Sim:
+def sim(desk: Desk, tmp_path: Path, nursery: Nursery) -> Sim:
     """A simulated gateway, not started yet, which the desk's commands talk to."""
-    desk.sim = Sim(tmp_path / "elsewhere", pictures)
+    desk.sim = Sim(tmp_path / "elsewhere", nursery)
     return desk.sim
 
 

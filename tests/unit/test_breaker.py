@@ -220,6 +220,14 @@ def test_the_cut_starts_from_what_was_really_in_flight():
         assert Night().hear(throttled(10), in_flight=in_flight).breaker.throttle.limit == 1
 
 
+@pytest.mark.parametrize("why", [Refusal.UNREACHABLE, Refusal.GATEWAY_BUSY])
+def test_the_first_429_cuts_whatever_came_before_it(why):
+    """A gateway that comes back from an outage with 429 is given fewer in flight, too."""
+    night = Night().hear(NotAdmitted(why, Receipt()), in_flight=8)
+    night.hear(throttled(10), now=500, in_flight=8)
+    assert night.breaker.throttle.limit < CONCURRENCY
+
+
 def test_accepted_submissions_let_the_number_grow_back():
     """Each acceptance allows one more in flight, up to the concurrency and not beyond."""
     night = Night().hear(throttled(10), in_flight=8)

@@ -152,6 +152,12 @@ def test_a_status_means_the_same_in_any_shape(status, expected):
     assert {meaning(status, body) for body in ANY_BODY} == {expected}
 
 
+@pytest.mark.parametrize("status", [302, 307, 408, 409, 425, 499])
+def test_a_status_that_says_nothing_clear_is_in_doubt_also_when_passed_on(status):
+    """Timeouts, conflicts and redirects of the model are as unknown as the gateway's own: not rejected."""
+    assert meaning(status, ark("RequestTimeout")) == "unknown"
+
+
 def test_a_firewall_is_a_wrong_address_and_a_gateway_is_not():
     """403 in JSON is the gateway's word about the key; 403 in anything else is somebody in between."""
     for body in ANY_BODY:

@@ -164,6 +164,33 @@ def test_a_file_left_by_a_killed_run_is_taken_without_a_download(bench, answers,
     assert on_disk() == {FINAL: video}
 
 
+class Killed(BaseException):
+    """Ends a story where a kill would."""
+
+
+def test_killed_after_the_rename_nothing_is_downloaded_again(bench, answers, on_disk, video, monkeypatch):
+    """What a run had verified and named before it was killed is known again by the next: one GET for both."""
+    rename = os.rename
+
+    def rename_and_die(source, target, **options):
+        rename(source, target, **options)
+        raise Killed
+
+    async def story(parts):
+        monkeypatch.setattr(os, "rename", rename_and_die)
+        with pytest.raises(Killed):
+            await parts.collector.collect(parts.tasks[0].key)
+        monkeypatch.undo()
+        assert (await parts.ledger.task(parts.tasks[0].key)).state is TaskState.COLLECTING
+        await parts.collector.collect(parts.tasks[0].key)
+        return await parts.ledger.task(parts.tasks[0].key), parts.files
+
+    record, files = bench([answers.whole()], [answers.whole()], story)
+    assert (record.state, record.sha256) == (TaskState.DONE, hashlib.sha256(video).hexdigest())
+    assert files.asked == ["content"]
+    assert on_disk() == {FINAL: video}
+
+
 def test_another_video_under_the_name_is_not_taken_for_ours(bench, answers, video, on_disk):
     """A whole MP4 that was never downloaded stays what it is, and the task is uncollected."""
 

@@ -87,6 +87,19 @@ def test_a_key_that_is_echoed_is_masked(meet, key):
     assert key not in repr(outcomes)
 
 
+def test_a_key_that_is_echoed_in_an_escaped_form_is_masked(meet, key):
+    """JSON can write any letter as a number: what is read out of it does not show the key either."""
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in key)
+    task = f'{{"status":"FAILURE","fail_reason":"{escaped}"}}'
+    echo = f'{{"code":"{escaped}","message":"bad {escaped}","data":{task}}}'
+
+    async def story(gateway, server):
+        return await everything(gateway)
+
+    for status in (200, 400, 401, 500):
+        assert key not in repr(meet(story, replies(status, echo.encode()))), status
+
+
 def test_a_key_in_an_errors_words_is_masked(meet, key):
     """The words of a failed connection or a broken protocol do not show the key either."""
 

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from batchrunner.core.errors import UsageError
-from batchrunner.core.model import RemoteId, TaskKey
+from batchrunner.core.model import MediaFile, RemoteId, TaskKey
+from batchrunner.core.plan import WantedTask
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, TransitionRefused
 from batchrunner.ledger import LedgerReader
@@ -453,6 +454,19 @@ def test_what_is_not_in_the_fingerprint_may_change(bring, plan, want, on_disk):
     bring(plan(want("a", "a cat", callback_url="https://b.example")))
     (request,) = on_disk.all("SELECT request FROM tasks")[0]
     assert json.loads(request)["metadata"]["callback_url"] == "https://b.example"
+
+
+def test_a_picture_that_was_renamed_is_shown_under_its_new_name(in_ledger, bring, plan):
+    """The same bytes under another name are the same task, and its row names the file that is there now."""
+
+    def moved(name: str) -> WantedTask:
+        picture = MediaFile(f"/a/{name}", name, "0" * 64, "image/png", 3)
+        return WantedTask({"model": "fast", "prompt": "move", "image": picture, "metadata": {}}, id="move")
+
+    bring(plan(moved("cat.png")))
+    bring(plan(moved("kitten.png")))
+    (task,) = in_ledger(lambda ledger: ledger.tasks())
+    assert task.inputs == ("kitten.png",)
 
 
 def test_the_settings_of_the_newest_plan_count(in_ledger, bring, plan):
