@@ -132,6 +132,7 @@ class ThrottleGate:
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
         self._episode = 0
+        self._was_cut = False
         self._until = 0.0
         self.limit = concurrency
         """How many may be in flight."""
@@ -139,7 +140,7 @@ class ThrottleGate:
     def heard(self, outcome: SubmitOutcome, model: str, at: Situation) -> None:
         if isinstance(outcome, Accepted):
             if at.now >= self._until:
-                self._episode = 0
+                self._episode, self._was_cut = 0, False
             self.limit = min(self._concurrency, self.limit + 1)
         elif isinstance(outcome, NotAdmitted) and outcome.why in _FOR_EVERYBODY:
             asked = at.now + (outcome.retry_after or 0.0)
@@ -149,7 +150,8 @@ class ThrottleGate:
             self._episode += 1
             wait = outcome.retry_after
             self._until = at.now + backoff(self._episode, at.chance) if wait is None else asked
-            if self._episode == 1 and outcome.why is Refusal.THROTTLED:
+            if not self._was_cut and outcome.why is Refusal.THROTTLED:
+                self._was_cut = True
                 self.limit = max(1, min(self.limit, at.in_flight) * 3 // 4)
 
     def verdict(self, at: Situation) -> Verdict:

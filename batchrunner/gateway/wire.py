@@ -41,6 +41,8 @@ BUSY_CODES = frozenset(
 REFUNDED_CODES = frozenset(
     {"do_request_failed", "invalid_response", "read_response_body_failed", "unmarshal_response_body_failed"}
 )
+UNCLEAR = frozenset({408, 409, 425, 499})
+"""Statuses that leave open whether the request was carried out, whoever says so."""
 UPSTREAM_REFUSED = "fail_to_fetch_task"
 """The gateway passes on the model's own status and text."""
 
@@ -137,7 +139,7 @@ def submit_outcome(answer: Answer) -> SubmitOutcome:
         return AccountRefused(fault, receipt)
     if status in (400, 413, 422):
         return Rejected(receipt)
-    if said.is_task_error and code == UPSTREAM_REFUSED and status < 500:
+    if said.is_task_error and code == UPSTREAM_REFUSED and 400 < status < 500 and status not in UNCLEAR:
         return Rejected(receipt)
     if said.is_task_error and status >= 500 and code in BUSY_CODES:
         return NotAdmitted(Refusal.GATEWAY_BUSY, receipt, answer.retry_after)

@@ -10,6 +10,8 @@ import aiosqlite
 from batchrunner.core.model import Plan, PlannedTask, Request
 from batchrunner.core.plan import digest_form, file_name, folded, inputs
 
+WRITTEN = ("position", "id", "labels", "source", "request", "inputs")
+"""Columns that follow the manifest; all others follow what happened."""
 GIVEN_NAMES = "SELECT file_name FROM tasks UNION SELECT file_name FROM attempts"
 """Every name that a video ever had or is to have; no file is ever overwritten."""
 
@@ -23,37 +25,37 @@ async def bring_in_line(db: aiosqlite.Connection, plan: Plan, on_disk: frozenset
         "INSERT INTO meta VALUES ('settings', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (json.dumps({"name": plan.name, "run": asdict(plan.settings), "pricing": asdict(plan.pricing)}),),
     )
-    rows = await db.execute_fetchall(
-        "SELECT key, position, id, file_name, labels, source, request FROM tasks"
-    )
+    columns = ", ".join(WRITTEN)
+    rows = await db.execute_fetchall(f"SELECT key, {columns} FROM tasks")
     known = {row["key"]: row for row in rows}
     given = await db.execute_fetchall(GIVEN_NAMES)
     taken = set(on_disk) | {folded(row["file_name"]) for row in given}
     new, changed = [], []
     for task in plan.tasks:
         row = known.pop(task.key, None)
+        written = _written(task)
         if row is None:
             name = file_name(task.id, task.key, taken)
             taken.add(folded(name))
-            new.append((*_written(task), name, json.dumps(inputs(task.request), ensure_ascii=False)))
-        elif (row["position"], row["id"], row["labels"], row["source"], row["request"]) != _written(task)[1:]:
-            changed.append((*_written(task)[1:], task.key))
+            new.append((task.key, *written, name))
+        elif tuple(row[name] for name in WRITTEN) != written:
+            changed.append((*written, task.key))
     gone = [(key,) for key, row in known.items() if row["position"] is not None]
     await db.executemany(
-        "INSERT INTO tasks (key, position, id, labels, source, request, file_name, inputs, state) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
+        f"INSERT INTO tasks (key, {columns}, file_name, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
         new,
     )
-    await db.executemany(
-        "UPDATE tasks SET position = ?, id = ?, labels = ?, source = ?, request = ? WHERE key = ?", changed
-    )
+    settings = ", ".join(f"{name} = ?" for name in WRITTEN)
+    await db.executemany(f"UPDATE tasks SET {settings} WHERE key = ?", changed)
     await db.executemany("UPDATE tasks SET position = NULL WHERE key = ?", gone)
     return len(gone)
 
 
-def _written(task: PlannedTask) -> tuple[str, int, str, str, str, str]:
+def _written(task: PlannedTask) -> tuple[int, str, str, str, str, str]:
+    """What stands in the `WRITTEN` columns of a task."""
     labels = json.dumps(dict(task.labels), ensure_ascii=False)
-    return (task.key, task.position, task.id, labels, task.source, request_text(task.request))
+    shown = json.dumps(inputs(task.request), ensure_ascii=False)
+    return (task.position, task.id, labels, task.source, request_text(task.request), shown)
 
 
 def request_text(request: Request) -> str:
