@@ -44,7 +44,7 @@ class ContentRoute:
         task = self._world.task(request)
         if task is None:
             raise _proxy(404, "invalid_request_error", "Task not found")
-        status = task.phase(self._world.now()).status
+        status = task.phase.status
         rule = self._world.pick(DOWNLOAD, task.charge.prompt, "content") if status == "SUCCESS" else None
         fault = rule.do if rule else ""
         if fault == "not_ready":
@@ -69,6 +69,7 @@ class FileRoute:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Serve a signed link that still lives; 403 for any request that bears a key."""
+        self._world.catch_up()
         self._world.requests[f"{request.method} {_FILES}"] += 1
         if "Authorization" in request.headers:
             self._world.requests[f"{request.method} {_FILES} with Authorization"] += 1
@@ -80,7 +81,7 @@ class FileRoute:
             return _xml(404, "NoSuchKey")
         if request.query_string != wire.signature(task.charge):
             return _xml(403, "SignatureDoesNotMatch")
-        if task.phase(self._world.now()).status != "SUCCESS" or not link_lives(self._world, task):
+        if task.phase.status != "SUCCESS" or not link_lives(self._world, task):
             return _xml(403, "AccessDenied")
         if kind == "jpeg":
             return await self._last_frame(task)

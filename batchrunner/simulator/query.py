@@ -37,12 +37,11 @@ class PollRoute:
         return json_answer(self._rendered(task), content_type=wire.POLL_JSON)
 
     def _rendered(self, task: Task) -> bytes:
-        index = task.index(self._world.now())
-        kept = index * 2 + self._openai
+        kept = (self._openai, len(task.phases))
         body = task.rendered.get(kept)
         if body is None:
             form = wire.openai_video if self._openai else _wrapped
-            body = task.rendered[kept] = wire.dumps(form(task, index, self._world.files_url))
+            body = task.rendered[kept] = wire.dumps(form(task, self._world.files_url))
         return body
 
     def _fault(self, request: web.Request, task: Task, fault: str) -> web.StreamResponse:
@@ -60,13 +59,13 @@ class PollRoute:
             return reset(request)
         if fault == "null_data":
             return json_answer({"code": "success", "data": None}, content_type=wire.POLL_JSON)
-        shown = wire.task_dto(task, task.index(self._world.now()), self._world.files_url)
+        shown = wire.task_dto(task, self._world.files_url)
         unknown = {**shown, "status": "REVIEWING", "progress": "60%"}
         return json_answer({"code": "success", "message": "", "data": unknown}, content_type=wire.POLL_JSON)
 
 
-def _wrapped(task: Task, index: int, files_url: str) -> dict[str, object]:
-    return {"code": "success", "message": "", "data": wire.task_dto(task, index, files_url)}
+def _wrapped(task: Task, files_url: str) -> dict[str, object]:
+    return {"code": "success", "message": "", "data": wire.task_dto(task, files_url)}
 
 
 class ModelsRoute:

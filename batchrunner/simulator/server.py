@@ -1,6 +1,7 @@
 """The simulated gateway as two real HTTP servers on 127.0.0.1: the gateway's and the file server's."""
 
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -23,9 +24,9 @@ from batchrunner.simulator.world import (
     EDGE,
     REQUEST_ID,
     VERSION,
+    Clock,
     World,
     json_answer,
-    new_request_id,
     refused_answer,
 )
 
@@ -41,12 +42,18 @@ class Simulator:
 
     `state_dir` holds the charge book, one simulator at a time. `time_scale` 0.01 makes each nominal second
     a hundredth of a real one. `port` 0 takes the port of the last start if it is free, else a free one.
+    `clock` tells the Unix time that all of the night is counted in; pauses within an answer are real ones.
     Raises RuntimeError if the state is in use, OSError if an explicit port is; ValueError for a time scale
     of 0 or less.
     """
 
     def __init__(
-        self, state_dir: Path, scenario: Scenario | None = None, time_scale: float = 1.0, port: int = 0
+        self,
+        state_dir: Path,
+        scenario: Scenario | None = None,
+        time_scale: float = 1.0,
+        port: int = 0,
+        clock: Clock = time.time,
     ) -> None:
         if time_scale <= 0:
             raise ValueError(f"time_scale must be above 0, not {time_scale}")
@@ -54,6 +61,7 @@ class Simulator:
         self._scenario = scenario or Scenario()
         self._time_scale = time_scale
         self._port = port
+        self._clock = clock
         self._running = AsyncExitStack()
         self.url = ""  # of the gateway, without a slash at its end
         self.files_url = ""  # of the file server
@@ -65,7 +73,7 @@ class Simulator:
         async with AsyncExitStack() as stack:
             book = Book(self._state_dir)
             stack.callback(book.close)
-            world = World(book, self._scenario, self._time_scale, self._state_dir)
+            world = World(book, self._scenario, self._time_scale, self._state_dir, self._clock)
             stack.callback(world.videos.close)
             settings = book.settings()
             files = _listen(0, int(settings.get("files_port", 0)))
@@ -151,7 +159,8 @@ def _answering(world: World) -> Middleware:
 
     @web.middleware
     async def answer_all(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[REQUEST_ID] = new_request_id()
+        request[REQUEST_ID] = world.new_request_id()
+        world.catch_up()
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else request.path
         if not route.startswith("/simulator/"):
@@ -189,8 +198,7 @@ class BookRoutes:
 
     async def charges(self, _request: web.Request) -> web.StreamResponse:
         """GET /simulator/charges: every accepted submission, oldest first, with its outcome by now."""
-        now = self._world.now()
-        return json_answer({"charges": [_with_outcome(task, now) for task in self._world.tasks.all()]})
+        return json_answer({"charges": [_with_outcome(task) for task in self._world.tasks.all()]})
 
     async def requests(self, _request: web.Request) -> web.StreamResponse:
         """GET /simulator/requests: counts since this start, by method and route."""
@@ -204,12 +212,12 @@ class BookRoutes:
         )
 
 
-def _with_outcome(task: Task, now: float) -> dict[str, Any]:
-    phase = task.phase(now)
+def _with_outcome(task: Task) -> dict[str, Any]:
+    phase = task.phase
     outcomes = {"SUCCESS": "succeeded", "FAILURE": "failed"}
     return {
         **task.charge.to_json(),
         "outcome": outcomes.get(phase.status, "in_progress"),
         "finished_at": phase.at if phase.final else None,
-        "quota": task.cost(now),
+        "quota": task.cost,
     }

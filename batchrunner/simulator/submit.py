@@ -7,7 +7,7 @@ from aiohttp import web
 from batchrunner.simulator import model, refusal, submission
 from batchrunner.simulator.charge import Caller, Charge, Order, order_of, short_hash
 from batchrunner.simulator.keys import Key
-from batchrunner.simulator.life import Ending
+from batchrunner.simulator.life import Ending, Life
 from batchrunner.simulator.rules import GENERATE, SUBMIT, Rule
 from batchrunner.simulator.submission import Submission
 from batchrunner.simulator.submit_faults import accepted_answer, fault_before_accept
@@ -50,7 +50,7 @@ class SubmitRoute:
         needed = model.hold(model_name)
         balance = self._world.scenario.balance
         if balance is not None:
-            left = balance - self._world.tasks.spent(self._world.now())
+            left = balance - self._world.tasks.spent()
             if left < needed:
                 raise refusal.user_quota(left, needed)
         if key.quota is not None and self._world.key_left(key) < needed:
@@ -59,6 +59,7 @@ class SubmitRoute:
     def _accept(self, order: Order, rule: Rule | None) -> Charge:
         """Decide the task's life and write the charge down: from here on it would be billed."""
         world = self._world
+        world.catch_up()
         ordinal = len(world.book.charges) + 1
         remote_id = world.scenario.remote_id(ordinal)
         fate = world.pick(GENERATE, order.prompt)
@@ -66,6 +67,9 @@ class SubmitRoute:
         ending = model.ENDINGS.get(fate.do if fate else told, Ending.SUCCEEDED)
         nominal = world.scenario.generating(remote_id) * (fate.factor if fate and fate.do == "slow" else 1.0)
         now, scale = world.now(), world.time_scale
+        running_at = world.tasks.starts_at(now, world.scenario.queue_seconds * scale)
+        ended_at = running_at + (scale * nominal if ending is not Ending.STUCK else world.pace.timeout)
+        life = Life(now, running_at, ended_at, ending)
         charge = Charge(
             **vars(order),
             ordinal=ordinal,
@@ -77,7 +81,7 @@ class SubmitRoute:
                 *([f"generate:{fate.do}"] if fate else []),
                 *([f"ark:{told}"] if told else []),
             ],
-            life=world.tasks.plan(now, world.scenario.queue_seconds * scale, nominal * scale, ending),
+            life=life,
         )
         world.book.charge(charge, world.tally.counts)
         world.tasks.add(charge)

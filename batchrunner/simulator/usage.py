@@ -35,9 +35,8 @@ class UsageRoutes:
         key = self._reader(request)
         if isinstance(key, web.Response):
             return key
-        now = self._world.now()
         own = [task for task in self._world.tasks.all() if task.charge.key == key.name]
-        rows = [row for task in own for row in _rows(task, now)]
+        rows = [row for task in own for row in _rows(task)]
         rows.sort(key=lambda row: row["created_at"])  # stable: those of one second stay as they came
         newest = [{**row, "id": number} for number, row in enumerate(rows[: -_NEWEST - 1 : -1], 1)]
         return json_answer({"data": newest, "message": "", "success": True})
@@ -54,7 +53,7 @@ class UsageRoutes:
         key = self._reader(request)
         if isinstance(key, web.Response):
             return key
-        used = self._world.tasks.spent(self._world.now(), key.name)
+        used = self._world.tasks.spent(key.name)
         granted = key.quota or 0
         data = {
             "expires_at": 0,
@@ -87,7 +86,7 @@ class UsageRoutes:
     async def billing(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/dashboard/billing/usage: what was used, in hundredths of a USD."""
         key = self._world.key(request)
-        used = self._world.tasks.spent(self._world.now(), key.name)
+        used = self._world.tasks.spent(key.name)
         return json_answer({"object": "list", "total_usage": _go_float(used / _PER_USD * 100)})
 
     def _reader(self, request: web.Request) -> Key | web.Response:
@@ -107,9 +106,9 @@ def _go_float(value: float) -> float:
     return int(value) if value.is_integer() else value
 
 
-def _rows(task: Task, now: float) -> Iterator[dict[str, Any]]:
-    """The log rows that stand at Unix time `now`: the submission's, then the settlement's."""
-    charge, ended = task.charge, task.phases[-1]
+def _rows(task: Task) -> Iterator[dict[str, Any]]:
+    """The log rows of a task so far: the submission's, then the settlement's."""
+    charge, phase = task.charge, task.phase
     known = {
         "group_ratio": 1,
         "is_model_mapped": True,
@@ -125,12 +124,12 @@ def _rows(task: Task, now: float) -> Iterator[dict[str, Any]]:
         # No task id here: that is what makes a lost answer hard to find again.
         "other": _text({**known, "is_task": True, "request_path": charge.path}),
     }
-    difference = charge.settled - charge.hold
-    if ended.at > now or (ended.status == "SUCCESS" and difference == 0):
+    difference = task.cost - charge.hold
+    if not phase.final or difference == 0:
         return
     known |= {"pre_consumed_quota": charge.hold, "task_id": charge.remote_id}
-    row = _row(task, ended.at, wire.request_id(int(ended.at * 1e9), letters(8, charge.remote_id, "settled")))
-    if ended.status == "SUCCESS":
+    row = _row(task, phase.at, wire.request_id(int(phase.at * 1e9), letters(8, charge.remote_id, "settled")))
+    if phase.status == "SUCCESS":
         yield {
             **row,
             "type": _CONSUME if difference > 0 else _REFUND,
@@ -140,13 +139,12 @@ def _rows(task: Task, now: float) -> Iterator[dict[str, Any]]:
             "other": _text({**known, "actual_quota": charge.settled}),
         }
     else:
-        reason = wire.fail_reason(task, len(task.phases) - 1)
         yield {
             **row,
             "type": _REFUND,
             "content": "",
             "quota": charge.hold,
-            "other": _text({**known, "reason": reason}),
+            "other": _text({**known, "reason": wire.fail_reason(task)}),
         }
 
 

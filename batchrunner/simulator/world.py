@@ -4,8 +4,8 @@ import asyncio
 import secrets
 import socket
 import struct
-import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from batchrunner.simulator.videos import Videos
 
 VERSION = "v0.0.0"
 
+Clock = Callable[[], float]  # tells the Unix time in seconds
+
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 EDGE: web.RequestKey[bool] = web.RequestKey("edge", bool)  # the answer is not the gateway's own
 
@@ -31,11 +33,14 @@ EDGE: web.RequestKey[bool] = web.RequestKey("edge", bool)  # the answer is not t
 class World:
     """One simulated gateway: scenario, charge book, tasks, counts and clock."""
 
-    def __init__(self, book: Book, scenario: Scenario, time_scale: float, directory: Path) -> None:
+    def __init__(
+        self, book: Book, scenario: Scenario, time_scale: float, directory: Path, clock: Clock
+    ) -> None:
         settings = book.settings()
+        self._clock = clock
         self.scenario = scenario
         self.time_scale = time_scale
-        self.started_at = float(settings.get("started_at", time.time()))  # of the first start
+        self.started_at = float(settings.get("started_at", clock()))  # of the first start
         self.pace = Pace(
             refresh=scenario.refresh_seconds * time_scale,
             line=scenario.line_seconds * time_scale,
@@ -43,7 +48,7 @@ class World:
             link=scenario.link_seconds * time_scale,
         )
         self.book = book
-        self.tasks = Tasks(book.charges, self.pace, scenario.capacity)
+        self.tasks = Tasks(book.charges, self.started_at, self.pace, scenario.capacity)
         self.tally = Tally(scenario.faults, scenario.seed, book.counts)
         self.videos = Videos(directory / "pictures")
         self.files_url = ""  # known once the file server listens
@@ -54,7 +59,15 @@ class World:
 
     def now(self) -> float:
         """Unix seconds, in microseconds as the book keeps them."""
-        return round(time.time(), 6)
+        return round(self._clock(), 6)
+
+    def catch_up(self) -> None:
+        """Let the gateway's refresh loop do what it would have done by now."""
+        self.tasks.catch_up(self.now())
+
+    def new_request_id(self) -> str:
+        """A request id that nothing else has."""
+        return wire.request_id(int(self._clock() * 1e9), letters(8, secrets.token_bytes(8)))
 
     def pick(self, on: str, prompt: str, source: str = "content") -> Rule | None:
         """The fault that befalls a request, counted, and written down unless a charge's line will be."""
@@ -73,7 +86,7 @@ class World:
 
     def key_left(self, key: Key) -> int:
         """Quota units that a key with a quota has left."""
-        return (key.quota or 0) - self.tasks.spent(self.now(), key.name)
+        return (key.quota or 0) - self.tasks.spent(key.name)
 
     def task(self, request: web.Request) -> Task | None:
         """The task that the path names, if there is one."""
@@ -84,11 +97,6 @@ def invalid_token(request: web.Request) -> Refusal:
     """401, in the caller's language."""
     chinese = request.headers.get("Accept-Language", "").lower().startswith("zh")
     return Refusal(401, "openai", "", "无效的令牌" if chinese else "Invalid token")
-
-
-def new_request_id() -> str:
-    """A request id that nothing else has."""
-    return wire.request_id(time.time_ns(), letters(8, secrets.token_bytes(8)))
 
 
 def json_answer(value: Any, status: int = 200, content_type: str = wire.JSON) -> web.Response:

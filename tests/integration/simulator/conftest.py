@@ -32,9 +32,10 @@ class Reply(NamedTuple):
 class Caller:
     """Talks to one simulator, with a key unless told otherwise."""
 
-    def __init__(self, sim: Simulator, scale: float, key: str = "sk-main") -> None:
+    def __init__(self, sim: Simulator, scale: float, state: Path, key: str = "sk-main") -> None:
         self.sim = sim
         self._round = 15 * scale
+        self._state = state
         self._key = key
 
     async def __aenter__(self) -> "Caller":
@@ -75,7 +76,8 @@ class Caller:
 
     async def new_round(self) -> None:
         """Wait until the refresh loop has just come by, so that it does not do so again at once."""
-        await asyncio.sleep(self._round - time.time() % self._round + 0.001)
+        started_at = json.loads((self._state / "simulator.json").read_text())["started_at"]
+        await asyncio.sleep(self._round - (time.time() - started_at) % self._round + 0.001)
 
     async def poll(self, remote_id: str) -> Any:
         """The task's own form."""
@@ -119,8 +121,9 @@ def night(tmp_path: Path) -> Night:
         values = {"generation_seconds": 20, "generation_sigma": 0, **scenario}
 
         async def go() -> Any:
-            sim = Simulator(tmp_path / "state", Scenario.from_dict(values), scale)
-            async with sim, Caller(sim, scale) as caller:
+            state = tmp_path / "state"
+            sim = Simulator(state, Scenario.from_dict(values), scale)
+            async with sim, Caller(sim, scale, state) as caller:
                 return await story(caller)
 
         return asyncio.run(go())
