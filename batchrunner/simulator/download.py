@@ -123,6 +123,7 @@ async def video_file(world: World, task: Task, rule: Rule | None) -> File:
         "Accept-Ranges": "bytes",
         "Cache-Control": "public, max-age=86400",
         "Content-Type": "video/mp4",
+        "Server": "files",
         "Etag": f'"{short_hash(charge.remote_id.encode())}"',
         "X-Tos-Request-Id": charge.remote_id[-12:],
     }

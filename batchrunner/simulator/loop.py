@@ -38,7 +38,7 @@ class RefreshLoop:
             begun = slept_from + sleeps * self._pace.refresh
             yield begun
             self._unfinished = [task for task in self._unfinished if not task.phase.final]
-            line = [task for task in self._unfinished if task.life.created_at <= begun]
+            line = [task for task in self._unfinished if task.life.created_at < begun]
             for place, task in enumerate(line):
                 yield begun + place * self._pace.line
                 task.visit(begun + place * self._pace.line)

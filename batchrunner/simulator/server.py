@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.typedefs import Middleware
 
 from batchrunner.simulator.book import Book
@@ -177,6 +178,8 @@ def _answering(world: World) -> Middleware:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    if response.headers["Server"] == SERVER_SOFTWARE:  # only what comes from upstream bears its server's name
+        del response.headers["Server"]
     if EDGE not in request:
         response.headers["X-New-Api-Version"] = VERSION
         response.headers["X-Oneapi-Request-Id"] = request[REQUEST_ID]

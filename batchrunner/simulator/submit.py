@@ -24,7 +24,7 @@ class SubmitRoute:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Accept and charge, or let a fault befall it; raises Refused."""
-        key = self._world.key(request)
+        asked_at, key = self._world.now(), self._world.key(request)
         body = await _read(request)
         large = len(body) > _LARGE
         args = (body, request.headers.get("Content-Type", ""), key)
@@ -37,7 +37,7 @@ class SubmitRoute:
             return refused
         model.refuse_told(asked.prompt)
         shape = model.shape_of(ark)
-        caller = Caller(key.name, key.token_id, request[REQUEST_ID], request.path, short_hash(body))
+        caller = Caller(key.name, key.token_id, request[REQUEST_ID], asked_at, request.path, short_hash(body))
         parts = (caller, asked, ark, shape)
         order = await asyncio.to_thread(order_of, *parts) if large else order_of(*parts)
         if rule is not None and rule.do == "slow_accept":

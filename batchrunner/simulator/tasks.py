@@ -92,4 +92,4 @@ class Tasks:
 
 def upstream_id(charge: Charge) -> str:
     """The upstream's id of a task, stamped with the real time of its submission."""
-    return f"cgt-{strftime('%Y%m%d%H%M%S', gmtime(charge.at))}-{charge.ordinal - 1:05d}"
+    return f"cgt-{strftime('%Y%m%d%H%M%S', gmtime(charge.asked_at))}-{charge.ordinal - 1:05d}"

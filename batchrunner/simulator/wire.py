@@ -166,7 +166,7 @@ def _upstream_body(task: Task, files_url: str) -> dict[str, Any]:
         return {"error": {"code": code, "message": message, "param": "", "type": "InternalServerError"}}
     options = charge.options
     body: dict[str, Any] = {
-        "created_at": int(charge.at),
+        "created_at": int(charge.asked_at),
         "execution_expires_after": options["execution_expires_after"],
         "id": upstream_id(charge),
         "model": upstream_name(charge.model),

@@ -24,6 +24,8 @@ from batchrunner.simulator.videos import Videos
 
 VERSION = "v0.0.0"
 
+_BUFFERED = 2048  # bytes; Go sends a longer answer in chunks
+
 Clock = Callable[[], float]  # tells the Unix time in seconds
 
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
@@ -40,7 +42,7 @@ class World:
         self._clock = clock
         self.scenario = scenario
         self.time_scale = time_scale
-        self.started_at = float(settings.get("started_at", clock()))  # of the first start
+        self.started_at = float(settings.get("started_at", self.now()))  # of the first start
         self.pace = Pace(
             refresh=scenario.refresh_seconds * time_scale,
             line=scenario.line_seconds * time_scale,
@@ -102,7 +104,10 @@ def invalid_token(request: web.Request) -> Refusal:
 def json_answer(value: Any, status: int = 200, content_type: str = wire.JSON) -> web.Response:
     """An answer in JSON as the gateway writes it."""
     body = value if isinstance(value, bytes) else wire.dumps(value)
-    return web.Response(status=status, body=body, headers={"Content-Type": content_type})
+    response = web.Response(status=status, body=body, headers={"Content-Type": content_type})
+    if len(body) > _BUFFERED:
+        response.enable_chunked_encoding()
+    return response
 
 
 def refused_answer(request: web.Request, refusal: Refusal) -> web.Response:

@@ -29,13 +29,27 @@ class Reply(NamedTuple):
         return json.loads(self.body)
 
 
+class Clock:
+    """The simulator's clock, which goes on only when it is told to."""
+
+    def __init__(self, scale: float) -> None:
+        self._scale = scale
+        self._now = time.time()
+
+    def __call__(self) -> float:
+        return self._now
+
+    def later(self, seconds: float) -> None:
+        """Let so many nominal seconds go by."""
+        self._now += seconds * self._scale
+
+
 class Caller:
     """Talks to one simulator, with a key unless told otherwise."""
 
-    def __init__(self, sim: Simulator, scale: float, state: Path, key: str = "sk-main") -> None:
+    def __init__(self, sim: Simulator, clock: Clock, key: str = "sk-main") -> None:
         self.sim = sim
-        self._round = 15 * scale
-        self._state = state
+        self.clock = clock
         self._key = key
 
     async def __aenter__(self) -> "Caller":
@@ -74,25 +88,20 @@ class Caller:
         assert reply.status == 200, reply
         return str(reply.json["task_id"])
 
-    async def new_round(self) -> None:
-        """Wait until the refresh loop has just come by, so that it does not do so again at once."""
-        started_at = json.loads((self._state / "simulator.json").read_text())["started_at"]
-        await asyncio.sleep(self._round - (time.time() - started_at) % self._round + 0.001)
-
     async def poll(self, remote_id: str) -> Any:
         """The task's own form."""
         reply = await self.call("GET", f"/v1/video/generations/{remote_id}")
         assert reply.status == 200, reply
         return reply.json["data"]
 
-    async def ended(self, remote_id: str) -> Any:
+    async def ended(self, remote_id: str, every: float = 5) -> Any:
         """Poll until SUCCESS or FAILURE."""
-        return await self.until(remote_id, lambda task: task["status"] in ("SUCCESS", "FAILURE"))
+        return await self.until(remote_id, lambda task: task["status"] in ("SUCCESS", "FAILURE"), every)
 
-    async def until(self, remote_id: str, wanted: Callable[[Any], bool]) -> Any:
-        """Poll until the task is as wanted."""
-        while not wanted(task := await self.poll(remote_id)):  # noqa: ASYNC110 polling is the API
-            await asyncio.sleep(0.002)
+    async def until(self, remote_id: str, wanted: Callable[[Any], bool], every: float = 5) -> Any:
+        """Poll until the task is as wanted, `every` so many nominal seconds."""
+        while not wanted(task := await self.poll(remote_id)):
+            self.clock.later(every)
         return task
 
     async def content(self, remote_id: str, **options: Any) -> Reply:
@@ -117,13 +126,14 @@ Night = Callable[..., Any]
 def night(tmp_path: Path) -> Night:
     """Runs a story against a simulator; calls of one test share the state directory."""
 
-    def run(story: Story, scale: float = SCALE, **scenario: Any) -> Any:
+    clock = Clock(SCALE)
+
+    def run(story: Story, **scenario: Any) -> Any:
         values = {"generation_seconds": 20, "generation_sigma": 0, **scenario}
 
         async def go() -> Any:
-            state = tmp_path / "state"
-            sim = Simulator(state, Scenario.from_dict(values), scale)
-            async with sim, Caller(sim, scale, state) as caller:
+            sim = Simulator(tmp_path / "state", Scenario.from_dict(values), SCALE, clock=clock)
+            async with sim, Caller(sim, clock) as caller:
                 return await story(caller)
 
         return asyncio.run(go())

@@ -1,6 +1,5 @@
 """What polls show of a task while it lives."""
 
-import asyncio
 import time
 from dataclasses import replace
 from typing import Any
@@ -125,16 +124,15 @@ def test_a_task_lives_as_recorded(night: Any) -> None:
     """NOT_START with the bare upstream id, QUEUED, IN_PROGRESS, SUCCESS: fields and amounts as recorded."""
 
     async def story(gateway: Any) -> list[Any]:
-        await gateway.new_round()
         remote_id = await gateway.accepted(metadata={"resolution": "480p", "duration": 4, "seed": 7})
         seen = [await gateway.poll(remote_id)]
         while seen[-1]["status"] != "SUCCESS":
-            await asyncio.sleep(0.001)
+            gateway.clock.later(1)
             if (task := await gateway.poll(remote_id)) != seen[-1]:
                 seen.append(task)
         return seen
 
-    first, queued, running, last = night(story, scale=0.01, queue_seconds=20, generation_seconds=30)
+    first, queued, running, last = night(story, queue_seconds=20, generation_seconds=30)
     assert (first["status"], first["progress"], list(first["data"])) == ("NOT_START", "0%", ["id"])
     assert "result_url" not in first
     assert (queued["status"], queued["progress"], queued["data"]["status"]) == ("QUEUED", "10%", "queued")
@@ -202,9 +200,9 @@ def test_a_stuck_task_is_given_up_after_a_day(night: Any) -> None:
     """The gateway's own timeout is a FAILURE whose upstream body still says running."""
 
     async def story(gateway: Any) -> Any:
-        return await gateway.ended(await gateway.accepted())
+        return await gateway.ended(await gateway.accepted(), every=3600)
 
-    task = night(story, scale=0.000_002, faults=[{"on": "generate", "do": "timeout_24h"}])
+    task = night(story, faults=[{"on": "generate", "do": "timeout_24h"}])
     assert task["fail_reason"] == "任务超时（1440分钟）"
     assert (task["status"], task["data"]["status"], task["quota"]) == ("FAILURE", "running", 0)
 
@@ -230,7 +228,7 @@ def test_capacity_keeps_the_others_queued(night: Any) -> None:
             await gateway.accepted()
         return [charge["life"] for charge in await gateway.charges()]
 
-    lives = night(story, capacity=1, scale=0.01)
+    lives = night(story, capacity=1)
     assert [life["running_at"] for life in lives[1:]] == [life["ended_at"] for life in lives[:-1]]
 
 
@@ -238,13 +236,12 @@ def test_the_openai_route_shows_the_same_task(night: Any) -> None:
     """GET /v1/videos/{id} says unknown for NOT_START, and completed with the URL at the end."""
 
     async def story(gateway: Any) -> Any:
-        await gateway.new_round()
         remote_id = await gateway.accepted()
         first = (await gateway.call("GET", f"/v1/videos/{remote_id}")).json
         task = await gateway.ended(remote_id)
         return first, (await gateway.call("GET", f"/v1/videos/{remote_id}")).json, task
 
-    first, last, task = night(story, scale=0.01)
+    first, last, task = night(story)
     assert (first["status"], first["progress"], first["metadata"]) == ("unknown", 0, {"url": ""})
     assert (last["status"], last["progress"], last["metadata"]["url"]) == (
         "completed",
@@ -258,12 +255,11 @@ def test_the_charge_book_tells_the_outcome_when_it_is_visible(night: Any) -> Non
     """A charge is in progress, without a finish time, until the gateway shows the end."""
 
     async def story(gateway: Any) -> Any:
-        await gateway.new_round()
         remote_id = await gateway.accepted()
         early = (await gateway.charges())[0]
         task = await gateway.ended(remote_id)
         return early, (await gateway.charges())[0], task
 
-    early, late, task = night(story, scale=0.01)
+    early, late, task = night(story)
     assert (early["outcome"], early["finished_at"]) == ("in_progress", None)
     assert (late["outcome"], int(late["finished_at"])) == ("succeeded", task["finish_time"])

@@ -8,13 +8,12 @@ def test_log_rows_are_as_recorded(night: Any) -> None:
     """A submission's row has its request id and no task id; the settlement's names the task."""
 
     async def story(gateway: Any) -> Any:
-        await gateway.new_round()
         reply = await gateway.submit(metadata={"resolution": "480p", "duration": 4})
         early = (await gateway.call("GET", "/api/log/token")).json["data"]
         await gateway.ended(reply.json["id"])
         return reply, early, await gateway.call("GET", "/api/log/token")
 
-    reply, early, log = night(story, scale=0.01)
+    reply, early, log = night(story)
     assert [row["type"] for row in early] == [2]
     settled, submitted = log.json["data"]
     assert (log.json["success"], log.json["message"]) == (True, "")
@@ -90,7 +89,7 @@ def test_look_ups_are_limited(night: Any) -> None:
         statuses = [(await gateway.call("GET", path)).status for path in paths]
         return statuses, await gateway.call("GET", paths[0]), await gateway.call("GET", "/api/status")
 
-    statuses, limited, status = night(story, scale=1)
+    statuses, limited, status = night(story)
     assert statuses == [200] * 20
     assert (limited.status, limited.body, limited.headers["Retry-After"]) == (429, b"", "1200")
     assert status.json["data"]["quota_per_unit"] == 500_000
@@ -154,7 +153,7 @@ def test_a_balance_is_free_again_when_tasks_settle(night: Any) -> None:
         await gateway.ended(remote_id)
         return refused, await gateway.submit(), await gateway.charges()
 
-    refused, later, charges = night(story, balance=1_000_000, scale=0.01)
+    refused, later, charges = night(story, balance=1_000_000)
     assert (refused.status, refused.json["code"]) == (403, "insufficient_user_quota")
     assert (later.status, len(charges)) == (200, 2)
 
