@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +11,7 @@ from aiohttp import web
 from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.typedefs import Middleware
 
+from batchrunner.simulator.answers import EDGE, REQUEST_ID, json_answer, not_found, refused_answer
 from batchrunner.simulator.book import Book
 from batchrunner.simulator.download import ContentRoute, FileRoute
 from batchrunner.simulator.query import ModelsRoute, PollRoute
@@ -20,22 +20,11 @@ from batchrunner.simulator.scenario import Scenario
 from batchrunner.simulator.submission import MAX_BODY
 from batchrunner.simulator.submit import SubmitRoute
 from batchrunner.simulator.tasks import Task
-from batchrunner.simulator.usage import UsageRoutes
-from batchrunner.simulator.world import (
-    EDGE,
-    REQUEST_ID,
-    VERSION,
-    Clock,
-    World,
-    json_answer,
-    refused_answer,
-)
+from batchrunner.simulator.usage import Handler, UsageRoutes
+from batchrunner.simulator.world import VERSION, Clock, World
 
 _HOST = "127.0.0.1"
 _GRACE = 0.5  # seconds that requests under way get at the end
-_CACHE_VERSION = "b688f2fb5be447c25e5aa3bd063087a83db32a288bf6a4f35f2d8db310e40b14"  # as recorded
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Simulator:
@@ -126,18 +115,13 @@ def _listen(port: int, remembered: int) -> socket.socket:
 def _gateway_app(world: World) -> web.Application:
     app = web.Application(middlewares=[_answering(world)], client_max_size=MAX_BODY)
     app.on_response_prepare.append(_add_headers)
-    submit, usage, book = SubmitRoute(world).answer, UsageRoutes(world), BookRoutes(world)
+    submit, book = SubmitRoute(world).answer, BookRoutes(world)
     gets: dict[str, Handler] = {
         "/v1/video/generations/{id}": PollRoute(world, openai=False).answer,
         "/v1/videos/{id}": PollRoute(world, openai=True).answer,
         "/v1/videos/{id}/content": ContentRoute(world).answer,
         "/v1/models": ModelsRoute(world).answer,
-        "/api/status": usage.status,
-        "/api/log/token": usage.log,
-        "/api/usage/token": usage.quota_redirect,
-        "/api/usage/token/": usage.quota,
-        "/v1/dashboard/billing/subscription": usage.subscription,
-        "/v1/dashboard/billing/usage": usage.billing,
+        **UsageRoutes(world).handlers(),
         "/simulator/charges": book.charges,
         "/simulator/requests": book.requests,
     }
@@ -186,11 +170,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _not_found(request: web.Request) -> web.StreamResponse:
-    message = f"Invalid URL ({request.method} {request.path})"
-    error = {"message": message, "type": "invalid_request_error", "param": "", "code": ""}
-    response = json_answer({"error": error}, status=404)
-    response.headers.update({"Cache-Control": "max-age=604800", "Cache-Version": _CACHE_VERSION})
-    return response
+    return not_found(request)
 
 
 class BookRoutes:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from http import HTTPStatus
 from typing import Any
 
 from batchrunner.simulator.charge import Charge
@@ -12,9 +13,6 @@ from batchrunner.simulator.tasks import Task, upstream_id
 
 JSON = "application/json; charset=utf-8"
 POLL_JSON = "application/json"  # a poll's answer has no charset
-HTML_502 = "<html>\r\n<head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>\r\n"
-HTML_500 = HTML_502.replace("502 Bad Gateway", "500 Internal Server Error")
-HTML_403 = HTML_502.replace("502 Bad Gateway", "403 Forbidden")
 HTML_PAGE = "<!doctype html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
 
 _NODE = "8268d9d6"  # as recorded; a real gateway's changes with its installation
@@ -36,6 +34,13 @@ _OPENAI_STATUS = {
     "SUCCESS": "completed",
     "FAILURE": "failed",
 }
+
+
+def error_page(status: int) -> str:
+    """The page of a web server that answers in the gateway's place."""
+    known = status in set(HTTPStatus)  # those of some content networks, 520 and above, are not
+    title = f"{status} {HTTPStatus(status).phrase if known else 'Error'}"
+    return f"<html>\r\n<head><title>{title}</title></head><body>{title}</body></html>\r\n"
 
 
 def request_id(nanoseconds: int, tail: str) -> str:

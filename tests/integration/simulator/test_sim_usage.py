@@ -169,3 +169,31 @@ def test_keys_of_the_scenario(night: Any) -> None:
     keys = {"sk-tight": {"name": "tight", "quota": 800_000}, "sk-gone": {"valid": False}}
     replies = night(story, keys=keys)
     assert [reply.status for reply in replies] == [200, 401, 401]
+
+
+def test_an_operator_may_keep_no_log(night: Any) -> None:
+    """Without the usage log there are no rows, and a charge can't be found that way."""
+
+    async def story(gateway: Any) -> Any:
+        await gateway.accepted()
+        return (await gateway.call("GET", "/api/log/token")).json, await gateway.charges()
+
+    log, charges = night(story, usage_log=False)
+    assert (log, len(charges)) == ({"data": [], "message": "", "success": True}, 1)
+
+
+def test_a_key_is_revoked_midway(night: Any) -> None:
+    """For a while every route refuses the key; the task goes on meanwhile."""
+
+    async def story(gateway: Any) -> Any:
+        remote_id = await gateway.accepted()
+        paths = [f"/v1/video/generations/{remote_id}", f"/v1/videos/{remote_id}/content", "/v1/models"]
+        paths += ["/api/log/token", "/v1/dashboard/billing/usage"]
+        gateway.clock.later(60)
+        refused = [(await gateway.call("GET", path)).status for path in paths]
+        refused.append((await gateway.submit()).status)
+        gateway.clock.later(60)
+        return refused, await gateway.poll(remote_id)
+
+    refused, task = night(story, keys={"sk-main": {"name": "main", "revoked": [50, 100]}})
+    assert (refused, task["status"]) == ([401] * 6, "SUCCESS")
