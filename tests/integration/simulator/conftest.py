@@ -1,9 +1,10 @@
 """A small plain-HTTP client for the simulator: none of batchrunner's own client takes part here."""
 
 import asyncio
+import itertools
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -32,9 +33,9 @@ class Reply(NamedTuple):
 class Clock:
     """The simulator's clock, which goes on only when it is told to."""
 
-    def __init__(self, scale: float) -> None:
+    def __init__(self, scale: float, now: float) -> None:
         self._scale = scale
-        self._now = time.time()
+        self._now = now
 
     def __call__(self) -> float:
         return self._now
@@ -119,23 +120,37 @@ class Caller:
 
 
 Story = Callable[[Caller], Awaitable[Any]]
-Night = Callable[..., Any]
+
+
+class Nights:
+    """Runs stories against a simulator, one after another on the same state and the same clock."""
+
+    def __init__(self, state: Path, now: float) -> None:
+        self._state = state
+        self._clock = Clock(SCALE, now)
+
+    def __call__(self, story: Story, **scenario: Any) -> Any:
+        """One story in a night whose generations take 20 s unless the scenario says otherwise."""
+        values = {"generation_seconds": 20, "generation_sigma": 0, **scenario}
+        return self.of(Scenario.from_dict(values), story)
+
+    def of(self, scenario: Scenario, *stories: Story) -> Any:
+        """The stories in a night of this scenario, each with its own simulator; returns the last result."""
+        return [asyncio.run(self._tell(scenario, story)) for story in stories][-1]
+
+    async def _tell(self, scenario: Scenario, story: Story) -> Any:
+        sim = Simulator(self._state, scenario, SCALE, clock=self._clock)
+        async with sim, Caller(sim, self._clock) as caller:
+            return await story(caller)
 
 
 @pytest.fixture
-def night(tmp_path: Path) -> Night:
-    """Runs a story against a simulator; calls of one test share the state directory."""
+def night(tmp_path: Path) -> Nights:
+    """A night that begins now; calls of one test share the state directory."""
+    return Nights(tmp_path / "state", time.time())
 
-    clock = Clock(SCALE)
 
-    def run(story: Story, **scenario: Any) -> Any:
-        values = {"generation_seconds": 20, "generation_sigma": 0, **scenario}
-
-        async def go() -> Any:
-            sim = Simulator(tmp_path / "state", Scenario.from_dict(values), SCALE, clock=clock)
-            async with sim, Caller(sim, clock) as caller:
-                return await story(caller)
-
-        return asyncio.run(go())
-
-    return run
+@pytest.fixture
+def nights(tmp_path: Path) -> Iterator[Nights]:
+    """As many nights as a test wants, each with nothing before it and all beginning at the same moment."""
+    return (Nights(tmp_path / f"state {number}", 1.8e9) for number in itertools.count())
