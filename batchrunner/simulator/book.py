@@ -1,8 +1,9 @@
 """The charge book: a JSON-lines file that is the simulator's whole state.
 
 A line is written before the answer that it stands for is sent, so whatever a client was told survives
-`kill -9`. Lines of kind "charge" are accepted submissions, lines of kind "fault" are faults that befell a
-request without a charge; each line bears the rules' counts as they then were.
+`kill -9`. Lines of kind "charge" are accepted submissions; those of kind "fault" are faults that befell a
+request without a charge; those of kind "count" say that a rule has counted a request and let it pass. Each
+line bears the rules' counts that it changed.
 """
 
 import fcntl
@@ -39,6 +40,10 @@ class Book:
         """Write down that a fault befell a request at Unix time `at`."""
         self._append({"kind": "fault", "fault": name, "at": at, "counts": counts})
 
+    def count(self, counts: Mapping[str, list[int]]) -> None:
+        """Write down that a request was counted, and that nothing befell it."""
+        self._append({"kind": "count", "counts": counts})
+
     def settings(self) -> dict[str, Any]:
         """What `remember` last wrote; empty at the first start."""
         path = self._directory / _SETTINGS
@@ -70,7 +75,7 @@ class Book:
             os.truncate(path, whole)
         for raw in data[:whole].splitlines():
             line = json.loads(raw.decode("utf-8", "surrogatepass"))
-            self.counts = line["counts"]
+            self.counts.update(line["counts"])
             if line["kind"] == "charge":
                 self.charges.append(Charge.from_json(line))
 

@@ -19,6 +19,7 @@ class Order:
     key: str  # the key's name, never the key
     token_id: int
     request_id: str  # X-Oneapi-Request-Id of the POST
+    asked_at: float  # Unix seconds: when the POST came, and the upstream was asked
     path: str
     model: str
     prompt: str
@@ -44,7 +45,7 @@ class Charge(Order):
 
     ordinal: int  # from 1; also the gateway's own row number
     remote_id: str
-    at: float  # Unix seconds
+    at: float  # Unix seconds: when the upstream had answered, and the charge was written down
     made_seed: int  # as the model echoes it
     faults: list[str]  # what befell it, as "submit:cut_after_accept" or "ark:fail"
     life: Life
@@ -68,6 +69,7 @@ class Caller:
     key: str
     token_id: int
     request_id: str
+    asked_at: float
     path: str
     body_sha256: str
 

@@ -46,12 +46,15 @@ def one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
     return check
 
 
-def whole(least: int) -> Callable[[object, str], int]:
-    """A reader for a whole number of at least `least`."""
+def whole(least: int, most: int | None = None) -> Callable[[object, str], int]:
+    """A reader for a whole number of at least `least`, and at most `most`."""
+    allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
 
     def check(value: object, where: str) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{where}: must be a whole number of at least {least}, not {value!r}")
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"{where}: must be a whole number {allowed}, not {value!r}")
+        if value < least or (most is not None and value > most):
+            raise ValueError(f"{where}: must be a whole number {allowed}, not {value!r}")
         return value
 
     return check

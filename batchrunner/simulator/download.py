@@ -8,28 +8,19 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from batchrunner.simulator import wire
+from batchrunner.simulator.answers import common_fault, edge_answer, json_answer
 from batchrunner.simulator.charge import short_hash
+from batchrunner.simulator.faults import DOWNLOAD
 from batchrunner.simulator.model import FPS, told
 from batchrunner.simulator.refusal import Refusal, Refused
-from batchrunner.simulator.rules import DOWNLOAD, Rule
+from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.tasks import Task
 from batchrunner.simulator.videos import picture_of
-from batchrunner.simulator.world import World, edge_answer, json_answer
+from batchrunner.simulator.world import World
 
 _PIECES = 20  # of a slow download
 _OTHER_SECONDS = 2  # by so much is another video longer
-
-_TOLD = {"short": "cut", "chunked": "chunked"}  # what a prompt tells the model to do to its file
-
-
-@dataclass(frozen=True)
-class File:
-    """A file on its way out, and what shall befall it."""
-
-    body: bytes
-    headers: Mapping[str, str]
-    fault: str  # of the download faults, or "chunked" or ""
-    seconds: float = 0.0  # real ones, of a slow download
+_FILES = "file server"  # in the counts of requests
 
 
 class ContentRoute:
@@ -44,21 +35,21 @@ class ContentRoute:
         task = self._world.task(request)
         if task is None:
             raise _proxy(404, "invalid_request_error", "Task not found")
-        status = task.phase(self._world.now()).status
-        rule = self._world.pick(DOWNLOAD, task.charge.prompt, "content") if status == "SUCCESS" else None
-        fault = rule.do if rule else ""
-        if fault == "not_ready":
-            status = "IN_PROGRESS"
+        status, rule = task.phase.status, None
+        if status == "SUCCESS":
+            rule = self._world.pick(DOWNLOAD, task.charge.prompt, task.charge.remote_id, "content")
+        match rule.do if rule else "":
+            case "not_ready":
+                status = "IN_PROGRESS"
+            case "404":
+                raise _proxy(404, "invalid_request_error", "Task not found")
+            case "502":
+                raise _proxy(502, "server_error", "Failed to fetch video content")
         if status != "SUCCESS":
-            message = f"Task is not completed yet, current status: {status}"
-            raise _proxy(400, "invalid_request_error", message)
-        if fault == "404":
-            raise _proxy(404, "invalid_request_error", "Task not found")
-        if fault == "502":
-            raise _proxy(502, "server_error", "Failed to fetch video content")
+            raise _proxy(400, "invalid_request_error", f"Task is not completed yet, current status: {status}")
         if not link_lives(self._world, task):
             raise _proxy(502, "server_error", "Upstream service returned status 403")
-        return await send(request, await video_file(self._world, task, rule))
+        return await deliver(self._world, request, task, rule, self._world.scenario.content_seconds)
 
 
 class FileRoute:
@@ -69,6 +60,7 @@ class FileRoute:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Serve a signed link that still lives; 403 for any request that bears a key."""
+        self._world.catch_up()
         self._world.requests[f"{request.method} {_FILES}"] += 1
         if "Authorization" in request.headers:
             self._world.requests[f"{request.method} {_FILES} with Authorization"] += 1
@@ -80,7 +72,7 @@ class FileRoute:
             return _xml(404, "NoSuchKey")
         if request.query_string != wire.signature(task.charge):
             return _xml(403, "SignatureDoesNotMatch")
-        if task.phase(self._world.now()).status != "SUCCESS" or not link_lives(self._world, task):
+        if task.phase.status != "SUCCESS" or not link_lives(self._world, task):
             return _xml(403, "AccessDenied")
         if kind == "jpeg":
             return await self._last_frame(task)
@@ -92,16 +84,13 @@ class FileRoute:
         return web.Response(body=await self._world.videos.last_frame(picture), content_type="image/jpeg")
 
     async def _video(self, request: web.Request, task: Task) -> web.StreamResponse:
-        rule = self._world.pick(DOWNLOAD, task.charge.prompt, "url")
-        fault = rule.do if rule else ""
-        if fault == "502":
-            return edge_answer(request, 502, wire.HTML_502)
-        if fault in ("404", "not_ready"):
-            return _xml(404, "NoSuchKey")
-        return await send(request, await video_file(self._world, task, rule))
-
-
-_FILES = "file server"
+        rule = self._world.pick(DOWNLOAD, task.charge.prompt, task.charge.remote_id, "url")
+        match rule.do if rule else "":
+            case "404" | "not_ready":
+                return _xml(404, "NoSuchKey")
+            case "502":
+                return edge_answer(request, 502, wire.error_page(502))
+        return await deliver(self._world, request, task, rule, None)
 
 
 def link_lives(world: World, task: Task) -> bool:
@@ -109,10 +98,19 @@ def link_lives(world: World, task: Task) -> bool:
     return told(task.charge.prompt) != "gone" and world.now() < task.link_expires_at
 
 
-async def video_file(world: World, task: Task, rule: Rule | None) -> File:
-    """A task's file with what shall befall it: the rule's fault, or what the prompt told the model."""
+async def deliver(
+    world: World, request: web.Request, task: Task, rule: Rule | None, ceiling: float | None
+) -> web.StreamResponse:
+    """Send a task's file as the rule wants it, or as its prompt told the model.
+
+    A slow one is cut when it has taken `ceiling` nominal seconds.
+    """
+    fault = rule.do if rule else ""
+    if rule is not None and fault == "html_200":
+        return common_fault(request, rule)
+    if fault == "json_200":
+        return json_answer({"error": {"message": "upstream error", "type": "server_error"}})
     charge = task.charge
-    fault = rule.do if rule else _TOLD.get(told(charge.prompt), "")
     frames = charge.frames + (_OTHER_SECONDS * FPS if fault == "other_video" else 0)
     picture = picture_of(charge.ordinal, charge.width, charge.height, frames)
     body = await world.videos.video(picture, charge.remote_id)
@@ -123,55 +121,60 @@ async def video_file(world: World, task: Task, rule: Rule | None) -> File:
         "Cache-Control": "public, max-age=86400",
         "Content-Type": "video/mp4",
         "Etag": f'"{short_hash(charge.remote_id.encode())}"',
+        "Server": "files",
         "X-Tos-Request-Id": charge.remote_id[-12:],
     }
-    return File(body, headers, fault, rule.seconds * world.time_scale if rule else 0.0)
+    way = _way(told(charge.prompt), rule, ceiling)
+    if way == _ORDINARY:
+        return web.Response(body=body, headers=headers)
+    return await _stream(request, body, headers, way, world.time_scale)
 
 
-async def send(request: web.Request, file: File) -> web.StreamResponse:
-    """Send a file as its fault wants it."""
-    if file.fault == "html_200":
-        return edge_answer(request, 200, wire.HTML_PAGE)
-    if file.fault == "json_200":
-        return json_answer({"error": {"message": "upstream error", "type": "server_error"}})
-    if file.fault in ("chunked", "cut_chunked"):
-        return await _send_chunked(request, file)
-    if file.fault == "cut":
-        return await _send_cut(request, file)
-    if file.fault == "slow":
-        return await _send_slowly(request, file)
-    return web.Response(body=file.body, headers=file.headers)
+@dataclass(frozen=True)
+class Way:
+    """How a file is sent."""
+
+    chunked: bool = False  # without a length
+    share: float = 1.0  # so much of it
+    seconds: float = 0.0  # nominal, over which it is spread
 
 
-async def _send_chunked(request: web.Request, file: File) -> web.StreamResponse:
-    """Without a length; a cut one ends as cleanly as a whole one."""
-    response = web.StreamResponse(headers=file.headers)
-    response.enable_chunked_encoding()
+_ORDINARY = Way()
+
+
+def _way(wanted: str, rule: Rule | None, ceiling: float | None) -> Way:
+    """How a file is sent of which the prompt told the model what is `wanted`; the rule comes first."""
+    match rule.do if rule else wanted:
+        case "cut" | "short":
+            return Way(share=0.5)
+        case "cut_chunked":
+            return Way(chunked=True, share=0.5)
+        case "chunked":
+            return Way(chunked=True)
+        case "slow" if rule is not None:
+            share = 1.0 if ceiling is None else min(1.0, ceiling / max(rule.seconds, ceiling))
+            return Way(wanted == "chunked", share, rule.seconds * share)
+    return _ORDINARY
+
+
+async def _stream(
+    request: web.Request, body: bytes, headers: Mapping[str, str], way: Way, time_scale: float
+) -> web.StreamResponse:
+    response = web.StreamResponse(headers=headers)
+    if way.chunked:
+        response.enable_chunked_encoding()
+    else:
+        response.content_length = len(body)
     await response.prepare(request)
-    whole = len(file.body)
-    await response.write(file.body[: whole // 2 if file.fault == "cut_chunked" else whole])
-    await response.write_eof()
-    return response
-
-
-async def _send_cut(request: web.Request, file: File) -> web.StreamResponse:
-    """Half of what Content-Length promises, then the end of the connection."""
-    response = web.StreamResponse(headers={**file.headers, "Content-Length": str(len(file.body))})
-    await response.prepare(request)
-    await response.write(file.body[: len(file.body) // 2])
-    if request.transport is not None:
+    end = int(len(body) * way.share)
+    size = end // _PIECES + 1
+    for start in range(0, end, size):
+        await response.write(body[start : min(start + size, end)])
+        await asyncio.sleep(way.seconds * time_scale / _PIECES)
+    if end == len(body) or way.chunked:  # a cut one without a length ends as cleanly as a whole one
+        await response.write_eof()
+    elif request.transport is not None:
         request.transport.close()  # after what was written has left
-    return response
-
-
-async def _send_slowly(request: web.Request, file: File) -> web.StreamResponse:
-    response = web.StreamResponse(headers={**file.headers, "Content-Length": str(len(file.body))})
-    await response.prepare(request)
-    size = len(file.body) // _PIECES + 1
-    for start in range(0, len(file.body), size):
-        await response.write(file.body[start : start + size])
-        await asyncio.sleep(file.seconds / _PIECES)
-    await response.write_eof()
     return response
 
 

@@ -16,6 +16,7 @@ class Key:
     quota: int | None = None  # its own quota units; None is unlimited
     models: tuple[str, ...] | None = None  # the models it may use; None is all
     valid: bool = True
+    revoked: tuple[float, float] | None = None  # unknown from, to: nominal seconds since the start
 
 
 RECORDED: Mapping[str, Key] = {
@@ -26,8 +27,10 @@ RECORDED: Mapping[str, Key] = {
 }
 
 
-def find_key(keys: Mapping[str, Key], header: str | None) -> Key | None:
+def find_key(keys: Mapping[str, Key], header: str | None, at: float) -> Key | None:
     """The key that an Authorization header bears, or None if the gateway does not know it.
+
+    `at` is in nominal seconds since the simulator's first start.
 
     Any further key that begins with sk- is an unlimited one of the same user, so that a test can send a
     canary; sk-bad… stands for unknown ones. Its name is made from a hash, as a key appears nowhere.
@@ -35,7 +38,8 @@ def find_key(keys: Mapping[str, Key], header: str | None) -> Key | None:
     secret = (header or "").removeprefix("Bearer ").removeprefix("bearer ").strip()
     listed = keys.get(secret)
     if listed is not None:
-        return listed if listed.valid else None
+        revoked = listed.revoked is not None and listed.revoked[0] <= at < listed.revoked[1]
+        return listed if listed.valid and not revoked else None
     if not secret.startswith("sk-") or secret.startswith(("sk-bad", "sk-unknown")):
         return None
     digest = hashlib.sha256(secret.encode()).hexdigest()
@@ -53,11 +57,12 @@ def parse_keys(value: object, where: str) -> Mapping[str, Key]:
 def _parse_key(value: object, where: str, token_id: int) -> Key:
     # The place is a number: a key must not appear in a message.
     fields = checks.mapping({} if value is None else value, where)
-    checks.known_keys(fields, ("name", "quota", "models", "valid"), where)
+    checks.known_keys(fields, ("name", "quota", "models", "valid", "revoked"), where)
     return Key(
         name=checks.text(fields.get("name", f"key{token_id}"), f"{where}.name"),
         token_id=token_id,
         quota=checks.whole(0)(fields["quota"], f"{where}.quota") if "quota" in fields else None,
         models=checks.names(fields["models"], f"{where}.models") if "models" in fields else None,
         valid=checks.flag(fields.get("valid", True), f"{where}.valid"),
+        revoked=checks.span(fields["revoked"], f"{where}.revoked") if "revoked" in fields else None,
     )

@@ -1,10 +1,10 @@
-"""What becomes of a task, and what of it the gateway shows at a time. Pure.
+"""What becomes of a task upstream, and what the gateway has seen of it. Pure.
 
 Upstream a task is queued, running, then ended. The gateway only learns of it when its refresh loop comes
-by, so what a poll sees changes in steps. All times are Unix seconds, all durations real seconds.
+by (see `loop`), so what a poll shows changes in steps. All times are Unix seconds, all durations real
+seconds.
 """
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,7 +16,9 @@ class Ending(StrEnum):
     FAILED = "failed"
     MODERATED = "moderated"
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
     STUCK = "stuck"  # never: runs until the gateway gives it up
+    CHANNEL_LOST = "channel_lost"  # the gateway can't ask any more, gives it up, and refunds nothing
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,18 @@ class Life:
     running_at: float
     ended_at: float  # of a stuck task: when the gateway gives it up
     ending: Ending
-    line: int  # unfinished tasks ahead of it when it came
+    flicker: bool = False  # once while it runs, the upstream answers the gateway with an error
 
 
 @dataclass(frozen=True)
 class Pace:
-    """The gateway's own times, in real seconds."""
+    """The gateway's own times, in real seconds, and its word for a task that it has just accepted."""
 
     refresh: float
     line: float
     timeout: float
     link: float
+    first_status: str = "NOT_START"
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,10 @@ class Phase:
     """What the gateway shows from `at` on."""
 
     at: float
-    status: str  # NOT_START, QUEUED, IN_PROGRESS, SUCCESS or FAILURE
+    status: str  # SUBMITTED, NOT_START, QUEUED, IN_PROGRESS, SUCCESS or FAILURE
     progress: str
     upstream: str | None  # the upstream's own word; None before it was first asked
+    asked_at: float  # when the upstream said that
 
     @property
     def final(self) -> bool:
@@ -58,44 +62,48 @@ class Phase:
 _SHOWN = {
     "queued": ("QUEUED", "10%"),
     "running": ("IN_PROGRESS", "50%"),
-    "expired": ("IN_PROGRESS", "30%"),
     "succeeded": ("SUCCESS", "100%"),
     "failed": ("FAILURE", "100%"),
 }
+_ANYTHING_ELSE = ("IN_PROGRESS", "30%")  # expired, cancelled, or the body of an error
 
 
-def visible_phases(life: Life, pace: Pace) -> tuple[Phase, ...]:
-    """All that the gateway will show of a task, in order; the last phase is final."""
-    shown = [Phase(life.created_at, "NOT_START", "0%", None)]
-    sweep = life.created_at + pace.timeout
-    moments = (life.created_at, life.running_at, life.ended_at, sweep)
-    for at in sorted({_next_visit(moment, life, pace) for moment in moments}):
-        upstream = _upstream(life, at)
-        status, progress = _SHOWN[upstream]
-        if at >= sweep and status in ("QUEUED", "IN_PROGRESS"):
-            status, progress = "FAILURE", "100%"
-        if (status, upstream) != (shown[-1].status, shown[-1].upstream):
-            shown.append(Phase(at, status, progress, upstream))
-        if shown[-1].final:
-            break
-    return tuple(shown)
+class Seen:
+    """A life as far as the gateway has seen it: `phases` grows by the visits of the refresh loop."""
 
+    def __init__(self, life: Life, pace: Pace) -> None:
+        self.life = life
+        self._gives_up_at = life.created_at + pace.timeout
+        if life.ending is Ending.CHANNEL_LOST:
+            self._gives_up_at = min(self._gives_up_at, life.ended_at)
+        self.phases = [Phase(life.created_at, pace.first_status, "0%", None, life.created_at)]
 
-def _next_visit(moment: float, life: Life, pace: Pace) -> float:
-    """When the refresh loop next comes to this task, at `moment` or later.
+    @property
+    def phase(self) -> Phase:
+        """What the gateway shows now."""
+        return self.phases[-1]
 
-    A round lasts the loop's sleep and a while for each task in line, and the task's own place in the line
-    is its offset in the round: with nobody in line, all tasks are seen on one grid.
-    """
-    place = life.line * pace.line
-    period = pace.refresh + place
-    at = math.ceil((moment - place) / period) * period + place
-    return at if at >= moment else at + period  # rounding must not make it come too early
+    @property
+    def started_at(self) -> float:
+        """When the gateway first saw it in progress; 0 if it has not."""
+        return next((phase.at for phase in self.phases if phase.status == "IN_PROGRESS"), 0.0)
 
+    def visit(self, at: float) -> None:
+        """The refresh loop comes by; what it finds may become the newest phase."""
+        shown, upstream = self.phase, self._upstream(at)
+        status, progress = _SHOWN.get(upstream, _ANYTHING_ELSE)
+        if at >= self._gives_up_at and status not in ("SUCCESS", "FAILURE"):
+            # It is not asked for again: the old state stays beside the failure.
+            self.phases.append(Phase(at, "FAILURE", "100%", shown.upstream, shown.asked_at))
+        elif upstream != shown.upstream:
+            self.phases.append(Phase(at, status, progress, upstream, at))
 
-def _upstream(life: Life, at: float) -> str:
-    if at < life.running_at:
-        return "queued"
-    if at < life.ended_at or life.ending is Ending.STUCK:
-        return "running"
-    return "failed" if life.ending is Ending.MODERATED else str(life.ending)
+    def _upstream(self, at: float) -> str:
+        """What the upstream says when asked at `at`."""
+        life = self.life
+        if at < life.running_at:
+            return "queued"
+        if at < life.ended_at or life.ending in (Ending.STUCK, Ending.CHANNEL_LOST):
+            said = [phase.upstream for phase in self.phases]
+            return "error" if life.flicker and said[-1] == "running" and "error" not in said else "running"
+        return "failed" if life.ending is Ending.MODERATED else str(life.ending)

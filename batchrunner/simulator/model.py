@@ -95,7 +95,9 @@ ENDINGS = {
     "fail": Ending.FAILED,
     "moderated": Ending.MODERATED,
     "expired": Ending.EXPIRED,
+    "cancelled": Ending.CANCELLED,
     "timeout_24h": Ending.STUCK,
+    "channel_lost": Ending.CHANNEL_LOST,
 }
 
 

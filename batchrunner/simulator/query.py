@@ -3,17 +3,13 @@
 from aiohttp import web
 
 from batchrunner.simulator import wire
+from batchrunner.simulator.answers import common_fault, json_answer
+from batchrunner.simulator.faults import MODEL_LIST, POLL
 from batchrunner.simulator.refusal import Refusal, Refused
-from batchrunner.simulator.rules import POLL
+from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.submission import MODELS
 from batchrunner.simulator.tasks import Task
-from batchrunner.simulator.world import (
-    World,
-    edge_answer,
-    invalid_token,
-    json_answer,
-    reset,
-)
+from batchrunner.simulator.world import World
 
 _NO_TASK = Refusal(400, "task", "task_not_exist", "task_not_exist")
 
@@ -31,42 +27,37 @@ class PollRoute:
         task = self._world.task(request)
         if task is None:
             raise Refused(_NO_TASK)
-        rule = self._world.pick(POLL, task.charge.prompt)
+        rule = self._world.pick(POLL, task.charge.prompt, task.charge.remote_id)
         if rule is not None:
-            return self._fault(request, task, rule.do)
+            return self._fault(request, task, rule)
         return json_answer(self._rendered(task), content_type=wire.POLL_JSON)
 
     def _rendered(self, task: Task) -> bytes:
-        index = task.index(self._world.now())
-        kept = index * 2 + self._openai
+        kept = (self._openai, len(task.phases))
         body = task.rendered.get(kept)
         if body is None:
             form = wire.openai_video if self._openai else _wrapped
-            body = task.rendered[kept] = wire.dumps(form(task, index, self._world.files_url))
+            body = task.rendered[kept] = wire.dumps(form(task, self._world.files_url))
         return body
 
-    def _fault(self, request: web.Request, task: Task, fault: str) -> web.StreamResponse:
-        refusals = {
-            "500": Refusal(500, "task", "get_task_failed", "database is locked"),
-            "401": invalid_token(request),
-            "403_model": Refusal(403, "openai", "", "This token has no access to model "),
-            "task_not_exist": _NO_TASK,
-        }
-        if fault in refusals:
-            raise Refused(refusals[fault])
-        if fault == "html_502":
-            return edge_answer(request, 502, wire.HTML_502)
-        if fault == "cut":
-            return reset(request)
-        if fault == "null_data":
-            return json_answer({"code": "success", "data": None}, content_type=wire.POLL_JSON)
-        shown = wire.task_dto(task, task.index(self._world.now()), self._world.files_url)
-        unknown = {**shown, "status": "REVIEWING", "progress": "60%"}
-        return json_answer({"code": "success", "message": "", "data": unknown}, content_type=wire.POLL_JSON)
+    def _fault(self, request: web.Request, task: Task, rule: Rule) -> web.StreamResponse:
+        match rule.do:
+            case "500":
+                raise Refused(Refusal(500, "task", "get_task_failed", "database is locked"))
+            case "403_model":
+                raise Refused(Refusal(403, "openai", "", "This token has no access to model "))
+            case "task_not_exist":
+                raise Refused(_NO_TASK)
+            case "null_data":
+                return json_answer({"code": "success", "data": None}, content_type=wire.POLL_JSON)
+            case "unknown_state":
+                body = _wrapped(task, self._world.files_url, status="REVIEWING", progress="60%")
+                return json_answer(body, content_type=wire.POLL_JSON)
+        return common_fault(request, rule)
 
 
-def _wrapped(task: Task, index: int, files_url: str) -> dict[str, object]:
-    return {"code": "success", "message": "", "data": wire.task_dto(task, index, files_url)}
+def _wrapped(task: Task, files_url: str, **changes: str) -> dict[str, object]:
+    return {"code": "success", "message": "", "data": {**wire.task_dto(task, files_url), **changes}}
 
 
 class ModelsRoute:
@@ -78,6 +69,9 @@ class ModelsRoute:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """List the models that the key may use."""
         key = self._world.key(request)
+        rule = self._world.pick(MODEL_LIST)
+        if rule is not None and rule.do != "missing":
+            return common_fault(request, rule)
         models = [
             {
                 "id": name,
@@ -87,6 +81,6 @@ class ModelsRoute:
                 "supported_endpoint_types": [],
             }
             for name in MODELS
-            if key.models is None or name in key.models
+            if (key.models is None or name in key.models) and rule is None
         ]
         return json_answer({"data": models, "object": "list", "success": True})

@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -11,7 +10,7 @@ class Refusal:
     """What a refused request is answered: the shapes are those of api/gateway.md, section 2.3."""
 
     status: int
-    shape: Literal["openai", "task", "proxy"]
+    shape: str  # openai, task or proxy
     code: str
     message: str  # the openai shape adds the request id
     headers: tuple[tuple[str, str], ...] = ()
@@ -53,6 +52,11 @@ def user_quota(remaining: int, needed: int) -> Refused:
     """403: the user has less quota left than the hold."""
     text = f"预扣费额度失败, 用户剩余额度: {usd(remaining)}, 需要预扣费额度: {usd(needed)}"
     return Refused(Refusal(403, "task", "insufficient_user_quota", text))
+
+
+def insufficient() -> Refused:
+    """402, as the document has it: less is left than the hold."""
+    return Refused(Refusal(402, "openai", "insufficient_user_quota", "insufficient user quota"))
 
 
 def usd(quota: int) -> str:

@@ -2,86 +2,48 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 
 from batchrunner.simulator import checks
 from batchrunner.simulator.chance import unit
-
-SUBMIT, POLL, GENERATE, DOWNLOAD = "submit", "poll", "generate", "download"
-
-# The parameters that a fault takes beside the ones that say which requests it is for.
-_SECONDS, _FACTOR = frozenset({"seconds"}), frozenset({"factor"})
-_NONE: frozenset[str] = frozenset()
-
-FAULTS: Mapping[str, Mapping[str, frozenset[str]]] = {
-    SUBMIT: {
-        "cut_after_accept": _NONE,
-        "cut_before_accept": _NONE,
-        "html_502_after_accept": _NONE,
-        "html_502": _NONE,
-        "hang_after_accept": _NONE,
-        "slow_accept": _SECONDS,
-        "broken_json_after_accept": _NONE,
-        "no_id_after_accept": _NONE,
-        "task_id_only": _NONE,
-        "429": _NONE,
-        "429_retry_after": _SECONDS,
-        "429_empty": _NONE,
-        "401": _NONE,
-        "402": _NONE,
-        "403_quota": _NONE,
-        "403_token_quota": _NONE,
-        "403_html": _NONE,
-        "503_model": _NONE,
-        "500_refunded": _NONE,
-        "500_html": _NONE,
-        "redirect": _NONE,
-    },
-    POLL: dict.fromkeys(
-        ("500", "html_502", "401", "403_model", "task_not_exist", "cut", "null_data", "unknown_state"), _NONE
-    ),
-    GENERATE: {
-        "fail": _NONE,
-        "moderated": _NONE,
-        "expired": _NONE,
-        "slow": _FACTOR,
-        "timeout_24h": _NONE,
-    },
-    DOWNLOAD: {
-        "cut": _NONE,
-        "cut_chunked": _NONE,
-        "html_200": _NONE,
-        "json_200": _NONE,
-        "garbage": _NONE,
-        "502": _NONE,
-        "404": _NONE,
-        "not_ready": _NONE,
-        "other_video": _NONE,
-        "slow": _SECONDS,
-    },
-}
-SOURCES = ("content", "url", "both")
+from batchrunner.simulator.faults import (
+    BODIES,
+    DOWNLOAD,
+    FAULTS,
+    REFUNDED,
+    SHAPES,
+    SOURCES,
+    WORDS,
+    conditions,
+)
 
 
 @dataclass(frozen=True)
 class Rule:
     """One fault and the requests it befalls; of several conditions all must hold."""
 
-    on: str  # submit, poll, generate or download
+    on: str  # one of FAULTS
     do: str  # the fault, one of FAULTS[on]
     prompt: str = "*"  # shell pattern over the whole prompt of the task
+    per_task: bool = False  # each task's requests are counted on their own
     nth: tuple[int, ...] = ()  # ordinals among the matching requests, from 1
     every: int | None = None  # every so-manyth matching request
     chance: float | None = None  # 0..1, drawn from the scenario's seed
     times: int | None = None  # at most so often
     first: int | None = None  # only among the first so many matching requests
     between: tuple[float, float] | None = None  # nominal seconds since the simulator's first start
-    seconds: float = 10.0  # Retry-After as sent; of slow_accept and slow: nominal seconds
-    factor: float = 5.0  # of `generate: slow`: how much longer the generation takes
     source: str = "content"  # of downloads: content, url or both
+    seconds: float = 10.0  # Retry-After as sent; of slow_accept and slow: nominal seconds
+    date: bool = False  # Retry-After as a date
+    factor: float = 5.0  # of `generate: slow`: how much longer the generation takes
+    status: int = 502  # of an answer from something in front of the gateway
+    body: str = "html"  # of the same: html or empty
+    shape: str | None = None  # of a refusal: openai or task; None is the usual one
+    code: str = "do_request_failed"  # of `500_refunded`
+    word: str = "expired"  # of `expired`: what the upstream says
 
     @cached_property
     def key(self) -> str:
@@ -96,8 +58,11 @@ class Rule:
             return False
         return fnmatchcase(prompt, self.prompt)
 
-    def fires(self, match: int, fired: int, seed: int) -> bool:
-        """Whether the fault befalls the `match`-th matching request, having fired `fired` times before."""
+    def fires(self, match: int, fired: int, *draw: object) -> bool:
+        """Whether the fault befalls the `match`-th matching request, having fired `fired` times before.
+
+        `draw` is what chance is drawn from, beside the rule and the request's number.
+        """
         if self.times is not None and fired >= self.times:
             return False
         if self.first is not None and match > self.first:
@@ -106,7 +71,7 @@ class Rule:
             return False
         if self.every is not None and match % self.every != 0:
             return False
-        return self.chance is None or unit(seed, "fault", self.key, match) < self.chance
+        return self.chance is None or unit(*draw, "fault", self.key, match) < self.chance
 
 
 def parse_rule(value: object, where: str) -> Rule:
@@ -114,49 +79,67 @@ def parse_rule(value: object, where: str) -> Rule:
     fields = checks.mapping(value, where)
     on = checks.one_of(tuple(FAULTS))(fields.get("on"), f"{where}.on")
     do = checks.one_of(tuple(FAULTS[on]))(fields.get("do"), f"{where}.do")
-    allowed = {"on", "do", *_CONDITIONS, *FAULTS[on][do]} | ({"source"} if on == DOWNLOAD else set())
+    allowed = {"on", "do", *conditions(on), *FAULTS[on][do]}
     checks.known_keys(fields, allowed, f"{where} ({on}: {do})")
     given = {name: value for name, value in fields.items() if name in _READERS}
     read = {name: _READERS[name](value, f"{where}.{name}") for name, value in given.items()}
     return Rule(on=on, do=do, **read)
 
 
-_CONDITIONS = ("prompt", "nth", "every", "chance", "times", "first", "between")
 _READERS: Mapping[str, checks.Check] = {
     "prompt": checks.text,
+    "per_task": checks.flag,
     "nth": checks.ordinals,
     "every": checks.whole(1),
     "chance": checks.number(0, 1),
     "times": checks.whole(0),
     "first": checks.whole(0),
     "between": checks.span,
-    "seconds": checks.number(0),
-    "factor": checks.number(0),
     "source": checks.one_of(SOURCES),
+    "seconds": checks.number(0),
+    "date": checks.flag,
+    "factor": checks.number(0),
+    "status": checks.whole(400, 599),
+    "body": checks.one_of(BODIES),
+    "shape": checks.one_of(SHAPES),
+    "code": checks.one_of(REFUNDED),
+    "word": checks.one_of(WORDS),
 }
 
 
 class Tally:
     """How often each rule has matched and fired; picks the fault of each request.
 
-    `counts` maps a rule's key to [matches, fired]; it is written with every line of the charge book, so
-    that a restarted simulator goes on counting where it was.
+    `counts` maps a rule's key to [matches, fired], with `per_task` one for each task. What has changed is
+    written with every line of the charge book, so that a restarted simulator goes on counting where it was.
     """
 
-    def __init__(self, rules: tuple[Rule, ...], seed: int, counts: Mapping[str, list[int]]) -> None:
+    def __init__(self, rules: Iterable[Rule], seed: int, counts: Mapping[str, list[int]]) -> None:
         self._rules = tuple(dict.fromkeys(rules))  # a rule written twice is one rule
         self._seed = seed
-        self.counts: dict[str, list[int]] = {key: list(pair) for key, pair in counts.items()}
+        self._counts = {key: list(pair) for key, pair in counts.items()}
+        self._changed: set[str] = set()
 
-    def pick(self, on: str, prompt: str, at: float, source: str = "content") -> Rule | None:
+    def pick(
+        self, on: str, at: float, prompt: str = "", task: str = "", source: str = "content"
+    ) -> Rule | None:
         """Count one request against every rule, and return the first that fires (None: no fault)."""
         picked: Rule | None = None
         for rule in self._rules:
             if rule.on != on or not rule.matches(prompt, at, source):
                 continue
-            pair = self.counts.setdefault(rule.key, [0, 0])
+            whose = task if rule.per_task else ""
+            key = f"{rule.key} {whose}".rstrip()
+            pair = self._counts.setdefault(key, [0, 0])
             pair[0] += 1
-            if picked is None and rule.fires(pair[0], pair[1], self._seed):
+            self._changed.add(key)
+            if picked is None and rule.fires(pair[0], pair[1], self._seed, whose):
                 pair[1] += 1
                 picked = rule
         return picked
+
+    def changes(self) -> dict[str, list[int]]:
+        """The counts that have changed since this was last asked."""
+        changed = {key: self._counts[key] for key in sorted(self._changed)}
+        self._changed.clear()
+        return changed

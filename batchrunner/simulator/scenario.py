@@ -10,24 +10,32 @@ from typing import Any
 from batchrunner.simulator import checks
 from batchrunner.simulator.chance import below, letters, lognormal
 from batchrunner.simulator.keys import RECORDED, Key, parse_keys
+from batchrunner.simulator.kinds import Kind, parse_kinds
 from batchrunner.simulator.rules import Rule, parse_rule
+
+VARIANTS = ("recorded", "document")
 
 
 @dataclass(frozen=True)
 class Scenario:
     """A night at the gateway; two with the same values and the same requests in order are the same night."""
 
+    variant: str = "recorded"  # or "document": where the two differ, as the API document says
     seed: int = 1  # of every draw, the remote ids included: another seed is another gateway
     generation_seconds: float = 100.0  # median, from running to ended upstream
     generation_sigma: float = 0.25  # of the lognormal spread around it; 0 makes all equal
     queue_seconds: float = 3.0  # a task is queued upstream at least so long
+    kinds: tuple[Kind, ...] = ()  # generation times of their own; the first that fits
     capacity: int | None = None  # so many generate at once, the others stay queued; None is no limit
+    queue_limit: int | None = None  # when so many are queued upstream, the next is refused with 429
+    submits_per_minute: int | None = None  # of one model; more are refused with 429
     refresh_seconds: float = 15.0  # the gateway looks upstream so often
     line_seconds: float = 0.0  # and takes so long for each unfinished task in line
     timeout_seconds: float = 86400.0  # then the gateway gives an unfinished task up
     link_seconds: float = 86400.0  # so long does result_url live after the task has ended
-    honours_duration: bool = False  # True: a top-level duration counts, as the document says
+    content_seconds: float | None = None  # the gateway cuts a slow download after so long; None: it does not
     balance: int | None = None  # the user's quota units; None is plenty
+    usage_log: bool = True  # whether the operator has the usage log written
     usage_limit: int = 20  # look-ups of /api/log/token and /api/usage/token in 20 minutes; 0 is no limit
     keys: Mapping[str, Key] = field(default_factory=lambda: RECORDED, repr=False)
     faults: tuple[Rule, ...] = ()
@@ -39,13 +47,22 @@ class Scenario:
         checks.known_keys(fields, _READERS.keys(), where)
         return cls(**{name: _READERS[name](item, f"{where}.{name}") for name, item in fields.items()})
 
+    @property
+    def documented(self) -> bool:
+        """Whether this is the gateway of the document."""
+        return self.variant == "document"
+
     def remote_id(self, ordinal: int) -> str:
         """The gateway's id of the `ordinal`-th accepted submission, from 1."""
         return "task_" + letters(32, self.seed, "remote id", ordinal)
 
-    def generating(self, remote_id: str) -> float:
-        """How long the generation of `remote_id` takes, in nominal seconds."""
-        return lognormal(self.generation_seconds, self.generation_sigma, self.seed, "generation", remote_id)
+    def generating(self, remote_id: str, model: str, resolution: str, duration: float) -> float:
+        """How long the generation of `remote_id` takes: a video of `duration` seconds."""
+        ordinary = Kind(self.generation_seconds)
+        fitting = (kind for kind in self.kinds if kind.fits(model, resolution, duration))
+        kind = next(fitting, ordinary)
+        sigma = self.generation_sigma if kind.sigma is None else kind.sigma
+        return lognormal(kind.seconds, sigma, self.seed, "generation", remote_id)
 
     def drawn_seed(self, remote_id: str) -> int:
         """The seed that the model draws when the request leaves it open."""
@@ -66,17 +83,22 @@ def _optional(check: checks.Check) -> checks.Check:
 
 
 _READERS: Mapping[str, checks.Check] = {
+    "variant": checks.one_of(VARIANTS),
     "seed": checks.whole(0),
     "generation_seconds": checks.number(0),
     "generation_sigma": checks.number(0, 3),
     "queue_seconds": checks.number(0),
+    "kinds": parse_kinds,
     "capacity": _optional(checks.whole(1)),
+    "queue_limit": _optional(checks.whole(1)),
+    "submits_per_minute": _optional(checks.whole(1)),
     "refresh_seconds": checks.number(0.001),
     "line_seconds": checks.number(0),
     "timeout_seconds": checks.number(0.001),
     "link_seconds": checks.number(0),
-    "honours_duration": checks.flag,
+    "content_seconds": _optional(checks.number(0.001)),
     "balance": _optional(checks.whole(0)),
+    "usage_log": checks.flag,
     "usage_limit": checks.whole(0),
     "keys": parse_keys,
     "faults": _faults,

@@ -1,15 +1,17 @@
 """The simulated gateway as two real HTTP servers on 127.0.0.1: the gateway's and the file server's."""
 
 import socket
-from collections.abc import Awaitable, Callable
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.typedefs import Middleware
 
+from batchrunner.simulator.answers import EDGE, REQUEST_ID, json_answer, not_found, refused_answer
 from batchrunner.simulator.book import Book
 from batchrunner.simulator.download import ContentRoute, FileRoute
 from batchrunner.simulator.query import ModelsRoute, PollRoute
@@ -18,22 +20,11 @@ from batchrunner.simulator.scenario import Scenario
 from batchrunner.simulator.submission import MAX_BODY
 from batchrunner.simulator.submit import SubmitRoute
 from batchrunner.simulator.tasks import Task
-from batchrunner.simulator.usage import UsageRoutes
-from batchrunner.simulator.world import (
-    EDGE,
-    REQUEST_ID,
-    VERSION,
-    World,
-    json_answer,
-    new_request_id,
-    refused_answer,
-)
+from batchrunner.simulator.usage import Handler, UsageRoutes
+from batchrunner.simulator.world import VERSION, Clock, World
 
 _HOST = "127.0.0.1"
 _GRACE = 0.5  # seconds that requests under way get at the end
-_CACHE_VERSION = "b688f2fb5be447c25e5aa3bd063087a83db32a288bf6a4f35f2d8db310e40b14"  # as recorded
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Simulator:
@@ -41,12 +32,18 @@ class Simulator:
 
     `state_dir` holds the charge book, one simulator at a time. `time_scale` 0.01 makes each nominal second
     a hundredth of a real one. `port` 0 takes the port of the last start if it is free, else a free one.
+    `clock` tells the Unix time that all of the night is counted in; pauses within an answer are real ones.
     Raises RuntimeError if the state is in use, OSError if an explicit port is; ValueError for a time scale
     of 0 or less.
     """
 
     def __init__(
-        self, state_dir: Path, scenario: Scenario | None = None, time_scale: float = 1.0, port: int = 0
+        self,
+        state_dir: Path,
+        scenario: Scenario | None = None,
+        time_scale: float = 1.0,
+        port: int = 0,
+        clock: Clock = time.time,
     ) -> None:
         if time_scale <= 0:
             raise ValueError(f"time_scale must be above 0, not {time_scale}")
@@ -54,6 +51,7 @@ class Simulator:
         self._scenario = scenario or Scenario()
         self._time_scale = time_scale
         self._port = port
+        self._clock = clock
         self._running = AsyncExitStack()
         self.url = ""  # of the gateway, without a slash at its end
         self.files_url = ""  # of the file server
@@ -65,7 +63,7 @@ class Simulator:
         async with AsyncExitStack() as stack:
             book = Book(self._state_dir)
             stack.callback(book.close)
-            world = World(book, self._scenario, self._time_scale, self._state_dir)
+            world = World(book, self._scenario, self._time_scale, self._state_dir, self._clock)
             stack.callback(world.videos.close)
             settings = book.settings()
             files = _listen(0, int(settings.get("files_port", 0)))
@@ -117,18 +115,13 @@ def _listen(port: int, remembered: int) -> socket.socket:
 def _gateway_app(world: World) -> web.Application:
     app = web.Application(middlewares=[_answering(world)], client_max_size=MAX_BODY)
     app.on_response_prepare.append(_add_headers)
-    submit, usage, book = SubmitRoute(world).answer, UsageRoutes(world), BookRoutes(world)
+    submit, book = SubmitRoute(world).answer, BookRoutes(world)
     gets: dict[str, Handler] = {
         "/v1/video/generations/{id}": PollRoute(world, openai=False).answer,
         "/v1/videos/{id}": PollRoute(world, openai=True).answer,
         "/v1/videos/{id}/content": ContentRoute(world).answer,
         "/v1/models": ModelsRoute(world).answer,
-        "/api/status": usage.status,
-        "/api/log/token": usage.log,
-        "/api/usage/token": usage.quota_redirect,
-        "/api/usage/token/": usage.quota,
-        "/v1/dashboard/billing/subscription": usage.subscription,
-        "/v1/dashboard/billing/usage": usage.billing,
+        **UsageRoutes(world).handlers(),
         "/simulator/charges": book.charges,
         "/simulator/requests": book.requests,
     }
@@ -151,7 +144,8 @@ def _answering(world: World) -> Middleware:
 
     @web.middleware
     async def answer_all(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[REQUEST_ID] = new_request_id()
+        request[REQUEST_ID] = world.new_request_id()
+        world.catch_up()
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else request.path
         if not route.startswith("/simulator/"):
@@ -168,17 +162,15 @@ def _answering(world: World) -> Middleware:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    if response.headers["Server"] == SERVER_SOFTWARE:  # only what comes from upstream bears its server's name
+        del response.headers["Server"]
     if EDGE not in request:
         response.headers["X-New-Api-Version"] = VERSION
         response.headers["X-Oneapi-Request-Id"] = request[REQUEST_ID]
 
 
 async def _not_found(request: web.Request) -> web.StreamResponse:
-    message = f"Invalid URL ({request.method} {request.path})"
-    error = {"message": message, "type": "invalid_request_error", "param": "", "code": ""}
-    response = json_answer({"error": error}, status=404)
-    response.headers.update({"Cache-Control": "max-age=604800", "Cache-Version": _CACHE_VERSION})
-    return response
+    return not_found(request)
 
 
 class BookRoutes:
@@ -189,8 +181,7 @@ class BookRoutes:
 
     async def charges(self, _request: web.Request) -> web.StreamResponse:
         """GET /simulator/charges: every accepted submission, oldest first, with its outcome by now."""
-        now = self._world.now()
-        return json_answer({"charges": [_with_outcome(task, now) for task in self._world.tasks.all()]})
+        return json_answer({"charges": [_with_outcome(task) for task in self._world.tasks.all()]})
 
     async def requests(self, _request: web.Request) -> web.StreamResponse:
         """GET /simulator/requests: counts since this start, by method and route."""
@@ -204,12 +195,12 @@ class BookRoutes:
         )
 
 
-def _with_outcome(task: Task, now: float) -> dict[str, Any]:
-    phase = task.phase(now)
+def _with_outcome(task: Task) -> dict[str, Any]:
+    phase = task.phase
     outcomes = {"SUCCESS": "succeeded", "FAILURE": "failed"}
     return {
         **task.charge.to_json(),
         "outcome": outcomes.get(phase.status, "in_progress"),
         "finished_at": phase.at if phase.final else None,
-        "quota": task.cost(now),
+        "quota": task.cost,
     }

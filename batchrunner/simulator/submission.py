@@ -70,13 +70,18 @@ def too_large() -> Refused:
     return Refused(Refusal(400, "openai", "", message, (("Connection", "close"),)))
 
 
-def check_model(body: Mapping[str, Any], key: Key) -> str:
-    """The model's name, once the key may use it and some channel serves it."""
+def check_model(body: Mapping[str, Any], key: Key, documented: bool) -> str:
+    """The model's name, once the key may use it and some channel serves it.
+
+    The gateway of the document (`documented`) answers 400 for a model that it does not have.
+    """
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise refusal.distribute(400, "Model name not specified, model name cannot be empty")
     if key.models is not None and model not in key.models:
         raise refusal.distribute(403, f"This token has no access to model {model}")
+    if model not in MODELS and documented:
+        raise refusal.distribute(400, "model not allowed")
     if model not in MODELS:
         message = f"No available channel for model {model} under group default (distributor)"
         raise refusal.distribute(503, message, "model_not_found")
@@ -105,11 +110,11 @@ def check_fields(model: str, body: Mapping[str, Any]) -> Submission:
     )
 
 
-def build(submission: Submission, honours_duration: bool) -> ArkRequest:
+def build(submission: Submission, documented: bool) -> ArkRequest:
     """What goes upstream; a metadata value of the wrong type makes a 500, an unknown key vanishes.
 
-    The recorded gateway sends a top-level `duration` to nobody; `honours_duration` is the gateway of the
-    document, where it counts most.
+    The recorded gateway sends a top-level `duration` to nobody; with the gateway of the document
+    (`documented`) it counts most.
     """
     fields: dict[str, Any] = {}
     # Go matches keys without regard to case, in sorted order: of two spellings the lower-case one stays.
@@ -119,7 +124,7 @@ def build(submission: Submission, honours_duration: bool) -> ArkRequest:
             fields[key.lower()] = read(value, key.lower())
     if submission.seconds > 0:
         fields["duration"] = submission.seconds
-    if honours_duration and submission.duration > 0:
+    if documented and submission.duration > 0:
         fields["duration"] = submission.duration
     return ArkRequest(fields, submission.images)
 

@@ -1,17 +1,20 @@
 """The two submit routes: checks in the gateway's order, the charge written down, then the answer."""
 
 import asyncio
+from itertools import takewhile
 
 from aiohttp import web
 
 from batchrunner.simulator import model, refusal, submission
+from batchrunner.simulator.answers import REQUEST_ID
 from batchrunner.simulator.charge import Caller, Charge, Order, order_of, short_hash
+from batchrunner.simulator.faults import GENERATE, REFRESH, SUBMIT
 from batchrunner.simulator.keys import Key
-from batchrunner.simulator.life import Ending
-from batchrunner.simulator.rules import GENERATE, SUBMIT, Rule
+from batchrunner.simulator.life import Ending, Life
+from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.submission import Submission
 from batchrunner.simulator.submit_faults import accepted_answer, fault_before_accept
-from batchrunner.simulator.world import REQUEST_ID, World
+from batchrunner.simulator.world import World
 
 _LARGE = 1024 * 1024  # bytes; a larger body is read in a thread, so that polls are answered meanwhile
 
@@ -24,20 +27,21 @@ class SubmitRoute:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Accept and charge, or let a fault befall it; raises Refused."""
-        key = self._world.key(request)
+        asked_at, key = self._world.now(), self._world.key(request)
         body = await _read(request)
-        large = len(body) > _LARGE
-        args = (body, request.headers.get("Content-Type", ""), key)
+        large, scenario = len(body) > _LARGE, self._world.scenario
+        args = (body, request.headers.get("Content-Type", ""), key, scenario.documented)
         asked = await asyncio.to_thread(_checked, *args) if large else _checked(*args)
         self._check_quota(key, asked.model)
-        ark = submission.build(asked, self._world.scenario.honours_duration)
+        ark = submission.build(asked, scenario.documented)
         rule = self._world.pick(SUBMIT, asked.prompt)
         refused = fault_before_accept(self._world, request, rule)
         if refused is not None:
             return refused
         model.refuse_told(asked.prompt)
         shape = model.shape_of(ark)
-        caller = Caller(key.name, key.token_id, request[REQUEST_ID], request.path, short_hash(body))
+        self._check_upstream_limits(asked.model)
+        caller = Caller(key.name, key.token_id, request[REQUEST_ID], asked_at, request.path, short_hash(body))
         parts = (caller, asked, ark, shape)
         order = await asyncio.to_thread(order_of, *parts) if large else order_of(*parts)
         if rule is not None and rule.do == "slow_accept":
@@ -47,25 +51,36 @@ class SubmitRoute:
         return await accepted_answer(self._world, request, charge, rule)
 
     def _check_quota(self, key: Key, model_name: str) -> None:
-        needed = model.hold(model_name)
-        balance = self._world.scenario.balance
-        if balance is not None:
-            left = balance - self._world.tasks.spent(self._world.now())
+        needed, scenario = model.hold(model_name), self._world.scenario
+        if scenario.balance is not None:
+            left = scenario.balance - self._world.tasks.spent()
             if left < needed:
-                raise refusal.user_quota(left, needed)
-        if key.quota is not None and self._world.key_left(key) < needed:
-            raise refusal.token_quota(self._world.key_left(key), needed)
+                raise refusal.insufficient() if scenario.documented else refusal.user_quota(left, needed)
+        if key.quota is not None:
+            left = self._world.key_left(key)
+            if left < needed:
+                raise refusal.insufficient() if scenario.documented else refusal.token_quota(left, needed)
+
+    def _check_upstream_limits(self, model_name: str) -> None:
+        """429 where the upstream takes no more: of this model in a minute, or in its queue."""
+        world, scenario = self._world, self._world.scenario
+        if scenario.queue_limit is not None and world.tasks.waiting(world.now()) >= scenario.queue_limit:
+            raise model.busy()
+        if scenario.submits_per_minute is not None:
+            since = world.now() - 60 * world.time_scale
+            newest = takewhile(lambda charge: charge.at > since, reversed(world.book.charges))
+            if sum(charge.model == model_name for charge in newest) >= scenario.submits_per_minute:
+                raise model.busy()
 
     def _accept(self, order: Order, rule: Rule | None) -> Charge:
         """Decide the task's life and write the charge down: from here on it would be billed."""
         world = self._world
+        world.catch_up()
         ordinal = len(world.book.charges) + 1
         remote_id = world.scenario.remote_id(ordinal)
-        fate = world.pick(GENERATE, order.prompt)
+        fates = [fate for on in (GENERATE, REFRESH) if (fate := world.pick(on, order.prompt))]
         told = model.told(order.prompt)
-        ending = model.ENDINGS.get(fate.do if fate else told, Ending.SUCCEEDED)
-        nominal = world.scenario.generating(remote_id) * (fate.factor if fate and fate.do == "slow" else 1.0)
-        now, scale = world.now(), world.time_scale
+        now = world.now()
         charge = Charge(
             **vars(order),
             ordinal=ordinal,
@@ -74,14 +89,28 @@ class SubmitRoute:
             made_seed=_made_seed(order.seed, world.scenario.drawn_seed(remote_id)),
             faults=[
                 *([f"submit:{rule.do}"] if rule else []),
-                *([f"generate:{fate.do}"] if fate else []),
+                *(f"{fate.on}:{fate.do}" for fate in fates),
                 *([f"ark:{told}"] if told else []),
             ],
-            life=world.tasks.plan(now, world.scenario.queue_seconds * scale, nominal * scale, ending),
+            life=self._life(order, remote_id, now, fates),
         )
-        world.book.charge(charge, world.tally.counts)
+        world.book.charge(charge, world.tally.changes())
         world.tasks.add(charge)
         return charge
+
+    def _life(self, order: Order, remote_id: str, now: float, fates: list[Rule]) -> Life:
+        """What will become of a task: as the rules say, else as its prompt does."""
+        world, scenario = self._world, self._world.scenario
+        length = order.duration or order.frames / model.FPS
+        nominal = scenario.generating(remote_id, order.model, order.resolution, length)
+        ending = model.ENDINGS.get(model.told(order.prompt), Ending.SUCCEEDED)
+        for fate in fates:
+            nominal *= fate.factor if fate.do == "slow" else 1
+            ending = model.ENDINGS.get(fate.word if fate.do == "expired" else fate.do, ending)
+        running_at = world.tasks.starts_at(now, scenario.queue_seconds * world.time_scale)
+        takes = world.pace.timeout if ending is Ending.STUCK else nominal * world.time_scale
+        flicker = any((fate.on, fate.do) == (REFRESH, "error") for fate in fates)
+        return Life(now, running_at, running_at + takes, ending, flicker)
 
 
 def _made_seed(sent: int | None, drawn: int) -> int:
@@ -89,9 +118,9 @@ def _made_seed(sent: int | None, drawn: int) -> int:
     return drawn if sent is None or sent < 0 else sent
 
 
-def _checked(body: bytes, content_type: str, key: Key) -> Submission:
+def _checked(body: bytes, content_type: str, key: Key, documented: bool) -> Submission:
     value = submission.parse_body(body, content_type)
-    return submission.check_fields(submission.check_model(value, key), value)
+    return submission.check_fields(submission.check_model(value, key, documented), value)
 
 
 async def _read(request: web.Request) -> bytes:

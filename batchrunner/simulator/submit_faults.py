@@ -1,13 +1,18 @@
 """What a submission is answered: the ordinary answer, and every fault before or after the charge."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
 from aiohttp import web
 
 from batchrunner.simulator import model, refusal, wire
+from batchrunner.simulator.answers import edge_fault, invalid_token, json_answer, reset
 from batchrunner.simulator.charge import Charge
 from batchrunner.simulator.refusal import Refusal, Refused
 from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.submission import MODELS
-from batchrunner.simulator.world import World, edge_answer, invalid_token, json_answer, reset
+from batchrunner.simulator.world import World
 
 
 def fault_before_accept(world: World, request: web.Request, rule: Rule | None) -> web.StreamResponse | None:
@@ -17,13 +22,13 @@ def fault_before_accept(world: World, request: web.Request, rule: Rule | None) -
     """
     if rule is None:
         return None
-    refusals = _gateway_refusals(request, rule)
-    if rule.do in refusals:
-        raise Refused(refusals[rule.do])
+    refused = _gateway_refusal(world, request, rule)
+    if refused is not None:
+        raise Refused(refused)
     if rule.do in _EDGE:
-        status, html = _EDGE[rule.do]
-        world.refusals[f"{status} html"] += 1
-        return edge_answer(request, status, html)
+        status = _EDGE[rule.do] or rule.status
+        world.refusals[f"{status} {rule.body}"] += 1
+        return edge_fault(request, replace(rule, status=status))
     if rule.do == "cut_before_accept":
         world.refusals["cut"] += 1
         return reset(request)
@@ -44,8 +49,8 @@ async def accepted_answer(
     fault = rule.do if rule else ""
     if fault == "cut_after_accept":
         return reset(request)
-    if fault == "html_502_after_accept":
-        return edge_answer(request, 502, wire.HTML_502)
+    if rule is not None and fault == "html_502_after_accept":
+        return edge_fault(request, rule)
     if fault == "hang_after_accept":
         await world.closing.wait()
         return reset(request)
@@ -60,23 +65,43 @@ async def accepted_answer(
     return response
 
 
-def _gateway_refusals(request: web.Request, rule: Rule) -> dict[str, Refusal]:
-    no_channel = f"No available channel for model {MODELS[0]} under group default (distributor)"
-    no_upstream = 'Post "https://***.com/***": dial tcp: i/o timeout'
-    return {
-        "401": invalid_token(request),
-        "402": Refusal(402, "openai", "insufficient_user_quota", "insufficient user quota"),
-        "403_quota": refusal.user_quota(1000, 700_000).refusal,
-        "403_token_quota": refusal.token_quota(1000, 700_000).refusal,
-        "429": model.busy().refusal,
-        "429_retry_after": model.busy(f"{rule.seconds:.0f}").refusal,
-        "503_model": Refusal(503, "openai", "model_not_found", no_channel),
-        "500_refunded": Refusal(500, "task", "do_request_failed", no_upstream),
-    }
+def _gateway_refusal(world: World, request: web.Request, rule: Rule) -> Refusal | None:
+    """How the gateway itself words the fault, in the shape that the rule wants; None if it does not."""
+    match rule.do:
+        case "401":
+            usual = invalid_token(request)
+        case "402":
+            usual = refusal.insufficient().refusal
+        case "403_quota":
+            usual = refusal.user_quota(1000, 700_000).refusal
+        case "403_token_quota":
+            usual = refusal.token_quota(1000, 700_000).refusal
+        case "429":
+            usual = model.busy().refusal
+        case "429_retry_after":
+            usual = model.busy(_retry_after(world, rule)).refusal
+        case "503_model":
+            usual = Refusal(503, "openai", "model_not_found", _NO_CHANNEL)
+        case "500_refunded":
+            usual = Refusal(500, "task", rule.code, _REFUNDED.get(rule.code, "database is locked"))
+        case _:
+            return None
+    return replace(usual, shape=rule.shape or usual.shape)
 
 
-_EDGE = {
-    "403_html": (403, wire.HTML_403),
-    "500_html": (500, wire.HTML_500),
-    "html_502": (502, wire.HTML_502),
+def _retry_after(world: World, rule: Rule) -> str:
+    """Seconds, or the date at which they will have gone by."""
+    if not rule.date:
+        return f"{rule.seconds:.0f}"
+    return format_datetime(datetime.fromtimestamp(world.now() + rule.seconds, UTC), usegmt=True)
+
+
+_NO_CHANNEL = f"No available channel for model {MODELS[0]} under group default (distributor)"
+_REFUNDED = {
+    "do_request_failed": 'Post "https://***.com/***": dial tcp: i/o timeout',
+    "fail_to_fetch_task": "The service encountered an unexpected internal error.",
+    "invalid_response": "task_id is empty",
+    "read_response_body_failed": "unexpected EOF",
+    "unmarshal_response_body_failed": "invalid character '<' looking for beginning of value",
 }
+_EDGE = {"403_html": 403, "500_html": 500, "html_502": None}  # None: as the rule says

@@ -1,16 +1,21 @@
 """What a key can read about its spending: the usage log, its quota, the billing pair, the status page."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from batchrunner.simulator import wire
+from batchrunner.simulator.answers import common_fault, json_answer, without_gateway
 from batchrunner.simulator.chance import letters
-from batchrunner.simulator.keys import Key, find_key
+from batchrunner.simulator.faults import USAGE
+from batchrunner.simulator.keys import Key
 from batchrunner.simulator.model import model_ratio, upstream_name
+from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.tasks import Task
-from batchrunner.simulator.world import VERSION, World, json_answer, without_gateway
+from batchrunner.simulator.world import VERSION, World
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _PER_USD = 500_000  # quota units
 _WINDOW = 1200  # nominal seconds of the look-up limit
@@ -25,36 +30,54 @@ class UsageRoutes:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def status(self, _request: web.Request) -> web.StreamResponse:
+    def handlers(self) -> Mapping[str, Handler]:
+        """What answers a GET of each path; a fault of the scenario may come before all but the first two."""
+        return {
+            "/api/status": self._status,
+            "/api/usage/token": self._redirect,
+            "/api/usage/token/": self._faulty(self._quota),
+            "/api/log/token": self._faulty(self._log),
+            "/v1/dashboard/billing/subscription": self._faulty(self._subscription),
+            "/v1/dashboard/billing/usage": self._faulty(self._billing),
+        }
+
+    def _faulty(self, handler: Handler) -> Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            rule = self._world.pick(USAGE)
+            return await handler(request) if rule is None else _fault(request, rule)
+
+        return answer
+
+    async def _status(self, _request: web.Request) -> web.StreamResponse:
         """GET /api/status: public."""
         data = {"version": VERSION, "quota_per_unit": _PER_USD, "system_name": "New API", "setup": True}
         return json_answer({"data": data, "message": "", "success": True})
 
-    async def log(self, request: web.Request) -> web.StreamResponse:
+    async def _log(self, request: web.Request) -> web.StreamResponse:
         """GET /api/log/token: the key's newest rows, newest first, and renumbered."""
         key = self._reader(request)
         if isinstance(key, web.Response):
             return key
-        now = self._world.now()
-        own = [task for task in self._world.tasks.all() if task.charge.key == key.name]
-        rows = [row for task in own for row in _rows(task, now)]
+        world = self._world
+        own = [task for task in world.tasks.all() if task.charge.key == key.name and world.scenario.usage_log]
+        rows = [row for task in own for row in _rows(task)]
         rows.sort(key=lambda row: row["created_at"])  # stable: those of one second stay as they came
         newest = [{**row, "id": number} for number, row in enumerate(rows[: -_NEWEST - 1 : -1], 1)]
         return json_answer({"data": newest, "message": "", "success": True})
 
-    async def quota_redirect(self, request: web.Request) -> web.StreamResponse:
+    async def _redirect(self, request: web.Request) -> web.StreamResponse:
         """GET /api/usage/token: the slash is missing."""
         body = '<a href="/api/usage/token/">Moved Permanently</a>.\n\n'
         headers = {"Location": "/api/usage/token/"}
         without_gateway(request)
         return web.Response(status=301, text=body, content_type="text/html", charset="utf-8", headers=headers)
 
-    async def quota(self, request: web.Request) -> web.StreamResponse:
+    async def _quota(self, request: web.Request) -> web.StreamResponse:
         """GET /api/usage/token/: the key's quota, in units."""
         key = self._reader(request)
         if isinstance(key, web.Response):
             return key
-        used = self._world.tasks.spent(self._world.now(), key.name)
+        used = self._world.tasks.spent(key.name)
         granted = key.quota or 0
         data = {
             "expires_at": 0,
@@ -69,7 +92,7 @@ class UsageRoutes:
         }
         return json_answer({"code": True, "data": data, "message": "ok"})
 
-    async def subscription(self, request: web.Request) -> web.StreamResponse:
+    async def _subscription(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/dashboard/billing/subscription: what was ever granted, in USD."""
         key = self._world.key(request)
         limit = _PLENTY if key.quota is None else _go_float(key.quota / _PER_USD)
@@ -84,10 +107,10 @@ class UsageRoutes:
             }
         )
 
-    async def billing(self, request: web.Request) -> web.StreamResponse:
+    async def _billing(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/dashboard/billing/usage: what was used, in hundredths of a USD."""
         key = self._world.key(request)
-        used = self._world.tasks.spent(self._world.now(), key.name)
+        used = self._world.tasks.spent(key.name)
         return json_answer({"object": "list", "total_usage": _go_float(used / _PER_USD * 100)})
 
     def _reader(self, request: web.Request) -> Key | web.Response:
@@ -96,10 +119,26 @@ class UsageRoutes:
         recent = [at for at in world.lookups if at > now - _WINDOW * world.time_scale]
         limit = world.scenario.usage_limit
         if limit and len(recent) >= limit:
-            return web.Response(status=429, headers={"Retry-After": str(_WINDOW)})
+            return _too_many(_WINDOW)
         world.lookups = [*recent, now]
-        key = find_key(world.scenario.keys, request.headers.get("Authorization"))
+        key = world.known_key(request)
         return key or json_answer({"message": "Invalid token", "success": False}, status=401)
+
+
+def _fault(request: web.Request, rule: Rule) -> web.Response:
+    error = {"message": "database is locked", "success": False}
+    match rule.do:
+        case "429":
+            return _too_many(rule.seconds)
+        case "500":
+            return json_answer(error, status=500)
+        case "refused":  # as this part of the gateway does it: with status 200
+            return json_answer(error)
+    return common_fault(request, rule)
+
+
+def _too_many(seconds: float) -> web.Response:
+    return web.Response(status=429, headers={"Retry-After": f"{seconds:.0f}"})
 
 
 def _go_float(value: float) -> float:
@@ -107,9 +146,9 @@ def _go_float(value: float) -> float:
     return int(value) if value.is_integer() else value
 
 
-def _rows(task: Task, now: float) -> Iterator[dict[str, Any]]:
-    """The log rows that stand at Unix time `now`: the submission's, then the settlement's."""
-    charge, ended = task.charge, task.phases[-1]
+def _rows(task: Task) -> Iterator[dict[str, Any]]:
+    """The log rows of a task so far: the submission's, then the settlement's."""
+    charge, phase = task.charge, task.phase
     known = {
         "group_ratio": 1,
         "is_model_mapped": True,
@@ -125,12 +164,12 @@ def _rows(task: Task, now: float) -> Iterator[dict[str, Any]]:
         # No task id here: that is what makes a lost answer hard to find again.
         "other": _text({**known, "is_task": True, "request_path": charge.path}),
     }
-    difference = charge.settled - charge.hold
-    if ended.at > now or (ended.status == "SUCCESS" and difference == 0):
+    difference = task.cost - charge.hold
+    if not phase.final or difference == 0:
         return
     known |= {"pre_consumed_quota": charge.hold, "task_id": charge.remote_id}
-    row = _row(task, ended.at, wire.request_id(int(ended.at * 1e9), letters(8, charge.remote_id, "settled")))
-    if ended.status == "SUCCESS":
+    row = _row(task, phase.at, wire.request_id(int(phase.at * 1e9), letters(8, charge.remote_id, "settled")))
+    if phase.status == "SUCCESS":
         yield {
             **row,
             "type": _CONSUME if difference > 0 else _REFUND,
@@ -140,13 +179,12 @@ def _rows(task: Task, now: float) -> Iterator[dict[str, Any]]:
             "other": _text({**known, "actual_quota": charge.settled}),
         }
     else:
-        reason = wire.fail_reason(task, len(task.phases) - 1)
         yield {
             **row,
             "type": _REFUND,
             "content": "",
             "quota": charge.hold,
-            "other": _text({**known, "reason": reason}),
+            "other": _text({**known, "reason": wire.fail_reason(task)}),
         }
 
 

@@ -2,18 +2,17 @@
 
 import json
 import time
+from http import HTTPStatus
 from typing import Any
 
 from batchrunner.simulator.charge import Charge
+from batchrunner.simulator.life import Ending
 from batchrunner.simulator.model import FPS, upstream_name
 from batchrunner.simulator.refusal import Refusal
 from batchrunner.simulator.tasks import Task, upstream_id
 
 JSON = "application/json; charset=utf-8"
 POLL_JSON = "application/json"  # a poll's answer has no charset
-HTML_502 = "<html>\r\n<head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>\r\n"
-HTML_500 = HTML_502.replace("502 Bad Gateway", "500 Internal Server Error")
-HTML_403 = HTML_502.replace("502 Bad Gateway", "403 Forbidden")
 HTML_PAGE = "<!doctype html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
 
 _NODE = "8268d9d6"  # as recorded; a real gateway's changes with its installation
@@ -26,13 +25,22 @@ _ERRORS = {
     ),
 }
 _TIMED_OUT = "任务超时（1440分钟）"
+_CHANNEL_LOST = "Failed to get channel info, channel ID: 1"
 _OPENAI_STATUS = {
     "NOT_START": "unknown",
+    "SUBMITTED": "queued",
     "QUEUED": "queued",
     "IN_PROGRESS": "in_progress",
     "SUCCESS": "completed",
     "FAILURE": "failed",
 }
+
+
+def error_page(status: int) -> str:
+    """The page of a web server that answers in the gateway's place."""
+    known = status in set(HTTPStatus)  # those of some content networks, 520 and above, are not
+    title = f"{status} {HTTPStatus(status).phrase if known else 'Error'}"
+    return f"<html>\r\n<head><title>{title}</title></head><body>{title}</body></html>\r\n"
 
 
 def request_id(nanoseconds: int, tail: str) -> str:
@@ -72,10 +80,10 @@ def accepted(charge: Charge) -> dict[str, Any]:
     }
 
 
-def task_dto(task: Task, index: int, files_url: str) -> dict[str, Any]:
-    """The gateway's own form of a task in the phase `index`."""
-    charge, phase = task.charge, task.phases[index]
-    reason = fail_reason(task, index)
+def task_dto(task: Task, files_url: str) -> dict[str, Any]:
+    """The gateway's own form of a task."""
+    charge, phase = task.charge, task.phase
+    reason = fail_reason(task)
     # A failed task shows the reason in the place of the URL, as the real gateway does.
     url = video_url(charge, files_url) if phase.status == "SUCCESS" else reason
     created = int(charge.at)
@@ -88,13 +96,13 @@ def task_dto(task: Task, index: int, files_url: str) -> dict[str, Any]:
         "user_id": 1,
         "group": "default",
         "channel_id": 1,
-        "quota": task.cost(phase.at),
+        "quota": task.cost,
         "action": "generate",
         "status": phase.status,
         "fail_reason": reason,
         "result_url": url,
         "submit_time": created,
-        "start_time": int(task.started_at(index)),
+        "start_time": int(task.started_at),
         "finish_time": int(phase.at) if phase.final else 0,
         "progress": phase.progress,
         "properties": {
@@ -102,16 +110,16 @@ def task_dto(task: Task, index: int, files_url: str) -> dict[str, Any]:
             "upstream_model_name": upstream_name(charge.model),
             "origin_model_name": charge.model,
         },
-        "data": _upstream_body(task, index, files_url),
+        "data": _upstream_body(task, files_url),
     }
     if not url:
         del dto["result_url"]
     return dto
 
 
-def openai_video(task: Task, index: int, files_url: str) -> dict[str, Any]:
-    """The OpenAI form of a task in the phase `index`."""
-    charge, phase = task.charge, task.phases[index]
+def openai_video(task: Task, files_url: str) -> dict[str, Any]:
+    """The OpenAI form of a task."""
+    charge, phase = task.charge, task.phase
     video: dict[str, Any] = {
         "id": charge.remote_id,
         "task_id": charge.remote_id,
@@ -123,7 +131,7 @@ def openai_video(task: Task, index: int, files_url: str) -> dict[str, Any]:
         "completed_at": int(phase.at),
     }
     if phase.upstream == "failed":
-        code, message = _ERRORS[charge.life.ending]
+        code, message = _ERRORS[task.life.ending]
         video["error"] = {"message": message, "code": code}
     url = video_url(charge, files_url) if phase.status == "SUCCESS" else ""
     return {**video, "metadata": {"url": url}}
@@ -144,30 +152,35 @@ def signature(charge: Charge) -> str:
     return f"X-Tos-Expires=86400&X-Tos-Signature={charge.body_sha256}{charge.remote_id[-8:]}"
 
 
-def fail_reason(task: Task, index: int) -> str:
-    """Why a task has failed, as shown in the phase `index`; "" if it has not."""
-    phase = task.phases[index]
-    if phase.status != "FAILURE":
+def fail_reason(task: Task) -> str:
+    """Why a task has failed; "" if it has not."""
+    if task.phase.status != "FAILURE":
         return ""
-    return _ERRORS[task.charge.life.ending][1] if phase.upstream == "failed" else _TIMED_OUT
+    if task.life.ending is Ending.CHANNEL_LOST:
+        return _CHANNEL_LOST
+    return _ERRORS[task.life.ending][1] if task.phase.upstream == "failed" else _TIMED_OUT
 
 
-def _upstream_body(task: Task, index: int, files_url: str) -> dict[str, Any]:
-    charge, phase = task.charge, task.phases[index]
+def _upstream_body(task: Task, files_url: str) -> dict[str, Any]:
+    """What the upstream last said of a task, word for word."""
+    charge, phase = task.charge, task.phase
     if phase.upstream is None:
         return {"id": upstream_id(charge)}
+    if phase.upstream == "error":
+        code, message = _ERRORS["failed"]
+        return {"error": {"code": code, "message": message, "param": "", "type": "InternalServerError"}}
     options = charge.options
     body: dict[str, Any] = {
-        "created_at": int(charge.at),
+        "created_at": int(charge.asked_at),
         "execution_expires_after": options["execution_expires_after"],
         "id": upstream_id(charge),
         "model": upstream_name(charge.model),
         "service_tier": options["service_tier"],
         "status": phase.upstream,
-        "updated_at": int(phase.at),
+        "updated_at": int(phase.asked_at),
     }
     if phase.upstream == "failed":
-        code, message = _ERRORS[charge.life.ending]
+        code, message = _ERRORS[task.life.ending]
         body["error"] = {"code": code, "message": message}
     if phase.upstream == "succeeded":
         body |= _made(charge, files_url)

@@ -1,9 +1,10 @@
 """A small plain-HTTP client for the simulator: none of batchrunner's own client takes part here."""
 
 import asyncio
+import itertools
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -29,12 +30,27 @@ class Reply(NamedTuple):
         return json.loads(self.body)
 
 
+class Clock:
+    """The simulator's clock, which goes on only when it is told to."""
+
+    def __init__(self, scale: float, now: float) -> None:
+        self._scale = scale
+        self._now = now
+
+    def __call__(self) -> float:
+        return self._now
+
+    def later(self, seconds: float) -> None:
+        """Let so many nominal seconds go by."""
+        self._now += seconds * self._scale
+
+
 class Caller:
     """Talks to one simulator, with a key unless told otherwise."""
 
-    def __init__(self, sim: Simulator, scale: float, key: str = "sk-main") -> None:
+    def __init__(self, sim: Simulator, clock: Clock, key: str = "sk-main") -> None:
         self.sim = sim
-        self._round = 15 * scale
+        self.clock = clock
         self._key = key
 
     async def __aenter__(self) -> "Caller":
@@ -73,24 +89,20 @@ class Caller:
         assert reply.status == 200, reply
         return str(reply.json["task_id"])
 
-    async def new_round(self) -> None:
-        """Wait until the refresh loop has just come by, so that it does not do so again at once."""
-        await asyncio.sleep(self._round - time.time() % self._round + 0.001)
-
     async def poll(self, remote_id: str) -> Any:
         """The task's own form."""
         reply = await self.call("GET", f"/v1/video/generations/{remote_id}")
         assert reply.status == 200, reply
         return reply.json["data"]
 
-    async def ended(self, remote_id: str) -> Any:
+    async def ended(self, remote_id: str, every: float = 5) -> Any:
         """Poll until SUCCESS or FAILURE."""
-        return await self.until(remote_id, lambda task: task["status"] in ("SUCCESS", "FAILURE"))
+        return await self.until(remote_id, lambda task: task["status"] in ("SUCCESS", "FAILURE"), every)
 
-    async def until(self, remote_id: str, wanted: Callable[[Any], bool]) -> Any:
-        """Poll until the task is as wanted."""
-        while not wanted(task := await self.poll(remote_id)):  # noqa: ASYNC110 polling is the API
-            await asyncio.sleep(0.002)
+    async def until(self, remote_id: str, wanted: Callable[[Any], bool], every: float = 5) -> Any:
+        """Poll until the task is as wanted, `every` so many nominal seconds."""
+        while not wanted(task := await self.poll(remote_id)):
+            self.clock.later(every)
         return task
 
     async def content(self, remote_id: str, **options: Any) -> Reply:
@@ -108,21 +120,37 @@ class Caller:
 
 
 Story = Callable[[Caller], Awaitable[Any]]
-Night = Callable[..., Any]
+
+
+class Nights:
+    """Runs stories against a simulator, one after another on the same state and the same clock."""
+
+    def __init__(self, state: Path, now: float) -> None:
+        self._state = state
+        self._clock = Clock(SCALE, now)
+
+    def __call__(self, story: Story, **scenario: Any) -> Any:
+        """One story in a night whose generations take 20 s unless the scenario says otherwise."""
+        values = {"generation_seconds": 20, "generation_sigma": 0, **scenario}
+        return self.of(Scenario.from_dict(values), story)
+
+    def of(self, scenario: Scenario, *stories: Story) -> Any:
+        """The stories in a night of this scenario, each with its own simulator; returns the last result."""
+        return [asyncio.run(self._tell(scenario, story)) for story in stories][-1]
+
+    async def _tell(self, scenario: Scenario, story: Story) -> Any:
+        sim = Simulator(self._state, scenario, SCALE, clock=self._clock)
+        async with sim, Caller(sim, self._clock) as caller:
+            return await story(caller)
 
 
 @pytest.fixture
-def night(tmp_path: Path) -> Night:
-    """Runs a story against a simulator; calls of one test share the state directory."""
+def night(tmp_path: Path) -> Nights:
+    """A night that begins now; calls of one test share the state directory."""
+    return Nights(tmp_path / "state", time.time())
 
-    def run(story: Story, scale: float = SCALE, **scenario: Any) -> Any:
-        values = {"generation_seconds": 20, "generation_sigma": 0, **scenario}
 
-        async def go() -> Any:
-            sim = Simulator(tmp_path / "state", Scenario.from_dict(values), scale)
-            async with sim, Caller(sim, scale) as caller:
-                return await story(caller)
-
-        return asyncio.run(go())
-
-    return run
+@pytest.fixture
+def nights(tmp_path: Path) -> Iterator[Nights]:
+    """As many nights as a test wants, each with nothing before it and all beginning at the same moment."""
+    return (Nights(tmp_path / f"state {number}", 1.8e9) for number in itertools.count())

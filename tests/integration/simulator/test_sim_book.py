@@ -143,7 +143,7 @@ def test_the_same_seed_is_the_same_night(tmp_path: Path) -> None:
     """Ids, generation times and model seeds follow from the scenario's seed; another seed differs."""
     same, again, other = Scenario(seed=7), Scenario(seed=7), Scenario(seed=8)
     nights = [
-        [(night.remote_id(n), night.generating(night.remote_id(n))) for n in range(1, 50)]
+        [(night.remote_id(n), night.generating(night.remote_id(n), "m", "720p", 5)) for n in range(1, 50)]
         for night in (same, again, other)
     ]
     assert nights[0] == nights[1]

@@ -8,13 +8,12 @@ def test_log_rows_are_as_recorded(night: Any) -> None:
     """A submission's row has its request id and no task id; the settlement's names the task."""
 
     async def story(gateway: Any) -> Any:
-        await gateway.new_round()
         reply = await gateway.submit(metadata={"resolution": "480p", "duration": 4})
         early = (await gateway.call("GET", "/api/log/token")).json["data"]
         await gateway.ended(reply.json["id"])
         return reply, early, await gateway.call("GET", "/api/log/token")
 
-    reply, early, log = night(story, scale=0.01)
+    reply, early, log = night(story)
     assert [row["type"] for row in early] == [2]
     settled, submitted = log.json["data"]
     assert (log.json["success"], log.json["message"]) == (True, "")
@@ -90,7 +89,7 @@ def test_look_ups_are_limited(night: Any) -> None:
         statuses = [(await gateway.call("GET", path)).status for path in paths]
         return statuses, await gateway.call("GET", paths[0]), await gateway.call("GET", "/api/status")
 
-    statuses, limited, status = night(story, scale=1)
+    statuses, limited, status = night(story)
     assert statuses == [200] * 20
     assert (limited.status, limited.body, limited.headers["Retry-After"]) == (429, b"", "1200")
     assert status.json["data"]["quota_per_unit"] == 500_000
@@ -154,7 +153,7 @@ def test_a_balance_is_free_again_when_tasks_settle(night: Any) -> None:
         await gateway.ended(remote_id)
         return refused, await gateway.submit(), await gateway.charges()
 
-    refused, later, charges = night(story, balance=1_000_000, scale=0.01)
+    refused, later, charges = night(story, balance=1_000_000)
     assert (refused.status, refused.json["code"]) == (403, "insufficient_user_quota")
     assert (later.status, len(charges)) == (200, 2)
 
@@ -170,3 +169,31 @@ def test_keys_of_the_scenario(night: Any) -> None:
     keys = {"sk-tight": {"name": "tight", "quota": 800_000}, "sk-gone": {"valid": False}}
     replies = night(story, keys=keys)
     assert [reply.status for reply in replies] == [200, 401, 401]
+
+
+def test_an_operator_may_keep_no_log(night: Any) -> None:
+    """Without the usage log there are no rows, and a charge can't be found that way."""
+
+    async def story(gateway: Any) -> Any:
+        await gateway.accepted()
+        return (await gateway.call("GET", "/api/log/token")).json, await gateway.charges()
+
+    log, charges = night(story, usage_log=False)
+    assert (log, len(charges)) == ({"data": [], "message": "", "success": True}, 1)
+
+
+def test_a_key_is_revoked_midway(night: Any) -> None:
+    """For a while every route refuses the key; the task goes on meanwhile."""
+
+    async def story(gateway: Any) -> Any:
+        remote_id = await gateway.accepted()
+        paths = [f"/v1/video/generations/{remote_id}", f"/v1/videos/{remote_id}/content", "/v1/models"]
+        paths += ["/api/log/token", "/v1/dashboard/billing/usage"]
+        gateway.clock.later(60)
+        refused = [(await gateway.call("GET", path)).status for path in paths]
+        refused.append((await gateway.submit()).status)
+        gateway.clock.later(60)
+        return refused, await gateway.poll(remote_id)
+
+    refused, task = night(story, keys={"sk-main": {"name": "main", "revoked": [50, 100]}})
+    assert (refused, task["status"]) == ([401] * 6, "SUCCESS")

@@ -1,6 +1,5 @@
 """The videos are real, and the links to them behave like the recorded ones."""
 
-import asyncio
 import hashlib
 import io
 from typing import Any
@@ -121,8 +120,8 @@ def test_links_expire(night: Any) -> None:
     async def story(gateway: Any) -> Any:
         remote_id = await gateway.accepted()
         url = (await gateway.ended(remote_id))["result_url"]
-        while (await gateway.call("GET", url, None)).status == 200:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        assert (await gateway.call("GET", url, None)).status == 200
+        gateway.clock.later(101)
         return await gateway.call("GET", url, None), await gateway.content(remote_id)
 
     link, content = night(story, link_seconds=100)
@@ -146,7 +145,6 @@ def test_content_needs_a_key_and_an_ended_task(night: Any) -> None:
     """401 for an unknown key; 400 with the state's name before the end; another key of the user will do."""
 
     async def story(gateway: Any) -> Any:
-        await gateway.new_round()
         remote_id = await gateway.accepted()
         early = await gateway.content(remote_id)
         await gateway.ended(remote_id)
@@ -156,7 +154,7 @@ def test_content_needs_a_key_and_an_ended_task(night: Any) -> None:
             await gateway.content(remote_id, key="sk-poor"),
         )
 
-    early, unknown, other = night(story, scale=0.01)
+    early, unknown, other = night(story)
     assert early.json == {
         "error": {
             "message": "Task is not completed yet, current status: NOT_START",

@@ -1,0 +1,91 @@
+"""The answers that all routes share: the gateway's own, and those of what stands in front of it."""
+
+import socket
+import struct
+from typing import Any
+
+from aiohttp import web
+
+from batchrunner.simulator import wire
+from batchrunner.simulator.refusal import Refusal, Refused
+from batchrunner.simulator.rules import Rule
+
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+EDGE: web.RequestKey[bool] = web.RequestKey("edge", bool)  # the answer is not the gateway's own
+
+_BUFFERED = 2048  # bytes; Go sends a longer answer in chunks
+_CACHE_VERSION = "b688f2fb5be447c25e5aa3bd063087a83db32a288bf6a4f35f2d8db310e40b14"  # as recorded
+
+
+def json_answer(value: Any, status: int = 200, content_type: str = wire.JSON) -> web.Response:
+    """An answer in JSON as the gateway writes it."""
+    body = value if isinstance(value, bytes) else wire.dumps(value)
+    response = web.Response(status=status, body=body, headers={"Content-Type": content_type})
+    if len(body) > _BUFFERED:
+        response.enable_chunked_encoding()
+    return response
+
+
+def refused_answer(request: web.Request, refusal: Refusal) -> web.Response:
+    """The answer to a refused request."""
+    response = json_answer(wire.refused(refusal, request[REQUEST_ID]), refusal.status)
+    response.headers.update(refusal.headers)
+    return response
+
+
+def invalid_token(request: web.Request) -> Refusal:
+    """401, in the caller's language."""
+    chinese = request.headers.get("Accept-Language", "").lower().startswith("zh")
+    return Refusal(401, "openai", "", "无效的令牌" if chinese else "Invalid token")
+
+
+def not_found(request: web.Request) -> web.Response:
+    """404: the gateway has no such route."""
+    message = f"Invalid URL ({request.method} {request.path})"
+    error = {"message": message, "type": "invalid_request_error", "param": "", "code": ""}
+    response = json_answer({"error": error}, status=404)
+    response.headers.update({"Cache-Control": "max-age=604800", "Cache-Version": _CACHE_VERSION})
+    return response
+
+
+def without_gateway(request: web.Request) -> None:
+    """The answer shall not bear the gateway's own headers."""
+    request[EDGE] = True
+
+
+def edge_answer(request: web.Request, status: int, html: str) -> web.Response:
+    """A web page from something in front of the gateway: without the gateway's own headers."""
+    without_gateway(request)
+    return web.Response(status=status, text=html, content_type="text/html")
+
+
+def edge_fault(request: web.Request, rule: Rule) -> web.Response:
+    """What something in front of the gateway answers in its place, as the rule says: a page, or nothing."""
+    return edge_answer(request, rule.status, "" if rule.body == "empty" else wire.error_page(rule.status))
+
+
+def common_fault(request: web.Request, rule: Rule) -> web.Response:
+    """The answer of a fault that means the same on many routes."""
+    match rule.do:
+        case "html_502":
+            return edge_fault(request, rule)
+        case "html_200":
+            return edge_answer(request, 200, wire.HTML_PAGE)
+        case "cut":
+            return reset(request)
+        case "404":
+            return not_found(request)
+        case "401":
+            raise Refused(invalid_token(request))
+    raise AssertionError(f"{rule.on}: {rule.do} has no answer")
+
+
+def reset(request: web.Request) -> web.Response:
+    """Reset the connection; what is returned goes nowhere."""
+    transport = request.transport
+    if transport is not None:
+        sock = transport.get_extra_info("socket")
+        # A linger of 0 makes the close a reset, as a gateway's death looks to its client.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()

@@ -1,0 +1,131 @@
+"""Every fault of polls, of the list of models and of the look-ups once: what the client meets."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from batchrunner.simulator.faults import FAULTS
+
+LOG = "/api/log/token"
+LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)
+
+
+POLLS: list[tuple[str, int, bytes]] = [
+    ("500", 500, b'{"code":"get_task_failed"'),
+    ("html_502", 502, b"<html>"),
+    ("401", 401, b'{"error":{"code":"","message":"Invalid token (request id: '),
+    ("403_model", 403, b'{"error":{"code":"","message":"This token has no access to model  (request id: '),
+    ("task_not_exist", 400, b'{"code":"task_not_exist","message":"task_not_exist","data":null}'),
+    ("null_data", 200, b'{"code":"success","data":null}'),
+    ("unknown_state", 200, b'{"code":"success","message":"","data":{"id":1'),
+]
+
+
+@pytest.mark.parametrize(("fault", "status", "beginning"), POLLS)
+def test_a_poll_fault_befalls_one_poll(night: Any, fault: str, status: int, beginning: bytes) -> None:
+    """The first poll meets the fault, the second sees the task, which knows nothing of it."""
+
+    async def story(gateway: Any) -> Any:
+        remote_id = await gateway.accepted()
+        reply = await gateway.call("GET", f"/v1/video/generations/{remote_id}")
+        return reply, await gateway.ended(remote_id)
+
+    reply, task = night(story, faults=[{"on": "poll", "do": fault, "times": 1}])
+    assert (reply.status, reply.body[: len(beginning)]) == (status, beginning)
+    assert task["status"] == "SUCCESS"
+
+
+def test_a_cut_poll(night: Any) -> None:
+    """The connection of a poll is reset, and the next poll works."""
+
+    async def story(gateway: Any) -> Any:
+        remote_id = await gateway.accepted()
+        with pytest.raises(LOST):
+            await gateway.poll(remote_id)
+        return await gateway.poll(remote_id)
+
+    # Two, as aiohttp's client sends a GET that met a reset once more by itself.
+    assert night(story, faults=[{"on": "poll", "do": "cut", "nth": [1, 2]}])["id"] == 1
+
+
+def test_a_poll_may_be_answered_by_something_in_front(night: Any) -> None:
+    """Another status than 502, with a page or with nothing."""
+
+    async def story(gateway: Any) -> Any:
+        path = f"/v1/video/generations/{await gateway.accepted()}"
+        return [await gateway.call("GET", path) for _ in range(2)]
+
+    rules = [
+        {"on": "poll", "do": "html_502", "nth": 1, "status": 503},
+        {"on": "poll", "do": "html_502", "status": 429, "body": "empty"},
+    ]
+    page, nothing = night(story, faults=rules)
+    assert (page.status, page.body[:6]) == (503, b"<html>")
+    assert (nothing.status, nothing.body) == (429, b"")
+
+
+MODEL_LIST: list[tuple[str, int, bytes]] = [
+    ("401", 401, b'{"error":{"code":"","message":"Invalid token (request id: '),
+    ("404", 404, b'{"error":{"message":"Invalid URL (GET /v1/models)"'),
+    ("html_200", 200, b"<!doctype html>"),
+    ("html_502", 502, b"<html>"),
+    ("missing", 200, b'{"data":[],"object":"list","success":true}'),
+]
+
+
+@pytest.mark.parametrize(("fault", "status", "beginning"), MODEL_LIST)
+def test_a_fault_of_the_list_of_models(night: Any, fault: str, status: int, beginning: bytes) -> None:
+    """What a wrong address, a wrong key or another gateway answers to the free question before a run."""
+
+    async def story(gateway: Any) -> Any:
+        return await gateway.call("GET", "/v1/models"), await gateway.call("GET", "/v1/models")
+
+    reply, second = night(story, faults=[{"on": "models", "do": fault, "times": 1}])
+    assert (reply.status, reply.body[: len(beginning)]) == (status, beginning)
+    assert len(second.json["data"]) == 2
+
+
+LOOK_UPS: list[tuple[str, int, bytes]] = [
+    ("429", 429, b""),
+    ("500", 500, b'{"message":"database is locked","success":false}'),
+    ("html_502", 502, b"<html>"),
+    ("refused", 200, b'{"message":"database is locked","success":false}'),
+]
+LOOK_UP_PATHS = (
+    "/api/log/token",
+    "/api/usage/token/",
+    "/v1/dashboard/billing/subscription",
+    "/v1/dashboard/billing/usage",
+)
+
+
+@pytest.mark.parametrize(("fault", "status", "beginning"), LOOK_UPS)
+def test_a_fault_of_a_look_up(night: Any, fault: str, status: int, beginning: bytes) -> None:
+    """The usage log, the key's quota and the billing pair fail alike; the next look-up works."""
+
+    async def story(gateway: Any) -> Any:
+        return [await gateway.call("GET", path) for path in LOOK_UP_PATHS], await gateway.call("GET", LOG)
+
+    replies, last = night(story, faults=[{"on": "usage", "do": fault, "first": len(LOOK_UP_PATHS)}])
+    assert [(reply.status, reply.body[: len(beginning)]) for reply in replies] == [(status, beginning)] * 4
+    assert last.json == {"data": [], "message": "", "success": True}
+    assert replies[0].headers.get("Retry-After") == ("10" if fault == "429" else None)
+
+
+@pytest.mark.parametrize(("on", "path"), [("models", "/v1/models"), ("usage", LOG)])
+def test_a_question_whose_answer_is_lost(night: Any, on: str, path: str) -> None:
+    """The connection is reset."""
+
+    async def story(gateway: Any) -> Any:
+        with pytest.raises(LOST):
+            await gateway.call("GET", path)
+
+    night(story, faults=[{"on": on, "do": "cut"}])
+
+
+def test_every_fault_of_a_query_has_a_test_here() -> None:
+    """A fault that the simulator learns must be given its place in this file."""
+    assert {fault for fault, *_ in POLLS} | {"cut"} == set(FAULTS["poll"])
+    assert {fault for fault, *_ in MODEL_LIST} | {"cut"} == set(FAULTS["models"])
+    assert {fault for fault, *_ in LOOK_UPS} | {"cut"} == set(FAULTS["usage"])
