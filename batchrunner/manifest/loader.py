@@ -11,11 +11,12 @@ from batchrunner.core.limits import Limits
 from batchrunner.core.model import Plan, PlannedTask, Pricing, RunSettings
 from batchrunner.core.plan import canonical, plan_tasks
 from batchrunner.core.problems import Problem, Severity
-from batchrunner.manifest.expand import Expanded, Expander
+from batchrunner.manifest.entries import Expanded
+from batchrunner.manifest.expand import Expander
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.nodes import Node, place_of, plain
 from batchrunner.manifest.reporting import Report
-from batchrunner.manifest.settings import pricing, run_settings
+from batchrunner.manifest.settings import fit, pricing, run_settings, size
 from batchrunner.manifest.source import Source, TextFault, read_text
 from batchrunner.manifest.validation import Part, check
 from batchrunner.manifest.yaml_reader import read_yaml
@@ -69,7 +70,7 @@ def _planned(path: Path, source: Source, root: Node, report: Report) -> Plan | N
     defaults = root.value.get("defaults")
     if defaults is not None:
         _check("defaults", source, defaults, plain(defaults), report)
-    expander = Expander(path, source, report, defaults)
+    expander = Expander(path, source, report, defaults, fit(top["images"]) if top.get("images") else None)
     entries = root.value.get("tasks")
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
     expanded = [task for node in nodes for task in expander.expand(node)]
@@ -98,7 +99,17 @@ def _top(source: Source, root: Node, report: Report) -> dict[str, Any]:
         # each entry is checked where it is expanded; here it only counts that there are some
         checked["tasks"] = [{}] if isinstance(tasks.value, list) and tasks.value else plain(tasks)
     wrong = _check("manifest", source, root, checked, report)
+    if "images" not in wrong and not _is_sendable(values.get("images")):
+        place = source.place(*place_of(root, ("images", "max_bytes")))
+        report.add(place, "`images.max_bytes` must be from 1MB to 30MB", "write 8MB, or delete it")
+        wrong.add("images")
     return {key: value for key, value in values.items() if key not in wrong}
+
+
+def _is_sendable(images: Any) -> bool:
+    """Whether a picture that just fits may be sent, and is not less than a picture of the least size."""
+    most = load_limits().inputs.most_bytes["image"]
+    return not images or 1_000_000 <= size(images.get("max_bytes", most)) <= most
 
 
 def _check(part: Part, source: Source, node: Node, value: object, report: Report) -> set[str | int]:
@@ -120,23 +131,28 @@ def _refuse_equal_ids(expanded: list[Expanded], report: Report) -> None:
             message = f"the id `{one.task.id}` is used twice; first at {earlier}"
             hint = "the video is named after it: give each task its own id"
             if place == earlier:
-                message = f"every row gets the id `{one.task.id}`"
-                hint = "the video is named after it: put a column with a different value in each row into it"
+                message = f"the id `{one.task.id}` is used twice: two entries take it from here"
+                hint = "the video is named after it: write another `id` in one of the entries"
+            elif one.entry.multiples.name_tasks and not one.entry.has_id:
+                hint = 'the video is named after the file: write `id: "${name}"`, or rename one of them'
             report.add(place, message, hint)
 
 
 def _warn_of_equal_requests(expanded: list[Expanded], tasks: tuple[PlannedTask, ...], report: Report) -> None:
-    """A request that is asked for twice is paid twice."""
-    by_prompt: dict[object, list[int]] = {}
-    for index, task in enumerate(tasks):
-        by_prompt.setdefault(task.request.get("prompt"), []).append(index)
-    for indexes in by_prompt.values():
-        first: dict[str, int] = {}
-        for index in indexes if len(indexes) > 1 else ():
-            earlier = first.setdefault(canonical(tasks[index].request), index)
-            if earlier != index:
-                message = (
-                    f"the same request as at {expanded[earlier].place('prompt')}: it is made and paid twice"
-                )
-                hint = "delete one of them if one video is enough"
-                report.add(expanded[index].place("prompt"), message, hint, Severity.WARNING)
+    """A request that is asked for twice is paid twice; `repeat` says that this is meant."""
+    twins = {
+        index
+        for index, (one, task) in enumerate(zip(expanded, tasks, strict=bool(tasks)))
+        if task.replica > 1 and one.replica == 1
+    }
+    prompts = {tasks[index].request.get("prompt") for index in twins}
+    first: dict[str, int] = {}
+    for index, task in enumerate(tasks if twins else ()):
+        if task.request.get("prompt") not in prompts:
+            continue
+        earlier = first.setdefault(canonical(task.request), index)
+        if index in twins:
+            place = expanded[earlier].place("prompt")
+            message = f"the same request as at {place}: it is made and paid twice"
+            hint = "delete one of them if one video is enough; `repeat: 2` says that two are meant"
+            report.add(expanded[index].place("prompt"), message, hint, Severity.WARNING)

@@ -71,7 +71,7 @@ def _type(error: ValidationError) -> tuple[str, str]:
     wanted = cast("Any", error.validator_value)
     names = [name for name in ([wanted] if isinstance(wanted, str) else wanted) if name != "null"]
     message = f"must be {', or '.join(_TYPES[name] for name in names)}, not {shown(error.instance)}"
-    return message, _retype(names, error.instance)
+    return message, str(_schema(error).get("typeHint", "")) or _retype(names, error.instance)
 
 
 def _retype(names: list[str], value: object) -> str:
@@ -137,4 +137,5 @@ _SENTENCES: Mapping[str, Callable[[ValidationError], tuple[str, str]]] = {
     "exclusiveMinimum": _bound("more than"),
     "minLength": _empty,
     "minItems": _empty,
+    "minProperties": _empty,
 }
