@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
 from batchrunner.cli.connection import SIMULATOR, Connection, real, simulated
-from batchrunner.cli.output import show_error, show_problems
+from batchrunner.cli.loading import add_manifest, load
+from batchrunner.cli.output import show_error
 from batchrunner.cli.summary import show_summary
-from batchrunner.core.errors import BatchrunnerError, ManifestError, UsageError
+from batchrunner.core.errors import BatchrunnerError, UsageError
 
 if TYPE_CHECKING:
     from batchrunner.ledger import Binding
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def add_run(commands: Any) -> None:
     """The main job."""
     parser = commands.add_parser("run", help="submit, poll and download what a manifest asks for; resumes")
-    parser.add_argument("manifest", metavar="MANIFEST", type=Path)
+    add_manifest(parser)
     shared.add_directory(parser)
     parser.add_argument(
         "--simulate", action="store_true", help="against a simulated gateway: no key, no cost"
@@ -32,7 +33,6 @@ def add_run(commands: Any) -> None:
     parser.add_argument(
         "--scenario", metavar="FILE", type=Path, help="how the simulated gateway shall behave"
     )
-    parser.add_argument("--strict", action="store_true", help="treat warnings about the manifest as errors")
     _add_talk(parser)
     parser.set_defaults(run=run)
 
@@ -54,16 +54,11 @@ def _add_talk(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry the manifest as far as it goes."""
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
-    from batchrunner.manifest import load_manifest  # noqa: PLC0415
     from batchrunner.runner import Job  # noqa: PLC0415
 
     if options.scenario and not options.simulate:
         raise UsageError("--scenario is for the simulated gateway", "add --simulate")
-    loaded = load_manifest(options.manifest)
-    if loaded.warnings and options.strict:
-        raise ManifestError(loaded.warnings)
-    if loaded.warnings:
-        show_problems(loaded.warnings)
+    loaded = load(options)
     directory = shared.run_directory(options.manifest, options.output, options.simulate)
     timeout = loaded.plan.settings.submit_timeout
     connecting: AbstractContextManager[Connection]

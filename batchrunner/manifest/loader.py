@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchrunner.core.errors import ManifestError, UsageError
+from batchrunner.core.inputs import located
 from batchrunner.core.limits import Limits
 from batchrunner.core.model import Plan, PlannedTask, Pricing, RunSettings
 from batchrunner.core.plan import canonical, plan_tasks
-from batchrunner.core.problems import Problem, Severity
+from batchrunner.core.problems import Place, Problem, Severity
 from batchrunner.manifest.entries import Expanded
 from batchrunner.manifest.expand import Expander
 from batchrunner.manifest.limits_file import load_limits
@@ -24,6 +25,15 @@ from batchrunner.manifest.yaml_reader import read_yaml
 MAX_BYTES = 64_000_000
 
 
+class UrlUse(NamedTuple):
+    """A URL among the inputs, and where it was first written."""
+
+    url: str
+    kind: str
+    """image, video or audio."""
+    place: Place
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedManifest:
     """A manifest that can be run."""
@@ -32,10 +42,14 @@ class LoadedManifest:
     warnings: tuple[Problem, ...]
     limits: Limits
     """What its tasks were checked against."""
+    urls: tuple[UrlUse, ...] = ()
+    """Each distinct one once, where they were asked for."""
 
 
-def load_manifest(path: Path) -> LoadedManifest:
+def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
     """Read, check and expand a manifest and the files that it names.
+
+    `with_urls` gathers the URLs of its inputs, for `urls.check_urls`.
 
     Raises:
         ManifestError: it can't be run; all its problems are in it, warnings included.
@@ -54,14 +68,15 @@ def load_manifest(path: Path) -> LoadedManifest:
             f"{path} can't be read: {reason}", "give the path of a manifest, a YAML file"
         ) from error
     root = read_yaml(source, report)
-    plan = _planned(path.absolute(), source, root, report) if root is not None else None
+    expanded: list[Expanded] = []
+    plan = _planned(path.absolute(), source, root, report, expanded) if root is not None else None
     if plan is None or report.has_errors:
         raise ManifestError(report.problems())
-    return LoadedManifest(plan, report.problems(), load_limits())
+    return LoadedManifest(plan, report.problems(), load_limits(), _urls(expanded) if with_urls else ())
 
 
-def _planned(path: Path, source: Source, root: Node, report: Report) -> Plan | None:
-    """The plan, to be trusted only where `report` has no errors."""
+def _planned(path: Path, source: Source, root: Node, report: Report, expanded: list[Expanded]) -> Plan | None:
+    """The plan, to be trusted only where `report` has no errors; its tasks are added to `expanded`."""
     if not isinstance(root.value, dict):
         hint = "begin with `version: 1` and `tasks:`"
         report.add(source.place(root.line, root.column), "a manifest is a mapping of keys to values", hint)
@@ -73,7 +88,8 @@ def _planned(path: Path, source: Source, root: Node, report: Report) -> Plan | N
     expander = Expander(path, source, report, defaults, fit(top["images"]) if top.get("images") else None)
     entries = root.value.get("tasks")
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
-    expanded = [task for node in nodes for task in expander.expand(node)]
+    for node in nodes:
+        expanded += expander.expand(node)
     _refuse_equal_ids(expanded, report)
     tasks = plan_tasks([one.task for one in expanded]) if not report.has_errors else ()
     _warn_of_equal_requests(expanded, tasks, report)
@@ -121,6 +137,18 @@ def _check(part: Part, source: Source, node: Node, value: object, report: Report
         )
         wrong |= set(fault.path[:1])
     return wrong
+
+
+def _urls(expanded: list[Expanded]) -> tuple[UrlUse, ...]:
+    uses: dict[str, UrlUse] = {}
+    for one in expanded:
+        request = one.task.request
+        metadata = request.get("metadata")
+        for path, kind, value in located(request, metadata if isinstance(metadata, dict) else {}):
+            is_url = isinstance(value, str) and value[:6].lower().startswith(("http:", "https:"))
+            if isinstance(value, str) and is_url and value not in uses:
+                uses[value] = UrlUse(value, kind, one.place(*path))
+    return tuple(uses.values())
 
 
 def _refuse_equal_ids(expanded: list[Expanded], report: Report) -> None:
