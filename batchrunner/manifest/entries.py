@@ -42,6 +42,7 @@ class Entry:
             return table.place(table.rows[at.row]), message, "fill the cell in" if fault.missing else hint
         if at is not None and len(set(names)) == 1:
             value = ("matrix", names[0], self.multiples.index(at, names[0]))
+            hint = "write a value, or delete it" if fault.missing else hint
             return self.source.place(*place_of(self.node, value)), fault.message, hint
         if fault.missing and table is not None and path[-1] in table.columns:
             hint = f'add `{path[-1]}: "${{{path[-1]}}}"`'

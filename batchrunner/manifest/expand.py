@@ -164,7 +164,11 @@ def _id_faults(task_id: str, repeat: int, is_given: bool) -> Iterator[Fault]:
     """Why a task's id, or that of its last replica, can't name a file."""
     for one in dict.fromkeys((task_id, f"{task_id}-{repeat}" if repeat > 1 else task_id)):
         if wrong := id_fault(one):
-            hint = "choose another one" if is_given else "rename the file, or write an `id`"
+            hint = (
+                "choose another one, or leave `id` out: then one is made"
+                if is_given
+                else "rename the file, or write an `id`"
+            )
             yield Fault(("id",), f"{shown(one)} can't be an id: {wrong}", hint)
             return
 

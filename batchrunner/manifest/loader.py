@@ -180,7 +180,9 @@ def _warn_of_equal_requests(expanded: list[Expanded], tasks: tuple[PlannedTask, 
             continue
         earlier = first.setdefault(canonical(task.request), index)
         if index in twins:
-            place = expanded[earlier].place("prompt")
-            message = f"the same request as at {place}: it is made and paid twice"
+            place, before = expanded[index].place("prompt"), expanded[earlier].place("prompt")
+            message = f"the same request as at {before}: it is made and paid twice"
+            if place == before:
+                message = "the same request several times in one entry: each is made and paid"
             hint = "delete one of them if one video is enough; `repeat: 2` says that two are meant"
-            report.add(expanded[index].place("prompt"), message, hint, Severity.WARNING)
+            report.add(place, message, hint, Severity.WARNING)

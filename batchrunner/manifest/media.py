@@ -163,7 +163,7 @@ class MediaFolder:
         try:
             seen = look(data, mime)
         except BrokenPicture as error:
-            return _Facts(wrong=str(error), hint="open it in a viewer, and save it again")
+            return _Facts(wrong=str(error), hint="copy it again, or open it in a viewer and save it")
         return _Facts(hashlib.sha256(data).hexdigest(), mime, len(data), seen)
 
 

@@ -11,6 +11,7 @@ from batchrunner.manifest.faults import Fault, dotted, shown
 from batchrunner.manifest.keys import closest, unknown_key
 from batchrunner.manifest.nodes import Path
 
+_TEMPLATE = r"\$\{"
 _TYPES = {
     "string": "text",
     "integer": "a whole number",
@@ -70,6 +71,8 @@ def _how_to_add(key: str) -> str:
 def _type(error: ValidationError) -> tuple[str, str]:
     wanted = cast("Any", error.validator_value)
     names = [name for name in ([wanted] if isinstance(wanted, str) else wanted) if name != "null"]
+    if _schema(error).get("pattern") == _TEMPLATE:  # text is only allowed for the sake of templates
+        names = [name for name in names if name != "string"] or names
     message = f"must be {', or '.join(_TYPES[name] for name in names)}, not {shown(error.instance)}"
     return message, str(_schema(error).get("typeHint", "")) or _retype(names, error.instance)
 

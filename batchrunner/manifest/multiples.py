@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple, Protocol
 
+from batchrunner.core.plan import id_fault
 from batchrunner.core.problems import Place, Severity
 from batchrunner.manifest.faults import Fault, shown
 from batchrunner.manifest.keys import closest, unknown_key
@@ -200,7 +201,10 @@ def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator
         names = ", ".join(f"`${{{key}}}`" for key in lacking)
         whole = "-".join([str(task_id), *(f"${{{key}}}" for key in lacking)])
         message = f"several tasks get the same id: {names} {'is' if len(lacking) == 1 else 'are'} not in it"
-        yield Fault(("id",), message, f'{because}: write `id: "{whole}"`')
+        hint = f'{because}: write `id: "{whole}"`'
+        if any(id_fault(f"x{value}") for key in lacking for value in multiples.matrix[key]):
+            hint = f"{because}: put something else in it that differs, or leave `id` out: then one is made"
+        yield Fault(("id",), message, hint)
     elif table is not None and len(table.rows) > 1 and not used & table.columns.keys():
         hint = f"{because}: put a column with a different value in each {table.one} into it"
         if multiples.name_tasks:

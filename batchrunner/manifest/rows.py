@@ -133,7 +133,8 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
     except csv.Error as error:
         place = table.text.place(begins, row=number + 1 if table.columns else 0)
         hint = 'put the whole cell in double quotes, and write "" for a quote within it'
-        report.add(place, f"the quotes in this row don't match ({error})", hint)
+        reason = str(error).replace("\t", "tab")
+        report.add(place, f"the quotes in this row don't match ({reason})", hint)
     return bool(table.columns)
 
 
