@@ -60,6 +60,23 @@ def test_every_field_is_explained(schema: dict[str, Any]) -> None:
         assert whole.get("examples") or whole.get("type") == "object", path
 
 
+@pytest.mark.parametrize("schema", [TASK, MANIFEST], ids=["task", "manifest"])
+def test_every_choice_is_explained(schema: dict[str, Any]) -> None:
+    """An editor says of each word of a list what it means."""
+
+    def lists(part: object) -> Iterator[dict[str, Any]]:
+        if isinstance(part, dict) and isinstance(part.get("enum"), list):
+            yield part
+        for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            yield from lists(inner)
+
+    found = list(lists(schema))
+    assert found
+    for each in found:
+        assert len(each["enumDescriptions"]) == len(each["enum"]), each["enum"]
+        assert all(each["enumDescriptions"])
+
+
 def test_every_field_of_the_document_is_there() -> None:
     """Nothing that the API offers is missing, and nothing else is in."""
     for path, names in DOCUMENT.items():
