@@ -35,6 +35,8 @@ from batchrunner.manifest.validation import Outlines
 
 _OURS = frozenset({"id", "labels"})
 """Fields of an entry that never go to the gateway."""
+_ONE = Multiples()
+"""An entry that stands for one task."""
 
 
 class Expander:
@@ -59,20 +61,20 @@ class Expander:
     def expand(self, node: Node) -> Iterator[Expanded]:
         """The tasks of one entry; what is wrong with it is reported."""
         value = plain(node)
-        bare = Entry(node, None, self._source, templates.Fixed(None), Multiples())
         faults = self._outlines.check("entry", value)
-        self._tell_all(bare, faults)
-        if not isinstance(value, dict) or {fault.path[0] for fault in faults} & set(MULTIPLYING):
-            return
-        multiples, found = self._multiples(value)
-        self._tell_all(bare, found)
-        if multiples is None:
+        multiples: Multiples | None = None
+        if isinstance(value, dict) and not {fault.path[0] for fault in faults}.intersection(MULTIPLYING):
+            multiples, found = self._multiples(value)
+            faults = (*faults, *found)
+        if faults:
+            self._tell_all(Entry(node, None, self._source, templates.Fixed(None), _ONE), faults)
+        if multiples is None or not isinstance(value, dict):
             return
         own = {key: item for key, item in value.items() if key not in MULTIPLYING}
         entry, broken = self._prepare(node, own, multiples)
         self._asked_for += multiples.count
         if self._asked_for > MAX_TASKS:
-            key = next(key for key in ("matrix", "repeat", "rows", "files", "prompt") if key in value)
+            key = next((key for key in ("matrix", "repeat", "rows", "files") if key in value), "prompt")
             message = f"with this entry there are {self._asked_for:,} tasks; up to {MAX_TASKS:,} are taken"
             self._tell_all(entry, [Fault((key,), message, "make several manifests of it", on_key=True)])
             return
@@ -81,6 +83,8 @@ class Expander:
 
     def _multiples(self, value: Mapping[str, Any]) -> tuple[Multiples | None, list[Fault]]:
         """What multiplies an entry; None where that can't be told."""
+        if value.keys().isdisjoint(MULTIPLYING):
+            return _ONE, []
         faults: list[Fault] = []
         table: Table | None = None
         if "rows" in value and "files" in value:

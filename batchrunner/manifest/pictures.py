@@ -106,7 +106,7 @@ def look(data: bytes, mime: str) -> Look:
         if width * height > _MOST_PIXELS:
             raise BrokenPicture(f"has {width} x {height} pixels, which is too many to open")
         if not _ends_well(data, mime):
-            if not any(data[-_TAIL:]):  # jpeg's decoder would take that for grey
+            if mime == "image/jpeg" and not any(data[-_TAIL:]):  # its decoder would make grey of that
                 raise BrokenPicture("ends in zeros: it was not copied to its end")
             image.load()
             width, height = image.size

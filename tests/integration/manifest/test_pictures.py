@@ -74,6 +74,12 @@ def test_a_file_that_ends_in_zeros_is_broken() -> None:
         seen(data[: len(data) // 2].ljust(len(data), b"\0"))
 
 
+@pytest.mark.parametrize("form", ["BMP", "TIFF"])
+def test_black_is_no_damage(form: str) -> None:
+    """Where nothing is compressed, a dark sky is zeros."""
+    assert seen(stored(Image.new("RGB", (640, 480)), form)).width == 640
+
+
 def test_what_stands_after_the_end_does_no_harm() -> None:
     """Telephones append a film to their photos."""
     assert seen(stored(photo(640, 480)) + b"ftypmp42" * 10_000) == Look(640, 480, True)
