@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
-from batchrunner.cli.output import say, say_json, show_problems, shown_path
-from batchrunner.core.errors import ManifestError
+from batchrunner.cli.loading import add_manifest, load
+from batchrunner.cli.output import as_values, say, say_json, shown_path
 from batchrunner.core.text import count, printable, shortened
 
 if TYPE_CHECKING:
     from batchrunner.ledger import TaskRecord
-    from batchrunner.manifest import LoadedManifest
 
 MOST_LISTED = 50
 """Tasks of one kind that `plan` lists; `--json` lists all."""
@@ -25,8 +24,7 @@ MOST_LISTED = 50
 def add_validate(commands: Any) -> None:
     """Every check that needs no network."""
     parser = commands.add_parser("validate", help="check a manifest; sends nothing")
-    parser.add_argument("manifest", metavar="MANIFEST", type=Path)
-    parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
+    add_manifest(parser)
     shared.add_json(parser)
     parser.set_defaults(run=validate)
 
@@ -34,7 +32,7 @@ def add_validate(commands: Any) -> None:
 def add_plan(commands: Any) -> None:
     """What a run would do."""
     parser = commands.add_parser("plan", help="show what a run would do, and why; sends nothing")
-    parser.add_argument("manifest", metavar="MANIFEST", type=Path)
+    add_manifest(parser, checks=False)
     shared.add_directory(parser)
     parser.add_argument("--simulate", action="store_true", help="against the simulated run's directory")
     shared.add_json(parser)
@@ -50,10 +48,10 @@ def add_schema(commands: Any) -> None:
 
 def validate(options: argparse.Namespace) -> int:
     """Check a manifest and say how many tasks it asks for."""
-    loaded = _load(options)
+    loaded = load(options)
     tasks = loaded.plan.tasks
     if options.json:
-        say_json({"tasks": len(tasks), "warnings": [asdict(problem) for problem in loaded.warnings]})
+        say_json({"tasks": len(tasks), "warnings": as_values(loaded.warnings)})
     else:
         say(f"{options.manifest}: {count(len(tasks), 'task')}, no error")
     return 0
@@ -63,14 +61,13 @@ def plan(options: argparse.Namespace) -> int:
     """Hold a manifest against the ledger of its run directory."""
     from batchrunner.changes import SUBMITTED, Change, compare  # noqa: PLC0415
 
-    options.strict = False
-    loaded = _load(options)
+    loaded = load(options)
     directory = shared.run_directory(options.manifest, options.output, options.simulate)
     steps = compare(loaded.plan, asyncio.run(_known(directory)))
     counts = Counter(step.change for step in steps)
     submitted = sum(counts[change] for change in SUBMITTED)
     if options.json:
-        values = {"directory": str(directory), "submitted": submitted}
+        values = {"directory": str(directory), "submitted": submitted, "warnings": as_values(loaded.warnings)}
         numbers = {change.value: counts[change] for change in Change}
         say_json(values | {"counts": numbers, "tasks": [asdict(step) for step in steps]})
         return 0
@@ -96,17 +93,6 @@ def schema(options: argparse.Namespace) -> int:
 
     say(schema_text(options.name).rstrip())
     return 0
-
-
-def _load(options: argparse.Namespace) -> LoadedManifest:
-    from batchrunner.manifest import load_manifest  # noqa: PLC0415
-
-    loaded = load_manifest(options.manifest)
-    if loaded.warnings and options.strict:
-        raise ManifestError(loaded.warnings)
-    if loaded.warnings:
-        show_problems(loaded.warnings)
-    return loaded
 
 
 async def _known(directory: Path) -> list[TaskRecord]:

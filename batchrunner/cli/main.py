@@ -7,6 +7,7 @@ import resource
 from collections.abc import Sequence
 
 from batchrunner.cli import checking, ruling, running, serving, status
+from batchrunner.cli.loading import is_short
 from batchrunner.cli.output import show_error
 from batchrunner.core.errors import BatchrunnerError, ExitCode
 from batchrunner.version import __version__
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except BatchrunnerError as error:
-        show_error(error, as_json=getattr(options, "json", False))
+        show_error(error, as_json=getattr(options, "json", False), short=is_short(options))
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from batchrunner.core.errors import BatchrunnerError, ManifestError
 from batchrunner.core.problems import Problem, Severity
@@ -37,13 +38,18 @@ def say_json(value: object) -> None:
     say(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def show_error(error: BatchrunnerError, as_json: bool) -> None:
-    """What is wrong, where, and what to do next."""
+def as_values(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Problems for programs: all of them."""
+    return [asdict(problem) for problem in problems]
+
+
+def show_error(error: BatchrunnerError, as_json: bool, short: bool = False) -> None:
+    """What is wrong, where, and what to do next; `short` makes one line of each problem in a manifest."""
     problems = error.problems if isinstance(error, ManifestError) else ()
     if as_json:
         say_json(error_values(error))
     if problems:
-        show_problems(problems, refused=True)
+        show_problems(problems, short, refused=True)
     else:
         talk(f"batchrunner: {printable(str(error))}")
         if error.hint:
@@ -57,23 +63,36 @@ def error_values(error: BatchrunnerError) -> dict[str, object]:
         "error": str(error),
         "hint": error.hint,
         "exit_code": int(error.exit_code),
-        "problems": [asdict(problem) for problem in problems],
+        "problems": as_values(problems),
     }
 
 
-def show_problems(problems: Iterable[Problem], refused: bool = False) -> None:
-    """Every problem with its place, the line it stands in, and what to do; then how many there are."""
+def show_problems(problems: Iterable[Problem], short: bool = False, refused: bool = False) -> None:
+    """Every problem with its place, the line it stands in, and what to do; then how many there are.
+
+    `short` is one line each and nothing else, in the form that editors look for; `refused` says that
+    nothing was sent because of them.
+    """
     found = list(problems)
     for problem in found[:MOST_PROBLEMS]:
-        for line in problem_lines(problem):
+        for line in [problem_line(problem)] if short else problem_lines(problem):
             talk(line)
     if len(found) > MOST_PROBLEMS:
         talk(f"… and {len(found) - MOST_PROBLEMS:,} more")
+    if short:
+        return
     errors = sum(problem.severity is Severity.ERROR for problem in found)
     told = [count(errors, "error")] if errors else []
     if warnings := len(found) - errors:
         told.append(count(warnings, "warning"))
     talk(", ".join(told) + ("; nothing was sent" if refused else ""))
+
+
+def problem_line(problem: Problem) -> str:
+    """`file:line:col: severity: message`."""
+    place = problem.place
+    where = f"{printable(place.file)}:{place.line or 1}:{place.column or 1}"
+    return f"{where}: {problem.severity}: {printable(problem.message)}"
 
 
 def problem_lines(problem: Problem) -> list[str]:

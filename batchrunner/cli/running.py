@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
 from batchrunner.cli.connection import SIMULATOR, Connection, real, simulated
-from batchrunner.cli.output import error_values, say_json, show_error, show_problems
+from batchrunner.cli.loading import add_manifest, load
+from batchrunner.cli.output import error_values, say_json, show_error
 from batchrunner.cli.summary import as_values, show_summary, wanting_attention
-from batchrunner.core.errors import BatchrunnerError, ManifestError, UsageError
+from batchrunner.core.errors import BatchrunnerError, UsageError
 from batchrunner.core.selection import select
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def add_run(commands: Any) -> None:
     """The main job."""
     parser = commands.add_parser("run", help="submit, poll and download what a manifest asks for; resumes")
-    parser.add_argument("manifest", metavar="MANIFEST", type=Path)
+    add_manifest(parser)
     shared.add_directory(parser)
     parser.add_argument(
         "--simulate", action="store_true", help="against a simulated gateway: no key, no cost"
@@ -33,7 +34,6 @@ def add_run(commands: Any) -> None:
     parser.add_argument(
         "--scenario", metavar="FILE", type=Path, help="how the simulated gateway shall behave"
     )
-    parser.add_argument("--strict", action="store_true", help="treat warnings about the manifest as errors")
     parser.add_argument(
         "--limit", metavar="N", type=_positive, help="submit none but the first N tasks of the plan"
     )
@@ -72,18 +72,13 @@ def _positive(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Carry the manifest as far as it goes."""
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
-    from batchrunner.manifest import load_manifest  # noqa: PLC0415
     from batchrunner.runner import Job  # noqa: PLC0415
 
     if options.scenario and not options.simulate:
         raise UsageError("--scenario is for the simulated gateway", "add --simulate")
     if options.simulate and (options.base_url or options.api_key_file):
         raise UsageError("--simulate brings its own gateway and key", "leave the other options away")
-    loaded = load_manifest(options.manifest)
-    if loaded.warnings and options.strict:
-        raise ManifestError(loaded.warnings)
-    if loaded.warnings and not options.quiet:
-        show_problems(loaded.warnings)
+    loaded = load(options)
     selected = select(loaded.plan.tasks, options.only, options.limit)
     directory = shared.run_directory(options.manifest, options.output, options.simulate)
     timeout = loaded.plan.settings.submit_timeout

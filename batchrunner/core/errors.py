@@ -47,7 +47,7 @@ class UsageError(BatchrunnerError):
 
 
 class ManifestError(UsageError):
-    """The manifest can't be used; `problems` lists every reason, in the order of the file."""
+    """The manifest can't be used; `problems` lists every reason, errors first."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__(f"{len(problems)} problems in the manifest")

@@ -35,9 +35,14 @@ class InputLimits:
 
     counts: Mapping[str, int]
     """By kind: image, video, audio."""
-    image_bytes: int
+    most_bytes: Mapping[str, int]
+    """Of one input, by kind."""
     body_bytes: int
     """Of the whole request."""
+    sides: tuple[int, int]
+    """Of a picture, in pixels."""
+    aspect: tuple[float, float]
+    """Of a picture, its width by its height."""
     types: Mapping[str, tuple[str, ...]]
     """Subtypes that may stand in a data URI, by kind."""
 
@@ -212,8 +217,9 @@ def _data_uri(path: ValuePath, uri: str, kind: str, limits: InputLimits) -> Iter
     if head is None or head.group(1) != kind or head.group(2) not in allowed:
         message = f"this data URI does not begin as the model wants it: {uri[:40].partition(',')[0]}"
         yield error(path, message, f"write data:{kind}/<type>;base64, with one of: {', '.join(allowed)}")
-    elif kind == "image" and (len(uri) - head.end()) * 3 // 4 > limits.image_bytes:
-        yield error(path, f"the picture is over {limits.image_bytes // 1_000_000} MB", "make it smaller")
+    elif (len(uri) - head.end()) * 3 // 4 > limits.most_bytes[kind]:
+        what = _A[kind].partition(" ")[2]
+        yield error(path, f"the {what} is over {limits.most_bytes[kind] // 1_000_000} MB", "make it smaller")
 
 
 def _body(request: Request, metadata: Request, limits: InputLimits) -> Iterator[Finding]:
@@ -222,12 +228,16 @@ def _body(request: Request, metadata: Request, limits: InputLimits) -> Iterator[
     if total > limits.body_bytes:
         path = max(sizes, key=lambda pair: pair[0])[1]
         most = limits.body_bytes // 1_000_000
-        message = f"the request would be {total // 1_000_000} MB large; up to {most} MB are taken"
-        yield error(path, message, "make the pictures smaller, or give URLs")
+        message = f"the request would be {total / 1_000_000:.1f} MB large; up to {most} MB are taken"
+        hint = "make the pictures smaller, or give URLs"
+        files = [value for _, _, value in located(request, metadata) if isinstance(value, MediaFile)]
+        if any(file.fit for file in files):
+            hint = f"lower `images.max_bytes` to {limits.body_bytes * 3 // 4 // len(files) // 1_000_000}MB"
+        yield error(path, message, hint)
 
 
 def _sent_size(value: RequestValue) -> int:
     """Bytes in the request; base64 makes four of three."""
     if isinstance(value, MediaFile):
-        return (value.size + 2) // 3 * 4
+        return ((value.fit.max_bytes if value.fit else value.size) + 2) // 3 * 4
     return len(value) if isinstance(value, str) else 0

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 
 from batchrunner.core.inputs import Finding, InputLimits, check_inputs, error, warning
 from batchrunner.core.model import Request
+from batchrunner.core.pictures import check_pictures
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
 
@@ -83,7 +84,8 @@ def check_fields(request: Request, limits: Limits) -> list[Finding]:
     given = metadata if isinstance(metadata, Mapping) else {}
     findings = [*_model(request, given, limits), *_length(request, given, limits)]
     findings += _settings(given, limits)
-    return findings + check_inputs(request, given, limits.inputs)
+    findings += check_inputs(request, given, limits.inputs)
+    return [*findings, *check_pictures(request, given, limits.inputs)]
 
 
 def _prompt(prompt: str, limits: PromptLimits) -> Iterator[Finding]:

@@ -17,6 +17,15 @@ AttemptId = NewType("AttemptId", int)
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """How a picture that is too large is made to fit when it is sent."""
+
+    side: int
+    """Pixels of its longer side, at most."""
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class MediaFile:
     """A local picture that stands where the API takes a URL; sent as a data URI.
 
@@ -31,6 +40,11 @@ class MediaFile:
     mime: str
     size: int
     """Bytes."""
+    width: int = 0
+    """Pixels, seen upright; 0 where nobody knows."""
+    height: int = 0
+    fit: Fit | None = None
+    """How a copy is made for sending; None for a file that is sent as it is."""
 
 
 RequestValue = (
@@ -55,6 +69,8 @@ class PlannedTask:
     labels: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     """Where it was asked for: `file:line`, or file and row."""
+    replica: int = 1
+    """Counted from 1 among the tasks with equal requests."""
 
 
 @dataclass(frozen=True, slots=True)

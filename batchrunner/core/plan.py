@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from batchrunner.core.model import MediaFile, PlannedTask, Request, RequestValue, TaskKey
 
@@ -22,14 +22,12 @@ DEFAULT_DURATION = 5
 """Seconds; what the API document says that a request without a length gets."""
 
 NOT_IN_FINGERPRINT = frozenset({"callback_url", "execution_expires_after"})
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _STEM_BYTES = 60
 _RESERVED_STEM = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _UNSAFE_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
 
-@dataclass(frozen=True, slots=True)
-class WantedTask:
+class WantedTask(NamedTuple):
     """One entry of the expanded manifest: a whole, checked request, before it has an identity."""
 
     request: Request
@@ -37,6 +35,8 @@ class WantedTask:
     id: str = ""
     labels: Mapping[str, str] | None = None
     source: str = ""
+    name: str = ""
+    """What an id is made from where none is given; the prompt, if empty."""
 
 
 def plan_tasks(wanted: Sequence[WantedTask]) -> tuple[PlannedTask, ...]:
@@ -52,10 +52,11 @@ def plan_tasks(wanted: Sequence[WantedTask]) -> tuple[PlannedTask, ...]:
             PlannedTask(
                 key=key,
                 position=position,
-                id=task.id or made_up_id(str(request.get("prompt", "")), key),
+                id=task.id or made_up_id(task.name or str(request.get("prompt", "")), key),
                 request=request,
                 labels=dict(task.labels or {}),
                 source=task.source,
+                replica=seen[text],
             )
         )
     return tuple(tasks)
@@ -99,7 +100,12 @@ def canonical(request: Request) -> str:
     metadata = covered.get("metadata")
     if isinstance(metadata, Mapping):
         covered["metadata"] = {k: v for k, v in metadata.items() if k not in NOT_IN_FINGERPRINT}
-    return _CANONICAL.encode(digest_form(covered))
+    text = _CANONICAL.encode(covered)
+    # a data URI is the one thing that JSON would take as it is
+    return _CANONICAL.encode(digest_form(covered)) if '"data:' in text else text
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=digest_form)
 
 
 def fingerprint(request: Request, replica: int = 1) -> TaskKey:
@@ -117,9 +123,9 @@ def short(key: TaskKey) -> str:
     return key.partition("-")[2][:8]
 
 
-def made_up_id(prompt: str, key: TaskKey) -> str:
-    """An id for a task that was given none: the start of its prompt, and its fingerprint."""
-    words = "-".join(re.findall(r"\w+", unicodedata.normalize("NFC", prompt).lower()))
+def made_up_id(text: str, key: TaskKey) -> str:
+    """An id for a task that was given none: the start of its prompt or name, and its fingerprint."""
+    words = "-".join(re.findall(r"\w+", unicodedata.normalize("NFC", text).lower()))
     stem = words.encode()[:40].decode(errors="ignore").rstrip("-_")
     return f"{stem}-{short(key)}" if stem else short(key)
 
@@ -130,7 +136,8 @@ def id_fault(task_id: str) -> str:
         return "an id may not be empty, begin with a dot or a dash, or begin or end with a blank"
     if found := _UNSAFE_IN_NAMES.search(task_id):
         return f"an id names a file, so it may not hold {found.group()!r}"
-    if any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for char in task_id):
+    hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    if not task_id.isascii() and any(unicodedata.category(char) in hidden for char in task_id):
         return "an id names a file, so it may not hold control or invisible characters"
     if len(task_id.encode()) > _STEM_BYTES * 2:
         return f"an id names a file, so it may not be longer than {_STEM_BYTES * 2} bytes"

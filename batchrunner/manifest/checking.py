@@ -6,7 +6,7 @@ and the rest once for all tasks that have it in common; so a hundred thousand ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,9 +14,9 @@ from batchrunner.core.inputs import Finding
 from batchrunner.core.limits import Limits, check_fields, check_prompt
 from batchrunner.core.model import Request
 from batchrunner.manifest.faults import Fault, dotted
-from batchrunner.manifest.media import MediaFault, MediaFolder
+from batchrunner.manifest.media import MediaFault, MediaFolder, check_data_uri
 from batchrunner.manifest.nodes import Path
-from batchrunner.manifest.validation import Outlines, is_seed, text_of
+from batchrunner.manifest.validation import Outlines, is_seed
 
 _ANY_PROMPT = "x"
 
@@ -58,7 +58,7 @@ class Checker:
         return Checked(whole, checked.faults + tuple(map(_fault, findings)) if findings else checked.faults)
 
     def _common(self, request: dict[str, object]) -> Checked:
-        key = text_of(request)
+        key = repr(request)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._thoroughly(request)
@@ -75,20 +75,27 @@ class Checker:
 
     def _look_up(self, request: dict[str, Any], faults: list[Fault]) -> None:
         """Put a MediaFile where a local picture is meant."""
-        places: list[tuple[Path, Any, str | int]] = []
-        if "image" in request:
-            places.append((("image",), request, "image"))
-        images = request.get("images", [])
-        places += [(("images", index), images, index) for index in range(len(images))]
-        for index, item in enumerate(request.get("metadata", {}).get("content", [])):
-            if "image_url" in item:
-                path: Path = ("metadata", "content", index, "image_url", "url")
-                places.append((path, item["image_url"], "url"))
-        for path, holder, key in places:
+        for path, holder, key, kind in _inputs(request):
             try:
-                holder[key] = self._media.picture(holder[key])
+                if kind == "image":
+                    holder[key] = self._media.picture(holder[key])
+                elif str(holder[key]).startswith("data:audio/"):
+                    check_data_uri(holder[key], kind)
             except MediaFault as fault:
                 faults.append(Fault(path, f"`{dotted(path)}`: {fault.message}", fault.hint))
+
+
+def _inputs(request: dict[str, Any]) -> Iterator[tuple[Path, Any, str | int, str]]:
+    """Every picture and sound of a sound request: its path, what holds it under which key, and its kind."""
+    if "image" in request:
+        yield ("image",), request, "image", "image"
+    images = request.get("images", [])
+    for index in range(len(images)):
+        yield ("images", index), images, index, "image"
+    for index, item in enumerate(request.get("metadata", {}).get("content", [])):
+        for field, kind in (("image_url", "image"), ("audio_url", "audio")):
+            if field in item:
+                yield ("metadata", "content", index, field, "url"), item[field], "url", kind
 
 
 def _fault(finding: Finding) -> Fault:

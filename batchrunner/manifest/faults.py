@@ -25,6 +25,11 @@ class Fault:
     missing: bool = False
     """Whether there should be something at `path`, and isn't."""
 
+    @property
+    def is_error(self) -> bool:
+        """Whether it stands against running."""
+        return self.severity is Severity.ERROR
+
 
 def dotted(path: Path) -> str:
     """A path as one writes it: `metadata.content[0].role`."""

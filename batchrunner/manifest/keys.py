@@ -10,7 +10,7 @@ from typing import Any
 
 from batchrunner.manifest.faults import dotted
 from batchrunner.manifest.nodes import Path
-from batchrunner.manifest.schema import schema
+from batchrunner.manifest.schema import MULTIPLYING, schema
 
 _SECRET = re.compile(r"(api|secret|access)[_-]?(key|token)|authorization|token|password|key", re.IGNORECASE)
 
@@ -52,12 +52,14 @@ def _homes() -> tuple[tuple[str, tuple[str, ...]], ...]:
 
     top = manifest["properties"]
     return (
-        ("at the top of the manifest", keys(manifest)),
+        # `images` at the top is a section; anywhere else it is meant as the field of a task
+        ("at the top of the manifest", tuple(key for key in keys(manifest) if key != "images")),
         ("under `run`", keys(top["run"])),
         ("under `gateway`", keys(top["gateway"])),
         ("under `pricing`", keys(top["pricing"])),
+        ("under `images`", keys(top["images"])),
         ("in a task, or under `defaults`", (*keys(task), "labels")),
-        ("in an entry of `tasks`", ("id", "rows")),
+        ("in an entry of `tasks`", ("id", *MULTIPLYING)),
         ("under `metadata`", keys(task["$defs"]["metadata"])),
         ("in an item of `metadata.content`", keys(task["$defs"]["content_item"])),
     )

@@ -35,8 +35,10 @@ def load_limits() -> Limits:
         max_bitrate=data["max_bitrate"],
         inputs=InputLimits(
             counts={"image": media["images"], "video": media["videos"], "audio": media["audios"]},
-            image_bytes=media["image_bytes"],
+            most_bytes={kind: media[f"{kind}_bytes"] for kind in ("image", "video", "audio")},
             body_bytes=media["body_bytes"],
+            sides=(media["image_sides"][0], media["image_sides"][1]),
+            aspect=(media["image_aspect"][0], media["image_aspect"][1]),
             types={"image": tuple(media["image_types"]), "audio": tuple(media["audio_types"])},
         ),
         prompt=PromptLimits(prompt["max_cjk_characters"], prompt["max_words"], tuple(prompt["flags"])),

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchrunner.core.errors import ManifestError, UsageError
+from batchrunner.core.inputs import located
 from batchrunner.core.limits import Limits
 from batchrunner.core.model import Plan, PlannedTask, Pricing, RunSettings
 from batchrunner.core.plan import canonical, plan_tasks
-from batchrunner.core.problems import Problem, Severity
-from batchrunner.manifest.expand import Expanded, Expander
+from batchrunner.core.problems import Place, Problem, Severity
+from batchrunner.manifest.entries import Expanded
+from batchrunner.manifest.expand import Expander
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.nodes import Node, place_of, plain
 from batchrunner.manifest.reporting import Report
-from batchrunner.manifest.settings import pricing, run_settings
+from batchrunner.manifest.settings import fit, pricing, run_settings, size
 from batchrunner.manifest.source import Source, TextFault, read_text
 from batchrunner.manifest.validation import Part, check
 from batchrunner.manifest.yaml_reader import read_yaml
 
 MAX_BYTES = 64_000_000
+
+
+class UrlUse(NamedTuple):
+    """A URL among the inputs, and where it was first written."""
+
+    url: str
+    kind: str
+    """image, video or audio."""
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +42,14 @@ class LoadedManifest:
     warnings: tuple[Problem, ...]
     limits: Limits
     """What its tasks were checked against."""
+    urls: tuple[UrlUse, ...] = ()
+    """Each distinct one once, where they were asked for."""
 
 
-def load_manifest(path: Path) -> LoadedManifest:
+def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
     """Read, check and expand a manifest and the files that it names.
+
+    `with_urls` gathers the URLs of its inputs, for `urls.check_urls`.
 
     Raises:
         ManifestError: it can't be run; all its problems are in it, warnings included.
@@ -53,14 +68,15 @@ def load_manifest(path: Path) -> LoadedManifest:
             f"{path} can't be read: {reason}", "give the path of a manifest, a YAML file"
         ) from error
     root = read_yaml(source, report)
-    plan = _planned(path.absolute(), source, root, report) if root is not None else None
+    expanded: list[Expanded] = []
+    plan = _planned(path.absolute(), source, root, report, expanded) if root is not None else None
     if plan is None or report.has_errors:
         raise ManifestError(report.problems())
-    return LoadedManifest(plan, report.problems(), load_limits())
+    return LoadedManifest(plan, report.problems(), load_limits(), _urls(expanded) if with_urls else ())
 
 
-def _planned(path: Path, source: Source, root: Node, report: Report) -> Plan | None:
-    """The plan, to be trusted only where `report` has no errors."""
+def _planned(path: Path, source: Source, root: Node, report: Report, expanded: list[Expanded]) -> Plan | None:
+    """The plan, to be trusted only where `report` has no errors; its tasks are added to `expanded`."""
     if not isinstance(root.value, dict):
         hint = "begin with `version: 1` and `tasks:`"
         report.add(source.place(root.line, root.column), "a manifest is a mapping of keys to values", hint)
@@ -69,10 +85,11 @@ def _planned(path: Path, source: Source, root: Node, report: Report) -> Plan | N
     defaults = root.value.get("defaults")
     if defaults is not None:
         _check("defaults", source, defaults, plain(defaults), report)
-    expander = Expander(path, source, report, defaults)
+    expander = Expander(path, source, report, defaults, fit(top["images"]) if top.get("images") else None)
     entries = root.value.get("tasks")
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
-    expanded = [task for node in nodes for task in expander.expand(node)]
+    for node in nodes:
+        expanded += expander.expand(node)
     _refuse_equal_ids(expanded, report)
     tasks = plan_tasks([one.task for one in expanded]) if not report.has_errors else ()
     _warn_of_equal_requests(expanded, tasks, report)
@@ -98,7 +115,17 @@ def _top(source: Source, root: Node, report: Report) -> dict[str, Any]:
         # each entry is checked where it is expanded; here it only counts that there are some
         checked["tasks"] = [{}] if isinstance(tasks.value, list) and tasks.value else plain(tasks)
     wrong = _check("manifest", source, root, checked, report)
+    if "images" not in wrong and not _is_sendable(values.get("images")):
+        place = source.place(*place_of(root, ("images", "max_bytes")))
+        report.add(place, "`images.max_bytes` must be from 1MB to 30MB", "write 8MB, or delete it")
+        wrong.add("images")
     return {key: value for key, value in values.items() if key not in wrong}
+
+
+def _is_sendable(images: Any) -> bool:
+    """Whether a picture that just fits may be sent, and is not less than a picture of the least size."""
+    most = load_limits().inputs.most_bytes["image"]
+    return not images or 1_000_000 <= size(images.get("max_bytes", most)) <= most
 
 
 def _check(part: Part, source: Source, node: Node, value: object, report: Report) -> set[str | int]:
@@ -112,6 +139,18 @@ def _check(part: Part, source: Source, node: Node, value: object, report: Report
     return wrong
 
 
+def _urls(expanded: list[Expanded]) -> tuple[UrlUse, ...]:
+    uses: dict[str, UrlUse] = {}
+    for one in expanded:
+        request = one.task.request
+        metadata = request.get("metadata")
+        for path, kind, value in located(request, metadata if isinstance(metadata, dict) else {}):
+            is_url = isinstance(value, str) and value[:6].lower().startswith(("http:", "https:"))
+            if isinstance(value, str) and is_url and value not in uses:
+                uses[value] = UrlUse(value, kind, one.place(*path))
+    return tuple(uses.values())
+
+
 def _refuse_equal_ids(expanded: list[Expanded], report: Report) -> None:
     first: dict[str, Expanded] = {}
     for one in expanded:
@@ -120,23 +159,30 @@ def _refuse_equal_ids(expanded: list[Expanded], report: Report) -> None:
             message = f"the id `{one.task.id}` is used twice; first at {earlier}"
             hint = "the video is named after it: give each task its own id"
             if place == earlier:
-                message = f"every row gets the id `{one.task.id}`"
-                hint = "the video is named after it: put a column with a different value in each row into it"
+                message = f"the id `{one.task.id}` is used twice: two entries take it from here"
+                hint = "the video is named after it: write another `id` in one of the entries"
+            elif one.entry.multiples.name_tasks and not one.entry.has_id:
+                hint = 'the video is named after the file: write `id: "${name}"`, or rename one of them'
             report.add(place, message, hint)
 
 
 def _warn_of_equal_requests(expanded: list[Expanded], tasks: tuple[PlannedTask, ...], report: Report) -> None:
-    """A request that is asked for twice is paid twice."""
-    by_prompt: dict[object, list[int]] = {}
-    for index, task in enumerate(tasks):
-        by_prompt.setdefault(task.request.get("prompt"), []).append(index)
-    for indexes in by_prompt.values():
-        first: dict[str, int] = {}
-        for index in indexes if len(indexes) > 1 else ():
-            earlier = first.setdefault(canonical(tasks[index].request), index)
-            if earlier != index:
-                message = (
-                    f"the same request as at {expanded[earlier].place('prompt')}: it is made and paid twice"
-                )
-                hint = "delete one of them if one video is enough"
-                report.add(expanded[index].place("prompt"), message, hint, Severity.WARNING)
+    """A request that is asked for twice is paid twice; `repeat` says that this is meant."""
+    twins = {
+        index
+        for index, (one, task) in enumerate(zip(expanded, tasks, strict=bool(tasks)))
+        if task.replica > 1 and one.replica == 1
+    }
+    prompts = {tasks[index].request.get("prompt") for index in twins}
+    first: dict[str, int] = {}
+    for index, task in enumerate(tasks if twins else ()):
+        if task.request.get("prompt") not in prompts:
+            continue
+        earlier = first.setdefault(canonical(task.request), index)
+        if index in twins:
+            place, before = expanded[index].place("prompt"), expanded[earlier].place("prompt")
+            message = f"the same request as at {before}: it is made and paid twice"
+            if place == before:
+                message = "the same request several times in one entry: each is made and paid"
+            hint = "delete one of them if one video is enough; `repeat: 2` says that two are meant"
+            report.add(place, message, hint, Severity.WARNING)

@@ -6,25 +6,29 @@ import base64
 import binascii
 import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from batchrunner.core.model import MediaFile
+from batchrunner.core.inputs import InputLimits
+from batchrunner.core.model import Fit, MediaFile
+from batchrunner.manifest.pictures import HEAD, BrokenPicture, Look, can_open, fitted, look, picture_type
 
-MAX_BYTES = 30_000_000
-_HEAD = 32
+_MOST_TO_FIT = 300_000_000
+"""Bytes of a file that is made smaller."""
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?")
 _KNOWN_SCHEMES = frozenset({"http", "https", "data", "asset"})
-_HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"})
-_HEIF_BRANDS = frozenset({b"mif1", b"msf1"})
-_TYPES_HINT = "the model takes jpeg, png, webp, bmp, tiff, gif and heic"
+_PICTURES = "the model takes jpeg, png, webp, bmp, tiff, gif and heic"
+_SOUNDS = "the model takes wav and mp3"
+_SAME = (frozenset({"image/heic", "image/heif"}), frozenset({"audio/mpeg", "audio/mp3"}))
+"""Names that are used for one another."""
 
 
 class MediaChanged(Exception):
-    """A file no longer holds the bytes that were planned, or is gone; what is hashed is what is sent."""
+    """A file can't be sent as it was planned: it holds other bytes, or is gone, or its copy can't be made."""
 
 
 class MediaFault(Exception):
-    """A picture can't be sent."""
+    """A picture or sound can't be sent."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -32,10 +36,10 @@ class MediaFault(Exception):
 
 
 def data_uri(media: MediaFile) -> str:
-    """The picture as the API takes it.
+    """The picture as the API takes it, made smaller where that was planned.
 
     Raises:
-        MediaChanged: its bytes are not those that were planned.
+        MediaChanged: what is hashed can't be what is sent.
     """
     try:
         data = Path(media.path).read_bytes()
@@ -43,16 +47,40 @@ def data_uri(media: MediaFile) -> str:
         raise MediaChanged(f"{media.shown} can't be read any more: {error.strerror}") from error
     if hashlib.sha256(data).hexdigest() != media.sha256:
         raise MediaChanged(f"{media.shown} was changed after it was planned")
-    return f"data:{media.mime};base64,{base64.b64encode(data).decode()}"
+    mime = media.mime
+    if media.fit:
+        try:
+            data, mime = fitted(data, mime, media.fit), "image/jpeg"
+        except BrokenPicture as error:
+            raise MediaChanged(f"{media.shown} {error}") from error
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+_UNSEEN = Look()
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is known of a file; `wrong` says why it can't be sent, its name left away."""
+
+    sha256: str = ""
+    mime: str = ""
+    size: int = 0
+    look: Look = _UNSEEN
+    wrong: str = ""
+    hint: str = ""
 
 
 class MediaFolder:
     """The pictures below a manifest's folder; each file is read once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: InputLimits, fit: Fit | None = None) -> None:
+        """`fit` says what becomes of pictures that are too large."""
         self._folder = folder
         self._root = folder.resolve()
-        self._files: dict[Path, tuple[str, str, int]] = {}
+        self._limits = limits
+        self._fit = fit
+        self._files: dict[Path, _Facts] = {}
 
     def picture(self, written: str) -> str | MediaFile:
         """What stands where the API takes a picture: a URL as it is, or the file that is meant.
@@ -63,16 +91,28 @@ class MediaFolder:
         scheme = _SCHEME.match(written)
         if scheme and scheme.group(1).lower() in _KNOWN_SCHEMES:
             if scheme.group(1).lower() == "data":
-                _check_data_uri(written)
+                check_data_uri(written, "image")
             return written
         if scheme and scheme.group(2):
             message = f"`{scheme.group()}` is no address that the model can fetch"
             raise MediaFault(message, "give an https URL, or a file beside the manifest")
         path = self._resolve(written)
-        if path not in self._files:
-            self._files[path] = _read(path, written)
-        sha256, mime, size = self._files[path]
-        return MediaFile(str(path), written, sha256, mime, size)
+        facts = self._files.get(path)
+        if facts is None:
+            facts = self._files[path] = self._read(path, written)
+        if facts.wrong:
+            raise MediaFault(f"{written} {facts.wrong}", facts.hint)
+        width, height, _ = facts.look
+        return MediaFile(
+            str(path), written, facts.sha256, facts.mime, facts.size, width, height, self._fit_for(facts)
+        )
+
+    def _fit_for(self, facts: _Facts) -> Fit | None:
+        if self._fit is None or not can_open(facts.mime):
+            return None
+        side = max(facts.look.width, facts.look.height)
+        is_large = side > self._fit.side or facts.size > self._fit.max_bytes
+        return self._fit if is_large or not facts.look.upright else None
 
     def _resolve(self, written: str) -> Path:
         try:
@@ -86,6 +126,46 @@ class MediaFolder:
             raise MediaFault(message, "move it beside the manifest, or write its absolute path")
         return path
 
+    def _read(self, path: Path, written: str) -> _Facts:
+        """What is in a file.
+
+        Raises:
+            MediaFault: there is nothing to read.
+        """
+        largest = _MOST_TO_FIT if self._fit else self._limits.most_bytes["image"]
+        try:
+            if path.is_dir():
+                raise MediaFault(f"{written} is a folder", "give a picture in it")
+            if not path.exists():
+                raise MediaFault(f"there is no file {written}", "correct the path, or add the file")
+            if not path.is_file():
+                raise MediaFault(f"{written} is no ordinary file", "give a picture")
+            with path.open("rb") as file:
+                data = file.read(largest + 1)
+        except OSError as error:
+            hint = "let the runner read it"
+            raise MediaFault(f"{written} can't be read: {error.strerror}", hint) from error
+        return self._facts(data, largest)
+
+    def _facts(self, data: bytes, largest: int) -> _Facts:
+        if not data:
+            return _Facts(wrong="is empty", hint="was it copied to its end?")
+        mime = picture_type(data[:HEAD])
+        if not mime:
+            return _Facts(wrong="is not a picture that the model takes", hint=_PICTURES)
+        if not can_open(mime):
+            largest = self._limits.most_bytes["image"]
+        if len(data) > largest:
+            hint = "make the picture smaller"
+            if not self._fit and can_open(mime):
+                hint += ", or write `images: {max_bytes: 8MB}` at the top of the manifest"
+            return _Facts(wrong=f"is over {largest // 1_000_000} MB", hint=hint)
+        try:
+            seen = look(data, mime)
+        except BrokenPicture as error:
+            return _Facts(wrong=str(error), hint="copy it again, or open it in a viewer and save it")
+        return _Facts(hashlib.sha256(data).hexdigest(), mime, len(data), seen)
+
 
 def inside(folder: Path, root: Path, written: str) -> Path | None:
     """The file that a manifest in `folder` means; None where it leaves `root` without being absolute.
@@ -97,67 +177,33 @@ def inside(folder: Path, root: Path, written: str) -> Path | None:
     return path if Path(written).is_absolute() or path.is_relative_to(root) else None
 
 
-def _read(path: Path, written: str) -> tuple[str, str, int]:
-    """SHA-256, MIME type and size of a picture.
-
-    Raises:
-        MediaFault: it isn't one, or can't be read.
-    """
-    try:
-        if path.is_dir():
-            raise MediaFault(f"{written} is a folder", "give a picture in it")
-        if not path.exists():
-            raise MediaFault(f"there is no file {written}", "correct the path, or add the file")
-        if not path.is_file():
-            raise MediaFault(f"{written} is no ordinary file", "give a picture")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        hint = "let the runner read it"
-        raise MediaFault(f"{written} can't be read: {error.strerror}", hint) from error
-    if not data:
-        raise MediaFault(f"{written} is empty", "was it copied to its end?")
-    if len(data) > MAX_BYTES:
-        raise MediaFault(f"{written} is over {MAX_BYTES // 1_000_000} MB", "make the picture smaller")
-    mime = picture_type(data[:_HEAD])
-    if not mime:
-        raise MediaFault(f"{written} is not a picture that the model takes", _TYPES_HINT)
-    return hashlib.sha256(data).hexdigest(), mime, len(data)
-
-
-def picture_type(head: bytes) -> str:
-    """The MIME type that the first bytes of a file stand for; empty where they are no picture's."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    if head.startswith((b"II*\0", b"MM\0*")):
-        return "image/tiff"
-    if head.startswith(b"BM"):
-        return "image/bmp"
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-        return "image/heic"
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
-        return "image/heif"
+def sound_type(head: bytes) -> str:
+    """The MIME type that the first bytes of a sound stand for; empty where they are none's."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return "audio/wav"
+    if head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
+        return "audio/mpeg"
     return ""
 
 
-def _check_data_uri(uri: str) -> None:
-    """The start of its content must be what its MIME type says; the rest is checked with the other limits."""
+def check_data_uri(uri: str, kind: str) -> None:
+    """The start of its content must be what its MIME type says; the rest is checked with the other limits.
+
+    Raises:
+        MediaFault: it isn't.
+    """
     head, _, content = uri.partition(",")
     try:
-        begin = base64.b64decode(content[: _HEAD // 3 * 4], validate=True)
+        begin = base64.b64decode(content[: HEAD // 3 * 4], validate=True)
     except binascii.Error as error:
         raise MediaFault(
             "the content of this data URI is not base64", "encode it again, without line breaks"
         ) from error
-    mime = picture_type(begin)
+    mime, what, hint = picture_type(begin), "picture", _PICTURES
+    if kind == "audio":
+        mime, what, hint = sound_type(begin), "sound", _SOUNDS
     if not mime:
-        raise MediaFault("this data URI holds no picture that the model takes", _TYPES_HINT)
+        raise MediaFault(f"this data URI holds no {what} that the model takes", hint)
     named = head.removeprefix("data:").partition(";")[0]
-    if named.startswith("image/") and named != mime and {named, mime} != {"image/heic", "image/heif"}:
+    if named.startswith(f"{kind}/") and named != mime and {named, mime} not in _SAME:
         raise MediaFault(f"this data URI says {named}, and holds {mime}", f"write data:{mime};base64,")

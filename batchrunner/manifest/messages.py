@@ -11,6 +11,7 @@ from batchrunner.manifest.faults import Fault, dotted, shown
 from batchrunner.manifest.keys import closest, unknown_key
 from batchrunner.manifest.nodes import Path
 
+_TEMPLATE = r"\$\{"
 _TYPES = {
     "string": "text",
     "integer": "a whole number",
@@ -70,8 +71,10 @@ def _how_to_add(key: str) -> str:
 def _type(error: ValidationError) -> tuple[str, str]:
     wanted = cast("Any", error.validator_value)
     names = [name for name in ([wanted] if isinstance(wanted, str) else wanted) if name != "null"]
+    if _schema(error).get("pattern") == _TEMPLATE:  # text is only allowed for the sake of templates
+        names = [name for name in names if name != "string"] or names
     message = f"must be {', or '.join(_TYPES[name] for name in names)}, not {shown(error.instance)}"
-    return message, _retype(names, error.instance)
+    return message, str(_schema(error).get("typeHint", "")) or _retype(names, error.instance)
 
 
 def _retype(names: list[str], value: object) -> str:
@@ -137,4 +140,5 @@ _SENTENCES: Mapping[str, Callable[[ValidationError], tuple[str, str]]] = {
     "exclusiveMinimum": _bound("more than"),
     "minLength": _empty,
     "minItems": _empty,
+    "minProperties": _empty,
 }

@@ -27,10 +27,10 @@ class Report:
         return any(problem.severity is Severity.ERROR for problem in self._problems.values())
 
     def problems(self) -> tuple[Problem, ...]:
-        """All of them, in the order of the files."""
+        """All of them: errors before warnings, each in the order of the files."""
 
-        def order(problem: Problem) -> tuple[int, int, int, int]:
-            place = problem.place
-            return self._files[place.file], place.row, place.line, place.column
+        def order(problem: Problem) -> tuple[bool, int, int, int, int]:
+            place, is_warning = problem.place, problem.severity is Severity.WARNING
+            return is_warning, self._files[place.file], place.row, place.line, place.column
 
         return tuple(sorted(self._problems.values(), key=order))

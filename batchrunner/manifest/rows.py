@@ -1,4 +1,4 @@
-"""Rows files: csv and jsonl, read whole, row by row."""
+"""Rows files: csv, tsv, jsonl and txt, read whole, row by row."""
 
 from __future__ import annotations
 
@@ -8,65 +8,113 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
+from batchrunner.core.problems import Place
+from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.source import Source, TextFault, read_text
-from batchrunner.manifest.templates import Row
+from batchrunner.manifest.templates import Names, Row
 
 MAX_BYTES = 256_000_000
 _MAX_DEPTH = 32
-
-
-class TableRow(NamedTuple):
-    """One row and where it stands."""
-
-    number: int
-    """From 1, the header not counted."""
-    line: int
-    """The line in which it begins."""
-    cells: Row
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 
 @dataclass(slots=True)
-class Table:
-    """A rows file's content."""
+class RowsFile:
+    """A rows file's content; a table, see `multiples.Table`."""
 
-    source: Source
+    text: Source
     written: str
     """Its path as the manifest gives it."""
     columns: dict[str, None] = field(default_factory=dict)
     """In the order of the file."""
     rows: list[TableRow] = field(default_factory=list)
 
+    @property
+    def one(self) -> str:
+        """What one of them is called."""
+        return "row"
 
-def read_rows(path: Path, shown: str, written: str, report: Report) -> Table | None:
-    """The rows of a csv or jsonl file; None where it is no such file.
+    @property
+    def names(self) -> Names:
+        """The columns as names for templates."""
+        return Names(tuple(self.columns), f"names no column of {self.text.shown}", "columns")
 
-    What is wrong with the file is reported, and rows that can't be read are left out.
+    def place(self, row: TableRow) -> Place:
+        """Where a row begins."""
+        return self.text.place(row.line, row=row.number)
+
+    def source(self, row: TableRow) -> str:
+        """The row's file and number."""
+        return f"{self.written}: row {row.number}"
+
+    def behind(self, columns: tuple[str, ...], empty: bool) -> str:
+        """The columns, in brackets."""
+        names = ", ".join(f"`{name}`" for name in columns)
+        return f" (column{'s' if len(columns) > 1 else ''} {names}{' is empty' if empty else ''})"
+
+
+def read_rows(path: Path, shown: str, written: str, report: Report, encoding: str = "") -> RowsFile | None:
+    """The rows of a file; None where nobody can tell them.
+
+    What is wrong with the file is reported, and rows that can't be read are left out. An empty `encoding`
+    is UTF-8.
 
     Raises:
         OSError: it can't be read.
     """
     report.begin(shown)
+    ending = path.suffix.lower()
     try:
-        text = read_text(path, MAX_BYTES)
+        text = read_text(path, MAX_BYTES, encoding)
     except TextFault as fault:
-        report.add(Source(shown, "").place(fault.line, fault.column), fault.message, fault.hint)
+        row = _row_after(fault.before, ending) if fault.line else 0
+        place = Source(shown, fault.before).place(fault.line, fault.column, row)
+        report.add(place, fault.message, _other_encoding(fault, encoding))
         return None
-    table = Table(Source(shown, text), written)
-    usable = _read_csv(table, report) if path.suffix.lower() == ".csv" else _read_jsonl(table, report)
+    table = RowsFile(Source(shown, text), written)
+    if ending == ".jsonl":
+        usable = _read_jsonl(table, report)
+    elif ending == ".txt":
+        usable = _read_lines(table)
+    else:
+        usable = _read_cells(table, _separator(ending), report)
     return table if usable else None
 
 
-def _read_csv(table: Table, report: Report) -> bool:
+def _separator(ending: str) -> str:
+    return "\t" if ending == ".tsv" else ","
+
+
+def _row_after(text: str, ending: str) -> int:
+    """The number of the row in which a text breaks off; 0 for the header."""
+    lines = io.StringIO(f"{text}x", newline="" if ending in (".csv", ".tsv") else None)
+    if ending in (".csv", ".tsv"):
+        csv.field_size_limit(MAX_BYTES)
+        return sum(1 for cells in csv.reader(lines, delimiter=_separator(ending)) if cells) - 1
+    return sum(1 for line in lines if line.strip())
+
+
+def _other_encoding(fault: TextFault, encoding: str) -> str:
+    if not fault.looks_like:
+        return fault.hint
+    if encoding:
+        return "write the `encoding` that it really has, or save it as UTF-8 and delete `encoding`"
+    other = f"write `encoding: {fault.looks_like}` beside `rows`"
+    if fault.looks_like == "gb18030":
+        other += ", or whichever it is"
+    return f"{other}, or save it as UTF-8 (in Excel: CSV UTF-8)"
+
+
+def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
     csv.field_size_limit(MAX_BYTES)  # the module's own limit is 128 KB
-    reader = csv.reader(io.StringIO(table.source.text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(table.text.text, newline=""), delimiter=separator, strict=True)
     begins = 1
     number = 0
     try:
         header = next(reader, None)
-        if not _header(header, table, report):
+        if not _header(header, separator, table, report):
             return False
         width = len(table.columns)
         begins = reader.line_num + 1
@@ -78,13 +126,15 @@ def _read_csv(table: Table, report: Report) -> bool:
             if len(cells) == width:
                 table.rows.append(TableRow(number, line, dict(zip(table.columns, cells, strict=True))))
             else:
-                place = table.source.place(line, row=number)
-                hint = "put a cell that holds a comma, a quote or a line break in double quotes"
+                place = table.text.place(line, row=number)
+                kind = "comma" if separator == "," else "tab"
+                hint = f"put a cell that holds a {kind}, a quote or a line break in double quotes"
                 report.add(place, f"the row has {_cells(len(cells))}, and the header {width}", hint)
     except csv.Error as error:
-        place = table.source.place(begins, row=number + 1 if table.columns else 0)
+        place = table.text.place(begins, row=number + 1 if table.columns else 0)
         hint = 'put the whole cell in double quotes, and write "" for a quote within it'
-        report.add(place, f"the quotes in this row don't match ({error})", hint)
+        reason = str(error).replace("\t", "tab")
+        report.add(place, f"the quotes in this row don't match ({reason})", hint)
     return bool(table.columns)
 
 
@@ -92,38 +142,46 @@ def _cells(count: int) -> str:
     return "1 cell" if count == 1 else f"{count} cells"
 
 
-def _header(cells: list[str] | None, table: Table, report: Report) -> bool:
+def _header(cells: list[str] | None, separator: str, table: RowsFile, report: Report) -> bool:
     """Take the columns from the first line; False where they can't be used."""
-    place = table.source.place(1)
+    place = table.text.place(1)
     names = [cell.strip() for cell in cells or []]
     if not any(names):
         report.add(place, "the file has no header", "write the names of the columns into its first line")
         return False
-    if len(names) == 1 and (found := next((c for c in ";\t" if c in names[0]), "")):
-        kind = "tabs" if found == "\t" else "semicolons"
-        report.add(
-            place, f"the columns are separated by {kind}", "save the file with commas between the columns"
-        )
+    others = [other for other in _SEPARATORS if other != separator and other in names[0]]
+    if len(names) == 1 and others:
+        hint = f"save the file with {_SEPARATORS[separator]} between the columns"
+        report.add(place, f"the columns are separated by {_SEPARATORS[others[0]]}", hint)
         return False
     for index, name in enumerate(names, start=1):
         if not name:
-            report.add(place, f"column {index} has no name", "name it, or delete the comma that makes it")
+            report.add(place, f"column {index} has no name", "name it, or delete the column")
         elif name in table.columns:
             report.add(place, f"two columns are named {name!r}", "give each column a name of its own")
         table.columns[name] = None
     return len(table.columns) == len(names) and all(names)
 
 
-def _read_jsonl(table: Table, report: Report) -> bool:
+def _read_lines(table: RowsFile) -> bool:
+    """Each line with something in it is a `prompt`; `line` is its number in the file."""
+    table.columns.update(dict.fromkeys(("prompt", "line")))
+    for line, text in enumerate(io.StringIO(table.text.text, newline=None), start=1):
+        if prompt := text.strip():
+            table.rows.append(TableRow(len(table.rows) + 1, line, {"prompt": prompt, "line": line}))
+    return True
+
+
+def _read_jsonl(table: RowsFile, report: Report) -> bool:
     number = 0
-    for line, text in enumerate(io.StringIO(table.source.text, newline=None), start=1):
+    for line, text in enumerate(io.StringIO(table.text.text, newline=None), start=1):
         if not text.strip():
             continue
         number += 1
         try:
             row = _object(text.rstrip())
         except ValueError as error:
-            place = table.source.place(line, row=number)
+            place = table.text.place(line, row=number)
             hint = 'write one object a line: {"id": "cat", "prompt": "…"}'
             report.add(place, f"the line is no JSON object: {error}", hint)
             continue

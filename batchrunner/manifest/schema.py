@@ -12,6 +12,9 @@ from batchrunner.manifest.nodes import Path as ValuePath
 
 SchemaName = Literal["manifest", "task", "results"]
 
+MULTIPLYING = ("rows", "encoding", "files", "matrix", "repeat")
+"""Keys of an entry that say how many tasks it stands for, and hold no field of a task."""
+
 
 def schema_text(name: SchemaName) -> str:
     """The text of a schema: from the installed package, or from the checkout beside it.

@@ -1,4 +1,4 @@
-"""The manifest's `run`, `gateway` and `pricing` sections as the values that the runner takes."""
+"""The manifest's `run`, `pricing` and `images` sections as the values that the runner takes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from batchrunner.core.model import Pricing, RunSettings
+from batchrunner.core.model import Fit, Pricing, RunSettings
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_FIT = Fit(side=4096, max_bytes=8_000_000)
 _KINDS: Mapping[str, type] = {field.name: type(field.default) for field in fields(RunSettings)}
 
 
@@ -22,6 +23,11 @@ def pricing(given: Mapping[str, Any]) -> Pricing:
     """The pricing section, checked before."""
     prices = {model: float(price) for model, price in given.get("per_million_tokens", {}).items()}
     return Pricing(given.get("currency", ""), prices)
+
+
+def fit(given: Mapping[str, Any]) -> Fit:
+    """The images section, checked before."""
+    return Fit(given.get("fit", _FIT.side), size(given.get("max_bytes", _FIT.max_bytes)))
 
 
 def _setting(name: str, value: Any) -> Any:

@@ -28,6 +28,18 @@ class TextFault(Exception):
     def __init__(self, message: str, hint: str, line: int = 0, column: int = 0) -> None:
         super().__init__(message)
         self.message, self.hint, self.line, self.column = message, hint, line, column
+        self.before = ""
+        """What could be read of the file."""
+        self.looks_like = ""
+        """The encoding that it may be in instead."""
+
+    @classmethod
+    def undecodable(cls, message: str, hint: str, before: str, looks_like: str = "") -> TextFault:
+        """What comes after `before` is no text."""
+        lines = _BREAK.split(before)
+        fault = cls(message, hint, len(lines), len(lines[-1]) + 1)
+        fault.before, fault.looks_like = before, looks_like
+        return fault
 
 
 class Source:
@@ -60,8 +72,8 @@ def quotable(text: str) -> str:
     return _SECRET.sub(lambda found: "sk-" + "*" * (len(found.group()) - 3), text)
 
 
-def read_text(path: Path, max_bytes: int) -> str:
-    """The text of a UTF-8 file, without its BOM.
+def read_text(path: Path, max_bytes: int, encoding: str = "") -> str:
+    """The text of a file, without its BOM; an empty `encoding` is UTF-8, and nothing else will do.
 
     Raises:
         TextFault: it is too large, in another encoding, or not text.
@@ -71,26 +83,27 @@ def read_text(path: Path, max_bytes: int) -> str:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise TextFault(f"the file is larger than {max_bytes // 1_000_000} MB", "split it into several")
-    for bom, name in _OTHER_BOMS.items():
-        if data.startswith(bom):
-            raise TextFault(f"the file is {name}, not UTF-8", "save it as UTF-8")
-    data = data.removeprefix(codecs.BOM_UTF8)
-    if b"\0" in data:
-        before = data[: data.index(b"\0")].decode(errors="replace")
-        raise TextFault(
-            "the file holds a NUL byte, so it is no text", "save it as UTF-8 text", *_end_of(before)
-        )
+    name = encoding or "UTF-8"
+    for bom, other in _OTHER_BOMS.items():
+        if data.startswith(bom) and not encoding:
+            fault = TextFault(f"the file is {other}, not UTF-8", "save it as UTF-8")
+            fault.looks_like = other.lower()
+            raise fault
+    if b"\0" in data and not encoding:
+        raise _nul(data[: data.index(b"\0")].decode(errors="replace"))
     try:
-        return data.decode()
+        text = data.decode(name)
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode()
-        raise TextFault(
-            f"the file is not UTF-8: byte 0x{data[error.start]:02x} begins no character",
-            "save it as UTF-8 (in Excel: CSV UTF-8); it may be GB18030 or another older encoding now",
-            *_end_of(before),
-        ) from error
+        hint = "save it as UTF-8 (in Excel: CSV UTF-8); it may be GB18030 or another older encoding now"
+        before = data[: error.start].decode(name, "ignore")
+        message = f"the file is not {name}: byte 0x{data[error.start]:02x} begins no character"
+        raise TextFault.undecodable(message, hint, before, "gb18030") from error
+    if "\0" in text:
+        raise _nul(text[: text.index("\0")])
+    return text.removeprefix("\ufeff")
 
 
-def _end_of(text: str) -> tuple[int, int]:
-    lines = _BREAK.split(text)
-    return len(lines), len(lines[-1]) + 1
+def _nul(before: str) -> TextFault:
+    return TextFault.undecodable(
+        "the file holds a NUL byte, so it is no text", "save it as UTF-8 text", before
+    )

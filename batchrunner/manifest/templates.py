@@ -1,6 +1,6 @@
-"""Templates: values with `${column}` in them, filled from one row at a time.
+"""Templates: values with `${name}` in them, filled from one row or combination at a time.
 
-An entry is prepared once, and then filled for every row; what holds no template is shared between all
+An entry is prepared once, and then filled again and again; what holds no template is shared between all
 of its tasks. What comes out of a row is never looked at again, so a `${…}` in a cell stays as it is.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from batchrunner.manifest.faults import Fault, dotted
 from batchrunner.manifest.keys import closest
@@ -32,33 +32,70 @@ _INTEGER = re.compile(r"[-+]?[0-9]{1,40}(\.0+)?")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
+class Names(NamedTuple):
+    """What `${…}` may stand for in an entry."""
+
+    known: tuple[str, ...]
+    unknown: str
+    """What is said of another name: `names no column of rows.csv`."""
+    listed: str = "known here"
+    """What all of them are called."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fixed:
     """A value without templates."""
 
     value: object
 
+    def fill(self, row: Row) -> object:
+        """The value itself, shared by all tasks."""
+        return self.value
+
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """`${column}` and nothing else: it takes the type that stands there in the request."""
+    """`${name}` and nothing else: it takes the type that stands there in the request."""
 
-    column: str
+    name: str
     types: frozenset[str]
+
+    def fill(self, row: Row) -> object:
+        """The value of its name."""
+        return typed(row.get(self.name), self.types)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text with columns in it; the odd parts are columns."""
+    """Text with names in it; the odd parts are names."""
 
     parts: tuple[str, ...]
+
+    def fill(self, row: Row) -> object:
+        """The text, its names replaced."""
+        return "".join([_in_text(row.get(part)) if i % 2 else part for i, part in enumerate(self.parts)])
 
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
     """A mapping with templates in it."""
 
-    items: tuple[tuple[str, Filler], ...]
+    items: Mapping[str, Filler]
+    fixed: Mapping[str, object]
+    """All of its keys, in order, with the values that are the same in every row."""
+    moving: tuple[tuple[str, Filler], ...]
+    """The other values."""
+
+    def fill(self, row: Row) -> object:
+        """The mapping, without the keys whose cells are empty."""
+        result = dict(self.fixed)
+        for key, filler in self.moving:
+            value = filler.fill(row)
+            if value is ABSENT:
+                del result[key]
+            else:
+                result[key] = value
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +104,39 @@ class Listed:
 
     items: tuple[Filler, ...]
 
+    def fill(self, row: Row) -> object:
+        """The list, without the items whose cells are empty; absent when none is left."""
+        return [value for item in self.items if (value := item.fill(row)) is not ABSENT] or ABSENT
+
 
 Filler = Fixed | Exact | Text | Keyed | Listed
+"""A value, ready to be filled; what it gives is ABSENT where its cell is empty."""
+
 Types = Callable[[Path], frozenset[str]]
 
 
 class Preparer:
-    """Finds the templates in a value; what is wrong with them is gathered in `faults`."""
+    """Finds the templates in a value: the names in `used`, and what is wrong with them in `faults`."""
 
-    def __init__(self, columns: Collection[str] | None, file: str, types: Types) -> None:
-        """`columns` is None where there are no rows; `types` says what is wanted at a path."""
-        self._columns = columns
-        self._file = file
+    def __init__(self, names: Names | None, types: Types) -> None:
+        """`names` is None where there are none; `types` says what is wanted at a path."""
+        self._names = names
         self._types = types
+        self.used: set[str] = set()
         self.faults: list[Fault] = []
 
     def prepare(self, value: object, path: Path = ()) -> Filler:
         """The value, ready to be filled; keys whose value is null are gone."""
         if isinstance(value, dict):
-            pairs = tuple((k, self.prepare(v, (*path, k))) for k, v in value.items() if v is not None)
-            if all(isinstance(item, Fixed) for _, item in pairs):
-                return Fixed({key: item.value for key, item in pairs if isinstance(item, Fixed)})
-            return Keyed(pairs)
+            items = {k: self.prepare(v, (*path, k)) for k, v in value.items() if v is not None}
+            fixed = {key: item.value if isinstance(item, Fixed) else None for key, item in items.items()}
+            moving = tuple((key, item) for key, item in items.items() if not isinstance(item, Fixed))
+            return Keyed(items, fixed, moving) if moving else Fixed(fixed)
         if isinstance(value, list):
-            items = tuple(self.prepare(v, (*path, i)) for i, v in enumerate(value))
-            if all(isinstance(item, Fixed) for item in items):
-                return Fixed([item.value for item in items if isinstance(item, Fixed)])
-            return Listed(items)
+            parts = tuple(self.prepare(v, (*path, i)) for i, v in enumerate(value))
+            if all(isinstance(item, Fixed) for item in parts):
+                return Fixed([item.value for item in parts if isinstance(item, Fixed)])
+            return Listed(parts)
         if isinstance(value, str) and "$" in value:
             return self._text(value, path)
         return Fixed(value)
@@ -107,71 +150,69 @@ class Preparer:
             if token.group() == "$$":
                 parts[-1] += "$"
             elif token.group(1) is None:
-                self._add(
-                    path, "`${` is not closed", "write `${column}`, or `$${` for the characters themselves"
-                )
-            elif self._known(token.group(1).strip(), path):
+                hint = "write `${name}`, or `$${` for the characters themselves"
+                self._add(path, "`${` is not closed", hint)
+            elif self._is_known(token.group(1).strip(), path):
                 parts += [token.group(1).strip(), ""]
         parts[-1] += text[end:]
+        self.used |= set(parts[1::2])
         if len(parts) == 1:
             return Fixed(parts[0])
         if len(parts) == 3 and not parts[0] and not parts[2]:
             return Exact(parts[1], self._types(path))
         return Text(tuple(parts))
 
-    def _known(self, name: str, path: Path) -> bool:
-        if self._columns is None:
-            hint = "add `rows: file.csv` to the entry, or write `$${` for the characters themselves"
-            self._add(path, f"`${{{name}}}` has nothing to stand for: the entry has no `rows`", hint)
+    def _is_known(self, name: str, path: Path) -> bool:
+        if self._names is None:
+            message = f"`${{{name}}}` has nothing to stand for: the entry has no `rows`, `files` or `matrix`"
+            self._add(path, message, "add one of them, or write `$${` for the characters themselves")
             return False
-        if name in self._columns:
+        if name in self._names.known:
             return True
-        near = closest(name, self._columns)
-        columns = f"columns: {', '.join(self._columns)}"
-        hint = f"did you mean `${{{near}}}`? {columns}" if near else columns
-        self._add(path, f"`${{{name}}}` names no column of {self._file}", hint)
+        near = closest(name, self._names.known)
+        known = f"{self._names.listed}: {', '.join(self._names.known)}"
+        hint = f"did you mean `${{{near}}}`? {known}" if near else known
+        self._add(path, f"`${{{name}}}` {self._names.unknown}", hint)
         return False
 
     def _add(self, path: Path, message: str, hint: str) -> None:
         self.faults.append(Fault(path, f"in `{dotted(path)}`, {message}", hint))
 
 
-def fill(filler: Filler, row: Row) -> object:
-    """The value for one row; ABSENT where its cell is empty."""
+def names_in(filler: Filler) -> set[str]:
+    """The names that a value is made from."""
     match filler:
-        case Fixed(value):
-            return value
-        case Exact(column, types):
-            return typed(row.get(column), types)
+        case Fixed():
+            return set()
+        case Exact(name, _):
+            return {name}
         case Text(parts):
-            return "".join(_in_text(row.get(part)) if i % 2 else part for i, part in enumerate(parts))
+            return set(parts[1::2])
         case Keyed(items):
-            pairs = ((key, fill(item, row)) for key, item in items)
-            return {key: value for key, value in pairs if value is not ABSENT}
+            return set().union(*map(names_in, items.values()))
         case Listed(items):
-            values = [value for item in items if (value := fill(item, row)) is not ABSENT]
-            return values or ABSENT
+            return set().union(*map(names_in, items))
 
 
-def columns_behind(filler: Filler, row: Row, path: Path) -> tuple[tuple[str, ...], Path]:
-    """The columns that made what stands at `path` in the filled value, and the path as it was written.
+def names_behind(filler: Filler, row: Row, path: Path) -> tuple[tuple[str, ...], Path]:
+    """The names that made what stands at `path` in the filled value, and the path as it was written.
 
     They differ where empty cells made a list shorter.
     """
     written: Path = ()
     for key in path:
         if isinstance(filler, Keyed):
-            filler = dict(filler.items).get(str(key), Fixed(None))
+            filler = filler.items.get(str(key), Fixed(None))
             written += (key,)
         elif isinstance(filler, Listed) and isinstance(key, int):
-            there = [i for i, item in enumerate(filler.items) if fill(item, row) is not ABSENT]
+            there = [i for i, item in enumerate(filler.items) if item.fill(row) is not ABSENT]
             index = there[key] if key < len(there) else key
             filler = filler.items[index] if index < len(filler.items) else Fixed(None)
             written += (index,)
         else:
             break
     if isinstance(filler, Exact):
-        return (filler.column,), written
+        return (filler.name,), written
     if isinstance(filler, Text):
         return filler.parts[1::2], written
     return (), (*written, *path[len(written) :])
@@ -193,6 +234,6 @@ def typed(value: object, types: frozenset[str]) -> object:
 
 
 def _in_text(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)

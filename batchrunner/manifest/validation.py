@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Literal
@@ -25,8 +24,6 @@ _PARTS: Mapping[Part, str] = {
 }
 
 _SEEDS = range(2**31)
-text_of = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
-"""A value as one JSON text, for telling whether two are equal."""
 
 
 @cache
@@ -52,7 +49,7 @@ class Outlines:
 
     def check(self, part: Part, value: object) -> tuple[Fault, ...]:
         """What is wrong with a value; paths begin at the value."""
-        key = (part, text_of(_outline(value)))
+        key = (part, repr(_outline(value)))  # what looks the same is the same, as in JSON
         faults = self._known.get(key)
         if faults is None:
             faults = self._known[key] = tuple(check(part, value))
@@ -70,12 +67,31 @@ def _outline(value: object) -> object:
         return value
     outline = dict(value)
     for key in ("id", "prompt", "image"):
-        text = outline.get(key)
-        if isinstance(text, str) and text.strip():
-            outline[key] = "x"
+        if key in outline:
+            outline[key] = _any_text(outline[key])
     labels, metadata = outline.get("labels"), outline.get("metadata")
     if isinstance(labels, dict):
         outline["labels"] = {name: "x" if isinstance(text, str) else text for name, text in labels.items()}
-    if isinstance(metadata, dict) and is_seed(metadata.get("seed")):
-        outline["metadata"] = {**metadata, "seed": 0}
+    if isinstance(metadata, dict):
+        outline["metadata"] = metadata = dict(metadata)
+        if is_seed(metadata.get("seed")):
+            metadata["seed"] = 0
+        if isinstance(content := metadata.get("content"), list):
+            metadata["content"] = [_outline_of_item(item) for item in content]
     return outline
+
+
+def _outline_of_item(item: object) -> object:
+    if not isinstance(item, dict):
+        return item
+    return {
+        key: {"url": _any_text(value["url"])}
+        if isinstance(value, dict) and value.keys() == {"url"}
+        else value
+        for key, value in item.items()
+    }
+
+
+def _any_text(value: object) -> object:
+    """One text for all that are not blank."""
+    return "x" if isinstance(value, str) and value.strip() else value

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from batchrunner.core.limits import check
-from batchrunner.core.model import MediaFile
+from batchrunner.core.model import Fit, MediaFile
 from batchrunner.core.problems import Severity
 from batchrunner.manifest.limits_file import load_limits
 
@@ -33,9 +33,14 @@ def content(*items: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {"content": list(items)}}
 
 
-def picture(size: int) -> MediaFile:
+def picture(size: int, width: int = 0, height: int = 0, fit: Fit | None = None) -> MediaFile:
     """A local picture of some size."""
-    return MediaFile("/a.png", "a.png", "0" * 64, "image/png", size)
+    return MediaFile("/a.png", "a.png", "0" * 64, "image/png", size, width, height, fit)
+
+
+def framed(width: int, height: int, ratio: str = "16:9", **item: Any) -> dict[str, Any]:
+    """A request whose only picture has these measures."""
+    return {"metadata": {"ratio": ratio, "content": [image(picture(5, width, height)) | item]}}
 
 
 def told(**fields: Any) -> list[str]:
@@ -71,6 +76,18 @@ FINE: dict[str, dict[str, Any]] = {
     "a sound beside a video": content(video(), audio()),
     "an asset": {"image": "asset://asset-20260101000000-abcde"},
     "a data URI": {"image": "data:image/png;base64,iVBORw0KGgo="},
+    "the smallest picture": {"image": picture(5, 300, 300)},
+    "the largest picture": {"image": picture(5, 6000, 6000)},
+    "the narrowest picture": {"image": picture(5, 400, 1000)},
+    "the widest picture": {"image": picture(5, 1000, 400)},
+    "a large picture that is made to fit": {"image": picture(90_000_000, 9000, 9000, Fit(4096, 8_000_000))},
+    "a first frame as the video": framed(1920, 1080),
+    "a first frame almost as the video": framed(864, 496),
+    "a first frame that the video follows": framed(1000, 1000, "adaptive"),
+    "a reference of another shape": framed(1000, 1000, role="reference_image"),
+    "six pictures that are made to fit": content(
+        *[image(picture(9_000_000, 5000, 5000, Fit(4096, 7_900_000)), "reference_image")] * 6
+    ),
 }
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -220,7 +237,49 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a broken address": ({"image": "https://[::1/a.png"}, "error image: this is no complete URL"),
     "a body too large": (
         content(*[image(picture(25_000_000), "reference_image")] * 2),
-        "error metadata.content.0.image_url.url: the request would be 66 MB large; up to 64 MB are taken",
+        "error metadata.content.0.image_url.url: the request would be 66.7 MB large; up to 64 MB are taken",
+    ),
+    "too many pictures that are made to fit": (
+        content(*[image(picture(9_000_000, 5000, 5000, Fit(4096, 8_000_001)), "reference_image")] * 6),
+        "error metadata.content.0.image_url.url: the request would be 64.0 MB large; up to 64 MB are taken",
+    ),
+    "a picture too small": (
+        {"image": picture(5, 400, 299)},
+        "error image: a.png is 400 x 299 pixels; each side must have 300 to 6000",
+    ),
+    "a picture too large": (
+        {"image": picture(5, 3000, 6001)},
+        "error image: a.png is 3000 x 6001 pixels; each side must have 300 to 6000",
+    ),
+    "a picture too wide": (
+        {"image": picture(5, 2510, 1000)},
+        "error image: a.png is 2510 x 1000 pixels: its width is 2.51 times its height",
+    ),
+    "a picture too narrow": (
+        {"images": [picture(5, 399, 1000)]},
+        "error images.0: a.png is 399 x 1000 pixels: its width is 0.399 times its height",
+    ),
+    "a small picture that would be made to fit": (
+        {"image": picture(5, 290, 300, Fit(4096, 8_000_000))},
+        "error image: a.png is 290 x 300 pixels; each side must have 300 to 6000",
+    ),
+    "a first frame unlike the ratio": (
+        framed(1000, 1000, role="first_frame"),
+        "warning metadata.content.0.image_url.url: a.png is 1000 x 1000 pixels, which is not 16:9: "
+        "the model cuts off what is too much",
+    ),
+    "a picture without a role unlike the ratio": (
+        framed(1600, 1000),
+        "warning metadata.content.0.image_url.url: a.png is 1600 x 1000 pixels, which is not 16:9: "
+        "the model cuts off what is too much",
+    ),
+    "an image unlike the ratio": (
+        {"image": picture(5, 1000, 1000), "metadata": {"ratio": "9:16"}},
+        "warning image: a.png is 1000 x 1000 pixels, which is not 9:16: the model cuts off what is too much",
+    ),
+    "a sound too large": (
+        content(video(), audio("data:audio/wav;base64," + "A" * 20_000_004)),
+        "error metadata.content.1.audio_url.url: the sound is over 15 MB",
     ),
     "a data URI too large": (
         {"image": "data:image/png;base64," + "A" * 40_000_004},

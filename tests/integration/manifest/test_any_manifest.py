@@ -24,6 +24,9 @@ LEAVES = st.one_of(
                 " ",
                 "${p}",
                 "${d}",
+                "${a}",
+                "${file}",
+                "${prompt}",
                 "$$",
                 "${",
                 "5",
@@ -64,18 +67,34 @@ VALUES = {
 }
 SOUND = {"model": "dreamina-seedance-2-0", "prompt": "${p}", "rows": "r.csv"}
 DEFAULTS = st.fixed_dictionaries({}, optional=VALUES)
-ENTRIES = st.fixed_dictionaries({}, optional={"id": LEAVES, "rows": LEAVES, **VALUES}).map(
-    lambda e: SOUND | e
+MATRIX = st.dictionaries(
+    st.sampled_from(["a", "p", "d", "metadata.seed", "metadata.ratio", "metadata.x", "x.y", "${a}", ""]),
+    st.lists(LEAVES | st.lists(ITEMS, max_size=1), max_size=3) | LEAVES,
+    max_size=3,
+)
+MULTIPLES = {
+    "rows": LEAVES | st.sampled_from(["r.csv", "r.txt", "r.tsv"]),
+    "encoding": LEAVES | st.sampled_from(["utf-8", "gb18030", "utf-16", "hex"]),
+    "files": LEAVES
+    | st.sampled_from(["*.csv", "**/*", "*.png", "../*", "/nowhere/*"])
+    | st.lists(LEAVES, max_size=2),
+    "matrix": MATRIX | LEAVES,
+    "repeat": st.integers(-1, 4) | LEAVES,
+}
+ENTRIES = st.fixed_dictionaries({}, optional={"id": LEAVES, **MULTIPLES, **VALUES}).map(
+    lambda e: ({} if "files" in e else SOUND) | e
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 @given(
     defaults=st.just({}) | DEFAULTS | LEAVES,
     entries=st.lists(ENTRIES | LEAVES, min_size=1, max_size=2),
     top=st.just({})
     | st.dictionaries(
-        st.sampled_from(["run", "gateway", "pricing", "name", "tasks", "x"]), LEAVES | LABELS, max_size=2
+        st.sampled_from(["run", "gateway", "pricing", "images", "name", "tasks", "x"]),
+        LEAVES | LABELS,
+        max_size=2,
     ),
 )
 def test_anything_is_refused_or_planned(
@@ -83,6 +102,8 @@ def test_anything_is_refused_or_planned(
 ) -> None:
     """What passes the checks has an estimate, and what doesn't has its reasons."""
     (tmp_path / "r.csv").write_text("p,d\nA cat,5\n${p},6\n", encoding="utf-8")
+    (tmp_path / "r.txt").write_text("A cat\n\n一只猫\n", encoding="utf-8")
+    (tmp_path / "r.tsv").write_text("p\td\nA cat\t5\n", encoding="utf-8")
     path = tmp_path / "m.yaml"
     whole = {"version": 1, "defaults": defaults, "tasks": entries, **top}
     path.write_text(json.dumps(whole, ensure_ascii=False), encoding="utf-8")

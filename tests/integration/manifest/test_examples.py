@@ -57,6 +57,6 @@ def test_an_example_manifest_has_tasks_and_no_warnings(name: str) -> None:
 
 def test_there_are_enough_examples() -> None:
     """The folders are found: a wrong path would leave nothing to test."""
-    assert len(INVALID) >= 30
-    assert len(VALID) >= 5
-    assert len(MANIFESTS) >= 5
+    assert len(INVALID) >= 80
+    assert len(VALID) >= 15
+    assert len(MANIFESTS) >= 15

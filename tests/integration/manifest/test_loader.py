@@ -73,6 +73,35 @@ def test_rows_become_tasks() -> None:
     assert line2.request["prompt"] == "A 🐈"
 
 
+def test_rows_of_every_format_and_encoding_become_tasks() -> None:
+    """Whatever a spreadsheet or an editor has saved."""
+    tasks = load_manifest(DATA / "valid" / "rows-formats.yaml").plan.tasks
+    assert [(task.id.partition("-")[0], task.request["prompt"]) for task in tasks] == [
+        ("mug", 'A mug, "red"'),
+        ("lamp", 'A "wild"\tlamp'),
+        ("line", "一只猫"),
+        ("line", "A dog"),
+        ("甲", "夜里的港口"),
+        ("一位老人在下棋", "一位老人在下棋"),
+        ("u", "一只狐狸"),
+        ("月光下的貓", "月光下的貓"),
+    ]
+    assert [task.source for task in tasks][2:4] == ["rows/prompts.txt: row 1", "rows/prompts.txt: row 2"]
+
+
+def test_pictures_that_are_made_to_fit_are_the_same_tasks(tmp_path: Path) -> None:
+    """Switching `images` on or off, or changing its bounds, costs nothing."""
+    picture = (DATA / "valid" / "media" / "huge.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(picture)
+    entries = "tasks:\n  - {prompt: A cat, image: a.png}\n"
+    keys = {
+        load(tmp_path, f"{HEAD}images: {{fit: {side}}}\n{entries}").plan.tasks[0].key for side in (750, 6000)
+    }
+    assert len(keys) == 1
+    (warning,) = problems(tmp_path, HEAD + entries)
+    assert "6400 x 3200 pixels" in warning.message
+
+
 def test_numbers_without_a_fraction_are_whole() -> None:
     """JSON Schema takes 5.0 for an integer, the gateway does not."""
     (task,) = load_manifest(DATA / "valid" / "json.yaml").plan.tasks

@@ -7,16 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from batchrunner.core.model import MediaFile
-from batchrunner.manifest import MediaChanged, data_uri
-from batchrunner.manifest.media import MediaFault, MediaFolder, picture_type
+from batchrunner.core.model import Fit, MediaFile
+from batchrunner.manifest import MediaChanged, data_uri, load_limits
+from batchrunner.manifest.media import MediaFault, MediaFolder, check_data_uri, sound_type
+from batchrunner.manifest.pictures import picture_type
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+PNG = (Path(__file__).parents[2] / "data" / "valid" / "media" / "dot.png").read_bytes()
+HEIC = b"\0\0\0\x18ftypheic" + b"\0" * 20
 
 
-def planned(folder: Path, written: str) -> MediaFile:
+def media(folder: Path, fit: Fit | None = None) -> MediaFolder:
+    """The pictures below a folder."""
+    return MediaFolder(folder, load_limits().inputs, fit)
+
+
+def planned(folder: Path, written: str, fit: Fit | None = None) -> MediaFile:
     """The file that a manifest in `folder` means."""
-    found = MediaFolder(folder).picture(written)
+    found = media(folder, fit).picture(written)
     assert isinstance(found, MediaFile)
     return found
 
@@ -46,7 +53,7 @@ def test_the_first_bytes_tell_the_type(head: bytes, mime: str) -> None:
 
 
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
-    """Path, hash, type and size are recorded, and the path as it was written."""
+    """Path, hash, type, size and measures are recorded, and the path as it was written."""
     (tmp_path / "cat.jpg").write_bytes(PNG)
     assert planned(tmp_path, "./cat.jpg") == MediaFile(
         path=str(tmp_path / "cat.jpg"),
@@ -54,13 +61,15 @@ def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
         sha256=hashlib.sha256(PNG).hexdigest(),
         mime="image/png",
         size=len(PNG),
+        width=320,
+        height=320,
     )
 
 
 @pytest.mark.parametrize("url", ["https://example.com/a.png", "HTTP://example.com/a.png", "asset://asset-1"])
 def test_a_url_is_no_file(url: str, tmp_path: Path) -> None:
     """Addresses pass as they are."""
-    assert MediaFolder(tmp_path).picture(url) == url
+    assert media(tmp_path).picture(url) == url
 
 
 def test_what_is_sent_is_what_was_planned(tmp_path: Path) -> None:
@@ -73,13 +82,13 @@ def test_a_changed_file_is_not_sent(tmp_path: Path) -> None:
     """Neither other bytes nor a missing file can slip in after planning."""
     path = tmp_path / "cat.png"
     path.write_bytes(PNG)
-    media = planned(tmp_path, "cat.png")
+    cat = planned(tmp_path, "cat.png")
     path.write_bytes(PNG + b"!")
     with pytest.raises(MediaChanged, match=r"cat\.png was changed after it was planned"):
-        data_uri(media)
+        data_uri(cat)
     path.unlink()
     with pytest.raises(MediaChanged, match=r"cat\.png can't be read any more"):
-        data_uri(media)
+        data_uri(cat)
 
 
 def test_nothing_leaves_the_manifests_folder_unless_absolute(tmp_path: Path) -> None:
@@ -90,7 +99,7 @@ def test_nothing_leaves_the_manifests_folder_unless_absolute(tmp_path: Path) -> 
     (folder / "link.png").symlink_to(outside)
     for written in ("../secret.png", "link.png", "x/../../secret.png"):
         with pytest.raises(MediaFault, match="outside the manifest's folder"):
-            MediaFolder(folder).picture(written)
+            media(folder).picture(written)
     assert planned(folder, str(outside)).path == str(outside)
 
 
@@ -106,26 +115,85 @@ def test_what_is_no_ordinary_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "loop.png").symlink_to("loop.png")
     with pytest.raises(MediaFault, match="no ordinary file"):
-        MediaFolder(tmp_path).picture("pipe.png")
+        media(tmp_path).picture("pipe.png")
     for written in ("loop.png", "a\0b.png", "x" * 5000):
         with pytest.raises(MediaFault):
-            MediaFolder(tmp_path).picture(written)
+            media(tmp_path).picture(written)
 
 
 def test_a_picture_over_30_mb_is_refused(tmp_path: Path) -> None:
     """The limit itself is still allowed."""
-    (tmp_path / "fits.png").write_bytes(PNG + b"\0" * (30_000_000 - len(PNG)))
-    (tmp_path / "large.png").write_bytes(PNG + b"\0" * (30_000_001 - len(PNG)))
+    (tmp_path / "fits.png").write_bytes(PNG[:-12] + b"\0" * (30_000_000 - len(PNG)) + PNG[-12:])
+    (tmp_path / "large.png").write_bytes(PNG[:-12] + b"\0" * (30_000_001 - len(PNG)) + PNG[-12:])
     assert planned(tmp_path, "fits.png").size == 30_000_000
-    with pytest.raises(MediaFault, match=r"large\.png is over 30 MB"):
-        MediaFolder(tmp_path).picture("large.png")
+    with pytest.raises(MediaFault, match=r"large\.png is over 30 MB") as caught:
+        media(tmp_path).picture("large.png")
+    assert "images: {max_bytes: 8MB}" in caught.value.hint
+
+
+def test_a_large_picture_may_be_planned_to_fit(tmp_path: Path) -> None:
+    """But not a heic, which nobody here can open."""
+    (tmp_path / "large.png").write_bytes(PNG[:-12] + b"\0" * 31_000_000 + PNG[-12:])
+    (tmp_path / "large.heic").write_bytes(HEIC + b"\1" * 31_000_000)
+    fit = Fit(1000, 1_000_000)
+    assert planned(tmp_path, "large.png", fit).fit == fit
+    with pytest.raises(MediaFault, match=r"large\.heic is over 30 MB") as caught:
+        media(tmp_path, fit).picture("large.heic")
+    assert caught.value.hint == "make the picture smaller"
+
+
+def test_of_a_heic_only_the_type_is_known(tmp_path: Path) -> None:
+    """It is sent as it is, whatever is said about pictures that are too large."""
+    (tmp_path / "cat.heic").write_bytes(HEIC)
+    found = planned(tmp_path, "cat.heic", Fit(1000, 1_000_000))
+    assert (found.mime, found.width, found.height, found.fit) == ("image/heic", 0, 0, None)
+
+
+@pytest.mark.parametrize("data", [PNG[:300], b"", b"text", b"BM" + b"\0" * 100])
+def test_a_broken_picture_is_looked_at_once(
+    data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand tasks that want it cost no more than one."""
+    (tmp_path / "cat.png").write_bytes(data)
+    folder, looked = media(tmp_path), []
+    read = MediaFolder._facts
+    monkeypatch.setattr(MediaFolder, "_facts", lambda *given: looked.append(1) or read(*given))
+    for written in ("cat.png", "./cat.png", "cat.png"):
+        with pytest.raises(MediaFault, match=r"cat\.png"):
+            folder.picture(written)
+    assert len(looked) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "mime"),
+    [
+        (b"RIFF\x10\0\0\0WAVEfmt ", "audio/wav"),
+        (b"ID3\x04", "audio/mpeg"),
+        (b"\xff\xfb\x90", "audio/mpeg"),
+        (b"RIFF\x10\0\0\0WEBP", ""),
+        (b"\xff\xd8\xff", ""),
+        (b"OggS", ""),
+        (b"", ""),
+    ],
+)
+def test_the_first_bytes_of_a_sound_tell_its_type(head: bytes, mime: str) -> None:
+    """A jpeg, which begins much like an mp3, is none."""
+    assert sound_type(head) == mime
+
+
+@pytest.mark.parametrize("name", ["mp3", "mpeg"])
+def test_an_mp3_has_two_names(name: str) -> None:
+    """Both are in use."""
+    check_data_uri(f"data:audio/{name};base64,{base64.b64encode(b'ID3' + bytes(40)).decode()}", "audio")
+    with pytest.raises(MediaFault, match=r"says audio/wav, and holds audio/mpeg"):
+        check_data_uri(f"data:audio/wav;base64,{base64.b64encode(b'ID3' + bytes(40)).decode()}", "audio")
 
 
 def test_each_file_is_read_once(tmp_path: Path) -> None:
     """A thousand tasks with one picture read it once: later changes are found when sending."""
     path = tmp_path / "cat.png"
     path.write_bytes(PNG)
-    folder = MediaFolder(tmp_path)
+    folder = media(tmp_path)
     first = folder.picture("cat.png")
     path.unlink()
     assert folder.picture("cat.png") == first

@@ -1,18 +1,18 @@
-"""Rows files: what csv and jsonl may look like."""
+"""Rows files: what csv, tsv, jsonl and txt may look like, in whichever encoding."""
 
 from pathlib import Path
 
 import pytest
 
 from batchrunner.manifest.reporting import Report
-from batchrunner.manifest.rows import Table, read_rows
+from batchrunner.manifest.rows import RowsFile, read_rows
 
 
-def read(path: Path, data: bytes) -> tuple[Table | None, list[str]]:
+def read(path: Path, data: bytes, encoding: str = "") -> tuple[RowsFile | None, list[str]]:
     """The table in a file, and what is wrong with it."""
     path.write_bytes(data)
     report = Report()
-    table = read_rows(path, path.name, path.name, report)
+    table = read_rows(path, path.name, path.name, report, encoding)
     return table, [f"{problem.place}: {problem.message}" for problem in report.problems()]
 
 
@@ -72,3 +72,94 @@ def test_types_of_a_jsonl_are_kept(tmp_path: Path) -> None:
     table, _ = read(tmp_path / "a.jsonl", '{"a": 1, "b": true, "c": null, "d": "x\u2028y"}\r\n'.encode())
     assert table is not None
     assert table.rows[0].cells == {"a": 1, "b": True, "c": None, "d": "x\u2028y"}
+
+
+def test_a_tsv_is_a_csv_with_tabs(tmp_path: Path) -> None:
+    """Commas are text in it, and quotes mean the same."""
+    table, wrong = read(tmp_path / "a.TSV", b'id\tprompt\r\n1\tA cat, asleep\r\n2\t"A\t""b""\nc"\r\n')
+    assert wrong == []
+    assert table is not None
+    assert [dict(row.cells) for row in table.rows] == [
+        {"id": "1", "prompt": "A cat, asleep"},
+        {"id": "2", "prompt": 'A\t"b"\nc'},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "kinds"),
+    [("a.csv", b"a\tb", "tabs"), ("a.csv", b"a;b", "semicolons"), ("a.tsv", b"a,b", "commas")],
+)
+def test_another_separator_is_told(name: str, header: bytes, kinds: str, tmp_path: Path) -> None:
+    """Rather than that the only column has a strange name."""
+    assert read(tmp_path / name, header + b"\n1\n") == (
+        None,
+        [f"{name}:1: the columns are separated by {kinds}"],
+    )
+
+
+def test_each_line_of_a_txt_is_a_prompt(tmp_path: Path) -> None:
+    """Blank lines are none, blanks around don't count, and every line knows its number."""
+    table, wrong = read(tmp_path / "a.txt", "\ufeffA cat\r\n\r\n  一只狗, asleep \n".encode())
+    assert wrong == []
+    assert table is not None
+    assert list(table.columns) == ["prompt", "line"]
+    assert [(row.number, row.line, dict(row.cells)) for row in table.rows] == [
+        (1, 1, {"prompt": "A cat", "line": 1}),
+        (2, 3, {"prompt": "一只狗, asleep", "line": 3}),
+    ]
+
+
+def test_an_empty_txt_is_nothing_to_do(tmp_path: Path) -> None:
+    """Its columns are known all the same."""
+    table, wrong = read(tmp_path / "a.txt", b" \n")
+    assert table is not None
+    assert (table.rows, list(table.columns), wrong) == ([], ["prompt", "line"], [])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bom"),
+    [
+        *[(name, "") for name in ("gb18030", "big5", "utf-16", "utf-8", "UTF8", "shift_jis")],
+        *[(name, "\ufeff") for name in ("gb18030", "utf-16", "utf-8")],
+    ],
+)
+def test_another_encoding_is_read_where_it_is_named(encoding: str, bom: str, tmp_path: Path) -> None:
+    """With or without a byte order mark."""
+    table, wrong = read(tmp_path / "a.csv", f"{bom}id,prompt\nx,月光\n".encode(encoding), encoding)
+    assert wrong == []
+    assert table is not None
+    assert [dict(row.cells) for row in table.rows] == [{"id": "x", "prompt": "月光"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "row"),
+    [
+        ("a.csv", b"id,prompt\n", 1),
+        ("a.csv", b"id", 0),
+        ("a.csv", b'id,prompt\n1,"two\nlines"\n\n2,', 2),
+        ("a.tsv", b"id\tprompt\n1\tx\n", 2),
+        ("a.txt", b"one\n\ntwo\nthree ", 3),
+        ("a.jsonl", b'{"a": 1}\n{"a": "', 2),
+        ("a.csv", b"", 0),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["", "gb18030"])
+def test_bytes_that_are_no_text_are_told_with_their_row(
+    name: str, begin: bytes, row: int, encoding: str, tmp_path: Path
+) -> None:
+    """Cells of several lines and blank lines don't mislead it."""
+    table, (wrong,) = read(tmp_path / name, begin + b"\xff\xff\n", encoding)
+    assert table is None
+    where = f"{name}: row {row}" if row else f"{name}:1:{len(begin) + 1}"
+    assert wrong == f"{where}: the file is not {encoding or 'UTF-8'}: byte 0xff begins no character"
+
+
+def test_utf_16_is_recognised(tmp_path: Path) -> None:
+    """Excel calls it Unicode text; its mark tells what to write."""
+    path = tmp_path / "a.tsv"
+    path.write_bytes("id\n1\n".encode("utf-16"))
+    report = Report()
+    assert read_rows(path, "a.tsv", "a.tsv", report) is None
+    (problem,) = report.problems()
+    assert problem.message == "the file is UTF-16, not UTF-8"
+    assert problem.hint.startswith("write `encoding: utf-16` beside `rows`")

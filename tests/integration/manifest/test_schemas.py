@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from batchrunner.manifest import schema_text
 from batchrunner.manifest.limits_file import load_limits
+from batchrunner.manifest.schema import MULTIPLYING
 from batchrunner.manifest.validation import check, is_seed
 
 TASK: dict[str, Any] = json.loads(schema_text("task"))
@@ -59,6 +60,23 @@ def test_every_field_is_explained(schema: dict[str, Any]) -> None:
         assert whole.get("examples") or whole.get("type") == "object", path
 
 
+@pytest.mark.parametrize("schema", [TASK, MANIFEST], ids=["task", "manifest"])
+def test_every_choice_is_explained(schema: dict[str, Any]) -> None:
+    """An editor says of each word of a list what it means."""
+
+    def lists(part: object) -> Iterator[dict[str, Any]]:
+        if isinstance(part, dict) and isinstance(part.get("enum"), list):
+            yield part
+        for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            yield from lists(inner)
+
+    found = list(lists(schema))
+    assert found
+    for each in found:
+        assert len(each["enumDescriptions"]) == len(each["enum"]), each["enum"]
+        assert all(each["enumDescriptions"])
+
+
 def test_every_field_of_the_document_is_there() -> None:
     """Nothing that the API offers is missing, and nothing else is in."""
     for path, names in DOCUMENT.items():
@@ -67,10 +85,10 @@ def test_every_field_of_the_document_is_there() -> None:
 
 
 def test_an_entry_takes_what_a_request_takes() -> None:
-    """The manifest's schema lists each field of the request, with the same words, and three of its own."""
+    """The manifest's schema lists each field of the request, with the same words, and some of its own."""
     entry, defs = MANIFEST["$defs"]["entry"]["properties"], MANIFEST["$defs"]
-    assert set(entry) == set(TASK["properties"]) | {"id", "labels", "rows"}
-    assert set(defs["defaults"]["properties"]) == set(entry) - {"id", "rows"}
+    assert set(entry) == set(TASK["properties"]) | {"id", "labels", *MULTIPLYING}
+    assert set(defs["defaults"]["properties"]) == set(entry) - {"id", *MULTIPLYING}
     assert set(defs["metadata"]["properties"]) == set(TASK["$defs"]["metadata"]["properties"])
     assert set(defs["content_item"]["properties"]) == set(TASK["$defs"]["content_item"]["properties"])
     for here, there in ((entry, TASK), (defs["metadata"]["properties"], TASK["$defs"]["metadata"])):

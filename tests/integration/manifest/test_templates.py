@@ -5,20 +5,25 @@ from hypothesis import strategies as st
 
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.schema import wanted_types
-from batchrunner.manifest.templates import ABSENT, Preparer, columns_behind, fill
+from batchrunner.manifest.templates import ABSENT, Names, Preparer, names_behind, names_in
+
+
+def named(*columns: str) -> Names:
+    """The columns of a rows file."""
+    return Names(columns, "names no column of rows.csv", "columns")
 
 
 def prepared(value: object, *columns: str) -> Preparer:
     """A preparer that has seen a value."""
-    preparer = Preparer(columns, "rows.csv", wanted_types)
+    preparer = Preparer(named(*columns), wanted_types)
     preparer.prepare(value)
     return preparer
 
 
 def filled(value: object, **cells: object) -> object:
     """A request's value, filled from one row."""
-    preparer = Preparer(cells, "rows.csv", wanted_types)
-    result = fill(preparer.prepare(value), cells)
+    preparer = Preparer(named(*cells), wanted_types)
+    result = preparer.prepare(value).fill(cells)
     assert preparer.faults == []
     return result
 
@@ -91,10 +96,22 @@ def test_null_in_the_entry_takes_the_key_away() -> None:
 def test_the_column_behind_a_value_is_found_though_a_list_became_shorter() -> None:
     """An index counts what is left; what was written is counted for the place."""
     cells: dict[str, object] = {"a": "", "b": "x"}
-    filler = Preparer(cells, "rows.csv", wanted_types).prepare({"images": ["${a}", "fixed", "pre-${b}"]})
+    filler = Preparer(named(*cells), wanted_types).prepare({"images": ["${a}", "fixed", "pre-${b}"]})
     path: Path = ("images", 1)
-    assert columns_behind(filler, cells, path) == (("b",), ("images", 2))
-    assert columns_behind(filler, cells, ("images", 0)) == ((), ("images", 1))
+    assert names_behind(filler, cells, path) == (("b",), ("images", 2))
+    assert names_behind(filler, cells, ("images", 0)) == ((), ("images", 1))
+
+
+def test_the_names_in_a_value_are_found() -> None:
+    """However deep they stand; the preparer gathers them all."""
+    value = {"id": "${a}-x", "images": ["${b}", "fixed"], "metadata": {"seed": "${c}", "ratio": "$${d}"}}
+    preparer = Preparer(named("a", "b", "c", "d"), wanted_types)
+    assert names_in(preparer.prepare(value)) == preparer.used == {"a", "b", "c"}
+
+
+def test_keys_keep_their_order() -> None:
+    """Labels become columns in the order in which they were written."""
+    assert list(filled({"b": "${x}", "a": "fixed", "c": "${x}"}, x="1")) == ["b", "a", "c"]
 
 
 @given(cell=st.text(alphabet="${}ab ", min_size=1).filter(str.strip), other=st.text(alphabet="${}ab "))

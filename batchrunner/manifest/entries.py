@@ -1,0 +1,75 @@
+"""One entry of the manifest, ready to be filled, and where each thing in its tasks was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from batchrunner.core.plan import WantedTask
+from batchrunner.core.problems import Place
+from batchrunner.manifest import templates
+from batchrunner.manifest.faults import Fault
+from batchrunner.manifest.multiples import At, Multiples
+from batchrunner.manifest.nodes import Node, Path, descend, place_of
+from batchrunner.manifest.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry with its templates found, and what is needed to say where something stands."""
+
+    node: Node
+    defaults: Node | None
+    source: Source
+    filler: templates.Filler
+    multiples: Multiples
+    has_id: bool = False
+    """Whether the user wrote one."""
+
+    def place(self, path: Path, at: At | None) -> Place:
+        """Where one of its tasks got what stands at `path`."""
+        return self.tell(Fault(path, ""), at)[0]
+
+    def tell(self, fault: Fault, at: At | None) -> tuple[Place, str, str]:
+        """Where a fault of one of its tasks was written; its message and its hint."""
+        path, hint, table = fault.path, fault.hint, self.multiples.table
+        names: tuple[str, ...] = ()
+        if at is not None:
+            names, path = templates.names_behind(self.filler, self.multiples.filling(at), path)
+        columns = tuple(name for name in names if table is not None and name in table.columns)
+        if table is not None and at is not None and columns:
+            message = fault.message + table.behind(columns, fault.missing)
+            return table.place(table.rows[at.row]), message, "fill the cell in" if fault.missing else hint
+        if at is not None and len(set(names)) == 1:
+            value = ("matrix", names[0], self.multiples.index(at, names[0]))
+            hint = "write a value, or delete it" if fault.missing else hint
+            return self.source.place(*place_of(self.node, value)), fault.message, hint
+        if fault.missing and table is not None and path[-1] in table.columns:
+            hint = f'add `{path[-1]}: "${{{path[-1]}}}"`'
+        return self._written(path, fault.on_key), fault.message, hint
+
+    def shown_source(self, manifest: str, at: At) -> str:
+        """Where a task was asked for; the same from whichever folder the command is started."""
+        table = self.multiples.table
+        place = table.source(table.rows[at.row]) if table is not None else f"{manifest}:{self.node.line}"
+        return f"{place}, combination {at.combination + 1}" if self.multiples.matrix else place
+
+    def _written(self, path: Path, on_key: bool) -> Place:
+        node = self.node
+        if self.defaults is not None and descend(self.defaults, path)[1] > descend(node, path)[1]:
+            node = self.defaults
+        return self.source.place(*place_of(node, path, on_key))
+
+
+class Expanded(NamedTuple):
+    """A wanted task and where it was asked for."""
+
+    task: WantedTask
+    entry: Entry
+    at: At
+    replica: int = 1
+    """Counted from 1 where its entry says `repeat`."""
+
+    def place(self, *path: str | int) -> Place:
+        """Where what stands at `path` was written."""
+        return self.entry.place(path, self.at)

@@ -1,0 +1,212 @@
+"""What makes many tasks of one entry: rows or files, a matrix, repetition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, NamedTuple, Protocol
+
+from batchrunner.core.plan import id_fault
+from batchrunner.core.problems import Place, Severity
+from batchrunner.manifest.faults import Fault, shown
+from batchrunner.manifest.keys import closest, unknown_key
+from batchrunner.manifest.schema import schema
+from batchrunner.manifest.templates import Names, Row
+
+MAX_TASKS = 1_000_000
+_INTO = "metadata."
+
+Matrix = dict[str, list[Any]]
+"""The values of each key, in the order written."""
+
+
+class TableRow(NamedTuple):
+    """One filling of an entry, and where it stands in its file."""
+
+    number: int
+    """From 1, the header not counted."""
+    line: int
+    """The line in which it begins."""
+    cells: Row
+
+
+class Table(Protocol):
+    """Rows of a file, or files of a folder: each fills an entry once."""
+
+    @property
+    def one(self) -> str:
+        """What one of its rows is called."""
+
+    @property
+    def columns(self) -> Mapping[str, object]:
+        """The names that it gives, in order."""
+
+    @property
+    def rows(self) -> list[TableRow]:
+        """Its fillings."""
+
+    @property
+    def names(self) -> Names:
+        """Its columns as names for templates."""
+
+    def place(self, row: TableRow) -> Place:
+        """Where a row stands."""
+
+    def source(self, row: TableRow) -> str:
+        """The row's place; the same from whichever folder the command is started."""
+
+    def behind(self, columns: tuple[str, ...], empty: bool) -> str:
+        """Which columns a fault comes from, and whether for being empty; stands after a message."""
+
+
+class At(NamedTuple):
+    """Which of an entry's fillings."""
+
+    row: int = 0
+    combination: int = 0
+    """Of the matrix; the first key changes most slowly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Multiples:
+    """The fillings of one entry; a plain entry has one, with no names in it."""
+
+    table: Table | None = None
+    matrix: Matrix = field(default_factory=dict)
+    repeat: int = 1
+
+    @property
+    def combinations(self) -> int:
+        """How many the matrix has; 1 without one."""
+        return math.prod(map(len, self.matrix.values()))
+
+    @property
+    def count(self) -> int:
+        """How many tasks the entry stands for."""
+        return (len(self.table.rows) if self.table else 1) * self.combinations * self.repeat
+
+    @property
+    def name_tasks(self) -> bool:
+        """Whether what fills the entry has names of its own: the stems of files."""
+        return self.table is not None and self.table.one == "file"
+
+    @property
+    def names(self) -> Names | None:
+        """What `${…}` may stand for; None where there is nothing."""
+        if self.table is None:
+            return Names(tuple(self.matrix), "is no key of `matrix`") if self.matrix else None
+        if not self.matrix:
+            return self.table.names
+        own = self.table.names
+        return Names((*own.known, *self.matrix), f"{own.unknown}, and is no key of `matrix`")
+
+    def fillings(self) -> Iterator[tuple[At, Row]]:
+        """Each filling with the values of its names."""
+        rows: list[Row] = [row.cells for row in self.table.rows] if self.table else [{}]
+        for index, cells in enumerate(rows):
+            for number, values in enumerate(product(*self.matrix.values())):
+                row = {**cells, **dict(zip(self.matrix, values, strict=True))} if values else cells
+                yield At(index, number), row
+
+    def filling(self, at: At) -> Row:
+        """The values of the names in one filling."""
+        cells = self.table.rows[at.row].cells if self.table else {}
+        return {**cells, **{key: values[self.index(at, key)] for key, values in self.matrix.items()}}
+
+    def index(self, at: At, key: str) -> int:
+        """Which value of a key of the matrix a filling has."""
+        below = at.combination
+        for other in reversed(self.matrix):
+            below, index = divmod(below, len(self.matrix[other]))
+            if other == key:
+                return index
+        raise KeyError(key)
+
+
+def matrix_faults(matrix: Matrix, entry: Mapping[str, Any], table: Table | None) -> list[Fault]:
+    """What is wrong with an entry's matrix that the schema can't see."""
+    faults = []
+    for key, values in matrix.items():
+        path = ("matrix", key)
+        if table is not None and key in table.columns:
+            message = f"`{key}` comes from the {table.one}s too"
+            faults.append(Fault(path, message, "give it another name", on_key=True))
+        if "." in key:
+            faults += _dotted_faults(key, entry)
+        seen: set[str] = set()
+        for index, one in enumerate(values):
+            if (text := repr(one)) in seen:
+                hint = "delete it; `repeat: 2` asks for the same video twice"
+                faults.append(Fault((*path, index), f"{shown(one)} stands twice in `{key}`", hint))
+            seen.add(text)
+            if isinstance(one, str) and "${" in one:
+                message = f"{shown(one)} is used as it stands: values of `matrix` are no templates"
+                hint = "write the `${…}` into the field that takes the value"
+                faults.append(Fault((*path, index), message, hint, Severity.WARNING))
+    return faults
+
+
+def _dotted_faults(key: str, entry: Mapping[str, Any]) -> Iterator[Fault]:
+    """A key with a dot sets a field of `metadata`."""
+    path, known = ("matrix", key), tuple(schema("task")["$defs"]["metadata"]["properties"])
+    field_name, metadata = key.removeprefix(_INTO), entry.get("metadata", {})
+    if not key.startswith(_INTO):
+        hint = "write `metadata.<field>`, or a name without a dot and `${name}` in a field"
+        message = f"`{key}` leads nowhere: a key with a dot reaches into `metadata`"
+        yield Fault(path, message, hint, on_key=True)
+    elif field_name not in known:
+        yield Fault(path, *unknown_key(field_name, ("metadata",), known), on_key=True)
+    elif not isinstance(metadata, dict):
+        message = f"`{key}` can't reach into `metadata`, which is {shown(metadata)}"
+        yield Fault(path, message, "write the fields of `metadata` out", on_key=True)
+    elif metadata.get(field_name) is not None:
+        yield Fault(path, f"`{key}` is given in the entry too", "delete one of the two", on_key=True)
+
+
+def reaching(matrix: Matrix) -> dict[str, Any]:
+    """What a matrix adds to its entry: a template for each field that its keys reach into."""
+    fields = {key.removeprefix(_INTO): f"${{{key}}}" for key in matrix if key.startswith(_INTO)}
+    return {"metadata": fields} if fields else {}
+
+
+def unused(multiples: Multiples, used: set[str]) -> Iterator[Fault]:
+    """Names that nothing in the entry uses: its tasks would ask for the same video again and again."""
+    table = multiples.table
+    if table is not None and not used & table.columns.keys():
+        message = f"nothing in the entry uses its {table.one}s: each would ask for the same video"
+        hint = f"write `${{{next(iter(table.columns), '')}}}` into a field, such as the prompt"
+        if multiples.name_tasks:
+            hint = 'write `image: "${file}"` in the entry'
+        yield Fault((f"{table.one}s",), message, hint)
+    top, metadata = schema("task")["properties"], schema("task")["$defs"]["metadata"]["properties"]
+    for key in multiples.matrix:
+        if "." in key or key in used:
+            continue
+        hint = f"write `${{{key}}}` into a field, such as the prompt"
+        if key in top:
+            hint = f'write `{key}: "${{{key}}}"` in the entry'
+        elif near := closest(key, metadata, cutoff=0.8):
+            hint = f"did you mean `{_INTO}{near}`?"
+        yield Fault(("matrix", key), f"nothing in the entry uses `${{{key}}}`", hint, on_key=True)
+
+
+def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator[Fault]:
+    """Why an entry's tasks can't all have an id of their own; `used` are the names in its `id`."""
+    table = multiples.table
+    lacking = [key for key, values in multiples.matrix.items() if len(values) > 1 and key not in used]
+    because = "the video is named after it"
+    if lacking:
+        names = ", ".join(f"`${{{key}}}`" for key in lacking)
+        whole = "-".join([str(task_id), *(f"${{{key}}}" for key in lacking)])
+        message = f"several tasks get the same id: {names} {'is' if len(lacking) == 1 else 'are'} not in it"
+        hint = f'{because}: write `id: "{whole}"`'
+        if any(id_fault(f"x{value}") for key in lacking for value in multiples.matrix[key]):
+            hint = f"{because}: put something else in it that differs, or leave `id` out: then one is made"
+        yield Fault(("id",), message, hint)
+    elif table is not None and len(table.rows) > 1 and not used & table.columns.keys():
+        hint = f"{because}: put a column with a different value in each {table.one} into it"
+        if multiples.name_tasks:
+            hint = f"{because}: write `${{stem}}` into it, or delete it"
+        yield Fault(("id",), f"every {table.one} gets the id `{task_id}`", hint)

@@ -1,0 +1,192 @@
+"""What is in a picture file, and a smaller copy of it: all that Pillow does for us.
+
+Pillow can't open heic; of such a file only the first bytes are known.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from PIL import Image
+
+from batchrunner.core.model import Fit
+
+HEAD = 32
+"""Bytes that tell the type."""
+_FORMATS = {
+    "image/jpeg": ("JPEG", "MPO"),
+    "image/png": ("PNG",),
+    "image/webp": ("WEBP",),
+    "image/gif": ("GIF",),
+    "image/tiff": ("TIFF",),
+    "image/bmp": ("BMP",),
+}
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"})
+_HEIF_BRANDS = frozenset({b"mif1", b"msf1"})
+_MOST_PIXELS = 170_000_000
+"""Of a picture that is decoded; Pillow itself gives up at 178 million."""
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its EXIF orientation."""
+_ON_ITS_SIDE = 5
+"""The first orientation with width and height exchanged."""
+_QUALITIES = (92, 85, 75, 60)
+_SHRINK = 0.8
+_TAIL = 4096
+"""Bytes at the end of a file in which its last mark must stand."""
+
+_one_at_a_time = threading.Lock()
+"""Decoded pictures are large, and which warnings are shown is a matter of the whole process."""
+
+
+class BrokenPicture(Exception):
+    """The file is no whole picture; the text says what is wrong with it."""
+
+
+class Look(NamedTuple):
+    """What can be seen of a picture without decoding it."""
+
+    width: int = 0
+    """Pixels, seen upright; 0 where nobody knows."""
+    height: int = 0
+    upright: bool = True
+    """Whether it is stored as it is meant to be seen."""
+
+
+def picture_type(head: bytes) -> str:
+    """The MIME type that the first bytes of a file stand for; empty where they are no picture's."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if head.startswith((b"II*\0", b"MM\0*")):
+        return "image/tiff"
+    if head.startswith(b"BM"):
+        return "image/bmp"
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return "image/heic"
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+        return "image/heif"
+    return ""
+
+
+def can_open(mime: str) -> bool:
+    """Whether more can be known of such a picture than its type."""
+    return mime in _FORMATS
+
+
+def look(data: bytes, mime: str) -> Look:
+    """Measure a picture; decode it only where its end looks as if something were missing.
+
+    Raises:
+        BrokenPicture: it can't be decoded, or has too many pixels to try.
+    """
+    if not can_open(mime):
+        return Look()
+    with _opened(data, mime) as image:
+        orientation = _orientation(image)
+        width, height = image.size
+        if width * height > _MOST_PIXELS:
+            raise BrokenPicture(f"has {width} x {height} pixels, which is too many to open")
+        if not _ends_well(data, mime):
+            if mime == "image/jpeg" and not any(data[-_TAIL:]):  # its decoder would make grey of that
+                raise BrokenPicture("ends in zeros: it was not copied to its end")
+            image.load()
+            width, height = image.size
+    if orientation >= _ON_ITS_SIDE and mime != "image/tiff":  # loading turns a tiff upright, and nothing else
+        width, height = height, width
+    return Look(width, height, orientation not in _TURNS)
+
+
+def fitted(data: bytes, mime: str, fit: Fit) -> bytes:
+    """A jpeg of a picture, upright and within the bounds; the same bytes each time.
+
+    What is transparent becomes white.
+
+    Raises:
+        BrokenPicture: it can't be decoded.
+    """
+    with _opened(data, mime) as image:
+        side = fit.side
+        upright = _upright(image, side)
+        profile = image.info.get("icc_profile") if image.mode == upright.mode else None
+        while True:
+            for quality in _QUALITIES:
+                out = io.BytesIO()
+                upright.save(out, "JPEG", quality=quality, optimize=True, icc_profile=profile)
+                if out.tell() <= fit.max_bytes:
+                    return out.getvalue()
+            side = int(side * _SHRINK)
+            upright.thumbnail((side, side), Image.Resampling.LANCZOS)
+
+
+def _upright(image: Image.Image, side: int) -> Image.Image:
+    """The picture, no side longer than `side`, in colours that a jpeg takes, turned as its EXIF data says."""
+    small = image
+    if image.mode.startswith("I;16"):
+        small = image.convert("I").point(lambda grey: grey * (1 / 256)).convert("L")
+    elif image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):  # palettes would be made smaller without care
+        small = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    turn = _TURNS.get(_orientation(image))  # now that it is loaded: a tiff is turned by that
+    if small.has_transparency_data:
+        layered = small.convert("RGBA")
+        small = Image.new("RGB", layered.size, "white")
+        small.paste(layered, mask=layered.getchannel("A"))
+    elif small.mode not in ("L", "RGB"):
+        small = small.convert("RGB")
+    return small.transpose(turn) if turn is not None else small
+
+
+@contextmanager
+def _opened(data: bytes, mime: str) -> Iterator[Image.Image]:
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data), formats=_FORMATS[mime]) as image:
+                yield image
+        except BrokenPicture:
+            raise
+        except Image.DecompressionBombError as error:
+            raise BrokenPicture("has too many pixels to open") from error
+        except Exception as error:  # Pillow's decoders raise whatever the bytes lead them to
+            raise BrokenPicture("can't be decoded: it is damaged or not whole") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # asking would decode it
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if isinstance(value, int) else 1
+
+
+def _ends_well(data: bytes, mime: str) -> bool:
+    """Whether the end of a file has what its format ends with; False says only that one has to look."""
+    match mime:
+        case "image/jpeg":
+            return b"\xff\xd9" in data[-_TAIL:]
+        case "image/png":
+            return b"IEND" in data[-_TAIL:]
+        case "image/gif":
+            return data.rstrip(b"\0").endswith(b";")
+        case "image/webp":
+            return len(data) >= int.from_bytes(data[4:8], "little") + 8
+        case _:
+            return False

@@ -1,0 +1,84 @@
+"""Finds what the entries of a manifest are filled from: rows files, and files by pattern."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+from typing import Any
+
+from batchrunner.core.problems import Severity
+from batchrunner.manifest.faults import Fault
+from batchrunner.manifest.files import FilesFound, PatternFault, find_files
+from batchrunner.manifest.keys import closest
+from batchrunner.manifest.media import inside
+from batchrunner.manifest.multiples import Table
+from batchrunner.manifest.reporting import Report
+from batchrunner.manifest.rows import RowsFile, read_rows
+from batchrunner.manifest.schema import schema
+
+_MISSING = "correct the path, or add the file"
+
+
+class Tables:
+    """The tables of one manifest; each rows file is read once."""
+
+    def __init__(self, manifest: Path, shown: str, report: Report) -> None:
+        self._folder = manifest.parent
+        self._beside = PurePath(shown).parent
+        self._report = report
+        self._known: dict[tuple[Path, str], RowsFile | None] = {}
+
+    def rows(self, written: str, encoding: str) -> tuple[Table | None, list[Fault]]:
+        """A rows file, or why there is none; what is wrong within the file is reported."""
+        if encoding and not _is_encoding(encoding):
+            return None, [_unknown_encoding(encoding)]
+        message, hint = "", _MISSING
+        try:
+            path = inside(self._folder, self._folder.resolve(), written)
+            if path is None:
+                message = f"{written} lies outside the manifest's folder"
+                hint = "move it beside the manifest, or write its absolute path"
+            elif not path.is_file():
+                message = f"{written} is a folder" if path.is_dir() else f"there is no file {written}"
+            else:
+                key = (path, encoding)
+                if key not in self._known:
+                    shown = str(self._beside / written)
+                    self._known[key] = read_rows(path, shown, written, self._report, encoding)
+                return self._known[key], []
+        except (OSError, ValueError, RuntimeError) as error:
+            message = f"{written!r} can't be read: {getattr(error, 'strerror', None) or error}"
+        return None, [Fault(("rows",), f"`rows`: {message}", hint)]
+
+    def files(self, patterns: str | list[str]) -> tuple[FilesFound | None, list[Fault]]:
+        """The files that match; nothing to do, and a warning, for a pattern that none matches."""
+        found = FilesFound(self._beside)
+        faults = []
+        for index, pattern in enumerate([patterns] if isinstance(patterns, str) else patterns):
+            path: tuple[Any, ...] = ("files",) if isinstance(patterns, str) else ("files", index)
+            try:
+                names = find_files(self._folder, pattern)
+            except PatternFault as fault:
+                faults.append(Fault(path, f"`files`: {fault.message}", fault.hint))
+                continue
+            if not names:
+                message = f"`files`: nothing matches {pattern}, so there is nothing to do"
+                hint = "the pattern is relative to the manifest, and tells A from a"
+                faults.append(Fault(path, message, hint, Severity.WARNING))
+            found.add(names)
+        return (None if any(fault.is_error for fault in faults) else found), faults
+
+
+def _is_encoding(name: str) -> bool:
+    """Whether Python decodes text from it; its codecs for other things than text refuse to."""
+    try:
+        b"a".decode(name, "ignore")
+    except (LookupError, ValueError, UnicodeError):
+        return False
+    return True
+
+
+def _unknown_encoding(name: str) -> Fault:
+    known = schema("manifest")["$defs"]["entry"]["properties"]["encoding"]["anyOf"][0]["enum"]
+    near = closest(name.lower(), known)
+    hint = f"did you mean {near}?" if near else f"write one of: {', '.join(known)}"
+    return Fault(("encoding",), f"`encoding`: no encoding is called {name!r}", hint)

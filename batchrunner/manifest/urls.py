@@ -1,0 +1,152 @@
+"""Asks for the pictures, videos and sounds that a manifest names by URL: whether they are there, and what.
+
+Each distinct URL is asked once, for its first bytes. Nobody's key is sent, and no cookies are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from batchrunner.core.inputs import InputLimits
+from batchrunner.core.problems import Problem, Severity
+from batchrunner.manifest.loader import LoadedManifest, UrlUse
+from batchrunner.manifest.media import sound_type
+from batchrunner.manifest.pictures import HEAD, picture_type
+from batchrunner.manifest.source import quotable
+from batchrunner.version import __version__
+
+AT_ONCE = 8
+PATIENCE = 20.0
+"""Seconds for one URL."""
+AT_MOST = 300.0
+"""Seconds for all of them."""
+_GONE = (404, 410)
+_REFUSED = (401, 403)
+_SHOWN = 80
+_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+_HEADERS = {
+    "User-Agent": f"batchrunner/{__version__}",
+    "Accept-Encoding": "identity",
+    # not HEAD: a signed link is signed for GET
+    "Range": f"bytes=0-{HEAD - 1}",
+}
+
+
+def _is_video(head: bytes) -> bool:
+    return head[4:8] in _ATOMS
+
+
+_KINDS: dict[str, tuple[str, Callable[[bytes], object]]] = {
+    "image": ("picture", picture_type),
+    "video": ("mp4 or mov", _is_video),
+    "audio": ("wav or mp3", sound_type),
+}
+
+
+async def check_urls(
+    loaded: LoadedManifest, patience: float = PATIENCE, at_most: float = AT_MOST
+) -> tuple[Problem, ...]:
+    """Ask for every URL among the inputs of a manifest that was loaded with them.
+
+    That something is not there is an error; what may look different from where the model is, a warning.
+    `patience` is for one URL and `at_most` for all of them, in seconds.
+    """
+    waiting, limits = iter(loaded.urls), loaded.limits.inputs
+    answers: dict[UrlUse, Problem | None] = {}
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=AT_ONCE),
+        timeout=aiohttp.ClientTimeout(total=patience),
+        headers=_HEADERS,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
+
+        async def ask_on() -> None:
+            for use in waiting:
+                answers[use] = await _ask(session, use, limits)
+
+        try:
+            async with asyncio.timeout(at_most), asyncio.TaskGroup() as group:
+                for _ in range(AT_ONCE):
+                    group.create_task(ask_on(), name="ask for URLs")
+        except TimeoutError:
+            pass
+    found = [problem for use in loaded.urls if (problem := answers.get(use))]
+    if missed := [use for use in loaded.urls if use not in answers]:
+        message = f"{len(missed)} URLs from here on were not asked in {at_most:g} s"
+        found.append(_warning(missed[0], message, "try again, or without --check-urls"))
+    return tuple(sorted(found, key=lambda problem: problem.severity is Severity.WARNING))
+
+
+async def _ask(session: aiohttp.ClientSession, use: UrlUse, limits: InputLimits) -> Problem | None:
+    try:
+        url = URL(use.url, encoded=use.url.isascii())
+        async with session.get(url, proxy=_proxy(url), max_redirects=5) as response:
+            head = b""
+            while len(head) < HEAD and (more := await response.content.read(HEAD - len(head))):
+                head += more
+            return _judged(use, response, head, limits)
+    except TimeoutError:
+        return _warning(
+            use, f"{_name(use)} does not come in time", "is the server slow, or the address wrong?"
+        )
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        reason = quotable(str(error) or type(error).__name__)
+        return _warning(
+            use, f"{_name(use)} can't be fetched: {reason}", "correct the URL, or upload the file"
+        )
+
+
+def _judged(
+    use: UrlUse, response: aiohttp.ClientResponse, head: bytes, limits: InputLimits
+) -> Problem | None:
+    status, most = response.status, limits.most_bytes[use.kind]
+    what, recognised = _KINDS[use.kind]
+    if status in _GONE:
+        message = f"{_name(use)} is not there: HTTP {status}"
+        return Problem(Severity.ERROR, use.place, message, "correct the URL, or upload the file")
+    if status in _REFUSED:
+        hint = "everybody must be able to fetch it; a signed link may have expired"
+        return _warning(use, f"{_name(use)} is not handed out: HTTP {status}", hint)
+    if status not in (200, 206):
+        return _warning(use, f"{_name(use)} is answered with HTTP {status}", "look at it in a browser")
+    if response.content_type == "text/html":
+        return _warning(use, f"{_name(use)} is a web page", "give the address of the file itself")
+    if not recognised(head):
+        return _warning(use, f"{_name(use)} holds no {what} that the model takes", "look at it in a browser")
+    if (size := _size(response)) > most:
+        message = f"{_name(use)} is {size / 1_000_000:.1f} MB large; up to {most // 1_000_000} MB are taken"
+        return _warning(use, message, "make it smaller")
+    return None
+
+
+def _size(response: aiohttp.ClientResponse) -> int:
+    """Bytes of the whole; 0 where the server doesn't say."""
+    if response.status == 206:
+        total = response.headers.get("Content-Range", "").rpartition("/")[2]
+        return int(total) if total.isdecimal() else 0
+    return response.content_length or 0
+
+
+def _name(use: UrlUse) -> str:
+    """The URL without what may be secret in it."""
+    parts = urlsplit(use.url)
+    bare = parts.netloc.rpartition("@")[2] + parts.path
+    return quotable(bare if len(bare) <= _SHOWN else f"{bare[:_SHOWN]}…")
+
+
+def _warning(use: UrlUse, message: str, hint: str) -> Problem:
+    return Problem(Severity.WARNING, use.place, message, hint)
+
+
+def _proxy(url: URL) -> URL | None:
+    """The proxy that the environment names for a URL. aiohttp's own look-up would read .netrc, too."""
+    if not url.host or proxy_bypass(url.host):
+        return None
+    address = getproxies().get(url.scheme)
+    return URL(address) if address else None

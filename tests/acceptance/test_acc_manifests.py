@@ -1,0 +1,130 @@
+"""Every example manifest is run, and what is wrong with a manifest is told in each form."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = sorted(path.stem for path in (ROOT / "manifests").glob("*.yaml"))
+FAULTY = """version: 1
+defaults: {model: dreamina-seedance-2-0-fast}
+tasks:
+  - {prompt: A cat, duration: 3}
+  - {prompt: A dog, durration: 5}
+  - {rows: rows.csv, prompt: "${prompt}", metadata: {seed: "${seed}"}}
+"""
+LINE = re.compile(r"[^:]+:[0-9]+:[0-9]+: (error|warning): .+")
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_an_example_manifest_runs(name: str, desk: Any, pictures: Path) -> None:
+    """Each makes all of its videos against the simulated gateway, and pays for each once."""
+    folder = desk.folder / "manifests"
+    shutil.copytree(ROOT / "manifests", folder, ignore=shutil.ignore_patterns("*.simulated", "*.run"))
+    desk.directory = folder / f"{name}.simulated"
+    state = desk.directory / "simulator"
+    state.mkdir(parents=True)
+    (state / "pictures").symlink_to(pictures)
+    done = desk.do("run", f"manifests/{name}.yaml", "--simulate", "--time-scale", "0.002", key=None)
+    assert done.code == 0, done.stderr
+    rows = desk.rows()
+    assert {row["state"] for row in rows} == {"done"}
+    charges = (state / "charges.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len([line for line in charges if json.loads(line)["kind"] == "charge"]) == len(rows)
+
+
+@pytest.fixture
+def faulty(desk: Any) -> Any:
+    """A desk with a manifest that has a warning, an error, and errors in a rows file."""
+    desk.manifest.write_text(FAULTY, encoding="utf-8")
+    (desk.folder / "rows.csv").write_text("prompt,seed\nA fox,1\nA hen,-1\n,2\n", encoding="utf-8")
+    return desk
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "run"])
+def test_problems_are_told_with_the_place_marked(command: str, faulty: Any) -> None:
+    """Errors first; each with the line, a mark below the place, and what to do; then how many there are."""
+    done = faulty.do(command, "batch.yaml")
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[:4] == [
+        "batch.yaml:5:21: error: `durration` is not a known key",
+        "    5 |   - {prompt: A dog, durration: 5}",
+        "                            ^",
+        "      = did you mean `duration`?",
+    ]
+    assert "rows.csv: row 3: error: `prompt` is missing (column `prompt` is empty)" in done.stderr
+    assert done.stderr.splitlines()[-1] == "3 errors, 1 warning; nothing was sent"
+    assert not faulty.directory.exists()
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "run"])
+def test_problems_are_one_line_each_for_editors(command: str, faulty: Any) -> None:
+    """`--format short` prints `file:line:col: severity: message` and nothing else."""
+    done = faulty.do(command, "batch.yaml", "--format", "short")
+    assert (done.code, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if not LINE.fullmatch(line)] == []
+    assert [line.partition(" ")[0] for line in lines] == [
+        "batch.yaml:5:21:",
+        "rows.csv:3:1:",
+        "rows.csv:4:1:",
+        "batch.yaml:4:31:",
+    ]
+
+
+def test_problems_as_json_are_complete(faulty: Any) -> None:
+    """`--json` has every problem with its place, severity and hint."""
+    value = faulty.do("validate", "batch.yaml", "--json").json
+    assert (value["exit_code"], len(value["problems"])) == (2, 4)
+    problem = value["problems"][0]
+    assert problem == {
+        "severity": "error",
+        "place": {
+            "file": "batch.yaml",
+            "line": 5,
+            "column": 21,
+            "row": 0,
+            "snippet": "  - {prompt: A dog, durration: 5}",
+        },
+        "message": "`durration` is not a known key",
+        "hint": "did you mean `duration`?",
+    }
+
+
+def test_there_is_an_end_to_the_list_but_not_to_the_json(desk: Any) -> None:
+    """A hundred are enough for a person; a program gets all."""
+    tasks = "".join(f"  - {{prompt: task {n}, duration: x}}\n" for n in range(150))
+    desk.manifest.write_text(f"version: 1\ndefaults: {{model: x}}\ntasks:\n{tasks}", encoding="utf-8")
+    for form in ("long", "short"):
+        lines = desk.do("validate", "batch.yaml", "--format", form).stderr.splitlines()
+        assert sum(line.startswith("batch.yaml:") for line in lines) == 100
+        assert "… and 51 more" in lines
+    assert len(desk.do("validate", "batch.yaml", "--json").json["problems"]) == 151
+
+
+@pytest.mark.parametrize("command", ["validate", "run"])
+def test_a_url_where_nothing_is_ends_it_before_anything_is_sent(
+    command: str, desk: Any, web_page: Any
+) -> None:
+    """`--check-urls` asks once, and tells it at the place of the URL."""
+    web_page.status = 404
+    desk.write({"id": "cat", "prompt": "A cat", "image": f"{web_page.url}/cat.png"}, "dog")
+    options = () if command == "validate" else ("--simulate",)
+    done = desk.do(command, "batch.yaml", "--check-urls", "--format", "short", *options)
+    assert done.code == 2
+    assert web_page.methods == ["GET"]
+    (line, warning) = done.stderr.splitlines()
+    assert line.endswith("/cat.png is not there: HTTP 404")
+    assert "only known in your own network" in warning
+    assert not desk.directory.with_suffix(".simulated").exists()
+
+
+def test_warnings_of_a_plan_are_in_its_json(desk: Any) -> None:
+    """A program sees what a person would."""
+    desk.write({"id": "cat", "prompt": "A cat", "duration": 3})
+    (warning,) = desk.do("plan", "batch.yaml", "--json").json["warnings"]
+    assert warning["severity"] == "warning"

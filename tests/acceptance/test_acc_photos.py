@@ -1,0 +1,112 @@
+"""A folder of thirty pictures as people have them: sound, large, turned, renamed, broken."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+MANIFEST = """version: 1
+{images}
+defaults:
+  model: dreamina-seedance-2-0-fast
+  duration: 4
+  metadata: {{resolution: 480p, ratio: adaptive}}
+tasks:
+  - files: "photos/**/*"
+    image: "${{file}}"
+    prompt: "${{stem}} begins to move"
+"""
+
+
+def picture(form: str, width: int, height: int, orientation: int = 1) -> bytes:
+    """A picture file of one format."""
+    out = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.linear_gradient("L").resize((width, height)).convert("RGB")
+    image.save(out, form, **({"exif": exif} if orientation > 1 else {}))
+    return out.getvalue()
+
+
+SOUND: dict[str, bytes] = {
+    **{f"trip/IMG_{n}.jpg": picture("JPEG", 640 + 100 * n, 480 + 50 * n) for n in range(8)},
+    "upright.jpg": picture("JPEG", 800, 600, orientation=6),
+    "smallest.png": picture("PNG", 300, 300),
+    "网络图片.webp": picture("WEBP", 900, 700),
+    "old one.gif": picture("GIF", 400, 300),
+    "scan.tiff": picture("TIFF", 600, 800),
+    "paint.bmp": picture("BMP", 400, 400),
+    "really a png.jpg": picture("PNG", 500, 500),
+    "narrowest.png": picture("PNG", 400, 1000),
+    "phone.heic": b"\0\0\0\x18ftypheic" + bytes(100),
+    "film behind it.jpg": picture("JPEG", 700, 500) + b"ftypmp42" * 2000,
+}
+LARGE: dict[str, tuple[bytes, str]] = {
+    "panorama.jpg": (picture("JPEG", 7000, 3500), "7000 x 3500 pixels; each side must have 300 to 6000"),
+    "poster.png": (picture("PNG", 2500, 6200), "2500 x 6200 pixels; each side must have 300 to 6000"),
+    "raw.bmp": (picture("BMP", 4000, 2600), "raw.bmp is over 30 MB"),
+}
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "half.jpg": (picture("JPEG", 900, 900)[:5000], "half.jpg can't be decoded"),
+    "torn.png": (picture("PNG", 900, 900)[:900], "torn.png can't be decoded"),
+    "zeros.jpg": (picture("JPEG", 900, 900)[:5000] + bytes(20_000), "zeros.jpg ends in zeros"),
+    "empty.jpg": (b"", "empty.jpg is empty"),
+    "page.jpg": (b"<!doctype html><title>404</title>", "page.jpg is not a picture that the model takes"),
+    "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "drawing.svg is not a picture"),
+    "icon.png": (picture("PNG", 64, 64), "icon.png is 64 x 64 pixels; each side must have 300 to 6000"),
+    "banner.jpg": (picture("JPEG", 1500, 400), "its width is 3.75 times its height"),
+    "notes.txt": (b"sunset, best of the series", "notes.txt is not a picture that the model takes"),
+}
+
+
+@pytest.fixture
+def photos(desk: Any) -> Any:
+    """A desk with the folder on it, and a hidden file that no pattern means."""
+    files: Mapping[str, bytes] = SOUND | {name: data for name, (data, _) in (LARGE | BROKEN).items()}
+    assert len(files) == 30
+    for name, data in (files | {".DS_Store": b"x"}).items():
+        path = desk.folder / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return desk
+
+
+def faults(desk: Any, images: str = "") -> dict[str, str]:
+    """What `validate` says of each file."""
+    desk.manifest.write_text(MANIFEST.format(images=images), encoding="utf-8")
+    problems = desk.do("validate", "batch.yaml", "--json").json["problems"]
+    assert all(problem["hint"] for problem in problems)
+    return {Path(problem["place"]["file"]).name: problem["message"] for problem in problems}
+
+
+def test_what_can_not_be_sent_is_told_file_by_file(photos: Any) -> None:
+    """Every file that is too large or broken, each with its reason, and no other."""
+    found = faults(photos)
+    expected = {name: told for name, (_, told) in (LARGE | BROKEN).items()}
+    assert found.keys() == expected.keys()
+    assert [name for name in found if expected[name] not in found[name]] == []
+    assert not photos.directory.exists()
+
+
+def test_what_is_too_large_can_be_made_to_fit(photos: Any) -> None:
+    """One line in the manifest, and only what is broken remains."""
+    assert faults(photos, "images: {fit: 4096}").keys() == BROKEN.keys()
+
+
+def test_what_is_left_becomes_videos(photos: Any, pictures: Path) -> None:
+    """Without the broken ones each picture is a video, named after it, with the file as its input."""
+    for name in BROKEN:
+        (photos.folder / "photos" / name).unlink()
+    photos.manifest.write_text(MANIFEST.format(images="images: {fit: 4096}"), encoding="utf-8")
+    photos.directory = photos.folder / "batch.simulated"
+    (photos.directory / "simulator").mkdir(parents=True)
+    (photos.directory / "simulator" / "pictures").symlink_to(pictures)
+    photos.planned = len(SOUND | LARGE)
+    done = photos.do("run", "batch.yaml", "--simulate", "--time-scale", "0.002", "-q", key=None)
+    photos.check(done, 0)
+    assert {row["id"]: row["inputs"] for row in photos.rows()} == {
+        Path(name).stem: f"photos/{name}" for name in SOUND | LARGE
+    }

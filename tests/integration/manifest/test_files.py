@@ -1,0 +1,79 @@
+"""Files by pattern: which are found, and which are left alone."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from batchrunner.manifest.files import PatternFault, find_files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A manifest's folder with some files in it."""
+    for name in ("b.png", "a.PNG", "c.jpg", ".hidden.png", "sub/d.png", "sub/deep/e.png", "10.png", "9.png"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.png", ["10.png", "9.png", "b.png"]),
+        ("*.[pP][nN][gG]", ["10.png", "9.png", "a.PNG", "b.png"]),
+        ("./b.*", ["b.png"]),
+        ("b.png", ["b.png"]),
+        ("sub/*", ["sub/d.png"]),  # a folder is no file
+        ("**/*.png", ["10.png", "9.png", "b.png", "sub/d.png", "sub/deep/e.png"]),
+        ("sub/../b.png", ["sub/../b.png"]),
+        ("none/*.png", []),
+        ("a\0b*", []),
+    ],
+)
+def test_what_matches_is_found_in_order(pattern: str, found: list[str], folder: Path) -> None:
+    """By their paths; hidden ones only where the pattern says so."""
+    assert find_files(folder, pattern) == found
+
+
+def test_an_absolute_pattern_finds_absolute_paths(folder: Path) -> None:
+    """It may lead anywhere: that is said on purpose."""
+    assert find_files(folder / "sub", f"{folder}/b.*") == [f"{folder}/b.png"]
+
+
+@pytest.mark.parametrize("pattern", ["../*.png", "sub/../../*.png", ".."])
+def test_a_pattern_may_not_leave_the_folder(pattern: str, folder: Path) -> None:
+    """Nothing outside is even looked at."""
+    with pytest.raises(PatternFault, match="outside the manifest's folder"):
+        find_files(folder, pattern)
+
+
+@pytest.mark.parametrize("name", [b"\xff.gif", b"x\ny.gif", b"\x1b[2J.gif"])
+def test_a_name_that_is_no_text_is_refused(name: bytes, folder: Path) -> None:
+    """It could neither be shown nor written into a CSV."""
+    (folder / os.fsdecode(name)).touch()
+    with pytest.raises(PatternFault, match="is no plain text"):
+        find_files(folder, "*.gif")
+
+
+@pytest.mark.parametrize("name", ["夏天 的猫.gif", "a's (1) [x].gif", "表\u3000紙.gif"])
+def test_a_name_may_be_any_text(name: str, folder: Path) -> None:
+    """Blanks, brackets and Chinese are no trouble."""
+    (folder / name).touch()
+    assert find_files(folder, "*.gif") == [name]
+
+
+def test_what_runs_have_made_is_left_alone(folder: Path) -> None:
+    """The last frames of one run must not become tasks of the next, unless the pattern names them."""
+    for run in ("m.run", "sub/other.run", "."):
+        (folder / run / "videos").mkdir(parents=True, exist_ok=True)
+        (folder / run / "ledger.sqlite").touch()
+        (folder / run / "videos" / "x-last.png").touch()
+    (folder / "no-run" / "videos").mkdir(parents=True)
+    (folder / "no-run" / "videos" / "y.png").touch()
+    everything = find_files(folder, "**/*.png")
+    assert [name for name in everything if "videos" in name] == ["no-run/videos/y.png"]
+    assert find_files(folder, "*/videos/*.png") == ["no-run/videos/y.png"]
+    assert find_files(folder, "m.run/videos/*.png") == ["m.run/videos/x-last.png"]
+    assert find_files(folder, "videos/*.png") == ["videos/x-last.png"]
