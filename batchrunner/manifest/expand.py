@@ -103,7 +103,7 @@ class Expander:
         wrong = matrix_faults(matrix, value, table)
         if any(fault.is_error for fault in wrong):
             return None, faults + wrong
-        return Multiples(table, matrix, value.get("repeat", 1)), faults + wrong
+        return Multiples(table, matrix, int(value.get("repeat", 1))), faults + wrong
 
     def _prepare(
         self, node: Node, value: dict[str, Any], multiples: Multiples

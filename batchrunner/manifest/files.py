@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from batchrunner.core.problems import Place
@@ -18,6 +18,8 @@ _LEDGER = "ledger.sqlite"
 """A folder with such a file is the run directory of some run."""
 _VIDEOS = "videos"
 """Where a run directory keeps what it has made."""
+_ANY_FOLDERS = "**"
+_WILD = frozenset("*?[")
 
 
 class PatternFault(Exception):
@@ -66,39 +68,61 @@ class FilesFound:
 def find_files(folder: Path, pattern: str) -> list[str]:
     """The files that match, sorted, as paths relative to `folder`; absolute for an absolute pattern.
 
-    Hidden files don't match a `*`, and neither does what a run has made, unless the pattern names its folder:
-    what a run brings home must not become tasks of the next one.
+    `*`, `?` and `[…]` stand for parts of one name, told apart by case, and `**` for any subfolders. None of
+    them leads to hidden files, nor into the videos of a run: what one run brings home must not become tasks
+    of the next. `**` does not follow links to folders, which could lead in a circle.
 
     Raises:
         PatternFault: the pattern leaves the folder, or finds a name that is no text.
     """
-    if not PurePath(pattern).is_absolute() and os.path.normpath(pattern).startswith(".."):
+    path = PurePath(pattern)
+    if not path.is_absolute() and os.path.normpath(pattern).startswith(".."):
         hint = "move the files beside the manifest, or write the absolute path"
         raise PatternFault(f"{pattern} lies outside the manifest's folder", hint)
-    # Path.glob would not say which links lead out of the folder, and shows hidden files.
-    matches = glob.glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
-    made = _Made(folder, PurePath(pattern))
-    paths = map(PurePath, sorted(matches))
-    found = [path for path in paths if path not in made and (folder / path).is_file()]
-    for path in found:
-        if any(unicodedata.category(char) in ("Cc", "Cs") for char in str(path)):
-            raise PatternFault(f"the name of the file {str(path)!r} is no plain text", "rename it")
-    return [path.as_posix() for path in found]
+    parts = (*path.parts, "*") if path.name == _ANY_FOLDERS else path.parts
+    try:
+        matches = dict.fromkeys(_matches(folder, PurePath(), parts))
+        found = sorted(str(match) for match in matches if not (folder / match).is_dir())
+    except OSError as error:
+        raise PatternFault(
+            f"{error.filename} can't be read: {error.strerror}", "let the runner read it"
+        ) from error
+    except ValueError as error:
+        raise PatternFault(
+            f"{pattern!r} is no usable pattern: {error}", "write one like photos/*.jpg"
+        ) from error
+    for name in found:
+        if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+            raise PatternFault(f"the name of the file {name!r} is no plain text", "rename it")
+    return [PurePath(name).as_posix() for name in found]
 
 
-class _Made:
-    """What runs have made below a folder, but for what a pattern names."""
+def _matches(folder: Path, start: PurePath, parts: tuple[str, ...]) -> Iterator[PurePath]:
+    """What a pattern leads to from `start`, which is relative to `folder`."""
+    if not parts:
+        yield start
+        return
+    part, rest = parts[0], parts[1:]
+    if part == _ANY_FOLDERS:
+        yield from _matches(folder, start, rest)
+        for entry in _entries(folder / start):
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                yield from _matches(folder, start / entry.name, parts)
+    elif _WILD.isdisjoint(part):
+        if os.path.lexists(folder / start / part):
+            yield from _matches(folder, start / part, rest)
+    else:
+        for entry in _entries(folder / start):
+            is_hidden = entry.name.startswith(".") and not part.startswith(".")
+            if not is_hidden and fnmatchcase(entry.name, part):
+                yield from _matches(folder, start / entry.name, rest)
 
-    def __init__(self, folder: Path, pattern: PurePath) -> None:
-        self._folder = folder
-        self._pattern = pattern
-        self._known: dict[PurePath, bool] = {}
 
-    def __contains__(self, path: PurePath) -> bool:
-        return any(self._holds_videos(parent) for parent in path.parents if parent.name == _VIDEOS)
-
-    def _holds_videos(self, folder: PurePath) -> bool:
-        if folder not in self._known:
-            named = self._pattern.parts[: len(folder.parts)] == folder.parts
-            self._known[folder] = not named and (self._folder / folder.parent / _LEDGER).exists()
-        return self._known[folder]
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, but for the videos of a run; nothing where it is none."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as found:
+        entries = list(found)
+    is_run = any(entry.name == _LEDGER for entry in entries)
+    return [entry for entry in entries if not (is_run and entry.name == _VIDEOS)]

@@ -158,7 +158,9 @@ def _refuse_equal_ids(expanded: list[Expanded], report: Report) -> None:
             place, earlier = one.place("id"), first[one.task.id].place("id")
             message = f"the id `{one.task.id}` is used twice; first at {earlier}"
             hint = "the video is named after it: give each task its own id"
-            if place == earlier:
+            if max(one.replica, first[one.task.id].replica) > 1:
+                hint = "the video is named after it; `repeat` adds -2, -3 and so on: give other ids"
+            elif place == earlier:
                 message = f"the id `{one.task.id}` is used twice: two entries take it from here"
                 hint = "the video is named after it: write another `id` in one of the entries"
             elif one.entry.multiples.name_tasks and not one.entry.has_id:

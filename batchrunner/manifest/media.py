@@ -132,7 +132,6 @@ class MediaFolder:
         Raises:
             MediaFault: there is nothing to read.
         """
-        largest = _MOST_TO_FIT if self._fit else self._limits.most_bytes["image"]
         try:
             if path.is_dir():
                 raise MediaFault(f"{written} is a folder", "give a picture in it")
@@ -140,26 +139,26 @@ class MediaFolder:
                 raise MediaFault(f"there is no file {written}", "correct the path, or add the file")
             if not path.is_file():
                 raise MediaFault(f"{written} is no ordinary file", "give a picture")
-            with path.open("rb") as file:
-                data = file.read(largest + 1)
+            return self._facts(path)
         except OSError as error:
             hint = "let the runner read it"
             raise MediaFault(f"{written} can't be read: {error.strerror}", hint) from error
-        return self._facts(data, largest)
 
-    def _facts(self, data: bytes, largest: int) -> _Facts:
-        if not data:
+    def _facts(self, path: Path) -> _Facts:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        if not head:
             return _Facts(wrong="is empty", hint="was it copied to its end?")
-        mime = picture_type(data[:HEAD])
+        mime = picture_type(head)
         if not mime:
             return _Facts(wrong="is not a picture that the model takes", hint=_PICTURES)
-        if not can_open(mime):
-            largest = self._limits.most_bytes["image"]
-        if len(data) > largest:
+        most = _MOST_TO_FIT if self._fit and can_open(mime) else self._limits.most_bytes["image"]
+        if path.stat().st_size > most:
             hint = "make the picture smaller"
             if not self._fit and can_open(mime):
                 hint += ", or write `images: {max_bytes: 8MB}` at the top of the manifest"
-            return _Facts(wrong=f"is over {largest // 1_000_000} MB", hint=hint)
+            return _Facts(wrong=f"is over {most // 1_000_000} MB", hint=hint)
+        data = path.read_bytes()
         try:
             seen = look(data, mime)
         except BrokenPicture as error:

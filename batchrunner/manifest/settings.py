@@ -27,7 +27,7 @@ def pricing(given: Mapping[str, Any]) -> Pricing:
 
 def fit(given: Mapping[str, Any]) -> Fit:
     """The images section, checked before."""
-    return Fit(given.get("fit", _FIT.side), size(given.get("max_bytes", _FIT.max_bytes)))
+    return Fit(int(given.get("fit", _FIT.side)), size(given.get("max_bytes", _FIT.max_bytes)))
 
 
 def _setting(name: str, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,6 +16,8 @@ from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.rows import RowsFile, read_rows
 from batchrunner.manifest.schema import schema
 
+_NO_ENCODINGS = frozenset({"unicode-escape", "raw-unicode-escape", "punycode", "idna"})
+"""Of what Python takes for text encodings, what no file is saved in."""
 _MISSING = "correct the path, or add the file"
 
 
@@ -72,9 +75,9 @@ def _is_encoding(name: str) -> bool:
     """Whether Python decodes text from it; its codecs for other things than text refuse to."""
     try:
         b"a".decode(name, "ignore")
-    except (LookupError, ValueError, UnicodeError):
+        return codecs.lookup(name).name not in _NO_ENCODINGS
+    except (LookupError, ValueError):
         return False
-    return True
 
 
 def _unknown_encoding(name: str) -> Fault:

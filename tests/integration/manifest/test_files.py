@@ -28,6 +28,11 @@ def folder(tmp_path: Path) -> Path:
         ("sub/*", ["sub/d.png"]),  # a folder is no file
         ("**/*.png", ["10.png", "9.png", "b.png", "sub/d.png", "sub/deep/e.png"]),
         ("sub/../b.png", ["sub/../b.png"]),
+        ("sub/**", ["sub/d.png", "sub/deep/e.png"]),
+        ("**/**/e.*", ["sub/deep/e.png"]),
+        ("*/*/e.png", ["sub/deep/e.png"]),
+        (".h*", [".hidden.png"]),
+        ("b.png/*", []),
         ("none/*.png", []),
         ("a\0b*", []),
     ],
@@ -64,6 +69,23 @@ def test_a_name_may_be_any_text(name: str, folder: Path) -> None:
     assert find_files(folder, "*.gif") == [name]
 
 
+def test_a_link_to_nothing_is_found(folder: Path) -> None:
+    """Rather than left out in silence: that there is nothing is told where it is used."""
+    (folder / "lost.gif").symlink_to("gone.gif")
+    assert find_files(folder, "*.gif") == ["lost.gif"]
+
+
+def test_links_do_not_lead_in_circles(folder: Path) -> None:
+    """A link to a folder is followed where the pattern names it, and not by `**`."""
+    (folder / "sub" / "up").symlink_to(folder)
+    (folder / "also").symlink_to(folder / "sub")
+    (folder / "link.png").symlink_to("b.png")
+    everything = find_files(folder, "**/*.png")
+    assert everything == ["10.png", "9.png", "b.png", "link.png", "sub/d.png", "sub/deep/e.png"]
+    assert find_files(folder, "also/*.png") == ["also/d.png"]
+    assert find_files(folder, "also/**/*.png") == ["also/d.png", "also/deep/e.png"]
+
+
 def test_what_runs_have_made_is_left_alone(folder: Path) -> None:
     """The last frames of one run must not become tasks of the next, unless the pattern names them."""
     for run in ("m.run", "sub/other.run", "."):
@@ -74,6 +96,6 @@ def test_what_runs_have_made_is_left_alone(folder: Path) -> None:
     (folder / "no-run" / "videos" / "y.png").touch()
     everything = find_files(folder, "**/*.png")
     assert [name for name in everything if "videos" in name] == ["no-run/videos/y.png"]
-    assert find_files(folder, "*/videos/*.png") == ["no-run/videos/y.png"]
+    assert find_files(folder, "*/*/*.png") == ["no-run/videos/y.png", "sub/deep/e.png"]
     assert find_files(folder, "m.run/videos/*.png") == ["m.run/videos/x-last.png"]
     assert find_files(folder, "videos/*.png") == ["videos/x-last.png"]
