@@ -6,13 +6,19 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from batchrunner.clock import Clock, Pace
 from batchrunner.core.backlog import Permit, Waiting
 from batchrunner.core.errors import StorageError
-from batchrunner.core.model import Attempt, AttemptId, PlannedTask, Pricing, RemoteId, RunSettings, TaskKey
+from batchrunner.core.model import (
+    Attempt,
+    Generation,
+    PlannedTask,
+    Pricing,
+    RunSettings,
+    TaskKey,
+)
 from batchrunner.core.outcome import (
     Accepted,
     AccountFault,
@@ -62,31 +68,6 @@ class Slots(Protocol):
     def put(self, task: Waiting, delay: float = 0.0) -> None: ...
     def free_slot(self, settled: bool) -> None: ...
     def refuse(self, fault: AccountFault, receipt: Receipt) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """A generation in flight."""
-
-    key: TaskKey
-    attempt: AttemptId
-    remote_id: RemoteId
-    accepted_at: float
-    """Unix seconds, for the record."""
-    began: float
-    """Nominal seconds of the run's clock, which no change of the wall clock moves."""
-    request: Mapping[str, object]
-    seed: int | None
-    """The seed that was sent."""
-    adopted: bool = False
-    """The remote id is a person's word, not the gateway's."""
-
-    @property
-    def kind(self) -> str:
-        """Generations of one kind take about the same time."""
-        metadata = self.request.get("metadata")
-        shape = metadata if isinstance(metadata, Mapping) else {}
-        return f"{self.request.get('model')} {shape.get('resolution')} {shape.get('duration')}"
 
 
 class Worker:

@@ -139,3 +139,28 @@ class Attempt:
     """Unix seconds."""
     refunded: int = 0
     """Earlier submissions of the task that the gateway took back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A generation in flight."""
+
+    key: TaskKey
+    attempt: AttemptId
+    remote_id: RemoteId
+    accepted_at: float
+    """Unix seconds, for the record."""
+    began: float
+    """Nominal seconds of the run's clock, which no change of the wall clock moves."""
+    request: Mapping[str, object]
+    seed: int | None
+    """The seed that was sent."""
+    adopted: bool = False
+    """The remote id is a person's word, not the gateway's."""
+
+    @property
+    def kind(self) -> str:
+        """Generations of one kind take about the same time."""
+        metadata = self.request.get("metadata")
+        shape = metadata if isinstance(metadata, Mapping) else {}
+        return f"{self.request.get('model')} {shape.get('resolution')} {shape.get('duration')}"

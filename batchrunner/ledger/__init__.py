@@ -1,7 +1,8 @@
 """The ledger: the only truth about progress, and the only SQL."""
 
+from batchrunner.ledger.attempts import RemoteIdTaken
 from batchrunner.ledger.database import LEDGER_NAME
-from batchrunner.ledger.ledger import Ledger, LedgerEvent, RemoteIdTaken
+from batchrunner.ledger.ledger import Ledger, LedgerEvent
 from batchrunner.ledger.lock import RunLock, is_locked
 from batchrunner.ledger.reader import Binding, LedgerReader, TaskEvent, TaskRecord
 

@@ -7,9 +7,9 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from batchrunner.core.plan import folded, version_name
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, check_transition
 from batchrunner.ledger import reconcile
+from batchrunner.ledger.attempts import record_facts, unused_seed
 from batchrunner.ledger.database import LEDGER_NAME, open_for_writing
 from batchrunner.ledger.reader import LedgerReader
 from batchrunner.ledger.writer import Change, Writer
@@ -48,10 +49,6 @@ class LedgerEvent:
     message: str
     planned: bool
     """Whether the manifest still asks for the task."""
-
-
-class RemoteIdTaken(Exception):
-    """Another attempt has this remote id; nothing was changed."""
 
 
 Observer = Callable[[LedgerEvent], None]
@@ -165,7 +162,7 @@ class Ledger(LedgerReader):
             )
             # A further version with the seed of the first would be the same video once more.
             has_seed = seed is not None and version == 1
-            chosen = seed if has_seed or draw is None else await _unused_seed(db, draw)
+            chosen = seed if has_seed or draw is None else await unused_seed(db, draw)
             now = self._now()
             rows = await db.execute_fetchall(
                 "INSERT INTO attempts (task, number, seed, file_name, submitted_at) "
@@ -258,7 +255,7 @@ class Ledger(LedgerReader):
         if changed.rowcount != 1:
             raise AssertionError("a second writer moved this task: the lock does not hold")
         if attempt is not None:
-            await _record_facts(db, attempt, move.facts)
+            await record_facts(db, attempt, move.facts)
         if move.forget_remote_id:
             await db.execute(
                 "UPDATE attempts SET remote_id = NULL, accepted_at = NULL WHERE id = ?", (attempt,)
@@ -304,23 +301,3 @@ class Ledger(LedgerReader):
                 except Exception:
                     # What happened is on disk; a display that fails must not stop the writer.
                     LOGGER.exception("an observer failed on %s", event)
-
-
-async def _record_facts(db: aiosqlite.Connection, attempt: AttemptId, facts: AttemptFacts) -> None:
-    if facts.remote_id is not None:
-        query = "SELECT 1 FROM attempts WHERE remote_id = ? AND id <> ?"
-        if list(await db.execute_fetchall(query, (facts.remote_id, attempt))):
-            raise RemoteIdTaken(f"the gateway gave {facts.remote_id} to another submission, too")
-    known: Mapping[str, object] = {
-        field.name: value for field in fields(facts) if (value := getattr(facts, field.name)) is not None
-    }
-    if known:
-        columns = ", ".join(f"{name} = ?" for name in known)  # names are the dataclass's own
-        await db.execute(f"UPDATE attempts SET {columns} WHERE id = ?", (*known.values(), attempt))
-
-
-async def _unused_seed(db: aiosqlite.Connection, draw: Callable[[], int]) -> int:
-    while True:
-        seed = draw()
-        if not list(await db.execute_fetchall("SELECT 1 FROM attempts WHERE seed = ? LIMIT 1", (seed,))):
-            return seed
