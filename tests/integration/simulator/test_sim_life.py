@@ -191,3 +191,14 @@ def test_a_lost_channel_is_a_failure_that_nobody_refunds(night: Any) -> None:
     assert (task["status"], task["data"]["status"], task["quota"]) == ("FAILURE", "running", 700_000)
     assert task["result_url"] == task["fail_reason"] == "Failed to get channel info, channel ID: 1"
     assert [row["type"] for row in rows] == [2]
+
+
+def test_who_is_given_up_unseen_has_nothing_to_show(night: Any) -> None:
+    """A task that was never asked for again keeps the bare id of the upstream's first answer."""
+
+    async def story(gateway: Any) -> Any:
+        return await gateway.ended(await gateway.accepted())
+
+    rule = {"on": "refresh", "do": "channel_lost"}
+    task = night(story, generation_seconds=1, queue_seconds=0, faults=[rule])
+    assert (task["status"], list(task["data"])) == ("FAILURE", ["id"])

@@ -68,6 +68,15 @@ def test_an_expired_task_stays_in_progress_until_the_gateway_gives_it_up() -> No
         ]
 
 
+def test_what_is_given_up_keeps_what_the_upstream_last_said() -> None:
+    """The failure is new; the state beside it is as old as the last question."""
+    loop, task = RefreshLoop(0, ALONE), Seen(life(1, 4, 100, Ending.CHANNEL_LOST), ALONE)
+    loop.add(task)
+    loop.advance(1000)
+    assert (task.phase.status, task.phase.at) == ("FAILURE", 105)
+    assert (task.phase.upstream, task.phase.asked_at) == ("running", 15)
+
+
 def test_progress_may_go_backwards() -> None:
     """An error of the upstream's in the middle is shown as 30%, and the next round finds the task again."""
     assert seen(replace(life(1, 4, 100), flicker=True))[0][1:] == [
