@@ -168,9 +168,10 @@ async def _stream(
     await response.prepare(request)
     end = int(len(body) * way.share)
     size = end // _PIECES + 1
-    for start in range(0, end, size):
+    starts = range(0, end, size)
+    for start in starts:
+        await asyncio.sleep(way.seconds * time_scale / len(starts))  # before it: the last piece ends the wait
         await response.write(body[start : min(start + size, end)])
-        await asyncio.sleep(way.seconds * time_scale / _PIECES)
     if end == len(body) or way.chunked:  # a cut one without a length ends as cleanly as a whole one
         await response.write_eof()
     elif request.transport is not None:
