@@ -42,7 +42,8 @@ def add_plan(commands: Any) -> None:
 def add_schema(commands: Any) -> None:
     """The contract with users."""
     parser = commands.add_parser("schema", help="print a JSON Schema")
-    parser.add_argument("name", nargs="?", default="manifest", choices=("manifest", "task", "results"))
+    names = ("manifest", "task", "results", "scenario")
+    parser.add_argument("name", nargs="?", default="manifest", choices=names)
     parser.set_defaults(run=schema)
 
 

@@ -123,6 +123,8 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
             if not cells:  # a blank line
                 continue
             number += 1
+            if not any(cells):  # spreadsheets write what was once a row as nothing but separators
+                continue
             if len(cells) == width:
                 table.rows.append(TableRow(number, line, dict(zip(table.columns, cells, strict=True))))
             else:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from batchrunner.manifest.nodes import Path as ValuePath
 
-SchemaName = Literal["manifest", "task", "results"]
+SchemaName = Literal["manifest", "task", "results", "scenario"]
 
 MULTIPLYING = ("rows", "encoding", "files", "matrix", "repeat")
 """Keys of an entry that say how many tasks it stands for, and hold no field of a task."""

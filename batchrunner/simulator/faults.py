@@ -1,6 +1,6 @@
 """Every fault that a rule can name, by the requests it befalls, with the parameters that it takes. Pure.
 
-`scenario.schema.json` says what each of them does; a test holds the two together.
+`schemas/scenario.schema.json` says what each of them does; a test holds the two together.
 """
 
 from collections.abc import Mapping

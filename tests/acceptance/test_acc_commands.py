@@ -158,9 +158,9 @@ def test_strict_makes_a_warning_an_error(desk: Any) -> None:
     assert not desk.directory.with_suffix(".simulated").exists()
 
 
-@pytest.mark.parametrize("name", ["manifest", "task", "results"])
+@pytest.mark.parametrize("name", ["manifest", "task", "results", "scenario"])
 def test_schema_prints_a_json_schema(desk: Any, name: str) -> None:
-    """`schema` prints each of the three contracts as JSON Schema."""
+    """`schema` prints each of the contracts as JSON Schema."""
     done = desk.do("schema", name)
     assert done.code == 0, done.stderr
     assert only_json(done)["$schema"] == "https://json-schema.org/draft/2020-12/schema"

@@ -27,6 +27,14 @@ def test_cells_may_hold_commas_quotes_and_lines(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_of_nothing_but_separators_are_no_tasks(tmp_path: Path) -> None:
+    """Spreadsheets write them for rows that were once used; those after them keep their numbers."""
+    table, wrong = read(tmp_path / "a.csv", b"a,b\n1,2\n,\n3,4\n,\n,,,\n")
+    assert wrong == []
+    assert table is not None
+    assert [(row.number, row.line) for row in table.rows] == [(1, 2), (3, 4)]
+
+
 def test_a_cell_may_be_long(tmp_path: Path) -> None:
     """The csv module's own limit of 128 KB does not count: a data URI is longer."""
     table, wrong = read(tmp_path / "a.csv", b"a\n" + b"x" * 1_000_000 + b"\n")

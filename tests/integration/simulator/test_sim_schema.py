@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from batchrunner.simulator.keys import Key
 from batchrunner.simulator.kinds import Kind
 from batchrunner.simulator.rules import Rule
 
-SCHEMA = json.loads(files("batchrunner.simulator").joinpath("scenario.schema.json").read_text("utf-8"))
+SCHEMA = json.loads((Path(__file__).parents[3] / "schemas/scenario.schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
 DEFS = SCHEMA["$defs"]
 NAMES = sorted({field.name for field in fields(Rule)} - {"on", "do"})
