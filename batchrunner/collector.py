@@ -34,16 +34,25 @@ MAX_FRAME = 64 << 20
 T = TypeVar("T")
 Expected = Callable[[TaskRecord, VideoFacts], tuple[str, ...]]
 """Says in words how a video differs from what was asked for."""
+Largest = Callable[[TaskRecord], int]
+"""Bytes that the file for a task may have: no video of what was asked for comes near."""
 
 
 class Collector:
     """Downloads and verifies; at most `limit` at once, in the order in which they were asked for."""
 
     def __init__(
-        self, ledger: Ledger, gateway: Gateway, clock: Clock, directory: Path, limit: int, differs: Expected
+        self,
+        ledger: Ledger,
+        gateway: Gateway,
+        clock: Clock,
+        directory: Path,
+        limit: int,
+        differs: Expected,
+        largest: Largest,
     ) -> None:
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
-        self._directory, self._differs = directory, differs
+        self._directory, self._differs, self._largest = directory, differs, largest
         self._turn = asyncio.Semaphore(limit)
 
     async def collect(self, key: TaskKey) -> None:
@@ -128,9 +137,10 @@ class Collector:
         return None, (f"the last frame could not be fetched: {last}",)
 
     async def _fetch(self, record: TaskRecord, part: PartFile, by_gateway: bool) -> FetchOutcome:
+        largest = self._largest(record)
         if by_gateway:
-            return await self._gateway.fetch_content(record.remote_id or RemoteId(""), part.write)
-        return await self._gateway.fetch_url(record.result_url or "", part.write)
+            return await self._gateway.fetch_content(record.remote_id or RemoteId(""), part.write, largest)
+        return await self._gateway.fetch_url(record.result_url or "", part.write, largest)
 
     def _collected(self, record: TaskRecord, facts: VideoFacts, sha256: str, size: int) -> Move:
         return Move(

@@ -36,6 +36,8 @@ from batchrunner.takeup import ask_first, put_pending, take_up
 from batchrunner.video import VideoFacts
 from batchrunner.worker import Worker
 
+SPARE_BYTES = 64 << 20
+"""What a file may have beyond four times the estimate."""
 TICK = 0.5
 """Real seconds between two looks of the display at the clock."""
 
@@ -198,8 +200,18 @@ class Running:
                 limits=self._job.limits,
             )
 
-        limit = self._settings.downloads
-        return Collector(self._ledger, gateway, self._clock, self._job.directory, limit, differs)
+        def largest(task: TaskRecord) -> int:
+            return SPARE_BYTES + 4 * video_bytes(task.request, self._job.limits)
+
+        return Collector(
+            self._ledger,
+            gateway,
+            self._clock,
+            self._job.directory,
+            self._settings.downloads,
+            differs,
+            largest,
+        )
 
     def _new_worker(
         self, gateway: Gateway, admission: Admission, collect: Callable[[TaskKey], None]

@@ -45,7 +45,7 @@ def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) 
 
     url = options.base_url or os.environ.get(shared.URL_VARIABLE) or manifest_url or shared.DEFAULT_BASE_URL
     settings = GatewaySettings(url, submit_timeout, insecure=options.insecure)
-    check_address(settings)
+    check_address(settings.base_url, settings.insecure)
     scale = shared.time_scale(options)
     if scale != 1.0 and not is_loopback(url):
         raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from batchrunner.core.adoption import UsageRow
 from batchrunner.core.model import RemoteId
 
 
@@ -163,6 +164,14 @@ class QueryFailed:
     retry_after: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UsageLog:
+    """The newest rows of the key's usage log."""
+
+    rows: tuple[UsageRow, ...]
+
+
+UsageOutcome = UsageLog | QueryRefused | QueryFailed
 PollOutcome = InProgress | Succeeded | GenerationFailed | NotVisible | QueryRefused | QueryFailed
 
 

@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-import ipaddress
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from urllib.parse import quote
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
-from batchrunner.core.errors import UsageError
+from batchrunner.core.adoption import Sighting
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import (
-    Fetched,
-    FetchFailed,
     FetchOutcome,
     NotAdmitted,
+    NotVisible,
     PollOutcome,
     Preflight,
     PreflightOutcome,
     QueryFailed,
-    Receipt,
+    QueryRefused,
     Refusal,
     SubmitOutcome,
     Unknown,
+    UsageLog,
+    UsageOutcome,
 )
 from batchrunner.gateway import wire
+from batchrunner.gateway.address import LinkResolver, check_address, origin, proxy_for
+from batchrunner.gateway.download import NETWORK_ERRORS, Downloads, no_answer
 from batchrunner.gateway.key import ApiKey
+from batchrunner.gateway.reading import storable
+from batchrunner.gateway.usage import sighting, usage_outcome
+from batchrunner.gateway.waking import awake_timeout
 from batchrunner.version import __version__
 
 SUBMIT_PATH = "/v1/video/generations"
 MAX_JSON = 1 << 20
 """Bytes; a longer answer is none of ours."""
+MAX_LOG = 4 << 20
+"""The same for the usage log with its 1,000 rows."""
 MAX_VIDEO = 4 << 30
-LONGEST_DOWNLOAD = 1200.0
-"""Seconds; a body that drips longer than this is given up, so that it doesn't hold up the others."""
-CHUNK = 1 << 20
-
-_NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+"""The same for a file, unless the caller knows better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Gateway:
     def __init__(self, settings: GatewaySettings, key: ApiKey, trace: aiohttp.TraceConfig) -> None:
         self._base = URL(settings.base_url.rstrip("/"))
         self._key = key
+        self._longest_submit = 10 * settings.submit_timeout
         headers = {"User-Agent": f"batchrunner/{__version__}", "Accept-Language": "en"}
         no_cookies = aiohttp.DummyCookieJar
 
@@ -75,7 +77,7 @@ class Gateway:
         # the gateway has read it: each gets a connection of its own.
         self._submit = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, limit=0),
-            timeout=timeout(settings.submit_timeout, 10 * settings.submit_timeout),
+            timeout=timeout(settings.submit_timeout, None),
             headers=headers,
             cookie_jar=no_cookies(),
             trace_configs=[trace],
@@ -86,13 +88,15 @@ class Gateway:
             headers=headers,
             cookie_jar=no_cookies(),
         )
+        resolver = LinkResolver(self._base.host or "")
         self._download = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, resolver=resolver),
             timeout=timeout(60.0, None),
             headers=headers | {"Accept-Encoding": "identity"},
             cookie_jar=no_cookies(),
             auto_decompress=False,
         )
+        self._downloads = Downloads(self._download, resolver, key, self._read)
 
     @classmethod
     @asynccontextmanager
@@ -102,7 +106,7 @@ class Gateway:
         Raises:
             UsageError: the address is unusable, or would send the key over plain http.
         """
-        check_address(settings)
+        check_address(settings.base_url, settings.insecure)
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_note_connected)
         gateway = cls(settings, key, trace)
@@ -124,17 +128,20 @@ class Gateway:
         """
         phase = SimpleNamespace(connected=False)
         try:
-            async with self._submit.post(
-                self._url(SUBMIT_PATH),
-                data=io.BytesIO(body),
-                headers=self._authorized() | {"Content-Type": "application/json"},
-                allow_redirects=False,
-                proxy=_proxy(self._base),
-                trace_request_ctx=phase,
-            ) as response:
+            async with (
+                awake_timeout(self._longest_submit),
+                self._submit.post(
+                    self._url(SUBMIT_PATH),
+                    data=io.BytesIO(body),
+                    headers=self._authorized() | {"Content-Type": "application/json"},
+                    allow_redirects=False,
+                    proxy=proxy_for(self._base),
+                    trace_request_ctx=phase,
+                ) as response,
+            ):
                 answer = await self._read(response)
-        except _NETWORK_ERRORS as error:
-            receipt = self._no_answer(error)
+        except NETWORK_ERRORS as error:
+            receipt = no_answer(error, self._key)
             return Unknown(receipt) if phase.connected else NotAdmitted(Refusal.UNREACHABLE, receipt)
         return self._key.masked(wire.submit_outcome(answer))
 
@@ -142,16 +149,16 @@ class Gateway:
         """Ask how a task stands."""
         try:
             answer = await self._ask(f"{SUBMIT_PATH}/{quote(remote_id, safe='')}")
-        except _NETWORK_ERRORS as error:
-            return QueryFailed(self._no_answer(error))
+        except NETWORK_ERRORS as error:
+            return QueryFailed(no_answer(error, self._key))
         return self._key.masked(wire.poll_outcome(answer, remote_id))
 
     async def preflight(self) -> PreflightOutcome:
         """Ask the one free question that shows whether address and key are right."""
         try:
             answer = await self._ask("/v1/models")
-        except _NETWORK_ERRORS as error:
-            return PreflightOutcome(Preflight.UNREACHABLE, frozenset(), self._no_answer(error))
+        except NETWORK_ERRORS as error:
+            return PreflightOutcome(Preflight.UNREACHABLE, frozenset(), no_answer(error, self._key))
         receipt = self._key.masked(wire.receipt_of(answer))
         if answer.status == 401:
             return PreflightOutcome(Preflight.WRONG_KEY, frozenset(), receipt)
@@ -160,75 +167,63 @@ class Gateway:
             return PreflightOutcome(verdict, frozenset(), receipt)
         return PreflightOutcome(Preflight.READY, wire.models_listed(answer) or frozenset(), receipt)
 
-    async def fetch_content(self, remote_id: RemoteId, write: Callable[[bytes], None]) -> FetchOutcome:
-        """Stream a finished video through the gateway, with the key, into `write`.
+    async def usage_log(self) -> UsageOutcome:
+        """The newest rows of this key's usage log; free, but only 20 look-ups in 20 minutes are answered."""
+        try:
+            answer = await self._ask("/api/log/token", MAX_LOG)
+        except NETWORK_ERRORS as error:
+            return QueryFailed(no_answer(error, self._key))
+        outcome = usage_outcome(answer)
+        return outcome if isinstance(outcome, UsageLog) else self._key.masked(outcome)
+
+    async def sight(self, remote_id: RemoteId) -> Sighting | NotVisible | QueryFailed | QueryRefused:
+        """Look at a task that may be ours, to compare it with what we sent."""
+        try:
+            answer = await self._ask(f"{SUBMIT_PATH}/{quote(remote_id, safe='')}")
+        except NETWORK_ERRORS as error:
+            return QueryFailed(no_answer(error, self._key))
+        seen = sighting(answer, remote_id)
+        if seen:
+            return seen
+        outcome = self._key.masked(wire.poll_outcome(answer, remote_id))
+        if isinstance(outcome, NotVisible | QueryRefused):
+            return outcome
+        return QueryFailed(self._key.masked(wire.receipt_of(answer)))
+
+    async def fetch_content(
+        self, remote_id: RemoteId, write: Callable[[bytes], None], at_most: int = MAX_VIDEO
+    ) -> FetchOutcome:
+        """Stream a finished video of `at_most` so many bytes through the gateway, with the key, into `write`.
 
         `write` runs in a thread and must not raise an OSError: that is a network error here.
         """
         url = self._url(f"/v1/videos/{quote(remote_id, safe='')}/content")
-        return await self._fetch(url, self._authorized(), write, MAX_VIDEO)
+        return await self._downloads.fetch(url, self._authorized(), write, at_most)
 
     async def fetch_url(
         self, url: str, write: Callable[[bytes], None], at_most: int = MAX_VIDEO
     ) -> FetchOutcome:
-        """Stream a file of `at_most` so many bytes from an upstream link into `write`, likewise.
+        """Stream a file from an upstream link into `write`, likewise. The key does not go there."""
+        return await self._downloads.fetch_link(url, write, at_most)
 
-        The key does not go there.
-        """
-        try:
-            target = URL(url, encoded=True)
-        except ValueError:
-            return FetchFailed(Receipt(code="bad_url", message="the link is not a URL"), permanent=True)
-        return await self._fetch(target, {}, write, at_most)
-
-    async def _fetch(
-        self, url: URL, headers: dict[str, str], write: Callable[[bytes], None], at_most: int
-    ) -> FetchOutcome:
-        size, pending = 0, bytearray()
-        try:
-            async with (
-                asyncio.timeout(LONGEST_DOWNLOAD),
-                self._download.get(
-                    url, headers=headers, allow_redirects=False, proxy=_proxy(url)
-                ) as response,
-            ):
-                if response.status != 200:
-                    return FetchFailed(self._key.masked(wire.receipt_of(await self._read(response))))
-                if "json" in response.content_type or "html" in response.content_type:
-                    receipt = self._key.masked(wire.receipt_of(await self._read(response)))
-                    return FetchFailed(Receipt(200, receipt.request_id, "no_video", receipt.message))
-                async for chunk in response.content.iter_any():
-                    size += len(chunk)
-                    pending += chunk
-                    if size > at_most:
-                        message = f"more than {at_most:,} bytes"
-                        return FetchFailed(Receipt(200, code="too_large", message=message), permanent=True)
-                    if len(pending) >= CHUNK:
-                        await asyncio.to_thread(write, bytes(pending))
-                        pending.clear()
-        except _NETWORK_ERRORS as error:
-            return FetchFailed(self._no_answer(error))
-        await asyncio.to_thread(write, bytes(pending))
-        return Fetched(size)
-
-    async def _ask(self, path: str) -> wire.Answer:
+    async def _ask(self, path: str, at_most: int = MAX_JSON) -> wire.Answer:
         async with self._query.get(
-            self._url(path), headers=self._authorized(), allow_redirects=False, proxy=_proxy(self._base)
+            self._url(path), headers=self._authorized(), allow_redirects=False, proxy=proxy_for(self._base)
         ) as response:
-            return await self._read(response)
+            return await self._read(response, at_most)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> wire.Answer:
+    async def _read(self, response: aiohttp.ClientResponse, at_most: int = MAX_JSON) -> wire.Answer:
         """The whole answer, bounded, with the key masked should something echo it."""
         body = bytearray()
         async for chunk in response.content.iter_any():
             body += chunk
-            if len(body) > MAX_JSON:
-                raise ValueError("the answer is longer than 1 MB")
+            if len(body) > at_most:
+                raise ValueError(f"the answer is longer than {at_most >> 20} MB")
         masked = self._key.mask(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
         return wire.Answer(
             status=response.status,
             body=masked,
-            request_id=wire.storable(self._key.mask(response.headers.get("X-Oneapi-Request-Id", "")))[:100],
+            request_id=storable(self._key.mask(response.headers.get("X-Oneapi-Request-Id", "")))[:100],
             retry_after=wire.retry_after_seconds(response.headers.get("Retry-After"), time.time()),
         )
 
@@ -237,57 +232,6 @@ class Gateway:
 
     def _authorized(self) -> dict[str, str]:
         return {"Authorization": self._key.authorization()}
-
-    def _no_answer(self, error: Exception) -> Receipt:
-        words = str(error) or type(error).__name__
-        code = "timeout" if isinstance(error, TimeoutError) else "no_answer"
-        return Receipt(code=code, message=self._key.mask(words)[: wire.MESSAGE_LENGTH])
-
-
-def check_address(settings: GatewaySettings) -> None:
-    """Pass if the key may be sent to this address.
-
-    Raises:
-        UsageError: it isn't an http(s) address, or plain http to another machine.
-    """
-    hint = "an address looks like https://easyrouter.io; see --base-url"
-    try:
-        url = URL(settings.base_url)
-    except ValueError as error:
-        raise UsageError(f"{settings.base_url!r} is not an address: {error}", hint) from error
-    if url.scheme not in ("http", "https") or not url.host:
-        raise UsageError(f"{settings.base_url!r} is not an http(s) address", hint)
-    if url.user or url.password or url.query_string or url.fragment:
-        raise UsageError("the gateway's address may not hold a user, a query or a fragment", hint)
-    if url.scheme == "http" and not is_loopback(settings.base_url) and not settings.insecure:
-        raise UsageError(
-            f"{settings.base_url} would send the key unencrypted",
-            "use https, or --insecure if the network is yours",
-        )
-
-
-def origin(base_url: str) -> str:
-    """Scheme, host and port of an address that `check_address` passed."""
-    return str(URL(base_url).origin())
-
-
-def is_loopback(base_url: str) -> bool:
-    """Whether an address can only be this machine."""
-    host = URL(base_url).host or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _proxy(url: URL) -> URL | None:
-    """The proxy that the environment names for a URL. aiohttp's own look-up would read .netrc, too."""
-    if not url.host or is_loopback(str(url)) or proxy_bypass(url.host):
-        return None
-    address = getproxies().get(url.scheme)
-    return URL(address) if address else None
 
 
 async def _note_connected(

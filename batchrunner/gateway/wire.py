@@ -32,6 +32,7 @@ from batchrunner.core.outcome import (
     Succeeded,
     Unknown,
 )
+from batchrunner.gateway.reading import as_dict, as_int, as_number, as_object, as_text, as_tokens, as_url
 
 BALANCE_CODES = frozenset({"insufficient_user_quota", "pre_consume_token_quota_failed"})
 BUSY_CODES = frozenset(
@@ -50,7 +51,6 @@ SUCCESS_WORDS = frozenset({"success", "succeeded", "completed"})
 FAILURE_WORDS = frozenset({"failure", "failed", "error", "cancelled", "canceled", "expired"})
 MESSAGE_LENGTH = 2000
 LONGEST_RETRY_AFTER = 3600.0
-MOST_TOKENS = 10**10
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,8 @@ def submit_outcome(answer: Answer) -> SubmitOutcome:
     said = _said(answer)
     code, receipt, status = said.gateway_code, said.receipt, answer.status
     if 200 <= status < 300:
-        body = _object(answer.body)
-        remote_id = _text(body.get("task_id")) or _text(body.get("id"))
+        body = as_object(answer.body)
+        remote_id = as_text(body.get("task_id")) or as_text(body.get("id"))
         if remote_id:
             return Accepted(RemoteId(remote_id), receipt)
         return Unknown(replace(receipt, code="no_task_id", message=_first_words(answer.body)))
@@ -170,47 +170,44 @@ def poll_outcome(answer: Answer, remote_id: str = "") -> PollOutcome:
         return QueryRefused(said.receipt)
     if said.gateway_code == "task_not_exist":
         return NotVisible(said.receipt)
-    body = _object(answer.body)
+    body = as_object(answer.body)
     if answer.status != 200 or not body:
         return QueryFailed(said.receipt, answer.retry_after)
     is_flat = "status" in body and "data" not in body
-    task = body if is_flat else _dict(body.get("data"))
-    named = _text(task.get("task_id")) or (_text(task.get("id")) if is_flat else "")
+    task = body if is_flat else as_dict(body.get("data"))
+    named = as_text(task.get("task_id")) or (as_text(task.get("id")) if is_flat else "")
     if remote_id and named != remote_id and (named or is_flat):
         return QueryFailed(replace(said.receipt, code="another_task", message=f"the answer names {named!r}"))
     return _task_outcome(task, answer.body.decode(errors="replace"))
 
 
 def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
-    upstream = _dict(task.get("data"))
-    upstream_status = _text(upstream.get("status"))
-    status = _text(task.get("status"))
-    finished = _number(task.get("finish_time")) or _number(task.get("finished_at"))
+    upstream = as_dict(task.get("data"))
+    upstream_status = as_text(upstream.get("status"))
+    status = as_text(task.get("status"))
+    finished = as_number(task.get("finish_time")) or as_number(task.get("finished_at"))
     if status.lower() in SUCCESS_WORDS:
-        content, usage = _dict(upstream.get("content")), _dict(upstream.get("usage"))
+        content, usage = as_dict(upstream.get("content")), as_dict(upstream.get("usage"))
         return Succeeded(
-            result_url=_url(task.get("result_url")) or _url(content.get("video_url")),
-            last_frame_url=_url(content.get("last_frame_url")),
-            tokens=_tokens(usage.get("total_tokens")) or _tokens(usage.get("completion_tokens")),
+            result_url=as_url(task.get("result_url"))
+            or as_url(content.get("video_url"))
+            or as_url(as_dict(task.get("metadata")).get("url")),
+            last_frame_url=as_url(content.get("last_frame_url")),
+            tokens=as_tokens(usage.get("total_tokens")) or as_tokens(usage.get("completion_tokens")),
             finished_at=finished,
             echo=Echo(
-                duration=_int(upstream.get("duration")),
-                resolution=_text(upstream.get("resolution")) or None,
-                ratio=_text(upstream.get("ratio")) or None,
-                seed=_int(upstream.get("seed")),
+                duration=as_int(upstream.get("duration")),
+                resolution=as_text(upstream.get("resolution")) or None,
+                ratio=as_text(upstream.get("ratio")) or None,
+                seed=as_int(upstream.get("seed")),
             ),
             raw=raw,
         )
     if status.lower() in FAILURE_WORDS:
-        error = _dict(upstream.get("error")) or _dict(task.get("error"))
-        message = _text(task.get("fail_reason")) or _text(error.get("message"))
-        return GenerationFailed(_text(error.get("code")), message[:MESSAGE_LENGTH], finished, raw)
+        error = as_dict(upstream.get("error")) or as_dict(task.get("error"))
+        message = as_text(task.get("fail_reason")) or as_text(error.get("message"))
+        return GenerationFailed(as_text(error.get("code")), message[:MESSAGE_LENGTH], finished, raw)
     return InProgress(status, upstream_status, raw)
-
-
-def storable(text: str) -> str:
-    """`text` as UTF-8 can hold it: JSON and headers may bring halves of characters."""
-    return text.encode(errors="replace").decode()
 
 
 def receipt_of(answer: Answer) -> Receipt:
@@ -220,10 +217,10 @@ def receipt_of(answer: Answer) -> Receipt:
 
 def models_listed(answer: Answer) -> frozenset[str] | None:
     """The model names in an answer to `GET /v1/models`; None where it is no such list."""
-    data = _object(answer.body).get("data")
+    data = as_object(answer.body).get("data")
     if answer.status != 200 or not isinstance(data, list):
         return None
-    return frozenset(_text(_dict(item).get("id")) for item in data) - {""}
+    return frozenset(as_text(as_dict(item).get("id")) for item in data) - {""}
 
 
 def is_json(answer: Answer) -> bool:
@@ -247,54 +244,19 @@ def retry_after_seconds(header: str | None, now: float) -> float | None:
 
 
 def _said(answer: Answer) -> _Said:
-    body = _object(answer.body)
-    error = _dict(body.get("error"))
+    body = as_object(answer.body)
+    error = as_dict(body.get("error"))
     is_task_error = not error and isinstance(body.get("code"), str) and "message" in body
-    code = _text(error.get("code")) if error else _text(body.get("code"))
-    message = _text(error.get("message")) if error else _text(body.get("message"))
-    upstream = _dict(_object(message).get("error")) if message.startswith("{") else {}
+    code = as_text(error.get("code")) if error else as_text(body.get("code"))
+    message = as_text(error.get("message")) if error else as_text(body.get("message"))
+    upstream = as_dict(as_object(message).get("error")) if message.startswith("{") else {}
     if not body:
         message = f"HTTP {answer.status}: {_first_words(answer.body)}" if answer.status else ""
-    told_code = _text(upstream.get("code")) or ("" if code == "success" else code)
-    told = _text(upstream.get("message")) or message
+    told_code = as_text(upstream.get("code")) or ("" if code == "success" else code)
+    told = as_text(upstream.get("message")) or message
     receipt = Receipt(answer.status, answer.request_id, told_code[:200], told[:MESSAGE_LENGTH])
     return _Said(bool(body), is_task_error, code, receipt)
 
 
 def _first_words(body: bytes) -> str:
     return " ".join(body[:300].decode(errors="replace").split())[:120] or "an empty answer"
-
-
-def _object(body: bytes | str) -> Mapping[str, Any]:
-    try:
-        return _dict(json.loads(body))
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _dict(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return storable(value) if isinstance(value, str) else ""
-
-
-def _url(value: object) -> str:
-    text = _text(value)
-    return text if text.startswith(("https://", "http://")) else ""
-
-
-def _int(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
-
-
-def _tokens(value: object) -> int | None:
-    count = _int(value)
-    return count if count is not None and 0 <= count <= MOST_TOKENS else None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 < value < 1e11 else None

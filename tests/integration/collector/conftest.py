@@ -198,7 +198,9 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
                 )
                 url = f"{files.url}/files/a.mp4?X-Tos-Signature=abc" if with_link else ""
                 tasks = await finished(ledger, ids, url)
-                collector = Collector(ledger, gateway, Clock(SCALE), tmp_path, limit, differs)
+                collector = Collector(
+                    ledger, gateway, Clock(SCALE), tmp_path, limit, differs, lambda record: 1 << 30
+                )
                 parts = Bench(collector, ledger, files, tmp_path, tasks)
                 if story:
                     return await story(parts)

@@ -69,7 +69,9 @@ def night(tmp_path_factory):
             Ledger.open(directory) as ledger,
         ):
             plan = await generated(sim, gateway, ledger)
-            collector = Collector(ledger, gateway, Clock(SCALE), directory, 8, lambda record, facts: ())
+            collector = Collector(
+                ledger, gateway, Clock(SCALE), directory, 8, lambda record, facts: (), lambda record: 1 << 30
+            )
             await asyncio.gather(*(collector.collect(task.key) for task in plan.tasks))
             async with aiohttp.ClientSession(sim.url) as book:
                 requests = (await (await book.get("/simulator/requests")).json())["requests"]

@@ -9,7 +9,7 @@ import pytest
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.outcome import FetchFailed, NotAdmitted
-from batchrunner.gateway import ApiKey, GatewaySettings, check_address, is_loopback, origin
+from batchrunner.gateway import ApiKey, check_address, is_loopback, origin
 
 ACCEPTANCE = b'{"id":"task_A"}'
 VIDEO = b"\x00" * 1000
@@ -202,7 +202,7 @@ def test_cookies_are_not_sent_back(meet):
 def test_an_address_that_may_not_have_the_key(url):
     """Plain http to another machine, something that is no address, or one with more in it than an address."""
     with pytest.raises(UsageError) as refused:
-        check_address(GatewaySettings(url))
+        check_address(url, False)
     assert refused.value.hint
 
 
@@ -212,14 +212,14 @@ def test_an_address_that_may_not_have_the_key(url):
 )
 def test_an_address_that_may_have_the_key(url):
     """https anywhere, and http on this machine."""
-    check_address(GatewaySettings(url))
+    check_address(url, False)
 
 
 def test_plain_http_may_be_allowed_by_a_person():
     """`--insecure` allows http to another machine, and nothing else."""
-    check_address(GatewaySettings("http://10.0.0.1", insecure=True))
+    check_address("http://10.0.0.1", True)
     with pytest.raises(UsageError):
-        check_address(GatewaySettings("ftp://10.0.0.1", insecure=True))
+        check_address("ftp://10.0.0.1", True)
 
 
 def test_what_an_origin_is():

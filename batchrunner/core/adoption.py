@@ -1,0 +1,142 @@
+"""Which submission in doubt is which task of the gateway. Evidence in, decisions out; nothing is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from batchrunner.core.model import AttemptId, RemoteId, TaskKey
+from batchrunner.core.text import count
+
+CLOCKS_DIFFER = 60.0
+"""Real seconds by which the gateway's clock may be off ours."""
+NEWEST_ROWS = 1000
+"""Rows of the usage log that the gateway shows, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unowned:
+    """A submission of ours that may have left and has no remote id."""
+
+    attempt: AttemptId
+    key: TaskKey
+    id: str
+    is_doubt: bool
+    """Whether its task is in doubt because of it; else it only competes: in the air, or declared lost."""
+    model: str
+    seed: int | None
+    duration: int | None
+    """Seconds asked for; None where the model was to choose."""
+    resolution: str | None
+    submitted_at: float
+    """Unix seconds."""
+    request_id: str = ""
+    """The gateway's own id of the exchange, where an answer bore one."""
+    attempts: int = 1
+    """Submissions of its task so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """A row of the gateway's usage log."""
+
+    at: float
+    """Unix seconds, by the gateway's clock."""
+    model: str
+    request_id: str
+    remote_id: RemoteId | None
+    """Named by settlements only."""
+    is_submission: bool
+    """The hold of an accepted submission; it names no remote id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What the gateway shows of a task that it knows; None where it shows nothing."""
+
+    remote_id: RemoteId
+    model: str
+    seed: int | None
+    duration: int | None
+    resolution: str | None
+    submitted_at: float | None
+    """Unix seconds, by the gateway's clock."""
+
+
+def candidates(
+    rows: Iterable[UsageRow], ours: frozenset[RemoteId], doubts: Sequence[Unowned]
+) -> list[RemoteId]:
+    """The remote ids in the log that are not ours and may be a doubt's, each once."""
+    if not doubts:
+        return []
+    oldest, models = min(doubt.submitted_at for doubt in doubts), {doubt.model for doubt in doubts}
+    found = (
+        row.remote_id
+        for row in rows
+        if row.remote_id and row.model in models and row.at >= oldest - CLOCKS_DIFFER
+    )
+    return [remote_id for remote_id in dict.fromkeys(found) if remote_id not in ours]
+
+
+def matches(submission: Unowned, seen: Sighting, latest: float) -> bool:
+    """Whether a task of the gateway may be this submission, in everything that both tell.
+
+    `latest` is how many real seconds after its intent a submission may have reached the gateway.
+    """
+    if submission.seed is None or seen.submitted_at is None:
+        return False
+    late = seen.submitted_at - submission.submitted_at
+    return (
+        seen.seed == submission.seed
+        and seen.model == submission.model
+        and submission.duration in (None, seen.duration)
+        and submission.resolution in (None, seen.resolution)
+        and -CLOCKS_DIFFER <= late <= latest + CLOCKS_DIFFER
+    )
+
+
+def adoptable(
+    unowned: Sequence[Unowned], sightings: Sequence[Sighting], latest: float
+) -> Mapping[AttemptId, RemoteId]:
+    """The doubts that are found: one remote id fits exactly one submission, and no other id fits it."""
+    pairs = [(one, seen) for one in unowned for seen in sightings if matches(one, seen, latest)]
+    return {
+        one.attempt: seen.remote_id
+        for one, seen in pairs
+        if one.is_doubt
+        and sum(other.attempt == one.attempt for other, _ in pairs) == 1
+        and sum(other.remote_id == seen.remote_id for _, other in pairs) == 1
+    }
+
+
+def unexplained(
+    doubt: Unowned, rows: Sequence[UsageRow], known: frozenset[str], latest: float
+) -> list[UsageRow]:
+    """The charged submissions in the log that nobody owns and that may be this one.
+
+    `known` are the request ids of exchanges whose outcome is known.
+    """
+    if doubt.request_id and (own := [row for row in rows if row.request_id == doubt.request_id]):
+        return own
+    return [
+        row
+        for row in rows
+        if row.is_submission
+        and row.model == doubt.model
+        and row.request_id not in known
+        and -CLOCKS_DIFFER <= row.at - doubt.submitted_at <= latest + CLOCKS_DIFFER
+    ]
+
+
+def advice(doubt: Unowned, rows: Sequence[UsageRow], found: Sequence[UsageRow]) -> str:
+    """What the log says about a doubt that it doesn't settle, for the person who must."""
+    if not rows:
+        return "the usage log is empty; the gateway may not keep one"
+    if doubt.request_id and any(row.request_id == doubt.request_id for row in found):
+        return "the usage log shows that it was charged, but not under which id"
+    if found:
+        told = count(len(found), "submission")
+        return f"the usage log shows {told} of its model that nobody accounts for: it may be charged"
+    if len(rows) >= NEWEST_ROWS and min(row.at for row in rows) > doubt.submitted_at:
+        return "the usage log doesn't reach back to it"
+    return "the usage log shows no submission that could be it"

@@ -1,0 +1,121 @@
+"""Addresses: where the key may be sent, through which proxy, and what a link may lead to."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from urllib.request import getproxies, proxy_bypass
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from batchrunner.core.errors import UsageError
+
+
+class PrivateAddress(OSError):
+    """A link leads into a private network; no connection was made."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"the link leads to {host}, which is in a private network")
+
+
+def check_address(base_url: str, insecure: bool) -> None:
+    """Pass if the key may be sent to this address.
+
+    Raises:
+        UsageError: it isn't an http(s) address, or plain http to another machine.
+    """
+    hint = "an address looks like https://easyrouter.io; see --base-url"
+    try:
+        url = URL(base_url)
+    except ValueError as error:
+        raise UsageError(f"{base_url!r} is not an address: {error}", hint) from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise UsageError(f"{base_url!r} is not an http(s) address", hint)
+    if url.user or url.password or url.query_string or url.fragment:
+        raise UsageError("the gateway's address may not hold a user, a query or a fragment", hint)
+    if url.scheme == "http" and not is_loopback(base_url) and not insecure:
+        raise UsageError(
+            f"{base_url} would send the key unencrypted",
+            "use https, or --insecure if the network is yours",
+        )
+
+
+def origin(base_url: str) -> str:
+    """Scheme, host and port of an address that `check_address` passed."""
+    return str(URL(base_url).origin())
+
+
+def is_loopback(base_url: str) -> bool:
+    """Whether an address can only be this machine."""
+    host = URL(base_url).host or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def proxy_for(url: URL) -> URL | None:
+    """The proxy that the environment names for a URL. aiohttp's own look-up would read .netrc, too."""
+    if not url.host or is_loopback(str(url)) or proxy_bypass(url.host):
+        return None
+    address = getproxies().get(url.scheme)
+    return URL(address) if address else None
+
+
+class LinkResolver(AbstractResolver):
+    """Resolves names for downloads; a link may lead into a private network only if the gateway is in one.
+
+    aiohttp connects to what this returns, so that a name can't change its meaning after the check.
+    """
+
+    def __init__(self, gateway_host: str) -> None:
+        self._gateway_host = gateway_host
+        self._names = ThreadedResolver()
+        # Where a proxy is used, it is its name that is resolved here.
+        self._trusted = {gateway_host, *(URL(address).host for address in getproxies().values())}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._names.resolve(host, port, family)
+        if host not in self._trusted and _any_private(found) and not await self._gateway_is_private():
+            raise PrivateAddress(host)
+        return found
+
+    async def check_host(self, host: str) -> None:
+        """Pass if a link may lead to this host, as far as its name tells: an address is never resolved.
+
+        Raises:
+            PrivateAddress: it may not.
+        """
+        if is_private(host) and not await self._gateway_is_private():
+            raise PrivateAddress(host)
+
+    async def _gateway_is_private(self) -> bool:
+        if is_private(self._gateway_host):
+            return True
+        try:
+            return _any_private(await self._names.resolve(self._gateway_host))
+        except OSError:
+            return False
+
+    async def close(self) -> None:
+        await self._names.close()
+
+
+def is_private(host: str) -> bool:
+    """Whether a host written as an address is not on the public internet; names are not looked up."""
+    if host == "localhost":
+        return True
+    try:
+        return not ipaddress.ip_address(host.partition("%")[0]).is_global
+    except ValueError:
+        return False
+
+
+def _any_private(found: list[ResolveResult]) -> bool:
+    return any(is_private(one["host"]) for one in found)

@@ -1,0 +1,97 @@
+"""Streaming of files: through the gateway with the key, or from a link without it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import aiohttp
+from yarl import URL
+
+from batchrunner.core.outcome import Fetched, FetchFailed, FetchOutcome, Receipt
+from batchrunner.gateway import wire
+from batchrunner.gateway.address import LinkResolver, PrivateAddress, proxy_for
+from batchrunner.gateway.key import ApiKey
+
+LONGEST_DOWNLOAD = 1200.0
+"""Seconds; a body that drips longer than this is given up, so that it doesn't hold up the others."""
+CHUNK = 1 << 20
+
+NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+"""What a request may raise."""
+
+
+class Downloads:
+    """Downloads of one gateway and key; every one ends in an outcome."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        resolver: LinkResolver,
+        key: ApiKey,
+        read: Callable[[aiohttp.ClientResponse], Awaitable[wire.Answer]],
+    ) -> None:
+        self._session, self._resolver, self._key, self._read = session, resolver, key, read
+
+    async def fetch_link(self, url: str, write: Callable[[bytes], None], at_most: int) -> FetchOutcome:
+        """Stream what a link leads to, unless that is a private network; nothing of a refusal is kept."""
+        try:
+            target = URL(url, encoded=True)
+            if target.scheme not in ("http", "https") or not target.host:
+                raise ValueError(url)
+            await self._resolver.check_host(target.host)
+        except PrivateAddress as error:
+            return _private(error)
+        except ValueError:
+            return FetchFailed(Receipt(code="bad_url", message="the link is not a URL"), permanent=True)
+        outcome = await self.fetch(target, {}, write, at_most)
+        if isinstance(outcome, FetchFailed) and outcome.receipt.status:
+            # What another host answers is its own affair, and no business of a ledger.
+            status, code = outcome.receipt.status, outcome.receipt.code
+            told = Receipt(status, code=code, message=f"the link's host answered HTTP {status}")
+            return FetchFailed(told, outcome.permanent)
+        return outcome
+
+    async def fetch(
+        self, url: URL, headers: Mapping[str, str], write: Callable[[bytes], None], at_most: int
+    ) -> FetchOutcome:
+        """Stream a body of `at_most` so many bytes into `write`, which runs in a thread."""
+        size, pending = 0, bytearray()
+        try:
+            async with (
+                asyncio.timeout(LONGEST_DOWNLOAD),
+                self._session.get(
+                    url, headers=headers, allow_redirects=False, proxy=proxy_for(url)
+                ) as response,
+            ):
+                if response.status != 200:
+                    return FetchFailed(self._key.masked(wire.receipt_of(await self._read(response))))
+                if "json" in response.content_type or "html" in response.content_type:
+                    receipt = self._key.masked(wire.receipt_of(await self._read(response)))
+                    return FetchFailed(Receipt(200, receipt.request_id, "no_video", receipt.message))
+                async for chunk in response.content.iter_any():
+                    size += len(chunk)
+                    pending += chunk
+                    if size > at_most:
+                        message = f"more than {at_most:,} bytes"
+                        return FetchFailed(Receipt(200, code="too_large", message=message), permanent=True)
+                    if len(pending) >= CHUNK:
+                        await asyncio.to_thread(write, bytes(pending))
+                        pending.clear()
+        except NETWORK_ERRORS as error:
+            if isinstance(reason := getattr(error, "os_error", error), PrivateAddress):
+                return _private(reason)
+            return FetchFailed(no_answer(error, self._key))
+        await asyncio.to_thread(write, bytes(pending))
+        return Fetched(size)
+
+
+def no_answer(error: Exception, key: ApiKey) -> Receipt:
+    """What an exception says, without the key."""
+    words = str(error) or type(error).__name__
+    code = "timeout" if isinstance(error, TimeoutError) else "no_answer"
+    return Receipt(code=code, message=key.mask(words)[: wire.MESSAGE_LENGTH])
+
+
+def _private(error: PrivateAddress) -> FetchFailed:
+    return FetchFailed(Receipt(code="private_address", message=str(error)), permanent=True)

@@ -1,0 +1,56 @@
+"""Reading JSON that others wrote: each function takes any value and gives one of a type, or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+MOST_TOKENS = 10**10
+
+
+def storable(text: str) -> str:
+    """`text` as UTF-8 can hold it: JSON and headers may bring halves of characters."""
+    return text.encode(errors="replace").decode()
+
+
+def as_object(body: bytes | str) -> Mapping[str, Any]:
+    """A JSON text's object; empty where it is none."""
+    try:
+        return as_dict(json.loads(body))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def as_dict(value: object) -> Mapping[str, Any]:
+    """An object; empty for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_text(value: object) -> str:
+    """A text that UTF-8 can hold; empty for anything else."""
+    return storable(value) if isinstance(value, str) else ""
+
+
+def as_url(value: object) -> str:
+    """An http(s) URL; empty for anything else: gateways put error texts there."""
+    text = as_text(value)
+    return text if text.startswith(("https://", "http://")) else ""
+
+
+def as_int(value: object) -> int | None:
+    """A whole number that SQLite can hold; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
+
+
+def as_tokens(value: object) -> int | None:
+    """A believable number of tokens; None for anything else."""
+    count = as_int(value)
+    return count if count is not None and 0 <= count <= MOST_TOKENS else None
+
+
+def as_number(value: object) -> float | None:
+    """A positive number, such as a Unix time; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value < 1e11 else None

@@ -1,0 +1,55 @@
+"""The usage log and what the gateway shows of a task, as evidence for `core.adoption`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from batchrunner.core.adoption import Sighting, UsageRow
+from batchrunner.core.model import RemoteId
+from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog, UsageOutcome
+from batchrunner.gateway import wire
+from batchrunner.gateway.reading import as_dict, as_int, as_number, as_object, as_text
+from batchrunner.gateway.wire import Answer
+
+CONSUMED = 2
+"""The type of rows that charge something."""
+
+
+def usage_outcome(answer: Answer) -> UsageOutcome:
+    """What an answer to `GET /api/log/token` means."""
+    receipt = wire.receipt_of(answer)
+    body = as_object(answer.body)
+    rows = body.get("data")
+    if answer.status == 200 and body.get("success") is not False and isinstance(rows, list):
+        return UsageLog(tuple(_row(as_dict(row)) for row in rows))
+    if answer.status in (401, 403, 404, 405):
+        return QueryRefused(receipt)
+    return QueryFailed(receipt, answer.retry_after)
+
+
+def _row(row: Mapping[str, Any]) -> UsageRow:
+    other = as_object(as_text(row.get("other")))
+    return UsageRow(
+        at=as_number(row.get("created_at")) or 0.0,
+        model=as_text(row.get("model_name")),
+        request_id=as_text(row.get("request_id")),
+        remote_id=RemoteId(as_text(other.get("task_id"))) if as_text(other.get("task_id")) else None,
+        is_submission=as_int(row.get("type")) == CONSUMED and other.get("is_task") is True,
+    )
+
+
+def sighting(answer: Answer, remote_id: RemoteId) -> Sighting | None:
+    """What a poll shows of a task; None where it shows nothing of this one."""
+    task = as_dict(as_object(answer.body).get("data"))
+    if answer.status != 200 or as_text(task.get("task_id")) != remote_id:
+        return None
+    made = as_dict(task.get("data"))
+    return Sighting(
+        remote_id=remote_id,
+        model=as_text(as_dict(task.get("properties")).get("origin_model_name")),
+        seed=as_int(made.get("seed")),
+        duration=as_int(made.get("duration")),
+        resolution=as_text(made.get("resolution")) or None,
+        submitted_at=as_number(task.get("submit_time")),
+    )
