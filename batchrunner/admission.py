@@ -28,9 +28,9 @@ class Disk:
     ) -> None:
         self._free, self._reserve, self._largest, self._coming = free, reserve, largest, coming
 
-    def lacks(self) -> int:
-        """Bytes missing for everything on its way and one more video; 0 when it fits."""
-        needed = self._reserve + self._largest * (self._coming() + 1)
+    def lacks(self, in_the_air: int) -> int:
+        """Bytes missing for all that is paid for, what is in the air, and one more video; 0 when it fits."""
+        needed = self._reserve + self._largest * (self._coming() + in_the_air + 1)
         return max(0, needed - self._free())
 
     def will_not_change(self) -> bool:
@@ -48,8 +48,10 @@ class Admission:
         disk: Disk,
         in_doubt: Callable[[], int],
         gateway_answers: Callable[[], Awaitable[bool]],
+        more_may_come: Callable[[], bool] = lambda: False,
     ) -> None:
         self._clock, self._disk, self._in_doubt = clock, disk, in_doubt
+        self._more_may_come = more_may_come
         self._gateway_answers = gateway_answers
         self._breaker = Breaker(settings.concurrency, settings.max_in_doubt)
         self._backlog = Backlog()
@@ -85,6 +87,10 @@ class Admission:
         """A generation of an earlier run is in flight and holds a slot."""
         self._slots += 1
 
+    def look_again(self) -> None:
+        """What is expected, or in doubt, may have changed."""
+        self._changed.set()
+
     def close(self) -> None:
         """Let nothing leave any more; `next` returns None."""
         self.closing = True
@@ -106,8 +112,8 @@ class Admission:
                 return decision
 
     async def drained(self) -> None:
-        """Wait until no slot is taken."""
-        while self._slots:
+        """Wait until no slot is taken, and none will be for what is looked up."""
+        while self._slots or (self._more_may_come() and not self.closing):
             self._changed.clear()
             await self._changed.wait()
 
@@ -150,27 +156,28 @@ class Admission:
 
     def _decide(self) -> Permit | Hold | Stop | None:
         now = self._clock.now()
-        if self.closing or (not self._backlog and self._slots == 0):
+        if self.closing or not (self._backlog or self._slots or self._more_may_come()):
             self.settle()
             return None
         verdict = self._breaker.verdict(self._situation(self._slots))
         if isinstance(verdict, Stop):
             return verdict
+        if not self._backlog:
+            self._last_accepted = now  # nothing was tried
+            return Hold("" if self._slots else "the tasks in doubt are looked up in the usage log first")
         if self._slots == 0 and now - self._last_accepted >= IDLE_LIMIT:
             return Stop(
                 f"nothing was accepted for an hour; last: {self.waiting_for or 'every submission came back'}",
                 "run the same command again later",
                 ExitCode.UNFINISHED,
             )
-        if not self._backlog:
-            return Hold("")
         if isinstance(verdict, Hold):
             return verdict
         if self._in_the_air >= self._breaker.doubt.allowed_in_the_air(self._in_doubt()):
             return Hold("")
         if now < self._next_turn:
             return Hold("", self._next_turn)
-        if lacking := self._disk.lacks():
+        if lacking := self._disk.lacks(self._in_the_air):
             return self._disk_full(lacking, now)
         return self._permit(verdict, now)
 
@@ -197,7 +204,7 @@ class Admission:
 
     def _disk_full(self, lacking: int, now: float) -> Hold | Stop:
         why = f"the disk lacks {lacking / 1e9:.1f} GB for what is in flight and one more video"
-        if self._disk.will_not_change():
+        if self._disk.will_not_change() and not self._in_the_air:
             return Stop(why, "make room, then run the same command again", ExitCode.STORAGE)
         return Hold(why, now + DISK_PAUSE)
 
@@ -211,7 +218,8 @@ class Admission:
 
     async def _wait(self, until: float | None) -> None:
         idle_end = self._last_accepted + IDLE_LIMIT
-        until = min(idle_end, until if until is not None else idle_end) if self._slots == 0 else until
+        if self._slots == 0 and self._backlog:
+            until = min(idle_end, until if until is not None else idle_end)
         seconds = None if until is None else max(0.0, self._clock.real(until - self._clock.now()))
         try:
             async with asyncio.timeout(seconds):

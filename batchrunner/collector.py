@@ -50,9 +50,11 @@ class Collector:
         limit: int,
         differs: Expected,
         largest: Largest,
+        links_only: bool = False,
     ) -> None:
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
         self._directory, self._differs, self._largest = directory, differs, largest
+        self._links_only = links_only
         self._turn = asyncio.Semaphore(limit)
 
     async def collect(self, key: TaskKey) -> None:
@@ -92,7 +94,9 @@ class Collector:
         last = Receipt(code="no_link", message="the gateway gave no link")
         for number, wait in enumerate(TRIES):
             by_gateway = number % 2 == 0
-            if not (record.remote_id if by_gateway else record.result_url):
+            if not (record.remote_id if by_gateway else record.result_url) or (
+                by_gateway and self._links_only
+            ):
                 continue
             await self._clock.sleep(wait)
             async with self._turn:

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchrunner.admission import Admission, Disk
+from batchrunner.adopter import Adopter, Look, told
 from batchrunner.clock import Clock
 from batchrunner.collector import Collector
+from batchrunner.core.adoption import Unowned
 from batchrunner.core.comparison import differences
-from batchrunner.core.errors import StorageError
+from batchrunner.core.errors import AccountError, StorageError
 from batchrunner.core.estimate import video_bytes
 from batchrunner.core.limits import Limits
-from batchrunner.core.model import Plan, TaskKey
+from batchrunner.core.model import OnDoubt, Plan, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.summary import Summary, Tally
@@ -30,9 +32,10 @@ from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLo
 from batchrunner.preparation import bring_up_to_date, make_directories
 from batchrunner.progress import Display, Silent
 from batchrunner.results import Results
+from batchrunner.ruling import declare_lost
 from batchrunner.runlog import RunLog
 from batchrunner.supervisor import StopRequest, signals_heard, supervised
-from batchrunner.takeup import ask_first, put_pending, take_up
+from batchrunner.takeup import ask_first, collect_known, put_pending, take_up
 from batchrunner.video import VideoFacts
 from batchrunner.worker import Worker
 
@@ -118,8 +121,8 @@ class Running:
         self._everything = Tally(await self._ledger.counts(planned_only=False))
         self._ledger.observe(self._noted)
         try:
-            if self._has_work():
-                async with Gateway.open(self._job.gateway, self._job.key()) as gateway:
+            if key := self._key():
+                async with Gateway.open(self._job.gateway, key) as gateway:
                     await self._supervised(gateway)
         except StorageError as error:
             with suppress(StorageError):  # one word about the disk is enough
@@ -131,29 +134,47 @@ class Running:
             return f"{error}: {error.hint}"
         return ""
 
-    def _has_work(self) -> bool:
+    def _key(self) -> ApiKey | None:
+        """The key, where there is something to do with it; a doubt alone is looked up only if there is one.
+
+        Raises:
+            AccountError: there is none, and it is needed.
+        """
         wanted = self._wanted[TaskState.PENDING] if self._job.plan else 0
-        paid_for = (self._everything[state] for state in PAID_FOR)
-        return bool(wanted or any(paid_for))
+        if wanted or any(self._everything[state] for state in PAID_FOR):
+            return self._job.key()
+        with suppress(AccountError):
+            return self._job.key() if self._everything[TaskState.IN_DOUBT] else None
+        return None
 
     async def _supervised(self, gateway: Gateway) -> None:
-        self.admission = admission = self._new_admission(gateway)
+        adopter = Adopter(self._ledger, gateway, self._clock)
+        self._ledger.observe(adopter.observe)
+        self.admission = admission = self._new_admission(gateway, adopter)
         self._job.display.start(self._wanted, admission, self._clock)
         self.notice(self._beginning())
         try:
             with signals_heard(self.stop, self._job.display.close):
-                await supervised(self._work(gateway, admission), admission, self.stop, self.notice)
+                work = self._work(gateway, admission, adopter)
+                await supervised(work, admission, self.stop, self.notice)
         finally:
             self._job.display.close()
 
-    async def _work(self, gateway: Gateway, admission: Admission) -> None:
-        if not await ask_first(gateway, admission, self._clock, self._models(), self.notice):
-            return
+    async def _work(self, gateway: Gateway, admission: Admission, adopter: Adopter) -> None:
+        answered = await ask_first(gateway, admission, self._clock, self._models(), self.notice)
         async with asyncio.TaskGroup() as group:
             crew = Crew(group, self.stop.by_error)
-            await crew.guarded(self._flow(gateway, admission, crew))
+            await crew.guarded(
+                self._flow(gateway, admission, adopter, crew) if answered else self._by_links(gateway, crew)
+            )
 
-    async def _flow(self, gateway: Gateway, admission: Admission, crew: Crew) -> None:
+    async def _by_links(self, gateway: Gateway, crew: Crew) -> None:
+        """The gateway or its key is refused: links need neither, and live for a day only."""
+        collector = self._new_collector(gateway, links_only=True)
+        await collect_known(self._ledger, lambda key: crew.collect(collector.collect(key)), links_only=True)
+        await crew.collected()
+
+    async def _flow(self, gateway: Gateway, admission: Admission, adopter: Adopter, crew: Crew) -> None:
         """What is paid for first, then what is wanted, until nothing is left to wait for."""
         crew.chore(self._results.keep_fresh())
         crew.chore(self._tick())
@@ -163,6 +184,7 @@ class Running:
             crew.collect(collector.collect(key))
 
         worker = self._new_worker(gateway, admission, collect)
+        crew.chore(self._look_doubts_up(adopter, admission, worker, crew))
         await take_up(self._ledger, worker, admission, crew, collect, self._clock)
         if self._job.plan:
             await put_pending(self._ledger, admission, self._clock, self._job.selected)
@@ -173,7 +195,27 @@ class Running:
         # What is left is over its deadline and polled without a slot: the next run takes it up.
         crew.dismiss()
 
-    def _new_admission(self, gateway: Gateway) -> Admission:
+    async def _look_doubts_up(
+        self, adopter: Adopter, admission: Admission, worker: Worker, crew: Crew
+    ) -> None:
+        """Follow what is found; what is not is submitted again if the manifest says so."""
+
+        async def heard(look: Look, given_up: Sequence[Unowned]) -> None:
+            if look.adopted or look.advice:
+                self.notice(told(look))
+            for doubt, _ in look.adopted:
+                admission.occupy()
+                crew.work(worker.resume(await self._ledger.task(doubt.key), lambda: None))
+            if self._settings.on_doubt is OnDoubt.RESUBMIT:
+                again = [one.key for one in given_up if one.paid_attempts < self._settings.max_attempts]
+                await declare_lost(self._ledger, [await self._ledger.task(key) for key in again])
+                selected = frozenset(again) & (self._job.selected or frozenset(again))
+                await put_pending(self._ledger, admission, self._clock, selected)
+            admission.look_again()
+
+        await adopter.keep_looking(heard)
+
+    def _new_admission(self, gateway: Gateway, adopter: Adopter) -> Admission:
         tasks = self._job.plan.tasks if self._job.plan else ()
         disk = Disk(
             free=lambda: shutil.disk_usage(self._job.directory).free,
@@ -186,10 +228,15 @@ class Running:
             return (await gateway.preflight()).verdict is Preflight.READY
 
         return Admission(
-            self._clock, self._settings, disk, lambda: self._everything[TaskState.IN_DOUBT], answers
+            self._clock,
+            self._settings,
+            disk,
+            in_doubt=lambda: self._everything[TaskState.IN_DOUBT],
+            gateway_answers=answers,
+            more_may_come=lambda: adopter.awaited,
         )
 
-    def _new_collector(self, gateway: Gateway) -> Collector:
+    def _new_collector(self, gateway: Gateway, links_only: bool = False) -> Collector:
         def differs(task: TaskRecord, facts: VideoFacts) -> tuple[str, ...]:
             return differences(
                 task.metadata,
@@ -211,6 +258,7 @@ class Running:
             self._settings.downloads,
             differs,
             largest,
+            links_only,
         )
 
     def _new_worker(

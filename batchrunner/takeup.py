@@ -82,8 +82,7 @@ async def take_up(
 
     Links live for a day only, and an answer shows that the key sees our tasks, before more is paid.
     """
-    for task in sorted(await ledger.tasks(TaskState.COLLECTING), key=lambda task: task.finished_at or 0.0):
-        collect(task.key)
+    await collect_known(ledger, collect)
     generating = await ledger.tasks(TaskState.GENERATING)
     unanswered = {task.key for task in generating}
     all_answered = asyncio.Event()
@@ -102,6 +101,13 @@ async def take_up(
     if generating:
         await all_answered.wait()
     await crew.collected(at_most=clock.real(FIRST_LOOK))
+
+
+async def collect_known(ledger: Ledger, collect: Callable[[TaskKey], None], links_only: bool = False) -> None:
+    """Collect what earlier runs saw finished, oldest first; or only that of which they were given a link."""
+    for task in sorted(await ledger.tasks(TaskState.COLLECTING), key=lambda task: task.finished_at or 0.0):
+        if task.result_url or not links_only:
+            collect(task.key)
 
 
 async def put_pending(

@@ -33,8 +33,10 @@ from batchrunner.core.outcome import (
     Unknown,
 )
 from batchrunner.core.policy import (
+    ADOPTED,
     LAST_ANSWER_BYTES,
     STRAGGLER_INTERVAL,
+    AttemptFacts,
     Move,
     Seen,
     Typical,
@@ -42,6 +44,7 @@ from batchrunner.core.policy import (
     after_submit,
     after_success,
     backoff,
+    is_worth_another,
     poll_delay,
 )
 from batchrunner.core.states import Event, TaskState
@@ -50,8 +53,6 @@ from batchrunner.gateway import Gateway, encode
 from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
 from batchrunner.manifest import MediaChanged, data_uri
 
-ADOPTED = "adopted"
-"""The outcome of an attempt whose remote id a person named."""
 QUERIES_PER_SECOND = 20.0
 """Polls in a nominal second, of all slots together."""
 SEEDS = 2**31
@@ -220,7 +221,8 @@ class Worker:
                 return await self._conclude(generation, conclusion, holds_slot)
             if isinstance(answer, InProgress) and answer.status + answer.upstream_status != last_status:
                 last_status = answer.status + answer.upstream_status
-                await self._ledger.note_answer(generation.attempt, answer.raw[:LAST_ANSWER_BYTES])
+                news = AttemptFacts(last_answer=answer.raw[:LAST_ANSWER_BYTES])
+                await self._ledger.note(generation.attempt, news)
             polled()
             age = self._clock.now() - generation.began
             if age > self._settings.task_deadline:
@@ -252,7 +254,7 @@ class Worker:
                 await self._ledger.move(generation.key, move, generation.attempt)
                 self._collect(generation.key)
             case GenerationFailed():
-                await self._ledger.move(generation.key, after_failure(conclusion, seen), generation.attempt)
+                await self._failed(generation, conclusion, seen)
             case Vanished() if generation.adopted and generation.key not in self._sighted:
                 move = Move(
                     Event.LOST,
@@ -276,6 +278,15 @@ class Worker:
                 assert_never(conclusion)
         if holds_slot:
             self._slots.free_slot(settled)
+
+    async def _failed(self, generation: Generation, answer: GenerationFailed, seen: Seen) -> None:
+        key, paid = generation.key, await self._ledger.paid_attempts(generation.key)
+        wait = backoff(paid, _chance())
+        again = is_worth_another(answer, paid, self._settings)
+        move = after_failure(answer, seen, seen.at + self._clock.real(wait) if again else None)
+        await self._ledger.move(key, move, generation.attempt)
+        if again and (task := self._tasks.get(key)):
+            self._slots.put(Waiting(task.position, key, str(task.request.get("model"))), wait)
 
     def _others_seen(self, key: TaskKey, since: float) -> bool:
         """Whether the key still shows other tasks of ours: then a task that is not shown is gone."""

@@ -32,8 +32,8 @@ class Unowned:
     """Unix seconds."""
     request_id: str = ""
     """The gateway's own id of the exchange, where an answer bore one."""
-    attempts: int = 1
-    """Submissions of its task so far."""
+    paid_attempts: int = 1
+    """How many attempts at its video may have been accepted, this one included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NewType
 
 TaskKey = NewType("TaskKey", str)
@@ -88,6 +89,15 @@ class Pricing:
         return round(tokens * price / 1_000_000, 6)
 
 
+class OnDoubt(StrEnum):
+    """What becomes of a submission in doubt that the usage log does not settle."""
+
+    KEEP = "keep"
+    """It waits for a person."""
+    RESUBMIT = "resubmit"
+    """It is declared lost and submitted again: the person who wrote this may pay twice."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """The manifest's `run` section, with its defaults; times in nominal seconds."""
@@ -104,6 +114,15 @@ class RunSettings:
     """After this long in generation a task gives its slot back; it is still polled, and stays paid for."""
     max_in_doubt: int = 5
     """Submissions in doubt after which no further one leaves, but for a probe now and then."""
+    on_doubt: OnDoubt = OnDoubt.KEEP
+    retry_codes: tuple[str, ...] = (
+        "OutputVideoSensitiveContentDetected",
+        "OutputAudioSensitiveContentDetected",
+        "InternalServiceError",
+    )
+    """Upstream codes of failed generations that are tried again: the same request may pass next time."""
+    max_attempts: int = 2
+    """Attempts at one video that may be charged, until a person says otherwise."""
     disk_reserve: int = 1_000_000_000
     """Bytes that must stay free."""
     draw_seed: bool = True

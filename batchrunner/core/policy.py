@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import assert_never
 
-from batchrunner.core.model import Pricing, RemoteId
+from batchrunner.core.model import Pricing, RemoteId, RunSettings
 from batchrunner.core.outcome import (
     Accepted,
     AccountRefused,
@@ -43,6 +43,8 @@ UPSTREAM_ENDED_COUNT, UPSTREAM_ENDED_SECONDS = 3, 300.0
 NOT_VISIBLE_COUNT, NOT_VISIBLE_SECONDS = 3, 120.0
 """The same for `task_not_exist`."""
 
+ADOPTED = "adopted"
+"""The outcome of an attempt whose remote id did not come as the answer to its POST."""
 LAST_ANSWER_BYTES = 64 * 1024
 
 
@@ -71,6 +73,7 @@ class AttemptFacts:
     height: int | None = None
     fps: float | None = None
     last_frame_file: str | None = None
+    looked_up: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +171,26 @@ def after_success(
     )
 
 
-def after_failure(answer: GenerationFailed, seen: Seen) -> Move:
-    """What a failed generation does to its task.
+def is_worth_another(answer: GenerationFailed, paid_attempts: int, settings: RunSettings) -> bool:
+    """Whether a failed generation is tried again on its own.
+
+    Only after a code of the model's own, which the gateway refunds, and while fewer than `max_attempts`
+    at this video were, or may have been, accepted.
+    """
+    listed = any(answer.code == code or answer.code.startswith(f"{code}.") for code in settings.retry_codes)
+    return listed and answer.refunded and paid_attempts < settings.max_attempts
+
+
+def after_failure(answer: GenerationFailed, seen: Seen, again_at: float | None = None) -> Move:
+    """What a failed generation does to its task, which may be tried again from `again_at` (Unix seconds).
 
     The gateway refunds what the model refused; a FAILURE without an upstream code stays counted as spent.
     """
     free = answer.refunded and bool(answer.code)
     return Move(
         Event.GENERATION_FAILED,
-        TaskState.FAILED,
+        TaskState.FAILED if again_at is None else TaskState.PENDING,
+        not_before=again_at,
         error_code=answer.code or "generation_failed",
         error_message=answer.message,
         facts=AttemptFacts(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import cast
 
 import aiosqlite
 
@@ -15,7 +16,9 @@ from batchrunner.core.errors import StorageError, UsageError
 LEDGER_NAME = "ledger.sqlite"
 APPLICATION_ID = 0x62726C31
 """`brl1`: tells our file from any other SQLite file."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+MIGRATIONS = {1: "ALTER TABLE attempts ADD COLUMN looked_up TEXT"}
+"""What makes a ledger of each older version one of the next."""
 
 
 async def open_for_writing(path: Path) -> aiosqlite.Connection:
@@ -35,7 +38,7 @@ async def open_for_writing(path: Path) -> aiosqlite.Connection:
         if is_new := not list(await db.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")):
             await _check_unclaimed(db, path)
         else:
-            await _check_ours(db, path)
+            await _check_ours(db, path, MIGRATIONS.keys())
             await _check_whole(db)
         await _set_up(db, path)
         if is_new:
@@ -44,6 +47,8 @@ async def open_for_writing(path: Path) -> aiosqlite.Connection:
                 f"BEGIN IMMEDIATE;\n{schema}\n"
                 f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
             )
+        else:
+            await _migrate(db)
     return db
 
 
@@ -98,14 +103,26 @@ async def _check_unclaimed(db: aiosqlite.Connection, path: Path) -> None:
         raise _not_ours(path)
 
 
-async def _check_ours(db: aiosqlite.Connection, path: Path) -> None:
+async def _check_ours(db: aiosqlite.Connection, path: Path, older: Collection[int] = ()) -> None:
     if await pragma(db, "application_id") != APPLICATION_ID:
         raise _not_ours(path)
     version = await pragma(db, "user_version")
-    if version != SCHEMA_VERSION:
-        raise UsageError(
-            f"{path} is of ledger version {version}, this program knows {SCHEMA_VERSION}",
-            "use the version of batchrunner that made it, or a newer one",
+    if version == SCHEMA_VERSION or version in older:
+        return
+    hint = "use the version of batchrunner that made it, or a newer one"
+    if version in MIGRATIONS:
+        hint = f"`batchrunner results {path.parent}` brings it up to date"
+    raise UsageError(f"{path} is of ledger version {version}, this program knows {SCHEMA_VERSION}", hint)
+
+
+async def _migrate(db: aiosqlite.Connection) -> None:
+    """Bring an older ledger up to date, in one transaction."""
+    version = await pragma(db, "user_version")
+    steps = [step for since, step in sorted(MIGRATIONS.items()) if since >= cast(int, version)]
+    if steps:
+        changes = ";\n".join(steps)
+        await db.executescript(
+            f"BEGIN IMMEDIATE;\n{changes};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
         )
 
 

@@ -137,9 +137,7 @@ class Ledger(LedgerReader):
         )
 
         async def change(db: aiosqlite.Connection) -> int:
-            rows = list(
-                await db.execute_fetchall("SELECT key, attempt FROM tasks WHERE state = 'submitting'")
-            )
+            rows = list(await db.execute_fetchall(_LEFT_SUBMITTING))
             for row in rows:
                 await self._move(db, TaskKey(row["key"]), move, AttemptId(row["attempt"]))
             return len(rows)
@@ -171,9 +169,7 @@ class Ledger(LedgerReader):
             )
             attempt_id, number = next(iter(rows))
             await self._move(db, key, Move(Event.CLAIMED, TaskState.SUBMITTING), AttemptId(attempt_id))
-            await db.execute(
-                "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?", (key,)
-            )
+            await db.execute(_COUNT_ATTEMPT, (key,))
             return Attempt(AttemptId(attempt_id), key, number, chosen, now, refunded)
 
         return await self._apply(change)
@@ -221,13 +217,9 @@ class Ledger(LedgerReader):
 
         await self._apply(change)
 
-    async def note_answer(self, attempt: AttemptId, raw: str) -> None:
-        """Keep the newest raw answer about an attempt whose task does not move."""
-
-        async def change(db: aiosqlite.Connection) -> None:
-            await db.execute("UPDATE attempts SET last_answer = ? WHERE id = ?", (raw, attempt))
-
-        await self._apply(change)
+    async def note(self, attempt: AttemptId, facts: AttemptFacts) -> None:
+        """Keep what became known of an attempt whose task does not move."""
+        await self._apply(lambda db: record_facts(db, attempt, facts))
 
     async def _move(
         self, db: aiosqlite.Connection, key: TaskKey, move: Move, attempt: AttemptId | None

@@ -13,7 +13,8 @@ from typing import Any, Self
 
 import aiosqlite
 
-from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, TaskKey
+from batchrunner.core.adoption import Unowned
+from batchrunner.core.model import AttemptId, OnDoubt, Pricing, RemoteId, RunSettings, TaskKey
 from batchrunner.core.states import TaskState
 from batchrunner.ledger.database import LEDGER_NAME, open_for_reading, unusable
 
@@ -61,6 +62,8 @@ class TaskRecord:
     height: int | None = None
     fps: float | None = None
     last_frame_file: str | None = None
+    looked_up: str | None = None
+    """What the usage log showed of a submission in doubt, and when."""
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -107,6 +110,14 @@ _SELECT = (
     "FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt"
 )
 
+_NOT_KNOWN = "('unknown', 'lost', 'adopted')"
+"""Outcomes of attempts without a remote id that may have been accepted all the same."""
+_PAID = (
+    "SELECT count(*) FROM attempts p WHERE p.task = t.key AND p.file_name = t.file_name "
+    f"AND (p.remote_id IS NOT NULL OR p.outcome IN {_NOT_KNOWN})"
+)
+"""How many attempts at the newest wanted version of a video may have been accepted."""
+
 
 class LedgerReader:
     """Questions to an open ledger; no method changes anything."""
@@ -138,7 +149,7 @@ class LedgerReader:
             gateway=meta.get("gateway", ""),
             manifest=meta.get("manifest", ""),
             name=settings.get("name", ""),
-            settings=RunSettings(**settings.get("run", {})),
+            settings=_settings(settings.get("run", {})),
             pricing=Pricing(**settings.get("pricing", {})),
         )
 
@@ -184,6 +195,28 @@ class LedgerReader:
         rows = await self._rows("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
         return frozenset(RemoteId(row[0]) for row in rows)
 
+    async def request_ids(self) -> frozenset[str]:
+        """The gateway's ids of every exchange whose outcome is known."""
+        rows = await self._rows(
+            "SELECT request_id FROM attempts WHERE request_id <> '' AND outcome IS NOT 'unknown'"
+        )
+        return frozenset(row[0] for row in rows)
+
+    async def unowned(self) -> list[Unowned]:
+        """Submissions that may be accepted and have no remote id: in doubt, in the air, declared lost."""
+        rows = await self._rows(
+            "SELECT a.id, t.key, t.id AS name, t.state = 'in_doubt' AND t.attempt = a.id AS is_doubt, "
+            f"t.request, a.seed, a.submitted_at, a.request_id, ({_PAID}) AS paid FROM attempts a "
+            "JOIN tasks t ON t.key = a.task WHERE a.remote_id IS NULL "
+            f"AND (a.outcome IS NULL OR a.outcome IN {_NOT_KNOWN}) ORDER BY a.id"
+        )
+        return [_unowned(row) for row in rows]
+
+    async def paid_attempts(self, key: TaskKey) -> int:
+        """How many attempts at the newest wanted version of a video were, or may have been, accepted."""
+        rows = await self._rows(f"SELECT ({_PAID}) FROM tasks t WHERE t.key = ?", (key,))
+        return int(next(iter(rows))[0])
+
     async def spent(self) -> tuple[int, dict[str, float]]:
         """Tokens of all attempts, and their cost by currency."""
         sums = "SELECT coalesce(currency, ''), total(tokens), total(cost) FROM attempts"
@@ -210,6 +243,34 @@ class LedgerReader:
             return list(await self._db.execute_fetchall(query, values))
         except sqlite3.DatabaseError as error:
             raise unusable(self._path, error) from error
+
+
+def _settings(stored: Mapping[str, Any]) -> RunSettings:
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    if "on_doubt" in values:
+        values["on_doubt"] = OnDoubt(values["on_doubt"])
+    return RunSettings(**values)
+
+
+def _unowned(row: Any) -> Unowned:
+    request = json.loads(row["request"])
+    metadata = request.get("metadata") or {}
+    duration = metadata.get("duration")
+    return Unowned(
+        attempt=AttemptId(row["id"]),
+        key=TaskKey(row["key"]),
+        id=row["name"],
+        is_doubt=bool(row["is_doubt"]),
+        model=str(request.get("model", "")),
+        seed=row["seed"],
+        duration=duration if isinstance(duration, int) and duration > 0 else None,
+        resolution=metadata.get("resolution"),
+        submitted_at=row["submitted_at"],
+        request_id=row["request_id"] or "",
+        paid_attempts=row["paid"],
+    )
 
 
 def _record(row: Any) -> TaskRecord:

@@ -1,4 +1,4 @@
--- The ledger, version 1. Times are Unix seconds (UTC). Media stand here as path and hash, never as bytes.
+-- The ledger, version 2. Times are Unix seconds (UTC). Media stand here as path and hash, never as bytes.
 
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
@@ -57,6 +57,7 @@ CREATE TABLE attempts (
     height             INTEGER,
     fps                REAL,
     last_frame_file    TEXT,
+    looked_up          TEXT,                 -- what the usage log showed of it while it was in doubt
     UNIQUE (task, number)
 ) STRICT;
 

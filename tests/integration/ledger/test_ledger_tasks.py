@@ -217,7 +217,7 @@ def test_the_newest_raw_answer_is_kept(in_ledger, filled, on_disk):
     async def story(ledger):
         attempt = await ledger.claim(key, 1, None)
         for raw in ("old", "new"):
-            await ledger.note_answer(attempt.id, raw)
+            await ledger.note(attempt.id, AttemptFacts(last_answer=raw))
 
     in_ledger(story)
     assert on_disk.all("SELECT last_answer FROM attempts") == [("new",)]

@@ -1,0 +1,186 @@
+"""Submissions in doubt, looked up in the gateway's usage log, and adopted where they are found.
+
+It only adopts. A charge may come long after its client has gone, so "lost" is a person's word, said with
+`resolve --lost` or beforehand with `on_doubt: resubmit`; what the log showed is kept as advice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from batchrunner.clock import Clock
+from batchrunner.core.adoption import (
+    Sighting,
+    Unowned,
+    UsageRow,
+    adoptable,
+    advice,
+    candidates,
+    unexplained,
+)
+from batchrunner.core.model import AttemptId, RemoteId
+from batchrunner.core.outcome import NotVisible, QueryFailed, QueryRefused
+from batchrunner.core.policy import ADOPTED, AttemptFacts, Move
+from batchrunner.core.states import Event, TaskState
+from batchrunner.core.text import count, printable
+from batchrunner.gateway import Gateway
+from batchrunner.ledger import Ledger, LedgerEvent
+
+FIRST_LOOK = 300.0
+"""Nominal seconds after a submission before it is looked up: its rows come late."""
+BETWEEN_LOOKS = 600.0
+"""Nominal seconds between two looks: the gateway answers 20 in 20 minutes, to all on this address."""
+WORTH_WAITING = 1500.0
+"""Nominal seconds that a run waits for a submission in doubt of which there is a sign."""
+LATEST = 3600.0
+"""Nominal seconds after its intent in which a submission may have reached the gateway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look-up showed."""
+
+    adopted: tuple[tuple[Unowned, RemoteId], ...] = ()
+    advice: tuple[tuple[Unowned, str], ...] = ()
+    """The doubts that it did not settle, and what the log shows of them."""
+    hopeful: frozenset[AttemptId] = frozenset()
+    """Those of them that a later look may settle."""
+    failure: str = ""
+    """Why the log could not be read; empty where it could."""
+    retry_after: float = 0.0
+    """Seconds for which the gateway wants no further look-up."""
+
+
+class Adopter:
+    """Looks doubts up: 5 min after the newest, then every 10 min while one is open, one look-up for all."""
+
+    def __init__(self, ledger: Ledger, gateway: Gateway, clock: Clock) -> None:
+        self._ledger, self._gateway, self._clock = ledger, gateway, clock
+        self._sighted: dict[RemoteId, Sighting] = {}
+        """Tasks of the gateway that are not ours; what is settled doesn't change any more."""
+        self._hopeful: dict[AttemptId, bool] = {}
+        """The doubts that were looked up in their time, and whether a later look may settle them."""
+        self._next_look = 0.0
+        self._news = asyncio.Event()
+        self.awaited = True
+        """Whether a look is still to come for which a run should not end yet."""
+
+    def observe(self, event: LedgerEvent) -> None:
+        """Hear of a doubt that arose, or was settled."""
+        if TaskState.IN_DOUBT in (event.from_state, event.to_state):
+            self.awaited = True
+            self._news.set()
+
+    async def keep_looking(self, heard: Callable[[Look, Sequence[Unowned]], Awaitable[None]]) -> None:
+        """Look doubts up in time, for as long as the run goes on.
+
+        `heard` is told of each look, with the doubts for which no run should wait any longer, and
+        whenever `awaited` may have changed.
+        """
+        while True:
+            self._news.clear()
+            doubts = [one for one in await self._ledger.unowned() if one.is_doubt]
+            self.awaited = any(self._is_awaited(one) for one in doubts)
+            if (due := self._due(doubts)) > self._clock.now():
+                await heard(Look(), ())
+                await self._wait(due)
+                continue
+            look = await self.look(doubts)
+            self._next_look = self._clock.now() + max(BETWEEN_LOOKS, look.retry_after)
+            for one in doubts:
+                if self._age(one) >= FIRST_LOOK:
+                    self._hopeful[one.attempt] = one.attempt in look.hopeful
+            await heard(look, [one for one, _ in look.advice if not self._is_awaited(one)])
+
+    async def look(self, doubts: Sequence[Unowned]) -> Look:
+        """One look-up for all: adopt what is found, and keep what the log shows of the others."""
+        log = await self._gateway.usage_log()
+        if isinstance(log, QueryFailed | QueryRefused):
+            why = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
+            text = f"the usage log can't be read: {why}"
+            return Look(
+                advice=tuple((one, text) for one in doubts),
+                hopeful=frozenset(one.attempt for one in doubts if isinstance(log, QueryFailed)),
+                failure=text,
+                retry_after=(log.retry_after or 0.0) if isinstance(log, QueryFailed) else 0.0,
+            )
+        seen = await self._sight(candidates(log.rows, await self._ledger.remote_ids(), doubts))
+        # Asked only now: what is in the air competes, too, and may have got its own answer since.
+        unowned, ours = await self._ledger.unowned(), await self._ledger.remote_ids()
+        strange = [one for one in seen or () if one.remote_id not in ours]
+        found = adoptable(unowned, strange, self._clock.real(LATEST))
+        adopted = [(one, found[one.attempt]) for one in unowned if one.attempt in found]
+        for one, remote_id in adopted:
+            facts = AttemptFacts(outcome=ADOPTED, remote_id=remote_id, accepted_at=one.submitted_at)
+            await self._ledger.move(one.key, Move(Event.ADOPTED, TaskState.GENERATING, facts=facts))
+        left = [one for one in doubts if one.attempt not in found]
+        return await self._advised(left, log.rows, adopted)
+
+    async def _advised(
+        self, doubts: Sequence[Unowned], rows: Sequence[UsageRow], adopted: Sequence[tuple[Unowned, RemoteId]]
+    ) -> Look:
+        known, latest = await self._ledger.request_ids(), self._clock.real(LATEST)
+        said, hopeful = [], set()
+        for one in doubts:
+            signs = unexplained(one, rows, known, latest)
+            text = advice(one, rows, signs)
+            when = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y-%m-%d %H:%M UTC")
+            await self._ledger.note(one.attempt, AttemptFacts(looked_up=f"{text} ({when})"))
+            said.append((one, text))
+            if signs:
+                hopeful.add(one.attempt)
+        return Look(tuple(adopted), tuple(said), frozenset(hopeful))
+
+    async def _sight(self, remote_ids: Sequence[RemoteId]) -> list[Sighting] | None:
+        """What the gateway shows of each; None where one can't be seen, and so none can be told apart."""
+        for remote_id in remote_ids:
+            if remote_id in self._sighted:
+                continue
+            seen = await self._gateway.sight(remote_id)
+            if isinstance(seen, Sighting):
+                self._sighted[remote_id] = seen
+            elif not isinstance(seen, NotVisible):
+                return None
+        return [self._sighted[remote_id] for remote_id in remote_ids if remote_id in self._sighted]
+
+    def _age(self, one: Unowned) -> float:
+        return self._clock.since(one.submitted_at)
+
+    def _is_awaited(self, one: Unowned) -> bool:
+        """Whether a run should wait for the next look at this doubt."""
+        return self._hopeful.get(one.attempt, True) and (
+            one.attempt not in self._hopeful or self._age(one) < WORTH_WAITING
+        )
+
+    def _due(self, doubts: Sequence[Unowned]) -> float:
+        """When the next look is due, in nominal seconds; infinity while nothing is in doubt."""
+        if not doubts:
+            return math.inf
+        new = [self._age(one) for one in doubts if one.attempt not in self._hopeful]
+        if not new:
+            return self._next_look
+        # An outage brings new doubts all the time: the older ones don't wait for its end.
+        left = min(FIRST_LOOK - min(new), BETWEEN_LOOKS - max(new))
+        return max(self._clock.now() + left, self._next_look)
+
+    async def _wait(self, due: float) -> None:
+        """Until the look is due, or a doubt arises or is settled."""
+        seconds = None if due == math.inf else self._clock.real(due - self._clock.now())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+
+
+def told(look: Look) -> str:
+    """A look in words, for a person who follows the run."""
+    if look.failure:
+        return look.failure
+    found = [f"{printable(one.id)} as {remote_id}" for one, remote_id in look.adopted]
+    parts = [f"found {', '.join(found)}"] if found else []
+    parts += [f"{count(len(look.advice), 'task')} still in doubt"] if look.advice else []
+    return f"looked the tasks in doubt up in the usage log: {'; '.join(parts) or 'none is left'}"
