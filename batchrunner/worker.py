@@ -25,6 +25,7 @@ from batchrunner.core.outcome import (
     GenerationFailed,
     InProgress,
     NotAdmitted,
+    NotVisible,
     PollOutcome,
     Receipt,
     Refusal,
@@ -94,6 +95,8 @@ class Worker:
         self._typical = Typical()
         self._sighted: dict[TaskKey, float] = {}
         """When each task was last seen on the gateway, in nominal seconds."""
+        self._vanished: set[TaskKey] = set()
+        """Those of which its newest word is that it doesn't know them."""
 
     async def submit(self, permit: Permit) -> None:
         """Submit the permitted task and, if it is accepted, follow it to its end."""
@@ -242,6 +245,9 @@ class Worker:
     def _sight(self, key: TaskKey, answer: PollOutcome) -> None:
         if isinstance(answer, InProgress | Succeeded | GenerationFailed):
             self._sighted[key] = self._clock.now()
+            self._vanished.discard(key)
+        elif isinstance(answer, NotVisible):
+            self._vanished.add(key)
 
     async def _conclude(self, generation: Generation, conclusion: Conclusion, holds_slot: bool) -> None:
         now = self._clock.wall()
@@ -290,7 +296,10 @@ class Worker:
 
     def _others_seen(self, key: TaskKey, since: float) -> bool:
         """Whether the key still shows other tasks of ours: then a task that is not shown is gone."""
-        return any(seen >= since for other, seen in self._sighted.items() if other != key)
+        vouching = (
+            seen for other, seen in self._sighted.items() if other != key and other not in self._vanished
+        )
+        return any(seen >= since for seen in vouching)
 
     def _success(self, generation: Generation, answer: Succeeded, seen: Seen) -> Move:
         metadata = generation.request.get("metadata")

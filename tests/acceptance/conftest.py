@@ -28,6 +28,8 @@ FAST = "dreamina-seedance-2-0-fast"
 DEFAULTS = {"model": FAST, "duration": 4, "metadata": {"resolution": "480p", "ratio": "16:9"}}
 ALONG = "walks along the shore"
 
+REFUNDED = {"failed", "moderated"}
+"""How generations end whose hold the gateway gives back."""
 UNFINISHED = {"pending", "submitting", "generating", "collecting"}
 UNCHECKED_CODES = {4, 5, 130, 143}
 """Exit codes that say more than the rows can: the account, the disk, a signal."""
@@ -354,12 +356,18 @@ def check_charges(
     again: Mapping[str, int],
     former: Sequence[str],
 ) -> None:
-    """At most one charge a task; every charge has its row or a task in doubt; every row tells the truth."""
+    """At most one charge a task; every charge has its row or a task in doubt; every row tells the truth.
+
+    What the model failed is refunded, and may have been tried once more.
+    """
     wanted = Counter(row["prompt"] for row in rows) + Counter(again) + Counter(former)
-    charged = Counter(charge["prompt"] for charge in book)
+    kept = [charge for charge in book if charge["life"]["ending"] not in REFUNDED]
+    charged = Counter(charge["prompt"] for charge in kept)
     assert not charged - wanted, f"charged more often than wanted: {charged - wanted}"
+    submitted = Counter(charge["prompt"] for charge in book)
+    assert not submitted - wanted - wanted, f"accepted more often than may be: {submitted}"
     told = {row["remote_id"]: row for row in rows if row["remote_id"]}
-    unowned = Counter(charge["prompt"] for charge in book if charge["remote_id"] not in told)
+    unowned = Counter(charge["prompt"] for charge in kept if charge["remote_id"] not in told)
     excused = Counter(row["prompt"] for row in rows if row["state"] == "in_doubt")
     lost = unowned - excused - Counter(again) - Counter(former)
     assert not lost, f"charged, and neither in a row nor in doubt: {lost}"

@@ -31,7 +31,7 @@ STATES = {"ant": "done", "bee": "failed", "cat": "in_doubt", "dog": "uncollected
 def story(make_desk: Any) -> Iterator[Any]:
     """A run that ended with every kind of end; its tests only look at it."""
     desk = make_desk()
-    desk.sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "cat*"}, scale=0.001)
+    desk.sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "cat*"}, scale=0.001, usage_log=False)
     refused, gone = {"id": "bee", "prompt": "ark:inputmod"}, {"id": "dog", "prompt": "ark:gone walks"}
     desk.write("ant", refused, "cat", gone, "elk", concurrency=1)
     desk.ended = desk.run("--json")

@@ -16,6 +16,8 @@ ENDINGS = {
     "timeout_24h": ("failed", "generation_failed"),
     "slow": ("done", ""),
 }
+TRIED_AGAIN = ["fail", "moderated"]
+"""Refunded, and the same request may pass next time: the second attempt is the last."""
 
 
 def name(fault: str) -> str:
@@ -95,7 +97,7 @@ def test_a_gateway_that_dies_and_comes_back_is_waited_for(desk: Any, sim: Any) -
 
 
 def test_every_end_of_a_generation_stands_in_its_row(desk: Any, sim: Any) -> None:
-    """Failed, moderated, expired and given up are failed with their code; slow is done; exit 1."""
+    """Failed and moderated twice, expired and given up once, are failed with their code; exit 1."""
     faults = [{"on": "generate", "do": do, "prompt": f"{name(do)} *"} for do in ENDINGS]
     sim.start(*faults, scale=0.001, timeout_seconds=2500)
     desk.write("ant", *map(name, ENDINGS))
@@ -104,7 +106,8 @@ def test_every_end_of_a_generation_stands_in_its_row(desk: Any, sim: Any) -> Non
     told = {row["id"]: (row["state"], row["error_code"]) for row in desk.rows()}
     assert told == {"ant": ("done", "")} | {name(do): end for do, end in ENDINGS.items()}
     assert all(row["error_message"] for row in desk.rows() if row["state"] == "failed")
-    assert sim.posts() == len(ENDINGS) + 1
+    assert sim.posts() == len(ENDINGS) + 1 + len(TRIED_AGAIN)
+    assert {row["id"] for row in desk.rows() if row["attempts"] == "2"} == set(map(name, TRIED_AGAIN))
     assert desk.row(name("fail"))["tokens"] == "0", "the gateway refunds what the model refused"
     assert desk.row(name("timeout_24h"))["tokens"] == "", "nothing says what it cost"
     assert "retry" in done.stdout
@@ -113,7 +116,7 @@ def test_every_end_of_a_generation_stands_in_its_row(desk: Any, sim: Any) -> Non
 def test_retried_by_a_person_a_failed_generation_is_charged_once_more(desk: Any, sim: Any) -> None:
     """`retry` makes the task pending; the next run submits it once, with a seed of its own."""
     sim.start({"on": "generate", "do": "moderated", "prompt": "bee*", "times": 1})
-    desk.write("ant", "bee")
+    desk.write("ant", "bee", max_attempts=1)
     desk.check(desk.run(), 1)
     desk.check(desk.run(), 1)
     assert len(sim.charges()) == 2
@@ -123,6 +126,34 @@ def test_retried_by_a_person_a_failed_generation_is_charged_once_more(desk: Any,
     desk.check(desk.run(), 0, again={"bee": 1})
     assert len(sim.charges("bee")) == 2
     assert desk.row("bee")["seed"] != seed
+
+
+def test_a_moderated_generation_is_tried_once_more_with_another_seed(desk: Any, sim: Any) -> None:
+    """The first attempt is refunded, the second passes: done, paid once, and no person is asked."""
+    sim.start({"on": "generate", "do": "moderated", "prompt": "bee*", "times": 1})
+    desk.write("ant", "bee")
+    desk.check(desk.run(), 0)
+    first, second = sim.charges("bee")
+    assert first["seed"] != second["seed"]
+    assert desk.row("bee")["remote_id"] == second["remote_id"]
+    assert desk.row("bee")["tokens"] == str(second["tokens"])
+
+
+@pytest.mark.parametrize(
+    ("do", "run"),
+    [
+        ("fail", {"retry_codes": ["OutputVideoSensitiveContentDetected"]}),
+        ("timeout_24h", {"max_attempts": 9}),
+    ],
+)
+def test_a_failure_that_is_not_listed_or_has_no_code_is_not_tried_again(
+    desk: Any, sim: Any, do: str, run: dict[str, Any]
+) -> None:
+    """A code that `retry_codes` doesn't hold, and a FAILURE without one, wait for a person."""
+    sim.start({"on": "generate", "do": do, "prompt": "bee*"}, timeout_seconds=500)
+    desk.write("ant", "bee", **run)
+    desk.check(desk.run(), 1)
+    assert len(sim.charges("bee")) == 1
 
 
 def test_over_its_deadline_a_task_gives_its_slot_back_and_stays_paid_for(desk: Any, sim: Any) -> None:

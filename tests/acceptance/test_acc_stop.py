@@ -53,7 +53,7 @@ def test_stopped_with_a_post_in_the_air_its_answer_is_awaited(
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_second_signal_ends_at_once_and_leaves_a_doubt(desk: Any, sim: Any, number: int, code: int) -> None:
     """Who does not want to wait for the answer gets a task in doubt, as after a kill."""
-    sim.start({"on": "submit", "do": "hang_after_accept", "times": 1})
+    sim.start({"on": "submit", "do": "hang_after_accept", "times": 1}, usage_log=False)
     desk.write("ant", "bee", concurrency=1)
     run = desk.start_run()
     desk.until(sim.charges, "the charge")

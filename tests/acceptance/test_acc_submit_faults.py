@@ -38,7 +38,7 @@ def test_an_answer_that_says_nothing_leaves_a_doubt_and_the_others_go_on(
     desk: Any, sim: Any, do: str
 ) -> None:
     """Whether it was charged or not, the task is in doubt, is sent once only, and the run exits 3."""
-    sim.start(fault(do))
+    sim.start(fault(do), usage_log=False)
     desk.write("ant", "bee", "cat", concurrency=1, submit_timeout=1.5)
     done = desk.run()
     desk.check(done, 3)
@@ -176,7 +176,7 @@ def test_an_outage_leaves_at_most_max_in_doubt_and_then_one_probe_every_five_min
     desk: Any, sim: Any
 ) -> None:
     """While every answer is a 502 few submissions are risked; when it is over the run goes on by itself."""
-    sim.start({"on": "submit", "do": "html_502_after_accept", "first": 5})
+    sim.start({"on": "submit", "do": "html_502_after_accept", "first": 5}, usage_log=False)
     desk.write(*(f"t{number}" for number in range(8)), concurrency=8, max_in_doubt=4)
     command = desk.start_run()
     desk.check(command.ended(), 3)
@@ -192,12 +192,12 @@ def test_a_gateway_that_never_answers_gets_at_most_max_in_doubt_submissions_at_o
     desk: Any, sim: Any
 ) -> None:
     """However many slots there are, no more submissions are without an answer than may be in doubt."""
-    sim.start({"on": "submit", "do": "hang_after_accept"}, scale=0.02)
+    sim.start({"on": "submit", "do": "hang_after_accept"}, scale=0.02, usage_log=False)
     desk.write(*(f"t{number}" for number in range(8)), concurrency=8, max_in_doubt=3, submit_timeout=0.5)
     command = desk.start_run().reached(3, "unknown")
     assert len(sim.charges()) == 3
     command.killed()
-    sim.start(scale=0.002)
+    sim.start(scale=0.002, usage_log=False)
     done = desk.run()
     desk.check(done, 3)
     assert sorted(desk.states().values()) == ["done"] * 5 + ["in_doubt"] * 3

@@ -67,8 +67,9 @@ def test_tasks_that_all_vanish_at_once_are_not_lost(shop):
     [("fail", "InternalServiceError"), ("moderated", "OutputVideoSensitiveContentDetected")],
 )
 def test_a_failed_generation_is_refunded(shop, fault, code):
-    """FAILURE with the model's code: failed, that code, no cost; and no second submission."""
-    tasks, charges, _ = shop(worked, "cat", scenario={"faults": [{"on": "generate", "do": fault}]})
+    """FAILURE with the model's code: failed, that code, no cost; where it may not be tried again."""
+    night = {"faults": [{"on": "generate", "do": fault}]}
+    tasks, charges, _ = shop(worked, "cat", scenario=night, max_attempts=1)
     task = tasks["cat"]
     assert (task.state, task.error_code, task.tokens, task.cost) == (TaskState.FAILED, code, 0, 0.0)
     assert task.error_message
