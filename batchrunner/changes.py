@@ -11,6 +11,7 @@ from typing import Any
 from batchrunner.core.model import Plan, PlannedTask
 from batchrunner.core.plan import digest_form
 from batchrunner.core.states import TaskState
+from batchrunner.core.twins import Known, recognised
 from batchrunner.ledger import TaskRecord
 
 
@@ -58,14 +59,18 @@ class Step:
     source: str
 
 
-def compare(plan: Plan, known: Sequence[TaskRecord]) -> list[Step]:
-    """A step for every task of the plan, in its order, then one for each that is no longer in it."""
+def compare(plan: Plan, known: Sequence[TaskRecord], twins: Sequence[Known] = ()) -> list[Step]:
+    """A step for every task of the plan, in its order, then one for each that is no longer in it.
+
+    `twins` is what the ledger says of every task, as `core.twins` needs to know it.
+    """
     by_key = {task.key: task for task in known}
-    wanted = {task.key for task in plan.tasks}
+    tasks = recognised(plan.tasks, twins)
+    wanted = {task.key for task in tasks}
     gone = [task for task in known if task.position is not None and task.key not in wanted]
     former = {task.source: task for task in gone} | {task.id: task for task in gone}
     steps, replaced = [], set()
-    for task in plan.tasks:
+    for task in tasks:
         record, before = by_key.get(task.key), former.get(task.id) or former.get(task.source)
         steps.append(_step(task, record, before))
         if before and not record:

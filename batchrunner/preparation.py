@@ -6,12 +6,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from batchrunner.collector import remove_part_files
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.model import Plan
 from batchrunner.core.plan import folded
 from batchrunner.core.policy import Move
 from batchrunner.core.states import Event, TaskState
+from batchrunner.files import remove_part_files
 from batchrunner.ledger import LEDGER_NAME, Ledger
 from batchrunner.results import RESULTS_NAME
 from batchrunner.runlog import LOG_NAME
@@ -53,6 +53,11 @@ def make_directories(directory: Path) -> None:
         ) from error
 
 
+def names_on_disk(directory: Path) -> frozenset[str]:
+    """The folded names of all that lies in the folder for videos; no new video may take one."""
+    return frozenset(folded(f"{VIDEOS}/{path.name}") for path in (directory / VIDEOS).iterdir())
+
+
 async def bring_up_to_date(
     ledger: Ledger, directory: Path, gateway: str, plan: Plan | None, recollect_all: bool
 ) -> int:
@@ -70,8 +75,7 @@ async def bring_up_to_date(
     remove_part_files(directory)
     gone = 0
     if plan:
-        on_disk = frozenset(folded(f"{VIDEOS}/{path.name}") for path in videos.iterdir())
-        gone = await ledger.reconcile(plan, on_disk)
+        gone = await ledger.reconcile(plan, names_on_disk(directory))
     for task in await ledger.tasks(TaskState.DONE):
         path = directory / task.file_name
         if not path.is_file() or path.stat().st_size != task.size:

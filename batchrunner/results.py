@@ -56,7 +56,7 @@ COLUMNS: dict[str, _Column] = {
     "inputs": lambda t: " ".join(t.inputs),
     "model": lambda t: t.model,
     "error_code": lambda t: from_network(t.error_code),
-    "error_message": lambda t: from_network(t.error_message),
+    "error_message": lambda t: from_network(_message(t)),
     "warnings": lambda t: from_network("; ".join(t.warnings)),
     "remote_id": lambda t: from_network(t.remote_id or ""),
     "attempts": lambda t: t.attempts,
@@ -81,6 +81,12 @@ COLUMNS: dict[str, _Column] = {
     "fingerprint": lambda t: t.key,
 }
 """Every fixed column and what stands in it, in order; `label.*` follow. Empty means not known."""
+
+
+def _message(task: TaskRecord) -> str:
+    """Why not; of a doubt also what the usage log showed."""
+    seen = task.looked_up if task.state is TaskState.IN_DOUBT else None
+    return "; ".join(filter(None, (task.error_message, seen)))
 
 
 def header(tasks: Sequence[TaskRecord]) -> list[str]:

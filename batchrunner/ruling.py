@@ -10,6 +10,8 @@ from batchrunner.core.policy import ADOPTED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import Ledger, TaskRecord
 
+LINKS_LIVE = 24 * 3600.0
+"""Seconds for which the gateway promises to keep a video."""
 REMOTE_ID = re.compile(r"task_[A-Za-z0-9_-]{4,100}")
 
 
@@ -48,13 +50,22 @@ async def retry(ledger: Ledger, tasks: list[TaskRecord]) -> None:
         await ledger.move(task.key, Move(Event.RETRIED, TaskState.PENDING))
 
 
-async def want_again(ledger: Ledger, tasks: list[TaskRecord]) -> None:
+async def want_again(ledger: Ledger, tasks: list[TaskRecord], on_disk: frozenset[str], now: float) -> None:
     """Make a further version of each of these videos, with a new seed; the next run submits them.
 
-    The old files stay, and so does what they cost.
+    The old files stay, and so does what they cost. `on_disk` are the names that no file may take.
+
+    Raises:
+        UsageError: one can still be fetched, which is free; nothing was changed.
     """
     for task in tasks:
-        await ledger.want_again(task.key)
+        if task.state is TaskState.UNCOLLECTED and now - (task.finished_at or 0.0) < LINKS_LIVE:
+            raise UsageError(
+                f"{task.id} is paid for and not collected yet, and its links still live",
+                "`batchrunner collect DIR` fetches it, free of charge",
+            )
+    for task in tasks:
+        await ledger.want_again(task.key, on_disk)
 
 
 async def declare_lost(ledger: Ledger, tasks: list[TaskRecord]) -> None:

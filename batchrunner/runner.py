@@ -6,65 +6,36 @@ prepare ─▶ preflight ─▶ take up (poll, collect) ─▶ submit while admi
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import replace
 
-from batchrunner.admission import Admission, Disk
+from batchrunner.admission import Admission
 from batchrunner.adopter import Adopter, Look, told
 from batchrunner.clock import Clock
-from batchrunner.collector import Collector
 from batchrunner.core.adoption import Unowned
-from batchrunner.core.comparison import differences
 from batchrunner.core.errors import AccountError, StorageError
-from batchrunner.core.estimate import video_bytes
-from batchrunner.core.limits import Limits
-from batchrunner.core.model import OnDoubt, Plan, TaskKey
-from batchrunner.core.outcome import Preflight
+from batchrunner.core.model import OnDoubt, TaskKey
+from batchrunner.core.selection import select
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.summary import Summary, Tally
 from batchrunner.core.text import count
+from batchrunner.core.twins import recognised
 from batchrunner.crew import Crew
-from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
-from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock, TaskRecord
+from batchrunner.gateway import ApiKey, Gateway
+from batchrunner.job import Job
+from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock
 from batchrunner.preparation import bring_up_to_date, make_directories
-from batchrunner.progress import Display, Silent
 from batchrunner.results import Results
 from batchrunner.ruling import declare_lost
 from batchrunner.runlog import RunLog
 from batchrunner.supervisor import StopRequest, signals_heard, supervised
 from batchrunner.takeup import ask_first, collect_known, put_pending, take_up
-from batchrunner.video import VideoFacts
+from batchrunner.wiring import Wiring
 from batchrunner.worker import Worker
 
-SPARE_BYTES = 64 << 20
-"""What a file may have beyond four times the estimate."""
 TICK = 0.5
 """Real seconds between two looks of the display at the clock."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Everything a run needs to know, from the command line and the manifest."""
-
-    directory: Path
-    """The run directory."""
-    limits: Limits
-    gateway: GatewaySettings
-    gateway_name: str
-    """What the ledger is tied to: the gateway's origin, or `simulator`."""
-    key: Callable[[], ApiKey]
-    """Asked only when there is something to do; raises AccountError where there is none."""
-    plan: Plan | None = None
-    """None: poll and collect what is paid for, submit nothing."""
-    time_scale: float = 1.0
-    display: Display = field(default_factory=Silent)
-    selected: frozenset[TaskKey] | None = None
-    """The tasks that may be submitted, and that the summary counts; None: all of the plan."""
-    recollect_all: bool = False
-    """Try uncollected videos again, however old they are."""
 
 
 async def run(job: Job) -> Summary:
@@ -77,6 +48,7 @@ async def run(job: Job) -> Summary:
     with RunLock(job.directory), RunLog(job.directory) as log:
         async with Ledger.open(job.directory) as ledger:
             ledger.observe(log.event)
+            job = await _recognised(job, ledger)
             gone = await bring_up_to_date(
                 ledger, job.directory, job.gateway_name, job.plan, job.recollect_all
             )
@@ -87,7 +59,7 @@ async def run(job: Job) -> Summary:
                 storage = await running.to_the_end()
                 # Asked of the reader: after a failed write the writer may not even answer.
                 tokens, cost = await reader.spent()
-                counts = await reader.counts(job.selected)
+                counts = await reader.counts(running.selected)
             return Summary(
                 counts=counts,
                 stop=running.admission.stop if running.admission else None,
@@ -99,15 +71,23 @@ async def run(job: Job) -> Summary:
             )
 
 
+async def _recognised(job: Job, ledger: Ledger) -> Job:
+    """The job, the twins of its plan with the keys under which the ledger knows them."""
+    if not job.plan:
+        return job
+    tasks = recognised(job.plan.tasks, await ledger.known())
+    return replace(job, plan=replace(job.plan, tasks=tasks))
+
+
 class Running:
     """The parts of one run, wired together."""
 
     def __init__(self, job: Job, ledger: Ledger, reader: LedgerReader, log: RunLog, binding: Binding) -> None:
-        self._job, self._ledger, self._log = job, ledger, log
-        self._settings, self._pricing = binding.settings, binding.pricing
+        self._job, self._ledger, self._log, self._binding = job, ledger, log, binding
         self._clock = Clock(job.time_scale)
         self._results = Results(reader, job.directory, self._clock)
         self._wanted, self._everything = Tally({}), Tally({})
+        self.selected = select(job.plan.tasks, job.only, job.limit) if job.plan else None
         self.stop = StopRequest()
         self.admission: Admission | None = None
         """None until there is something to do."""
@@ -117,7 +97,7 @@ class Running:
 
         Returns what could not be written to disk, empty where everything could.
         """
-        self._wanted = Tally(await self._ledger.counts(self._job.selected))
+        self._wanted = Tally(await self._ledger.counts(self.selected))
         self._everything = Tally(await self._ledger.counts(planned_only=False))
         self._ledger.observe(self._noted)
         try:
@@ -148,46 +128,49 @@ class Running:
         return None
 
     async def _supervised(self, gateway: Gateway) -> None:
+        parts = Wiring(
+            self._job, self._binding, self._ledger, self._clock, gateway, self._everything, self.selected
+        )
         adopter = Adopter(self._ledger, gateway, self._clock)
         self._ledger.observe(adopter.observe)
-        self.admission = admission = self._new_admission(gateway, adopter)
+        self.admission = admission = parts.admission(adopter)
         self._job.display.start(self._wanted, admission, self._clock)
         self.notice(self._beginning())
         try:
             with signals_heard(self.stop, self._job.display.close):
-                work = self._work(gateway, admission, adopter)
+                work = self._work(parts, admission, adopter)
                 await supervised(work, admission, self.stop, self.notice)
         finally:
             self._job.display.close()
 
-    async def _work(self, gateway: Gateway, admission: Admission, adopter: Adopter) -> None:
-        answered = await ask_first(gateway, admission, self._clock, self._models(), self.notice)
+    async def _work(self, parts: Wiring, admission: Admission, adopter: Adopter) -> None:
+        answered = await ask_first(parts.gateway, admission, self._clock, parts.models, self.notice)
         async with asyncio.TaskGroup() as group:
             crew = Crew(group, self.stop.by_error)
             await crew.guarded(
-                self._flow(gateway, admission, adopter, crew) if answered else self._by_links(gateway, crew)
+                self._flow(parts, admission, adopter, crew) if answered else self._by_links(parts, crew)
             )
 
-    async def _by_links(self, gateway: Gateway, crew: Crew) -> None:
+    async def _by_links(self, parts: Wiring, crew: Crew) -> None:
         """The gateway or its key is refused: links need neither, and live for a day only."""
-        collector = self._new_collector(gateway, links_only=True)
+        collector = parts.collector(links_only=True)
         await collect_known(self._ledger, lambda key: crew.collect(collector.collect(key)), links_only=True)
         await crew.collected()
 
-    async def _flow(self, gateway: Gateway, admission: Admission, adopter: Adopter, crew: Crew) -> None:
+    async def _flow(self, parts: Wiring, admission: Admission, adopter: Adopter, crew: Crew) -> None:
         """What is paid for first, then what is wanted, until nothing is left to wait for."""
         crew.chore(self._results.keep_fresh())
         crew.chore(self._tick())
-        collector = self._new_collector(gateway)
+        collector = parts.collector()
 
         def collect(key: TaskKey) -> None:
             crew.collect(collector.collect(key))
 
-        worker = self._new_worker(gateway, admission, collect)
+        worker = parts.worker(admission, collect, self.notice)
         crew.chore(self._look_doubts_up(adopter, admission, worker, crew))
         await take_up(self._ledger, worker, admission, crew, collect, self._clock)
         if self._job.plan:
-            await put_pending(self._ledger, admission, self._clock, self._job.selected)
+            await put_pending(self._ledger, admission, self._clock, self.selected)
         while permit := await admission.next():
             crew.work(worker.submit(permit))
         await admission.drained()
@@ -199,6 +182,7 @@ class Running:
         self, adopter: Adopter, admission: Admission, worker: Worker, crew: Crew
     ) -> None:
         """Follow what is found; what is not is submitted again if the manifest says so."""
+        settings = self._binding.settings
 
         async def heard(look: Look, given_up: Sequence[Unowned]) -> None:
             if look.adopted or look.advice:
@@ -206,91 +190,25 @@ class Running:
             for doubt, _ in look.adopted:
                 admission.occupy()
                 crew.work(worker.resume(await self._ledger.task(doubt.key), lambda: None))
-            if self._settings.on_doubt is OnDoubt.RESUBMIT:
-                again = [one.key for one in given_up if one.paid_attempts < self._settings.max_attempts]
+            if self._job.plan and settings.on_doubt is OnDoubt.RESUBMIT:
+                again = [one.key for one in given_up if one.paid_attempts < settings.max_attempts]
                 await declare_lost(self._ledger, [await self._ledger.task(key) for key in again])
-                selected = frozenset(again) & (self._job.selected or frozenset(again))
+                selected = frozenset(again) & (self.selected or frozenset(again))
                 await put_pending(self._ledger, admission, self._clock, selected)
             admission.look_again()
 
         await adopter.keep_looking(heard)
 
-    def _new_admission(self, gateway: Gateway, adopter: Adopter) -> Admission:
-        tasks = self._job.plan.tasks if self._job.plan else ()
-        disk = Disk(
-            free=lambda: shutil.disk_usage(self._job.directory).free,
-            reserve=self._settings.disk_reserve,
-            largest=max((video_bytes(task.request, self._job.limits) for task in tasks), default=0),
-            coming=lambda: sum(self._everything[state] for state in PAID_FOR),
-        )
-
-        async def answers() -> bool:
-            return (await gateway.preflight()).verdict is Preflight.READY
-
-        return Admission(
-            self._clock,
-            self._settings,
-            disk,
-            in_doubt=lambda: self._everything[TaskState.IN_DOUBT],
-            gateway_answers=answers,
-            more_may_come=lambda: adopter.awaited,
-        )
-
-    def _new_collector(self, gateway: Gateway, links_only: bool = False) -> Collector:
-        def differs(task: TaskRecord, facts: VideoFacts) -> tuple[str, ...]:
-            return differences(
-                task.metadata,
-                duration=facts.duration,
-                width=facts.width,
-                height=facts.height,
-                fps=facts.fps,
-                limits=self._job.limits,
-            )
-
-        def largest(task: TaskRecord) -> int:
-            return SPARE_BYTES + 4 * video_bytes(task.request, self._job.limits)
-
-        return Collector(
-            self._ledger,
-            gateway,
-            self._clock,
-            self._job.directory,
-            self._settings.downloads,
-            differs,
-            largest,
-            links_only,
-        )
-
-    def _new_worker(
-        self, gateway: Gateway, admission: Admission, collect: Callable[[TaskKey], None]
-    ) -> Worker:
-        tasks = self._job.plan.tasks if self._job.plan else ()
-        return Worker(
-            ledger=self._ledger,
-            gateway=gateway,
-            clock=self._clock,
-            slots=admission,
-            settings=self._settings,
-            pricing=self._pricing,
-            tasks={task.key: task for task in tasks},
-            collect=collect,
-            notice=self.notice,
-        )
-
-    def _models(self) -> frozenset[str]:
-        tasks = self._job.plan.tasks if self._job.plan else ()
-        return frozenset(str(task.request.get("model")) for task in tasks)
-
     def _noted(self, event: LedgerEvent) -> None:
         self._everything.moved(event.from_state, event.to_state)
-        if event.planned and (self._job.selected is None or event.key in self._job.selected):
+        if event.planned and (self.selected is None or event.key in self.selected):
             self._wanted.moved(event.from_state, event.to_state)
         self._results.outdated()
         self._job.display.event(event)
 
     def _beginning(self) -> str:
         todo = count(self._wanted.total() - self._wanted[TaskState.DONE], "task")
-        told = f"{todo} to do, {self._settings.concurrency} at once, gateway {self._job.gateway_name}"
+        told = f"{todo} to do, {self._binding.settings.concurrency} at once, gateway {self._job.gateway_name}"
         return f"{told}; Ctrl-C is safe, and the same command goes on"
 
     def notice(self, text: str) -> None:

@@ -25,8 +25,6 @@ from batchrunner.core.outcome import (
     GenerationFailed,
     InProgress,
     NotAdmitted,
-    NotVisible,
-    PollOutcome,
     Receipt,
     Refusal,
     SubmitOutcome,
@@ -49,7 +47,7 @@ from batchrunner.core.policy import (
     poll_delay,
 )
 from batchrunner.core.states import Event, TaskState
-from batchrunner.core.watch import Conclusion, GoOn, Refused, Vanished, Watch
+from batchrunner.core.watch import Conclusion, GoOn, Refused, Sightings, Vanished, Watch
 from batchrunner.gateway import Gateway, encode
 from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
 from batchrunner.manifest import MediaChanged, data_uri
@@ -93,10 +91,7 @@ class Worker:
         self._tasks, self._collect, self._notice = tasks, collect, notice
         self._pace = Pace(clock, queries_per_second)
         self._typical = Typical()
-        self._sighted: dict[TaskKey, float] = {}
-        """When each task was last seen on the gateway, in nominal seconds."""
-        self._vanished: set[TaskKey] = set()
-        """Those of which its newest word is that it doesn't know them."""
+        self._sightings = Sightings()
 
     async def submit(self, permit: Permit) -> None:
         """Submit the permitted task and, if it is accepted, follow it to its end."""
@@ -218,7 +213,7 @@ class Worker:
             await self._clock.sleep(delay)
             await self._pace.turn()
             answer = await self._gateway.poll(generation.remote_id)
-            self._sight(generation.key, answer)
+            self._sightings.heard(generation.key, answer, self._clock.now())
             conclusion = watch.heard(answer, self._clock.now())
             if not isinstance(conclusion, GoOn):
                 return await self._conclude(generation, conclusion, holds_slot)
@@ -242,13 +237,6 @@ class Worker:
             return max(wait, so_far.retry_after or 0.0)
         return poll_delay(age, self._typical.of(generation.kind), _chance())
 
-    def _sight(self, key: TaskKey, answer: PollOutcome) -> None:
-        if isinstance(answer, InProgress | Succeeded | GenerationFailed):
-            self._sighted[key] = self._clock.now()
-            self._vanished.discard(key)
-        elif isinstance(answer, NotVisible):
-            self._vanished.add(key)
-
     async def _conclude(self, generation: Generation, conclusion: Conclusion, holds_slot: bool) -> None:
         now = self._clock.wall()
         seen = Seen(generation.accepted_at, now, self._clock.scale)
@@ -261,7 +249,7 @@ class Worker:
                 self._collect(generation.key)
             case GenerationFailed():
                 await self._failed(generation, conclusion, seen)
-            case Vanished() if generation.adopted and generation.key not in self._sighted:
+            case Vanished() if generation.adopted and not self._sightings.ever(generation.key):
                 move = Move(
                     Event.LOST,
                     TaskState.IN_DOUBT,
@@ -270,7 +258,7 @@ class Worker:
                     forget_remote_id=True,
                 )
                 await self._ledger.move(generation.key, move, generation.attempt)
-            case Vanished(receipt=receipt, since=since) if self._others_seen(generation.key, since):
+            case Vanished(receipt=receipt, since=since) if self._sightings.vouched(generation.key, since):
                 move = Move(
                     Event.LOST, TaskState.FAILED, error_code=receipt.code, error_message=receipt.message
                 )
@@ -293,13 +281,6 @@ class Worker:
         await self._ledger.move(key, move, generation.attempt)
         if again and (task := self._tasks.get(key)):
             self._slots.put(Waiting(task.position, key, str(task.request.get("model"))), wait)
-
-    def _others_seen(self, key: TaskKey, since: float) -> bool:
-        """Whether the key still shows other tasks of ours: then a task that is not shown is gone."""
-        vouching = (
-            seen for other, seen in self._sighted.items() if other != key and other not in self._vanished
-        )
-        return any(seen >= since for seen in vouching)
 
     def _success(self, generation: Generation, answer: Succeeded, seen: Seen) -> Move:
         metadata = generation.request.get("metadata")

@@ -15,6 +15,7 @@ from batchrunner.cli.output import as_values, say, say_json, shown_path
 from batchrunner.core.text import count, printable, shortened
 
 if TYPE_CHECKING:
+    from batchrunner.core.twins import Known
     from batchrunner.ledger import TaskRecord
 
 MOST_LISTED = 50
@@ -64,7 +65,7 @@ def plan(options: argparse.Namespace) -> int:
 
     loaded = load(options)
     directory = shared.run_directory(options.manifest, options.output, options.simulate)
-    steps = compare(loaded.plan, asyncio.run(_known(directory)))
+    steps = compare(loaded.plan, *asyncio.run(_known(directory)))
     counts = Counter(step.change for step in steps)
     submitted = sum(counts[change] for change in SUBMITTED)
     if options.json:
@@ -96,10 +97,10 @@ def schema(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _known(directory: Path) -> list[TaskRecord]:
+async def _known(directory: Path) -> tuple[list[TaskRecord], list[Known]]:
     from batchrunner.ledger import LEDGER_NAME, LedgerReader  # noqa: PLC0415
 
     if not (directory / LEDGER_NAME).exists():
-        return []
+        return [], []
     async with LedgerReader.open_existing(directory) as ledger:
-        return await ledger.tasks()
+        return await ledger.tasks(), await ledger.known()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from batchrunner.core.errors import BusyError, UsageError
 
 if TYPE_CHECKING:
     from batchrunner.gateway import ApiKey, GatewaySettings
+    from batchrunner.ledger import Binding
 
 SIMULATOR = "simulator"
 """What the ledger of a simulated run is tied to, whatever port its simulator has; also its folder's name."""
@@ -99,3 +101,26 @@ def simulated(
         process.stdin.close()
         process.wait()
         process.stdout.close()
+
+
+@contextmanager
+def of_run(options: argparse.Namespace, directory: Path) -> Iterator[Connection]:
+    """The gateway that an existing run directory belongs to.
+
+    Raises:
+        BatchrunnerError: there is no such run, or as for `real` and `simulated`.
+    """
+    binding = asyncio.run(_binding(directory))
+    timeout = binding.settings.submit_timeout
+    if binding.gateway == SIMULATOR:
+        with simulated(options, directory, timeout) as connection:
+            yield connection
+    else:
+        yield real(options, binding.gateway, timeout)
+
+
+async def _binding(directory: Path) -> Binding:
+    from batchrunner.ledger import LedgerReader  # noqa: PLC0415
+
+    async with LedgerReader.open_existing(shared.existing_run(directory)) as ledger:
+        return await ledger.binding()

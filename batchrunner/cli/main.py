@@ -6,7 +6,7 @@ import argparse
 import resource
 from collections.abc import Sequence
 
-from batchrunner.cli import checking, ruling, running, serving, status
+from batchrunner.cli import checking, resolving, ruling, running, serving, status
 from batchrunner.cli.loading import is_short
 from batchrunner.cli.output import show_error
 from batchrunner.core.errors import BatchrunnerError, ExitCode
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     status.add_status(commands)
     running.add_collect(commands)
     ruling.add_retry(commands)
-    ruling.add_resolve(commands)
+    resolving.add_resolve(commands)
     ruling.add_results(commands)
     serving.add_simulator(commands)
     checking.add_schema(commands)
@@ -46,12 +46,19 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = parser().parse_args(arguments)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the key
     try:
+        options = parser().parse_args(arguments)
+        _forbid_core_dumps()
         return int(options.run(options))
     except BatchrunnerError as error:
         show_error(error, as_json=getattr(options, "json", False), short=is_short(options))
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+
+
+def _forbid_core_dumps() -> None:
+    """A dump would hold the key. A size of 1 byte also keeps the kernel from piping one to a collector."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    size = 1 if hard == resource.RLIM_INFINITY else min(1, hard)
+    resource.setrlimit(resource.RLIMIT_CORE, (size, size))

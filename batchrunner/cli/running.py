@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
-from batchrunner.cli.connection import SIMULATOR, Connection, real, simulated
+from batchrunner.cli.connection import Connection, of_run, real, simulated
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.output import error_values, say_json, show_error
 from batchrunner.cli.summary import as_values, show_summary, wanting_attention
@@ -18,9 +18,8 @@ from batchrunner.core.errors import BatchrunnerError, UsageError
 from batchrunner.core.selection import select
 
 if TYPE_CHECKING:
-    from batchrunner.ledger import Binding
+    from batchrunner.job import Job
     from batchrunner.progress import Display
-    from batchrunner.runner import Job
 
 
 def add_run(commands: Any) -> None:
@@ -71,15 +70,15 @@ def _positive(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Carry the manifest as far as it goes."""
+    from batchrunner.job import Job  # noqa: PLC0415
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
-    from batchrunner.runner import Job  # noqa: PLC0415
 
     if options.scenario and not options.simulate:
         raise UsageError("--scenario is for the simulated gateway", "add --simulate")
     if options.simulate and (options.base_url or options.api_key_file):
         raise UsageError("--simulate brings its own gateway and key", "leave the other options away")
     loaded = load(options)
-    selected = select(loaded.plan.tasks, options.only, options.limit)
+    select(loaded.plan.tasks, options.only, options.limit)  # a slip is to be known before a folder is made
     directory = shared.run_directory(options.manifest, options.output, options.simulate)
     timeout = loaded.plan.settings.submit_timeout
     connecting: AbstractContextManager[Connection]
@@ -97,7 +96,8 @@ def run(options: argparse.Namespace) -> int:
             gateway_name=gateway.name,
             key=gateway.key,
             plan=loaded.plan,
-            selected=selected,
+            only=tuple(options.only),
+            limit=options.limit,
             time_scale=gateway.scale,
             display=_display(options),
         )
@@ -124,17 +124,10 @@ def collect(options: argparse.Namespace) -> int:
 
 
 def _collect_one(directory: Path, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
+    from batchrunner.job import Job  # noqa: PLC0415
     from batchrunner.manifest import load_limits  # noqa: PLC0415
-    from batchrunner.runner import Job  # noqa: PLC0415
 
-    binding = asyncio.run(_binding(directory))
-    timeout = binding.settings.submit_timeout
-    connecting: AbstractContextManager[Connection]
-    if binding.gateway == SIMULATOR:
-        connecting = simulated(options, directory, timeout)
-    else:
-        connecting = nullcontext(real(options, binding.gateway, timeout))
-    with connecting as gateway:
+    with of_run(options, directory) as gateway:
         job = Job(
             directory=directory,
             limits=load_limits(),
@@ -146,13 +139,6 @@ def _collect_one(directory: Path, options: argparse.Namespace) -> tuple[int, dic
             recollect_all=True,
         )
         return _carry_out(job, options)
-
-
-async def _binding(directory: Path) -> Binding:
-    from batchrunner.ledger import LedgerReader  # noqa: PLC0415
-
-    async with LedgerReader.open_existing(directory) as ledger:
-        return await ledger.binding()
 
 
 def _carry_out(job: Job, options: argparse.Namespace) -> tuple[int, dict[str, object]]:

@@ -75,7 +75,7 @@ def what_next(directory: Path, summary: Summary) -> list[str]:
     lines = []
     if counts[TaskState.IN_DOUBT]:
         lines += [
-            "next     look the tasks in doubt up in the gateway's usage log, then",
+            f"next     batchrunner resolve {shown}   tells what the usage log shows; then",
             f"         batchrunner resolve {shown} ID --adopt REMOTE_ID   it was accepted under this id",
             f"         batchrunner resolve {shown} ID --lost              it was not: submit it again",
         ]

@@ -72,6 +72,8 @@ class PlannedTask:
     """Where it was asked for: `file:line`, or file and row."""
     replica: int = 1
     """Counted from 1 among the tasks with equal requests."""
+    first: TaskKey = TaskKey("")
+    """The key of the first task with an equal request; its own where there is no other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,12 +42,14 @@ class WantedTask(NamedTuple):
 def plan_tasks(wanted: Sequence[WantedTask]) -> tuple[PlannedTask, ...]:
     """Give every wanted task its key, its place and an id; the same request twice is two replicas."""
     seen: Counter[str] = Counter()
+    first: dict[str, TaskKey] = {}
     tasks = []
     for position, task in enumerate(wanted):
         request = normalise(task.request)
         text = canonical(request)
         seen[text] += 1
         key = _hashed(text, replica=seen[text])
+        first.setdefault(text, key)
         tasks.append(
             PlannedTask(
                 key=key,
@@ -57,6 +59,7 @@ def plan_tasks(wanted: Sequence[WantedTask]) -> tuple[PlannedTask, ...]:
                 labels=dict(task.labels or {}),
                 source=task.source,
                 replica=seen[text],
+                first=first[text],
             )
         )
     return tuple(tasks)
@@ -128,6 +131,12 @@ def made_up_id(text: str, key: TaskKey) -> str:
     words = "-".join(re.findall(r"\w+", unicodedata.normalize("NFC", text).lower()))
     stem = words.encode()[:40].decode(errors="ignore").rstrip("-_")
     return f"{stem}-{short(key)}" if stem else short(key)
+
+
+def renamed(task_id: str, key: TaskKey, other: TaskKey) -> str:
+    """The id of a task that turned out to have the key `other`: one that was made up follows it."""
+    made_up = task_id.endswith(short(key))
+    return task_id.removesuffix(short(key)) + short(other) if made_up else task_id
 
 
 def id_fault(task_id: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from batchrunner.core.model import TaskKey
 from batchrunner.core.outcome import (
     GenerationFailed,
     InProgress,
@@ -119,3 +120,28 @@ class Watch:
             raw=answer.raw,
             refunded=False,
         )
+
+
+class Sightings:
+    """Which tasks the gateway shows with this key: one that it hides is gone only if it shows others."""
+
+    def __init__(self) -> None:
+        self._seen: dict[TaskKey, float] = {}
+        self._vanished: set[TaskKey] = set()
+
+    def heard(self, key: TaskKey, answer: PollOutcome, now: float) -> None:
+        """Take notice of an answer about a task; `now` is nominal seconds."""
+        if isinstance(answer, InProgress | Succeeded | GenerationFailed):
+            self._seen[key] = now
+            self._vanished.discard(key)
+        elif isinstance(answer, NotVisible):
+            self._vanished.add(key)
+
+    def ever(self, key: TaskKey) -> bool:
+        """Whether the task was ever seen in this run."""
+        return key in self._seen
+
+    def vouched(self, key: TaskKey, since: float) -> bool:
+        """Whether another task of ours was seen since then, and has not vanished itself."""
+        others = self._seen.keys() - self._vanished - {key}
+        return any(self._seen[other] >= since for other in others)

@@ -95,17 +95,20 @@ class Ledger(LedgerReader):
     async def bind(self, gateway: str, manifest: str) -> None:
         """Tie the ledger to one gateway and one manifest, or check that it is tied to these.
 
+        Until a first submission has left, another gateway may take the place of the first.
+
         Raises:
             UsageError: it belongs to another gateway or manifest.
         """
 
         async def change(db: aiosqlite.Connection) -> None:
+            untouched = not list(await db.execute_fetchall("SELECT 1 FROM attempts LIMIT 1"))
             for name, value in (("gateway", gateway), ("manifest", manifest)):
                 rows = list(await db.execute_fetchall("SELECT value FROM meta WHERE name = ?", (name,)))
                 if not value:
                     continue
-                if not rows:
-                    await db.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+                if not rows or (untouched and name == "gateway"):
+                    await db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
                 elif rows[0][0] != value:
                     raise UsageError(
                         f"this run directory belongs to the {name} {rows[0][0]}, not to {value}",
@@ -174,10 +177,10 @@ class Ledger(LedgerReader):
 
         return await self._apply(change)
 
-    async def want_again(self, key: TaskKey) -> str:
+    async def want_again(self, key: TaskKey, on_disk: frozenset[str] = frozenset()) -> str:
         """A person wants a further version of a video: the task is pending, the old file keeps its name.
 
-        Returns the path of the new version's file below the run directory.
+        `on_disk` as for `reconcile`. Returns the path of the new version's file below the run directory.
 
         Raises:
             TransitionRefused: there is no video yet of which a further one could be wanted.
@@ -189,7 +192,7 @@ class Ledger(LedgerReader):
             )
             await self._move(db, key, Move(Event.WANTED_AGAIN, TaskState.PENDING), None)
             taken = await db.execute_fetchall(reconcile.GIVEN_NAMES)
-            new = version_name(name, version, {folded(row[0]) for row in taken})
+            new = version_name(name, version, {folded(row[0]) for row in taken} | on_disk)
             await db.execute("UPDATE tasks SET file_name = ?, version = ? WHERE key = ?", (new, version, key))
             return new
 

@@ -26,11 +26,15 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 class RunLock:
-    """Holds the run directory until it is closed; the lock file itself stays and means nothing."""
+    """Holds the run directory until it is closed.
+
+    Both the folder and the file `lock` in it are locked: the file is what other tools can hold, and the
+    folder can't be deleted under a run as a file can. The file stays, and means nothing by itself.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._fd: int | None = None
+        self._fds: list[int] = []
 
     def acquire(self) -> None:
         """Take the lock.
@@ -47,20 +51,19 @@ class RunLock:
                 "choose a run directory on a local disk with -o DIR",
             )
         try:
-            fd = os.open(self._directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fds.append(os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            path = self._directory / LOCK_NAME
+            self._fds.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
+            self.release()
             raise StorageError(
                 f"can't write to {self._directory}: {error.strerror}", "check its owner and permissions"
             ) from error
         for _ in range(GLANCES):
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(GLANCE)  # it may be held by a look of `status` alone
-            else:
-                self._fd = fd
+            if all(_locked(fd, fcntl.LOCK_EX) for fd in self._fds):
                 return
-        os.close(fd)
+            time.sleep(GLANCE)  # it may be held by a look of `status` alone
+        self.release()
         raise BusyError(
             f"another batchrunner works in {self._directory}",
             "wait for it, or follow it with `batchrunner status --watch`",
@@ -68,9 +71,8 @@ class RunLock:
 
     def release(self) -> None:
         """Give the lock up; harmless when it isn't held."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        while self._fds:
+            os.close(self._fds.pop())
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -84,17 +86,26 @@ class RunLock:
 
 def is_locked(directory: Path) -> bool:
     """Whether a process works in a run directory at this moment."""
-    try:
-        fd = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
+    for path in (directory, directory / LOCK_NAME):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            if not _locked(fd, fcntl.LOCK_SH):
+                return True
+        finally:
+            os.close(fd)
     return False
+
+
+def _locked(fd: int, how: int) -> bool:
+    """Take a lock, at once or not at all."""
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def file_system(directory: Path) -> str:

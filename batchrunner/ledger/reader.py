@@ -16,6 +16,7 @@ import aiosqlite
 from batchrunner.core.adoption import Unowned
 from batchrunner.core.model import AttemptId, OnDoubt, Pricing, RemoteId, RunSettings, TaskKey
 from batchrunner.core.states import TaskState
+from batchrunner.core.twins import Known
 from batchrunner.ledger.database import LEDGER_NAME, open_for_reading, unusable
 
 
@@ -194,6 +195,11 @@ class LedgerReader:
         """Every remote id that is ours."""
         rows = await self._rows("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
         return frozenset(RemoteId(row[0]) for row in rows)
+
+    async def known(self) -> list[Known]:
+        """Every task in the order in which it entered, as `core.twins` needs to know it."""
+        rows = await self._rows("SELECT key, id, state, request FROM tasks ORDER BY rowid")
+        return [Known(TaskKey(key), name, TaskState(state), request) for key, name, state, request in rows]
 
     async def request_ids(self) -> frozenset[str]:
         """The gateway's ids of every exchange whose outcome is known."""

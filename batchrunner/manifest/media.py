@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,19 +43,33 @@ def data_uri(media: MediaFile) -> str:
     Raises:
         MediaChanged: what is hashed can't be what is sent.
     """
-    try:
-        data = Path(media.path).read_bytes()
-    except OSError as error:
-        raise MediaChanged(f"{media.shown} can't be read any more: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != media.sha256:
-        raise MediaChanged(f"{media.shown} was changed after it was planned")
-    mime = media.mime
+    data, mime = _as_planned(media), media.mime
     if media.fit:
         try:
             data, mime = fitted(data, mime, media.fit), "image/jpeg"
         except BrokenPicture as error:
             raise MediaChanged(f"{media.shown} {error}") from error
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+def _as_planned(media: MediaFile) -> bytes:
+    """The bytes that were hashed; whatever stands in the file's place by now, nothing else is read.
+
+    Raises:
+        MediaChanged: they are no longer there.
+    """
+    try:
+        # Opening a FIFO would wait for a writer, and reading a device would never end.
+        fd = os.open(media.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            facts = os.fstat(fd)
+            is_same = stat.S_ISREG(facts.st_mode) and facts.st_size == media.size
+            data = file.read(media.size + 1) if is_same else b""
+    except OSError as error:
+        raise MediaChanged(f"{media.shown} can't be read any more: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != media.sha256:
+        raise MediaChanged(f"{media.shown} was changed after it was planned")
+    return data
 
 
 _UNSEEN = Look()

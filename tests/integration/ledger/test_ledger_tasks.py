@@ -317,14 +317,28 @@ def test_a_run_directory_belongs_to_one_gateway_and_one_manifest(in_ledger):
         ((OURS[0], "day.yaml"), "manifest"),
     ],
 )
-def test_another_gateway_or_manifest_is_refused(in_ledger, on_disk, other, word):
+def test_another_gateway_or_manifest_is_refused(in_ledger, on_disk, plan, other, word):
     """Tasks paid at one gateway are not polled at another: exit 2, both named, nothing changed."""
-    in_ledger(lambda ledger: ledger.bind(*OURS))
+
+    async def story(ledger):
+        await ledger.bind(*OURS)
+        await ledger.reconcile(plan("cat"), frozenset())
+        (task,) = await ledger.tasks()
+        await ledger.claim(task.key, None, None)
+
+    in_ledger(story)
     before = on_disk.all("SELECT * FROM meta")
     with pytest.raises(UsageError, match=word) as refused:
         in_ledger(lambda ledger: ledger.bind(*other))
     assert (refused.value.exit_code, bool(refused.value.hint)) == (2, True)
     assert on_disk.all("SELECT * FROM meta") == before
+
+
+def test_until_something_was_submitted_another_gateway_may_take_its_place(in_ledger):
+    """A slip in the address costs no run directory."""
+    for gateway in ("https://slip.example", OURS[0]):
+        in_ledger(lambda ledger, gateway=gateway: ledger.bind(gateway, OURS[1]))
+    assert in_ledger(lambda ledger: ledger.binding()).gateway == OURS[0]
 
 
 # --- reconcile ----------------------------------------------------------------------------------------

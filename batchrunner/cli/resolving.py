@@ -1,0 +1,147 @@
+"""`batchrunner resolve`: submissions in doubt, looked up, and decided by a person."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchrunner.cli import options as shared
+from batchrunner.cli.connection import of_run
+from batchrunner.cli.output import say, say_json
+from batchrunner.cli.ruling import opened, tell
+from batchrunner.core.errors import ExitCode, UsageError
+from batchrunner.core.states import TaskState
+from batchrunner.core.text import count, printable
+
+if TYPE_CHECKING:
+    from batchrunner.adopter import Look
+    from batchrunner.cli.connection import Connection
+    from batchrunner.ledger import TaskRecord
+
+
+def add_resolve(commands: Any) -> None:
+    """Submissions in doubt decided."""
+    parser = commands.add_parser(
+        "resolve",
+        help="look up, or decide, tasks in doubt",
+        description="Decide submissions of which nobody knows whether the gateway accepted and charged them. "
+        "A run looks them up in the gateway's usage log by itself, and takes up what it finds for sure; what "
+        "it saw of the others is listed here. Without a decision the tasks in doubt are listed.",
+    )
+    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory")
+    parser.add_argument("task", metavar="ID", nargs="?", help="id or fingerprint")
+    parser.add_argument("--all", action="store_true", help="every task in doubt (with --lost or --auto)")
+    verdict = parser.add_mutually_exclusive_group()
+    verdict.add_argument(
+        "--adopt", metavar="REMOTE", help="it was accepted under this id: poll and collect it"
+    )
+    verdict.add_argument(
+        "--lost", action="store_true", help="it was not accepted: submit it again (and pay again if it was)"
+    )
+    verdict.add_argument(
+        "--auto",
+        action="store_true",
+        help="look in the usage log now; adopt what is found for sure",
+    )
+    shared.add_json(parser)
+    shared.add_gateway(parser)
+    parser.set_defaults(run=resolve)
+
+
+def resolve(options: argparse.Namespace) -> int:
+    """Decide, look up, or list."""
+    if options.auto:
+        shared.existing_run(options.directory)
+        with of_run(options, options.directory) as connection:
+            return asyncio.run(_look_up(options, connection))
+    if options.adopt is None and not options.lost:
+        return asyncio.run(_list_doubts(options))
+    return asyncio.run(_decide(options))
+
+
+async def _decide(options: argparse.Namespace) -> int:
+    from batchrunner import ruling  # noqa: PLC0415
+
+    if bool(options.task) == options.all:
+        raise UsageError("name the task in doubt, or all of them with --all")
+    if options.adopt is not None and options.all:
+        raise UsageError("one remote id can't be adopted for all", "name the task it belongs to")
+    async with opened(options.directory) as ledger:
+        names = [options.task] if options.task else []
+        tasks = await ruling.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), options.all)
+        if options.adopt is not None:
+            await ruling.adopt(ledger, tasks[0], options.adopt)
+            await tell(ledger, options, tasks, f"adopted {options.adopt}; the next run polls and collects it")
+        else:
+            await ruling.declare_lost(ledger, tasks)
+            await tell(ledger, options, tasks, "declared lost; the next run submits what is pending")
+            for task in tasks if not options.json else ():
+                say(f"  {printable(task.id)}: {task.looked_up or 'not looked up in the usage log'}")
+    return ExitCode.DONE
+
+
+async def _look_up(options: argparse.Namespace, connection: Connection) -> int:
+    from batchrunner import results  # noqa: PLC0415
+    from batchrunner.adopter import Adopter  # noqa: PLC0415
+    from batchrunner.clock import Clock  # noqa: PLC0415
+    from batchrunner.gateway import Gateway  # noqa: PLC0415
+
+    key = connection.key()
+    async with (
+        opened(options.directory) as ledger,
+        Gateway.open(connection.settings, key) as gateway,
+    ):
+        await ledger.bind(connection.name, "")
+        doubts = [one for one in await ledger.unowned() if one.is_doubt]
+        look = await Adopter(ledger, gateway, Clock(connection.scale)).look(doubts)
+        results.write(options.directory, await ledger.tasks(planned_only=True))
+    _show(look, options.json)
+    return ExitCode.IN_DOUBT if look.advice else ExitCode.DONE
+
+
+def _show(look: Look, as_json: bool) -> None:
+    if as_json:
+        adopted = [{"id": one.id, "remote_id": remote_id} for one, remote_id in look.adopted]
+        in_doubt = [{"id": one.id, "usage_log": text} for one, text in look.advice]
+        say_json({"adopted": adopted, "in_doubt": in_doubt, "failure": look.failure})
+        return
+    for one, remote_id in look.adopted:
+        say(f"{printable(one.id)}: found as {remote_id}; the next run polls and collects it")
+    for one, text in look.advice:
+        say(f"{printable(one.id)}: {printable(text)}")
+    if not (look.adopted or look.advice):
+        say("no task is in doubt")
+
+
+async def _list_doubts(options: argparse.Namespace) -> int:
+    from batchrunner.ledger import LedgerReader  # noqa: PLC0415
+
+    async with LedgerReader.open_existing(shared.existing_run(options.directory)) as ledger:
+        tasks = await ledger.tasks(TaskState.IN_DOUBT)
+    if options.task:
+        tasks = [task for task in tasks if task.id == options.task]
+    tasks.sort(key=lambda task: task.submitted_at or 0.0)
+    if options.json:
+        say_json([_as_value(task) for task in tasks])
+        return ExitCode.DONE
+    say(f"{count(len(tasks), 'task')} in doubt" + (", by the time of submission (UTC):" if tasks else ""))
+    for task in tasks:
+        when = datetime.fromtimestamp(task.submitted_at or 0.0, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        say(f"  {when}  {task.model}  seed {task.seed}  {printable(task.id)}")
+        if task.looked_up:
+            say(f"                       {printable(task.looked_up)}")
+    return ExitCode.DONE
+
+
+def _as_value(task: TaskRecord) -> dict[str, object]:
+    return {
+        "id": task.id,
+        "submitted_at": task.submitted_at,
+        "model": task.model,
+        "seed": task.seed,
+        "fingerprint": task.key,
+        "usage_log": task.looked_up,
+    }

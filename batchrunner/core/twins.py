@@ -1,0 +1,71 @@
+"""Equal requests: which of the ledger's tasks each wanted one is.
+
+Twins differ in nothing but a number, so a change of the manifest must not hand one's past to the other:
+what exists is taken before anything is made, and a task that kept its id keeps its past.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from batchrunner.core.model import PlannedTask, TaskKey
+from batchrunner.core.plan import renamed
+from batchrunner.core.states import TaskState
+
+_BEST_FIRST = (
+    TaskState.DONE,
+    TaskState.COLLECTING,
+    TaskState.GENERATING,
+    TaskState.UNCOLLECTED,
+    TaskState.SUBMITTING,
+    TaskState.IN_DOUBT,
+    TaskState.PENDING,
+    TaskState.FAILED,
+)
+"""Where fewer twins are wanted than there were: what is paid for stays, and what may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger says of a task."""
+
+    key: TaskKey
+    id: str
+    state: TaskState
+    request: str
+    """Equal for twins."""
+
+
+def recognised(tasks: Sequence[PlannedTask], ledger: Iterable[Known]) -> tuple[PlannedTask, ...]:
+    """The plan's tasks, twins with the keys under which the ledger knows them."""
+    by_request: dict[str, list[Known]] = defaultdict(list)
+    for one in ledger:
+        by_request[one.request].append(one)
+    known = {one.key: group for group in by_request.values() for one in group}
+    wanted: dict[TaskKey, list[PlannedTask]] = defaultdict(list)
+    for task in tasks:
+        wanted[task.first].append(task)
+    keys: dict[int, TaskKey] = {}
+    for first, group in wanted.items():
+        there = known.get(first, [])
+        if len(group) > 1 or len(there) > 1:
+            keys |= _keys(group, there)
+    return tuple(_with_key(task, keys.get(task.position, task.key)) for task in tasks)
+
+
+def _keys(group: Sequence[PlannedTask], there: Sequence[Known]) -> Mapping[int, TaskKey]:
+    """The key of each of a group of twins, by its place in the plan."""
+    kept = sorted(there, key=lambda one: _BEST_FIRST.index(one.state))[: len(group)]
+    by_id = {one.id: one.key for one in kept}
+    found = {task.position: by_id[task.id] for task in group if task.id in by_id}
+    taken = {one.key for one in there}
+    free = [one.key for one in kept if one.key not in found.values()]
+    free += [task.key for task in group if task.key not in taken]
+    others = (task.position for task in group if task.position not in found)
+    return found | dict(zip(others, free, strict=False))
+
+
+def _with_key(task: PlannedTask, key: TaskKey) -> PlannedTask:
+    return task if task.key == key else replace(task, key=key, id=renamed(task.id, task.key, key))

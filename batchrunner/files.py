@@ -1,0 +1,133 @@
+"""Files that are whole or not there: part file, fsync, rename, fsync of the folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from batchrunner.core.errors import StorageError
+
+T = TypeVar("T")
+
+
+class PartFile:
+    """A download on its way to its final name. The file is made by the first write.
+
+    Its methods run in threads; the lock keeps a `discard` after a cancelled download from closing a
+    descriptor that a thread still writes to.
+    """
+
+    SUFFIX = ".part"
+
+    def __init__(self, final: Path) -> None:
+        self._final = final
+        self._path = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{self.SUFFIX}")
+        self._fd: int | None = None
+        self._lock = threading.Lock()
+        self._sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """Append.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        with self._lock, _disk_errors(self._path):
+            if self._fd is None:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                self._fd = os.open(self._path, flags, 0o666)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._fd, view) :]
+            self._sha256.update(data)
+
+    def verified(self, check: Callable[[Path], T]) -> tuple[T, str]:
+        """Verify and make durable; return what `check` found in it and its SHA-256.
+
+        What `check` raises passes through.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        with self._lock, _disk_errors(self._path):
+            facts = check(self._path)
+            assert self._fd is not None  # noqa: S101  what was checked was written
+            os.fsync(self._fd)
+        return facts, self._sha256.hexdigest()
+
+    def put_in_place(self) -> None:
+        """Give it its final name, durably.
+
+        Raises:
+            FileExistsError: the name is taken; nothing is overwritten.
+            StorageError: the disk refused.
+        """
+        with self._lock:
+            if os.path.lexists(self._final):
+                raise FileExistsError(17, "the name is taken", str(self._final))
+            with _disk_errors(self._final):
+                self._path.rename(self._final)
+                sync_directory(self._final.parent)
+
+    def discard(self) -> None:
+        """Close, and remove what is left of it."""
+        with self._lock:
+            if self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
+                self._path.unlink(missing_ok=True)
+
+
+class _disk_errors:  # noqa: N801  used like a function
+    """Turns an OSError of the disk into ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise StorageError(
+                f"can't write {self._path}: {error.strerror}",
+                "make room or mend the disk, then run the same command again; nothing paid for is lost",
+            ) from error
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename in this folder durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def remove_part_files(directory: Path) -> None:
+    """Remove what killed runs left half-way, where that can be removed."""
+    for path in directory.glob(f".*.{'[0-9a-f]' * 8}{PartFile.SUFFIX}"):
+        with suppress(OSError):
+            path.unlink()
+
+
+def keep_small(path: Path, data: bytes) -> None:
+    """Put a small file in place, whole; a killed run may have left the same one there.
+
+    Raises:
+        FileExistsError: another file has the name.
+    """
+    if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
+        return
+    part = PartFile(path)
+    try:
+        part.write(data)
+        part.verified(lambda _: None)
+        part.put_in_place()
+    finally:
+        part.discard()

@@ -1,0 +1,36 @@
+"""What a run is to do: everything it needs to know, from the command line and the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batchrunner.core.limits import Limits
+from batchrunner.core.model import Plan
+from batchrunner.gateway import ApiKey, GatewaySettings
+from batchrunner.progress import Display, Silent
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run."""
+
+    directory: Path
+    """The run directory."""
+    limits: Limits
+    gateway: GatewaySettings
+    gateway_name: str
+    """What the ledger is tied to: the gateway's origin, or `simulator`."""
+    key: Callable[[], ApiKey]
+    """Asked only when there is something to do; raises AccountError where there is none."""
+    plan: Plan | None = None
+    """None: poll and collect what is paid for, submit nothing."""
+    time_scale: float = 1.0
+    display: Display = field(default_factory=Silent)
+    only: tuple[str, ...] = ()
+    """Ids, or `label=value`: the tasks that may be submitted, and that the summary counts; all if empty."""
+    limit: int | None = None
+    """Of these the first so many."""
+    recollect_all: bool = False
+    """Try uncollected videos again, however old they are."""

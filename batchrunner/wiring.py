@@ -1,0 +1,117 @@
+"""The parts of a run, made from its job and told of each other."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from batchrunner.admission import Admission, Disk
+from batchrunner.adopter import Adopter
+from batchrunner.clock import Clock
+from batchrunner.collector import Collector
+from batchrunner.core.comparison import differences
+from batchrunner.core.estimate import video_bytes
+from batchrunner.core.model import PlannedTask, TaskKey
+from batchrunner.core.outcome import Preflight
+from batchrunner.core.states import PAID_FOR, TaskState
+from batchrunner.core.summary import Tally
+from batchrunner.gateway import Gateway
+from batchrunner.job import Job
+from batchrunner.ledger import Binding, Ledger, TaskRecord
+from batchrunner.video import VideoFacts
+from batchrunner.worker import Worker
+
+SPARE_BYTES = 64 << 20
+"""What a file may have beyond four times the estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What all parts of one run share."""
+
+    job: Job
+    binding: Binding
+    """The settings, as the manifest has them, or as an earlier run left them."""
+    ledger: Ledger
+    clock: Clock
+    gateway: Gateway
+    tally: Tally
+    """All tasks of the ledger."""
+    selected: frozenset[TaskKey] | None
+    """The tasks that may be submitted; None for all."""
+
+    @property
+    def tasks(self) -> tuple[PlannedTask, ...]:
+        """The plan's tasks that may be submitted."""
+        tasks = self.job.plan.tasks if self.job.plan else ()
+        return tasks if self.selected is None else tuple(one for one in tasks if one.key in self.selected)
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The models that they ask for."""
+        return frozenset(str(task.request.get("model")) for task in self.tasks)
+
+    def admission(self, adopter: Adopter) -> Admission:
+        """Says when a submission may leave."""
+        disk = Disk(
+            free=lambda: shutil.disk_usage(self.job.directory).free,
+            reserve=self.binding.settings.disk_reserve,
+            largest=max((video_bytes(task.request, self.job.limits) for task in self.tasks), default=0),
+            coming=lambda: sum(self.tally[state] for state in PAID_FOR),
+        )
+
+        async def answers() -> bool:
+            return (await self.gateway.preflight()).verdict is Preflight.READY
+
+        return Admission(
+            self.clock,
+            self.binding.settings,
+            disk,
+            in_doubt=lambda: self.tally[TaskState.IN_DOUBT],
+            gateway_answers=answers,
+            more_may_come=lambda: adopter.awaited,
+        )
+
+    def collector(self, links_only: bool = False) -> Collector:
+        """Brings finished videos in."""
+
+        def differs(task: TaskRecord, facts: VideoFacts) -> tuple[str, ...]:
+            return differences(
+                task.metadata,
+                duration=facts.duration,
+                width=facts.width,
+                height=facts.height,
+                fps=facts.fps,
+                limits=self.job.limits,
+            )
+
+        def largest(task: TaskRecord) -> int:
+            return SPARE_BYTES + 4 * video_bytes(task.request, self.job.limits)
+
+        return Collector(
+            self.ledger,
+            self.gateway,
+            self.clock,
+            self.job.directory,
+            self.binding.settings.downloads,
+            differs,
+            largest,
+            links_only,
+        )
+
+    def worker(
+        self, admission: Admission, collect: Callable[[TaskKey], None], notice: Callable[[str], None]
+    ) -> Worker:
+        """Submits, and follows what was accepted."""
+        return Worker(
+            ledger=self.ledger,
+            gateway=self.gateway,
+            clock=self.clock,
+            slots=admission,
+            settings=self.binding.settings,
+            pricing=self.binding.pricing,
+            tasks={task.key: task for task in self.tasks},
+            collect=collect,
+            notice=notice,
+        )
