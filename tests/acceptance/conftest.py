@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -453,6 +454,14 @@ def sim(desk: Desk, tmp_path: Path, nursery: Nursery) -> Sim:
     """A simulated gateway, not started yet, which the desk's commands talk to."""
     desk.sim = Sim(tmp_path / "elsewhere", nursery)
     return desk.sim
+
+
+@pytest.fixture
+def relay(sim: Sim) -> Iterator[Any]:
+    """A server between the commands and the simulated gateway; see relay.py."""
+    relay = runpy.run_path(str(Path(__file__).with_name("relay.py")))["Relay"](sim)
+    yield relay
+    relay.close()
 
 
 @dataclass
