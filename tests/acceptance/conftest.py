@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import av
 import pytest
@@ -245,6 +245,19 @@ class Sim:
         with urlopen(f"{self.url}/simulator/requests") as answer:
             return Counter(json.load(answer)["requests"])
 
+    def ask(self, path: str, body: Mapping[str, Any] | None = None, key: str = KEY) -> Any:
+        """What another program with the same key gets: a GET, or a POST of `body`."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        with urlopen(Request(f"{self.url}{path}", data, headers)) as answer:
+            return json.load(answer)
+
+    def settled(self) -> bool:
+        """Whether every charge's task has ended."""
+        ids = [charge["remote_id"] for charge in self.charges()]
+        tasks = [self.ask(f"/v1/video/generations/{remote_id}")["data"] for remote_id in ids]
+        return all(task["status"] in ("SUCCESS", "FAILURE") for task in tasks)
+
     def posts(self) -> int:
         """How many POSTs have reached it since the last start, wherever they went."""
         return sum(count for route, count in self.requests().items() if route.startswith("POST"))
@@ -259,6 +272,7 @@ class Desk:
     """A folder with one manifest, and the commands that a person types there."""
 
     until = staticmethod(until)
+    key = KEY
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
