@@ -215,5 +215,6 @@ def test_advice_for_each_thing_that_the_log_may_show() -> None:
     assert "2 submissions" in advice(one, [row(), row()], [row(), row()])
     late = [row(at=SENT + 10)] * NEWEST_ROWS
     assert "doesn't reach back" in advice(one, late, [])
+    assert "doesn't reach back" in advice(one, late, late), "what is unexplained is not what has dropped out"
     assert "no submission that could be it" in advice(one, late[1:], [])
     assert "no submission that could be it" in advice(one, [*late, row(at=SENT - 10)], [])
