@@ -1,5 +1,6 @@
 """Submissions in doubt looked up in the usage log: found for sure they are adopted, and nothing is paid twice."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -137,7 +138,7 @@ def test_resubmitted_on_the_users_word_no_more_than_max_attempts_are_risked_and_
     told = [kind for kind, prompt in relay.asked if kind == "usage" or prompt.startswith("bee")]
     submits = [number for number, kind in enumerate(told) if kind == "submit"]
     assert len(submits) == attempts
-    assert all("usage" in told[one:other] for one, other in zip(submits, submits[1:], strict=False))
+    assert all("usage" in told[one:other] for one, other in pairwise(submits))
     assert len(sim.charges("bee")) == attempts * charged
     desk.run("--base-url", relay.url)
     assert relay.count("submit", "bee") == attempts, "not even by another run"
