@@ -65,8 +65,13 @@ def charges_in(state: Path) -> list[dict[str, Any]]:
 
 
 def clean_environment(home: Path, **extra: str) -> dict[str, str]:
-    """What a fresh login has: no key, no address, no proxy of whoever runs the tests."""
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    """What a fresh login has: no key, no address, no proxy of whoever runs the tests.
+
+    PYTHONPATH is kept, behind one that a test gives: the program under test may be found by it.
+    """
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "PYTHONPATH") if name in os.environ}
+    if "PYTHONPATH" in extra and "PYTHONPATH" in kept:
+        extra["PYTHONPATH"] += os.pathsep + kept["PYTHONPATH"]
     return kept | {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"} | extra
 
 

@@ -1,4 +1,4 @@
-"""Submissions in doubt looked up in the usage log: found for sure they are adopted, and nothing is paid twice."""
+"""Submissions in doubt looked up in the usage log: what is found for sure is adopted, nothing paid twice."""
 
 from itertools import pairwise
 from typing import Any
@@ -36,7 +36,7 @@ def adopted(desk: Any, sim: Any) -> None:
 
 @pytest.mark.parametrize("do", LOST)
 def test_a_doubt_is_found_and_collected_within_the_same_run(desk: Any, sim: Any, do: str) -> None:
-    """However its answer was lost, a charged submission is adopted five minutes later: exit 0, one POST each."""
+    """However its answer was lost, a charged submission is adopted after 5 min: exit 0, one POST each."""
     sim.start(CUT | {"do": do})
     desk.write("ant", "bee", "cat", submit_timeout=0.5)
     done = desk.run()

@@ -12,6 +12,22 @@ ALONG = "walks along the shore"
 SEED = 77
 BEE = {"id": "bee", "prompt": f"bee {ALONG}", "metadata": {"seed": SEED}}
 LOOKS = "GET /api/log/token"
+FAILED_LOOKS = [
+    {"do": "html_502"},
+    {"do": "html_502", "status": 503, "body": "empty"},
+    {"do": "500"},
+    {"do": "cut"},
+    {"do": "refused"},
+    {"do": "429", "seconds": 1},
+]
+UNREADABLE = [
+    (401, {"success": False, "message": "Invalid token"}),
+    (403, "<html>no</html>"),
+    (404, {"error": {"message": "Invalid URL", "type": "invalid_request_error"}}),
+    (200, "<html>hello</html>"),
+    (200, {"success": True, "data": None}),
+    (200, {"success": True, "data": [None, 7, {"other": "{"}]}),
+]
 FAST = "dreamina-seedance-2-0-fast"
 
 
@@ -149,8 +165,7 @@ def test_with_the_logs_switched_off_it_stays_in_doubt_and_is_said(desk: Any, sim
 
 @pytest.mark.parametrize(
     "fault",
-    [{"do": "html_502"}, {"do": "html_502", "status": 503, "body": "empty"}, {"do": "500"}]
-    + [{"do": "cut"}, {"do": "refused"}, {"do": "429", "seconds": 1}],
+    FAILED_LOOKS,
     ids=lambda fault: "-".join(map(str, fault.values())),
 )
 def test_a_look_up_that_fails_once_is_made_again(desk: Any, sim: Any, fault: dict[str, Any]) -> None:
@@ -167,12 +182,7 @@ def test_a_look_up_that_fails_once_is_made_again(desk: Any, sim: Any, fault: dic
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(401, {"success": False, "message": "Invalid token"}), (403, "<html>no</html>")]
-    + [
-        (404, {"error": {"message": "Invalid URL", "type": "invalid_request_error"}}),
-        (200, "<html>hello</html>"),
-    ]
-    + [(200, {"success": True, "data": None}), (200, {"success": True, "data": [None, 7, {"other": "{"}]})],
+    UNREADABLE,
     ids=str,
 )
 def test_a_log_that_can_never_be_read_leaves_it_in_doubt(
