@@ -94,7 +94,12 @@ class Command:
     """A command under way."""
 
     def __init__(
-        self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path
+        self,
+        arguments: Sequence[str],
+        cwd: Path,
+        environment: Mapping[str, str],
+        log: Path,
+        prefix: Sequence[str] = (),
     ) -> None:
         self._said = cwd / "said"
         self._said.mkdir(exist_ok=True)
@@ -104,7 +109,7 @@ class Command:
         self._began = time.monotonic()
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "batchrunner", *arguments],
+                [*prefix, sys.executable, "-m", "batchrunner", *arguments],
                 cwd=cwd,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -165,7 +170,7 @@ class Command:
 
 def log_lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a run.log."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
@@ -286,6 +291,8 @@ class Desk:
         self.planned = 0
         self.environment: dict[str, str] = {}
         """What the commands find in their environment besides."""
+        self.prefix: tuple[str, ...] = ()
+        """What stands before the command, such as `nsenter` with its options."""
         self._commands: list[Command] = []
 
     def write(self, *tasks: str | Mapping[str, Any], **run: Any) -> None:
@@ -299,7 +306,7 @@ class Desk:
         """Start any command."""
         environment = clean_environment(self.folder, **self.environment)
         environment |= {"EASYROUTER_API_KEY": key} if key else {}
-        command = Command(arguments, self.folder, environment, self.directory / "run.log")
+        command = Command(arguments, self.folder, environment, self.directory / "run.log", self.prefix)
         self._commands.append(command)
         return command
 
