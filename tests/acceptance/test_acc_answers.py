@@ -148,7 +148,7 @@ def test_every_rejection_fails_its_own_task_once_with_the_most_telling_code(
 
 
 def test_every_refusal_for_the_moment_is_tried_again_and_made(desk: Any, sim: Any, relay: Any) -> None:
-    """429 in any shape, no channel, the gateway's own trouble, a refund: accepted at the second try, exit 0."""
+    """429 in any shape, no channel, the gateway's own trouble, a refund: made at the second try, exit 0."""
     sim.start()
     ids = names(len(NOT_ADMITTED))
     for task, (status, body) in zip(ids, NOT_ADMITTED, strict=True):
@@ -163,7 +163,7 @@ def test_every_refusal_for_the_moment_is_tried_again_and_made(desk: Any, sim: An
 def test_an_account_that_is_refused_at_the_start_charges_nothing_and_resumes(
     desk: Any, sim: Any, relay: Any, status: int, body: Any, what: str
 ) -> None:
-    """One POST is refused: exit 4 says what to do, all tasks stay pending; mended, the same command goes on."""
+    """One POST is refused: exit 4 says what to do, all tasks stay pending, and resume."""
     sim.start()
     refusing = relay.rule("submit", relay.says(status, body))
     desk.write("ant", "bee", "cat", concurrency=1)

@@ -1,4 +1,4 @@
-"""Every answer to a poll that says nothing about the task: polled on, never a new POST, nothing failed by it."""
+"""Every answer to a poll that says nothing about the task: polled on, no new POST, nothing failed."""
 
 from typing import Any
 
@@ -121,7 +121,7 @@ def test_progress_that_goes_back_is_still_progress(desk: Any, sim: Any) -> None:
 def test_a_task_that_the_gateway_lost_hold_of_is_failed_and_stays_counted_as_spent(
     desk: Any, sim: Any
 ) -> None:
-    """FAILURE without an upstream code is not refunded and never tried again: exit 1, one POST, cost unknown."""
+    """FAILURE without an upstream code is not refunded, never tried again: exit 1, one POST, cost unknown."""
     sim.start({"on": "refresh", "do": "channel_lost", "prompt": "bee*"})
     desk.write("ant", "bee", max_attempts=9)
     for _ in range(2):
@@ -135,7 +135,7 @@ def test_a_task_that_the_gateway_lost_hold_of_is_failed_and_stays_counted_as_spe
 def test_what_the_model_has_given_up_is_failed_and_never_submitted_again(
     desk: Any, sim: Any, word: str
 ) -> None:
-    """The gateway shows it in progress for a day: seen three times over 5 min it is failed; the slot is free."""
+    """The gateway shows it in progress for a day: seen three times over 5 min it is failed."""
     sim.start({"on": "generate", "do": "expired", "word": word, "prompt": "bee*"})
     desk.write("bee", "ant", concurrency=1, max_attempts=9, task_deadline="20h")
     desk.check(desk.run(), 1)

