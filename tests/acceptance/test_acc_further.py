@@ -81,3 +81,44 @@ def test_the_last_frame_lies_beside_the_video(desk: Any, sim: Any) -> None:
     assert Path(desk.directory, name).read_bytes().startswith(b"\xff\xd8\xff")
     assert desk.row("bee")["last_frame_file"] == ""
     assert not sim.requests()["GET file server with Authorization"]
+
+
+def test_a_picture_that_is_not_ours_is_not_taken_for_the_last_frame(desk: Any, sim: Any) -> None:
+    """Another file has the name: it stays, the video counts, and the row says that its picture is missing."""
+    sim.start()
+    desk.write({"id": "ant", "prompt": "ant walks", "metadata": {"return_last_frame": True}})
+    (desk.directory / "videos").mkdir(parents=True)
+    mine = desk.directory / "videos" / "ant-last-frame.jpg"
+    mine.write_text("mine")
+    assert desk.run().code == 0
+    assert mine.read_text() == "mine"
+    row = desk.row("ant")
+    assert (row["state"], row["last_frame_file"]) == ("done", "")
+    assert "another picture" in row["warnings"]
+
+
+def test_a_further_version_takes_no_name_that_a_file_has(desk: Any, sim: Any) -> None:
+    """A file of the user's own under the next version's name stays, and the video goes beside it."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    mine = desk.directory / "videos" / "ant-v2.mp4"
+    mine.write_text("mine")
+    assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+    assert desk.run().code == 0
+    assert mine.read_text() == "mine"
+    assert desk.row("ant")["file_name"] == "videos/ant-v2-2.mp4"
+
+
+def test_a_video_that_can_still_be_fetched_is_not_made_again(desk: Any, sim: Any) -> None:
+    """Paid for and not collected: `--again` would abandon it, and points to `collect`, which is free."""
+    sim.start({"on": "download", "do": "404", "source": "both"}, scale=0.001)
+    desk.write("ant")
+    desk.check(desk.run(), 1)
+    refused = desk.do("retry", "batch.run", "ant", "--again")
+    assert refused.code == 2
+    assert "collect" in refused.stderr
+    sim.start()
+    assert desk.do("collect", "batch.run", *desk.at_gateway()).code == 0
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 1
