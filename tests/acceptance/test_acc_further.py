@@ -122,3 +122,16 @@ def test_a_video_that_can_still_be_fetched_is_not_made_again(desk: Any, sim: Any
     assert desk.do("collect", "batch.run", *desk.at_gateway()).code == 0
     desk.check(desk.run(), 0)
     assert len(sim.charges()) == 1
+
+
+def test_a_task_that_had_vanished_is_looked_at_again_for_free(desk: Any, sim: Any) -> None:
+    """Failed because the gateway did not know it any more: `collect` looks again, and nothing is sent."""
+    sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"})
+    desk.write("ant", "bee")
+    desk.check(desk.run(), 1)
+    assert desk.row("bee")["error_code"] == "task_not_exist"
+    collect = ("collect", "batch.run", *desk.at_gateway())
+    sim.start()
+    assert desk.do(*collect).code == 0
+    assert desk.states() == {"ant": "done", "bee": "done"}
+    assert (len(sim.charges()), sim.posts()) == (2, 0)
