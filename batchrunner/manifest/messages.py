@@ -10,6 +10,7 @@ from jsonschema import ValidationError
 from batchrunner.manifest.faults import Fault, dotted, shown
 from batchrunner.manifest.keys import closest, unknown_key
 from batchrunner.manifest.nodes import Path
+from batchrunner.manifest.slips import slip_in
 
 _TEMPLATE = r"\$\{"
 _TYPES = {
@@ -79,6 +80,10 @@ def _type(error: ValidationError) -> tuple[str, str]:
 
 def _retype(names: list[str], value: object) -> str:
     """How to write a value of the wrong type."""
+    keys = [f"{key}: " for key in value] if isinstance(value, dict) else []
+    for line in [value] if isinstance(value, str) and "object" in names else keys:
+        if slip := slip_in(line):
+            return f"{slip.message}: {slip.hint}"
     if value is None:
         return "write a value after the colon, or delete the key"
     if "string" in names and isinstance(value, int | float):

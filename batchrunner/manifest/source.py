@@ -54,6 +54,10 @@ class Source:
     def _lines(self) -> list[str]:
         return self._break.split(self.text)
 
+    def line(self, number: int) -> str:
+        """The text of a line, counted from 1; empty where there is none."""
+        return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
+
     def position(self, start: int) -> tuple[int, int]:
         """Line and column, from 1, of the character at an index of the text."""
         lines = self._break.split(self.text[:start])
@@ -61,7 +65,7 @@ class Source:
 
     def place(self, line: int = 0, column: int = 0, row: int = 0) -> Place:
         """A place in this file, with the text of its line; nothing that looks like a key is quoted."""
-        text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
+        text = self.line(line)
         snippet = quotable(text[: max(_SNIPPET, column + _SNIPPET)])
         return Place(self.shown, line, column, row, snippet)
 
