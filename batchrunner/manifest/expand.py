@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from batchrunner.core.model import Fit
 from batchrunner.core.plan import WantedTask, id_fault
+from batchrunner.core.problems import Severity
 from batchrunner.manifest import templates
 from batchrunner.manifest.checking import Checker, field_of
 from batchrunner.manifest.entries import Entry, Expanded
@@ -113,10 +114,11 @@ class Expander:
         merged = merge(merge(self._default_values, value), reaching(multiples.matrix))
         preparer = templates.Preparer(multiples.names, _types)
         filler = preparer.prepare(merged)
-        faults = preparer.faults or [*unused(multiples, preparer.used)]
+        faults = preparer.faults or [*unused(multiples, preparer.used, merged.keys())]
         if multiples.name_tasks and multiples.combinations == 1 and not has_id:
             filler = preparer.prepare({**merged, "id": "${stem}"})
-        entry = Entry(node, self._defaults, self._source, filler, multiples, has_id)
+        embedded = tuple((path, name) for path, name in templates.embedded(filler) if path[0] != "labels")
+        entry = Entry(node, self._defaults, self._source, filler, multiples, has_id, embedded)
         if has_id and ("id",) not in {field_of(fault.path) for fault in faults}:
             used = templates.names_in(preparer.prepare(value["id"], ("id",)))
             faults += equal_ids(multiples, value["id"], used)
@@ -140,6 +142,8 @@ class Expander:
         if task_id:
             faults += _id_faults(task_id, repeat, entry.has_id)
         self._tell_all(entry, faults, at)
+        for place, message, hint in entry.gaps(at, row):
+            self._report.add(place, message, hint, Severity.WARNING)
         source, texts = entry.shown_source(self._path.name, at), _as_text(labels)
         name = str(row.get("stem", "")) if entry.multiples.name_tasks else ""
         for replica in range(1, repeat + 1):

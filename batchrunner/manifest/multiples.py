@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple, Protocol
@@ -171,8 +171,11 @@ def reaching(matrix: Matrix) -> dict[str, Any]:
     return {"metadata": fields} if fields else {}
 
 
-def unused(multiples: Multiples, used: set[str]) -> Iterator[Fault]:
-    """Names that nothing in the entry uses: its tasks would ask for the same video again and again."""
+def unused(multiples: Multiples, used: set[str], given: Container[str]) -> Iterator[Fault]:
+    """Names that nothing in the entry uses: its tasks would ask for the same video again and again.
+
+    `given` are the fields that the entry has, its defaults included.
+    """
     table = multiples.table
     if table is not None and not used & table.columns.keys():
         message = f"nothing in the entry uses its {table.one}s: each would ask for the same video"
@@ -180,6 +183,8 @@ def unused(multiples: Multiples, used: set[str]) -> Iterator[Fault]:
         if multiples.name_tasks:
             hint = 'write `image: "${file}"` in the entry'
         yield Fault((f"{table.one}s",), message, hint)
+    elif table is not None and table.one == "row":
+        yield from _columns_like_fields(table, used, given)
     top, metadata = schema("task")["properties"], schema("task")["$defs"]["metadata"]["properties"]
     for key in multiples.matrix:
         if "." in key or key in used:
@@ -190,6 +195,25 @@ def unused(multiples: Multiples, used: set[str]) -> Iterator[Fault]:
         elif near := closest(key, metadata, cutoff=0.8):
             hint = f"did you mean `{_INTO}{near}`?"
         yield Fault(("matrix", key), f"nothing in the entry uses `${{{key}}}`", hint, on_key=True)
+
+
+def _columns_like_fields(table: Table, used: set[str], given: Container[str]) -> Iterator[Fault]:
+    """A column that is called like a field does not fill it by that."""
+    task = schema("task")
+    below = {name: f'metadata: {{{name}: "${{{name}}}"}}' for name in task["$defs"]["metadata"]["properties"]}
+    dotted = {_INTO + name: f'metadata: {{{name}: "${{{_INTO}{name}}}"}}' for name in below}
+    # a length stands at both levels
+    fields = below | dotted | {name: f'{name}: "${{{name}}}"' for name in ("id", *task["properties"])}
+    for column in fields.keys() & used:
+        del fields[column]
+    if "id" in given:
+        fields.pop("id", None)
+    if "prompt" not in given:  # which is an error of its own
+        fields.pop("prompt", None)
+    for column in table.columns:
+        if column in fields:
+            message = f"the column `{column}` fills no field: nothing in the entry uses it"
+            yield Fault(("rows",), message, f"write `{fields[column]}` in the entry", Severity.WARNING)
 
 
 def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator[Fault]:

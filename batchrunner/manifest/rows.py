@@ -17,6 +17,7 @@ from batchrunner.manifest.templates import Names, Row
 
 MAX_BYTES = 256_000_000
 _MAX_DEPTH = 32
+_NAME_IT = "name it, or delete the column"
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 
@@ -116,6 +117,7 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
         header = next(reader, None)
         if not _header(header, separator, table, report):
             return False
+        headed = len(header or ())
         width = len(table.columns)
         begins = reader.line_num + 1
         for cells in reader:
@@ -123,10 +125,14 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
             if not cells:  # a blank line
                 continue
             number += 1
-            if not any(cells):  # spreadsheets write what was once a row as nothing but separators
+            if not any(map(str.strip, cells)):  # spreadsheets write what was once a row as separators
                 continue
+            if len(cells) > width:
+                _cut(cells, width)
             if len(cells) == width:
                 table.rows.append(TableRow(number, line, dict(zip(table.columns, cells, strict=True))))
+            elif width < len(cells) <= headed:
+                report.add(table.text.place(1), f"column {len(cells)} has no name", _NAME_IT)
             else:
                 place = table.text.place(line, row=number)
                 kind = "comma" if separator == "," else "tab"
@@ -140,6 +146,12 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
     return bool(table.columns)
 
 
+def _cut(cells: list[str], width: int) -> None:
+    """Take away empty cells beyond the last column: spreadsheets write them where something once stood."""
+    while len(cells) > width and not cells[-1].strip():
+        del cells[-1]
+
+
 def _cells(count: int) -> str:
     return "1 cell" if count == 1 else f"{count} cells"
 
@@ -151,6 +163,7 @@ def _header(cells: list[str] | None, separator: str, table: RowsFile, report: Re
     if not any(names):
         report.add(place, "the file has no header", "write the names of the columns into its first line")
         return False
+    _cut(names, 1)
     others = [other for other in _SEPARATORS if other != separator and other in names[0]]
     if len(names) == 1 and others:
         hint = f"save the file with {_SEPARATORS[separator]} between the columns"
@@ -158,7 +171,7 @@ def _header(cells: list[str] | None, separator: str, table: RowsFile, report: Re
         return False
     for index, name in enumerate(names, start=1):
         if not name:
-            report.add(place, f"column {index} has no name", "name it, or delete the column")
+            report.add(place, f"column {index} has no name", _NAME_IT)
         elif name in table.columns:
             report.add(place, f"two columns are named {name!r}", "give each column a name of its own")
         table.columns[name] = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
@@ -194,6 +194,19 @@ def names_in(filler: Filler) -> set[str]:
             return set().union(*map(names_in, items))
 
 
+def embedded(filler: Filler, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Each name that stands within a longer text, with the path of the text as it was written."""
+    match filler:
+        case Text(parts):
+            yield from ((path, name) for name in parts[1::2])
+        case Keyed(items):
+            for key, item in items.items():
+                yield from embedded(item, (*path, key))
+        case Listed(listed):
+            for index, part in enumerate(listed):
+                yield from embedded(part, (*path, index))
+
+
 def names_behind(filler: Filler, row: Row, path: Path) -> tuple[tuple[str, ...], Path]:
     """The names that made what stands at `path` in the filled value, and the path as it was written.
 
@@ -218,9 +231,14 @@ def names_behind(filler: Filler, row: Row, path: Path) -> tuple[tuple[str, ...],
     return (), (*written, *path[len(written) :])
 
 
+def is_blank(value: object) -> bool:
+    """Whether a cell is empty."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 def typed(value: object, types: frozenset[str]) -> object:
     """A cell as the wanted type; as it is where it can't be, since the schema's check says it better."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if is_blank(value):
         return ABSENT
     if isinstance(value, str):
         if "integer" in types and _INTEGER.fullmatch(value.strip()):

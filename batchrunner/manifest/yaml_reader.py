@@ -89,13 +89,13 @@ class _Composer:
             raise TextFault("the file is empty", "write a manifest into it: `version`, `tasks`", 1, 1)
         root = self._node(self._next(), 1)
         self._next()  # the end of the document
-        for name in list(self._unused):
-            self._warn_of_unused(name)
         after = self._next()
         if isinstance(after, DocumentStartEvent):
             raise _fault(
                 after, "a second YAML document begins here", "delete the `---`; one file, one manifest"
             )
+        for name in list(self._unused):
+            self._warn_of_unused(name)
         return root
 
     def _next(self) -> Event:
