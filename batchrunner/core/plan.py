@@ -132,8 +132,14 @@ def made_up_id(text: str, key: TaskKey) -> str:
 
 def id_fault(task_id: str) -> str:
     """Why this can't be an id, since a file is named after it; empty where it can."""
-    if not task_id or task_id != task_id.strip() or task_id[0] in ".-" or task_id.endswith("."):
-        return "an id may not be empty, begin with a dot or a dash, or begin or end with a blank"
+    if not task_id:
+        return "it is empty"
+    if task_id != task_id.strip():
+        return "it begins or ends with a blank"
+    if task_id[0] in ".-":
+        return "it begins with a dot" if task_id[0] == "." else "it begins with a dash"
+    if task_id.endswith("."):
+        return "it ends with a dot"
     if found := _UNSAFE_IN_NAMES.search(task_id):
         return f"an id names a file, so it may not hold {found.group()!r}"
     hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -144,6 +150,11 @@ def id_fault(task_id: str) -> str:
     if _RESERVED_STEM.fullmatch(task_id):
         return f"{task_id!r} is a reserved file name on Windows"
     return ""
+
+
+def id_part(text: str) -> str:
+    """`text` with what can't stand in an id made into what can: `16:9` is 16x9, other signs are a dash."""
+    return _UNSAFE_IN_NAMES.sub("-", re.sub(r"(?<=\d):(?=\d)", "x", text))
 
 
 def folded(name: str) -> str:

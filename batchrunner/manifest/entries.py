@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from batchrunner.core.plan import WantedTask
+from batchrunner.core.plan import WantedTask, id_fault
 from batchrunner.core.problems import Place
 from batchrunner.manifest import templates
 from batchrunner.manifest.faults import Fault, dotted
@@ -41,6 +41,9 @@ class Entry:
             names, path = templates.names_behind(self.filler, self.multiples.filling(at), path)
         columns = tuple(name for name in names if table is not None and name in table.columns)
         if table is not None and at is not None and columns:
+            if path == ("id",):  # the others don't do any harm
+                cells = table.rows[at.row].cells
+                columns = tuple(name for name in columns if id_fault(f"x{cells.get(name)}")) or columns
             message = fault.message + table.behind(columns, fault.missing)
             return table.place(table.rows[at.row]), message, "fill the cell in" if fault.missing else hint
         if at is not None and len(set(names)) == 1:

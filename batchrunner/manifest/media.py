@@ -12,6 +12,7 @@ from pathlib import Path
 from batchrunner.core.inputs import InputLimits
 from batchrunner.core.model import Fit, MediaFile
 from batchrunner.manifest.pictures import HEAD, BrokenPicture, Look, can_open, fitted, look, picture_type
+from batchrunner.manifest.source import is_text
 
 _MOST_TO_FIT = 300_000_000
 """Bytes of a file that is made smaller."""
@@ -124,6 +125,8 @@ class MediaFolder:
         if path is None:
             message = f"{written} lies outside the manifest's folder"
             raise MediaFault(message, "move it beside the manifest, or write its absolute path")
+        if not is_text(str(path)):  # `written` is a link to it
+            raise MediaFault(f"the name of the file {str(path)!r} is no plain text", "rename it")
         return path
 
     def _read(self, path: Path, written: str) -> _Facts:

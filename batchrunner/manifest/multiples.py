@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple, Protocol
 
-from batchrunner.core.plan import id_fault
+from batchrunner.core.plan import id_part
 from batchrunner.core.problems import Place, Severity
 from batchrunner.manifest.faults import Fault, shown
 from batchrunner.manifest.keys import closest, unknown_key
@@ -115,6 +115,14 @@ class Multiples:
         cells = self.table.rows[at.row].cells if self.table else {}
         return {**cells, **{key: values[self.index(at, key)] for key, values in self.matrix.items()}}
 
+    def naming(self, row: Row) -> Row:
+        """A filling as it stands in an id: the values of the matrix made fit for the name of a file.
+
+        A column of ids is left as it is, since whoever wrote it wants to find it again.
+        """
+        values = {key: row[key] for key in self.matrix}
+        return {**row, **{key: id_part(one) for key, one in values.items() if isinstance(one, str)}}
+
     def index(self, at: At, key: str) -> int:
         """Which value of a key of the matrix a filling has."""
         below = at.combination
@@ -190,11 +198,25 @@ def unused(multiples: Multiples, used: set[str], given: Container[str]) -> Itera
         if "." in key or key in used:
             continue
         hint = f"write `${{{key}}}` into a field, such as the prompt"
-        if key in top:
+        if key == "metadata":
+            hint = f"write a key for each field: {_as_keys(multiples.matrix[key])}"
+        elif key in top:
             hint = f'write `{key}: "${{{key}}}"` in the entry'
         elif near := closest(key, metadata, cutoff=0.8):
             hint = f"did you mean `{_INTO}{near}`?"
         yield Fault(("matrix", key), f"nothing in the entry uses `${{{key}}}`", hint, on_key=True)
+
+
+def _as_keys(values: list[Any]) -> str:
+    """Mappings of fields as keys of a matrix that reach into `metadata`."""
+    by_field: dict[str, list[Any]] = {}
+    for value in values:
+        for name, one in value.items() if isinstance(value, dict) else ():
+            if one not in by_field.setdefault(name, []):
+                by_field[name].append(one)
+    by_field = by_field or {"resolution": ["480p", "720p"]}
+    lists = {name: ", ".join(map(shown, ones)).replace('"', "") for name, ones in by_field.items()}
+    return ", ".join(f"`{_INTO}{name}: [{text}]`" for name, text in lists.items())
 
 
 def _columns_like_fields(table: Table, used: set[str], given: Container[str]) -> Iterator[Fault]:
@@ -226,8 +248,6 @@ def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator
         whole = "-".join([str(task_id), *(f"${{{key}}}" for key in lacking)])
         message = f"several tasks get the same id: {names} {'is' if len(lacking) == 1 else 'are'} not in it"
         hint = f'{because}: write `id: "{whole}"`'
-        if any(id_fault(f"x{value}") for key in lacking for value in multiples.matrix[key]):
-            hint = f"{because}: put something else in it that differs, or leave `id` out: then one is made"
         yield Fault(("id",), message, hint)
     elif table is not None and len(table.rows) > 1 and not used & table.columns.keys():
         hint = f"{because}: put a column with a different value in each {table.one} into it"

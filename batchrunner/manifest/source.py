@@ -70,6 +70,11 @@ class Source:
         return Place(self.shown, line, column, row, snippet)
 
 
+def is_text(name: str) -> bool:
+    """Whether the name of a file can be shown and kept: one that is no UTF-8 can't."""
+    return not any("\ud800" <= char <= "\udfff" for char in name)
+
+
 def quotable(text: str) -> str:
     """The text as it may be shown, as long as it was: no API key, nothing that moves a terminal's cursor."""
     text = _UNSHOWABLE.sub("\ufffd", text)
