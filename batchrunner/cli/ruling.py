@@ -171,4 +171,4 @@ async def _told(ledger: Ledger, options: argparse.Namespace, tasks: list[TaskRec
     elif tasks:
         say(f"{count(len(tasks), 'task')} {what}")
     else:
-        say("there is no such task; nothing changed")
+        say(f"no task {'has failed' if options.command == 'retry' else 'is in doubt'}; nothing changed")

@@ -182,7 +182,11 @@ def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits
         yield from _address(path, value, kind)
     elif scheme == "data":
         yield from _data_uri(path, value, kind, limits)
-    elif not value.startswith("asset://"):
+    elif scheme == "asset":
+        if not re.match(r"asset://\S", value):
+            hint = f"write asset://{value[6:].lstrip('/') or '<id>'}"
+            yield error(path, "the id of an asset begins with asset://", hint)
+    else:
         message = f"{_A[kind]} is given as an https URL or an asset:// id, not as a file"
         yield error(path, message, "put the file where the gateway can fetch it, and write its URL")
 
@@ -229,10 +233,15 @@ def _body(request: Request, metadata: Request, limits: InputLimits) -> Iterator[
         path = max(sizes, key=lambda pair: pair[0])[1]
         most = limits.body_bytes // 1_000_000
         message = f"the request would be {total / 1_000_000:.1f} MB large; up to {most} MB are taken"
-        hint = "make the pictures smaller, or give URLs"
+        hint = "make the inputs smaller, or give URLs"
         files = [value for _, _, value in located(request, metadata) if isinstance(value, MediaFile)]
+        each = limits.body_bytes * 3 // 4 // max(len(files), 1) // 1_000_000
         if any(file.fit for file in files):
-            hint = f"lower `images.max_bytes` to {limits.body_bytes * 3 // 4 // len(files) // 1_000_000}MB"
+            hint = f"lower `images.max_bytes` to {each}MB"
+        elif files:
+            hint = (
+                f"write `images: {{fit: 4096, max_bytes: {each}MB}}` at the top of the manifest, or give URLs"
+            )
         yield error(path, message, hint)
 
 

@@ -44,6 +44,8 @@ class Entry:
             if path == ("id",):  # the others don't do any harm
                 cells = table.rows[at.row].cells
                 columns = tuple(name for name in columns if id_fault(f"x{cells.get(name)}")) or columns
+            if path == ("images",) and isinstance(table.rows[at.row].cells.get(columns[0]), str):
+                hint = 'write `images: ["${first}", "${second}"]` with a column for each, or take a jsonl'
             message = fault.message + table.behind(columns, fault.missing)
             return table.place(table.rows[at.row]), message, "fill the cell in" if fault.missing else hint
         if at is not None and len(set(names)) == 1:

@@ -73,12 +73,14 @@ def find_files(folder: Path, pattern: str) -> list[str]:
     of the next. `**` does not follow links to folders, which could lead in a circle.
 
     Raises:
-        PatternFault: the pattern leaves the folder, or finds a name that is no text.
+        PatternFault: the pattern leaves the folder, is one, or finds a name that is no text.
     """
     path = PurePath(pattern)
     if not path.is_absolute() and os.path.normpath(pattern).startswith(".."):
         hint = "move the files beside the manifest, or write the absolute path"
         raise PatternFault(f"{pattern} lies outside the manifest's folder", hint)
+    if _WILD.isdisjoint(pattern) and "\0" not in pattern and (folder / path).is_dir():
+        raise PatternFault(f"{pattern} is a folder", f"write {path.as_posix()}/* for the files in it")
     parts = (*path.parts, "*") if path.name == _ANY_FOLDERS else path.parts
     try:
         matches = dict.fromkeys(_matches(folder, PurePath(), parts))

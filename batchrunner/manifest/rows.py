@@ -103,7 +103,7 @@ def _other_encoding(fault: TextFault, encoding: str) -> str:
     if encoding:
         return "write the `encoding` that it really has, or save it as UTF-8 and delete `encoding`"
     other = f"write `encoding: {fault.looks_like}` beside `rows`"
-    if fault.looks_like == "gb18030":
+    if fault.looks_like in ("gb18030", "cp1252"):
         other += ", or whichever it is"
     return f"{other}, or save it as UTF-8 (in Excel: CSV UTF-8)"
 

@@ -14,6 +14,8 @@ _YAML_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
 _UNSHOWABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _SNIPPET = 200
+_LOOKED_AT = 100_000
+"""Bytes from which an encoding is guessed."""
 _OTHER_BOMS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -103,13 +105,20 @@ def read_text(path: Path, max_bytes: int, encoding: str = "") -> str:
     try:
         text = data.decode(name)
     except UnicodeDecodeError as error:
-        hint = "save it as UTF-8 (in Excel: CSV UTF-8); it may be GB18030 or another older encoding now"
+        other = _likely_encoding(data[error.start : error.start + _LOOKED_AT])
+        hint = f"save it as UTF-8 in your editor, or with `iconv -f {other} -t utf-8 OLD > NEW`"
         before = data[: error.start].decode(name, "ignore")
         message = f"the file is not {name}: byte 0x{data[error.start]:02x} begins no character"
-        raise TextFault.undecodable(message, hint, before, "gb18030") from error
+        raise TextFault.undecodable(message, hint, before, other) from error
     if "\0" in text:
         raise _nul(text[: text.index("\0")])
     return text.removeprefix("\ufeff")
+
+
+def _likely_encoding(data: bytes) -> str:
+    """Chinese characters take two bytes each, and stand together; accents stand alone between letters."""
+    runs = re.findall(rb"[\x80-\xff]+", data)
+    return "gb18030" if sum(len(run) % 2 for run in runs) * 2 < len(runs) else "cp1252"
 
 
 def _nul(before: str) -> TextFault:
