@@ -76,7 +76,7 @@ def check_inputs(request: Request, metadata: Request, limits: InputLimits) -> li
         findings += [*_items(items), *_counts(items, limits), *_scenario(items), *_roleless(items)]
     for path, kind, value in located(request, metadata):
         findings += _source(path, kind, value, limits)
-    return findings + list(_body(request, metadata, limits))
+    return findings + list(check_body(request, metadata, limits))
 
 
 def located(request: Request, metadata: Request) -> Iterator[tuple[ValuePath, str, RequestValue]]:
@@ -226,8 +226,10 @@ def _data_uri(path: ValuePath, uri: str, kind: str, limits: InputLimits) -> Iter
         yield error(path, f"the {what} is over {limits.most_bytes[kind] // 1_000_000} MB", "make it smaller")
 
 
-def _body(request: Request, metadata: Request, limits: InputLimits) -> Iterator[Finding]:
+def check_body(request: Request, metadata: Request, limits: InputLimits) -> Iterator[Finding]:
+    """Whether a request would be too large to send."""
     sizes = [(_sent_size(value), path) for path, _, value in located(request, metadata)]
+    sizes.append((len(str(request.get("prompt", "")).encode()), ("prompt",)))
     total = sum(size for size, _ in sizes)
     if total > limits.body_bytes:
         path = max(sizes, key=lambda pair: pair[0])[1]

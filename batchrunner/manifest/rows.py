@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,7 +131,8 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
             if len(cells) > width:
                 _cut(cells, width)
             if len(cells) == width:
-                table.rows.append(TableRow(number, line, dict(zip(table.columns, cells, strict=True))))
+                plain = map(_with_plain_breaks, cells)
+                table.rows.append(TableRow(number, line, dict(zip(table.columns, plain, strict=True))))
             elif width < len(cells) <= headed:
                 report.add(table.text.place(1), f"column {len(cells)} has no name", _NAME_IT)
             else:
@@ -144,6 +146,11 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
         reason = str(error).replace("\t", "tab")
         report.add(place, f"the quotes in this row don't match ({reason})", hint)
     return bool(table.columns)
+
+
+def _with_plain_breaks(cell: str) -> str:
+    """The text with one kind of line break: git and editors change them, and it is the same prompt."""
+    return cell.replace("\r\n", "\n").replace("\r", "\n") if "\r" in cell else cell
 
 
 def _cut(cells: list[str], width: int) -> None:
@@ -212,7 +219,7 @@ def _object(text: str) -> Row:
         ValueError: it is none; the text says why.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at column {error.colno}") from error
     except RecursionError as error:
@@ -223,6 +230,8 @@ def _object(text: str) -> Row:
         raise ValueError("it is nested too deeply")
     if "\\u" in text and any("\ud800" <= char <= "\udfff" for char in json.dumps(value, ensure_ascii=False)):
         raise ValueError("half of a \\u pair is missing")
+    if "\\u0000" in text and "\0" in _texts(value):
+        raise ValueError("it holds a NUL character")
     return value
 
 
@@ -242,6 +251,22 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise ValueError(f"the key {name!r} is written twice")
     return result
+
+
+def _texts(value: object) -> str:
+    """All text in a value, its keys included."""
+    if isinstance(value, dict):
+        return "".join(key + _texts(item) for key, item in value.items())
+    if isinstance(value, list):
+        return "".join(map(_texts, value))
+    return value if isinstance(value, str) else ""
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
 
 
 def _no_constant(name: str) -> object:

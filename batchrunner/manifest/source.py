@@ -13,6 +13,7 @@ _BREAK = re.compile("\r\n|[\n\r]")
 _YAML_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
 _UNSHOWABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_HALF = re.compile("[\ud800-\udfff]")
 _SNIPPET = 200
 _LOOKED_AT = 100_000
 """Bytes from which an encoding is guessed."""
@@ -72,9 +73,9 @@ class Source:
         return Place(self.shown, line, column, row, snippet)
 
 
-def is_text(name: str) -> bool:
-    """Whether the name of a file can be shown and kept: one that is no UTF-8 can't."""
-    return not any("\ud800" <= char <= "\udfff" for char in name)
+def is_text(text: str) -> bool:
+    """Whether it can be shown and kept: a name of a file that is no UTF-8, say, can't."""
+    return not _HALF.search(text)
 
 
 def quotable(text: str) -> str:
@@ -112,6 +113,8 @@ def read_text(path: Path, max_bytes: int, encoding: str = "") -> str:
         raise TextFault.undecodable(message, hint, before, other) from error
     if "\0" in text:
         raise _nul(text[: text.index("\0")])
+    if not is_text(text):  # UTF-7 and a few others can say what no text may hold
+        raise TextFault("the file holds half a character", f"save it as UTF-8; it is now read as {name}")
     return text.removeprefix("\ufeff")
 
 

@@ -65,7 +65,7 @@ def test_rows_become_tasks() -> None:
     a, b, c, line1, line2 = load_manifest(DATA / "valid" / "rows.yaml").plan.tasks
     assert a.request["prompt"] == "A cat costs $5 or $5, not ${prompt}"
     assert a.request["metadata"] == {"seed": 7, "watermark": True, "resolution": "480p", "duration": 4}
-    assert a.labels == {"sku": "a", "note": "two\r\nlines"}
+    assert a.labels == {"sku": "a", "note": "two\nlines"}
     assert b.labels == {"sku": "b"}
     assert b.request["metadata"] == {"watermark": False, "duration": 5}
     assert (c.id, c.source, c.position) == ("c", "rows/typed.csv: row 3", 2)
@@ -174,6 +174,19 @@ def test_a_file_that_is_not_there_is_a_usage_error(name: str, tmp_path: Path) ->
         load_manifest(tmp_path / name)
     assert not isinstance(caught.value, ManifestError)
     assert caught.value.hint
+
+
+def test_a_line_break_at_the_end_is_not_overlooked(tmp_path: Path) -> None:
+    """To Python's `$` it would be nothing."""
+    text = 'name: "foo\\n"\ntasks:\n  - {prompt: A cat, seconds: "5\\n", labels: {"a\\n": x}}\n'
+    assert [problem.place.line for problem in problems(tmp_path, HEAD + text)] == [3, 5, 5]
+
+
+def test_a_prompt_counts_in_the_size_of_the_request(tmp_path: Path) -> None:
+    """The gateway takes no more than 64 MB in all."""
+    (tmp_path / "p.txt").write_text("x" * 64_000_001 + "\n")
+    found = problems(tmp_path, HEAD + "tasks: [{rows: p.txt, prompt: '${prompt}'}]\n")
+    assert "the request would be 64.0 MB large" in found[0].message
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.yaml", b"d\xe9/m.yaml"])
