@@ -53,7 +53,7 @@ COLUMNS: dict[str, _Column] = {
     "state": lambda t: t.state.value,
     "file_name": lambda t: t.file_name if t.state is TaskState.DONE else "",
     "prompt": lambda t: t.request.get("prompt", ""),
-    "inputs": lambda t: " ".join(t.inputs),
+    "inputs": lambda t: "; ".join(t.inputs),
     "model": lambda t: t.model,
     "error_code": lambda t: from_network(t.error_code),
     "error_message": lambda t: from_network(_message(t)),

@@ -42,10 +42,8 @@ class Scenario:
 
     @classmethod
     def from_dict(cls, value: object, where: str = "scenario") -> "Scenario":
-        """Read a scenario; raises ValueError that says what is wrong, where, and what is allowed."""
-        fields = checks.mapping({} if value is None else value, where)
-        checks.known_keys(fields, _READERS.keys(), where)
-        return cls(**{name: _READERS[name](item, f"{where}.{name}") for name, item in fields.items()})
+        """Read a scenario; raises Wrong that says all that is wrong, where, and what is allowed."""
+        return cls(**checks.fields(checks.mapping({} if value is None else value, where), _READERS, where))
 
     @property
     def documented(self) -> bool:
@@ -70,9 +68,7 @@ class Scenario:
 
 
 def _faults(value: object, where: str) -> tuple[Rule, ...]:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"{where}: must be a list of rules, not {value!r}")
-    return tuple(parse_rule(item, f"{where}[{index}]") for index, item in enumerate(value))
+    return checks.each(value, parse_rule, where, "rules")
 
 
 def _optional(check: checks.Check) -> checks.Check:
