@@ -115,12 +115,14 @@ def _error(person: Person, words: Sequence[str]) -> int:
     arguments = SITUATIONS[situation].prepare(desk)
     failed, ended = failed_at(desk, arguments, call, int(number), error, from_then_on=how == "on")
     promises.after_kill(ended)
-    if all(re.search(OURS, text) for text in failed):  # else a file of Python's own could not be opened
+    in_order = all(re.search(OURS, text) for text in failed)  # else a file of Python's own was not opened
+    if in_order:
         promises.hold("Traceback" not in ended.stderr, f"a traceback:\n{ended.stderr}")
         expected = (STORAGE, code_of(desk.rows()))
         promises.hold(ended.code in expected, f"exit {ended.code}, not {expected}: {ended.said}")
-    person.reads_what_was_said(ended)
-    promises.every_charge_accounted()
+    person.has_results_written()
+    promises.every_charge_accounted(all_answered=in_order)
+    person.does_what_was_said(ended)
     return len(failed)
 
 

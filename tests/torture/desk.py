@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
     "cat": {"image": "cat.png"},
 }
 """The small run: an ordinary task, one with a picture of its last frame, one with a picture of its own."""
-MORE_TASKS = TASKS | {"dog": {}, "elk": {}}
+MORE_TASKS: Mapping[str, Mapping[str, Any]] = {**TASKS, "dog": {}, "elk": {}}
 Row = dict[str, str]
 
 
@@ -60,6 +61,7 @@ class Command:
 
     def ended(self) -> Ended:
         """Wait for its end."""
+        self._look_at_its_arguments()
         try:
             code = self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -68,6 +70,12 @@ class Command:
         ended = Ended(code, self._out.read_text(encoding="utf-8"), self._err.read_text(encoding="utf-8"))
         self._desk.tell(f"exit {code}")
         return ended
+
+    def _look_at_its_arguments(self) -> None:
+        """Everybody on the machine can read them: the key must not stand there."""
+        with suppress(OSError):
+            shown = Path(f"/proc/{self.process.pid}/cmdline").read_bytes()
+            assert KEY.encode() not in shown, f"the key stands in {shown!r}"
 
 
 class Desk:

@@ -1,4 +1,4 @@
-"""Simulated gateways: `batchrunner simulator` as processes of their own, which survive every kill of a run."""
+"""Simulated gateways: `batchrunner simulator` as processes of their own, which survive every kill."""
 
 from __future__ import annotations
 
@@ -118,7 +118,9 @@ class Gateway:
 
     def served(self, remote_id: str) -> bytes:
         """The video of a task as the gateway serves it."""
-        request = Request(f"{self.url}/v1/videos/{remote_id}/content", headers={"Authorization": f"Bearer {KEY}"})
+        request = Request(
+            f"{self.url}/v1/videos/{remote_id}/content", headers={"Authorization": f"Bearer {KEY}"}
+        )
         for _ in range(TRIES):
             try:
                 with urlopen(request) as answer:

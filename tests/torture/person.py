@@ -30,7 +30,8 @@ class Person:
             self.endings.append(ended.code)
             self.promises.after_end(ended)
             if ended.code == 0:
-                return self.promises.at_the_end()
+                self.promises.at_the_end()
+                return
             self.settles_doubts()
         self.promises.hold(False, f"not done after {RESUMES} resumes: {self.desk.rows()}")
 
@@ -45,16 +46,20 @@ class Person:
             ended = self.desk.do("resolve", self.desk.directory.name, row["id"], *verdict)
             self.promises.hold(ended.code == 0, f"resolve {row['id']} {verdict}: {ended.said}")
 
-    def reads_what_was_said(self, ended: Ended) -> None:
-        """After an error of the disk: mend it, have results.csv written, do what the recovery lines say."""
-        directory = self.desk.directory.name
+    def has_results_written(self) -> None:
+        """After an error of the disk, which is mended now: bring results.csv up to date."""
         if self.desk.gateway.charges():
-            anew = self.desk.do("results", directory)
+            anew = self.desk.do("results", self.desk.directory.name)
             self.promises.hold(anew.code == 0, f"after the disk was mended: {anew.said}")
+
+    def does_what_was_said(self, ended: Ended) -> None:
+        """Do what each recovery line says: adopt the answer that could not be written down."""
         for task, remote_id in dict.fromkeys(_RECOVERY.findall(ended.said)):
             known = [charge["remote_id"] for charge in self.desk.gateway.charges_of(task)]
-            self.promises.hold(remote_id in known, f"{remote_id} was printed for {task}; the book has {known}")
-            adopted = self.desk.do("resolve", directory, task, "--adopt", remote_id)
+            self.promises.hold(
+                remote_id in known, f"{remote_id} was printed for {task}; the book has {known}"
+            )
+            adopted = self.desk.do("resolve", self.desk.directory.name, task, "--adopt", remote_id)
             # The answer may have reached the disk after all, though nobody was told so.
             there = [row for row in self.desk.rows() if row["remote_id"] == remote_id]
             self.promises.hold(adopted.code == 0 or there, f"the recovery line: {adopted.said}")

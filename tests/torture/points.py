@@ -19,6 +19,8 @@ TARGETS = dict.fromkeys((*DURABLE, *WRITING), OURS) | dict.fromkeys(SENDING, NET
 FAILING = (*DURABLE, *WRITING, "openat")
 ONLY_ONCE = ("write", "openat")
 """Calls that go to the terminal and to program files too: they don't fail from then on."""
+MANY = ("pwrite64",)
+"""Calls of which there are so many, and so alike, that each fails in one way only."""
 ERRORS = ("EIO", "ENOSPC")
 _WITHOUT_EFFECT = "ENOENT"
 
@@ -37,14 +39,18 @@ def kill_points(situation: str, calls: Sequence[Call]) -> list[str]:
 
 
 def error_points(situation: str, calls: Sequence[Call]) -> list[str]:
-    """The names of all cases in which one of these calls fails, once or from then on."""
+    """The names of all cases in which one of these calls fails, with EIO or ENOSPC, once or from then on."""
     found: dict[str, None] = {}
     for call in _aimed_at(calls, dict.fromkeys(FAILING, OURS)):
         if call.name == "openat" and not re.search(r"O_CREAT|O_TMPFILE", call.text):
             continue
-        for error in ERRORS:
-            for how in ("once",) if call.name in ONLY_ONCE else ("once", "on"):
-                found[f"error/{situation}/{call.name}/{call.number}/{error}/{how}"] = None
+        ways = [
+            (e, how) for e in ERRORS for how in ("once", "on") if how == "once" or call.name not in ONLY_ONCE
+        ]
+        if call.name in MANY:
+            ways = [ways[call.number % len(ways)]]
+        for error, how in ways:
+            found[f"error/{situation}/{call.name}/{call.number}/{error}/{how}"] = None
     return list(found)
 
 

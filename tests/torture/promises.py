@@ -117,15 +117,18 @@ class Promises:
             charges = self._desk.gateway.charges_of(task)
             self.hold(len(charges) <= 1, f"{task} was charged {len(charges)} times")
 
-    def every_charge_accounted(self) -> None:
-        """Every charge has its row, or a task in doubt with its seed, or a line that named it."""
+    def every_charge_accounted(self, all_answered: bool = False) -> None:
+        """Every charge has its row, or a task in doubt with its seed, or a line that named it.
+
+        Where every submission was answered, doubt is not enough: the answer said what was charged.
+        """
         rows = {row["id"]: row for row in self._desk.rows()}
         for charge in self._desk.gateway.charges():
             task = charge["prompt"].partition(" ")[0]
             row = rows.get(task, {})
-            in_doubt = row.get("state") == "in_doubt" and row["seed"] == str(charge["seed"])
+            doubted = row.get("state") == "in_doubt" and row["seed"] == str(charge["seed"])
             named = charge["remote_id"] in self._said
-            kept = in_doubt or named or row.get("remote_id") == charge["remote_id"]
+            kept = (doubted and not all_answered) or named or row.get("remote_id") == charge["remote_id"]
             self.hold(kept, f"the charge {charge['remote_id']} of {task} is in no row: {row}")
 
     def rows_true(self, rows: list[Row]) -> None:
@@ -134,7 +137,9 @@ class Promises:
         for row in rows:
             if row["remote_id"]:
                 charge = known.get(row["remote_id"], {})
-                self.hold(str(charge.get("seed")) == row["seed"], f"the book knows {charge} for the row {row}")
+                self.hold(
+                    str(charge.get("seed")) == row["seed"], f"the book knows {charge} for the row {row}"
+                )
             if row["state"] != "done":
                 self.hold(not row["file_name"], f"a file is named before it is done: {row}")
                 continue

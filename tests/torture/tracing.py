@@ -31,7 +31,15 @@ def unavailable() -> str:
     """Why strace can't be used here; empty where it can."""
     if not shutil.which("strace"):
         return "strace is not installed"
-    probe = ["strace", "-f", "--seccomp-bpf", "-e", "trace=?rename", "-e", "inject=?rename:delay_exit=1:when=1"]
+    probe = [
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-e",
+        "trace=?rename",
+        "-e",
+        "inject=?rename:delay_exit=1:when=1",
+    ]
     done = subprocess.run([*probe, sys.executable, "-c", ""], capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else f"strace can't trace here: {done.stderr.strip()[-200:]}"
 
@@ -160,7 +168,12 @@ def killed_at(desk: Desk, arguments: Sequence[str], moment: Moment) -> tuple[boo
     target, rank, hit = re.compile(moment.target), 0, False
     for call in traced.calls():
         meant = call.name == moment.call and call.returned is moment.after
-        if hit or not meant or (moment.number and call.number != moment.number) or not target.search(call.text):
+        if (
+            hit
+            or not meant
+            or (moment.number and call.number != moment.number)
+            or not target.search(call.text)
+        ):
             continue
         rank += 1
         if rank == moment.rank:
