@@ -13,7 +13,7 @@ from tests.torture.tracing import Moment, killed_at
 
 Arguments = list[str]
 UNANSWERED = {"on": "submit", "do": "hang_after_accept", "prompt": "bee*", "times": 1}
-SLOW = {"on": "download", "do": "slow", "seconds": 5000, "first": 3}
+SLOW = {"on": "download", "do": "slow", "seconds": 1000, "first": 3}
 A_VIDEO_IS_RENAMED = Moment("rename", r"\.mp4", number=0, rank=1, after=True)
 
 
