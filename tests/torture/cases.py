@@ -18,6 +18,9 @@ from tests.torture.promises import Promises, code_of
 from tests.torture.situations import SITUATIONS
 from tests.torture.tracing import Moment, failed_at, killed_at, recorded
 
+BY_CHANCE = ("chance", "signal")
+KILLING = ("kill/", "chance/")
+"""How the names of cases begin in which the blows are SIGKILLs."""
 STORAGE = 5
 """The exit code of a run that the disk has ended."""
 
@@ -27,7 +30,7 @@ class Outcome:
     """What came of a case."""
 
     name: str
-    kills: int = 0
+    hits: int = 0
     """SIGKILLs, or other signals, or calls that were made to fail."""
     endings: list[int] = field(default_factory=list)
     checked: int = 0
@@ -38,14 +41,14 @@ class Outcome:
 
     @property
     def kind(self) -> str:
-        """The first words of the name."""
-        return kind_of(self.name)
+        """The first words of the name: `kill/fresh`, `error/fresh`, `chance` or `signal`."""
+        what, *words = self.name.split("/")
+        return what if what in BY_CHANCE else f"{what}/{words[0]}"
 
-
-def kind_of(name: str) -> str:
-    """`kill/fresh`, `error/fresh`, `chance` or `signal`."""
-    words = name.split("/")
-    return "/".join(words[:2]) if words[0] in ("kill", "error") else words[0]
+    @property
+    def kills(self) -> int:
+        """How many SIGKILLs have hit."""
+        return self.hits if self.name.startswith(KILLING) else 0
 
 
 class Stage:
@@ -85,13 +88,12 @@ class Stage:
 
     def _play(self, folder: Path, outcome: Outcome) -> None:
         what, *words = outcome.name.split("/")
-        by_chance = what not in ("kill", "error")
-        scenario = scenario_of(int(words[0])) if by_chance else SITUATIONS[words[0]].scenario
+        scenario = scenario_of(int(words[0])) if what in BY_CHANCE else SITUATIONS[words[0]].scenario
         with Gateway(folder / "gateway", self._nursery, scenario) as gateway:
-            desk = Desk(folder, gateway, MORE_TASKS if by_chance else TASKS)
+            desk = Desk(folder, gateway, MORE_TASKS if what in BY_CHANCE else TASKS)
             person = Person(desk, Promises(desk))
             try:
-                outcome.kills = _KINDS[what](person, words)
+                outcome.hits = _KINDS[what](person, words)
                 person.sees_it_through()
             finally:
                 outcome.endings, outcome.checked = person.endings, person.promises.checked

@@ -33,7 +33,8 @@ class Person:
                 self.promises.at_the_end()
                 return
             self.settles_doubts()
-        self.promises.hold(False, f"not done after {RESUMES} resumes: {self.desk.rows()}")
+        left = [(row["id"], row["state"], row["error_message"]) for row in self.desk.rows()]
+        self.promises.hold(False, f"not done after {RESUMES} resumes: {left}")
 
     def settles_doubts(self) -> None:
         """Look every task in doubt up in the charge book, by its seed."""

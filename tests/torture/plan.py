@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from tests.torture.cases import BY_CHANCE
 from tests.torture.situations import SITUATIONS
 
 BY_STRACE: Sequence[str] = (
     *(f"kill/{situation}" for situation in SITUATIONS),
     *(f"error/{situation}" for situation in ("fresh", "generating", "collecting")),
 )
-BY_CHANCE: Sequence[str] = ("chance", "signal")
 KINDS: Sequence[str] = (*BY_STRACE, *BY_CHANCE)
 SHARES: Mapping[str, float] = {"kill/fresh": 0.3, "error/fresh": 0.15, "chance": 0.12, "signal": 0.04}
-"""Cases of a kind for each kill that is asked for."""
+"""How many of the cases are of a kind, where all kinds are played; they make up a little more than 1."""
 OTHER_SHARE = 0.07
 CASES = {"chance": 60, "signal": 40}
 """How many where each point is played once."""
 
 
-def of_kind(kind: str, only: str) -> bool:
-    """Whether `--only` means this kind: its name, or the first word of it."""
-    return not only or kind == only or kind.startswith(f"{only}/")
+def chosen(only: str) -> list[str]:
+    """The kinds that `--only` means: a kind, or all that begin with a word; nothing means all."""
+    return [kind for kind in KINDS if not only or kind == only or kind.startswith(f"{only}/")]
 
 
-def names(kind: str, seed: int, kills: int, points: Callable[[str], list[str]]) -> list[str]:
-    """The cases of a kind, for so many kills in all; 0: each point once."""
+def names(
+    kind: str, seed: int, kills: int, points: Callable[[str], list[str]], kinds: Sequence[str] = KINDS
+) -> list[str]:
+    """The cases of a kind, where these kinds together shall kill so often; 0: each point once."""
     chance = random.Random(f"{seed} {kind}")
-    wanted = max(1, round(kills * SHARES.get(kind, OTHER_SHARE)))
+    whole = min(1.0, sum(SHARES.get(other, OTHER_SHARE) for other in kinds))
+    wanted = math.ceil(kills * SHARES.get(kind, OTHER_SHARE) / whole)
     if kind in BY_CHANCE:
         count = wanted if kills else CASES[kind]
         return [f"{kind}/{chance.randrange(10**6)}" for _ in range(count)]

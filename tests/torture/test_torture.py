@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.torture import plan
-from tests.torture.cases import Stage
+from tests.torture.cases import BY_CHANCE, Stage
 from tests.torture.tracing import unavailable
 
 SEED, KILLS = 1, 24
@@ -32,4 +32,4 @@ def test_whatever_ends_a_run_nothing_is_paid_twice_or_lost(stage: Stage, kind: s
     outcomes = [stage.play(name) for name in plan.names(kind, SEED, KILLS, stage.points)]
     broken = [f"{o.name}: {o.wrong}\nagain: python -m tests.torture --repeat {o.name}" for o in outcomes]
     assert not [text for text, outcome in zip(broken, outcomes, strict=True) if outcome.wrong]
-    assert kind in plan.BY_CHANCE or sum(outcome.kills for outcome in outcomes), "nothing was hit"
+    assert kind in BY_CHANCE or any(outcome.hits for outcome in outcomes), "nothing was hit"
