@@ -22,7 +22,8 @@ from tests.torture.tracing import unavailable
 
 WIDTHS = (18, 7, 7, 7, 9)
 DEFAULT_KILLS = 200
-MOST_SHOWN = 10
+MOST_SHOWN, SHOWN = 10, 500
+"""So many broken promises are shown, each with so many letters of its beginning and its end."""
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -71,6 +72,11 @@ class Torture:
 def said(text: str) -> None:
     """A line on stdout, at once."""
     print(text, flush=True)  # noqa: T201
+
+
+def _shortened(text: str) -> str:
+    """The beginning and the end of what went wrong."""
+    return text if len(text) <= 2 * SHOWN else f"{text[:SHOWN]}\n…\n{text[-SHOWN:]}"
 
 
 def table(outcomes: Sequence[Outcome]) -> list[str]:
@@ -129,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     said("\n".join(table(torture.outcomes)))
     wrong = [outcome for outcome in torture.outcomes if outcome.wrong]
     for outcome in wrong[:MOST_SHOWN]:
-        said(f"\nBROKEN  {outcome.wrong[:2000]}\n  folder  {outcome.folder}")
+        said(f"\nBROKEN  {_shortened(outcome.wrong)}\n  folder  {outcome.folder}")
         said(f"  again   python -m tests.torture --repeat {shlex.quote(outcome.name)}")
     if not wrong:
         shutil.rmtree(home)

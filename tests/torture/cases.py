@@ -119,7 +119,7 @@ def _error(person: Person, words: Sequence[str]) -> int:
     promises.after_kill(ended)
     in_order = all(re.search(OURS, text) for text in failed)  # else a file of Python's own was not opened
     if in_order:
-        promises.hold("Traceback" not in ended.stderr, f"a traceback:\n{ended.stderr}")
+        promises.no_traceback(ended)
         expected = (STORAGE, code_of(desk.rows()))
         promises.hold(ended.code in expected, f"exit {ended.code}, not {expected}: {ended.said}")
     person.has_results_written()

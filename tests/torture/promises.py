@@ -90,7 +90,7 @@ class Promises:
         """Right after a run that ended by itself; `codes` may stand in place of what the rows say."""
         self._said += ended.said
         rows = self._desk.rows()
-        self.hold("Traceback" not in ended.stderr, f"a traceback:\n{ended.stderr}")
+        self.no_traceback(ended)
         expected = codes or (code_of(rows),)
         self.hold(ended.code in expected, f"exit {ended.code}, not {expected}: {ended.said}")
         self.final_names()
@@ -100,6 +100,11 @@ class Promises:
         self.key_nowhere(ended)
         if ended.code not in codes:
             self.no_part_files()
+
+    def no_traceback(self, ended: Ended) -> None:
+        """Whatever happens is told in words."""
+        _, traceback, text = ended.stderr.partition("Traceback")
+        self.hold(not traceback, f"a traceback: {text}")
 
     def final_names(self) -> None:
         """Nothing unfinished bears a final name."""
