@@ -114,7 +114,10 @@ def _all_kinds(torture: Torture, stage: Stage, options: argparse.Namespace, seed
             torture.play(kind, plan.names(kind, seed, options.kills, stage.points, kinds))
     further = plan.more(seed)
     while "chance" in kinds and torture.kills < options.kills:
-        torture.play("chance", list(islice(further, math.ceil((options.kills - torture.kills) / 3))))
+        torture.play(
+            "chance",
+            list(islice(further, math.ceil((options.kills - torture.kills) / plan.KILLS_IN_ONE["chance"]))),
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,7 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.repeat:
             torture.play(options.repeat, [options.repeat])
         else:
-            said(f"seed {seed}: python -m tests.torture --seed {seed} --kills {options.kills} plays the same")
+            only = f" --only {options.only}" if options.only else ""
+            said(f"python -m tests.torture --seed {seed} --kills {options.kills}{only}")
             _all_kinds(torture, stage, options, seed)
     finally:
         stage.close()

@@ -14,9 +14,11 @@ BY_STRACE: Sequence[str] = (
     *(f"error/{situation}" for situation in ("fresh", "generating", "collecting")),
 )
 KINDS: Sequence[str] = (*BY_STRACE, *BY_CHANCE)
-SHARES: Mapping[str, float] = {"kill/fresh": 0.3, "error/fresh": 0.15, "chance": 0.12, "signal": 0.04}
-"""How many of the cases are of a kind, where all kinds are played; they make up a little more than 1."""
+SHARES: Mapping[str, float] = {"kill/fresh": 0.3, "error/fresh": 0.15, "chance": 0.3, "signal": 0.04}
+"""How many of the kills are of a kind, where all kinds are played; failing calls and signals come on top."""
 OTHER_SHARE = 0.07
+KILLS_IN_ONE = {"chance": 3}
+"""About so many kills are in one case."""
 CASES = {"chance": 60, "signal": 40}
 """How many where each point is played once."""
 
@@ -34,7 +36,7 @@ def names(
     whole = min(1.0, sum(SHARES.get(other, OTHER_SHARE) for other in kinds))
     wanted = math.ceil(kills * SHARES.get(kind, OTHER_SHARE) / whole)
     if kind in BY_CHANCE:
-        count = wanted if kills else CASES[kind]
+        count = math.ceil(wanted / KILLS_IN_ONE.get(kind, 1)) if kills else CASES[kind]
         return [f"{kind}/{chance.randrange(10**6)}" for _ in range(count)]
     found = points(kind)
     return chance.sample(found, min(wanted, len(found))) if kills else found
