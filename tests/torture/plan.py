@@ -17,7 +17,7 @@ KINDS: Sequence[str] = (*BY_STRACE, *BY_CHANCE)
 SHARES: Mapping[str, float] = {"kill/fresh": 0.3, "error/fresh": 0.15, "chance": 0.3, "signal": 0.04}
 """How many of the kills are of a kind, where all kinds are played; failing calls and signals come on top."""
 OTHER_SHARE = 0.07
-KILLS_IN_ONE = {"chance": 3}
+KILLS_IN_ONE = {"chance": 2}
 """About so many kills are in one case."""
 CASES = {"chance": 60, "signal": 40}
 """How many where each point is played once."""
