@@ -77,7 +77,8 @@ class Situation:
 SITUATIONS: Mapping[str, Situation] = {
     "fresh": Situation(_fresh),
     "submitting": Situation(_submitting, {"faults": [UNANSWERED]}),
-    "in_doubt": Situation(_in_doubt, {"faults": [UNANSWERED]}),
+    # Without a usage log, in which a run could look the doubt up by itself.
+    "in_doubt": Situation(_in_doubt, {"faults": [UNANSWERED], "usage_log": False}),
     "generating": Situation(_generating, {"generation_seconds": 150}),
     "collecting": Situation(_collecting, {"faults": [SLOW]}),
     "renamed": Situation(_renamed),
