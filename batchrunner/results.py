@@ -8,6 +8,7 @@ import io
 import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -163,8 +164,10 @@ def write(directory: Path, tasks: Sequence[TaskRecord], excel: bool = False) -> 
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        except OSError:
+            with suppress(OSError):  # the next run removes it
+                part.unlink()
+            raise
     except OSError as error:
         raise StorageError(
             f"can't write {path}: {error.strerror}",
