@@ -49,11 +49,12 @@ class Admission:
         in_doubt: Callable[[], int],
         gateway_answers: Callable[[], Awaitable[bool]],
         more_may_come: Callable[[], bool] = lambda: False,
+        key_origin: str = "",
     ) -> None:
         self._clock, self._disk, self._in_doubt = clock, disk, in_doubt
         self._more_may_come = more_may_come
         self._gateway_answers = gateway_answers
-        self._breaker = Breaker(settings.concurrency, settings.max_in_doubt)
+        self._breaker = Breaker(settings.concurrency, settings.max_in_doubt, key_origin)
         self._backlog = Backlog()
         self._distance = 60.0 / settings.submit_rate
         self._next_turn = 0.0

@@ -135,3 +135,18 @@ def test_a_task_that_had_vanished_is_looked_at_again_for_free(desk: Any, sim: An
     assert desk.do(*collect).code == 0
     assert desk.states() == {"ant": "done", "bee": "done"}
     assert (len(sim.charges()), sim.posts()) == (2, 0)
+
+
+def test_a_finished_video_is_fetched_by_its_link_though_the_key_is_refused(desk: Any, sim: Any) -> None:
+    """Revoked between two runs, the key is not needed for what has a link; nothing is sent, exit 4."""
+    sim.start({"on": "download", "do": "slow", "seconds": 5000, "times": 1})
+    desk.write("ant")
+    run = desk.start_run()
+    desk.until(sim.downloads, "the download")
+    run.killed()
+    desk.write("ant", "bee")
+    sim.start({"on": "models", "do": "401"})
+    desk.check(desk.run(), 4)
+    assert desk.states() == {"ant": "done", "bee": "pending"}
+    assert sim.posts() == 0
+    assert not sim.requests()["GET file server with Authorization"]
