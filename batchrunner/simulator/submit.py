@@ -39,7 +39,7 @@ class SubmitRoute:
         if refused is not None:
             return refused
         model.refuse_told(asked.prompt)
-        shape = model.shape_of(ark)
+        shape = model.shape_of(ark, scenario.seed, asked.prompt, ark.get("seed", None))
         self._check_upstream_limits(asked.model)
         caller = Caller(key.name, key.token_id, request[REQUEST_ID], asked_at, request.path, short_hash(body))
         parts = (caller, asked, ark, shape)
