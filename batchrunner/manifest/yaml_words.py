@@ -9,17 +9,18 @@ from yaml import MarkedYAMLError, YAMLError
 from batchrunner.manifest.slips import Slip, slip_in
 from batchrunner.manifest.source import Source, TextFault
 
+_NO_COLON = (
+    "expected ':'",
+    "this line has no colon, so it is no `key: value`",
+    "write `key: value`, or indent the line further if it goes on with the text above",
+)
 _SAYINGS = (
     (
         "mapping values are not allowed",
         "a `: ` is not expected here",
         'put text that holds ": " in quotes, or look for a missing colon or a wrong indentation above',
     ),
-    (
-        "expected ':'",
-        "this line has no colon, so it is no `key: value`",
-        "write `key: value`, or indent the line further if it goes on with the text above",
-    ),
+    _NO_COLON,
     (
         "block sequence entries are not allowed",
         "a `- ` is not expected here",
@@ -118,11 +119,26 @@ def _slip(source: Source, line: int, column: int, problem: str) -> TextFault | N
     if "cannot start any token" not in problem:
         found = slip_in(source.line(line))
     if found is None and "mapping values" in problem and ": " not in source.line(line)[: column - 1]:
-        line -= 1
-        while line > 1 and not source.line(line).strip():
-            line -= 1
-        found = slip_in(source.line(line))
+        line = _above(source, line)
+        found = slip_in(source.line(line)) or _no_colon(source, line)
     return TextFault(found.message, found.hint, line, found.column) if found else None
+
+
+def _above(source: Source, line: int) -> int:
+    """The number of the line above in which something stands; 0 at the top."""
+    line -= 1
+    while line > 0 and (not (text := source.line(line).strip()) or text.startswith("#")):
+        line -= 1
+    return line
+
+
+def _no_colon(source: Source, line: int) -> Slip | None:
+    """Whether a line, to which the next was taken to belong, is a key that lacks its colon."""
+    text, before = source.line(line), source.line(_above(source, line)).rstrip()
+    begins = text.lstrip().startswith("- ") or before.endswith(":") or not before
+    if not text or ":" in text or not begins:
+        return None
+    return Slip(_NO_COLON[1], _NO_COLON[2], len(text) - len(text.lstrip("- \t")) + 1)
 
 
 def _bad_start(char: str, line: int, column: int) -> TextFault:

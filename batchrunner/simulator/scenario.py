@@ -21,6 +21,7 @@ class Scenario:
     """A night at the gateway; two with the same values and the same requests in order are the same night."""
 
     variant: str = "recorded"  # or "document": where the two differ, as the API document says
+    strict: bool = False  # whether the model refuses what the real one is known to refuse
     seed: int = 1  # of every draw, the remote ids included: another seed is another gateway
     generation_seconds: float = 100.0  # median, from running to ended upstream
     generation_sigma: float = 0.25  # of the lognormal spread around it; 0 makes all equal
@@ -80,6 +81,7 @@ def _optional(check: checks.Check) -> checks.Check:
 
 _READERS: Mapping[str, checks.Check] = {
     "variant": checks.one_of(VARIANTS),
+    "strict": checks.flag,
     "seed": checks.whole(0),
     "generation_seconds": checks.number(0),
     "generation_sigma": checks.number(0, 3),

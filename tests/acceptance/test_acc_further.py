@@ -61,6 +61,28 @@ def test_a_further_version_has_a_new_seed_and_leaves_the_old_file_alone(desk: An
     assert row["sha256"] == hashlib.sha256(Path(desk.directory, row["file_name"]).read_bytes()).hexdigest()
 
 
+def test_retry_says_what_it_can_not_try_again(desk: Any, sim: Any) -> None:
+    """A finished video has --again, and where nothing failed there is nothing to do; neither is paid."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    refused = desk.do("retry", "batch.run", "ant")
+    assert refused.code == 2
+    assert "retry DIR ant --again" in refused.stderr
+    done = desk.do("retry", "batch.run", "--failed")
+    assert (done.code, done.stdout) == (0, "no task has failed; nothing changed\n")
+    assert sim.posts() == 1
+
+
+@pytest.mark.parametrize("option", ["--limit=0", "--limit=x", "--limit=-1"])
+def test_a_limit_is_a_number_of_tasks(desk: Any, option: str) -> None:
+    """What is wrong with another value is said in words."""
+    desk.write("ant")
+    done = desk.do("run", "batch.yaml", "--simulate", option)
+    assert done.code == 2
+    assert "is no number of tasks: write 1 or more" in done.stderr
+
+
 def test_again_is_for_finished_videos_only(desk: Any, sim: Any) -> None:
     """A task that is pending or failed has no further version; nothing changes, exit 2."""
     sim.start({"on": "generate", "do": "fail"})
