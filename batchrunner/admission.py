@@ -49,17 +49,19 @@ class Admission:
         in_doubt: Callable[[], int],
         gateway_answers: Callable[[], Awaitable[bool]],
         more_may_come: Callable[[], bool] = lambda: False,
+        key_origin: str = "",
     ) -> None:
         self._clock, self._disk, self._in_doubt = clock, disk, in_doubt
         self._more_may_come = more_may_come
         self._gateway_answers = gateway_answers
-        self._breaker = Breaker(settings.concurrency, settings.max_in_doubt)
+        self._breaker = Breaker(settings.concurrency, settings.max_in_doubt, key_origin)
         self._backlog = Backlog()
         self._distance = 60.0 / settings.submit_rate
         self._next_turn = 0.0
         self._slots = 0
         self._in_the_air = 0
         self._last_accepted = clock.now()
+        self._last_refusal = ""
         self._changed = asyncio.Event()
         self.closing = False
         """No further POST may leave, not even for a permit already given."""
@@ -124,6 +126,7 @@ class Admission:
             self._last_accepted = self._clock.now()
         else:
             self._slots -= 1
+            self._last_refusal = outcome.receipt.message or outcome.receipt.code
         others = self._slots - isinstance(outcome, Accepted)
         self._breaker.heard(outcome, permit.task.model, self._situation(others), permit.probe)
         self._changed.set()
@@ -167,7 +170,7 @@ class Admission:
             return Hold("" if self._slots else "the tasks in doubt are looked up in the usage log first")
         if self._slots == 0 and now - self._last_accepted >= IDLE_LIMIT:
             return Stop(
-                f"nothing was accepted for an hour; last: {self.waiting_for or 'every submission came back'}",
+                f"nothing was accepted for an hour; last: {self._last_refusal or self.waiting_for}",
                 "run the same command again later",
                 ExitCode.UNFINISHED,
             )

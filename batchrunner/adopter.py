@@ -29,7 +29,7 @@ from batchrunner.core.policy import ADOPTED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.core.text import count, printable
 from batchrunner.gateway import Gateway
-from batchrunner.ledger import Ledger, LedgerEvent
+from batchrunner.ledger import Ledger, LedgerEvent, RemoteIdTaken
 
 FIRST_LOOK = 300.0
 """Nominal seconds after a submission before it is looked up: its rows come late."""
@@ -116,12 +116,14 @@ class Adopter:
         unowned, ours = await self._ledger.unowned(), await self._ledger.remote_ids()
         strange = [one for one in seen or () if one.remote_id not in ours]
         found = adoptable(unowned, strange, self._clock.real(LATEST))
-        adopted = [(one, found[one.attempt]) for one in unowned if one.attempt in found]
-        for one, remote_id in adopted:
-            facts = AttemptFacts(outcome=ADOPTED, remote_id=remote_id, accepted_at=one.submitted_at)
-            await self._ledger.move(one.key, Move(Event.ADOPTED, TaskState.GENERATING, facts=facts))
-        left = [one for one in doubts if one.attempt not in found]
-        return await self._advised(left, log.rows, adopted)
+        adopted = []
+        for one in (one for one in unowned if one.attempt in found):
+            facts = AttemptFacts(outcome=ADOPTED, remote_id=found[one.attempt], accepted_at=one.submitted_at)
+            with suppress(RemoteIdTaken):  # another submission's own answer came in between
+                await self._ledger.move(one.key, Move(Event.ADOPTED, TaskState.GENERATING, facts=facts))
+                adopted.append((one, found[one.attempt]))
+        settled = {one.attempt for one, _ in adopted}
+        return await self._advised([one for one in doubts if one.attempt not in settled], log.rows, adopted)
 
     async def _advised(
         self, doubts: Sequence[Unowned], rows: Sequence[UsageRow], adopted: Sequence[tuple[Unowned, RemoteId]]

@@ -76,12 +76,15 @@ class PartFile:
                 sync_directory(self._final.parent)
 
     def discard(self) -> None:
-        """Close, and remove what is left of it."""
+        """Close, and remove what is left of it; what can't be removed is removed by the next run."""
         with self._lock:
-            if self._fd is not None:
-                os.close(self._fd)
-                self._fd = None
-                self._path.unlink(missing_ok=True)
+            fd, self._fd = self._fd, None
+            if fd is None:
+                return
+            with suppress(OSError):
+                os.close(fd)
+            with suppress(OSError):
+                self._path.unlink()
 
 
 class _disk_errors:  # noqa: N801  used like a function

@@ -8,6 +8,7 @@ import io
 import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,7 +54,7 @@ COLUMNS: dict[str, _Column] = {
     "state": lambda t: t.state.value,
     "file_name": lambda t: t.file_name if t.state is TaskState.DONE else "",
     "prompt": lambda t: t.request.get("prompt", ""),
-    "inputs": lambda t: " ".join(t.inputs),
+    "inputs": lambda t: "; ".join(t.inputs),
     "model": lambda t: t.model,
     "error_code": lambda t: from_network(t.error_code),
     "error_message": lambda t: from_network(_message(t)),
@@ -163,8 +164,10 @@ def write(directory: Path, tasks: Sequence[TaskRecord], excel: bool = False) -> 
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        except OSError:
+            with suppress(OSError):  # the next run removes it
+                part.unlink()
+            raise
     except OSError as error:
         raise StorageError(
             f"can't write {path}: {error.strerror}",

@@ -36,10 +36,10 @@ async def chosen(
             keys = ", ".join(task.key[2:14] for task in found)
             raise UsageError(f"{name} fits {len(found)} tasks", f"name one by its fingerprint: {keys}")
         if found[0].state not in states:
-            raise UsageError(
-                f"{name} is {found[0].state}, not {' or '.join(sorted(states))}",
-                f"`batchrunner status DIR {name}` tells its story",
-            )
+            hint = f"`batchrunner status DIR {name}` tells its story"
+            if found[0].state is TaskState.DONE and TaskState.FAILED in states:
+                hint = f"`batchrunner retry DIR {name} --again` makes a further version of a finished video"
+            raise UsageError(f"{name} is {found[0].state}, not {' or '.join(sorted(states))}", hint)
         tasks.append(found[0])
     return tasks
 

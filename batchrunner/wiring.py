@@ -71,6 +71,7 @@ class Wiring:
             in_doubt=lambda: self.tally[TaskState.IN_DOUBT],
             gateway_answers=answers,
             more_may_come=lambda: adopter.awaited,
+            key_origin=self.gateway.key_origin,
         )
 
     def collector(self, links_only: bool = False) -> Collector:

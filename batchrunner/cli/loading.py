@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from batchrunner.cli.output import show_problems
 from batchrunner.core.errors import ManifestError
-from batchrunner.core.problems import Severity
+from batchrunner.core.problems import Problem, Severity
 
 if TYPE_CHECKING:
     from batchrunner.manifest import LoadedManifest
@@ -43,19 +43,34 @@ def load(options: argparse.Namespace) -> LoadedManifest:
     """
     from batchrunner.manifest import load_manifest  # noqa: PLC0415
 
-    loaded = load_manifest(options.manifest, with_urls=options.check_urls)
+    try:
+        loaded = load_manifest(options.manifest, with_urls=options.check_urls)
+    except ManifestError as error:
+        raise ManifestError(_judged(error.problems, options.strict)) from error
     if options.check_urls:
         from batchrunner.manifest.urls import check_urls  # noqa: PLC0415
 
         asked = asyncio.run(check_urls(loaded))
-        found = sorted(asked + loaded.warnings, key=lambda problem: problem.severity is Severity.WARNING)
-        loaded = replace(loaded, warnings=tuple(found))
-    errors = any(problem.severity is Severity.ERROR for problem in loaded.warnings)
-    if errors or (loaded.warnings and options.strict):
-        raise ManifestError(loaded.warnings)
+        both = sorted(asked + loaded.warnings, key=lambda problem: problem.severity is Severity.WARNING)
+        loaded = replace(loaded, warnings=tuple(both))
+    found = _judged(loaded.warnings, options.strict)
+    if any(problem.severity is Severity.ERROR for problem in found):
+        raise ManifestError(found)
     if loaded.warnings and not getattr(options, "quiet", False):
         show_problems(loaded.warnings, is_short(options))
     return loaded
+
+
+def _judged(problems: tuple[Problem, ...], strict: bool) -> tuple[Problem, ...]:
+    """With `strict`, warnings as errors that say why they are."""
+    if not strict:
+        return problems
+    return tuple(
+        replace(problem, severity=Severity.ERROR, message=f"{problem.message} (a warning, but for --strict)")
+        if problem.severity is Severity.WARNING
+        else problem
+        for problem in problems
+    )
 
 
 def is_short(options: argparse.Namespace) -> bool:

@@ -108,4 +108,4 @@ async def tell(ledger: Ledger, options: argparse.Namespace, tasks: list[TaskReco
     elif tasks:
         say(f"{count(len(tasks), 'task')} {what}")
     else:
-        say("there is no such task; nothing changed")
+        say(f"no task {'has failed' if options.command == 'retry' else 'is in doubt'}; nothing changed")

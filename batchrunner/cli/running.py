@@ -62,10 +62,9 @@ def _add_talk(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of tasks: write 1 or more")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 
 from batchrunner.cli import options as shared
 from batchrunner.cli.output import say, talk
-from batchrunner.core.errors import BusyError, UsageError
+from batchrunner.core.errors import BusyError, ManifestError, UsageError
+from batchrunner.core.problems import Place, Problem, Severity
 
 LET_GO = 10.0
 """Seconds that a simulator of a killed run is given to let go of its state."""
@@ -35,19 +36,24 @@ def add_simulator(commands: Any) -> None:
 
 
 def _port(text: str) -> int:
-    if not 0 <= int(text) <= 65535:
-        raise ValueError(text)
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: write a number from 0 to 65535")
     return int(text)
 
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C, SIGTERM, or the end of whoever started it."""
-    from batchrunner.simulator import load_scenario  # noqa: PLC0415
+    from batchrunner.simulator import ScenarioError, load_scenario  # noqa: PLC0415
 
     try:
         scenario = load_scenario(options.scenario)
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
+    except ScenarioError as error:
+        file = str(options.scenario)
+        problems = (
+            Problem(Severity.ERROR, Place(file, fault.line, fault.column), fault.message)
+            for fault in error.faults
+        )
+        raise ManifestError(tuple(problems), "scenario") from error
     scale = shared.time_scale(options)
     return asyncio.run(_serve(options, scenario, scale))
 

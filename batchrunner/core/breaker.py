@@ -30,8 +30,8 @@ from batchrunner.core.verdict import Go, Hold, Situation, Stop, Verdict
 class Breaker:
     """All gates together. One probe at a time: while it is in the air, nothing else leaves."""
 
-    def __init__(self, concurrency: int, max_in_doubt: int) -> None:
-        self.account = AccountGate()
+    def __init__(self, concurrency: int, max_in_doubt: int, key_origin: str = "") -> None:
+        self.account = AccountGate(key_origin)
         self.balance = BalanceGate()
         self.throttle = ThrottleGate(concurrency)
         self.doubt = DoubtGate(max_in_doubt)

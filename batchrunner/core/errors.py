@@ -47,10 +47,10 @@ class UsageError(BatchrunnerError):
 
 
 class ManifestError(UsageError):
-    """The manifest can't be used; `problems` lists every reason, errors first."""
+    """The manifest (or a scenario) can't be used; `problems` lists every reason, errors first."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__(f"{len(problems)} problems in the manifest")
+    def __init__(self, problems: tuple[Problem, ...], file: str = "manifest") -> None:
+        super().__init__(f"{len(problems)} problems in the {file}")
         self.problems = problems
 
 

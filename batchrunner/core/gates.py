@@ -42,9 +42,10 @@ class Gate(Protocol):
 
 
 class AccountGate:
-    """Closed for good by a refused key or a wrong address."""
+    """Closed for good by a refused key or a wrong address. `key_origin` says where the key was found."""
 
-    def __init__(self) -> None:
+    def __init__(self, key_origin: str = "") -> None:
+        self._key = f"the key from {key_origin}" if key_origin else "the key"
         self._stop: Stop | None = None
 
     def heard(self, outcome: SubmitOutcome, model: str, at: Situation) -> None:
@@ -74,8 +75,8 @@ class AccountGate:
             )
         else:
             self._stop = Stop(
-                f"the gateway refuses the key: {said}",
-                "check the key, its model list and its quota, then run the same command again",
+                f"the gateway refuses {self._key}: {said}",
+                "check that key, its model list and its quota, then run the same command again",
                 ExitCode.ACCOUNT,
             )
 

@@ -76,7 +76,7 @@ def check_inputs(request: Request, metadata: Request, limits: InputLimits) -> li
         findings += [*_items(items), *_counts(items, limits), *_scenario(items), *_roleless(items)]
     for path, kind, value in located(request, metadata):
         findings += _source(path, kind, value, limits)
-    return findings + list(_body(request, metadata, limits))
+    return findings + list(check_body(request, metadata, limits))
 
 
 def located(request: Request, metadata: Request) -> Iterator[tuple[ValuePath, str, RequestValue]]:
@@ -182,7 +182,11 @@ def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits
         yield from _address(path, value, kind)
     elif scheme == "data":
         yield from _data_uri(path, value, kind, limits)
-    elif not value.startswith("asset://"):
+    elif scheme == "asset":
+        if not re.match(r"asset://\S", value):
+            hint = f"write asset://{value[6:].lstrip('/') or '<id>'}"
+            yield error(path, "the id of an asset begins with asset://", hint)
+    else:
         message = f"{_A[kind]} is given as an https URL or an asset:// id, not as a file"
         yield error(path, message, "put the file where the gateway can fetch it, and write its URL")
 
@@ -222,17 +226,24 @@ def _data_uri(path: ValuePath, uri: str, kind: str, limits: InputLimits) -> Iter
         yield error(path, f"the {what} is over {limits.most_bytes[kind] // 1_000_000} MB", "make it smaller")
 
 
-def _body(request: Request, metadata: Request, limits: InputLimits) -> Iterator[Finding]:
+def check_body(request: Request, metadata: Request, limits: InputLimits) -> Iterator[Finding]:
+    """Whether a request would be too large to send."""
     sizes = [(_sent_size(value), path) for path, _, value in located(request, metadata)]
+    sizes.append((len(str(request.get("prompt", "")).encode()), ("prompt",)))
     total = sum(size for size, _ in sizes)
     if total > limits.body_bytes:
         path = max(sizes, key=lambda pair: pair[0])[1]
         most = limits.body_bytes // 1_000_000
         message = f"the request would be {total / 1_000_000:.1f} MB large; up to {most} MB are taken"
-        hint = "make the pictures smaller, or give URLs"
+        hint = "make the inputs smaller, or give URLs"
         files = [value for _, _, value in located(request, metadata) if isinstance(value, MediaFile)]
+        each = limits.body_bytes * 3 // 4 // max(len(files), 1) // 1_000_000
         if any(file.fit for file in files):
-            hint = f"lower `images.max_bytes` to {limits.body_bytes * 3 // 4 // len(files) // 1_000_000}MB"
+            hint = f"lower `images.max_bytes` to {each}MB"
+        elif files:
+            hint = (
+                f"write `images: {{fit: 4096, max_bytes: {each}MB}}` at the top of the manifest, or give URLs"
+            )
         yield error(path, message, hint)
 
 

@@ -15,12 +15,13 @@ def check_pictures(request: Request, metadata: Request, limits: InputLimits) -> 
     """What is wrong with the local pictures of a request."""
     for path, _, value in located(request, metadata):
         if isinstance(value, MediaFile) and value.width and value.height:
-            yield from _measures(path, value, limits)
+            yield from check_measures(path, value, limits)
             if _is_first_frame(path, request, metadata):
                 yield from _cropped(path, value, str(metadata.get("ratio", "")))
 
 
-def _measures(path: ValuePath, picture: MediaFile, limits: InputLimits) -> Iterator[Finding]:
+def check_measures(path: ValuePath, picture: MediaFile, limits: InputLimits) -> Iterator[Finding]:
+    """Whether the sides of a picture, and their proportion, are what the model takes."""
     low, high = limits.sides
     width, height = picture.width, picture.height
     size = f"{picture.shown} is {width} x {height} pixels"

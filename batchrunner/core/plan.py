@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from batchrunner.core.model import MediaFile, PlannedTask, Request, RequestValue, TaskKey
@@ -22,6 +23,8 @@ DEFAULT_DURATION = 5
 """Seconds; what the API document says that a request without a length gets."""
 
 NOT_IN_FINGERPRINT = frozenset({"callback_url", "execution_expires_after"})
+_INPUTS = frozenset({"image", "images", "url"})
+"""Keys under which a data URI stands for an input."""
 _STEM_BYTES = 60
 _RESERVED_STEM = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _UNSAFE_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
@@ -78,23 +81,29 @@ def normalise(request: Request) -> dict[str, RequestValue]:
     if "frames" not in metadata:
         top = duration or (int(seconds) if isinstance(seconds, str) and seconds else None)
         metadata["duration"] = top or metadata.get("duration") or DEFAULT_DURATION
+    elif metadata.get("duration") == 0:  # which says nothing
+        del metadata["duration"]
     result["metadata"] = metadata
     return result
 
 
-def digest_form(value: RequestValue) -> object:
-    """The value as plain JSON; local files and data URIs stand as the hash of their bytes."""
+def digest_form(value: RequestValue, is_input: bool = False) -> object:
+    """The value as plain JSON; local files, and the data URIs of inputs, stand as the hash of their bytes."""
     if isinstance(value, str):
-        if value.startswith("data:"):
-            return {"data_uri_sha256": hashlib.sha256(value.encode()).hexdigest()}
-        return value
+        return {"data_uri_sha256": _data_digest(value)} if is_input and value.startswith("data:") else value
     if value is None or isinstance(value, int | float):
         return value
     if isinstance(value, MediaFile):
         return {"sha256": value.sha256}
     if isinstance(value, Mapping):
-        return {name: digest_form(item) for name, item in value.items()}
-    return [digest_form(item) for item in value]
+        return {name: digest_form(item, name in _INPUTS) for name, item in value.items()}
+    return [digest_form(item, is_input) for item in value]
+
+
+@lru_cache(maxsize=16)
+def _data_digest(uri: str) -> str:
+    # one that stands in the defaults is met in every task
+    return hashlib.sha256(uri.encode()).hexdigest()
 
 
 def canonical(request: Request) -> str:
@@ -103,9 +112,14 @@ def canonical(request: Request) -> str:
     metadata = covered.get("metadata")
     if isinstance(metadata, Mapping):
         covered["metadata"] = {k: v for k, v in metadata.items() if k not in NOT_IN_FINGERPRINT}
-    text = _CANONICAL.encode(covered)
     # a data URI is the one thing that JSON would take as it is
-    return _CANONICAL.encode(digest_form(covered)) if '"data:' in text else text
+    return _CANONICAL.encode(digest_form(covered) if _has_inputs(covered) else covered)
+
+
+def _has_inputs(request: Request) -> bool:
+    metadata = request.get("metadata")
+    has_content = isinstance(metadata, Mapping) and "content" in metadata
+    return has_content or "image" in request or "images" in request
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=digest_form)
@@ -141,8 +155,14 @@ def renamed(task_id: str, key: TaskKey, other: TaskKey) -> str:
 
 def id_fault(task_id: str) -> str:
     """Why this can't be an id, since a file is named after it; empty where it can."""
-    if not task_id or task_id != task_id.strip() or task_id[0] in ".-" or task_id.endswith("."):
-        return "an id may not be empty, begin with a dot or a dash, or begin or end with a blank"
+    if not task_id:
+        return "it is empty"
+    if task_id != task_id.strip():
+        return "it begins or ends with a blank"
+    if task_id[0] in ".-":
+        return "it begins with a dot" if task_id[0] == "." else "it begins with a dash"
+    if task_id.endswith("."):
+        return "it ends with a dot"
     if found := _UNSAFE_IN_NAMES.search(task_id):
         return f"an id names a file, so it may not hold {found.group()!r}"
     hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -155,6 +175,11 @@ def id_fault(task_id: str) -> str:
     return ""
 
 
+def id_part(text: str) -> str:
+    """`text` with what can't stand in an id made into what can: `16:9` is 16x9, other signs are a dash."""
+    return _UNSAFE_IN_NAMES.sub("-", re.sub(r"(?<=\d):(?=\d)", "x", text))
+
+
 def folded(name: str) -> str:
     """Equal for two names that some file system takes for one."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
@@ -162,7 +187,9 @@ def folded(name: str) -> str:
 
 def file_name(task_id: str, key: TaskKey, taken: Container[str]) -> str:
     """The path of a task's video below the run directory, unlike every `folded` one that was ever given."""
-    endings = ("", f"-{short(key)}", f"-{key.partition('-')[2]}")
+    whole = key.partition("-")[2]
+    further = (f"-{whole}-{number}" for number in itertools.count(2))
+    endings = itertools.chain(("", f"-{short(key)}", f"-{whole}"), further)
     names = (f"videos/{task_id}{ending}.mp4" for ending in endings)
     return next(name for name in names if folded(name) not in taken)
 

@@ -37,6 +37,10 @@ STRAGGLER_INTERVAL = 240.0
 UPSTREAM_ENDED = frozenset({"expired", "cancelled", "canceled", "failed"})
 """Upstream states that the gateway shows as in progress until its own timeout, a day later."""
 
+UPSTREAM = "upstream_"
+"""What our own code for such an end begins with."""
+NOT_VISIBLE = "task_not_exist"
+"""The gateway's code for a task that it doesn't know."""
 UPSTREAM_ENDED_COUNT, UPSTREAM_ENDED_SECONDS = 3, 300.0
 """How often, and over how long, an ended upstream state must be seen before it is believed."""
 
@@ -201,6 +205,11 @@ def after_failure(answer: GenerationFailed, seen: Seen, again_at: float | None =
             last_answer=answer.raw[:LAST_ANSWER_BYTES],
         ),
     )
+
+
+def is_without_last_word(error_code: str) -> bool:
+    """Whether a task failed without SUCCESS or FAILURE from the gateway, which may still say something."""
+    return error_code == NOT_VISIBLE or error_code.startswith(UPSTREAM)
 
 
 def echo_warnings(answer: Succeeded, requested: Mapping[str, object]) -> tuple[str, ...]:

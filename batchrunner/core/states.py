@@ -90,6 +90,8 @@ TRANSITIONS: Mapping[TaskState, Mapping[Event, frozenset[TaskState]]] = {
     },
     _S.FAILED: {
         _E.RETRIED: frozenset({_S.PENDING}),
+        # Given up without a last word of the gateway's: looking again is free.
+        _E.RECOLLECT: frozenset({_S.GENERATING}),
     },
 }
 

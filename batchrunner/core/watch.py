@@ -19,6 +19,7 @@ from batchrunner.core.outcome import (
 from batchrunner.core.policy import (
     NOT_VISIBLE_COUNT,
     NOT_VISIBLE_SECONDS,
+    UPSTREAM,
     UPSTREAM_ENDED,
     UPSTREAM_ENDED_COUNT,
     UPSTREAM_ENDED_SECONDS,
@@ -114,7 +115,7 @@ class Watch:
             return GoOn()
         # The code is ours, and the gateway hasn't refunded it yet: its money still counts as spent.
         return GenerationFailed(
-            code=f"upstream_{answer.upstream_status.lower()}",
+            code=f"{UPSTREAM}{answer.upstream_status.lower()}",
             message=f"the model says {answer.upstream_status}; the gateway still says {answer.status}",
             finished_at=None,
             raw=answer.raw,

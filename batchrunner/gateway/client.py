@@ -122,6 +122,11 @@ class Gateway:
         """Scheme, host and port: what the ledger is tied to."""
         return origin(str(self._base))
 
+    @property
+    def key_origin(self) -> str:
+        """Where the key was found, for messages."""
+        return self._key.origin
+
     async def submit(self, body: bytes) -> SubmitOutcome:
         """POST one finished body, once: no retry, no redirect, no reused connection.
 

@@ -32,6 +32,7 @@ from batchrunner.core.outcome import (
     Succeeded,
     Unknown,
 )
+from batchrunner.core.policy import NOT_VISIBLE
 from batchrunner.gateway.reading import as_dict, as_int, as_number, as_object, as_text, as_tokens, as_url
 
 BALANCE_CODES = frozenset({"insufficient_user_quota", "pre_consume_token_quota_failed"})
@@ -168,7 +169,7 @@ def poll_outcome(answer: Answer, remote_id: str = "") -> PollOutcome:
     said = _said(answer)
     if answer.status in (401, 403):
         return QueryRefused(said.receipt)
-    if said.gateway_code == "task_not_exist":
+    if said.gateway_code == NOT_VISIBLE:
         return NotVisible(said.receipt)
     body = as_object(answer.body)
     if answer.status != 200 or not body:

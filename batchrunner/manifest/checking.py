@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from batchrunner.core.inputs import Finding
+from batchrunner.core.inputs import Finding, check_body
 from batchrunner.core.limits import Limits, check_fields, check_prompt
 from batchrunner.core.model import Request
 from batchrunner.manifest.faults import Fault, dotted
@@ -19,6 +19,8 @@ from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.validation import Outlines, is_seed
 
 _ANY_PROMPT = "x"
+_LONG = 100_000
+"""Characters of a prompt that is counted in the size of its request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,9 @@ class Checker:
         if seed is not None:
             whole["metadata"] = {**cast("dict[str, Any]", whole["metadata"]), "seed": seed}
         findings = check_prompt(prompt, self._limits)
+        if len(prompt) > _LONG:  # the others don't count
+            below = cast("dict[str, Any]", whole.get("metadata", {}))
+            findings += check_body(whole, below, self._limits.inputs)
         return Checked(whole, checked.faults + tuple(map(_fault, findings)) if findings else checked.faults)
 
     def _common(self, request: dict[str, object]) -> Checked:

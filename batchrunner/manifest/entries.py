@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from batchrunner.core.plan import WantedTask
+from batchrunner.core.plan import WantedTask, id_fault
 from batchrunner.core.problems import Place
 from batchrunner.manifest import templates
-from batchrunner.manifest.faults import Fault
+from batchrunner.manifest.faults import Fault, dotted
 from batchrunner.manifest.multiples import At, Multiples
 from batchrunner.manifest.nodes import Node, Path, descend, place_of
 from batchrunner.manifest.source import Source
@@ -25,6 +26,8 @@ class Entry:
     multiples: Multiples
     has_id: bool = False
     """Whether the user wrote one."""
+    embedded: tuple[tuple[Path, str], ...] = ()
+    """Names that stand within longer texts, each with the path of its text."""
 
     def place(self, path: Path, at: At | None) -> Place:
         """Where one of its tasks got what stands at `path`."""
@@ -38,6 +41,11 @@ class Entry:
             names, path = templates.names_behind(self.filler, self.multiples.filling(at), path)
         columns = tuple(name for name in names if table is not None and name in table.columns)
         if table is not None and at is not None and columns:
+            if path == ("id",):  # the others don't do any harm
+                cells = table.rows[at.row].cells
+                columns = tuple(name for name in columns if id_fault(f"x{cells.get(name)}")) or columns
+            if path == ("images",) and isinstance(table.rows[at.row].cells.get(columns[0]), str):
+                hint = 'write `images: ["${first}", "${second}"]` with a column for each, or take a jsonl'
             message = fault.message + table.behind(columns, fault.missing)
             return table.place(table.rows[at.row]), message, "fill the cell in" if fault.missing else hint
         if at is not None and len(set(names)) == 1:
@@ -53,6 +61,17 @@ class Entry:
         table = self.multiples.table
         place = table.source(table.rows[at.row]) if table is not None else f"{manifest}:{self.node.line}"
         return f"{place}, combination {at.combination + 1}" if self.multiples.matrix else place
+
+    def gaps(self, at: At, row: templates.Row) -> Iterator[tuple[Place, str, str]]:
+        """Empty cells of one filling that stand within a longer text: place, message and hint of each."""
+        table = self.multiples.table
+        for path, name in self.embedded if table is not None else ():
+            if table is not None and name in table.columns and templates.is_blank(row.get(name)):
+                message = f"`${{{name}}}` in `{dotted(path)}` stands for nothing" + table.behind(
+                    (name,), True
+                )
+                hint = "fill the cell in, or see that the text makes sense without it"
+                yield table.place(table.rows[at.row]), message, hint
 
     def _written(self, path: Path, on_key: bool) -> Place:
         node = self.node

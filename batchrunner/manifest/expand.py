@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from batchrunner.core.model import Fit
 from batchrunner.core.plan import WantedTask, id_fault
+from batchrunner.core.problems import Severity
 from batchrunner.manifest import templates
 from batchrunner.manifest.checking import Checker, field_of
 from batchrunner.manifest.entries import Entry, Expanded
@@ -35,6 +36,7 @@ from batchrunner.manifest.validation import Outlines
 
 _OURS = frozenset({"id", "labels"})
 """Fields of an entry that never go to the gateway."""
+_OTHER_ID = "choose another one, or leave `id` out: then one is made"
 _ONE = Multiples()
 """An entry that stands for one task."""
 
@@ -52,7 +54,7 @@ class Expander:
         limits = load_limits()
         self._checker = Checker(limits, MediaFolder(path.parent, limits.inputs, fit), self._outlines)
         self._defaults = defaults
-        values = plain(defaults) if defaults is not None else None
+        values = as_entry(defaults) if defaults is not None else None
         given = values.items() if isinstance(values, dict) else ()
         self._default_values = {key: value for key, value in given if key not in ("id", *MULTIPLYING)}
         self._tables = Tables(path, source.shown, report)
@@ -60,7 +62,7 @@ class Expander:
 
     def expand(self, node: Node) -> Iterator[Expanded]:
         """The tasks of one entry; what is wrong with it is reported."""
-        value = plain(node)
+        value = as_entry(node)
         faults = self._outlines.check("entry", value)
         multiples: Multiples | None = None
         if isinstance(value, dict) and not {fault.path[0] for fault in faults}.intersection(MULTIPLYING):
@@ -113,13 +115,17 @@ class Expander:
         merged = merge(merge(self._default_values, value), reaching(multiples.matrix))
         preparer = templates.Preparer(multiples.names, _types)
         filler = preparer.prepare(merged)
-        faults = preparer.faults or [*unused(multiples, preparer.used)]
+        faults = preparer.faults or [*unused(multiples, preparer.used, merged.keys())]
         if multiples.name_tasks and multiples.combinations == 1 and not has_id:
             filler = preparer.prepare({**merged, "id": "${stem}"})
-        entry = Entry(node, self._defaults, self._source, filler, multiples, has_id)
+        embedded = tuple((path, name) for path, name in templates.embedded(filler) if path[0] != "labels")
+        entry = Entry(node, self._defaults, self._source, filler, multiples, has_id, embedded)
         if has_id and ("id",) not in {field_of(fault.path) for fault in faults}:
-            used = templates.names_in(preparer.prepare(value["id"], ("id",)))
-            faults += equal_ids(multiples, value["id"], used)
+            naming = preparer.prepare(value["id"], ("id",))
+            faults += equal_ids(multiples, value["id"], templates.names_in(naming))
+            if isinstance(naming, templates.Text) and (wrong := id_fault("x".join(naming.parts[::2]))):
+                # it is the same in each of its tasks
+                faults.append(Fault(("id",), f"{shown(value['id'])} can't be an id: {wrong}", _OTHER_ID))
         self._tell_all(entry, faults)
         return entry, frozenset(field_of(fault.path) for fault in faults)
 
@@ -130,6 +136,8 @@ class Expander:
         filled = cast("dict[str, object]", entry.filler.fill(row))
         if isinstance(entry.filler, templates.Fixed):
             filled = dict(filled)  # it is shared
+        elif entry.multiples.matrix and entry.has_id and isinstance(entry.filler, templates.Keyed):
+            filled["id"] = entry.filler.items["id"].fill(entry.multiples.naming(row))
         given, labels = filled.pop("id", ""), filled.pop("labels", {})
         task_id = given if isinstance(given, str) and ("id",) not in broken else ""
         checked = self._checker.check(filled)
@@ -140,6 +148,8 @@ class Expander:
         if task_id:
             faults += _id_faults(task_id, repeat, entry.has_id)
         self._tell_all(entry, faults, at)
+        for place, message, hint in entry.gaps(at, row):
+            self._report.add(place, message, hint, Severity.WARNING)
         source, texts = entry.shown_source(self._path.name, at), _as_text(labels)
         name = str(row.get("stem", "")) if entry.multiples.name_tasks else ""
         for replica in range(1, repeat + 1):
@@ -149,6 +159,21 @@ class Expander:
     def _tell_all(self, entry: Entry, faults: Iterable[Fault], at: At | None = None) -> None:
         for fault in faults:
             self._report.add(*entry.tell(fault, at), fault.severity)
+
+
+def as_entry(node: Node) -> object:
+    """An entry as plain values; numbers in its id and labels are the text that was written."""
+    value = plain(node)
+    if isinstance(node.value, dict) and isinstance(value, dict):
+        labels = node.value.get("labels")
+        value |= _numbers_as_text({key: node.value[key] for key in ("id",) if key in node.value})
+        if labels is not None and isinstance(labels.value, dict):
+            value["labels"] |= _numbers_as_text(labels.value)
+    return value
+
+
+def _numbers_as_text(nodes: Mapping[str, Node]) -> dict[str, str]:
+    return {key: node.text for key, node in nodes.items() if type(node.value) in (int, float)}
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,11 +193,7 @@ def _id_faults(task_id: str, repeat: int, is_given: bool) -> Iterator[Fault]:
     """Why a task's id, or that of its last replica, can't name a file."""
     for one in dict.fromkeys((task_id, f"{task_id}-{repeat}" if repeat > 1 else task_id)):
         if wrong := id_fault(one):
-            hint = (
-                "choose another one, or leave `id` out: then one is made"
-                if is_given
-                else "rename the file, or write an `id`"
-            )
+            hint = _OTHER_ID if is_given else "rename the file, or write an `id`"
             yield Fault(("id",), f"{shown(one)} can't be an id: {wrong}", hint)
             return
 

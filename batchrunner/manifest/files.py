@@ -73,15 +73,17 @@ def find_files(folder: Path, pattern: str) -> list[str]:
     of the next. `**` does not follow links to folders, which could lead in a circle.
 
     Raises:
-        PatternFault: the pattern leaves the folder, or finds a name that is no text.
+        PatternFault: the pattern leaves the folder, is one, or finds a name that is no text.
     """
     path = PurePath(pattern)
-    if not path.is_absolute() and os.path.normpath(pattern).startswith(".."):
+    if not path.is_absolute() and PurePath(os.path.normpath(pattern)).parts[:1] == ("..",):
         hint = "move the files beside the manifest, or write the absolute path"
         raise PatternFault(f"{pattern} lies outside the manifest's folder", hint)
+    if _WILD.isdisjoint(pattern) and "\0" not in pattern and (folder / path).is_dir():
+        raise PatternFault(f"{pattern} is a folder", f"write {path.as_posix()}/* for the files in it")
     parts = (*path.parts, "*") if path.name == _ANY_FOLDERS else path.parts
     try:
-        matches = dict.fromkeys(_matches(folder, PurePath(), parts))
+        matches = dict.fromkeys(_matches(folder, PurePath(), parts, set()))
         found = sorted(str(match) for match in matches if not (folder / match).is_dir())
     except OSError as error:
         raise PatternFault(
@@ -97,25 +99,33 @@ def find_files(folder: Path, pattern: str) -> list[str]:
     return [PurePath(name).as_posix() for name in found]
 
 
-def _matches(folder: Path, start: PurePath, parts: tuple[str, ...]) -> Iterator[PurePath]:
-    """What a pattern leads to from `start`, which is relative to `folder`."""
+def _matches(
+    folder: Path, start: PurePath, parts: tuple[str, ...], been: set[tuple[PurePath, int]]
+) -> Iterator[PurePath]:
+    """What a pattern leads to from `start`, which is relative to `folder`.
+
+    `been` holds where it was begun from, and with how many parts: several `**` lead there again and again.
+    """
+    if (start, len(parts)) in been:
+        return
+    been.add((start, len(parts)))
     if not parts:
         yield start
         return
     part, rest = parts[0], parts[1:]
     if part == _ANY_FOLDERS:
-        yield from _matches(folder, start, rest)
+        yield from _matches(folder, start, rest, been)
         for entry in _entries(folder / start):
             if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                yield from _matches(folder, start / entry.name, parts)
+                yield from _matches(folder, start / entry.name, parts, been)
     elif _WILD.isdisjoint(part):
         if os.path.lexists(folder / start / part):
-            yield from _matches(folder, start / part, rest)
+            yield from _matches(folder, start / part, rest, been)
     else:
         for entry in _entries(folder / start):
             is_hidden = entry.name.startswith(".") and not part.startswith(".")
             if not is_hidden and fnmatchcase(entry.name, part):
-                yield from _matches(folder, start / entry.name, rest)
+                yield from _matches(folder, start / entry.name, rest, been)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -18,7 +18,7 @@ from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.nodes import Node, place_of, plain
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.settings import fit, pricing, run_settings, size
-from batchrunner.manifest.source import Source, TextFault, read_text
+from batchrunner.manifest.source import Source, TextFault, is_text, read_text
 from batchrunner.manifest.validation import Part, check
 from batchrunner.manifest.yaml_reader import read_yaml
 
@@ -55,6 +55,9 @@ def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
         ManifestError: it can't be run; all its problems are in it, warnings included.
         UsageError: there is no such file.
     """
+    if not is_text(str(path.absolute())):
+        message = f"the path of the manifest, {str(path.absolute())!r}, is no plain text"
+        raise UsageError(message, "rename the file or its folder, with letters in UTF-8")
     report = Report()
     report.begin(str(path))
     try:
@@ -182,9 +185,12 @@ def _warn_of_equal_requests(expanded: list[Expanded], tasks: tuple[PlannedTask, 
             continue
         earlier = first.setdefault(canonical(task.request), index)
         if index in twins:
-            place, before = expanded[index].place("prompt"), expanded[earlier].place("prompt")
-            message = f"the same request as at {before}: it is made and paid twice"
-            if place == before:
-                message = "the same request several times in one entry: each is made and paid"
+            one, place = expanded[index], expanded[index].place("prompt")
+            other = tasks[earlier].source
+            if other == task.source:  # two entries take the same row
+                other = f"that of the entry in line {expanded[earlier].entry.node.line}"
+            message = f"the same request as {other}: both are made and paid"
+            if one.entry.multiples.matrix or (one.entry.multiples.table is not None and not place.row):
+                message = f"{task.source}: {message}"  # the place does not say which it is
             hint = "delete one of them if one video is enough; `repeat: 2` says that two are meant"
             report.add(place, message, hint, Severity.WARNING)

@@ -13,10 +13,15 @@ from pathlib import Path
 
 from batchrunner.core.inputs import InputLimits
 from batchrunner.core.model import Fit, MediaFile
+from batchrunner.core.pictures import check_measures
+from batchrunner.manifest.missing import hint_for
 from batchrunner.manifest.pictures import HEAD, BrokenPicture, Look, can_open, fitted, look, picture_type
+from batchrunner.manifest.source import is_text
 
 _MOST_TO_FIT = 300_000_000
 """Bytes of a file that is made smaller."""
+_HEAD_OF_URI = 100
+"""Characters of a data URI before its content."""
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?")
 _KNOWN_SCHEMES = frozenset({"http", "https", "data", "asset"})
 _PICTURES = "the model takes jpeg, png, webp, bmp, tiff, gif and heic"
@@ -97,6 +102,8 @@ class MediaFolder:
         self._limits = limits
         self._fit = fit
         self._files: dict[Path, _Facts] = {}
+        self._uris: dict[bytes, MediaFault | None] = {}
+        """What is wrong with each data URI, by the hash of its text."""
 
     def picture(self, written: str) -> str | MediaFile:
         """What stands where the API takes a picture: a URL as it is, or the file that is meant.
@@ -107,7 +114,7 @@ class MediaFolder:
         scheme = _SCHEME.match(written)
         if scheme and scheme.group(1).lower() in _KNOWN_SCHEMES:
             if scheme.group(1).lower() == "data":
-                check_data_uri(written, "image")
+                self._check_data_uri(written)
             return written
         if scheme and scheme.group(2):
             message = f"`{scheme.group()}` is no address that the model can fetch"
@@ -122,6 +129,37 @@ class MediaFolder:
         return MediaFile(
             str(path), written, facts.sha256, facts.mime, facts.size, width, height, self._fit_for(facts)
         )
+
+    def _check_data_uri(self, uri: str) -> None:
+        key = hashlib.sha256(uri.encode()).digest()
+        if key not in self._uris:
+            self._uris[key] = None
+            try:
+                self._look_into(uri)
+            except MediaFault as fault:
+                self._uris[key] = fault
+        if fault_before := self._uris[key]:
+            raise fault_before
+
+    def _look_into(self, uri: str) -> None:
+        """A picture in a data URI must be what a picture in a file must be.
+
+        Raises:
+            MediaFault: it isn't.
+        """
+        data, mime = check_data_uri(uri, "image")
+        if ";base64," not in uri[:_HEAD_OF_URI]:
+            return  # which is an error by itself
+        try:
+            seen = look(data, mime)
+        except BrokenPicture as error:
+            raise MediaFault(f"the picture in this data URI {error}", "encode it again") from error
+        if seen.width and seen.height:
+            shown = "the picture in this data URI"
+            media = MediaFile("", shown, "", mime, len(data), seen.width, seen.height)
+            for finding in check_measures((), media, self._limits):
+                # the section `images` is for files
+                raise MediaFault(finding.message, finding.hint.partition(", or write `images")[0])
 
     def _fit_for(self, facts: _Facts) -> Fit | None:
         if self._fit is None or not can_open(facts.mime):
@@ -140,6 +178,8 @@ class MediaFolder:
         if path is None:
             message = f"{written} lies outside the manifest's folder"
             raise MediaFault(message, "move it beside the manifest, or write its absolute path")
+        if not is_text(str(path)):  # `written` is a link to it
+            raise MediaFault(f"the name of the file {str(path)!r} is no plain text", "rename it")
         return path
 
     def _read(self, path: Path, written: str) -> _Facts:
@@ -152,7 +192,7 @@ class MediaFolder:
             if path.is_dir():
                 raise MediaFault(f"{written} is a folder", "give a picture in it")
             if not path.exists():
-                raise MediaFault(f"there is no file {written}", "correct the path, or add the file")
+                raise MediaFault(f"there is no file {written}", hint_for(self._folder, written))
             if not path.is_file():
                 raise MediaFault(f"{written} is no ordinary file", "give a picture")
             return self._facts(path)
@@ -201,24 +241,25 @@ def sound_type(head: bytes) -> str:
     return ""
 
 
-def check_data_uri(uri: str, kind: str) -> None:
-    """The start of its content must be what its MIME type says; the rest is checked with the other limits.
+def check_data_uri(uri: str, kind: str) -> tuple[bytes, str]:
+    """Its content and the MIME type of that, which must be what it says; sizes are checked with the limits.
 
     Raises:
         MediaFault: it isn't.
     """
     head, _, content = uri.partition(",")
     try:
-        begin = base64.b64decode(content[: HEAD // 3 * 4], validate=True)
+        data = base64.b64decode(content, validate=True)
     except binascii.Error as error:
         raise MediaFault(
             "the content of this data URI is not base64", "encode it again, without line breaks"
         ) from error
-    mime, what, hint = picture_type(begin), "picture", _PICTURES
+    mime, what, hint = picture_type(data[:HEAD]), "picture", _PICTURES
     if kind == "audio":
-        mime, what, hint = sound_type(begin), "sound", _SOUNDS
+        mime, what, hint = sound_type(data[:HEAD]), "sound", _SOUNDS
     if not mime:
         raise MediaFault(f"this data URI holds no {what} that the model takes", hint)
     named = head.removeprefix("data:").partition(";")[0]
     if named.startswith(f"{kind}/") and named != mime and {named, mime} not in _SAME:
         raise MediaFault(f"this data URI says {named}, and holds {mime}", f"write data:{mime};base64,")
+    return data, mime

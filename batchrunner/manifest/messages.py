@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
@@ -10,7 +11,9 @@ from jsonschema import ValidationError
 from batchrunner.manifest.faults import Fault, dotted, shown
 from batchrunner.manifest.keys import closest, unknown_key
 from batchrunner.manifest.nodes import Path
+from batchrunner.manifest.slips import slip_in
 
+_SHORT = 50
 _TEMPLATE = r"\$\{"
 _TYPES = {
     "string": "text",
@@ -79,6 +82,10 @@ def _type(error: ValidationError) -> tuple[str, str]:
 
 def _retype(names: list[str], value: object) -> str:
     """How to write a value of the wrong type."""
+    keys = [f"{key}: " for key in value] if isinstance(value, dict) else []
+    for line in [value] if isinstance(value, str) and "object" in names else keys:
+        if slip := slip_in(line):
+            return f"{slip.message}: {slip.hint}"
     if value is None:
         return "write a value after the colon, or delete the key"
     if "string" in names and isinstance(value, int | float):
@@ -100,8 +107,16 @@ def _retype(names: list[str], value: object) -> str:
 def _enum(error: ValidationError) -> tuple[str, str]:
     choices = [str(choice) for choice in cast("Any", error.validator_value)]
     message = f"can't be {shown(error.instance)}"
-    near = closest(str(error.instance), choices, cutoff=0.8)
+    near = _meant(str(error.instance), choices)
     return message, f"did you mean {near}?" if near else f"write one of: {', '.join(choices)}"
+
+
+def _meant(text: str, choices: list[str]) -> str:
+    """The choice that somebody meant who wrote 720P, 16x9 or image; empty where none is near."""
+    plain = text.strip(" \t“”‘’").lower()
+    begun = [choice for choice in choices if len(plain) > 2 and choice.startswith(plain)]
+    as_ratio = re.sub(r"(?<=\d)\s*[x×*/\-：]\s*(?=\d)", ":", plain)
+    return begun[0] if len(begun) == 1 else closest(as_ratio, choices, cutoff=0.8)
 
 
 def _const(error: ValidationError) -> tuple[str, str]:
@@ -113,6 +128,10 @@ def _pattern(error: ValidationError) -> tuple[str, str]:
     wish = str(_schema(error)["patternErrorMessage"])
     if wish.startswith("is "):
         return wish, "write something into it"
+    if wish == "must be a list":
+        one_picture = error.absolute_path[-1] == "images" and len(shown(error.instance)) < _SHORT
+        hint = f"write `[{error.instance}]`" if one_picture else "write each item on its own line, after `- `"
+        return f"{wish}, not {shown(error.instance)}", hint
     return f"{wish}, not {shown(error.instance)}", ""
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple, Protocol
 
-from batchrunner.core.plan import id_fault
+from batchrunner.core.plan import id_part
 from batchrunner.core.problems import Place, Severity
 from batchrunner.manifest.faults import Fault, shown
 from batchrunner.manifest.keys import closest, unknown_key
@@ -115,6 +115,14 @@ class Multiples:
         cells = self.table.rows[at.row].cells if self.table else {}
         return {**cells, **{key: values[self.index(at, key)] for key, values in self.matrix.items()}}
 
+    def naming(self, row: Row) -> Row:
+        """A filling as it stands in an id: the values of the matrix made fit for the name of a file.
+
+        A column of ids is left as it is, since whoever wrote it wants to find it again.
+        """
+        values = {key: row[key] for key in self.matrix}
+        return {**row, **{key: id_part(one) for key, one in values.items() if isinstance(one, str)}}
+
     def index(self, at: At, key: str) -> int:
         """Which value of a key of the matrix a filling has."""
         below = at.combination
@@ -171,8 +179,11 @@ def reaching(matrix: Matrix) -> dict[str, Any]:
     return {"metadata": fields} if fields else {}
 
 
-def unused(multiples: Multiples, used: set[str]) -> Iterator[Fault]:
-    """Names that nothing in the entry uses: its tasks would ask for the same video again and again."""
+def unused(multiples: Multiples, used: set[str], given: Container[str]) -> Iterator[Fault]:
+    """Names that nothing in the entry uses: its tasks would ask for the same video again and again.
+
+    `given` are the fields that the entry has, its defaults included.
+    """
     table = multiples.table
     if table is not None and not used & table.columns.keys():
         message = f"nothing in the entry uses its {table.one}s: each would ask for the same video"
@@ -180,16 +191,51 @@ def unused(multiples: Multiples, used: set[str]) -> Iterator[Fault]:
         if multiples.name_tasks:
             hint = 'write `image: "${file}"` in the entry'
         yield Fault((f"{table.one}s",), message, hint)
+    elif table is not None and table.one == "row":
+        yield from _columns_like_fields(table, used, given)
     top, metadata = schema("task")["properties"], schema("task")["$defs"]["metadata"]["properties"]
     for key in multiples.matrix:
         if "." in key or key in used:
             continue
         hint = f"write `${{{key}}}` into a field, such as the prompt"
-        if key in top:
+        if key == "metadata":
+            hint = f"write a key for each field: {_as_keys(multiples.matrix[key])}"
+        elif key in top:
             hint = f'write `{key}: "${{{key}}}"` in the entry'
         elif near := closest(key, metadata, cutoff=0.8):
             hint = f"did you mean `{_INTO}{near}`?"
         yield Fault(("matrix", key), f"nothing in the entry uses `${{{key}}}`", hint, on_key=True)
+
+
+def _as_keys(values: list[Any]) -> str:
+    """Mappings of fields as keys of a matrix that reach into `metadata`."""
+    by_field: dict[str, list[Any]] = {}
+    for value in values:
+        for name, one in value.items() if isinstance(value, dict) else ():
+            if one not in by_field.setdefault(name, []):
+                by_field[name].append(one)
+    by_field = by_field or {"resolution": ["480p", "720p"]}
+    lists = {name: ", ".join(map(shown, ones)).replace('"', "") for name, ones in by_field.items()}
+    return ", ".join(f"`{_INTO}{name}: [{text}]`" for name, text in lists.items())
+
+
+def _columns_like_fields(table: Table, used: set[str], given: Container[str]) -> Iterator[Fault]:
+    """A column that is called like a field does not fill it by that."""
+    task = schema("task")
+    below = {name: f'metadata: {{{name}: "${{{name}}}"}}' for name in task["$defs"]["metadata"]["properties"]}
+    dotted = {_INTO + name: f'metadata: {{{name}: "${{{_INTO}{name}}}"}}' for name in below}
+    # a length stands at both levels
+    fields = below | dotted | {name: f'{name}: "${{{name}}}"' for name in ("id", *task["properties"])}
+    for column in fields.keys() & used:
+        del fields[column]
+    if "id" in given:
+        fields.pop("id", None)
+    if "prompt" not in given:  # which is an error of its own
+        fields.pop("prompt", None)
+    for column in table.columns:
+        if column in fields:
+            message = f"the column `{column}` fills no field: nothing in the entry uses it"
+            yield Fault(("rows",), message, f"write `{fields[column]}` in the entry", Severity.WARNING)
 
 
 def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator[Fault]:
@@ -202,8 +248,6 @@ def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator
         whole = "-".join([str(task_id), *(f"${{{key}}}" for key in lacking)])
         message = f"several tasks get the same id: {names} {'is' if len(lacking) == 1 else 'are'} not in it"
         hint = f'{because}: write `id: "{whole}"`'
-        if any(id_fault(f"x{value}") for key in lacking for value in multiples.matrix[key]):
-            hint = f"{because}: put something else in it that differs, or leave `id` out: then one is made"
         yield Fault(("id",), message, hint)
     elif table is not None and len(table.rows) > 1 and not used & table.columns.keys():
         hint = f"{because}: put a column with a different value in each {table.one} into it"

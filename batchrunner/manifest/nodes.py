@@ -22,6 +22,8 @@ class Node(NamedTuple):
     """How many nodes it stands for, aliases expanded."""
     height: int
     """How deep it goes, aliases expanded; 1 for a scalar."""
+    text: str = ""
+    """Of a scalar, as it was written."""
 
     def child(self, key: str | int) -> Node | None:
         """The value under a key or index."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from batchrunner.manifest.templates import Names, Row
 
 MAX_BYTES = 256_000_000
 _MAX_DEPTH = 32
+_NAME_IT = "name it, or delete the column"
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 
@@ -102,7 +104,7 @@ def _other_encoding(fault: TextFault, encoding: str) -> str:
     if encoding:
         return "write the `encoding` that it really has, or save it as UTF-8 and delete `encoding`"
     other = f"write `encoding: {fault.looks_like}` beside `rows`"
-    if fault.looks_like == "gb18030":
+    if fault.looks_like in ("gb18030", "cp1252"):
         other += ", or whichever it is"
     return f"{other}, or save it as UTF-8 (in Excel: CSV UTF-8)"
 
@@ -116,6 +118,7 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
         header = next(reader, None)
         if not _header(header, separator, table, report):
             return False
+        headed = len(header or ())
         width = len(table.columns)
         begins = reader.line_num + 1
         for cells in reader:
@@ -123,10 +126,15 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
             if not cells:  # a blank line
                 continue
             number += 1
-            if not any(cells):  # spreadsheets write what was once a row as nothing but separators
+            if not any(map(str.strip, cells)):  # spreadsheets write what was once a row as separators
                 continue
+            if len(cells) > width:
+                _cut(cells, width)
             if len(cells) == width:
-                table.rows.append(TableRow(number, line, dict(zip(table.columns, cells, strict=True))))
+                plain = map(_with_plain_breaks, cells)
+                table.rows.append(TableRow(number, line, dict(zip(table.columns, plain, strict=True))))
+            elif width < len(cells) <= headed:
+                report.add(table.text.place(1), f"column {len(cells)} has no name", _NAME_IT)
             else:
                 place = table.text.place(line, row=number)
                 kind = "comma" if separator == "," else "tab"
@@ -140,6 +148,17 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
     return bool(table.columns)
 
 
+def _with_plain_breaks(cell: str) -> str:
+    """The text with one kind of line break: git and editors change them, and it is the same prompt."""
+    return cell.replace("\r\n", "\n").replace("\r", "\n") if "\r" in cell else cell
+
+
+def _cut(cells: list[str], width: int) -> None:
+    """Take away empty cells beyond the last column: spreadsheets write them where something once stood."""
+    while len(cells) > width and not cells[-1].strip():
+        del cells[-1]
+
+
 def _cells(count: int) -> str:
     return "1 cell" if count == 1 else f"{count} cells"
 
@@ -151,6 +170,7 @@ def _header(cells: list[str] | None, separator: str, table: RowsFile, report: Re
     if not any(names):
         report.add(place, "the file has no header", "write the names of the columns into its first line")
         return False
+    _cut(names, 1)
     others = [other for other in _SEPARATORS if other != separator and other in names[0]]
     if len(names) == 1 and others:
         hint = f"save the file with {_SEPARATORS[separator]} between the columns"
@@ -158,7 +178,7 @@ def _header(cells: list[str] | None, separator: str, table: RowsFile, report: Re
         return False
     for index, name in enumerate(names, start=1):
         if not name:
-            report.add(place, f"column {index} has no name", "name it, or delete the column")
+            report.add(place, f"column {index} has no name", _NAME_IT)
         elif name in table.columns:
             report.add(place, f"two columns are named {name!r}", "give each column a name of its own")
         table.columns[name] = None
@@ -199,7 +219,7 @@ def _object(text: str) -> Row:
         ValueError: it is none; the text says why.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at column {error.colno}") from error
     except RecursionError as error:
@@ -210,6 +230,8 @@ def _object(text: str) -> Row:
         raise ValueError("it is nested too deeply")
     if "\\u" in text and any("\ud800" <= char <= "\udfff" for char in json.dumps(value, ensure_ascii=False)):
         raise ValueError("half of a \\u pair is missing")
+    if "\\u0000" in text and "\0" in _texts(value):
+        raise ValueError("it holds a NUL character")
     return value
 
 
@@ -229,6 +251,22 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise ValueError(f"the key {name!r} is written twice")
     return result
+
+
+def _texts(value: object) -> str:
+    """All text in a value, its keys included."""
+    if isinstance(value, dict):
+        return "".join(key + _texts(item) for key, item in value.items())
+    if isinstance(value, list):
+        return "".join(map(_texts, value))
+    return value if isinstance(value, str) else ""
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
 
 
 def _no_constant(name: str) -> object:

@@ -13,7 +13,10 @@ _BREAK = re.compile("\r\n|[\n\r]")
 _YAML_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
 _UNSHOWABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_HALF = re.compile("[\ud800-\udfff]")
 _SNIPPET = 200
+_LOOKED_AT = 100_000
+"""Bytes from which an encoding is guessed."""
 _OTHER_BOMS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -54,6 +57,10 @@ class Source:
     def _lines(self) -> list[str]:
         return self._break.split(self.text)
 
+    def line(self, number: int) -> str:
+        """The text of a line, counted from 1; empty where there is none."""
+        return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
+
     def position(self, start: int) -> tuple[int, int]:
         """Line and column, from 1, of the character at an index of the text."""
         lines = self._break.split(self.text[:start])
@@ -61,9 +68,14 @@ class Source:
 
     def place(self, line: int = 0, column: int = 0, row: int = 0) -> Place:
         """A place in this file, with the text of its line; nothing that looks like a key is quoted."""
-        text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
+        text = self.line(line)
         snippet = quotable(text[: max(_SNIPPET, column + _SNIPPET)])
         return Place(self.shown, line, column, row, snippet)
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be shown and kept: a name of a file that is no UTF-8, say, can't."""
+    return not _HALF.search(text)
 
 
 def quotable(text: str) -> str:
@@ -94,13 +106,22 @@ def read_text(path: Path, max_bytes: int, encoding: str = "") -> str:
     try:
         text = data.decode(name)
     except UnicodeDecodeError as error:
-        hint = "save it as UTF-8 (in Excel: CSV UTF-8); it may be GB18030 or another older encoding now"
+        other = _likely_encoding(data[error.start : error.start + _LOOKED_AT])
+        hint = f"save it as UTF-8 in your editor, or with `iconv -f {other} -t utf-8 OLD > NEW`"
         before = data[: error.start].decode(name, "ignore")
         message = f"the file is not {name}: byte 0x{data[error.start]:02x} begins no character"
-        raise TextFault.undecodable(message, hint, before, "gb18030") from error
+        raise TextFault.undecodable(message, hint, before, other) from error
     if "\0" in text:
         raise _nul(text[: text.index("\0")])
+    if not is_text(text):  # UTF-7 and a few others can say what no text may hold
+        raise TextFault("the file holds half a character", f"save it as UTF-8; it is now read as {name}")
     return text.removeprefix("\ufeff")
+
+
+def _likely_encoding(data: bytes) -> str:
+    """Chinese characters take two bytes each, and stand together; accents stand alone between letters."""
+    runs = re.findall(rb"[\x80-\xff]+", data)
+    return "gb18030" if sum(len(run) % 2 for run in runs) * 2 < len(runs) else "cp1252"
 
 
 def _nul(before: str) -> TextFault:

@@ -11,6 +11,7 @@ from batchrunner.manifest.faults import Fault
 from batchrunner.manifest.files import FilesFound, PatternFault, find_files
 from batchrunner.manifest.keys import closest
 from batchrunner.manifest.media import inside
+from batchrunner.manifest.missing import hint_for
 from batchrunner.manifest.multiples import Table
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.rows import RowsFile, read_rows
@@ -41,7 +42,10 @@ class Tables:
                 message = f"{written} lies outside the manifest's folder"
                 hint = "move it beside the manifest, or write its absolute path"
             elif not path.is_file():
-                message = f"{written} is a folder" if path.is_dir() else f"there is no file {written}"
+                message = f"there is no file {written}"
+                hint = hint_for(self._folder, written)
+                if path.is_dir():
+                    message, hint = f"{written} is a folder", "give a file in it"
             else:
                 key = (path, encoding)
                 if key not in self._known:
@@ -56,6 +60,7 @@ class Tables:
         """The files that match; nothing to do, and a warning, for a pattern that none matches."""
         found = FilesFound(self._beside)
         faults = []
+        without: list[tuple[tuple[Any, ...], str]] = []
         for index, pattern in enumerate([patterns] if isinstance(patterns, str) else patterns):
             path: tuple[Any, ...] = ("files",) if isinstance(patterns, str) else ("files", index)
             try:
@@ -64,10 +69,13 @@ class Tables:
                 faults.append(Fault(path, f"`files`: {fault.message}", fault.hint))
                 continue
             if not names:
-                message = f"`files`: nothing matches {pattern}, so there is nothing to do"
-                hint = "the pattern is relative to the manifest, and tells A from a"
-                faults.append(Fault(path, message, hint, Severity.WARNING))
+                without.append((path, pattern))
             found.add(names)
+        so = "" if found.rows or faults else ", so there is nothing to do"
+        for path, pattern in without:
+            message = f"`files`: nothing matches {pattern}{so}"
+            hint = "the pattern is relative to the manifest, and tells A from a"
+            faults.append(Fault(path, message, hint, Severity.WARNING))
         return (None if any(fault.is_error for fault in faults) else found), faults
 
 

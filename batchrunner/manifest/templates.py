@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
@@ -27,6 +27,8 @@ class _Absent(Enum):
 ABSENT: Final = _Absent.ABSENT
 """What an empty cell stands for: the key is as if it had not been written."""
 
+_HOLDERS = frozenset({"image_url", "video_url", "audio_url", "text", "url"})
+"""What holds the input in an item of `metadata.content`."""
 _TOKEN = re.compile(r"\$\$|\$\{([^{}]*)\}|\$\{")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,40}(\.0+)?")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -85,6 +87,8 @@ class Keyed:
     """All of its keys, in order, with the values that are the same in every row."""
     moving: tuple[tuple[str, Filler], ...]
     """The other values."""
+    is_input: bool = False
+    """Whether it stands for an input, or for its address, and so for nothing where that is empty."""
 
     def fill(self, row: Row) -> object:
         """The mapping, without the keys whose cells are empty."""
@@ -92,6 +96,8 @@ class Keyed:
         for key, filler in self.moving:
             value = filler.fill(row)
             if value is ABSENT:
+                if self.is_input and key in _HOLDERS:
+                    return ABSENT
                 del result[key]
             else:
                 result[key] = value
@@ -131,7 +137,8 @@ class Preparer:
             items = {k: self.prepare(v, (*path, k)) for k, v in value.items() if v is not None}
             fixed = {key: item.value if isinstance(item, Fixed) else None for key, item in items.items()}
             moving = tuple((key, item) for key, item in items.items() if not isinstance(item, Fixed))
-            return Keyed(items, fixed, moving) if moving else Fixed(fixed)
+            is_input = path[:2] == ("metadata", "content") and len(path) > 2
+            return Keyed(items, fixed, moving, is_input) if moving else Fixed(fixed)
         if isinstance(value, list):
             parts = tuple(self.prepare(v, (*path, i)) for i, v in enumerate(value))
             if all(isinstance(item, Fixed) for item in parts):
@@ -194,6 +201,19 @@ def names_in(filler: Filler) -> set[str]:
             return set().union(*map(names_in, items))
 
 
+def embedded(filler: Filler, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Each name that stands within a longer text, with the path of the text as it was written."""
+    match filler:
+        case Text(parts):
+            yield from ((path, name) for name in parts[1::2])
+        case Keyed(items):
+            for key, item in items.items():
+                yield from embedded(item, (*path, key))
+        case Listed(listed):
+            for index, part in enumerate(listed):
+                yield from embedded(part, (*path, index))
+
+
 def names_behind(filler: Filler, row: Row, path: Path) -> tuple[tuple[str, ...], Path]:
     """The names that made what stands at `path` in the filled value, and the path as it was written.
 
@@ -218,9 +238,14 @@ def names_behind(filler: Filler, row: Row, path: Path) -> tuple[tuple[str, ...],
     return (), (*written, *path[len(written) :])
 
 
+def is_blank(value: object) -> bool:
+    """Whether a cell is empty."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 def typed(value: object, types: frozenset[str]) -> object:
     """A cell as the wanted type; as it is where it can't be, since the schema's check says it better."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if is_blank(value):
         return ABSENT
     if isinstance(value, str):
         if "integer" in types and _INTEGER.fullmatch(value.strip()):

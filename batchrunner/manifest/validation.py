@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Literal
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
 
 from batchrunner.manifest.faults import Fault
 from batchrunner.manifest.messages import faults_of
@@ -26,13 +29,27 @@ _PARTS: Mapping[Part, str] = {
 _SEEDS = range(2**31)
 
 
+def _pattern(validator: Any, pattern: str, instance: object, schema: object) -> Iterator[ValidationError]:
+    """The keyword as JSON Schema means it: to Python, `$` is also just before a last line break."""
+    if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+_Validator: type[Draft202012Validator] = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+
+
 @cache
 def _validator(part: Part) -> Draft202012Validator:
     # The files refer to each other by their names, which an editor resolves beside the file and the
     # registry resolves here; nothing is ever fetched.
-    named = ((f"{name}.schema.json", Resource.from_contents(schema(name))) for name in ("manifest", "task"))
+    named = ((f"{name}.schema.json", _resource(name)) for name in ("manifest", "task"))
     registry: Registry[Any] = Registry().with_resources(named)
-    return Draft202012Validator({"$ref": _PARTS[part]}, registry=registry)
+    return _Validator({"$ref": _PARTS[part]}, registry=registry)
+
+
+def _resource(name: Literal["manifest", "task"]) -> Resource[Any]:
+    # where a schema names its standard, the standard's own validator would take over
+    return DRAFT202012.create_resource({k: v for k, v in schema(name).items() if k != "$schema"})
 
 
 def check(part: Part, value: object) -> Iterator[Fault]:

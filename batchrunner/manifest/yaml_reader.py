@@ -23,8 +23,10 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from batchrunner.core.problems import Severity
 from batchrunner.manifest.nodes import Node, Scalar
 from batchrunner.manifest.reporting import Report
+from batchrunner.manifest.slips import named, odd_character, slip_after, slip_in, without_odd
 from batchrunner.manifest.source import Source, TextFault
 from batchrunner.manifest.yaml_words import explained
 
@@ -61,7 +63,7 @@ def read_yaml(source: Source, report: Report) -> Node | None:
             raise TextFault(f"the character {code} is not allowed in YAML", "delete it", *place)
         return _Composer(source, report).document()
     except YAMLError as error:
-        fault = explained(error, source.text)
+        fault = explained(error, source)
     except TextFault as error:
         fault = error
     report.add(source.place(fault.line, fault.column), fault.message, fault.hint)
@@ -76,6 +78,8 @@ class _Composer:
         self._report = report
         self._parser = CSafeLoader(source.text)
         self._anchors: dict[str, Node | None] = {}
+        self._unused: dict[str, tuple[int, int]] = {}
+        """Anchors of plain texts that nothing has repeated so far."""
         self._expanded = 0
 
     def document(self) -> Node:
@@ -90,6 +94,8 @@ class _Composer:
             raise _fault(
                 after, "a second YAML document begins here", "delete the `---`; one file, one manifest"
             )
+        for name in list(self._unused):
+            self._warn_of_unused(name)
         return root
 
     def _next(self) -> Event:
@@ -104,6 +110,7 @@ class _Composer:
             raise _fault(event, f"nested more than {MAX_DEPTH} levels deep", "a manifest needs five or so")
         anchor = getattr(event, "anchor", None)
         if anchor:
+            self._warn_of_unused(anchor)
             self._anchors[anchor] = None  # it is open: an alias to it from within would have no end
         if isinstance(event, ScalarEvent):
             node = self._scalar(event)
@@ -113,14 +120,19 @@ class _Composer:
             node = self._sequence(event, depth)
         if anchor:
             self._anchors[anchor] = node
+            if isinstance(event, ScalarEvent) and event.implicit[0]:
+                self._unused[anchor] = _place(event)
         return node
 
     def _alias(self, event: AliasEvent, depth: int) -> Node:
         name = event.anchor
         if name not in self._anchors:
             raise _fault(
-                event, f"`*{name}` refers to nothing", f"write `&{name}` before the value it shall repeat"
+                event,
+                f"`*{name}` refers to nothing",
+                f"write `&{name}` before the value it shall repeat, or put the text in quotes",
             )
+        self._unused.pop(name, None)
         node = self._anchors[name]
         if node is None:
             raise _fault(event, f"`*{name}` stands within the value that it repeats", "write the value out")
@@ -139,11 +151,27 @@ class _Composer:
         value: Scalar = event.value
         if event.tag is None and event.implicit[0]:
             value = resolved(event.value)
+            if isinstance(value, str):
+                self._doubt(event)
         elif event.tag not in (None, "!", _CORE + "str"):
             value = resolved(event.value)
             if type(value) not in _TAGGED.get(event.tag, ()):
                 self._refuse_tag(event)
-        return Node(value, *_place(event), {}, 1, 1)
+        return Node(value, *_place(event), {}, 1, 1, event.value)
+
+    def _doubt(self, event: ScalarEvent) -> None:
+        """Warn of a plain text that hardly says what is meant."""
+        end = event.end_mark
+        assert end is not None  # noqa: S101  # the parser gives every event its marks
+        if slip := slip_after(self._source.line(end.line + 1), end.column + 1, event.value):
+            place = (end.line + 1, slip.column) if slip.column else _place(event)
+            self._add(place, slip.message, slip.hint, Severity.WARNING)
+
+    def _warn_of_unused(self, anchor: str) -> None:
+        if place := self._unused.pop(anchor, None):
+            message = f"`&{anchor}` marks a text that nothing repeats, and is no part of it"
+            hint = "put the whole in quotes if it belongs to the text, or delete it"
+            self._add(place, message, hint, Severity.WARNING)
 
     def _sequence(self, start: Event, depth: int) -> Node:
         self._check_tag(start, "seq")
@@ -181,12 +209,24 @@ class _Composer:
         if isinstance(event, ScalarEvent):
             if event.tag not in (None, "!", _CORE + "str"):
                 self._refuse_tag(event)
-            return str(event.value)
+            return self._sound_key(event) if event.implicit[0] else str(event.value)
         node = self._node(event, depth + 1)
         if isinstance(node.value, str):
             return node.value
         self._add(_place(event), "a key must be text", "write `key: value`, the key without brackets")
         return None
+
+    def _sound_key(self, event: ScalarEvent) -> str:
+        """A key without the characters at its ends that nobody sees; each is a problem."""
+        key, (line, column) = str(event.value), _place(event)
+        bare = without_odd(key)
+        if bare == key:
+            return key
+        if key[0].isspace() and (slip := slip_in(key)):
+            # it is no indentation, so what stands below what can't be known
+            raise TextFault(slip.message, slip.hint, line, column)
+        self._add((line, column), f"{named(odd_character(key))} stands beside the key `{bare}`", "delete it")
+        return bare
 
     def _mergeable(self, event: Event, node: Node) -> list[Node]:
         parts = node.value if isinstance(node.value, list) else [node]
@@ -205,8 +245,10 @@ class _Composer:
         tag = str(getattr(event, "tag", "")).replace(_CORE, "!!")
         self._add(_place(event), f"the tag `{tag}` can't be used here", "write the plain value without a tag")
 
-    def _add(self, place: tuple[int, int], message: str, hint: str) -> None:
-        self._report.add(self._source.place(*place), message, hint)
+    def _add(
+        self, place: tuple[int, int], message: str, hint: str, severity: Severity = Severity.ERROR
+    ) -> None:
+        self._report.add(self._source.place(*place), message, hint, severity)
 
 
 def _collection(

@@ -6,7 +6,7 @@ batchrunner: a shared reading of the API would let both sides share one misreadi
 """
 
 from batchrunner.simulator.scenario import Scenario
-from batchrunner.simulator.scenario_file import load_scenario
+from batchrunner.simulator.scenario_file import ScenarioError, load_scenario
 from batchrunner.simulator.server import Simulator
 
-__all__ = ["Scenario", "Simulator", "load_scenario"]
+__all__ = ["Scenario", "ScenarioError", "Simulator", "load_scenario"]

@@ -80,6 +80,11 @@ def common_fault(request: web.Request, rule: Rule) -> web.Response:
     raise AssertionError(f"{rule.on}: {rule.do} has no answer")
 
 
+def too_many(seconds: float) -> web.Response:
+    """429 as the gateway's own limiters answer: with Retry-After and no body."""
+    return web.Response(status=429, headers={"Retry-After": f"{seconds:.0f}"})
+
+
 def reset(request: web.Request) -> web.Response:
     """Reset the connection; what is returned goes nowhere."""
     transport = request.transport

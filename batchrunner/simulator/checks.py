@@ -1,4 +1,4 @@
-"""Small readers for the scenario's values: each takes a value and its place, and raises ValueError."""
+"""Small readers for the scenario's values: each takes a value and its place, and raises Wrong."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -6,31 +6,71 @@ from typing import Any
 Check = Callable[[object, str], Any]
 
 
+class Wrong(ValueError):
+    """What is wrong with a scenario: the place and the text of each fault."""
+
+    def __init__(self, *faults: tuple[str, str]) -> None:
+        super().__init__("\n".join(f"{where}: {what}" for where, what in faults))
+        self.faults = faults
+
+
 def mapping(value: object, where: str) -> Mapping[str, Any]:
     """`value` as a mapping with text keys."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ValueError(f"{where}: must be a mapping of names to values, not {value!r}")
+        raise Wrong((where, f"must be a mapping of names to values, not {value!r}"))
     return value
 
 
-def known_keys(fields: Mapping[str, Any], allowed: Collection[str], where: str) -> None:
-    """Refuse a key that nobody reads: a misspelt fault would silently be no fault."""
-    for key in fields:
-        if key not in allowed:
-            raise ValueError(f"{where}: unknown key {key!r}; use one of: {', '.join(sorted(allowed))}")
+def fields(
+    value: Mapping[str, Any], readers: Mapping[str, Check], where: str, allowed: Collection[str] = ()
+) -> dict[str, Any]:
+    """Each value read by the reader of its name; all that is wrong with them is raised at once.
+
+    A key that nobody reads is refused, as one that is not `allowed`: a misspelt fault would silently be none.
+    """
+    known, read = allowed or readers.keys(), {}
+    faults: list[tuple[str, str]] = []
+    for name, item in value.items():
+        place = f"{where}.{name}"
+        try:
+            if name not in known:
+                raise Wrong((place, f"unknown key {name!r}; use one of: {', '.join(sorted(known))}"))
+            if name in readers:
+                read[name] = readers[name](item, place)
+        except Wrong as error:
+            faults += error.faults
+    if faults:
+        raise Wrong(*faults)
+    return read
+
+
+def each(value: object, read: Check, where: str, what: str) -> tuple[Any, ...]:
+    """Each item of a list; all that is wrong with them is raised at once."""
+    if not isinstance(value, list | tuple):
+        raise Wrong((where, f"must be a list of {what}, not {value!r}"))
+    items = []
+    faults: list[tuple[str, str]] = []
+    for index, item in enumerate(value):
+        try:
+            items.append(read(item, f"{where}[{index}]"))
+        except Wrong as error:
+            faults += error.faults
+    if faults:
+        raise Wrong(*faults)
+    return tuple(items)
 
 
 def text(value: object, where: str) -> str:
     """`value` as text."""
     if not isinstance(value, str):
-        raise ValueError(f"{where}: must be text, not {value!r}")
+        raise Wrong((where, f"must be text, not {value!r}"))
     return value
 
 
 def flag(value: object, where: str) -> bool:
     """`value` as true or false."""
     if not isinstance(value, bool):
-        raise ValueError(f"{where}: must be true or false, not {value!r}")
+        raise Wrong((where, f"must be true or false, not {value!r}"))
     return value
 
 
@@ -40,7 +80,7 @@ def one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
     def check(value: object, where: str) -> str:
         word = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         if not isinstance(word, str) or word not in choices:
-            raise ValueError(f"{where}: must be one of {', '.join(choices)}; not {value!r}")
+            raise Wrong((where, f"must be one of {', '.join(choices)}; not {value!r}"))
         return word
 
     return check
@@ -52,9 +92,9 @@ def whole(least: int, most: int | None = None) -> Callable[[object, str], int]:
 
     def check(value: object, where: str) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(f"{where}: must be a whole number {allowed}, not {value!r}")
+            raise Wrong((where, f"must be a whole number {allowed}, not {value!r}"))
         if value < least or (most is not None and value > most):
-            raise ValueError(f"{where}: must be a whole number {allowed}, not {value!r}")
+            raise Wrong((where, f"must be a whole number {allowed}, not {value!r}"))
         return value
 
     return check
@@ -66,7 +106,7 @@ def number(least: float, most: float = 1e9) -> Callable[[object, str], float]:
     def check(value: object, where: str) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
             return float(value)
-        raise ValueError(f"{where}: must be a number from {least:g} to {most:g}, not {value!r}")
+        raise Wrong((where, f"must be a number from {least:g} to {most:g}, not {value!r}"))
 
     return check
 
@@ -80,17 +120,22 @@ def ordinals(value: object, where: str) -> tuple[int, ...]:
 
 def names(value: object, where: str) -> tuple[str, ...]:
     """A list of texts."""
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"{where}: must be a list of texts, not {value!r}")
-    return tuple(text(item, where) for item in value)
+    return each(value, text, where, "texts")
 
 
 def span(value: object, where: str) -> tuple[float, float]:
-    """Two numbers [from, to], in nominal seconds."""
+    """Two numbers [from, to] that are not equal, as of times."""
+    start, end = closed_span(value, where)
+    if start == end:
+        raise Wrong((where, f"must begin before it ends, not {value!r}"))
+    return start, end
+
+
+def closed_span(value: object, where: str) -> tuple[float, float]:
+    """Two numbers [from, to], both included."""
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError(f"{where}: must be two numbers [from, to], not {value!r}")
-    check = number(0)
-    start, end = (check(item, where) for item in value)
-    if start >= end:
-        raise ValueError(f"{where}: must begin before it ends, not {value!r}")
+        raise Wrong((where, f"must be two numbers [from, to], not {value!r}"))
+    start, end = (number(0)(item, where) for item in value)
+    if start > end:
+        raise Wrong((where, f"must begin before it ends, not {value!r}"))
     return start, end

@@ -106,6 +106,8 @@ async def deliver(
     A slow one is cut when it has taken `ceiling` nominal seconds.
     """
     fault = rule.do if rule else ""
+    if rule is not None and fault == "hang":
+        return await world.hang(request, rule.seconds)
     if rule is not None and fault == "html_200":
         return common_fault(request, rule)
     if fault == "json_200":

@@ -42,6 +42,8 @@ FAULTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "403_model": _NONE,
         "task_not_exist": _NONE,
         "cut": _NONE,
+        "429": ("seconds",),
+        "hang": ("seconds",),
         "null_data": _NONE,
         "unknown_state": _NONE,
     },
@@ -67,6 +69,7 @@ FAULTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "not_ready": _NONE,
         "other_video": _NONE,
         "slow": ("seconds",),
+        "hang": ("seconds",),
     },
     MODEL_LIST: {
         "401": _NONE,

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from batchrunner.simulator import checks
 
@@ -47,22 +48,27 @@ def find_key(keys: Mapping[str, Key], header: str | None, at: float) -> Key | No
 
 
 def parse_keys(value: object, where: str) -> Mapping[str, Key]:
-    """Read `keys:`, which adds to the recorded keys or replaces them; raises ValueError."""
-    keys = dict(RECORDED)
-    for number, (secret, fields) in enumerate(checks.mapping(value, where).items()):
-        keys[secret] = _parse_key(fields, f"{where}[{number}]", 100 + number)
-    return keys
-
-
-def _parse_key(value: object, where: str, token_id: int) -> Key:
+    """Read `keys:`, which adds to the recorded keys or replaces them; raises Wrong."""
+    given = checks.mapping(value, where)
     # The place is a number: a key must not appear in a message.
-    fields = checks.mapping({} if value is None else value, where)
-    checks.known_keys(fields, ("name", "quota", "models", "valid", "revoked"), where)
-    return Key(
-        name=checks.text(fields.get("name", f"key{token_id}"), f"{where}.name"),
-        token_id=token_id,
-        quota=checks.whole(0)(fields["quota"], f"{where}.quota") if "quota" in fields else None,
-        models=checks.names(fields["models"], f"{where}.models") if "models" in fields else None,
-        valid=checks.flag(fields.get("valid", True), f"{where}.valid"),
-        revoked=checks.span(fields["revoked"], f"{where}.revoked") if "revoked" in fields else None,
-    )
+    read = checks.each(list(given.values()), _fields, where, "keys")
+    keys = {
+        secret: Key(**{"name": f"key{number}", "token_id": number} | fields)
+        for number, (secret, fields) in enumerate(zip(given, read, strict=True), start=_FIRST)
+    }
+    return {**RECORDED, **keys}
+
+
+def _fields(value: object, where: str) -> dict[str, Any]:
+    return checks.fields(checks.mapping({} if value is None else value, where), _READERS, where)
+
+
+_FIRST = 100
+"""Token id of the first key of a scenario."""
+_READERS: Mapping[str, checks.Check] = {
+    "name": checks.text,
+    "quota": checks.whole(0),
+    "models": checks.names,
+    "valid": checks.flag,
+    "revoked": checks.span,
+}

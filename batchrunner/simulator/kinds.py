@@ -28,18 +28,16 @@ class Kind:
 
 
 def parse_kinds(value: object, where: str) -> tuple[Kind, ...]:
-    """Read `kinds:`; raises ValueError that names the place."""
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"{where}: must be a list of kinds, not {value!r}")
-    return tuple(_parse_kind(item, f"{where}[{index}]") for index, item in enumerate(value))
+    """Read `kinds:`; raises Wrong that names the places."""
+    return checks.each(value, _parse_kind, where, "kinds")
 
 
 def _parse_kind(value: object, where: str) -> Kind:
-    fields = checks.mapping(value, where)
-    checks.known_keys(fields, _READERS, where)
-    if "seconds" not in fields:
-        raise ValueError(f"{where}: needs `seconds`, the median of its generation times")
-    return Kind(**{name: _READERS[name](item, f"{where}.{name}") for name, item in fields.items()})
+    given = checks.mapping(value, where)
+    read = checks.fields(given, _READERS, where)
+    if "seconds" not in given:
+        raise checks.Wrong((where, "needs `seconds`, the median of its generation times"))
+    return Kind(**read)
 
 
 _READERS: Mapping[str, checks.Check] = {
@@ -47,5 +45,5 @@ _READERS: Mapping[str, checks.Check] = {
     "sigma": checks.number(0, 3),
     "model": checks.text,
     "resolution": checks.text,
-    "duration": checks.span,
+    "duration": checks.closed_span,
 }

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from batchrunner.simulator import refusal
+from batchrunner.simulator.chance import below
 from batchrunner.simulator.life import Ending
 from batchrunner.simulator.refusal import Refusal, Refused
 from batchrunner.simulator.submission import ArkRequest
 
 FPS = 24
+_SHORTEST, _LONGEST_OF_ITS_OWN = 4, 15  # seconds that the model chooses from
 _LONGEST = 60  # seconds; beyond that the upstream refuses, and nobody wants to wait for the file
 
 # api/seedance.md, section 6
@@ -59,14 +61,17 @@ def upstream_name(model: str) -> str:
     return f"{model}-260128"
 
 
-def shape_of(ark: ArkRequest) -> Shape:
-    """The shape asked for; raises Refused as the upstream does where there is none."""
+def shape_of(ark: ArkRequest, *draw: object) -> Shape:
+    """The shape asked for; raises Refused as the upstream does where there is none.
+
+    What the request leaves to the model is drawn from `draw`; a ratio left out is 16:9, as recorded.
+    """
     resolution = ark.get("resolution", "") or "720p"
     if resolution not in _SIZES:
         raise _invalid("resolution")
-    ratio = ark.get("ratio", "") or "adaptive"
+    ratio = ark.get("ratio", "") or "16:9"
     if ratio == "adaptive":
-        ratio = "16:9"
+        ratio = _RATIOS[below(len(_RATIOS), *draw, "ratio")]
     if ratio not in _RATIOS:
         raise _invalid("ratio")
     width, height = _SIZES[resolution][_RATIOS.index(ratio)]
@@ -76,8 +81,9 @@ def shape_of(ark: ArkRequest) -> Shape:
             raise _invalid("frames")
         return Shape(resolution, ratio, width, height, None, frames)
     duration: int = ark.get("duration", 5)
-    if duration in (-1, 0):
-        duration = 5
+    if duration == -1:
+        duration = _SHORTEST + below(_LONGEST_OF_ITS_OWN - _SHORTEST + 1, *draw, "duration")
+    duration = duration or 5
     if not 1 <= duration <= _LONGEST:
         raise _invalid("duration")
     return Shape(resolution, ratio, width, height, duration, FPS * duration + 1)

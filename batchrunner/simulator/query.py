@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from batchrunner.simulator import wire
-from batchrunner.simulator.answers import common_fault, json_answer
+from batchrunner.simulator.answers import common_fault, json_answer, too_many
 from batchrunner.simulator.faults import MODEL_LIST, POLL
 from batchrunner.simulator.refusal import Refusal, Refused
 from batchrunner.simulator.rules import Rule
@@ -28,6 +28,8 @@ class PollRoute:
         if task is None:
             raise Refused(_NO_TASK)
         rule = self._world.pick(POLL, task.charge.prompt, task.charge.remote_id)
+        if rule is not None and rule.do == "hang":
+            return await self._world.hang(request, rule.seconds)
         if rule is not None:
             return self._fault(request, task, rule)
         return json_answer(self._rendered(task), content_type=wire.POLL_JSON)
@@ -44,6 +46,8 @@ class PollRoute:
         match rule.do:
             case "500":
                 raise Refused(Refusal(500, "task", "get_task_failed", "database is locked"))
+            case "429":
+                return too_many(rule.seconds)
             case "403_model":
                 raise Refused(Refusal(403, "openai", "", "This token has no access to model "))
             case "task_not_exist":

@@ -75,15 +75,12 @@ class Rule:
 
 
 def parse_rule(value: object, where: str) -> Rule:
-    """Read one entry of `faults:`; raises ValueError that names the place."""
-    fields = checks.mapping(value, where)
-    on = checks.one_of(tuple(FAULTS))(fields.get("on"), f"{where}.on")
-    do = checks.one_of(tuple(FAULTS[on]))(fields.get("do"), f"{where}.do")
+    """Read one entry of `faults:`; raises Wrong that names the places."""
+    given = checks.mapping(value, where)
+    on = checks.one_of(tuple(FAULTS))(given.get("on"), f"{where}.on")
+    do = checks.one_of(tuple(FAULTS[on]))(given.get("do"), f"{where}.do")
     allowed = {"on", "do", *conditions(on), *FAULTS[on][do]}
-    checks.known_keys(fields, allowed, f"{where} ({on}: {do})")
-    given = {name: value for name, value in fields.items() if name in _READERS}
-    read = {name: _READERS[name](value, f"{where}.{name}") for name, value in given.items()}
-    return Rule(on=on, do=do, **read)
+    return Rule(on=on, do=do, **checks.fields(given, _READERS, where, allowed))
 
 
 _READERS: Mapping[str, checks.Check] = {

@@ -21,6 +21,7 @@ class Scenario:
     """A night at the gateway; two with the same values and the same requests in order are the same night."""
 
     variant: str = "recorded"  # or "document": where the two differ, as the API document says
+    strict: bool = False  # whether the model refuses what the real one is known to refuse
     seed: int = 1  # of every draw, the remote ids included: another seed is another gateway
     generation_seconds: float = 100.0  # median, from running to ended upstream
     generation_sigma: float = 0.25  # of the lognormal spread around it; 0 makes all equal
@@ -42,10 +43,8 @@ class Scenario:
 
     @classmethod
     def from_dict(cls, value: object, where: str = "scenario") -> "Scenario":
-        """Read a scenario; raises ValueError that says what is wrong, where, and what is allowed."""
-        fields = checks.mapping({} if value is None else value, where)
-        checks.known_keys(fields, _READERS.keys(), where)
-        return cls(**{name: _READERS[name](item, f"{where}.{name}") for name, item in fields.items()})
+        """Read a scenario; raises Wrong that says all that is wrong, where, and what is allowed."""
+        return cls(**checks.fields(checks.mapping({} if value is None else value, where), _READERS, where))
 
     @property
     def documented(self) -> bool:
@@ -70,9 +69,7 @@ class Scenario:
 
 
 def _faults(value: object, where: str) -> tuple[Rule, ...]:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"{where}: must be a list of rules, not {value!r}")
-    return tuple(parse_rule(item, f"{where}[{index}]") for index, item in enumerate(value))
+    return checks.each(value, parse_rule, where, "rules")
 
 
 def _optional(check: checks.Check) -> checks.Check:
@@ -84,6 +81,7 @@ def _optional(check: checks.Check) -> checks.Check:
 
 _READERS: Mapping[str, checks.Check] = {
     "variant": checks.one_of(VARIANTS),
+    "strict": checks.flag,
     "seed": checks.whole(0),
     "generation_seconds": checks.number(0),
     "generation_sigma": checks.number(0, 3),

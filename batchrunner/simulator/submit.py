@@ -5,7 +5,7 @@ from itertools import takewhile
 
 from aiohttp import web
 
-from batchrunner.simulator import model, refusal, submission
+from batchrunner.simulator import model, refusal, strict, submission
 from batchrunner.simulator.answers import REQUEST_ID
 from batchrunner.simulator.charge import Caller, Charge, Order, order_of, short_hash
 from batchrunner.simulator.faults import GENERATE, REFRESH, SUBMIT
@@ -39,7 +39,9 @@ class SubmitRoute:
         if refused is not None:
             return refused
         model.refuse_told(asked.prompt)
-        shape = model.shape_of(ark)
+        if scenario.strict:
+            strict.refuse(asked.model, ark)
+        shape = model.shape_of(ark, scenario.seed, asked.prompt, ark.get("seed", None))
         self._check_upstream_limits(asked.model)
         caller = Caller(key.name, key.token_id, request[REQUEST_ID], asked_at, request.path, short_hash(body))
         parts = (caller, asked, ark, shape)

@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from batchrunner.simulator import wire
-from batchrunner.simulator.answers import common_fault, json_answer, without_gateway
+from batchrunner.simulator.answers import common_fault, json_answer, too_many, without_gateway
 from batchrunner.simulator.chance import letters
 from batchrunner.simulator.faults import USAGE
 from batchrunner.simulator.keys import Key
@@ -119,7 +119,7 @@ class UsageRoutes:
         recent = [at for at in world.lookups if at > now - _WINDOW * world.time_scale]
         limit = world.scenario.usage_limit
         if limit and len(recent) >= limit:
-            return _too_many(_WINDOW)
+            return too_many(_WINDOW)
         world.lookups = [*recent, now]
         key = world.known_key(request)
         return key or json_answer({"message": "Invalid token", "success": False}, status=401)
@@ -129,16 +129,12 @@ def _fault(request: web.Request, rule: Rule) -> web.Response:
     error = {"message": "database is locked", "success": False}
     match rule.do:
         case "429":
-            return _too_many(rule.seconds)
+            return too_many(rule.seconds)
         case "500":
             return json_answer(error, status=500)
         case "refused":  # as this part of the gateway does it: with status 200
             return json_answer(error)
     return common_fault(request, rule)
-
-
-def _too_many(seconds: float) -> web.Response:
-    return web.Response(status=429, headers={"Retry-After": f"{seconds:.0f}"})
 
 
 def _go_float(value: float) -> float:

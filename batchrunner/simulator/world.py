@@ -4,12 +4,13 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
 
 from batchrunner.simulator import wire
-from batchrunner.simulator.answers import invalid_token
+from batchrunner.simulator.answers import invalid_token, reset
 from batchrunner.simulator.book import Book
 from batchrunner.simulator.chance import letters
 from batchrunner.simulator.faults import GENERATE, REFRESH
@@ -81,6 +82,12 @@ class World:
         elif counts:
             self.book.count(counts)
         return rule
+
+    async def hang(self, request: web.Request, seconds: float) -> web.Response:
+        """Answer nothing for so many nominal seconds, then reset the connection."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.closing.wait(), seconds * self.time_scale)
+        return reset(request)
 
     def key(self, request: web.Request) -> Key:
         """The key of a request; raises Refused (401) where it is unknown or used up."""

@@ -198,3 +198,30 @@ def test_a_row_edited_in_a_rows_file_submits_that_row_alone(desk: Any, sim: Any)
     assert (told["changed"], told["new"], told["done"]) == ({"bee"}, {"cat"}, {"ant"})
     desk.check(desk.run(), 0, former=[f"bee {ALONG}"])
     assert sim.posts() == 4
+
+
+def test_twins_that_change_places_are_not_paid_again(desk: Any, sim: Any) -> None:
+    """The same request twice: reordered, the one that was made is known by its id, and nothing is sent."""
+    sim.start()
+    same = {"prompt": "twin walks along the shore"}
+    first, second = {"id": "first", **same}, {"id": "second", **same}
+    desk.write(first, second)
+    assert desk.run("--only", "second").code == 0
+    desk.write(second, first)
+    assert desk.run("--only", "second").code == 0
+    assert len(sim.charges("twin")) == 1
+    assert desk.states() == {"second": "done", "first": "pending"}
+    assert desk.row("second")["file_name"] == "videos/second.mp4"
+
+
+def test_of_twins_the_one_that_is_left_is_the_one_that_was_made(desk: Any, sim: Any) -> None:
+    """One of two equal requests failed and the other is done: taking one out loses no video."""
+    sim.start({"on": "generate", "do": "moderated", "nth": 1})
+    same = {"prompt": "twin walks along the shore"}
+    desk.write({"id": "first", **same}, {"id": "second", **same}, concurrency=1, max_attempts=1)
+    desk.check(desk.run(), 1)
+    assert desk.states() == {"first": "failed", "second": "done"}
+    desk.write({"id": "second", **same}, concurrency=1, max_attempts=1)
+    assert desk.run().code == 0
+    assert desk.states() == {"second": "done"}
+    assert len(sim.charges("twin")) == 2

@@ -153,7 +153,12 @@ def test_strict_makes_a_warning_an_error(desk: Any) -> None:
     relaxed = desk.do("validate", "batch.yaml", "--json")
     assert (relaxed.code, only_json(relaxed)["tasks"]) == (0, 2)
     assert len(only_json(relaxed)["warnings"]) >= 1
-    assert desk.do("validate", "batch.yaml", "--strict").code == 2
+    short = desk.do("validate", "batch.yaml", "--strict", "--format", "short")
+    assert short.code == 2
+    assert ": error: " in short.stderr
+    assert "--strict" in short.stderr
+    (problem,) = only_json(desk.do("validate", "batch.yaml", "--strict", "--json"))["problems"]
+    assert (problem["severity"], "--strict" in problem["message"]) == ("error", True)
     assert desk.do("run", "batch.yaml", "--simulate", "--strict").code == 2
     assert not desk.directory.with_suffix(".simulated").exists()
 

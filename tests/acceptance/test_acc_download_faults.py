@@ -6,7 +6,7 @@ import pytest
 
 from batchrunner.simulator.rules import FAULTS
 
-BROKEN = ["cut", "cut_chunked", "html_200", "json_200", "garbage", "502", "404", "not_ready"]
+BROKEN = ["cut", "cut_chunked", "html_200", "json_200", "garbage", "502", "404", "not_ready", "hang"]
 WHOLE = ["slow", "other_video"]
 
 

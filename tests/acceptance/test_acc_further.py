@@ -61,6 +61,28 @@ def test_a_further_version_has_a_new_seed_and_leaves_the_old_file_alone(desk: An
     assert row["sha256"] == hashlib.sha256(Path(desk.directory, row["file_name"]).read_bytes()).hexdigest()
 
 
+def test_retry_says_what_it_can_not_try_again(desk: Any, sim: Any) -> None:
+    """A finished video has --again, and where nothing failed there is nothing to do; neither is paid."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    refused = desk.do("retry", "batch.run", "ant")
+    assert refused.code == 2
+    assert "retry DIR ant --again" in refused.stderr
+    done = desk.do("retry", "batch.run", "--failed")
+    assert (done.code, done.stdout) == (0, "no task has failed; nothing changed\n")
+    assert sim.posts() == 1
+
+
+@pytest.mark.parametrize("option", ["--limit=0", "--limit=x", "--limit=-1"])
+def test_a_limit_is_a_number_of_tasks(desk: Any, option: str) -> None:
+    """What is wrong with another value is said in words."""
+    desk.write("ant")
+    done = desk.do("run", "batch.yaml", "--simulate", option)
+    assert done.code == 2
+    assert "is no number of tasks: write 1 or more" in done.stderr
+
+
 def test_again_is_for_finished_videos_only(desk: Any, sim: Any) -> None:
     """A task that is pending or failed has no further version; nothing changes, exit 2."""
     sim.start({"on": "generate", "do": "fail"})
@@ -80,4 +102,73 @@ def test_the_last_frame_lies_beside_the_video(desk: Any, sim: Any) -> None:
     assert name == "videos/ant-last-frame.jpg"
     assert Path(desk.directory, name).read_bytes().startswith(b"\xff\xd8\xff")
     assert desk.row("bee")["last_frame_file"] == ""
+    assert not sim.requests()["GET file server with Authorization"]
+
+
+def test_a_picture_that_is_not_ours_is_not_taken_for_the_last_frame(desk: Any, sim: Any) -> None:
+    """Another file has the name: it stays, the video counts, and the row says that its picture is missing."""
+    sim.start()
+    desk.write({"id": "ant", "prompt": "ant walks", "metadata": {"return_last_frame": True}})
+    (desk.directory / "videos").mkdir(parents=True)
+    mine = desk.directory / "videos" / "ant-last-frame.jpg"
+    mine.write_text("mine")
+    assert desk.run().code == 0
+    assert mine.read_text() == "mine"
+    row = desk.row("ant")
+    assert (row["state"], row["last_frame_file"]) == ("done", "")
+    assert "another picture" in row["warnings"]
+
+
+def test_a_further_version_takes_no_name_that_a_file_has(desk: Any, sim: Any) -> None:
+    """A file of the user's own under the next version's name stays, and the video goes beside it."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    mine = desk.directory / "videos" / "ant-v2.mp4"
+    mine.write_text("mine")
+    assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+    assert desk.run().code == 0
+    assert mine.read_text() == "mine"
+    assert desk.row("ant")["file_name"] == "videos/ant-v2-2.mp4"
+
+
+def test_a_video_that_can_still_be_fetched_is_not_made_again(desk: Any, sim: Any) -> None:
+    """Paid for and not collected: `--again` would abandon it, and points to `collect`, which is free."""
+    sim.start({"on": "download", "do": "404", "source": "both"}, scale=0.001)
+    desk.write("ant")
+    desk.check(desk.run(), 1)
+    refused = desk.do("retry", "batch.run", "ant", "--again")
+    assert refused.code == 2
+    assert "collect" in refused.stderr
+    sim.start()
+    assert desk.do("collect", "batch.run", *desk.at_gateway()).code == 0
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 1
+
+
+def test_a_task_that_had_vanished_is_looked_at_again_for_free(desk: Any, sim: Any) -> None:
+    """Failed because the gateway did not know it any more: `collect` looks again, and nothing is sent."""
+    sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"})
+    desk.write("ant", "bee")
+    desk.check(desk.run(), 1)
+    assert desk.row("bee")["error_code"] == "task_not_exist"
+    collect = ("collect", "batch.run", *desk.at_gateway())
+    sim.start()
+    assert desk.do(*collect).code == 0
+    assert desk.states() == {"ant": "done", "bee": "done"}
+    assert (len(sim.charges()), sim.posts()) == (2, 0)
+
+
+def test_a_finished_video_is_fetched_by_its_link_though_the_key_is_refused(desk: Any, sim: Any) -> None:
+    """Revoked between two runs, the key is not needed for what has a link; nothing is sent, exit 4."""
+    sim.start({"on": "download", "do": "slow", "seconds": 5000, "times": 1})
+    desk.write("ant")
+    run = desk.start_run()
+    desk.until(sim.downloads, "the download")
+    run.killed()
+    desk.write("ant", "bee")
+    sim.start({"on": "models", "do": "401"})
+    desk.check(desk.run(), 4)
+    assert desk.states() == {"ant": "done", "bee": "pending"}
+    assert sim.posts() == 0
     assert not sim.requests()["GET file server with Authorization"]

@@ -6,7 +6,7 @@ import pytest
 
 from batchrunner.simulator.rules import FAULTS
 
-PASSING = ["500", "html_502", "cut", "null_data", "unknown_state"]
+PASSING = ["500", "html_502", "cut", "429", "hang", "null_data", "unknown_state"]
 KEY_REFUSED = ["401", "403_model"]
 VANISHED = ["task_not_exist"]
 ENDINGS = {

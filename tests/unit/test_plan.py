@@ -9,10 +9,12 @@ from batchrunner.core.model import MediaFile, TaskKey
 from batchrunner.core.plan import (
     WantedTask,
     canonical,
+    digest_form,
     file_name,
     fingerprint,
     folded,
     id_fault,
+    id_part,
     made_up_id,
     normalise,
     plan_tasks,
@@ -194,3 +196,36 @@ def test_no_two_videos_get_one_name() -> None:
     assert first == "videos/Cat.mp4"
     assert second.startswith("videos/cat-")
     assert folded(second) not in {folded(first)}
+
+
+def test_a_name_is_found_whatever_is_on_disk() -> None:
+    """Files that somebody put there are no reason to stop."""
+    taken = {folded(file_name("cat", key(), set()))}
+    for _ in range(4):
+        name = file_name("cat", key(), taken)
+        assert folded(name) not in taken
+        taken.add(folded(name))
+
+
+def test_only_an_input_is_known_by_its_hash() -> None:
+    """A prompt that begins like a data URI is a prompt."""
+    uri = "data:image/png;base64,iVBO"
+    content = [{"type": "image_url", "text": uri, "image_url": {"url": uri}}]
+    request = {"prompt": uri, "image": uri, "images": [uri], "metadata": {"content": content}}
+    digest = {"data_uri_sha256": hashlib.sha256(uri.encode()).hexdigest()}
+    assert digest_form(request) == {
+        "prompt": uri,
+        "image": digest,
+        "images": [digest],
+        "metadata": {"content": [{"type": "image_url", "text": uri, "image_url": {"url": digest}}]},
+    }
+
+
+def test_frames_and_no_duration_are_frames() -> None:
+    """0 says nothing."""
+    assert key(metadata={"frames": 121, "duration": 0}) == key(metadata={"frames": 121})
+
+
+def test_a_text_is_made_fit_for_an_id() -> None:
+    """A ratio stays readable."""
+    assert [id_part(text) for text in ("16:9", "a: b/c", "猫")] == ["16x9", "a- b-c", "猫"]

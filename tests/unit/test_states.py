@@ -37,6 +37,7 @@ done        wanted_again      pending
 uncollected recollect         collecting
 uncollected wanted_again      pending
 failed      retried           pending
+failed      recollect         generating
 """
 WAYS = {tuple(line.split()) for line in DESIGN.strip().splitlines()}
 ALL = list(itertools.product(TaskState, Event, TaskState))

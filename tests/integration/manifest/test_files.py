@@ -34,12 +34,21 @@ def folder(tmp_path: Path) -> Path:
         (".h*", [".hidden.png"]),
         ("b.png/*", []),
         ("none/*.png", []),
+        ("**/**/**/**/**/**/**/**/**/**/**/**/e.png", ["sub/deep/e.png"]),
+        ("/".join(["**", "*"] * 12), []),
         ("a\0b*", []),
     ],
 )
 def test_what_matches_is_found_in_order(pattern: str, found: list[str], folder: Path) -> None:
     """By their paths; hidden ones only where the pattern says so."""
     assert find_files(folder, pattern) == found
+
+
+def test_a_name_may_begin_with_two_dots(folder: Path) -> None:
+    """That is no way out."""
+    (folder / "..pics").mkdir()
+    (folder / "..pics" / "a.png").touch()
+    assert find_files(folder, "..pics/*.png") == ["..pics/a.png"]
 
 
 def test_an_absolute_pattern_finds_absolute_paths(folder: Path) -> None:

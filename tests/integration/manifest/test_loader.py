@@ -65,7 +65,7 @@ def test_rows_become_tasks() -> None:
     a, b, c, line1, line2 = load_manifest(DATA / "valid" / "rows.yaml").plan.tasks
     assert a.request["prompt"] == "A cat costs $5 or $5, not ${prompt}"
     assert a.request["metadata"] == {"seed": 7, "watermark": True, "resolution": "480p", "duration": 4}
-    assert a.labels == {"sku": "a", "note": "two\r\nlines"}
+    assert a.labels == {"sku": "a", "note": "two\nlines"}
     assert b.labels == {"sku": "b"}
     assert b.request["metadata"] == {"watermark": False, "duration": 5}
     assert (c.id, c.source, c.position) == ("c", "rows/typed.csv: row 3", 2)
@@ -174,6 +174,83 @@ def test_a_file_that_is_not_there_is_a_usage_error(name: str, tmp_path: Path) ->
         load_manifest(tmp_path / name)
     assert not isinstance(caught.value, ManifestError)
     assert caught.value.hint
+
+
+def test_a_line_break_at_the_end_is_not_overlooked(tmp_path: Path) -> None:
+    """To Python's `$` it would be nothing."""
+    text = 'name: "foo\\n"\ntasks:\n  - {prompt: A cat, seconds: "5\\n", labels: {"a\\n": x}}\n'
+    assert [problem.place.line for problem in problems(tmp_path, HEAD + text)] == [3, 5, 5]
+
+
+def test_a_prompt_counts_in_the_size_of_the_request(tmp_path: Path) -> None:
+    """The gateway takes no more than 64 MB in all."""
+    (tmp_path / "p.txt").write_text("x" * 64_000_001 + "\n")
+    found = problems(tmp_path, HEAD + "tasks: [{rows: p.txt, prompt: '${prompt}'}]\n")
+    assert "the request would be 64.0 MB large" in found[0].message
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.yaml", b"d\xe9/m.yaml"])
+def test_a_name_that_is_no_text_is_refused(name: bytes, tmp_path: Path) -> None:
+    """It could neither be shown nor kept; the message itself can be."""
+    path = tmp_path / os.fsdecode(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(HEAD + "tasks: [{prompt: A cat}]\n")
+    with pytest.raises(UsageError, match="is no plain text") as caught:
+        load_manifest(path)
+    assert str(caught.value).encode()
+
+
+def test_a_link_to_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """The file behind it is what is read when it is sent."""
+    there = tmp_path / os.fsdecode(b"\xe9.png")
+    there.write_bytes((DATA / "valid" / "media" / "dot.png").read_bytes())
+    (tmp_path / "a.png").symlink_to(there)
+    (problem,) = problems(tmp_path, HEAD + "tasks: [{prompt: A cat, image: a.png}]\n")
+    assert "is no plain text" in problem.message
+    assert repr(problem).encode()
+
+
+def test_numbers_in_ids_and_labels_stay_as_written(tmp_path: Path) -> None:
+    """007 is an agent, and 1.50 a price; fields of the API are numbers as ever."""
+    labels = "labels: {a: 007, b: 1.50, c: 0x1F, d: 1e3, e: true, f: ~, g: x}"
+    text = f"tasks:\n  - {{id: 007, prompt: A cat, duration: 05, {labels}}}\n"
+    (task,) = load(tmp_path, f"{HEAD}{text}").plan.tasks
+    assert task.id == "007"
+    assert task.labels == {"a": "007", "b": "1.50", "c": "0x1F", "d": "1e3", "e": "true", "g": "x"}
+    assert task.request["metadata"] == {"duration": 5}
+
+
+def test_values_of_a_matrix_are_made_fit_for_an_id(tmp_path: Path) -> None:
+    """A ratio can't be written otherwise, and no file can be named 16:9."""
+    (tmp_path / "r.csv").write_text("sku\nb-1\n")
+    entry = """tasks:
+  - rows: r.csv
+    id: "${sku}-${metadata.ratio}-${where}"
+    prompt: "${where}"
+    matrix: {metadata.ratio: ["16:9", "1:1"], where: [A/B]}
+"""
+    tasks = load(tmp_path, HEAD + entry).plan.tasks
+    assert [task.id for task in tasks] == ["b-1-16x9-A-B", "b-1-1x1-A-B"]
+    assert [task.request["prompt"] for task in tasks] == ["A/B", "A/B"]
+
+
+def test_an_input_without_an_address_is_left_out(tmp_path: Path) -> None:
+    """An empty cell drops the item, as it does in `images`; without any, there is no `content`."""
+    (tmp_path / "r.csv").write_text("a,b,c\nhttps://example.com/a.png,,\n,https://example.com/b.mp4,\n,,c\n")
+    entry = """tasks:
+  - rows: r.csv
+    prompt: A cat
+    metadata:
+      content:
+        - {type: image_url, role: reference_image, image_url: {url: "${a}"}}
+        - {type: video_url, role: reference_video, video_url: {url: "${b}"}}
+"""
+    requests = [task.request["metadata"] for task in load(tmp_path, HEAD + entry).plan.tasks]
+    assert [
+        [item["type"] for item in metadata.get("content", [])]
+        for metadata in requests
+        if isinstance(metadata, dict)
+    ] == [["image_url"], ["video_url"], []]
 
 
 def test_a_manifest_that_is_too_large_is_refused(tmp_path: Path) -> None:

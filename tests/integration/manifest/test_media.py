@@ -91,6 +91,26 @@ def test_a_changed_file_is_not_sent(tmp_path: Path) -> None:
         data_uri(cat)
 
 
+@pytest.mark.parametrize("stands_in", ["fifo", "device", "folder", "longer"])
+def test_what_took_a_pictures_place_is_not_read(tmp_path: Path, stands_in: str) -> None:
+    """A FIFO would be waited for, a device never ends: neither hangs the run, and nothing of it is sent."""
+    path = tmp_path / "cat.png"
+    path.write_bytes(PNG)
+    cat = planned(tmp_path, "cat.png")
+    path.unlink()
+    match stands_in:
+        case "fifo":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "longer":
+            path.write_bytes(PNG + b"more")
+    with pytest.raises(MediaChanged, match=r"cat\.png"):
+        data_uri(cat)
+
+
 def test_nothing_leaves_the_manifests_folder_unless_absolute(tmp_path: Path) -> None:
     """Neither `..` nor a link leads out; an absolute path says that it is meant."""
     outside, folder = tmp_path / "secret.png", tmp_path / "manifest"

@@ -35,6 +35,41 @@ def test_rows_of_nothing_but_separators_are_no_tasks(tmp_path: Path) -> None:
     assert [(row.number, row.line) for row in table.rows] == [(1, 2), (3, 4)]
 
 
+def test_empty_cells_beyond_the_last_column_are_nothing(tmp_path: Path) -> None:
+    """Spreadsheets write them, and cells of blanks, where something once stood."""
+    table, wrong = read(tmp_path / "a.csv", b"a,b,, \n1,2,,\n3,4\n , ,,\n5,,, ,,\n")
+    assert wrong == []
+    assert table is not None
+    assert [(row.number, dict(row.cells)) for row in table.rows] == [
+        (1, {"a": "1", "b": "2"}),
+        (2, {"a": "3", "b": "4"}),
+        (4, {"a": "5", "b": ""}),
+    ]
+
+
+def test_a_column_without_a_name_must_be_empty(tmp_path: Path) -> None:
+    """What stands in it can't be meant for nothing; it is told once, at the header."""
+    _, wrong = read(tmp_path / "a.csv", b"a,b,,\n1,2,x\n3,4,y\n5,6,,z\n7,8,,,z\n")
+    assert wrong == [
+        "a.csv:1: column 3 has no name",
+        "a.csv:1: column 4 has no name",
+        "a.csv: row 4: the row has 5 cells, and the header 2",
+    ]
+
+
+def test_line_breaks_in_a_cell_are_of_one_kind(tmp_path: Path) -> None:
+    """Git and editors change them, and the same prompt would be paid for again."""
+    tables = [read(tmp_path / "a.csv", b'a\n"x%by"\n' % kind)[0] for kind in (b"\n", b"\r\n", b"\r")]
+    assert [table.rows[0].cells if table else {} for table in tables] == [{"a": "x\ny"}] * 3
+
+
+def test_half_a_character_is_no_text(tmp_path: Path) -> None:
+    """UTF-7 can say it, and nothing can keep it."""
+    table, wrong = read(tmp_path / "a.csv", b"a\n+2AA-\n", "utf-7")
+    assert table is None
+    assert wrong == ["a.csv: the file holds half a character"]
+
+
 def test_a_cell_may_be_long(tmp_path: Path) -> None:
     """The csv module's own limit of 128 KB does not count: a data URI is longer."""
     table, wrong = read(tmp_path / "a.csv", b"a\n" + b"x" * 1_000_000 + b"\n")
@@ -64,6 +99,8 @@ def test_an_empty_jsonl_is_nothing_to_do(tmp_path: Path) -> None:
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "it is nested too deeply"),
         (rb'{"a": "\ud800"}', "half of a \\u pair is missing"),
         (b'{"a": ' + b"9" * 5000 + b"}", "Exceeds the limit"),
+        (b'{"a": 1e999}', "1e999 is too large a number"),
+        (rb'{"a": [{"b": "x\u0000"}]}', "it holds a NUL character"),
     ],
 )
 def test_a_line_that_is_no_object_is_told(line: bytes, reason: str, tmp_path: Path) -> None:

@@ -35,11 +35,13 @@ def fields(part: object, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def described(field: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    """A field with what it refers to in the same file."""
-    reference = str(field.get("$ref", ""))
-    if not reference.startswith("#/"):
+    """A field with what it refers to, also as the first of two branches."""
+    first = field["anyOf"][0] if "$ref" in field.get("anyOf", [{}])[0] else field
+    reference = str(first.get("$ref", ""))
+    if not reference:
         return field
-    found = root
+    found = root = TASK if reference.startswith("task.schema.json#/") else root
+    reference = reference.removeprefix("task.schema.json")
     for step in reference.removeprefix("#/").split("/"):
         found = found[step]
     return {**described(found, root), **field}

@@ -64,6 +64,18 @@ def test_another_video_has_another_length(night: Any) -> None:
     assert round(seconds_of(other.body) - seconds_of(whole.body), 3) == 2
 
 
+def test_a_download_that_hangs(night: Any) -> None:
+    """Nothing comes for so long, then the connection is reset."""
+
+    async def story(gateway: Any) -> Any:
+        remote_id = await gateway.accepted()
+        await gateway.ended(remote_id)
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await gateway.content(remote_id)
+
+    night(story, faults=[{"on": "download", "do": "hang", "seconds": 20}])
+
+
 @pytest.mark.parametrize(("prompt", "faults"), [("ark:short", []), ("x", [{"on": "download", "do": "cut"}])])
 def test_a_cut_download(night: Any, prompt: str, faults: list[Any]) -> None:
     """Half of what Content-Length promises, then the end."""
@@ -143,5 +155,5 @@ def test_the_gateway_gives_a_slow_download_only_so_long(night: Any, prompt: str,
 
 def test_every_download_fault_has_a_test_here() -> None:
     """A fault that the simulator learns must be given its place in this file."""
-    others = {"garbage", "other_video", "cut", "cut_chunked", "slow"}
+    others = {"garbage", "other_video", "cut", "cut_chunked", "slow", "hang"}
     assert {fault for fault, *_ in DOWNLOADS} | others == set(FAULTS["download"])

@@ -66,10 +66,10 @@ LENGTHS: list[tuple[str, dict[str, Any], int | None, int]] = [
     ("seconds wins over metadata", {"seconds": "10", "metadata": {"duration": 5}}, 10, 241),
     ("seconds with a unit is ignored", {"seconds": "10s", "metadata": {"duration": 4}}, 4, 97),
     ("a fraction is dropped", {"duration": 7.5, "metadata": {}}, 5, 121),
-    ("auto", {"metadata": {"duration": -1}}, 5, 121),
     ("text is a number too", {"metadata": {"duration": "6"}}, 6, 145),
     ("frames", {"metadata": {"frames": 121}}, None, 121),
     ("metadata as a JSON text", {"metadata": '{"duration":7}'}, 7, 169),
+    ("metadata nested too deeply is ignored", {"metadata": "[" * 200_000}, 5, 121),
     ("metadata of another type is ignored", {"metadata": [1]}, 5, 121),
 ]
 
@@ -88,9 +88,23 @@ def test_the_length_that_is_made(night: Any, body: dict[str, Any], duration: int
     assert (charge["duration"], charge["frames"]) == (duration, frames)
 
 
+def test_what_is_left_to_the_model_is_drawn(night: Any) -> None:
+    """A length from 4 to 15 seconds and a ratio: the same for the same request, and not for every one."""
+
+    async def story(gateway: Any) -> Any:
+        for number in [*range(12), 0]:
+            await gateway.accepted(f"cat {number}", metadata={"duration": -1, "ratio": "adaptive"})
+        return await gateway.charges()
+
+    made = [(charge["duration"], charge["ratio"]) for charge in night(story)]
+    assert made[0] == made[-1]
+    assert len({length for length, _ in made}) > 3
+    assert all(4 <= length <= 15 for length, _ in made)
+    assert len({ratio for _, ratio in made}) > 3
+
+
 SIZES = [
     ({}, (1280, 720), 108_900, 304_920),
-    ({"ratio": "adaptive"}, (1280, 720), 108_900, 304_920),
     ({"resolution": "480p", "ratio": "9:16"}, (496, 864), 50_638, 141_786),
     ({"Resolution": "480p"}, (864, 496), 50_638, 141_786),
     ({"resolution": "480p", "Resolution": "1080p"}, (864, 496), 50_638, 141_786),

@@ -1,5 +1,6 @@
 """Every fault of polls, of the list of models and of the look-ups once: what the client meets."""
 
+import time
 from typing import Any
 
 import aiohttp
@@ -17,6 +18,7 @@ POLLS: list[tuple[str, int, bytes]] = [
     ("401", 401, b'{"error":{"code":"","message":"Invalid token (request id: '),
     ("403_model", 403, b'{"error":{"code":"","message":"This token has no access to model  (request id: '),
     ("task_not_exist", 400, b'{"code":"task_not_exist","message":"task_not_exist","data":null}'),
+    ("429", 429, b""),
     ("null_data", 200, b'{"code":"success","data":null}'),
     ("unknown_state", 200, b'{"code":"success","message":"","data":{"id":1'),
 ]
@@ -47,6 +49,22 @@ def test_a_cut_poll(night: Any) -> None:
 
     # Two, as aiohttp's client sends a GET that met a reset once more by itself.
     assert night(story, faults=[{"on": "poll", "do": "cut", "nth": [1, 2]}])["id"] == 1
+
+
+def test_a_poll_that_hangs(night: Any) -> None:
+    """Nothing comes for so long, then the connection is reset."""
+
+    async def story(gateway: Any) -> Any:
+        remote_id = await gateway.accepted()
+        begun = time.monotonic()
+        with pytest.raises(LOST):
+            await gateway.poll(remote_id)
+        return time.monotonic() - begun, await gateway.poll(remote_id)
+
+    fault = {"on": "poll", "do": "hang", "nth": [1, 2], "seconds": 100}
+    took, task = night(story, faults=[fault])
+    assert took >= 0.1
+    assert task["id"] == 1
 
 
 def test_a_poll_may_be_answered_by_something_in_front(night: Any) -> None:
@@ -126,6 +144,6 @@ def test_a_question_whose_answer_is_lost(night: Any, on: str, path: str) -> None
 
 def test_every_fault_of_a_query_has_a_test_here() -> None:
     """A fault that the simulator learns must be given its place in this file."""
-    assert {fault for fault, *_ in POLLS} | {"cut"} == set(FAULTS["poll"])
+    assert {fault for fault, *_ in POLLS} | {"cut", "hang"} == set(FAULTS["poll"])
     assert {fault for fault, *_ in MODEL_LIST} | {"cut"} == set(FAULTS["models"])
     assert {fault for fault, *_ in LOOK_UPS} | {"cut"} == set(FAULTS["usage"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batchrunner.simulator import Scenario, Simulator, load_scenario
+from batchrunner.simulator import Scenario, ScenarioError, Simulator, load_scenario
 from batchrunner.simulator.rules import FAULTS
 
 
@@ -51,22 +51,26 @@ def test_an_empty_file_is_the_ordinary_night(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sed: 1", r"night\.yaml: unknown key 'sed'; use one of: balance, .*seed"),
-        ("seed: x", r"night\.yaml\.seed: must be a whole number of at least 0, not 'x'"),
+        ("sed: 1", r"night\.yaml:1:6: sed: unknown key 'sed'; use one of: balance, .*seed"),
+        ("seed: x", r"night\.yaml:1:7: seed: must be a whole number of at least 0, not 'x'"),
         ("refresh_seconds: 0", r"refresh_seconds: must be a number from 0\.001"),
         ("faults: [{on: submitt, do: cut}]", r"faults\[0\]\.on: must be one of submit, poll"),
         ("faults: [{on: poll, do: cutt}]", r"faults\[0\]\.do: must be one of 500, html_502, .*not 'cutt'"),
         (
             "faults: [{on: poll, do: cut, nht: 1}]",
-            r"faults\[0\] \(poll: cut\): unknown key 'nht'; use one of",
+            r"night\.yaml:1:35: faults\[0\]\.nht: unknown key 'nht'; use one of",
         ),
         ("faults: [{on: poll, do: cut, factor: 2}]", r"unknown key 'factor'"),
         ("faults: [{on: poll, do: cut, chance: 2}]", r"faults\[0\]\.chance: must be a number from 0 to 1"),
         ("faults: [{on: poll, do: cut, between: [5, 1]}]", r"between: must begin before it ends"),
         ("faults: {on: poll}", r"faults: must be a list of rules"),
-        ("keys: {sk-a-secret: {quta: 1}}", r"keys\[0\]: unknown key 'quta'"),
-        ("- 1", r"night\.yaml: must be a mapping"),
-        ("a: [", r"night\.yaml: not a YAML file"),
+        ("keys: {sk-a-secret: {quta: 1}}", r"night\.yaml:1:28: keys\[0\]\.quta: unknown key 'quta'"),
+        ("- 1", r"night\.yaml:1:1: must be a mapping"),
+        ("a: [", r"night\.yaml:1:5: this can't be read as YAML; look for"),
+        ("seed: 1\n\tcapacity: 2", r"night\.yaml:2:1: a tab stands where only blanks may indent"),
+        ("seed: 2026-13-45", r"night\.yaml: this can't be read as YAML"),
+        ("a: 1\n---\nb: 1", r"night\.yaml:2:1: this can't be read as YAML"),
+        ("kinds: [{sigma: 1}]", r"night\.yaml:1:9: kinds\[0\]: needs `seconds`"),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -75,6 +79,38 @@ def test_a_wrong_file_is_refused(tmp_path: Path, text: str, message: str) -> Non
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         load_scenario(path)
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """In the order of the file, each with its place."""
+    path = tmp_path / "night.yaml"
+    path.write_text(
+        "faults:\n  - {on: poll, do: cut, chance: 2, every: 0}\n  - {on: sit}\nseed: x\nkeys:\n"
+        "  sk-secret: {quota: -1}\n  sk-other:\n    models: [1]\nkinds: [{seconds: -1, x: 1}]\n"
+    )
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(path)
+    assert [(fault.line, fault.message.partition(":")[0]) for fault in caught.value.faults] == [
+        (2, "faults[0].chance"),
+        (2, "faults[0].every"),
+        (3, "faults[1].on"),
+        (4, "seed"),
+        (6, "keys[0].quota"),
+        (8, "keys[1].models[0]"),
+        (9, "kinds[0].seconds"),
+        (9, "kinds[0].x"),
+    ]
+    assert "secret" not in str(caught.value)
+
+
+def test_both_ends_of_a_kind_are_included(tmp_path: Path) -> None:
+    """So one length can be meant."""
+    path = tmp_path / "night.yaml"
+    path.write_text("kinds: [{duration: [4, 4], seconds: 9, sigma: 0}]\n")
+    scenario = load_scenario(path)
+    model = "dreamina-seedance-2-0"
+    assert scenario.generating("task_1", model, "720p", 4) == 9
+    assert scenario.generating("task_1", model, "720p", 5) > 9
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""A file that is not there: which one was probably meant."""
+
+from __future__ import annotations
+
+import os
+import re
+from itertools import islice
+from pathlib import Path, PurePath
+
+from batchrunner.manifest.keys import closest
+from batchrunner.manifest.source import is_text
+
+_HOST = re.compile(r"(www\.)?[a-z0-9-]+(\.[a-z0-9-]+)*\.(com|cn|net|org|io|cloud|dev|top)(:[0-9]+)?/\S", re.I)
+_MOST = 10_000
+"""Names in a folder among which a near one is looked for."""
+
+
+def hint_for(folder: Path, written: str) -> str:
+    """What to do about the path of a file that is not there, relative to `folder`."""
+    if _HOST.match(written) or written.lower().startswith("www."):
+        return f"write https://{written} if it is an address"
+    if "\\" in written and not re.match("[a-zA-Z]:", written):
+        return "write {}, with / between the folders".format(written.replace("\\", "/"))
+    if near := _near(folder, PurePath(written)):
+        return f"did you mean {near}?"
+    return "correct the path, or add the file"
+
+
+def _near(folder: Path, path: PurePath) -> str:
+    """The file in the same folder whose name is nearest; empty where none is near."""
+    try:
+        with os.scandir(folder / path.parent) as entries:
+            names = [entry.name for entry in islice(entries, _MOST) if is_text(entry.name)]
+    except (OSError, ValueError):
+        return ""
+    stem = path.stem.lower()
+    by_stem = {PurePath(name).stem.lower(): name for name in sorted(names, reverse=True)}
+    # 0012.jpg is not meant by who writes 0013.jpg
+    likely = [other for other in by_stem if _numbers(other) == _numbers(stem)]
+    near = closest(stem, likely, cutoff=0.75)
+    return (path.parent / by_stem[near]).as_posix() if near else ""
+
+
+def _numbers(text: str) -> list[str]:
+    return re.findall("[0-9]+", text)

@@ -1,0 +1,83 @@
+"""Equal requests: no change of the manifest hands one's past to the other; what exists is taken first."""
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+
+from batchrunner.core.model import PlannedTask
+from batchrunner.core.plan import WantedTask, plan_tasks
+from batchrunner.core.states import TaskState
+from batchrunner.core.twins import Known, recognised
+
+SAME = {"model": "fast", "prompt": "a cat", "metadata": {"duration": 5}}
+
+
+def planned(*ids: str) -> tuple[PlannedTask, ...]:
+    """A plan that wants the same video under each of these ids."""
+    return plan_tasks([WantedTask(SAME, id=name) for name in ids])
+
+
+def known(tasks: Sequence[PlannedTask], *states: TaskState) -> list[Known]:
+    """What a ledger says that these tasks entered in this order."""
+    return [Known(task.key, task.id, state, "same") for task, state in zip(tasks, states, strict=True)]
+
+
+def keys(tasks: Sequence[PlannedTask]) -> dict[str, str]:
+    """Each task's key by its id."""
+    return {task.id: task.key for task in tasks}
+
+
+def test_without_a_ledger_the_plan_stays_as_it_is() -> None:
+    """A first run numbers twins by their place."""
+    tasks = planned("a", "b", "c")
+    assert recognised(tasks, []) == tasks
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations("abc")))
+def test_reordered_each_keeps_its_own_past(order: Sequence[str]) -> None:
+    """Ids tell twins apart, wherever they stand."""
+    before = planned("a", "b", "c")
+    ledger = known(before, TaskState.DONE, TaskState.PENDING, TaskState.FAILED)
+    assert keys(recognised(planned(*order), ledger)) == keys(before)
+
+
+@pytest.mark.parametrize("better", [TaskState.DONE, TaskState.GENERATING, TaskState.UNCOLLECTED])
+@pytest.mark.parametrize("worse", [TaskState.FAILED, TaskState.PENDING, TaskState.IN_DOUBT])
+def test_where_fewer_are_wanted_what_is_paid_for_stays(better: TaskState, worse: TaskState) -> None:
+    """Taken out, a twin that failed takes the video of the other along neither by its id nor by its place."""
+    before = planned("a", "b")
+    ledger = known(before, worse, better)
+    for left in ("a", "b", "another"):
+        (task,) = recognised(planned(left), ledger)
+        assert (task.key, task.id) == (before[1].key, left)
+
+
+def test_a_doubt_is_taken_before_anything_that_would_be_paid_for_now() -> None:
+    """It may be the video that is wanted."""
+    before = planned("a", "b")
+    (task,) = recognised(planned("a"), known(before, TaskState.PENDING, TaskState.IN_DOUBT))
+    assert task.key == before[1].key
+
+
+def test_a_further_one_is_new_and_the_others_are_known() -> None:
+    """One more than there were: only that one has a key that the ledger doesn't know."""
+    before = planned("a", "b")
+    after = recognised(planned("new", "b", "a"), known(before, TaskState.DONE, TaskState.DONE))
+    assert {name: keys(after)[name] for name in "ab"} == keys(before)
+    assert keys(after)["new"] not in keys(before).values()
+    assert len({task.key for task in after}) == 3
+
+
+def test_ids_that_were_made_up_follow_their_key() -> None:
+    """Anonymous twins are interchangeable: the one that is left is the one that is done."""
+    before = planned("", "")
+    (task,) = recognised(planned(""), known(before, TaskState.FAILED, TaskState.DONE))
+    assert (task.key, task.id) == (before[1].key, before[1].id)
+
+
+def test_tasks_without_a_twin_are_untouched() -> None:
+    """Only equal requests are looked at."""
+    tasks = plan_tasks([WantedTask(SAME | {"prompt": text}, id=text) for text in ("x", "y")])
+    ledger = [Known(tasks[0].key, "x", TaskState.FAILED, "x"), Known(tasks[1].key, "y", TaskState.DONE, "y")]
+    assert recognised(tasks, ledger) == tasks
