@@ -1,5 +1,6 @@
 """Submissions in doubt looked up in the usage log: what is found for sure is adopted, nothing paid twice."""
 
+import signal
 from itertools import pairwise
 from typing import Any
 
@@ -181,3 +182,27 @@ def test_without_a_key_a_run_with_nothing_but_doubts_asks_nothing(desk: Any, sim
     assert "bee" in done.stdout
     asked = sim.requests() - before
     assert set(asked) <= {"GET /simulator/requests"}
+
+
+def test_stopped_while_it_waits_for_a_look_a_run_is_gone_and_the_next_adopts(desk: Any, sim: Any) -> None:
+    """With nothing left but a doubt, SIGTERM ends the run; nothing is lost, and nothing is sent again."""
+    sim.start(CUT, scale=0.02)
+    desk.write("bee")
+    run = desk.start_run().reached(1, "unknown")
+    run.send(signal.SIGTERM)
+    desk.check(run.ended(), 143)
+    assert desk.states() == {"bee": "in_doubt"}
+    assert sim.requests()[LOOKS] == 0
+    desk.until(sim.settled, "the end of the generation")
+    assert auto(desk).code == 0
+    desk.check(desk.run(), 0)
+    assert sim.posts() == 1
+
+
+def test_resolve_auto_without_a_key_asks_nothing(doubtful: Any, sim: Any) -> None:
+    """A look-up needs the key: exit 4 says where one may come from, and the doubt stays what it is."""
+    done = doubtful.do("resolve", "batch.run", "--auto", key=None)
+    assert done.code == 4
+    assert "EASYROUTER_API_KEY" in done.stderr
+    assert sim.requests()[LOOKS] == 0
+    assert [task["id"] for task in doubtful.do("resolve", "batch.run", "--json").json] == ["bee"]

@@ -40,6 +40,11 @@ class SmallDisk:
                 pass
         assert shutil.disk_usage(self.seen).free == 0
 
+    def make_read_only(self, read_only: bool) -> None:
+        """Let nobody write to it, not even the superuser; or let them again."""
+        how = "ro" if read_only else "rw"
+        subprocess.run([*self.prefix, "mount", "-o", f"remount,{how}", str(self.inside)], check=True)
+
     def make_room(self) -> None:
         """Take the ballast away."""
         self._ballast.unlink()
@@ -81,6 +86,27 @@ def test_a_disk_that_is_full_before_the_first_post_gets_none(
     disk.make_room()
     desk.check(start_run(desk, relay, disk).ended(), 0)
     assert len(sim.charges()) == 2
+
+
+def test_a_disk_that_is_read_only_is_refused_before_anything_is_asked(
+    desk: Any, sim: Any, relay: Any, disk: SmallDisk
+) -> None:
+    """Exit 5 names the folder, at a first run and at a later one; writable again, both go on."""
+    sim.start()
+    desk.write("ant", disk_reserve="1MB")
+    disk.make_read_only(True)
+    first = start_run(desk, relay, disk).ended()
+    disk.make_read_only(False)
+    desk.check(start_run(desk, relay, disk).ended(), 0)
+    desk.write("ant", "bee", disk_reserve="1MB")
+    disk.make_read_only(True)
+    second = start_run(desk, relay, disk).ended()
+    assert (first.code, second.code) == (5, 5)
+    assert "batch.run" in first.stderr
+    assert "batch.run" in second.stderr
+    assert relay.count("submit") == 1
+    disk.make_read_only(False)
+    desk.check(start_run(desk, relay, disk).ended(), 0)
 
 
 def test_a_disk_that_fills_up_during_a_download_loses_nothing(
