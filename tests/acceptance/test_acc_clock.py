@@ -69,7 +69,7 @@ def test_set_forward_over_the_deadline_a_generation_is_paid_for_all_the_same(
     desk: Any, sim: Any, shift: Path
 ) -> None:
     """A day after its acceptance, as it seems, a task has lost its slot and nothing else."""
-    sim.start(generation_seconds=400)
+    sim.start(generation_seconds=4000)
     desk.write("ant")
     desk.start_run().reached(1, "accepted").killed()
     set_clock(shift, 1)
