@@ -255,15 +255,10 @@ class Ledger(LedgerReader):
             await db.execute(
                 "UPDATE attempts SET remote_id = NULL, accepted_at = NULL WHERE id = ?", (attempt,)
             )
-        now = self._now()
-        await db.execute(
-            "INSERT INTO events (at, task, attempt, event, from_state, to_state, code, message) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (now, key, attempt, move.event, before, move.to, move.error_code, move.error_message),
-        )
-        self._uncommitted.append(
+        await self._tell(
+            db,
             LedgerEvent(
-                at=now,
+                at=self._now(),
                 key=key,
                 id=rows[0]["id"],
                 attempt=attempt,
@@ -273,8 +268,26 @@ class Ledger(LedgerReader):
                 code=move.error_code,
                 message=move.error_message,
                 planned=rows[0]["position"] is not None,
-            )
+            ),
         )
+
+    async def _tell(self, db: aiosqlite.Connection, told: LedgerEvent) -> None:
+        """Write an event down, and tell the observers of it once it is on disk."""
+        await db.execute(
+            "INSERT INTO events (at, task, attempt, event, from_state, to_state, code, message) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                told.at,
+                told.key,
+                told.attempt,
+                told.event,
+                told.from_state,
+                told.to_state,
+                told.code,
+                told.message,
+            ),
+        )
+        self._uncommitted.append(told)
 
     async def _apply(self, change: Change[T]) -> T:
         async def remembering(db: aiosqlite.Connection) -> T:
