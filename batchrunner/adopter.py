@@ -65,6 +65,8 @@ class Adopter:
         """Tasks of the gateway that are not ours; what is settled doesn't change any more."""
         self._hopeful: dict[AttemptId, bool] = {}
         """The doubts that were looked up in their time, and whether a later look may settle them."""
+        self._noticed: dict[AttemptId, float] = {}
+        """When each doubt was first seen, in nominal seconds: the wall clock may have been set back."""
         self._next_look = 0.0
         self._news = asyncio.Event()
         self.awaited = True
@@ -151,7 +153,9 @@ class Adopter:
         return [self._sighted[remote_id] for remote_id in remote_ids if remote_id in self._sighted]
 
     def _age(self, one: Unowned) -> float:
-        return self._clock.since(one.submitted_at)
+        """Nominal seconds since it was submitted; at least those since it was first seen here."""
+        now = self._clock.now()
+        return max(self._clock.since(one.submitted_at), now - self._noticed.setdefault(one.attempt, now))
 
     def _is_awaited(self, one: Unowned) -> bool:
         """Whether a run should wait for the next look at this doubt."""

@@ -55,7 +55,7 @@ def validate(options: argparse.Namespace) -> int:
     if options.json:
         say_json({"tasks": len(tasks), "warnings": as_values(loaded.warnings)})
     else:
-        say(f"{options.manifest}: {count(len(tasks), 'task')}, no error")
+        say(f"{printable(str(options.manifest))}: {count(len(tasks), 'task')}, no error")
     return 0
 
 
@@ -74,7 +74,7 @@ def plan(options: argparse.Namespace) -> int:
         say_json(values | {"counts": numbers, "tasks": [asdict(step) for step in steps]})
         return 0
     tasks = count(len(loaded.plan.tasks), "task")
-    say(f"{tasks} in {options.manifest}; run directory {shown_path(directory)}")
+    say(f"{tasks} in {printable(str(options.manifest))}; run directory {shown_path(directory)}")
     for change in Change:
         if counts[change]:
             say(f"{counts[change]:>8,}  {change.value}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from batchrunner.core.problems import Problem, Severity
 from batchrunner.core.text import columns, count, cut, printable
 
 SNIPPET_WIDTH = 100
+_KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}")
 MOST_PROBLEMS = 100
 """How many problems are printed before `and N more`."""
 
@@ -51,17 +53,22 @@ def show_error(error: BatchrunnerError, as_json: bool, short: bool = False) -> N
     if problems:
         show_problems(problems, short, refused=True)
     else:
-        talk(f"batchrunner: {printable(str(error))}")
+        talk(f"batchrunner: {_without_keys(printable(str(error)))}")
         if error.hint:
-            talk(f"  hint: {printable(error.hint)}")
+            talk(f"  hint: {_without_keys(printable(error.hint))}")
+
+
+def _without_keys(text: str) -> str:
+    """`text` without what looks like an API key: one may have been given where something else belongs."""
+    return _KEY_LIKE.sub("sk-***", text)
 
 
 def error_values(error: BatchrunnerError) -> dict[str, object]:
     """An error for programs."""
     problems = error.problems if isinstance(error, ManifestError) else ()
     return {
-        "error": str(error),
-        "hint": error.hint,
+        "error": _without_keys(str(error)),
+        "hint": _without_keys(error.hint),
         "exit_code": int(error.exit_code),
         "problems": as_values(problems),
     }
@@ -110,8 +117,8 @@ def problem_lines(problem: Problem) -> list[str]:
 
 
 def shown_path(path: Path) -> str:
-    """A path as a person here would type it."""
+    """A path as a person here would type it, but for what could steer a terminal."""
     try:
-        return str(path.relative_to(Path.cwd())) if Path.cwd() != Path("/") else str(path)
+        return printable(str(path.relative_to(Path.cwd()) if Path.cwd() != Path("/") else path))
     except ValueError:
-        return str(path)
+        return printable(str(path))

@@ -134,9 +134,9 @@ def advice(doubt: Unowned, rows: Sequence[UsageRow], found: Sequence[UsageRow]) 
         return "the usage log is empty; the gateway may not keep one"
     if doubt.request_id and any(row.request_id == doubt.request_id for row in found):
         return "the usage log shows that it was charged, but not under which id"
+    if len(rows) >= NEWEST_ROWS and min(row.at for row in rows) > doubt.submitted_at:
+        return "the usage log doesn't reach back to it: it may be charged"
     if found:
         told = count(len(found), "submission")
         return f"the usage log shows {told} of its model that nobody accounts for: it may be charged"
-    if len(rows) >= NEWEST_ROWS and min(row.at for row in rows) > doubt.submitted_at:
-        return "the usage log doesn't reach back to it"
     return "the usage log shows no submission that could be it"

@@ -114,7 +114,13 @@ def is_private(host: str) -> bool:
     try:
         return not ipaddress.ip_address(host.partition("%")[0]).is_global
     except ValueError:
-        return False
+        if not host.replace(".", "").isdigit():
+            return False
+    # `2130706433`, `127.1`: aiohttp takes digits and dots for an address, too, and resolves nothing.
+    try:
+        return not ipaddress.IPv4Address(socket.inet_aton(host)).is_global
+    except OSError:
+        return True
 
 
 def _any_private(found: list[ResolveResult]) -> bool:

@@ -66,18 +66,18 @@ class Gateway:
     def __init__(self, settings: GatewaySettings, key: ApiKey, trace: aiohttp.TraceConfig) -> None:
         self._base = URL(settings.base_url.rstrip("/"))
         self._key = key
-        self._longest_submit = 10 * settings.submit_timeout
+        self._submit_timeout = settings.submit_timeout
         headers = {"User-Agent": f"batchrunner/{__version__}", "Accept-Language": "en"}
         no_cookies = aiohttp.DummyCookieJar
 
-        def timeout(silence: float, total: float | None) -> aiohttp.ClientTimeout:
+        def timeout(silence: float | None, total: float | None) -> aiohttp.ClientTimeout:
             return aiohttp.ClientTimeout(total=total, sock_connect=30, sock_read=silence)
 
         # A POST on a kept-alive connection may die with the connection, and nobody could say whether
         # the gateway has read it: each gets a connection of its own.
         self._submit = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, limit=0),
-            timeout=timeout(settings.submit_timeout, None),
+            timeout=timeout(None, None),  # its silence is timed in `submit`
             headers=headers,
             cookie_jar=no_cookies(),
             trace_configs=[trace],
@@ -109,6 +109,7 @@ class Gateway:
         check_address(settings.base_url, settings.insecure)
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_note_connected)
+        trace.on_request_chunk_sent.append(_note_sent)
         gateway = cls(settings, key, trace)
         try:
             yield gateway
@@ -131,10 +132,11 @@ class Gateway:
 
         What fails before a connection stands was not admitted; what fails later is unknown.
         """
-        phase = SimpleNamespace(connected=False)
+        phase = SimpleNamespace(connected=False, silence=None)
         try:
             async with (
-                awake_timeout(self._longest_submit),
+                awake_timeout(10 * self._submit_timeout),
+                awake_timeout(self._submit_timeout) as phase.silence,
                 self._submit.post(
                     self._url(SUBMIT_PATH),
                     data=io.BytesIO(body),
@@ -144,7 +146,7 @@ class Gateway:
                     trace_request_ctx=phase,
                 ) as response,
             ):
-                answer = await self._read(response)
+                answer = await self._read(response, heard=phase.silence.renew)
         except NETWORK_ERRORS as error:
             receipt = no_answer(error, self._key)
             return Unknown(receipt) if phase.connected else NotAdmitted(Refusal.UNREACHABLE, receipt)
@@ -217,10 +219,16 @@ class Gateway:
         ) as response:
             return await self._read(response, at_most)
 
-    async def _read(self, response: aiohttp.ClientResponse, at_most: int = MAX_JSON) -> wire.Answer:
+    async def _read(
+        self,
+        response: aiohttp.ClientResponse,
+        at_most: int = MAX_JSON,
+        heard: Callable[[], None] = lambda: None,
+    ) -> wire.Answer:
         """The whole answer, bounded, with the key masked should something echo it."""
         body = bytearray()
         async for chunk in response.content.iter_any():
+            heard()
             body += chunk
             if len(body) > at_most:
                 raise ValueError(f"the answer is longer than {at_most >> 20} MB")
@@ -245,3 +253,10 @@ async def _note_connected(
     parameters: aiohttp.TraceConnectionCreateEndParams,
 ) -> None:
     context.trace_request_ctx.connected = True
+    context.trace_request_ctx.silence.renew()
+
+
+async def _note_sent(
+    session: aiohttp.ClientSession, context: SimpleNamespace, parameters: aiohttp.TraceRequestChunkSentParams
+) -> None:
+    context.trace_request_ctx.silence.renew()

@@ -30,6 +30,8 @@ async def open_for_writing(path: Path) -> aiosqlite.Connection:
     """
     try:
         path.touch(mode=0o600)
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
         db = await aiosqlite.connect(path, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"can't open {path}: {error}", "check its owner and permissions") from error

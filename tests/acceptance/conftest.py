@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import av
 import pytest
@@ -64,8 +65,13 @@ def charges_in(state: Path) -> list[dict[str, Any]]:
 
 
 def clean_environment(home: Path, **extra: str) -> dict[str, str]:
-    """What a fresh login has: no key, no address, no proxy of whoever runs the tests."""
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    """What a fresh login has: no key, no address, no proxy of whoever runs the tests.
+
+    PYTHONPATH is kept, behind one that a test gives: the program under test may be found by it.
+    """
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "PYTHONPATH") if name in os.environ}
+    if "PYTHONPATH" in extra and "PYTHONPATH" in kept:
+        extra["PYTHONPATH"] += os.pathsep + kept["PYTHONPATH"]
     return kept | {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"} | extra
 
 
@@ -88,7 +94,12 @@ class Command:
     """A command under way."""
 
     def __init__(
-        self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path
+        self,
+        arguments: Sequence[str],
+        cwd: Path,
+        environment: Mapping[str, str],
+        log: Path,
+        prefix: Sequence[str] = (),
     ) -> None:
         self._said = cwd / "said"
         self._said.mkdir(exist_ok=True)
@@ -98,7 +109,7 @@ class Command:
         self._began = time.monotonic()
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "batchrunner", *arguments],
+                [*prefix, sys.executable, "-m", "batchrunner", *arguments],
                 cwd=cwd,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -159,7 +170,7 @@ class Command:
 
 def log_lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a run.log."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
@@ -244,6 +255,19 @@ class Sim:
         with urlopen(f"{self.url}/simulator/requests") as answer:
             return Counter(json.load(answer)["requests"])
 
+    def ask(self, path: str, body: Mapping[str, Any] | None = None, key: str = KEY) -> Any:
+        """What another program with the same key gets: a GET, or a POST of `body`."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        with urlopen(Request(f"{self.url}{path}", data, headers)) as answer:
+            return json.load(answer)
+
+    def settled(self) -> bool:
+        """Whether every charge's task has ended."""
+        ids = [charge["remote_id"] for charge in self.charges()]
+        tasks = [self.ask(f"/v1/video/generations/{remote_id}")["data"] for remote_id in ids]
+        return all(task["status"] in ("SUCCESS", "FAILURE") for task in tasks)
+
     def posts(self) -> int:
         """How many POSTs have reached it since the last start, wherever they went."""
         return sum(count for route, count in self.requests().items() if route.startswith("POST"))
@@ -258,6 +282,7 @@ class Desk:
     """A folder with one manifest, and the commands that a person types there."""
 
     until = staticmethod(until)
+    key = KEY
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -266,6 +291,8 @@ class Desk:
         self.planned = 0
         self.environment: dict[str, str] = {}
         """What the commands find in their environment besides."""
+        self.prefix: tuple[str, ...] = ()
+        """What stands before the command, such as `nsenter` with its options."""
         self._commands: list[Command] = []
 
     def write(self, *tasks: str | Mapping[str, Any], **run: Any) -> None:
@@ -279,7 +306,7 @@ class Desk:
         """Start any command."""
         environment = clean_environment(self.folder, **self.environment)
         environment |= {"EASYROUTER_API_KEY": key} if key else {}
-        command = Command(arguments, self.folder, environment, self.directory / "run.log")
+        command = Command(arguments, self.folder, environment, self.directory / "run.log", self.prefix)
         self._commands.append(command)
         return command
 
@@ -453,6 +480,14 @@ def sim(desk: Desk, tmp_path: Path, nursery: Nursery) -> Sim:
     """A simulated gateway, not started yet, which the desk's commands talk to."""
     desk.sim = Sim(tmp_path / "elsewhere", nursery)
     return desk.sim
+
+
+@pytest.fixture
+def relay(sim: Sim) -> Iterator[Any]:
+    """A server between the commands and the simulated gateway; see relay.py."""
+    relay = runpy.run_path(str(Path(__file__).with_name("relay.py")))["Relay"](sim)
+    yield relay
+    relay.close()
 
 
 @dataclass
