@@ -2,7 +2,8 @@
 
 from batchrunner.ledger.attempts import RemoteIdTaken
 from batchrunner.ledger.database import LEDGER_NAME
-from batchrunner.ledger.ledger import Ledger, LedgerEvent
+from batchrunner.ledger.events import LedgerEvent
+from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
 from batchrunner.ledger.reader import Binding, LedgerReader, TaskEvent, TaskRecord
 

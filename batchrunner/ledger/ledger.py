@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +22,7 @@ from batchrunner.core.states import Event, TaskState, check_transition
 from batchrunner.ledger import reconcile
 from batchrunner.ledger.attempts import record_facts, unused_seed
 from batchrunner.ledger.database import LEDGER_NAME, open_for_writing
+from batchrunner.ledger.events import LedgerEvent, Observer
 from batchrunner.ledger.reader import LedgerReader
 from batchrunner.ledger.writer import Change, Writer
 
@@ -31,27 +31,6 @@ LOGGER = logging.getLogger(__name__)
 
 _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
 _COUNT_ATTEMPT = "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?"
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEvent:
-    """Something that happened to a task, told after it is on disk."""
-
-    at: float
-    """Unix seconds."""
-    key: TaskKey
-    id: str
-    attempt: AttemptId | None
-    event: Event
-    from_state: TaskState
-    to_state: TaskState
-    code: str
-    message: str
-    planned: bool
-    """Whether the manifest still asks for the task."""
-
-
-Observer = Callable[[LedgerEvent], None]
 
 
 class Ledger(LedgerReader):
@@ -255,15 +234,10 @@ class Ledger(LedgerReader):
             await db.execute(
                 "UPDATE attempts SET remote_id = NULL, accepted_at = NULL WHERE id = ?", (attempt,)
             )
-        now = self._now()
-        await db.execute(
-            "INSERT INTO events (at, task, attempt, event, from_state, to_state, code, message) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (now, key, attempt, move.event, before, move.to, move.error_code, move.error_message),
-        )
-        self._uncommitted.append(
+        await self._tell(
+            db,
             LedgerEvent(
-                at=now,
+                at=self._now(),
                 key=key,
                 id=rows[0]["id"],
                 attempt=attempt,
@@ -273,8 +247,26 @@ class Ledger(LedgerReader):
                 code=move.error_code,
                 message=move.error_message,
                 planned=rows[0]["position"] is not None,
-            )
+            ),
         )
+
+    async def _tell(self, db: aiosqlite.Connection, told: LedgerEvent) -> None:
+        """Write an event down, and tell the observers of it once it is on disk."""
+        await db.execute(
+            "INSERT INTO events (at, task, attempt, event, from_state, to_state, code, message) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                told.at,
+                told.key,
+                told.attempt,
+                told.event,
+                told.from_state,
+                told.to_state,
+                told.code,
+                told.message,
+            ),
+        )
+        self._uncommitted.append(told)
 
     async def _apply(self, change: Change[T]) -> T:
         async def remembering(db: aiosqlite.Connection) -> T:

@@ -148,7 +148,8 @@ def test_a_video_that_can_still_be_fetched_is_not_made_again(desk: Any, sim: Any
 
 def test_a_task_that_had_vanished_is_looked_at_again_for_free(desk: Any, sim: Any) -> None:
     """Failed because the gateway did not know it any more: `collect` looks again, and nothing is sent."""
-    sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"})
+    seen_for_long = {"on": "generate", "do": "slow", "prompt": "ant*", "factor": 20}
+    sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"}, seen_for_long)
     desk.write("ant", "bee")
     desk.check(desk.run(), 1)
     assert desk.row("bee")["error_code"] == "task_not_exist"

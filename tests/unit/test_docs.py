@@ -60,3 +60,16 @@ def test_readme_imports_what_the_package_exports() -> None:
     """The README's Python example imports names that exist."""
     (line,) = re.findall(r"^from batchrunner import (.*)$", README, re.MULTILINE)
     assert all(getattr(batchrunner, name) for name in line.split(", "))
+
+
+def test_every_test_that_the_readme_names_is_there() -> None:
+    """What survives what is shown by tests that exist; those without a folder are acceptance tests."""
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", README)
+    assert len(named) > 80
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if f"def {test}("
+        not in (ROOT / ("" if "/" in file else "tests/acceptance") / file).read_text(encoding="utf-8")
+    ]
+    assert missing == []
