@@ -33,12 +33,19 @@ class Backlog:
     def __init__(self) -> None:
         self._ready: dict[str, list[Waiting]] = {}
         self._later: list[tuple[float, Waiting]] = []
+        self._waiting: set[TaskKey] = set()
 
     def __len__(self) -> int:
         return len(self._later) + sum(len(heap) for heap in self._ready.values())
 
     def put(self, task: Waiting, not_before: float = 0.0) -> None:
-        """Add a task that may leave at `not_before` (nominal seconds of the run's clock)."""
+        """Add a task that may leave at `not_before` (nominal seconds of the run's clock).
+
+        One that waits already is not added again: a doubt that is given up while a run opens is told twice.
+        """
+        if task.key in self._waiting:
+            return
+        self._waiting.add(task.key)
         heapq.heappush(self._later, (not_before, task))
 
     def take(self, now: float, may_go: Callable[[str], bool]) -> Waiting | None:
@@ -51,6 +58,7 @@ class Backlog:
             return None
         first = min(heads)
         heapq.heappop(self._ready[first.model])
+        self._waiting.discard(first.key)
         return first
 
     def next_due(self) -> float | None:

@@ -57,7 +57,8 @@ def recognised(tasks: Sequence[PlannedTask], ledger: Iterable[Known]) -> tuple[P
 
 def _keys(group: Sequence[PlannedTask], there: Sequence[Known]) -> Mapping[int, TaskKey]:
     """The key of each of a group of twins, by its place in the plan."""
-    kept = sorted(there, key=lambda one: _BEST_FIRST.index(one.state))[: len(group)]
+    ids = {task.id for task in group}
+    kept = sorted(there, key=lambda one: (_BEST_FIRST.index(one.state), one.id not in ids))[: len(group)]
     by_id = {one.id: one.key for one in kept}
     found = {task.position: by_id[task.id] for task in group if task.id in by_id}
     taken = {one.key for one in there}

@@ -24,7 +24,7 @@ from batchrunner.ledger.attempts import record_facts, unused_seed
 from batchrunner.ledger.database import LEDGER_NAME, open_for_writing
 from batchrunner.ledger.events import LedgerEvent, Observer
 from batchrunner.ledger.reader import LedgerReader
-from batchrunner.ledger.writer import Change, Writer
+from batchrunner.ledger.writer import Change, Writer, to_its_end
 
 T = TypeVar("T")
 LOGGER = logging.getLogger(__name__)
@@ -62,8 +62,7 @@ class Ledger(LedgerReader):
                 yield ledger
             finally:
                 ledger._writer.close()
-                # Shielded: what is queued is what the gateway did, and must reach the disk.
-                await asyncio.shield(serving)
+                await to_its_end(serving)
         finally:
             await db.close()
 

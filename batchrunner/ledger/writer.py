@@ -120,6 +120,22 @@ class Writer:
             pass  # SQLite may have rolled back by itself; the connection is not used any more
 
 
+async def to_its_end(serving: asyncio.Task[None]) -> None:
+    """Wait for the writer even if cancelled meanwhile: what is queued is what the gateway did.
+
+    A shield alone would not do: the cancelled closing would go on, and take the connection away.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not serving.done():
+        try:
+            await asyncio.wait({serving})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled:
+        raise cancelled
+    await serving
+
+
 def _settle(done: asyncio.Future[Any], result: object, failure: Exception | None) -> None:
     if done.done():  # its caller was cancelled
         return

@@ -49,6 +49,16 @@ def test_a_model_that_may_not_go_keeps_its_tasks():
     assert everything(backlog, now=0) == [0, 2]
 
 
+def test_a_task_that_waits_already_is_not_added_again():
+    """Told twice, a task leaves once; it may come again when it has left."""
+    backlog = Backlog()
+    for not_before in (0.0, 0.0, 5.0):
+        backlog.put(task(0), not_before)
+    assert everything(backlog, now=9) == [0]
+    backlog.put(task(0))
+    assert everything(backlog, now=9) == [0]
+
+
 def test_an_empty_backlog_has_nothing_to_give():
     """Nothing waits, nothing is due."""
     backlog = Backlog()

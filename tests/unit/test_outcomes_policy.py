@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchrunner.core.model import Pricing, RemoteId
+from batchrunner.core.model import Pricing, RemoteId, RunSettings
 from batchrunner.core.outcome import (
     Accepted,
     AccountFault,
@@ -30,6 +30,7 @@ from batchrunner.core.policy import (
     after_success,
     backoff,
     echo_warnings,
+    is_worth_another,
     poll_delay,
 )
 from batchrunner.core.states import Event, TaskState, check_transition
@@ -305,3 +306,22 @@ def test_what_is_usual_follows_the_newest():
     for seconds in [100] * 200 + [300] * 50:
         typical.add("kind", seconds)
     assert typical.of("kind") == 300
+
+
+@pytest.mark.parametrize(
+    ("code", "refunded", "paid", "again"),
+    [
+        ("InternalServiceError", True, 1, True),
+        ("OutputVideoSensitiveContentDetected.PolicyViolation", True, 1, True),
+        ("InternalServiceErrors", True, 1, False),
+        ("InputTextSensitiveContentDetected", True, 1, False),
+        ("", True, 1, False),
+        ("InternalServiceError", False, 1, False),
+        ("InternalServiceError", True, 2, False),
+        ("InternalServiceError", True, 3, False),
+    ],
+)
+def test_only_a_listed_refunded_failure_is_tried_again_and_not_too_often(code, refunded, paid, again):
+    """A FAILURE without a code, one that is not refunded, and one too many need a person."""
+    answer = GenerationFailed(code, "no", None, "{}", refunded)
+    assert is_worth_another(answer, paid, RunSettings(max_attempts=2)) is again

@@ -81,3 +81,11 @@ def test_tasks_without_a_twin_are_untouched() -> None:
     tasks = plan_tasks([WantedTask(SAME | {"prompt": text}, id=text) for text in ("x", "y")])
     ledger = [Known(tasks[0].key, "x", TaskState.FAILED, "x"), Known(tasks[1].key, "y", TaskState.DONE, "y")]
     assert recognised(tasks, ledger) == tasks
+
+
+def test_of_two_that_are_equally_far_the_one_that_kept_its_id_stays() -> None:
+    """Both under way: the first leaves the manifest, and the other one keeps its own past."""
+    before = planned("a", "b")
+    for state in TaskState:
+        (task,) = recognised(planned("b"), known(before, state, state))
+        assert task.key == before[1].key

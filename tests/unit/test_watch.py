@@ -2,6 +2,7 @@
 
 import pytest
 
+from batchrunner.core.model import TaskKey
 from batchrunner.core.outcome import (
     Echo,
     GenerationFailed,
@@ -13,7 +14,7 @@ from batchrunner.core.outcome import (
     Succeeded,
 )
 from batchrunner.core.policy import Seen, after_failure
-from batchrunner.core.watch import GoOn, Refused, Vanished, Watch
+from batchrunner.core.watch import GoOn, Refused, Sightings, Vanished, Watch
 
 RECEIPT = Receipt(400, code="task_not_exist")
 INVISIBLE, REFUSED, FAILED = NotVisible(RECEIPT), QueryRefused(RECEIPT), QueryFailed(RECEIPT)
@@ -122,3 +123,18 @@ def test_tasks_are_watched_apart():
     hear((0, INVISIBLE), (60, INVISIBLE), watch=first)
     assert hear((120, INVISIBLE), watch=second) == GoOn()
     assert hear((120, INVISIBLE), watch=first) == Vanished(RECEIPT)
+
+
+def test_a_task_is_gone_only_where_another_is_seen():
+    """One that was seen since vouches; none that was seen before, has vanished itself, or is the task."""
+    gone, other = TaskKey("1-gone"), TaskKey("1-other")
+    sightings = Sightings()
+    sightings.heard(other, running(), now=10)
+    sightings.heard(gone, INVISIBLE, now=20)
+    assert sightings.vouched(gone, since=10)
+    assert not sightings.vouched(gone, since=20)
+    assert not sightings.vouched(other, since=0)
+    sightings.heard(other, INVISIBLE, now=30)
+    assert not sightings.vouched(gone, since=10)
+    sightings.heard(other, running(), now=40)
+    assert sightings.vouched(gone, since=20)

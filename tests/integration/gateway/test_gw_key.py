@@ -100,6 +100,19 @@ def test_a_key_that_is_echoed_in_an_escaped_form_is_masked(meet, key):
         assert key not in repr(meet(story, replies(status, echo.encode()))), status
 
 
+def test_no_half_of_a_key_is_left_where_words_are_cut(meet, key):
+    """What is kept of an answer is bounded; the key is masked before anything is cut off."""
+    half = key[: len(key) // 2]
+
+    async def story(gateway, server):
+        return await everything(gateway)
+
+    for before in (120, 200, 2000):
+        words = ("x" * (before - len(half)) + key).encode()
+        for body in (words, b'{"code":"' + words + b'","message":"' + words + b'"}'):
+            assert half not in repr(meet(story, replies(400, body))), before
+
+
 def test_a_key_in_an_errors_words_is_masked(meet, key):
     """The words of a failed connection or a broken protocol do not show the key either."""
 

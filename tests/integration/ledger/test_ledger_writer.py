@@ -147,6 +147,22 @@ def test_an_error_in_the_run_does_not_lose_what_is_queued(in_ledger, filled, on_
     assert on_disk.states() == {"a": "submitting"}
 
 
+def test_a_cancelled_closing_does_not_lose_what_is_queued(tmp_path, filled, on_disk):
+    """Ctrl-C while the ledger closes: what is queued is what the gateway did, and reaches the disk."""
+    keys = filled(*(f"task-{number}" for number in range(50)))
+    claims = []
+
+    async def closing():
+        async with Ledger.open(tmp_path) as ledger:
+            claims.extend(asyncio.create_task(ledger.claim(key, n, None)) for n, key in enumerate(keys))
+            await asyncio.sleep(0)
+            asyncio.get_running_loop().call_soon(asyncio.current_task().cancel)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(closing())
+    assert on_disk.one("SELECT count(*) FROM tasks WHERE state = 'submitting'") == 50
+
+
 def test_an_observer_that_fails_does_not_stop_the_writer(in_ledger, filled, on_disk):
     """A display that raises keeps neither this change nor the next from being written and told."""
     keys = filled("a", "b")

@@ -4,9 +4,11 @@ import asyncio
 import csv
 import errno
 import os
+import threading
 
 import pytest
 
+import batchrunner.results as results_module
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
 from batchrunner.results import RESULTS_NAME, Results, as_csv, write
@@ -88,3 +90,29 @@ def test_during_a_run_the_file_follows_the_ledger(tmp_path, in_ledger, filled, p
     in_ledger(story)
     with path.open(newline="") as file:
         assert [row["id"] for row in csv.DictReader(file)] == ["b", "c"]
+
+
+def test_a_writing_that_was_given_up_is_awaited_by_the_next(tmp_path, in_ledger, filled, monkeypatch):
+    """Cancelled, a writing goes on in its thread; the next begins after it, so the newest stands last."""
+    filled("a")
+    order, slow = [], threading.Event()
+
+    def writing(directory, tasks, excel=False):
+        number = len(order)
+        order.append(f"{number} begins")
+        slow.wait(0.2 if number == 0 else 0)
+        order.append(f"{number} ends")
+
+    monkeypatch.setattr(results_module, "write", writing)
+
+    async def story(ledger):
+        results = Results(ledger, tmp_path, Clock())
+        first = asyncio.create_task(results.write())
+        while not order:  # noqa: ASYNC110 a fake in a thread that tells nobody
+            await asyncio.sleep(0.001)
+        first.cancel()
+        await asyncio.wait({first})
+        await results.write()
+
+    in_ledger(story)
+    assert order == ["0 begins", "0 ends", "2 begins", "2 ends"]

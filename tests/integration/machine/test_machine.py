@@ -1,0 +1,185 @@
+"""Any night that Hypothesis can think of: the real program against a gateway that keeps its own book.
+
+`BATCHRUNNER_MACHINE=deep` plays many more and longer nights, others each time; `BATCHRUNNER_NIGHTS` says how
+many.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import invariant, precondition, rule
+
+from batchrunner import ruling, runner
+from batchrunner.adopter import Adopter
+from batchrunner.core.errors import UsageError
+from batchrunner.core.states import Event, TaskState
+from batchrunner.ledger import Ledger, TaskRecord
+from batchrunner.preparation import names_on_disk
+from tests.integration.machine.gateway import Client
+from tests.integration.machine.night import Night, entries
+from tests.integration.machine.virtual import VirtualClock
+
+DEEP = os.environ.get("BATCHRUNNER_MACHINE") == "deep"
+SETTLED = frozenset({TaskState.DONE, TaskState.FAILED, TaskState.IN_DOUBT})
+
+
+class Nights(Night):
+    """And what a person may do about it; with what must hold whatever happens."""
+
+    # --- a person, while nothing runs -------------------------------------------------------------------
+
+    def command(self, what: Callable[[Ledger], Any]) -> Any:
+        async def carried_out() -> Any:
+            with runner.RunLock(self.folder):
+                async with runner.Ledger.open(self.folder) as ledger:
+                    await ledger.recover()
+                    return await what(ledger)
+
+        return self.process.run(carried_out())
+
+    def any_in(self, state: TaskState) -> bool:
+        return not self.is_running() and bool(self.promises.in_state(state))
+
+    def one_in(self, state: TaskState, data: st.DataObject) -> TaskRecord:
+        tasks = self.command(lambda ledger: ledger.tasks(state))
+        chosen: TaskRecord = tasks[data.draw(st.integers(0, len(tasks) - 1))]
+        return chosen
+
+    @precondition(lambda self: self.any_in(TaskState.FAILED))
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        task = self.one_in(TaskState.FAILED, data)
+        self.promises.person_said(task.key, Event.RETRIED)
+        self.command(lambda ledger: ruling.retry(ledger, [task]))
+
+    @precondition(lambda self: self.any_in(TaskState.IN_DOUBT))
+    @rule(data=st.data())
+    def resolve_lost(self, data: st.DataObject) -> None:
+        task = self.one_in(TaskState.IN_DOUBT, data)
+        self.promises.person_said(task.key, Event.DECLARED_LOST)
+        self.command(lambda ledger: ruling.declare_lost(ledger, [task]))
+
+    @precondition(lambda self: self.any_in(TaskState.IN_DOUBT))
+    @rule(data=st.data(), which=st.sampled_from(("right", "right", "nobody", "taken")))
+    def resolve_adopt(self, data: st.DataObject, which: str) -> None:
+        task = self.one_in(TaskState.IN_DOUBT, data)
+        ours = self.command(lambda ledger: ledger.remote_ids())
+        right = [one.remote_id for one in self.world.charges.values() if one.attempt == task.attempt]
+        named = {"right": right, "taken": sorted(ours), "nobody": ["task_nobody"]}[which]
+        if not named:
+            return
+        if named[0] in ours:
+            with pytest.raises(UsageError):
+                self.command(lambda ledger: ruling.adopt(ledger, task, named[0]))
+            return
+        if which == "nobody" and task.attempt:
+            self.promises.misadopted.add(task.attempt)
+        self.command(lambda ledger: ruling.adopt(ledger, task, named[0]))
+
+    @precondition(lambda self: self.any_in(TaskState.IN_DOUBT))
+    @rule()
+    def resolve_auto(self) -> None:
+        async def look(ledger: Ledger) -> None:
+            doubts = [one for one in await ledger.unowned() if one.is_doubt]
+            client: Any = Client(self.world)
+            await Adopter(ledger, client, VirtualClock(self.loop)).look(doubts)
+
+        self.command(look)
+
+    @precondition(lambda self: self.any_in(TaskState.DONE))
+    @rule(data=st.data())
+    def want_again(self, data: st.DataObject) -> None:
+        task = self.one_in(TaskState.DONE, data)
+        self.promises.person_said(task.key, Event.WANTED_AGAIN)
+        names = names_on_disk(self.folder)
+        self.command(lambda ledger: ruling.want_again(ledger, [task], names, self.world.now()))
+
+    @precondition(lambda self: self.any_in(TaskState.DONE))
+    @rule(data=st.data())
+    def a_file_is_lost(self, data: st.DataObject) -> None:
+        task = self.one_in(TaskState.DONE, data)
+        self.promises.removed_files.add(task.file_name)
+        (self.folder / task.file_name).unlink(missing_ok=True)
+
+    @precondition(lambda self: not self.is_running())
+    @rule(tasks=entries)
+    def the_manifest_is_rewritten(self, tasks: list[tuple[str, str]]) -> None:
+        self.tasks = tasks
+
+    @precondition(lambda self: not self.is_running())
+    @rule(order=st.permutations(range(5)), without=st.integers(0, 5))
+    def the_manifest_is_reordered(self, order: list[int], without: int) -> None:
+        self.tasks = [self.tasks[i] for i in order if i < len(self.tasks) and i != without] or self.tasks
+
+    # --- what must hold ----------------------------------------------------------------------------------
+
+    @invariant()
+    def promises_are_kept(self) -> None:
+        if self.promises:
+            self.promises.look()
+            assert self.promises.broken == []
+
+    def teardown(self) -> None:
+        if not self.promises:
+            return
+        try:
+            if not self.promises.broken:
+                self.the_batch_ends()
+        finally:
+            self.process.kill()
+            self.process.bury()
+            self.promises.close()
+            self.patches.close()
+            self.loop.close()
+            shutil.rmtree(self.folder)
+
+    def the_batch_ends(self) -> None:
+        """Without faults, the same command brings every task to its end."""
+        self.world.calm()
+        for _ in range(5):
+            if not self.is_running():
+                self.start()
+            for _ in range(30):
+                if self.is_running():
+                    self.loop.pass_until(self.loop.time() + 3600)
+            self.promises_are_kept()
+            assert not self.is_running(), "the run does not end"
+            left = [task for task in self.planned() if task.state not in SETTLED]
+            if not left:
+                break
+            self.loop.pass_until(self.loop.time() + 30000)  # what is over its deadline waits for the next run
+        assert [(task.id, task.state, task.error_code, self.ended) for task in left] == []
+        assert len(self.planned()) == len(self.tasks)
+        for task in self.planned():
+            self.for_a_good_reason(task)
+
+    def planned(self) -> list[TaskRecord]:
+        found: list[TaskRecord] = self.command(lambda ledger: ledger.tasks(planned_only=True))
+        return found
+
+    def for_a_good_reason(self, task: TaskRecord) -> None:
+        """A task that failed has no video that the gateway would have shown."""
+        charge = self.world.charges.get(task.remote_id or "")
+        if task.state is TaskState.FAILED and charge and charge.life.ending == "success":
+            assert self.world.not_shown[charge.remote_id] >= 3
+
+
+TestNights = Nights.TestCase
+TestNights.settings = settings(
+    max_examples=int(os.environ.get("BATCHRUNNER_NIGHTS", "20000" if DEEP else "400")),
+    stateful_step_count=60 if DEEP else 30,
+    derandomize=not DEEP,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+    phases=(Phase.generate, Phase.shrink) if DEEP else (Phase.generate,),
+)
+TestNights = pytest.mark.timeout(0 if DEEP else 300)(TestNights)
