@@ -217,7 +217,8 @@ def test_stopped_between_claim_and_post_the_task_is_released(shop):
                 parts.admission.close()
 
         parts.ledger.observe(stop)
-        await parts.work()
+        await parts.put_pending()
+        await parts.worker.submit(await parts.admission.next())
         (task,) = (await parts.tasks()).values()
         events = [event.event for event in await parts.ledger.events(task.key)]
         return task.state, events, await parts.book.posts(), parts.admission.in_the_air
