@@ -241,10 +241,12 @@ class Worker:
         now = self._clock.wall()
         seen = Seen(generation.accepted_at, now, self._clock.scale)
         settled = True
+        if isinstance(conclusion, Vanished) and not self._sightings.vouched(generation.key, conclusion.since):
+            await self._look_at_another(generation.key)
         match conclusion:
             case Succeeded():
                 self._typical.add(generation.kind, self._clock.now() - generation.began)
-                move = self._success(generation, conclusion, seen)
+                move = after_success(conclusion, generation, self._pricing, seen)
                 await self._ledger.move(generation.key, move, generation.attempt)
                 self._collect(generation.key)
             case GenerationFailed():
@@ -273,6 +275,12 @@ class Worker:
         if holds_slot:
             self._slots.free_slot(settled)
 
+    async def _look_at_another(self, key: TaskKey) -> None:
+        """Where no other is in flight, a finished task of ours shows whether this key sees any."""
+        if another := await self._ledger.another_finished(key):
+            other, remote_id = another
+            self._sightings.heard(other, await self._gateway.poll(remote_id), self._clock.now())
+
     async def _failed(self, generation: Generation, answer: GenerationFailed, seen: Seen) -> None:
         key, paid = generation.key, await self._ledger.paid_attempts(generation.key)
         wait = backoff(paid, _chance())
@@ -281,16 +289,6 @@ class Worker:
         await self._ledger.move(key, move, generation.attempt)
         if again and (task := self._tasks.get(key)):
             self._slots.put(Waiting(task.position, key, str(task.request.get("model"))), wait)
-
-    def _success(self, generation: Generation, answer: Succeeded, seen: Seen) -> Move:
-        metadata = generation.request.get("metadata")
-        return after_success(
-            answer,
-            model=str(generation.request.get("model")),
-            requested={**(metadata if isinstance(metadata, Mapping) else {}), "seed": generation.seed},
-            pricing=self._pricing,
-            seen=seen,
-        )
 
 
 def _chance() -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import assert_never
 
-from batchrunner.core.model import Pricing, RemoteId, RunSettings
+from batchrunner.core.model import Generation, Pricing, RemoteId, RunSettings
 from batchrunner.core.outcome import (
     Accepted,
     AccountRefused,
@@ -154,10 +154,10 @@ def _ended(event: Event, to: TaskState, receipt: Receipt, facts: AttemptFacts) -
     return Move(event, to, error_code=code, error_message=receipt.message, facts=facts)
 
 
-def after_success(
-    answer: Succeeded, *, model: str, requested: Mapping[str, object], pricing: Pricing, seen: Seen
-) -> Move:
+def after_success(answer: Succeeded, generation: Generation, pricing: Pricing, seen: Seen) -> Move:
     """What a finished generation does to its task; an echo unlike the request is a warning in its row."""
+    metadata = generation.request.get("metadata")
+    requested = {**(metadata if isinstance(metadata, Mapping) else {}), "seed": generation.seed}
     return Move(
         Event.SUCCEEDED,
         TaskState.COLLECTING,
@@ -166,7 +166,7 @@ def after_success(
             finished_at=seen.finished(answer.finished_at),
             generation_seconds=seen.generation_seconds(answer.finished_at),
             tokens=answer.tokens,
-            cost=pricing.cost(model, answer.tokens),
+            cost=pricing.cost(str(generation.request.get("model")), answer.tokens),
             currency=pricing.currency or None,
             result_url=answer.result_url,
             last_frame_url=answer.last_frame_url,

@@ -223,6 +223,15 @@ class LedgerReader:
         rows = await self._rows(f"SELECT ({_PAID}) FROM tasks t WHERE t.key = ?", (key,))
         return int(next(iter(rows))[0])
 
+    async def another_finished(self, key: TaskKey) -> tuple[TaskKey, RemoteId] | None:
+        """Of the other tasks, the one whose generation ended last; None where none has."""
+        rows = await self._rows(
+            "SELECT task, remote_id FROM attempts WHERE task <> ? AND remote_id IS NOT NULL "
+            "AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1",
+            (key,),
+        )
+        return next(((TaskKey(other), RemoteId(remote_id)) for other, remote_id in rows), None)
+
     async def spent(self) -> tuple[int, dict[str, float]]:
         """Tokens of all attempts, and their cost by currency."""
         sums = "SELECT coalesce(currency, ''), total(tokens), total(cost) FROM attempts"

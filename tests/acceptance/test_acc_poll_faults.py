@@ -75,6 +75,17 @@ def test_a_task_that_is_invisible_once_or_twice_is_polled_on(desk: Any, sim: Any
     desk.check(desk.run(), 0)
 
 
+def test_a_task_that_vanished_last_is_failed_since_a_finished_one_is_still_seen(desk: Any, sim: Any) -> None:
+    """Nothing else is in flight: an earlier task shows that the key is right; exit 1, not 4."""
+    sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"})
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    desk.write("ant", "bee")
+    desk.check(desk.run(), 1)
+    assert desk.states() == {"ant": "done", "bee": "failed"}
+    assert sim.posts() == 2
+
+
 def test_when_no_task_is_visible_it_is_the_wrong_account(desk: Any, sim: Any) -> None:
     """With every task unknown the run ends with exit 4, fails nothing, and resumes with the right key."""
     sim.start({"on": "poll", "do": "task_not_exist"}, generation_seconds=300)

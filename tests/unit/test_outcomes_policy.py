@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchrunner.core.model import Pricing, RemoteId, RunSettings
+from batchrunner.core.model import AttemptId, Generation, Pricing, RemoteId, RunSettings, TaskKey
 from batchrunner.core.outcome import (
     Accepted,
     AccountFault,
@@ -36,6 +36,23 @@ from batchrunner.core.policy import (
 from batchrunner.core.states import Event, TaskState, check_transition
 
 PROPERTY = settings(derandomize=True, deadline=None, database=None, max_examples=300)
+
+
+def generated(model: str, metadata: dict[str, object]) -> Generation:
+    """A generation of which an end is seen."""
+    seed = metadata.get("seed")
+    request = {"model": model, "metadata": metadata}
+    return Generation(
+        TaskKey("1-a"),
+        AttemptId(1),
+        RemoteId("task_A"),
+        1000.0,
+        0.0,
+        request,
+        seed if isinstance(seed, int) else None,
+    )
+
+
 RECEIPT = Receipt(status=500, request_id="req-1", code="some_code", message="some words")
 CHANCE = st.floats(0, 1, exclude_max=True)
 AGE = st.floats(0, 1e6)
@@ -157,7 +174,7 @@ def test_a_long_answer_is_kept_up_to_64_kb():
     for move in (
         decide(Unknown(Receipt(message="x" * 100_000))),
         after_failure(GenerationFailed("c", "m", None, "x" * 100_000), SEEN),
-        after_success(success(raw="x" * 100_000), model="m", requested={}, pricing=Pricing(), seen=SEEN),
+        after_success(success(raw="x" * 100_000), generated("m", {}), Pricing(), SEEN),
     ):
         assert move.facts.last_answer == "x" * LAST_ANSWER_BYTES
 
@@ -165,7 +182,7 @@ def test_a_long_answer_is_kept_up_to_64_kb():
 def test_a_finished_generation_is_collected_with_its_price():
     """Success: collecting, with tokens, cost in the manifest's currency, links and times."""
     pricing = Pricing("USD", {"fast": 5.6})
-    move = after_success(success(), model="fast", requested={}, pricing=pricing, seen=SEEN)
+    move = after_success(success(), generated("fast", {}), pricing, SEEN)
     assert (move.event, move.to) == (Event.SUCCEEDED, TaskState.COLLECTING)
     facts = move.facts
     assert (facts.tokens, facts.cost, facts.currency) == (108_900, 0.60984, "USD")
@@ -176,7 +193,7 @@ def test_a_finished_generation_is_collected_with_its_price():
 def test_a_price_that_is_not_known_is_not_guessed():
     """Without a price for the model, or without tokens, the cost stays open."""
     for pricing, tokens in ((Pricing(), 108_900), (Pricing("USD", {"fast": 5.6}), None)):
-        move = after_success(success(tokens=tokens), model="fast", requested={}, pricing=pricing, seen=SEEN)
+        move = after_success(success(tokens=tokens), generated("fast", {}), pricing, SEEN)
         assert move.facts.cost is None
 
 
@@ -238,7 +255,7 @@ def test_what_was_left_open_is_no_difference():
 def test_every_difference_is_told():
     """Four differences are four warnings, and they go into the task's row."""
     answer = success(echo=Echo(10, "480p", "1:1", 7))
-    move = after_success(answer, model="m", requested=ASKED, pricing=Pricing(), seen=SEEN)
+    move = after_success(answer, generated("m", ASKED), Pricing(), SEEN)
     assert len(move.warnings) == 4
 
 
