@@ -155,7 +155,7 @@ class Process:
 async def _closed(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         for _ in range(100):  # each await in a `finally` refuses once
-            with suppress(Exception):
+            with suppress(Exception, BaseExceptionGroup):  # a task group wraps the GeneratorExit
                 task.get_coro().close()  # type: ignore[union-attr]
                 break
 
