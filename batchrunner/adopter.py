@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from batchrunner.clock import Clock
@@ -21,6 +21,7 @@ from batchrunner.core.adoption import (
     adoptable,
     advice,
     candidates,
+    reaches_back,
     unexplained,
 )
 from batchrunner.core.model import AttemptId, RemoteId
@@ -50,6 +51,8 @@ class Look:
     """The doubts that it did not settle, and what the log shows of them."""
     hopeful: frozenset[AttemptId] = frozenset()
     """Those of them that a later look may settle."""
+    silent: frozenset[AttemptId] = frozenset()
+    """Those of which a log that was read, and reaches back to them, shows no sign."""
     failure: str = ""
     """Why the log could not be read; empty where it could."""
     retry_after: float = 0.0
@@ -118,27 +121,38 @@ class Adopter:
         found = adoptable(unowned, strange, self._clock.real(LATEST))
         adopted = []
         for one in (one for one in unowned if one.attempt in found):
-            facts = AttemptFacts(outcome=ADOPTED, remote_id=found[one.attempt], accepted_at=one.submitted_at)
+            remote_id = found[one.attempt]
+            facts = AttemptFacts(
+                outcome=ADOPTED, remote_id=remote_id, accepted_at=self._accepted(one, remote_id)
+            )
             with suppress(RemoteIdTaken):  # another submission's own answer came in between
                 await self._ledger.move(one.key, Move(Event.ADOPTED, TaskState.GENERATING, facts=facts))
-                adopted.append((one, found[one.attempt]))
+                adopted.append((one, remote_id))
         settled = {one.attempt for one, _ in adopted}
-        return await self._advised([one for one in doubts if one.attempt not in settled], log.rows, adopted)
+        look = await self._advised([one for one in doubts if one.attempt not in settled], log.rows)
+        # Of what could not be looked at, nobody knows whose it is.
+        silent = look.silent if seen is not None else frozenset()
+        return replace(look, adopted=tuple(adopted), silent=silent)
 
-    async def _advised(
-        self, doubts: Sequence[Unowned], rows: Sequence[UsageRow], adopted: Sequence[tuple[Unowned, RemoteId]]
-    ) -> Look:
-        known, latest = await self._ledger.request_ids(), self._clock.real(LATEST)
-        said, hopeful = [], set()
+    async def _advised(self, doubts: Sequence[Unowned], rows: Sequence[UsageRow]) -> Look:
+        known, adopted = await self._ledger.request_ids(), await self._ledger.adopted_at()
+        said, hopeful, silent = [], set(), set()
         for one in doubts:
-            signs = unexplained(one, rows, known, latest)
+            signs = unexplained(one, rows, known, adopted, self._clock.real(LATEST))
             text = advice(one, rows, signs)
             when = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y-%m-%d %H:%M UTC")
             await self._ledger.note(one.attempt, AttemptFacts(looked_up=f"{text} ({when})"))
             said.append((one, text))
-            if signs:
+            if signs and one.seed is not None:
                 hopeful.add(one.attempt)
-        return Look(tuple(adopted), tuple(said), frozenset(hopeful))
+            if not signs and reaches_back(rows, one.submitted_at):
+                silent.add(one.attempt)
+        return Look(advice=tuple(said), hopeful=frozenset(hopeful), silent=frozenset(silent))
+
+    def _accepted(self, one: Unowned, remote_id: RemoteId) -> float:
+        """When the gateway accepted it, by its own clock where that is possible."""
+        at = self._sighted[remote_id].submitted_at
+        return at if at is not None and one.submitted_at <= at <= self._clock.wall() else one.submitted_at
 
     async def _sight(self, remote_ids: Sequence[RemoteId]) -> list[Sighting] | None:
         """What the gateway shows of each; None where one can't be seen, and so none can be told apart."""

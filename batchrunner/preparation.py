@@ -9,7 +9,7 @@ from pathlib import Path
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.model import Plan
 from batchrunner.core.plan import folded
-from batchrunner.core.policy import Move, is_without_last_word
+from batchrunner.core.policy import GIVEN_UP, AttemptFacts, Move, is_without_last_word
 from batchrunner.core.states import Event, TaskState
 from batchrunner.files import remove_part_files
 from batchrunner.ledger import LEDGER_NAME, Ledger
@@ -82,7 +82,8 @@ async def bring_up_to_date(
             await ledger.move(task.key, Move(Event.MISSING, TaskState.COLLECTING))
     for task in await ledger.tasks(TaskState.FAILED) if recollect_all else ():
         if task.remote_id and is_without_last_word(task.error_code):
-            await ledger.move(task.key, Move(Event.RECOLLECT, TaskState.GENERATING))
+            facts = AttemptFacts(outcome=GIVEN_UP)
+            await ledger.move(task.key, Move(Event.RECOLLECT, TaskState.GENERATING, facts=facts))
     oldest = 0.0 if recollect_all else time.time() - LINKS_LIVE
     for task in await ledger.tasks(TaskState.UNCOLLECTED):
         if (task.finished_at or 0.0) >= oldest:

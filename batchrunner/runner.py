@@ -60,7 +60,7 @@ async def run(job: Job) -> Summary:
                 # Asked of the reader: after a failed write the writer may not even answer.
                 tokens, cost = await reader.spent()
                 counts = await reader.counts(running.selected)
-            return Summary(
+            summary = Summary(
                 counts=counts,
                 stop=running.admission.stop if running.admission else None,
                 signal=running.stop.signal,
@@ -69,6 +69,9 @@ async def run(job: Job) -> Summary:
                 cost=cost,
                 idle=running.admission is None,
             )
+            why = f": {summary.stop.why}" if summary.stop else ""
+            log.notice(f"ended with {summary.exit_code:d}{why}")
+            return summary
 
 
 async def _recognised(job: Job, ledger: Ledger) -> Job:
@@ -167,7 +170,7 @@ class Running:
             crew.collect(collector.collect(key))
 
         worker = parts.worker(admission, collect, self.notice)
-        crew.chore(self._look_doubts_up(adopter, admission, worker, crew))
+        crew.chore(self._look_doubts_up(parts, adopter, admission, worker, crew))
         await take_up(self._ledger, worker, admission, crew, collect, self._clock)
         if self._job.plan:
             await put_pending(self._ledger, admission, self._clock, self.selected)
@@ -179,10 +182,10 @@ class Running:
         crew.dismiss()
 
     async def _look_doubts_up(
-        self, adopter: Adopter, admission: Admission, worker: Worker, crew: Crew
+        self, parts: Wiring, adopter: Adopter, admission: Admission, worker: Worker, crew: Crew
     ) -> None:
         """Follow what is found; what is not is submitted again if the manifest says so."""
-        settings = self._binding.settings
+        settings, wanted = self._binding.settings, {task.key for task in parts.tasks}
 
         async def heard(look: Look, given_up: Sequence[Unowned]) -> None:
             if look.adopted or look.advice:
@@ -191,10 +194,15 @@ class Running:
                 admission.occupy()
                 crew.work(worker.resume(await self._ledger.task(doubt.key), lambda: None))
             if self._job.plan and settings.on_doubt is OnDoubt.RESUBMIT:
-                again = [one.key for one in given_up if one.paid_attempts < settings.max_attempts]
+                again = frozenset(
+                    one.key
+                    for one in given_up
+                    if one.attempt in look.silent
+                    and one.key in wanted
+                    and one.paid_attempts < settings.max_attempts
+                )
                 await declare_lost(self._ledger, [await self._ledger.task(key) for key in again])
-                selected = frozenset(again) & (self.selected or frozenset(again))
-                await put_pending(self._ledger, admission, self._clock, selected)
+                await put_pending(self._ledger, admission, self._clock, again)
             admission.look_again()
 
         await adopter.keep_looking(heard)

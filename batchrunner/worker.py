@@ -25,6 +25,7 @@ from batchrunner.core.outcome import (
     GenerationFailed,
     InProgress,
     NotAdmitted,
+    NotVisible,
     Receipt,
     Refusal,
     SubmitOutcome,
@@ -33,19 +34,20 @@ from batchrunner.core.outcome import (
 )
 from batchrunner.core.policy import (
     ADOPTED,
+    GIVEN_UP,
     LAST_ANSWER_BYTES,
     STRAGGLER_INTERVAL,
     AttemptFacts,
     Move,
     Seen,
-    Typical,
     after_failure,
+    after_loss,
     after_submit,
     after_success,
     backoff,
     is_worth_another,
-    poll_delay,
 )
+from batchrunner.core.polling import Typical, poll_delay
 from batchrunner.core.states import Event, TaskState
 from batchrunner.core.watch import Conclusion, GoOn, Refused, Sightings, Vanished, Watch
 from batchrunner.gateway import Gateway, encode
@@ -115,6 +117,7 @@ class Worker:
             record.request,
             record.seed,
             adopted,
+            given_up=record.outcome == GIVEN_UP,
         )
         try:
             await self._follow(generation, first_delay=0.0, polled=polled)
@@ -221,9 +224,10 @@ class Worker:
                 last_status = answer.status + answer.upstream_status
                 news = AttemptFacts(last_answer=answer.raw[:LAST_ANSWER_BYTES])
                 await self._ledger.note(generation.attempt, news)
-            polled()
+            if not isinstance(answer, NotVisible):  # which doesn't show that the key sees our tasks
+                polled()
             age = self._clock.now() - generation.began
-            if age > self._settings.task_deadline:
+            if age > self._settings.task_deadline and not watch.is_counting:
                 if holds_slot:
                     holds_slot = False
                     self._slots.free_slot(settled=False)
@@ -251,19 +255,10 @@ class Worker:
                 self._collect(generation.key)
             case GenerationFailed():
                 await self._failed(generation, conclusion, seen)
-            case Vanished() if generation.adopted and not self._sightings.ever(generation.key):
-                move = Move(
-                    Event.LOST,
-                    TaskState.IN_DOUBT,
-                    error_code="adopted_id_unknown",
-                    error_message=f"the gateway doesn't know {generation.remote_id}, which was adopted",
-                    forget_remote_id=True,
-                )
-                await self._ledger.move(generation.key, move, generation.attempt)
-            case Vanished(receipt=receipt, since=since) if self._sightings.vouched(generation.key, since):
-                move = Move(
-                    Event.LOST, TaskState.FAILED, error_code=receipt.code, error_message=receipt.message
-                )
+            case Vanished(receipt=receipt, since=since) if generation.given_up or self._sightings.vouched(
+                generation.key, since
+            ):
+                move = after_loss(generation, receipt, ever_seen=self._sightings.ever(generation.key))
                 await self._ledger.move(generation.key, move, generation.attempt)
             case Vanished(receipt=receipt) | Refused(receipt=receipt):
                 settled = False  # it says nothing about the task: the next run takes it up

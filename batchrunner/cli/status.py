@@ -91,7 +91,7 @@ async def _show(
     if len(wanting) > MOST_LISTED:
         say(f"  … and {len(wanting) - MOST_LISTED:,} more; see {shown_path(directory / 'results.csv')}")
     if not going_on:
-        for line in what_next(directory, summary):
+        for line in what_next(directory, summary, wanting):
             say(line)
     return summary
 

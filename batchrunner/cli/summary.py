@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from batchrunner.cli.output import say, shown_path
+from batchrunner.core.policy import is_without_last_word
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import UNFINISHED, Summary
 from batchrunner.core.text import count, printable, shortened, span
@@ -49,7 +50,7 @@ def show_summary(directory: Path, summary: Summary, seconds: float, wanting: lis
         say(f"spent    {' · '.join(spent)}, all runs together")
     say(f"videos   {shown_path(directory / 'videos')}")
     say(f"results  {shown_path(directory / 'results.csv')}")
-    for line in what_next(directory, summary):
+    for line in what_next(directory, summary, wanting):
         say(line)
 
 
@@ -69,15 +70,19 @@ def _why(state: TaskState, wanting: list[TaskRecord]) -> str:
     return f": {told}" if told else ""
 
 
-def what_next(directory: Path, summary: Summary) -> list[str]:
-    """What a person may type now."""
+def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord]) -> list[str]:
+    """What a person may type now; what is free comes before what pays."""
     shown, counts = shown_path(directory), summary.counts
     lines = []
+    if any(t.state is TaskState.FAILED and is_without_last_word(t.error_code) for t in wanting):
+        lines.append(
+            f"next     batchrunner collect {shown}   looks again at what has vanished, free of charge"
+        )
     if counts[TaskState.IN_DOUBT]:
         lines += [
             f"next     batchrunner resolve {shown}   tells what the usage log shows; then",
             f"         batchrunner resolve {shown} ID --adopt REMOTE_ID   it was accepted under this id",
-            f"         batchrunner resolve {shown} ID --lost              it was not: submit it again",
+            f"         batchrunner resolve {shown} ID --lost              it was not: submit (and pay) again",
         ]
     if counts[TaskState.FAILED]:
         lines.append(

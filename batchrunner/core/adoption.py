@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from batchrunner.core.text import count
 
 CLOCKS_DIFFER = 60.0
 """Real seconds by which the gateway's clock may be off ours."""
+SAME_MOMENT = 5.0
+"""Seconds between the gateway's row of a submission and the time that it shows for its task, at most."""
 NEWEST_ROWS = 1000
 """Rows of the usage log that the gateway shows, at most."""
 
@@ -30,6 +33,8 @@ class Unowned:
     resolution: str | None
     submitted_at: float
     """Unix seconds."""
+    ratio: str | None = None
+    """None where the model was to choose."""
     request_id: str = ""
     """The gateway's own id of the exchange, where an answer bore one."""
     paid_attempts: int = 1
@@ -61,6 +66,7 @@ class Sighting:
     resolution: str | None
     submitted_at: float | None
     """Unix seconds, by the gateway's clock."""
+    ratio: str | None = None
 
 
 def candidates(
@@ -91,6 +97,7 @@ def matches(submission: Unowned, seen: Sighting, latest: float) -> bool:
         and seen.model == submission.model
         and submission.duration in (None, seen.duration)
         and submission.resolution in (None, seen.resolution)
+        and submission.ratio in (None, seen.ratio)
         and -CLOCKS_DIFFER <= late <= latest + CLOCKS_DIFFER
     )
 
@@ -98,34 +105,44 @@ def matches(submission: Unowned, seen: Sighting, latest: float) -> bool:
 def adoptable(
     unowned: Sequence[Unowned], sightings: Sequence[Sighting], latest: float
 ) -> Mapping[AttemptId, RemoteId]:
-    """The doubts that are found: one remote id fits exactly one submission, and no other id fits it."""
+    """The doubts that are found: one remote id fits one task's submissions alone, and no other id fits it."""
     pairs = [(one, seen) for one in unowned for seen in sightings if matches(one, seen, latest)]
+    ids = Counter(one.attempt for one, _ in pairs)
+    tasks: dict[RemoteId, set[TaskKey]] = defaultdict(set)
+    for one, seen in pairs:
+        tasks[seen.remote_id].add(one.key)
     return {
         one.attempt: seen.remote_id
         for one, seen in pairs
-        if one.is_doubt
-        and sum(other.attempt == one.attempt for other, _ in pairs) == 1
-        and sum(other.remote_id == seen.remote_id for _, other in pairs) == 1
+        if one.is_doubt and ids[one.attempt] == 1 and len(tasks[seen.remote_id]) == 1
     }
 
 
 def unexplained(
-    doubt: Unowned, rows: Sequence[UsageRow], known: frozenset[str], latest: float
+    doubt: Unowned, rows: Sequence[UsageRow], known: frozenset[str], adopted: Sequence[float], latest: float
 ) -> list[UsageRow]:
     """The charged submissions in the log that nobody owns and that may be this one.
 
-    `known` are the request ids of exchanges whose outcome is known.
+    `known` are the request ids of exchanges whose outcome is known. `adopted` are the times (Unix seconds) at
+    which the gateway had those that were adopted: their rows bear request ids that nobody ever heard.
     """
     if doubt.request_id and (own := [row for row in rows if row.request_id == doubt.request_id]):
         return own
+    strange = [row for row in rows if row.is_submission and row.request_id not in known]
+    for at in adopted:
+        if own := [row for row in strange if abs(row.at - at) <= SAME_MOMENT]:
+            strange.remove(min(own, key=lambda row: abs(row.at - at)))
     return [
         row
-        for row in rows
-        if row.is_submission
-        and row.model == doubt.model
-        and row.request_id not in known
+        for row in strange
+        if row.model == doubt.model
         and -CLOCKS_DIFFER <= row.at - doubt.submitted_at <= latest + CLOCKS_DIFFER
     ]
+
+
+def reaches_back(rows: Sequence[UsageRow], to: float) -> bool:
+    """Whether the log, which holds the newest rows alone, shows what was submitted then (Unix seconds)."""
+    return len(rows) < NEWEST_ROWS or min(row.at for row in rows) <= to - CLOCKS_DIFFER
 
 
 def advice(doubt: Unowned, rows: Sequence[UsageRow], found: Sequence[UsageRow]) -> str:
@@ -134,7 +151,7 @@ def advice(doubt: Unowned, rows: Sequence[UsageRow], found: Sequence[UsageRow]) 
         return "the usage log is empty; the gateway may not keep one"
     if doubt.request_id and any(row.request_id == doubt.request_id for row in found):
         return "the usage log shows that it was charged, but not under which id"
-    if len(rows) >= NEWEST_ROWS and min(row.at for row in rows) > doubt.submitted_at:
+    if not reaches_back(rows, doubt.submitted_at):
         return "the usage log doesn't reach back to it: it may be charged"
     if found:
         told = count(len(found), "submission")

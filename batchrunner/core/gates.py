@@ -20,7 +20,7 @@ from batchrunner.core.outcome import (
     SubmitOutcome,
     Unknown,
 )
-from batchrunner.core.policy import backoff
+from batchrunner.core.policy import NOT_VISIBLE, backoff
 from batchrunner.core.verdict import Go, Hold, Situation, Stop, Verdict
 
 PROBE_INTERVAL = 300.0
@@ -71,6 +71,12 @@ class AccountGate:
             self._stop = Stop(
                 f"this address does not answer like the gateway: {said}",
                 "check --base-url or EASYROUTER_BASE_URL, and any proxy or firewall on the way",
+                ExitCode.ACCOUNT,
+            )
+        elif receipt.code == NOT_VISIBLE:
+            self._stop = Stop(
+                f"the gateway shows none of the tasks under way to {self._key}",
+                "is it the account that they were submitted with? Then wait, and run the same command again",
                 ExitCode.ACCOUNT,
             )
         else:

@@ -177,7 +177,9 @@ class Generation:
     seed: int | None
     """The seed that was sent."""
     adopted: bool = False
-    """The remote id is a person's word, not the gateway's."""
+    """The remote id did not come as the answer to the POST."""
+    given_up: bool = False
+    """It had failed without a last word of the gateway's, and is looked at once more."""
 
     @property
     def kind(self) -> str:

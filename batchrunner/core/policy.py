@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from statistics import median
 from typing import assert_never
 
 from batchrunner.core.model import Generation, Pricing, RemoteId, RunSettings
@@ -28,9 +27,6 @@ MAX_REFUNDED = 2
 BACKOFF_FIRST, BACKOFF_CAP = 5.0, 120.0
 """Seconds: the first wait's upper bound, and the last one's."""
 
-GATEWAY_REFRESH = 15.0
-"""Seconds between two looks of the gateway at the model; asking sooner shows nothing new."""
-
 STRAGGLER_INTERVAL = 240.0
 """Seconds between polls of a task that is over its deadline."""
 
@@ -49,6 +45,8 @@ NOT_VISIBLE_COUNT, NOT_VISIBLE_SECONDS = 3, 120.0
 
 ADOPTED = "adopted"
 """The outcome of an attempt whose remote id did not come as the answer to its POST."""
+GIVEN_UP = "given_up"
+"""The outcome of an attempt that failed without a last word of the gateway's, and is looked at once more."""
 LAST_ANSWER_BYTES = 64 * 1024
 
 
@@ -207,6 +205,22 @@ def after_failure(answer: GenerationFailed, seen: Seen, again_at: float | None =
     )
 
 
+def after_loss(generation: Generation, receipt: Receipt, ever_seen: bool) -> Move:
+    """What becomes of a task that the gateway doesn't know, though it shows others of ours.
+
+    An id that was adopted and never seen was a slip: the submission is in doubt, as it was.
+    """
+    if generation.adopted and not ever_seen:
+        return Move(
+            Event.LOST,
+            TaskState.IN_DOUBT,
+            error_code="adopted_id_unknown",
+            error_message=f"the gateway doesn't know {generation.remote_id}, which was adopted",
+            forget_remote_id=True,
+        )
+    return Move(Event.LOST, TaskState.FAILED, error_code=receipt.code, error_message=receipt.message)
+
+
 def is_without_last_word(error_code: str) -> bool:
     """Whether a task failed without SUCCESS or FAILURE from the gateway, which may still say something."""
     return error_code == NOT_VISIBLE or error_code.startswith(UPSTREAM)
@@ -245,41 +259,3 @@ class Seen:
     def generation_seconds(self, told: float | None) -> float:
         """From acceptance to the end, in nominal seconds."""
         return round((self.finished(told) - self.accepted_at) / self.time_scale, 1)
-
-
-def poll_delay(age: float, typical: float | None, chance: float) -> float:
-    """Seconds to the next poll of a task that has been generating for `age` seconds.
-
-    Late first, denser around `typical` (how long tasks of its kind took, None while unknown), slower
-    afterwards. `chance` in [0, 1) spreads tasks that were submitted together.
-    """
-    jitter = 0.85 + 0.3 * chance
-    if typical is None:
-        step = GATEWAY_REFRESH if age < 180 else 30.0
-        return (step if age >= 1 else 20.0) * jitter
-    window = 0.6 * typical
-    if age < window:
-        return max(window - age, GATEWAY_REFRESH / 2) * jitter
-    if age < 1.6 * typical:
-        return GATEWAY_REFRESH / 2 * jitter
-    if age < 4 * typical:
-        return GATEWAY_REFRESH * jitter
-    return 60.0 * jitter
-
-
-class Typical:
-    """How long finished tasks of one kind took, from those seen in this run."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, list[float]] = {}
-
-    def add(self, kind: str, seconds: float) -> None:
-        """Note a finished task; the newest 50 of a kind count."""
-        seen = self._seen.setdefault(kind, [])
-        seen.append(seconds)
-        del seen[:-50]
-
-    def of(self, kind: str) -> float | None:
-        """The median, once 3 have been seen."""
-        seen = self._seen.get(kind, [])
-        return median(seen) if len(seen) >= 3 else None

@@ -34,16 +34,15 @@ class Known:
     key: TaskKey
     id: str
     state: TaskState
-    request: str
-    """Equal for twins."""
+    first: TaskKey
+    """The fingerprint of its request: the key of the first of its twins, equal for all of them."""
 
 
 def recognised(tasks: Sequence[PlannedTask], ledger: Iterable[Known]) -> tuple[PlannedTask, ...]:
     """The plan's tasks, twins with the keys under which the ledger knows them."""
-    by_request: dict[str, list[Known]] = defaultdict(list)
+    known: dict[TaskKey, list[Known]] = defaultdict(list)
     for one in ledger:
-        by_request[one.request].append(one)
-    known = {one.key: group for group in by_request.values() for one in group}
+        known[one.first].append(one)
     wanted: dict[TaskKey, list[PlannedTask]] = defaultdict(list)
     for task in tasks:
         wanted[task.first].append(task)
@@ -62,7 +61,8 @@ def _keys(group: Sequence[PlannedTask], there: Sequence[Known]) -> Mapping[int, 
     by_id = {one.id: one.key for one in kept}
     found = {task.position: by_id[task.id] for task in group if task.id in by_id}
     taken = {one.key for one in there}
-    free = [one.key for one in kept if one.key not in found.values()]
+    given = set(found.values())
+    free = [one.key for one in kept if one.key not in given]
     free += [task.key for task in group if task.key not in taken]
     others = (task.position for task in group if task.position not in found)
     return found | dict(zip(others, free, strict=False))

@@ -80,6 +80,11 @@ class Watch:
         self._refused = _Streak()
         self._failures = 0
 
+    @property
+    def is_counting(self) -> bool:
+        """Whether the newest answers lead to a conclusion if they go on."""
+        return any(streak.count for streak in (self._invisible, self._ended, self._refused))
+
     def heard(self, answer: PollOutcome, now: float) -> Conclusion:
         """Take notice of an answer and say what is now known."""
         if not isinstance(answer, QueryFailed):

@@ -52,4 +52,5 @@ def sighting(answer: Answer, remote_id: RemoteId) -> Sighting | None:
         duration=as_int(made.get("duration")),
         resolution=as_text(made.get("resolution")) or None,
         submitted_at=as_number(task.get("submit_time")),
+        ratio=as_text(made.get("ratio")) or None,
     )

@@ -5,7 +5,8 @@ from batchrunner.ledger.database import LEDGER_NAME
 from batchrunner.ledger.events import LedgerEvent
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
-from batchrunner.ledger.reader import Binding, LedgerReader, TaskEvent, TaskRecord
+from batchrunner.ledger.reader import LedgerReader
+from batchrunner.ledger.records import Binding, TaskEvent, TaskRecord
 
 __all__ = [
     "LEDGER_NAME",

@@ -7,7 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,92 +15,11 @@ import aiosqlite
 
 from batchrunner.core.adoption import Unowned
 from batchrunner.core.model import AttemptId, OnDoubt, Pricing, RemoteId, RunSettings, TaskKey
+from batchrunner.core.plan import fingerprint
 from batchrunner.core.states import TaskState
 from batchrunner.core.twins import Known
 from batchrunner.ledger.database import LEDGER_NAME, open_for_reading, unusable
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRecord:
-    """A task and its newest attempt, as the ledger holds them. Times are Unix seconds."""
-
-    key: TaskKey
-    position: int | None
-    """Place in the plan; None: no longer in the manifest."""
-    id: str
-    file_name: str
-    source: str
-    request: Mapping[str, Any]
-    inputs: tuple[str, ...]
-    labels: Mapping[str, str]
-    state: TaskState
-    attempts: int
-    refunded: int
-    not_before: float | None
-    error_code: str
-    error_message: str
-    warnings: tuple[str, ...]
-    attempt: AttemptId | None
-    seed: int | None = None
-    submitted_at: float | None = None
-    outcome: str | None = None
-    http_status: int | None = None
-    request_id: str | None = None
-    remote_id: RemoteId | None = None
-    accepted_at: float | None = None
-    finished_at: float | None = None
-    generation_seconds: float | None = None
-    tokens: int | None = None
-    cost: float | None = None
-    currency: str | None = None
-    result_url: str | None = None
-    last_frame_url: str | None = None
-    collected_at: float | None = None
-    size: int | None = None
-    sha256: str | None = None
-    duration: float | None = None
-    width: int | None = None
-    height: int | None = None
-    fps: float | None = None
-    last_frame_file: str | None = None
-    looked_up: str | None = None
-    """What the usage log showed of a submission in doubt, and when."""
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """The request's `metadata`."""
-        found = self.request.get("metadata")
-        return found if isinstance(found, Mapping) else {}
-
-    @property
-    def model(self) -> str:
-        """The model asked for."""
-        return str(self.request.get("model", ""))
-
-
-@dataclass(frozen=True, slots=True)
-class TaskEvent:
-    """One line of a task's story."""
-
-    at: float
-    event: str
-    from_state: str
-    to_state: str
-    attempt: int | None
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What a run directory belongs to."""
-
-    gateway: str
-    manifest: str
-    name: str
-    settings: RunSettings
-    pricing: Pricing
-
+from batchrunner.ledger.records import Binding, TaskEvent, TaskRecord
 
 _COLUMNS = [field.name for field in fields(TaskRecord)]
 _TASK_COLUMNS = _COLUMNS[: _COLUMNS.index("attempt") + 1]
@@ -199,7 +118,10 @@ class LedgerReader:
     async def known(self) -> list[Known]:
         """Every task in the order in which it entered, as `core.twins` needs to know it."""
         rows = await self._rows("SELECT key, id, state, request FROM tasks ORDER BY rowid")
-        return [Known(TaskKey(key), name, TaskState(state), request) for key, name, state, request in rows]
+        return [
+            Known(TaskKey(key), name, TaskState(state), fingerprint(json.loads(request)))
+            for key, name, state, request in rows
+        ]
 
     async def request_ids(self) -> frozenset[str]:
         """The gateway's ids of every exchange whose outcome is known."""
@@ -207,6 +129,14 @@ class LedgerReader:
             "SELECT request_id FROM attempts WHERE request_id <> '' AND outcome IS NOT 'unknown'"
         )
         return frozenset(row[0] for row in rows)
+
+    async def adopted_at(self) -> list[float]:
+        """When the gateway accepted what was adopted (Unix seconds): no answer told its request id."""
+        rows = await self._rows(
+            "SELECT accepted_at FROM attempts WHERE outcome = 'adopted' AND remote_id IS NOT NULL "
+            "AND coalesce(request_id, '') = '' AND accepted_at IS NOT NULL"
+        )
+        return [row[0] for row in rows]
 
     async def unowned(self) -> list[Unowned]:
         """Submissions that may be accepted and have no remote id: in doubt, in the air, declared lost."""
@@ -283,6 +213,7 @@ def _unowned(row: Any) -> Unowned:
         duration=duration if isinstance(duration, int) and duration > 0 else None,
         resolution=metadata.get("resolution"),
         submitted_at=row["submitted_at"],
+        ratio=ratio if (ratio := metadata.get("ratio")) != "adaptive" else None,
         request_id=row["request_id"] or "",
         paid_attempts=row["paid"],
     )

@@ -20,19 +20,17 @@ from batchrunner.core.outcome import (
 )
 from batchrunner.core.policy import (
     BACKOFF_CAP,
-    GATEWAY_REFRESH,
     LAST_ANSWER_BYTES,
     Move,
     Seen,
-    Typical,
     after_failure,
     after_submit,
     after_success,
     backoff,
     echo_warnings,
     is_worth_another,
-    poll_delay,
 )
+from batchrunner.core.polling import GATEWAY_REFRESH, Typical, poll_delay
 from batchrunner.core.states import Event, TaskState, check_transition
 
 PROPERTY = settings(derandomize=True, deadline=None, database=None, max_examples=300)

@@ -20,7 +20,9 @@ def planned(*ids: str) -> tuple[PlannedTask, ...]:
 
 def known(tasks: Sequence[PlannedTask], *states: TaskState) -> list[Known]:
     """What a ledger says that these tasks entered in this order."""
-    return [Known(task.key, task.id, state, "same") for task, state in zip(tasks, states, strict=True)]
+    return [
+        Known(task.key, task.id, state, tasks[0].first) for task, state in zip(tasks, states, strict=True)
+    ]
 
 
 def keys(tasks: Sequence[PlannedTask]) -> dict[str, str]:
@@ -79,7 +81,7 @@ def test_ids_that_were_made_up_follow_their_key() -> None:
 def test_tasks_without_a_twin_are_untouched() -> None:
     """Only equal requests are looked at."""
     tasks = plan_tasks([WantedTask(SAME | {"prompt": text}, id=text) for text in ("x", "y")])
-    ledger = [Known(tasks[0].key, "x", TaskState.FAILED, "x"), Known(tasks[1].key, "y", TaskState.DONE, "y")]
+    ledger = [Known(one.key, one.id, TaskState.FAILED, one.first) for one in tasks]
     assert recognised(tasks, ledger) == tasks
 
 

@@ -1,0 +1,46 @@
+"""When to look again at a generation, from how long those of its kind took."""
+
+from __future__ import annotations
+
+from statistics import median
+
+GATEWAY_REFRESH = 15.0
+"""Seconds between two looks of the gateway at the model; asking sooner shows nothing new."""
+
+
+def poll_delay(age: float, typical: float | None, chance: float) -> float:
+    """Seconds to the next poll of a task that has been generating for `age` seconds.
+
+    Late first, denser around `typical` (how long tasks of its kind took, None while unknown), slower
+    afterwards. `chance` in [0, 1) spreads tasks that were submitted together.
+    """
+    jitter = 0.85 + 0.3 * chance
+    if typical is None:
+        step = GATEWAY_REFRESH if age < 180 else 30.0
+        return (step if age >= 1 else 20.0) * jitter
+    window = 0.6 * typical
+    if age < window:
+        return max(window - age, GATEWAY_REFRESH / 2) * jitter
+    if age < 1.6 * typical:
+        return GATEWAY_REFRESH / 2 * jitter
+    if age < 4 * typical:
+        return GATEWAY_REFRESH * jitter
+    return 60.0 * jitter
+
+
+class Typical:
+    """How long finished tasks of one kind took, from those seen in this run."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, list[float]] = {}
+
+    def add(self, kind: str, seconds: float) -> None:
+        """Note a finished task; the newest 50 of a kind count."""
+        seen = self._seen.setdefault(kind, [])
+        seen.append(seconds)
+        del seen[:-50]
+
+    def of(self, kind: str) -> float | None:
+        """The median, once 3 have been seen."""
+        seen = self._seen.get(kind, [])
+        return median(seen) if len(seen) >= 3 else None

@@ -1,0 +1,92 @@
+"""What the ledger tells of tasks and of itself, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, TaskKey
+from batchrunner.core.states import TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """A task and its newest attempt, as the ledger holds them. Times are Unix seconds."""
+
+    key: TaskKey
+    position: int | None
+    """Place in the plan; None: no longer in the manifest."""
+    id: str
+    file_name: str
+    source: str
+    request: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    labels: Mapping[str, str]
+    state: TaskState
+    attempts: int
+    refunded: int
+    not_before: float | None
+    error_code: str
+    error_message: str
+    warnings: tuple[str, ...]
+    attempt: AttemptId | None
+    seed: int | None = None
+    submitted_at: float | None = None
+    outcome: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    remote_id: RemoteId | None = None
+    accepted_at: float | None = None
+    finished_at: float | None = None
+    generation_seconds: float | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    currency: str | None = None
+    result_url: str | None = None
+    last_frame_url: str | None = None
+    collected_at: float | None = None
+    size: int | None = None
+    sha256: str | None = None
+    duration: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    last_frame_file: str | None = None
+    looked_up: str | None = None
+    """What the usage log showed of a submission in doubt, and when."""
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The request's `metadata`."""
+        found = self.request.get("metadata")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def model(self) -> str:
+        """The model asked for."""
+        return str(self.request.get("model", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    """One line of a task's story."""
+
+    at: float
+    event: str
+    from_state: str
+    to_state: str
+    attempt: int | None
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a run directory belongs to."""
+
+    gateway: str
+    manifest: str
+    name: str
+    settings: RunSettings
+    pricing: Pricing
