@@ -58,15 +58,14 @@ async def run(job: Job) -> Summary:
                     running.notice(f"{count(gone, 'task')} left the manifest; what was paid for is kept")
                 storage = await running.to_the_end()
                 # Asked of the reader: after a failed write the writer may not even answer.
-                tokens, cost = await reader.spent()
+                spent = await reader.spent()
                 counts = await reader.counts(running.selected)
             summary = Summary(
                 counts=counts,
                 stop=running.admission.stop if running.admission else None,
                 signal=running.stop.signal,
                 storage=storage,
-                tokens=tokens,
-                cost=cost,
+                spent=spent,
                 idle=running.admission is None,
             )
             why = f": {summary.stop.why}" if summary.stop else ""

@@ -17,6 +17,8 @@ from batchrunner.ledger import Ledger, TaskRecord
 
 PREFLIGHT_WAITS = (0.0, 5.0, 15.0, 30.0)
 """Nominal seconds before each try to reach the gateway."""
+OUTAGE_WAITS = (60.0,) * 30
+"""The further ones where something answers in its place: an outage passes, a wrong address does not."""
 FAULTS = {
     Preflight.WRONG_KEY: AccountFault.KEY,
     Preflight.WRONG_ADDRESS: AccountFault.ADDRESS,
@@ -55,12 +57,14 @@ async def ask_first(
 
     A model of the plan that it doesn't list is worth a warning only: lists may be wrong.
     """
-    for wait in PREFLIGHT_WAITS:
+    for number, wait in enumerate(PREFLIGHT_WAITS + OUTAGE_WAITS, start=1):
         await clock.sleep(wait)
         outcome = await gateway.preflight()
         if outcome.verdict is not Preflight.UNREACHABLE:
             break
         notice(f"{gateway.origin} can't be reached: {outcome.receipt.message}")
+        if number >= len(PREFLIGHT_WAITS) and not outcome.receipt.status:
+            break
     if outcome.verdict is Preflight.READY:
         if outcome.models and (unknown := models - outcome.models):
             notice(f"warning: the gateway doesn't list the model {', '.join(sorted(unknown))}")

@@ -63,10 +63,9 @@ async def _status(options: argparse.Namespace) -> int:
 async def _show(
     ledger: LedgerReader, directory: Path, options: argparse.Namespace, going_on: bool
 ) -> Summary:
-    from batchrunner.cli.summary import WANTING, as_values, what_next  # noqa: PLC0415
+    from batchrunner.cli.summary import WANTING, as_values, spent_in_words, what_next  # noqa: PLC0415
 
-    tokens, cost = await ledger.spent()
-    summary = Summary(counts=await ledger.counts(), tokens=tokens, cost=cost)
+    summary = Summary(counts=await ledger.counts(), spent=await ledger.spent())
     wanting = await ledger.tasks(*WANTING, planned_only=True)
     if options.json:
         say_json(as_values(directory, summary, 0.0, wanting) | {"running": going_on})
@@ -80,10 +79,7 @@ async def _show(
     for state in TaskState:
         if summary.counts[state]:
             say(f"{summary.counts[state]:>8,}  {state.replace('_', ' ')}")
-    spent = [count(tokens, "token"), *(f"{value:,.2f} {currency}" for currency, value in cost.items())]
-    open_ends = sum(summary.counts[state] for state in (TaskState.GENERATING, TaskState.IN_DOUBT))
-    more = f", and what {count(open_ends, 'task')} under way or in doubt will cost" if open_ends else ""
-    say(f"  spent {' · '.join(spent)}{more}")
+    say(f"  spent {spent_in_words(summary.spent)}")
     if options.watch and going_on:
         return summary
     for task in wanting[:MOST_LISTED]:

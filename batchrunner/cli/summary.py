@@ -9,7 +9,7 @@ from pathlib import Path
 from batchrunner.cli.output import say, shown_path
 from batchrunner.core.policy import is_without_last_word
 from batchrunner.core.states import TaskState
-from batchrunner.core.summary import UNFINISHED, Summary
+from batchrunner.core.summary import UNFINISHED, Spent, Summary
 from batchrunner.core.text import count, printable, shortened, span
 from batchrunner.ledger import LedgerReader, TaskRecord
 
@@ -44,14 +44,22 @@ def show_summary(directory: Path, summary: Summary, seconds: float, wanting: lis
         say(f"    hint: {printable(summary.stop.hint)}")
     if summary.storage:
         say(f"  disk: {printable(summary.storage)}")
-    spent = [count(summary.tokens, "token")] if summary.tokens else []
-    spent += [f"{cost:,.2f} {currency}" for currency, cost in summary.cost.items()]
-    if spent:
-        say(f"spent    {' · '.join(spent)}, all runs together")
+    if summary.spent != Spent():
+        say(f"spent    {spent_in_words(summary.spent)}, all runs together")
     say(f"videos   {shown_path(directory / 'videos')}")
     say(f"results  {shown_path(directory / 'results.csv')}")
     for line in what_next(directory, summary, wanting):
         say(line)
+
+
+def spent_in_words(spent: Spent) -> str:
+    """Tokens, money, and how much is not known."""
+    known = [
+        count(spent.tokens, "token"),
+        *(f"{cost:,.2f} {currency}" for currency, cost in spent.cost.items()),
+    ]
+    open_ones = f", and {count(spent.unknown, 'attempt')} of unknown cost" if spent.unknown else ""
+    return " · ".join(known) + open_ones
 
 
 def _why(state: TaskState, wanting: list[TaskRecord]) -> str:
@@ -107,8 +115,9 @@ def as_values(
         "results": str(directory / "results.csv"),
         "seconds": round(seconds, 3),
         "counts": {state.value: number for state, number in summary.counts.items()},
-        "tokens": summary.tokens,
-        "cost": dict(summary.cost),
+        "tokens": summary.spent.tokens,
+        "cost": dict(summary.spent.cost),
+        "attempts_of_unknown_cost": summary.spent.unknown,
         "stopped": {"why": summary.stop.why, "hint": summary.stop.hint} if summary.stop else None,
         "storage": summary.storage,
         "problems": [

@@ -32,6 +32,18 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What attempts cost."""
+
+    tokens: int = 0
+    """Of those that are known."""
+    cost: Mapping[str, float] = field(default_factory=dict)
+    """By currency, as far as prices are known."""
+    unknown: int = 0
+    """Attempts that are, or may be, charged, and of which nothing says what they cost (yet)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The end of a run."""
 
@@ -43,10 +55,8 @@ class Summary:
     """The signal that ended the run, or 0."""
     storage: str = ""
     """What could not be written, if something could not."""
-    tokens: int = 0
-    """Tokens of every attempt in the ledger."""
-    cost: Mapping[str, float] = field(default_factory=dict)
-    """Their cost by currency, as far as prices are known."""
+    spent: Spent = Spent()
+    """Of every attempt in the ledger."""
     idle: bool = False
     """There was nothing to do: no request was made."""
 

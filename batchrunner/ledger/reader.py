@@ -17,6 +17,7 @@ from batchrunner.core.adoption import Unowned
 from batchrunner.core.model import AttemptId, OnDoubt, Pricing, RemoteId, RunSettings, TaskKey
 from batchrunner.core.plan import fingerprint
 from batchrunner.core.states import TaskState
+from batchrunner.core.summary import Spent
 from batchrunner.core.twins import Known
 from batchrunner.ledger.database import LEDGER_NAME, open_for_reading, unusable
 from batchrunner.ledger.records import Binding, TaskEvent, TaskRecord
@@ -162,12 +163,20 @@ class LedgerReader:
         )
         return next(((TaskKey(other), RemoteId(remote_id)) for other, remote_id in rows), None)
 
-    async def spent(self) -> tuple[int, dict[str, float]]:
-        """Tokens of all attempts, and their cost by currency."""
+    async def spent(self) -> Spent:
+        """What all attempts cost, as far as it is known."""
         sums = "SELECT coalesce(currency, ''), total(tokens), total(cost) FROM attempts"
         rows = await self._rows(f"{sums} WHERE tokens > 0 GROUP BY 1")
         found = [tuple(row) for row in rows]
-        return int(sum(tokens for _, tokens, _ in found)), {name: cost for name, _, cost in found if name}
+        unknown = await self._rows(
+            "SELECT count(*) FROM attempts WHERE tokens IS NULL "
+            f"AND (remote_id IS NOT NULL OR outcome IS NULL OR outcome IN {_NOT_KNOWN})"
+        )
+        return Spent(
+            tokens=int(sum(tokens for _, tokens, _ in found)),
+            cost={name: round(cost, 6) for name, _, cost in found if name},
+            unknown=next(iter(unknown))[0],
+        )
 
     async def events(self, key: TaskKey) -> list[TaskEvent]:
         """A task's story, oldest first."""

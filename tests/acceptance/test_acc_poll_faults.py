@@ -123,6 +123,7 @@ def test_every_end_of_a_generation_stands_in_its_row(desk: Any, sim: Any) -> Non
     assert desk.row(name("fail"))["tokens"] == "0", "the gateway refunds what the model refused"
     assert desk.row(name("timeout_24h"))["tokens"] == "", "nothing says what it cost"
     assert "retry" in done.stdout
+    assert "2 attempts of unknown cost" in done.stdout
 
 
 def test_retried_by_a_person_a_failed_generation_is_charged_once_more(desk: Any, sim: Any) -> None:

@@ -139,3 +139,11 @@ def test_what_was_adopted_is_no_sign_that_another_doubt_was_charged(desk: Any, s
     desk.check(desk.run(), 3)
     assert desk.states() == {"bee": "done", "cat": "in_doubt"}
     assert "no submission that could be it" in desk.row("cat")["error_message"]
+
+
+def test_a_run_that_begins_in_an_outage_waits_for_its_end(desk: Any, sim: Any) -> None:
+    """Something answers in the gateway's place for a quarter of an hour: the night is not lost."""
+    sim.start({"on": "models", "do": "html_502", "times": 15})
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    assert sim.requests()["GET /v1/models"] == 16

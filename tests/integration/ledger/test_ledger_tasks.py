@@ -10,6 +10,7 @@ from batchrunner.core.model import MediaFile, RemoteId, TaskKey
 from batchrunner.core.plan import WantedTask
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, TransitionRefused
+from batchrunner.core.summary import Spent
 from batchrunner.ledger import LedgerReader
 
 SEED = 4242
@@ -550,18 +551,20 @@ def test_a_task_is_found_by_id_fingerprint_or_remote_id(in_ledger, filled):
 
 
 def test_tokens_and_cost_of_every_attempt_are_summed(in_ledger, filled):
-    """What was spent counts all attempts, by currency, those of removed tasks included."""
-    keys = filled("a", "b", "c")
+    """What was spent counts all attempts, by currency; one that was accepted and has no price is counted."""
+    keys = filled("a", "b", "c", "d")
 
     async def story(ledger):
-        for number, (key, currency) in enumerate(zip(keys, ("USD", "USD", "CNY"), strict=True)):
+        for number, (key, currency) in enumerate(zip(keys[:3], ("USD", "USD", "CNY"), strict=True)):
             attempt = await ledger.claim(key, number, None)
             await ledger.move(key, accepted(f"task_{number}"), attempt.id)
             facts = AttemptFacts(tokens=10, cost=0.5, currency=currency)
             await ledger.move(key, Move(Event.SUCCEEDED, TaskState.COLLECTING, facts=facts), attempt.id)
+        attempt = await ledger.claim(keys[3], 3, None)
+        await ledger.move(keys[3], accepted("task_3"), attempt.id)
         return await ledger.spent()
 
-    assert in_ledger(story) == (30, {"USD": 1.0, "CNY": 0.5})
+    assert in_ledger(story) == Spent(30, {"USD": 1.0, "CNY": 0.5}, unknown=1)
 
 
 def test_text_of_any_kind_is_kept(in_ledger, filled):
