@@ -12,6 +12,9 @@ from yarl import URL
 
 from batchrunner.core.errors import UsageError
 
+_IPV4_INSIDE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+"""NAT64, and the old IPv4-compatible form: the last 4 bytes are the address that is meant."""
+
 
 class PrivateAddress(OSError):
     """A link leads into a private network; no connection was made."""
@@ -112,7 +115,8 @@ def is_private(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return not ipaddress.ip_address(host.partition("%")[0]).is_global
+        address = ipaddress.ip_address(host.partition("%")[0])
+        return not address.is_global or _leads_inside(address)
     except ValueError:
         if not host.replace(".", "").isdigit():
             return False
@@ -121,6 +125,16 @@ def is_private(host: str) -> bool:
         return not ipaddress.IPv4Address(socket.inet_aton(host)).is_global
     except OSError:
         return True
+
+
+def _leads_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an IPv6 address is a way of writing an IPv4 address that is not on the public internet."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return False
+    inner = address.ipv4_mapped or address.sixtofour
+    if any(address in network for network in _IPV4_INSIDE):
+        inner = ipaddress.IPv4Address(address.packed[-4:])
+    return inner is not None and not inner.is_global
 
 
 def _any_private(found: list[ResolveResult]) -> bool:
