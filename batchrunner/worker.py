@@ -245,7 +245,7 @@ class Worker:
         now = self._clock.wall()
         seen = Seen(generation.accepted_at, now, self._clock.scale)
         settled = True
-        if isinstance(conclusion, Vanished) and not self._sightings.vouched(generation.key, conclusion.since):
+        if isinstance(conclusion, Vanished) and not self._is_gone(generation, conclusion):
             await self._look_at_another(generation.key)
         match conclusion:
             case Succeeded():
@@ -255,9 +255,7 @@ class Worker:
                 self._collect(generation.key)
             case GenerationFailed():
                 await self._failed(generation, conclusion, seen)
-            case Vanished(receipt=receipt, since=since) if generation.given_up or self._sightings.vouched(
-                generation.key, since
-            ):
+            case Vanished(receipt=receipt) if self._is_gone(generation, conclusion):
                 move = after_loss(generation, receipt, ever_seen=self._sightings.ever(generation.key))
                 await self._ledger.move(generation.key, move, generation.attempt)
             case Vanished(receipt=receipt) | Refused(receipt=receipt):
@@ -269,6 +267,10 @@ class Worker:
                 assert_never(conclusion)
         if holds_slot:
             self._slots.free_slot(settled)
+
+    def _is_gone(self, generation: Generation, vanished: Vanished) -> bool:
+        """Whether a task that isn't shown is gone, and not hidden from this key."""
+        return generation.given_up or self._sightings.vouched(generation.key, vanished.since)
 
     async def _look_at_another(self, key: TaskKey) -> None:
         """Where no other is in flight, a finished task of ours shows whether this key sees any."""

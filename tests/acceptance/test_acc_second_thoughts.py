@@ -126,6 +126,7 @@ def test_the_key_of_another_account_forgets_nothing_and_pays_nothing(desk: Any, 
     desk.write("bee", "ant", "cat", "dog")
     assert desk.run("--base-url", relay.url).code == 4
     assert len(sim.charges()) == 2
+    assert desk.states()["bee"] == "generating"
     relay.clear()
     desk.check(desk.run("--base-url", relay.url), 0)
     assert [len(sim.charges(name)) for name in ("ant", "bee", "cat", "dog")] == [1, 1, 1, 1]
