@@ -36,7 +36,8 @@ def show_summary(directory: Path, summary: Summary, seconds: float, wanting: lis
         if state is not TaskState.DONE and summary.counts[state]:
             say(f"  {summary.counts[state]:,} {state.replace('_', ' ')}{_why(state, wanting)}")
     if others := [task for task in wanting if task.position is None]:
-        say(f"  {len(others):,} in doubt, no longer in the manifest: {shortened(others[0].id, 40)}, …")
+        more = ", …" if len(others) > 1 else ""
+        say(f"  {len(others):,} in doubt, no longer in the manifest: {shortened(others[0].id, 40)}{more}")
     if summary.signal:
         say(f"  stopped by {signal.Signals(summary.signal).name}")
     if summary.stop:
@@ -100,7 +101,7 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord]) -> l
         lines.append(f"next     batchrunner collect {shown}   fetches again, free of charge")
     if any(counts[state] for state in UNFINISHED) and not summary.stop:
         lines.append("next     the same command again goes on from here")
-    if not lines:
+    if not lines and not summary.stop:  # whose hint says what to do
         lines.append(f"next     open {shown_path(directory / 'results.csv')}")
     return lines
 

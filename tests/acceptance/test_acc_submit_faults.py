@@ -96,6 +96,7 @@ def test_a_refused_account_stops_submission_and_exits_4(desk: Any, sim: Any, do:
     assert desk.states() == {"ant": "done", "bee": "pending", "cat": "pending"}
     assert "stopped:" in done.stdout
     assert "hint:" in done.stdout
+    assert "next " not in done.stdout, "what to do stands in the hint"
     assert ("EASYROUTER_API_KEY" in done.stdout) == (do == "401"), "where the refused key came from"
     assert (len(sim.charges()), sim.posts()) == (1, 2)
     desk.check(desk.run(), 0)

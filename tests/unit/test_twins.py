@@ -1,15 +1,20 @@
 """Equal requests: no change of the manifest hands one's past to the other; what exists is taken first."""
 
 import itertools
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from batchrunner.core.model import PlannedTask
-from batchrunner.core.plan import WantedTask, plan_tasks
+from batchrunner.core.model import MediaFile, PlannedTask
+from batchrunner.core.plan import WantedTask, fingerprint, plan_tasks
 from batchrunner.core.states import TaskState
 from batchrunner.core.twins import Known, recognised
+from batchrunner.ledger.reconcile import request_text
 
+PICTURE = MediaFile("/a/cat.png", "cat.png", "ab" * 32, "image/png", 10)
+DATA_URI = "data:image/png;base64,iVBORw0KGgo="
 SAME = {"model": "fast", "prompt": "a cat", "metadata": {"duration": 5}}
 
 
@@ -91,3 +96,20 @@ def test_of_two_that_are_equally_far_the_one_that_kept_its_id_stays() -> None:
     for state in TaskState:
         (task,) = recognised(planned("b"), known(before, state, state))
         assert task.key == before[1].key
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"image": PICTURE},
+        {"images": [PICTURE, DATA_URI]},
+        {"prompt": "data: a robot counts"},
+        {"metadata": {"content": [{"type": "image_url", "image_url": {"url": DATA_URI}}]}},
+        {"metadata": {"callback_url": "https://example.com/done", "frames": 121}},
+    ],
+    ids=lambda extra: next(iter(extra)),
+)
+def test_what_the_ledger_keeps_of_a_request_tells_its_twins(extra: dict[str, Any]) -> None:
+    """The request as it is stored, media as hashes, has the fingerprint of the first of its twins."""
+    for task in plan_tasks([WantedTask(SAME | extra)] * 2):
+        assert fingerprint(json.loads(request_text(task.request))) == task.first
