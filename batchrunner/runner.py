@@ -201,7 +201,8 @@ class Running:
                     and one.paid_attempts < settings.max_attempts
                 )
                 await declare_lost(self._ledger, [await self._ledger.task(key) for key in again])
-                await put_pending(self._ledger, admission, self._clock, again)
+                if again:
+                    await put_pending(self._ledger, admission, self._clock, again)
             admission.look_again()
 
         await adopter.keep_looking(heard)

@@ -84,7 +84,7 @@ async def _decide(options: argparse.Namespace) -> int:
 
 
 async def _look_up(options: argparse.Namespace, connection: Connection) -> int:
-    from batchrunner import results  # noqa: PLC0415
+    from batchrunner import results, ruling  # noqa: PLC0415
     from batchrunner.adopter import Adopter  # noqa: PLC0415
     from batchrunner.clock import Clock  # noqa: PLC0415
     from batchrunner.gateway import Gateway  # noqa: PLC0415
@@ -95,7 +95,10 @@ async def _look_up(options: argparse.Namespace, connection: Connection) -> int:
         Gateway.open(connection.settings, key) as gateway,
     ):
         await ledger.bind(connection.name, "")
-        doubts = [one for one in await ledger.unowned() if one.is_doubt]
+        names = [options.task] if options.task else []
+        chosen = await ruling.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), not names)
+        keys = {task.key for task in chosen}
+        doubts = [one for one in await ledger.unowned() if one.is_doubt and one.key in keys]
         look = await Adopter(ledger, gateway, Clock(connection.scale)).look(doubts)
         results.write(options.directory, await ledger.tasks(planned_only=True))
     _show(look, options.json)

@@ -148,3 +148,16 @@ def test_a_run_that_begins_in_an_outage_waits_for_its_end(desk: Any, sim: Any) -
     desk.write("ant")
     desk.check(desk.run(), 0)
     assert sim.requests()["GET /v1/models"] == 16
+
+
+def test_a_look_up_of_one_task_wants_one_that_is_in_doubt(desk: Any, sim: Any) -> None:
+    """`resolve DIR ID --auto` says what is wrong with a name that is no doubt's, and finds one that is."""
+    sim.start(CUT, usage_log=False)
+    desk.write("ant", "bee")
+    desk.check(desk.run(), 3)
+    sim.start()
+    auto = ("--auto", *desk.at_gateway())
+    assert desk.do("resolve", "batch.run", "ant", *auto).code == 2
+    assert desk.do("resolve", "batch.run", "nobody", *auto).code == 2
+    assert desk.do("resolve", "batch.run", "bee", *auto).code == 0
+    desk.check(desk.run(), 0)
