@@ -16,9 +16,12 @@ from batchrunner.core.errors import StorageError, UsageError
 LEDGER_NAME = "ledger.sqlite"
 APPLICATION_ID = 0x62726C31
 """`brl1`: tells our file from any other SQLite file."""
-SCHEMA_VERSION = 2
-MIGRATIONS = {1: "ALTER TABLE attempts ADD COLUMN looked_up TEXT"}
-"""What makes a ledger of each older version one of the next."""
+SCHEMA_VERSION = 3
+MIGRATIONS = {
+    1: ("ALTER TABLE attempts ADD COLUMN looked_up TEXT",),
+    2: ("INSERT INTO meta VALUES ('run_id', lower(hex(randomblob(16))))",),
+}
+"""The statements that make a ledger of each older version one of the next."""
 
 
 async def open_for_writing(path: Path) -> aiosqlite.Connection:
@@ -120,7 +123,9 @@ async def _check_ours(db: aiosqlite.Connection, path: Path, older: Collection[in
 async def _migrate(db: aiosqlite.Connection) -> None:
     """Bring an older ledger up to date, in one transaction."""
     version = await pragma(db, "user_version")
-    steps = [step for since, step in sorted(MIGRATIONS.items()) if since >= cast(int, version)]
+    steps = [
+        step for since in sorted(MIGRATIONS) if since >= cast(int, version) for step in MIGRATIONS[since]
+    ]
     if steps:
         changes = ";\n".join(steps)
         await db.executescript(

@@ -1,9 +1,12 @@
--- The ledger, version 2. Times are Unix seconds (UTC). Media stand here as path and hash, never as bytes.
+-- The ledger, version 3. Times are Unix seconds (UTC). Media stand here as path and hash, never as bytes.
 
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT;
+
+-- The run directory's own random id: the seeds of its attempts are derived from it.
+INSERT INTO meta VALUES ('run_id', lower(hex(randomblob(16))));
 
 CREATE TABLE tasks (
     key           TEXT PRIMARY KEY,          -- the fingerprint
