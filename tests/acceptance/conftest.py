@@ -21,10 +21,10 @@ from urllib.request import Request, urlopen
 import av
 import pytest
 
+from tests.harness.nursery import PATIENCE, Forked, Nursery, Process, clean_environment, until
+
 KEY = "sk-canary-5f0c77aa91d2e4"
 SCALE = 0.002
-PATIENCE = 60.0
-"""Real seconds that anything is awaited before a test gives it up."""
 FAST = "dreamina-seedance-2-0-fast"
 DEFAULTS = {"model": FAST, "duration": 4, "metadata": {"resolution": "480p", "ratio": "16:9"}}
 ALONG = "walks along the shore"
@@ -34,15 +34,6 @@ REFUNDED = {"failed", "moderated"}
 UNFINISHED = {"pending", "submitting", "generating", "collecting"}
 UNCHECKED_CODES = {4, 5, 130, 143}
 """Exit codes that say more than the rows can: the account, the disk, a signal."""
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Look again and again until `condition` holds; return what it gave."""
-    end = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.005)
-    return value
 
 
 def plays(path: Path) -> bool:
@@ -62,17 +53,6 @@ def charges_in(state: Path) -> list[dict[str, Any]]:
     lines = book.read_text(encoding="utf-8").splitlines(keepends=True) if book.exists() else []
     found = [json.loads(line) for line in lines if line.endswith("\n")]
     return [line for line in found if line["kind"] == "charge"]
-
-
-def clean_environment(home: Path, **extra: str) -> dict[str, str]:
-    """What a fresh login has: no key, no address, no proxy of whoever runs the tests.
-
-    PYTHONPATH is kept, behind one that a test gives: the program under test may be found by it.
-    """
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "PYTHONPATH") if name in os.environ}
-    if "PYTHONPATH" in extra and "PYTHONPATH" in kept:
-        extra["PYTHONPATH"] += os.pathsep + kept["PYTHONPATH"]
-    return kept | {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"} | extra
 
 
 @dataclass(frozen=True)
@@ -100,6 +80,7 @@ class Command:
         environment: Mapping[str, str],
         log: Path,
         prefix: Sequence[str] = (),
+        nursery: Nursery | None = None,
     ) -> None:
         self._said = cwd / "said"
         self._said.mkdir(exist_ok=True)
@@ -107,6 +88,13 @@ class Command:
         self._out, self._err = self._said / f"{name}.out", self._said / f"{name}.err"
         self._log, self._heard = log, len(log_lines(log))
         self._began = time.monotonic()
+        self.process: Process
+        if nursery:
+            self._out.touch()
+            self._err.touch()
+            files = {"stdin": Path(os.devnull), "stdout": self._out, "stderr": self._err}
+            self.process = nursery.start(arguments, cwd, environment, **files)
+            return
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
                 [*prefix, sys.executable, "-m", "batchrunner", *arguments],
@@ -174,35 +162,6 @@ def log_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
-class Nursery:
-    """Where the simulators of a session come from; see simulators.py."""
-
-    def __init__(self, home: Path) -> None:
-        self.pictures = home / "pictures"
-        """The encoded videos that all simulators share."""
-        self.pictures.mkdir()
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("simulators.py"))],
-            env=clean_environment(home),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def start(self, arguments: Sequence[str], **files: Path) -> int:
-        """Start `batchrunner` with these arguments; return its process id."""
-        assert self._process.stdin
-        assert self._process.stdout
-        order = {"arguments": arguments} | {name: str(path) for name, path in files.items()}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        """End it."""
-        self._process.communicate()
-
-
 class Sim:
     """`batchrunner simulator` as a process of its own, which outlives the runs."""
 
@@ -211,7 +170,8 @@ class Sim:
         self.state.mkdir(parents=True)
         (self.state / "pictures").symlink_to(nursery.pictures)
         self.scale, self.url = SCALE, ""
-        self._pid = self._leash = 0
+        self._process: Forked | None = None
+        self._leash = 0
         os.mkfifo(folder / "stdin")
 
     def start(self, *faults: Mapping[str, Any], scale: float | None = None, **scenario: Any) -> "Sim":
@@ -226,25 +186,27 @@ class Sim:
         files = {name: self._folder / name for name in ("stdin", "stdout", "stderr")}
         files["stdout"].write_text("")
         self._leash = os.open(files["stdin"], os.O_RDWR | os.O_CLOEXEC)  # held open until it shall end
-        self._pid = self._nursery.start(arguments, **files)
+        environment = clean_environment(self._folder)
+        self._process = self._nursery.start(arguments, self._folder, environment, **files)
         until(lambda: files["stdout"].read_text().endswith("\n") or not self._runs(), "the simulator")
         self.url = json.loads(files["stdout"].read_text() or files["stderr"].read_text())["url"]
         return self
 
     def stop(self) -> None:
         """End it, if it runs."""
-        if self._pid:
+        if self._process:
             os.close(self._leash)
-            until(lambda: not self._runs(), "the simulator's end")
-            self._pid = 0
+            self._process.wait()
+            self._process = None
 
     def die(self) -> None:
         """SIGKILL; `start` brings it back at the same address, with all that it knew."""
-        os.kill(self._pid, signal.SIGKILL)
+        assert self._process
+        self._process.kill()
         self.stop()
 
     def _runs(self) -> bool:
-        return Path(f"/proc/{self._pid}").exists()
+        return self._process is not None and self._process.poll() is None
 
     def charges(self, task_id: str = "") -> list[dict[str, Any]]:
         """The charge book: all of it, or the charges for one task, whose prompt begins with its id."""
@@ -284,8 +246,10 @@ class Desk:
     until = staticmethod(until)
     key = KEY
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nursery: Nursery | None = None) -> None:
         self.folder = folder
+        self._nursery = nursery
+        """None: every command is executed anew."""
         self.manifest, self.directory = folder / "batch.yaml", folder / "batch.run"
         self.sim: Sim | None = None
         self.planned = 0
@@ -306,7 +270,10 @@ class Desk:
         """Start any command."""
         environment = clean_environment(self.folder, **self.environment)
         environment |= {"EASYROUTER_API_KEY": key} if key else {}
-        command = Command(arguments, self.folder, environment, self.directory / "run.log", self.prefix)
+        log = self.directory / "run.log"
+        # What the interpreter reads when it starts can't be given to one that has started.
+        nursery = None if self.prefix or self.environment else self._nursery
+        command = Command(arguments, self.folder, environment, log, self.prefix, nursery)
         self._commands.append(command)
         return command
 
@@ -453,10 +420,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A folder without a gateway."""
+def desk(tmp_path: Path, nursery: Nursery, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    """A folder without a gateway; in files marked `executed`, every command is executed anew."""
     (tmp_path / "desk").mkdir()
-    desk = Desk(tmp_path / "desk")
+    executed = request.node.get_closest_marker("executed")
+    desk = Desk(tmp_path / "desk", None if executed else nursery)
     yield desk
     desk.clear_away()
 
@@ -468,7 +436,7 @@ def make_desk(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Cal
     def make() -> Desk:
         folder = tmp_path_factory.mktemp("shared")
         (folder / "desk").mkdir()
-        desk = Desk(folder / "desk")
+        desk = Desk(folder / "desk", nursery)
         desk.sim = Sim(folder / "elsewhere", nursery)
         return desk
 

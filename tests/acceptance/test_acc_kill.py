@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.executed
+
 TASKS = ("ant", "bee", "cat", "dog", "elk")
 KILLS = 3
 EVENTS = 20

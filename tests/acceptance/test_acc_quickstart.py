@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.executed
+
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 TASKS = 6
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.executed
+
 SIZE = "64m"
 RECOVERY = re.compile(r"ant was ACCEPTED as (task_\w+), but can't be written down")
 

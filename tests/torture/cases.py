@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.harness.nursery import Nursery
 from tests.torture.desk import MORE_TASKS, TASKS, Desk
-from tests.torture.gateway import Gateway, Nursery
+from tests.torture.gateway import Gateway
 from tests.torture.moments import by_chance, scenario_of, signalled
 from tests.torture.person import Person
 from tests.torture.points import FAILING, OURS, TARGETS, error_points, kill_points

@@ -15,7 +15,8 @@ from typing import Any
 
 from PIL import Image
 
-from tests.torture.gateway import KEY, PATIENCE, SCALE, Gateway, bare_environment, until
+from tests.harness.nursery import PATIENCE, clean_environment, until
+from tests.torture.gateway import KEY, SCALE, Gateway
 
 DEFAULTS = {
     "model": "dreamina-seedance-2-0-fast",
@@ -54,7 +55,7 @@ class Command:
         self._out, self._err = name.with_suffix(".out"), name.with_suffix(".err")
         self._desk = desk
         with self._out.open("wb") as out, self._err.open("wb") as err:
-            environment = bare_environment(desk.folder) | {"EASYROUTER_API_KEY": KEY}
+            environment = clean_environment(desk.folder) | {"EASYROUTER_API_KEY": KEY}
             self.process = subprocess.Popen(
                 argv, cwd=desk.folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err
             )

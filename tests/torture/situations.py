@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.harness.nursery import until
 from tests.torture.desk import Desk
-from tests.torture.gateway import until
 from tests.torture.promises import Broken
 from tests.torture.tracing import Moment, killed_at
 

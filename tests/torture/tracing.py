@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.harness.nursery import PATIENCE
 from tests.torture.desk import Desk, Ended
-from tests.torture.gateway import PATIENCE
 
 HOLD = 150_000
 """Microseconds that a call is held while it is looked at, and the process is killed."""

@@ -1,6 +1,6 @@
 """Which pending task is next."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrunner.core.backlog import Backlog, Waiting
@@ -66,7 +66,6 @@ def test_an_empty_backlog_has_nothing_to_give():
     assert (len(backlog), backlog.next_due()) == (0, None)
 
 
-@settings(derandomize=True, deadline=None, database=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 10), st.sampled_from("ab")), max_size=30))
 def test_nothing_is_lost_and_nothing_leaves_early(entries):
     """Every task that was put leaves exactly once, none before its time."""

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrunner.core.breaker import Breaker
@@ -174,7 +174,6 @@ def test_retry_after_is_waited_for_exactly():
         assert night.verdict(now=130) == Go()
 
 
-@settings(derandomize=True, deadline=None, database=None)
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 12))
 def test_without_retry_after_a_backoff_with_full_jitter(chance, times):
     """A 429 without Retry-After pauses for chance times a bound that doubles from 5 s up to 2 min."""

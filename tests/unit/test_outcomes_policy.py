@@ -33,7 +33,7 @@ from batchrunner.core.policy import (
 from batchrunner.core.polling import GATEWAY_REFRESH, Typical, poll_delay
 from batchrunner.core.states import Event, TaskState, check_transition
 
-PROPERTY = settings(derandomize=True, deadline=None, database=None, max_examples=300)
+PROPERTY = settings(max_examples=300)
 
 
 def generated(model: str, metadata: dict[str, object]) -> Generation:

@@ -6,7 +6,7 @@ import time
 from dataclasses import fields
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrunner.core.model import TaskKey
@@ -21,7 +21,6 @@ tokens, cost, currency, requested_duration, requested_resolution, requested_rati
 fps, bytes, sha256, last_frame_file, submitted_at, finished_at, collected_at, generation_seconds, fingerprint
 """
 DESIGNED = DESIGN.replace("\n", " ").strip().split(", ")
-PROPERTY = settings(derandomize=True, deadline=None, database=None)
 TEXT = st.text() | st.lists(st.sampled_from(["=", "-", '"', ",", "\n", "\r", "\r\n", "'", "猫", " "])).map(
     "".join
 )
@@ -219,7 +218,6 @@ def test_text_from_the_network_has_no_control_characters(column):
     assert shown == "a [31mred b c d e"
 
 
-@PROPERTY
 @given(TEXT)
 def test_tamed_text_is_printable_and_no_formula(text):
     """Whatever came, one printable line is left that no spreadsheet evaluates."""
@@ -229,7 +227,6 @@ def test_tamed_text_is_printable_and_no_formula(text):
     assert not any(char < " " or "\x7f" <= char <= "\x9f" for char in tamed)
 
 
-@PROPERTY
 @given(TEXT, TEXT, TEXT)
 def test_the_users_own_text_comes_back_as_it_was(prompt, label, source):
     """Prompts, inputs and labels are in the file as they were written, formulas and line breaks included."""
@@ -241,7 +238,6 @@ def test_the_users_own_text_comes_back_as_it_was(prompt, label, source):
     assert (cells["prompt"], cells["label.note"], cells["inputs"]) == (prompt, label, source)
 
 
-@PROPERTY
 @given(st.lists(TEXT, max_size=5))
 def test_any_reader_of_rfc_4180_finds_one_row_a_task(prompts):
     """Commas, quotes and line breaks in a text make neither more rows nor more columns."""

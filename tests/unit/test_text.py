@@ -1,12 +1,11 @@
 """Words for people: nothing that somebody else chose may steer a terminal."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrunner.core.text import columns, count, cut, printable, shortened, span
 
-PROPERTY = settings(derandomize=True, deadline=None, database=None)
 TEXT = (
     st.lists(st.sampled_from(["a", "一", "…", " ", "\t", "\x1b", "\u202e", "\r\n", "é"])).map("".join)
     | st.text()
@@ -32,7 +31,6 @@ def test_ordinary_text_is_untouched():
     assert printable(text) == text
 
 
-@PROPERTY
 @given(TEXT, st.integers(1, 30))
 def test_what_is_shortened_fits(text, width):
     """A shortened text is never wider than asked, is on one line, and is whole where it fits."""

@@ -34,7 +34,7 @@ from batchrunner.gateway.wire import (
     submit_outcome,
 )
 
-PROPERTY = settings(derandomize=True, deadline=None, database=None, max_examples=400)
+PROPERTY = settings(max_examples=400)
 
 
 # --- the shapes of gateway.md, 2.3 --------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrunner.core.errors import ManifestError
@@ -86,7 +86,7 @@ ENTRIES = st.fixed_dictionaries({}, optional={"id": LEAVES, **MULTIPLES, **VALUE
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     defaults=st.just({}) | DEFAULTS | LEAVES,
     entries=st.lists(ENTRIES | LEAVES, min_size=1, max_size=2),

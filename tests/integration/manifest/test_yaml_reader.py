@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrunner.core.errors import ManifestError
@@ -132,7 +132,7 @@ def test_a_bomb_is_refused(bomb: str) -> None:
     assert len(wrong) == 1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     text=st.one_of(
         st.text(),

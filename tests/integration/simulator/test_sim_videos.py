@@ -16,7 +16,7 @@ def probe(body: bytes) -> tuple[str, int, int, int, float]:
         frames = sum(1 for _ in container.decode(stream))
         assert stream.average_rate == 24
         assert stream.pix_fmt == "yuv420p"
-        return stream.codec.canonical_name, stream.width, stream.height, frames, round(seconds, 2)
+        return stream.codec_context.name, stream.width, stream.height, frames, round(seconds, 2)
 
 
 def boxes(body: bytes) -> list[str]:

@@ -1,0 +1,61 @@
+"""Starts `batchrunner` often without importing it as often: one line of JSON on stdin, one process.
+
+Each is a process of its own that carries the real command out: only its imports happened before. An order
+has `arguments`, `environment`, `cwd` and the paths `stdin`, `stdout`, `stderr` and `code`; the answer is the
+process's id. When it has ended, `code` holds its exit code, negative for the signal that ended it.
+"""
+
+import json
+import os
+import signal
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+MODULES = ("cli.main", "runner", "manifest", "manifest.urls", "results", "simulator")
+"""What commands import when they need it; it is what the time goes into."""
+
+
+def child(order: dict[str, Any]) -> None:
+    """Become the command; never returns."""
+    main = import_module("batchrunner.cli.main").main
+    os.chdir(order["cwd"])
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    for fd, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC if fd else os.O_RDONLY
+        os.dup2(os.open(str(order[name]), flags, 0o600), fd)
+    try:
+        code = main(order["arguments"])
+    except SystemExit as end:  # argparse
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def watched(order: dict[str, Any]) -> None:
+    """Fork the command, say its process id, and keep the code with which it ends."""
+    pid = os.fork()
+    if not pid:
+        child(order)
+    print(pid, flush=True)  # noqa: T201
+    _, status = os.waitpid(pid, 0)
+    part = Path(f"{order['code']}.part")
+    part.write_text(str(os.waitstatus_to_exitcode(status)))
+    part.rename(order["code"])
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    for module in MODULES:
+        import_module(f"batchrunner.{module}")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how the watchers ended
+    for line in sys.stdin:
+        if not os.fork():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            watched(json.loads(line))
