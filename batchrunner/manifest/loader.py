@@ -66,7 +66,7 @@ def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
         report.add(Source(str(path), "").place(fault.line, fault.column), fault.message, fault.hint)
         raise ManifestError(report.problems()) from fault
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or "this is no usable path"
         raise UsageError(
             f"{path} can't be read: {reason}", "give the path of a manifest, a YAML file"
         ) from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchrunner.core.problems import Place
+from batchrunner.manifest.json_reader import broken_at
 from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.source import Source, TextFault, read_text
@@ -140,11 +141,10 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
                 kind = "comma" if separator == "," else "tab"
                 hint = f"put a cell that holds a {kind}, a quote or a line break in double quotes"
                 report.add(place, f"the row has {_cells(len(cells))}, and the header {width}", hint)
-    except csv.Error as error:
+    except csv.Error:  # its words differ between versions
         place = table.text.place(begins, row=number + 1 if table.columns else 0)
         hint = 'put the whole cell in double quotes, and write "" for a quote within it'
-        reason = str(error).replace("\t", "tab")
-        report.add(place, f"the quotes in this row don't match ({reason})", hint)
+        report.add(place, "the quotes in this row don't match", hint)
     return bool(table.columns)
 
 
@@ -221,7 +221,7 @@ def _object(text: str) -> Row:
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{error.msg} at column {error.colno}") from error
+        raise ValueError(f"it can't be read on from column {broken_at(text)}") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(value, dict):

@@ -53,7 +53,8 @@ class Tables:
                     self._known[key] = read_rows(path, shown, written, self._report, encoding)
                 return self._known[key], []
         except (OSError, ValueError, RuntimeError) as error:
-            message = f"{written!r} can't be read: {getattr(error, 'strerror', None) or error}"
+            reason = getattr(error, "strerror", None)
+            message = f"{written!r} can't be read: {reason}" if reason else f"{written!r} is no usable path"
         return None, [Fault(("rows",), f"`rows`: {message}", hint)]
 
     def files(self, patterns: str | list[str]) -> tuple[FilesFound | None, list[Fault]]:
