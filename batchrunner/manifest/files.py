@@ -34,6 +34,7 @@ class FilesFound:
     """The files that the patterns of one entry match; a table, see `multiples.Table`."""
 
     one = "file"
+    needed = ""
     columns = dict.fromkeys(NAMES)
     names = Names(NAMES, "is nothing that `files` gives")
 

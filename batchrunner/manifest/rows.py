@@ -10,8 +10,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batchrunner.core.problems import Place
+from batchrunner.core.problems import Place, Severity
 from batchrunner.manifest.json_reader import broken_at
+from batchrunner.manifest.lines import doubts, lines_of
 from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.source import Source, TextFault, read_text
@@ -33,6 +34,8 @@ class RowsFile:
     columns: dict[str, None] = field(default_factory=dict)
     """In the order of the file."""
     rows: list[TableRow] = field(default_factory=list)
+    needed: str = ""
+    """The column without which the entry has no sense."""
 
     @property
     def one(self) -> str:
@@ -80,7 +83,7 @@ def read_rows(path: Path, shown: str, written: str, report: Report, encoding: st
     if ending == ".jsonl":
         usable = _read_jsonl(table, report)
     elif ending == ".txt":
-        usable = _read_lines(table)
+        usable = _read_lines(table, report)
     else:
         usable = _read_cells(table, _separator(ending), report)
     return table if usable else None
@@ -96,6 +99,8 @@ def _row_after(text: str, ending: str) -> int:
     if ending in (".csv", ".tsv"):
         csv.field_size_limit(MAX_BYTES)
         return sum(1 for cells in csv.reader(lines, delimiter=_separator(ending)) if cells) - 1
+    if ending == ".txt":
+        return sum(1 for _ in lines_of(f"{text}x"))
     return sum(1 for line in lines if line.strip())
 
 
@@ -185,12 +190,15 @@ def _header(cells: list[str] | None, separator: str, table: RowsFile, report: Re
     return len(table.columns) == len(names) and all(names)
 
 
-def _read_lines(table: RowsFile) -> bool:
+def _read_lines(table: RowsFile, report: Report) -> bool:
     """Each line with something in it is a `prompt`; `line` is its number in the file."""
     table.columns.update(dict.fromkeys(("prompt", "line")))
-    for line, text in enumerate(io.StringIO(table.text.text, newline=None), start=1):
-        if prompt := text.strip():
-            table.rows.append(TableRow(len(table.rows) + 1, line, {"prompt": prompt, "line": line}))
+    table.needed = "prompt"
+    found = list(lines_of(table.text.text))
+    for number, (line, prompt) in enumerate(found, start=1):
+        table.rows.append(TableRow(number, line, {"prompt": prompt, "line": line}))
+    for doubt in doubts(found):
+        report.add(table.text.place(doubt.line), doubt.message, doubt.hint, Severity.WARNING)
     return True
 
 
