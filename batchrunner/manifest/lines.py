@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _ESCAPED = re.compile(r"\\+#")
-_ITEM = re.compile(
-    r"[(（]?(?P<number>[0-9]{1,4})[.)）、:．](?:\s+|(?=[^\s0-9]))|(?P<bullet>[-*+•·–])\s+"  # not 16:9, not 1.5
-)
+# 16:9 and 1.5 begin a prompt
+_ITEM = re.compile(r"[(（]?(?P<number>[0-9]{1,4})[.)）、:．](?:\s+|(?=[^\s0-9]))|(?P<bullet>[-*+•·–])\s+")
 _HEADERS = frozenset({"prompt", "prompts", "提示词"})
 
 
