@@ -31,7 +31,7 @@ class Doubt(NamedTuple):
 def lines_of(text: str) -> Iterator[Line]:
     """The prompts of a file; a line that begins with # is a comment, and `\\#` begins a prompt with #."""
     for number, line in enumerate(io.StringIO(text, newline=None), start=1):
-        prompt = line.strip()
+        prompt = line.strip().strip("\ufeff").strip()  # `cat a.txt b.txt` puts a BOM between
         if prompt and not prompt.startswith("#"):
             yield Line(number, prompt[1:] if _ESCAPED.match(prompt) else prompt)
 
