@@ -25,6 +25,9 @@ def add_manifest(parser: argparse.ArgumentParser, checks: bool = True) -> None:
         default="long",
         help="problems with the line they stand in, or as one line each, for editors",
     )
+    parser.add_argument(
+        "--all", dest="every_problem", action="store_true", help="show equal problems one by one"
+    )
     parser.set_defaults(strict=False, check_urls=False)
     if checks:
         parser.add_argument(
@@ -57,7 +60,7 @@ def load(options: argparse.Namespace) -> LoadedManifest:
     if any(problem.severity is Severity.ERROR for problem in found):
         raise ManifestError(found)
     if loaded.warnings and not getattr(options, "quiet", False):
-        show_problems(loaded.warnings, is_short(options))
+        show_problems(loaded.warnings, is_short(options), every=wants_every(options))
     return loaded
 
 
@@ -76,3 +79,8 @@ def _judged(problems: tuple[Problem, ...], strict: bool) -> tuple[Problem, ...]:
 def is_short(options: argparse.Namespace) -> bool:
     """Whether problems shall be one line each."""
     return getattr(options, "format", "long") == "short"
+
+
+def wants_every(options: argparse.Namespace) -> bool:
+    """Whether equal problems shall be shown one by one, as commands without a manifest do."""
+    return getattr(options, "every_problem", True)

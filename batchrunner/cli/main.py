@@ -7,7 +7,7 @@ import resource
 from collections.abc import Sequence
 
 from batchrunner.cli import checking, resolving, ruling, running, serving, status
-from batchrunner.cli.loading import is_short
+from batchrunner.cli.loading import is_short, wants_every
 from batchrunner.cli.output import show_error
 from batchrunner.core.errors import BatchrunnerError, ExitCode
 from batchrunner.version import __version__
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _forbid_core_dumps()
         return int(options.run(options))
     except BatchrunnerError as error:
-        show_error(error, as_json=getattr(options, "json", False), short=is_short(options))
+        as_json = getattr(options, "json", False)
+        show_error(error, as_json, short=is_short(options), every_problem=wants_every(options))
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED

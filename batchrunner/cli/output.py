@@ -11,14 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from batchrunner.cli.problems import long_lines, short_lines
 from batchrunner.core.errors import BatchrunnerError, ManifestError
-from batchrunner.core.problems import Problem, Severity
-from batchrunner.core.text import columns, count, cut, printable
+from batchrunner.core.problems import Problem
+from batchrunner.core.text import printable
 
-SNIPPET_WIDTH = 100
 _KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}")
-MOST_PROBLEMS = 100
-"""How many problems are printed before `and N more`."""
 
 
 def say(text: str = "") -> None:
@@ -45,13 +43,15 @@ def as_values(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     return [asdict(problem) for problem in problems]
 
 
-def show_error(error: BatchrunnerError, as_json: bool, short: bool = False) -> None:
+def show_error(
+    error: BatchrunnerError, as_json: bool, short: bool = False, every_problem: bool = True
+) -> None:
     """What is wrong, where, and what to do next; `short` makes one line of each problem in a manifest."""
     problems = error.problems if isinstance(error, ManifestError) else ()
     if as_json:
         say_json(error_values(error))
     if problems:
-        show_problems(problems, short, refused=True)
+        show_problems(problems, short, refused=True, every=every_problem)
     else:
         talk(f"batchrunner: {_without_keys(printable(str(error)))}")
         if error.hint:
@@ -74,46 +74,20 @@ def error_values(error: BatchrunnerError) -> dict[str, object]:
     }
 
 
-def show_problems(problems: Iterable[Problem], short: bool = False, refused: bool = False) -> None:
+def show_problems(
+    problems: Iterable[Problem], short: bool = False, refused: bool = False, every: bool = True
+) -> None:
     """Every problem with its place, the line it stands in, and what to do; then how many there are.
 
     `short` is one line each and nothing else, in the form that editors look for; `refused` says that
-    nothing was sent because of them.
+    nothing was sent because of them; without `every`, equal ones are shown once.
     """
     found = list(problems)
-    for problem in found[:MOST_PROBLEMS]:
-        for line in [problem_line(problem)] if short else problem_lines(problem):
-            talk(line)
-    if len(found) > MOST_PROBLEMS:
-        talk(f"… and {len(found) - MOST_PROBLEMS:,} more")
-    if short:
-        return
-    errors = sum(problem.severity is Severity.ERROR for problem in found)
-    told = [count(errors, "error")] if errors else []
-    if warnings := len(found) - errors:
-        told.append(count(warnings, "warning"))
-    talk(", ".join(told) + ("; nothing was sent" if refused else ""))
-
-
-def problem_line(problem: Problem) -> str:
-    """`file:line:col: severity: message`."""
-    place = problem.place
-    where = f"{printable(place.file)}:{place.line or 1}:{place.column or 1}"
-    return f"{where}: {problem.severity}: {printable(problem.message)}"
-
-
-def problem_lines(problem: Problem) -> list[str]:
-    """One problem as a compiler would print it."""
-    place = problem.place
-    lines = [f"{printable(str(place))}: {problem.severity}: {printable(problem.message)}"]
-    if place.snippet and place.line:
-        gutter, start = f"{place.line:>5} | ", max(0, place.column - 60)
-        text = place.snippet.expandtabs(1)[start:]
-        before = text[: max(place.column - 1 - start, 0)]
-        lines += [gutter + cut(text, SNIPPET_WIDTH), " " * (len(gutter) + columns(before)) + "^"]
-    if problem.hint:
-        lines.append(f"      = {printable(problem.hint)}")
-    return lines
+    lines = list(short_lines(found) if short else long_lines(found, every))
+    if refused and not short:
+        lines[-1] += "; nothing was sent"
+    for line in lines:
+        talk(line)
 
 
 def shown_path(path: Path) -> str:

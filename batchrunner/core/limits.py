@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from batchrunner.core.inputs import Finding, InputLimits, check_inputs, error, warning
 from batchrunner.core.model import Request
 from batchrunner.core.pictures import check_pictures
+from batchrunner.core.prompts import check_words
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
 
@@ -75,7 +76,7 @@ def check(request: Request, limits: Limits) -> list[Finding]:
 
 def check_prompt(prompt: str, limits: Limits) -> list[Finding]:
     """What is wrong with a prompt."""
-    return list(_prompt(prompt, limits.prompt))
+    return [*check_words(prompt), *_prompt(prompt, limits.prompt)]
 
 
 def check_fields(request: Request, limits: Limits) -> list[Finding]:

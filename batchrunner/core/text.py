@@ -7,10 +7,20 @@ import unicodedata
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 
+_UNSEEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u180e\u2000-\u200f"
+    "\u2028-\u202f\u205f-\u206f\u3000\u3164\ufeff\uffa0]"
+)
+
 
 def printable(text: str) -> str:
     """`text` on one line, without anything that could steer a terminal or turn the writing direction."""
     return _CONTROL.sub(" ", text).strip()
+
+
+def visible(text: str) -> str:
+    """`text` with what no eye can see, or tell from an ordinary blank, as an escape: `\\u200b`."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def columns(text: str) -> int:

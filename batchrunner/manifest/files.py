@@ -34,6 +34,7 @@ class FilesFound:
     """The files that the patterns of one entry match; a table, see `multiples.Table`."""
 
     one = "file"
+    needed = ""
     columns = dict.fromkeys(NAMES)
     names = Names(NAMES, "is nothing that `files` gives")
 
@@ -90,9 +91,7 @@ def find_files(folder: Path, pattern: str) -> list[str]:
             f"{error.filename} can't be read: {error.strerror}", "let the runner read it"
         ) from error
     except ValueError as error:
-        raise PatternFault(
-            f"{pattern!r} is no usable pattern: {error}", "write one like photos/*.jpg"
-        ) from error
+        raise PatternFault(f"{pattern!r} is no usable pattern", "write one like photos/*.jpg") from error
     for name in found:
         if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
             raise PatternFault(f"the name of the file {name!r} is no plain text", "rename it")

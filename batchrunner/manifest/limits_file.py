@@ -10,13 +10,14 @@ import yaml
 
 from batchrunner.core.inputs import InputLimits
 from batchrunner.core.limits import Limits, ModelLimits, PromptLimits
+from batchrunner.manifest.yaml_parser import Parser
 
 
 @cache
 def load_limits() -> Limits:
     """The figures, read once."""
     text = (resources.files("batchrunner") / "data" / "seedance.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
+    data: dict[str, Any] = yaml.load(text, Loader=Parser)  # noqa: S506  # it is a safe loader
     media, prompt = data["media"], data["prompt"]
     return Limits(
         date=str(data["date"]),

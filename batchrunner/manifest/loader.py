@@ -17,7 +17,7 @@ from batchrunner.manifest.expand import Expander
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.nodes import Node, place_of, plain
 from batchrunner.manifest.reporting import Report
-from batchrunner.manifest.settings import fit, pricing, run_settings, size
+from batchrunner.manifest.settings import beyond, fit, pricing, run_settings, size
 from batchrunner.manifest.source import Source, TextFault, is_text, read_text
 from batchrunner.manifest.validation import Part, check
 from batchrunner.manifest.yaml_reader import read_yaml
@@ -66,7 +66,7 @@ def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
         report.add(Source(str(path), "").place(fault.line, fault.column), fault.message, fault.hint)
         raise ManifestError(report.problems()) from fault
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or "this is no usable path"
         raise UsageError(
             f"{path} can't be read: {reason}", "give the path of a manifest, a YAML file"
         ) from error
@@ -122,6 +122,10 @@ def _top(source: Source, root: Node, report: Report) -> dict[str, Any]:
         place = source.place(*place_of(root, ("images", "max_bytes")))
         report.add(place, "`images.max_bytes` must be from 1MB to 30MB", "write 8MB, or delete it")
         wrong.add("images")
+    run = values.get("run")
+    for fault in beyond(run) if isinstance(run, dict) else ():
+        report.add(source.place(*place_of(root, fault.path)), fault.message, fault.hint)
+        wrong.add("run")
     return {key: value for key, value in values.items() if key not in wrong}
 
 

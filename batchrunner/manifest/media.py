@@ -14,7 +14,7 @@ from pathlib import Path
 from batchrunner.core.inputs import InputLimits
 from batchrunner.core.model import Fit, MediaFile
 from batchrunner.core.pictures import check_measures
-from batchrunner.manifest.missing import hint_for
+from batchrunner.manifest.missing import missing
 from batchrunner.manifest.pictures import HEAD, BrokenPicture, Look, can_open, fitted, look, picture_type
 from batchrunner.manifest.source import is_text
 
@@ -192,7 +192,7 @@ class MediaFolder:
             if path.is_dir():
                 raise MediaFault(f"{written} is a folder", "give a picture in it")
             if not path.exists():
-                raise MediaFault(f"there is no file {written}", hint_for(self._folder, written))
+                raise MediaFault(*missing(self._folder, written))
             if not path.is_file():
                 raise MediaFault(f"{written} is no ordinary file", "give a picture")
             return self._facts(path)

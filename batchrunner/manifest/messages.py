@@ -77,10 +77,10 @@ def _type(error: ValidationError) -> tuple[str, str]:
     if _schema(error).get("pattern") == _TEMPLATE:  # text is only allowed for the sake of templates
         names = [name for name in names if name != "string"] or names
     message = f"must be {', or '.join(_TYPES[name] for name in names)}, not {shown(error.instance)}"
-    return message, str(_schema(error).get("typeHint", "")) or _retype(names, error.instance)
+    return message, str(_schema(error).get("typeHint", "")) or _retype(names, error.instance, _schema(error))
 
 
-def _retype(names: list[str], value: object) -> str:
+def _retype(names: list[str], value: object, part: Mapping[str, Any]) -> str:
     """How to write a value of the wrong type."""
     keys = [f"{key}: " for key in value] if isinstance(value, dict) else []
     for line in [value] if isinstance(value, str) and "object" in names else keys:
@@ -101,7 +101,8 @@ def _retype(names: list[str], value: object) -> str:
         return "write `key: value` lines below it, indented"
     if isinstance(value, float):
         return "leave the fraction away"
-    return "write the number alone, without quotes or unit"
+    hint = ("" if "boundHint" in part else _in_bounds(part)) or "write the number alone"
+    return f"{hint}, without quotes or unit" if isinstance(value, str) else hint
 
 
 def _enum(error: ValidationError) -> tuple[str, str]:
@@ -137,12 +138,24 @@ def _pattern(error: ValidationError) -> tuple[str, str]:
 
 def _bound(word: str) -> Callable[[ValidationError], tuple[str, str]]:
     def sentence(error: ValidationError) -> tuple[str, str]:
-        low, high = _schema(error).get("minimum"), _schema(error).get("maximum")
-        low = f"from {low}" if low is not None else "above 0"
-        hint = f"write a number {low} to {high}" if low.startswith("from") else "write a number above 0"
-        return f"must be {word} {error.validator_value}, not {shown(error.instance)}", hint
+        message = f"must be {word} {error.validator_value}, not {shown(error.instance)}"
+        return message, _in_bounds(_schema(error))
 
     return sentence
+
+
+def _in_bounds(part: Mapping[str, Any]) -> str:
+    """What to write for a number that a schema takes; empty where it takes any."""
+    if hint := str(part.get("boundHint", "")):
+        return hint
+    least, above, most = (part.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
+    if least is not None and most is not None:
+        return f"write a number from {least} to {most}"
+    bounds = [
+        f"{word} {bound}" for word, bound in (("at least", least), ("above", above)) if bound is not None
+    ]
+    bounds += [f"at most {most}"] if most is not None else []
+    return f"write a number {', '.join(bounds)}" if bounds else ""
 
 
 def _empty(error: ValidationError) -> tuple[str, str]:

@@ -40,6 +40,10 @@ class Table(Protocol):
         """What one of its rows is called."""
 
     @property
+    def needed(self) -> str:
+        """The column without which the entry has no sense; empty where there is none such."""
+
+    @property
     def columns(self) -> Mapping[str, object]:
         """The names that it gives, in order."""
 
@@ -190,6 +194,10 @@ def unused(multiples: Multiples, used: set[str], given: Container[str]) -> Itera
         hint = f"write `${{{next(iter(table.columns), '')}}}` into a field, such as the prompt"
         if multiples.name_tasks:
             hint = 'write `image: "${file}"` in the entry'
+        yield Fault((f"{table.one}s",), message, hint)
+    elif table is not None and table.needed and table.needed not in used:
+        message = f"nothing in the entry uses `${{{table.needed}}}`, the text of the lines"
+        hint = f'write `{table.needed}: "${{{table.needed}}}"` in the entry'
         yield Fault((f"{table.one}s",), message, hint)
     elif table is not None and table.one == "row":
         yield from _columns_like_fields(table, used, given)

@@ -35,6 +35,18 @@ class Node(NamedTuple):
         return None
 
 
+def collection(
+    place: tuple[int, int],
+    value: list[Node] | dict[str, Node],
+    children: list[Node],
+    keys: Mapping[str, tuple[int, int]],
+) -> Node:
+    """A mapping or list with what stands in it."""
+    size = 1 + sum(child.size for child in children)
+    height = 1 + max((child.height for child in children), default=0)
+    return Node(value, *place, keys, size, height)
+
+
 def plain(node: Node) -> object:
     """The value as plain dicts, lists and scalars."""
     if isinstance(node.value, dict):

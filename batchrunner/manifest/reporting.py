@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from batchrunner.core.problems import Place, Problem, Severity
+from batchrunner.core.text import visible
 
 
 class Report:
@@ -13,7 +14,8 @@ class Report:
         self._files: dict[str, int] = {}
 
     def add(self, place: Place, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> None:
-        """Note one problem."""
+        """Note one problem; what can't be seen in its words is written as `\\u200b`."""
+        message, hint = visible(message), visible(hint)
         self._files.setdefault(place.file, len(self._files))
         self._problems.setdefault((place, message), Problem(severity, place, message, hint))
 

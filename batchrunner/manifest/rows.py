@@ -10,7 +10,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batchrunner.core.problems import Place
+from batchrunner.core.problems import Place, Severity
+from batchrunner.manifest.headers import column_name, separator_line
+from batchrunner.manifest.json_reader import broken_at
+from batchrunner.manifest.lines import doubts, lines_of
 from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.source import Source, TextFault, read_text
@@ -32,6 +35,8 @@ class RowsFile:
     columns: dict[str, None] = field(default_factory=dict)
     """In the order of the file."""
     rows: list[TableRow] = field(default_factory=list)
+    needed: str = ""
+    """The column without which the entry has no sense."""
 
     @property
     def one(self) -> str:
@@ -79,7 +84,7 @@ def read_rows(path: Path, shown: str, written: str, report: Report, encoding: st
     if ending == ".jsonl":
         usable = _read_jsonl(table, report)
     elif ending == ".txt":
-        usable = _read_lines(table)
+        usable = _read_lines(table, report)
     else:
         usable = _read_cells(table, _separator(ending), report)
     return table if usable else None
@@ -94,7 +99,11 @@ def _row_after(text: str, ending: str) -> int:
     lines = io.StringIO(f"{text}x", newline="" if ending in (".csv", ".tsv") else None)
     if ending in (".csv", ".tsv"):
         csv.field_size_limit(MAX_BYTES)
-        return sum(1 for cells in csv.reader(lines, delimiter=_separator(ending)) if cells) - 1
+        named, length = separator_line(text)
+        lines.seek(length)
+        return sum(1 for cells in csv.reader(lines, delimiter=named or _separator(ending)) if cells) - 1
+    if ending == ".txt":
+        return sum(1 for _ in lines_of(f"{text}x"))
     return sum(1 for line in lines if line.strip())
 
 
@@ -111,18 +120,22 @@ def _other_encoding(fault: TextFault, encoding: str) -> str:
 
 def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
     csv.field_size_limit(MAX_BYTES)  # the module's own limit is 128 KB
-    reader = csv.reader(io.StringIO(table.text.text, newline=""), delimiter=separator, strict=True)
-    begins = 1
+    named, length = separator_line(table.text.text)
+    separator, above = named or separator, 1 if named else 0
+    lines = io.StringIO(table.text.text, newline="")
+    lines.seek(length)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    begins = 1 + above
     number = 0
     try:
         header = next(reader, None)
-        if not _header(header, separator, table, report):
+        if not _header(header, separator, table, report, begins):
             return False
         headed = len(header or ())
         width = len(table.columns)
-        begins = reader.line_num + 1
+        begins = reader.line_num + 1 + above
         for cells in reader:
-            line, begins = begins, reader.line_num + 1
+            line, begins = begins, reader.line_num + 1 + above
             if not cells:  # a blank line
                 continue
             number += 1
@@ -134,17 +147,16 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
                 plain = map(_with_plain_breaks, cells)
                 table.rows.append(TableRow(number, line, dict(zip(table.columns, plain, strict=True))))
             elif width < len(cells) <= headed:
-                report.add(table.text.place(1), f"column {len(cells)} has no name", _NAME_IT)
+                report.add(table.text.place(1 + above), f"column {len(cells)} has no name", _NAME_IT)
             else:
                 place = table.text.place(line, row=number)
-                kind = "comma" if separator == "," else "tab"
+                kind = {",": "comma", "\t": "tab", ";": "semicolon"}.get(separator, f"`{separator}`")
                 hint = f"put a cell that holds a {kind}, a quote or a line break in double quotes"
                 report.add(place, f"the row has {_cells(len(cells))}, and the header {width}", hint)
-    except csv.Error as error:
+    except csv.Error:  # its words differ between versions
         place = table.text.place(begins, row=number + 1 if table.columns else 0)
         hint = 'put the whole cell in double quotes, and write "" for a quote within it'
-        reason = str(error).replace("\t", "tab")
-        report.add(place, f"the quotes in this row don't match ({reason})", hint)
+        report.add(place, "the quotes in this row don't match", hint)
     return bool(table.columns)
 
 
@@ -163,34 +175,37 @@ def _cells(count: int) -> str:
     return "1 cell" if count == 1 else f"{count} cells"
 
 
-def _header(cells: list[str] | None, separator: str, table: RowsFile, report: Report) -> bool:
+def _header(cells: list[str] | None, separator: str, table: RowsFile, report: Report, line: int) -> bool:
     """Take the columns from the first line; False where they can't be used."""
-    place = table.text.place(1)
-    names = [cell.strip() for cell in cells or []]
+    place = table.text.place(line)
+    names = [column_name(cell) for cell in cells or []]
     if not any(names):
         report.add(place, "the file has no header", "write the names of the columns into its first line")
         return False
     _cut(names, 1)
     others = [other for other in _SEPARATORS if other != separator and other in names[0]]
     if len(names) == 1 and others:
-        hint = f"save the file with {_SEPARATORS[separator]} between the columns"
+        hint = f"save the file with {_SEPARATORS.get(separator, separator)} between the columns"
         report.add(place, f"the columns are separated by {_SEPARATORS[others[0]]}", hint)
         return False
     for index, name in enumerate(names, start=1):
         if not name:
             report.add(place, f"column {index} has no name", _NAME_IT)
         elif name in table.columns:
-            report.add(place, f"two columns are named {name!r}", "give each column a name of its own")
+            report.add(place, f"two columns are named `{name}`", "give each column a name of its own")
         table.columns[name] = None
     return len(table.columns) == len(names) and all(names)
 
 
-def _read_lines(table: RowsFile) -> bool:
+def _read_lines(table: RowsFile, report: Report) -> bool:
     """Each line with something in it is a `prompt`; `line` is its number in the file."""
     table.columns.update(dict.fromkeys(("prompt", "line")))
-    for line, text in enumerate(io.StringIO(table.text.text, newline=None), start=1):
-        if prompt := text.strip():
-            table.rows.append(TableRow(len(table.rows) + 1, line, {"prompt": prompt, "line": line}))
+    table.needed = "prompt"
+    found = list(lines_of(table.text.text))
+    for number, (line, prompt) in enumerate(found, start=1):
+        table.rows.append(TableRow(number, line, {"prompt": prompt, "line": line}))
+    for doubt in doubts(found):
+        report.add(table.text.place(doubt.line), doubt.message, doubt.hint, Severity.WARNING)
     return True
 
 
@@ -221,7 +236,7 @@ def _object(text: str) -> Row:
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{error.msg} at column {error.colno}") from error
+        raise ValueError(f"it can't be read on from column {broken_at(text)}") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(value, dict):

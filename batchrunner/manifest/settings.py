@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
 from batchrunner.core.model import Fit, Pricing, RunSettings
+from batchrunner.manifest.faults import Fault, shown
+from batchrunner.manifest.schema import schema
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -17,6 +20,19 @@ _KINDS: Mapping[str, type] = {field.name: type(field.default) for field in field
 def run_settings(given: Mapping[str, Any]) -> RunSettings:
     """The run section, checked before, with its defaults filled in."""
     return RunSettings(**{name: _setting(name, value) for name, value in given.items()})
+
+
+def beyond(given: Mapping[str, Any]) -> Iterator[Fault]:
+    """Times and sizes in the run section that are written with a unit, and too large: no schema sees that.
+
+    The section may have other faults.
+    """
+    for name, field in schema("manifest")["properties"]["run"]["properties"].items():
+        value = given.get(name)
+        if not isinstance(value, str) or not {"pattern", "maximum"} <= field.keys():
+            continue
+        if re.search(field["pattern"], value) and _setting(name, value) > field["maximum"]:
+            yield Fault(("run", name), f"`run.{name}` is too large: {shown(value)}", field["boundHint"])
 
 
 def pricing(given: Mapping[str, Any]) -> Pricing:

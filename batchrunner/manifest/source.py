@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from bisect import bisect_right
 from functools import cached_property
 from pathlib import Path
 
@@ -57,14 +58,19 @@ class Source:
     def _lines(self) -> list[str]:
         return self._break.split(self.text)
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where each line begins in the text."""
+        return [0, *(found.end() for found in self._break.finditer(self.text))]
+
     def line(self, number: int) -> str:
         """The text of a line, counted from 1; empty where there is none."""
         return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
 
     def position(self, start: int) -> tuple[int, int]:
         """Line and column, from 1, of the character at an index of the text."""
-        lines = self._break.split(self.text[:start])
-        return len(lines), len(lines[-1]) + 1
+        line = bisect_right(self._starts, start)
+        return line, start - self._starts[line - 1] + 1
 
     def place(self, line: int = 0, column: int = 0, row: int = 0) -> Place:
         """A place in this file, with the text of its line; nothing that looks like a key is quoted."""

@@ -11,7 +11,7 @@ from batchrunner.manifest.faults import Fault
 from batchrunner.manifest.files import FilesFound, PatternFault, find_files
 from batchrunner.manifest.keys import closest
 from batchrunner.manifest.media import inside
-from batchrunner.manifest.missing import hint_for
+from batchrunner.manifest.missing import foreign, missing
 from batchrunner.manifest.multiples import Table
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.rows import RowsFile, read_rows
@@ -42,8 +42,7 @@ class Tables:
                 message = f"{written} lies outside the manifest's folder"
                 hint = "move it beside the manifest, or write its absolute path"
             elif not path.is_file():
-                message = f"there is no file {written}"
-                hint = hint_for(self._folder, written)
+                message, hint = missing(self._folder, written)
                 if path.is_dir():
                     message, hint = f"{written} is a folder", "give a file in it"
             else:
@@ -53,7 +52,8 @@ class Tables:
                     self._known[key] = read_rows(path, shown, written, self._report, encoding)
                 return self._known[key], []
         except (OSError, ValueError, RuntimeError) as error:
-            message = f"{written!r} can't be read: {getattr(error, 'strerror', None) or error}"
+            reason = getattr(error, "strerror", None)
+            message = f"{written!r} can't be read: {reason}" if reason else f"{written!r} is no usable path"
         return None, [Fault(("rows",), f"`rows`: {message}", hint)]
 
     def files(self, patterns: str | list[str]) -> tuple[FilesFound | None, list[Fault]]:
@@ -68,7 +68,9 @@ class Tables:
             except PatternFault as fault:
                 faults.append(Fault(path, f"`files`: {fault.message}", fault.hint))
                 continue
-            if not names:
+            if not names and (found_elsewhere := foreign(pattern)):
+                faults.append(Fault(path, f"`files`: {found_elsewhere[0]}", found_elsewhere[1]))
+            elif not names:
                 without.append((path, pattern))
             found.add(names)
         so = "" if found.rows or faults else ", so there is nothing to do"

@@ -96,10 +96,29 @@ async def _ask(session: aiohttp.ClientSession, use: UrlUse, limits: InputLimits)
             use, f"{_name(use)} does not come in time", "is the server slow, or the address wrong?"
         )
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        reason = quotable(str(error) or type(error).__name__)
-        return _warning(
-            use, f"{_name(use)} can't be fetched: {reason}", "correct the URL, or upload the file"
-        )
+        message = f"{_name(use)} can't be fetched: {_why(error)}"
+        return _warning(use, message, "correct the URL, or upload the file")
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, without the library's words: they differ between versions, and may repeat secrets."""
+    match error:
+        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
+            return "the proxy did not lead there"
+        case aiohttp.ClientConnectorDNSError():
+            return "its host is not known"
+        case aiohttp.ClientSSLError():
+            return "no secure connection could be made: its certificate may be wrong or expired"
+        case aiohttp.TooManyRedirects():
+            return "it leads from one address to the next"
+        case aiohttp.ClientConnectorError():
+            return "there is no connection to its host"
+        case aiohttp.InvalidURL() | ValueError():
+            return "this is no URL that can be asked for"
+        case aiohttp.ClientResponseError():
+            return "what came is no answer in HTTP"
+        case _:
+            return "the connection broke off"
 
 
 def _judged(

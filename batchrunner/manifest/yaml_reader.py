@@ -1,16 +1,15 @@
-"""A YAML text to plain values, each with its line and column.
+"""A YAML or JSON text to plain values, each with its line and column.
 
-PyYAML's C parser gives the events; they are put together here, because its own composer crashes on deep
+PyYAML's parser gives the events; they are put together here, because its own composer crashes on deep
 nesting, keeps the last of two equal keys, and reads `16:9` and `no` as a number and a boolean. Plain
 scalars mean what YAML 1.2's core schema says. Depth and alias expansion are bounded.
 """
 
 from __future__ import annotations
 
-import math
 import re
 
-from yaml import CSafeLoader, YAMLError
+from yaml import YAMLError
 from yaml.events import (
     AliasEvent,
     CollectionStartEvent,
@@ -24,26 +23,19 @@ from yaml.events import (
 )
 
 from batchrunner.core.problems import Severity
-from batchrunner.manifest.nodes import Node, Scalar
+from batchrunner.manifest.json_reader import read_json
+from batchrunner.manifest.nodes import Node, Scalar, collection
 from batchrunner.manifest.reporting import Report
+from batchrunner.manifest.scalars import resolved
 from batchrunner.manifest.slips import named, odd_character, slip_after, slip_in, without_odd
-from batchrunner.manifest.source import Source, TextFault
+from batchrunner.manifest.source import Source, TextFault, is_text
+from batchrunner.manifest.yaml_parser import MAX_DEPTH, Parser, too_deep, too_deep_before
 from batchrunner.manifest.yaml_words import explained
 
-MAX_DEPTH = 64
 MAX_EXPANDED = 1_000_000
 """Nodes that all aliases together may stand for."""
 
 _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_WORDS: dict[str, bool | None] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-# Python refuses to read much longer ones, and nobody means them.
-_INT = re.compile(r"[-+]?[0-9]{1,300}")
-_OTHER_BASE = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _CORE = "tag:yaml.org,2002:"
 _TAGGED: dict[str, tuple[type, ...]] = {
     _CORE + "int": (int,),
@@ -57,13 +49,15 @@ _MERGE = "<<"
 def read_yaml(source: Source, report: Report) -> Node | None:
     """The one document in a text; None, and the reasons in `report`, where it can't be read to its end."""
     try:
+        if (node := read_json(source, report)) is not None:
+            return node
         if found := _NOT_ALLOWED.search(source.text):
             code = f"U+{ord(found.group()):04X}"
             place = source.position(found.start())
             raise TextFault(f"the character {code} is not allowed in YAML", "delete it", *place)
         return _Composer(source, report).document()
     except YAMLError as error:
-        fault = explained(error, source)
+        fault = too_deep_before(error, source.text) or explained(error, source)
     except TextFault as error:
         fault = error
     report.add(source.place(fault.line, fault.column), fault.message, fault.hint)
@@ -76,7 +70,7 @@ class _Composer:
     def __init__(self, source: Source, report: Report) -> None:
         self._source = source
         self._report = report
-        self._parser = CSafeLoader(source.text)
+        self._parser = Parser(source.text)
         self._anchors: dict[str, Node | None] = {}
         self._unused: dict[str, tuple[int, int]] = {}
         """Anchors of plain texts that nothing has repeated so far."""
@@ -107,7 +101,7 @@ class _Composer:
         if isinstance(event, AliasEvent):
             return self._alias(event, depth)
         if depth > MAX_DEPTH:
-            raise _fault(event, f"nested more than {MAX_DEPTH} levels deep", "a manifest needs five or so")
+            raise too_deep(event)
         anchor = getattr(event, "anchor", None)
         if anchor:
             self._warn_of_unused(anchor)
@@ -149,6 +143,8 @@ class _Composer:
 
     def _scalar(self, event: ScalarEvent) -> Node:
         value: Scalar = event.value
+        if event.style == '"' and not is_text(event.value):  # not every parser refuses it
+            raise _fault(event, "an escape in this text is half of a character", "write the character itself")
         if event.tag is None and event.implicit[0]:
             value = resolved(event.value)
             if isinstance(value, str):
@@ -178,7 +174,7 @@ class _Composer:
         items = []
         while not isinstance(event := self._next(), SequenceEndEvent):
             items.append(self._node(event, depth + 1))
-        return _collection(start, items, items, {})
+        return collection(_place(start), items, items, {})
 
     def _mapping(self, start: Event, depth: int) -> Node:
         self._check_tag(start, "map")
@@ -202,7 +198,7 @@ class _Composer:
             for key, value in node.value.items():
                 if key not in values:
                     values[key], keys[key] = value, node.keys[key]
-        return _collection(start, values, list(values.values()), keys)
+        return collection(_place(start), values, list(values.values()), keys)
 
     def _key(self, event: Event, depth: int) -> str | None:
         """The text of a key; None, and a problem, for one that is no text."""
@@ -251,17 +247,6 @@ class _Composer:
         self._report.add(self._source.place(*place), message, hint, severity)
 
 
-def _collection(
-    start: Event,
-    value: list[Node] | dict[str, Node],
-    children: list[Node],
-    keys: dict[str, tuple[int, int]],
-) -> Node:
-    size = 1 + sum(child.size for child in children)
-    height = 1 + max((child.height for child in children), default=0)
-    return Node(value, *_place(start), keys, size, height)
-
-
 def _place(event: Event) -> tuple[int, int]:
     mark = event.start_mark
     assert mark is not None  # noqa: S101  # the parser gives every event its marks
@@ -270,19 +255,3 @@ def _place(event: Event) -> tuple[int, int]:
 
 def _fault(event: Event, message: str, hint: str) -> TextFault:
     return TextFault(message, hint, *_place(event))
-
-
-def resolved(text: str) -> Scalar:
-    """What a plain scalar means in YAML 1.2's core schema.
-
-    Two things stay text that the schema knows as numbers, since JSON has no such: `.inf` and `.nan`.
-    """
-    if text[:1] in "-+.0123456789" and text:
-        if _INT.fullmatch(text):
-            return int(text)
-        if _OTHER_BASE.fullmatch(text):
-            return int(text, 0)
-        if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
-            return number
-        return text
-    return _WORDS.get(text, text)

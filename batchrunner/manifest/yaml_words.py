@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from yaml import MarkedYAMLError, YAMLError
@@ -52,6 +53,7 @@ _SAYINGS = (
         "a quoted text is not closed",
         "write the closing quote; inside single quotes, write two for one",
     ),
+    ("nesting", "this is nested too deeply", "a manifest needs five levels or so"),
     (
         "unexpected document indicator",
         "a quoted text is not closed before this line",
@@ -67,7 +69,17 @@ _SAYINGS = (
         "this backslash names no character",
         "use single quotes, or write two backslashes for one",
     ),
+    (
+        "expected escape sequence",  # libyaml says: expected hexdecimal number
+        "this backslash names no character",
+        "use single quotes, or write two backslashes for one",
+    ),
     ("escape code", "this escape names no character", "write the character itself"),
+    (
+        "expected chomping",
+        "no text can follow `|` or `>` in the same line",
+        "begin the text in the next line, or put it in quotes",
+    ),
     (
         "expected comment or line break",
         "no text can follow `|` or `>` in the same line",
@@ -81,6 +93,9 @@ _SAYINGS = (
 _OTHER = ("this can't be read as YAML", "put text with special characters in quotes")
 _SIGNS = {"an alias": "*", "an anchor": "&", "a tag": "!", "a directive": "%", "a %": "%"}
 """What a text began with, by what the parser took it for."""
+_HALF = re.compile(
+    r"(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
 _AFTER_ALIAS = re.compile(r"(?:^|[:\-,\[{]\s+)(?P<sign>[*&])[\w-]+\s+$")
 
 
@@ -90,6 +105,8 @@ def explained(error: YAMLError, source: Source) -> TextFault:
     if mark is None or not isinstance(error, MarkedYAMLError):
         return TextFault(*_OTHER)
     problem, context, start = error.problem or "", error.context or "", error.context_mark
+    if "expected <block end>" in problem:  # PyYAML's own parser speaks otherwise than libyaml
+        problem = "did not find expected " + ("key" if "mapping" in context else "'-' indicator")
     line, column = mark.line + 1, mark.column + 1
     if start is not None and "expected ':'" in problem:  # told where the next line begins
         line, column = start.line + 1, start.column + 1
@@ -100,6 +117,8 @@ def explained(error: YAMLError, source: Source) -> TextFault:
     for taken_for, sign in _SIGNS.items():
         if context.startswith(("while scanning " + taken_for, "while parsing " + taken_for)) and start:
             return _bad_start(sign, start.line + 1, start.column + 1)
+    if found := _half(source.line(line), line, column):
+        return found
     if "undefined tag" in problem:
         return _bad_start("!", line, column)
     if "expected key" in problem and (found := _after_the_end(source.line(line), line, column)):
@@ -122,6 +141,18 @@ def _slip(source: Source, line: int, column: int, problem: str) -> TextFault | N
         line = _above(source, line)
         found = slip_in(source.line(line)) or _no_colon(source, line)
     return TextFault(found.message, found.hint, line, found.column) if found else None
+
+
+def _half(text: str, line: int, column: int) -> TextFault | None:
+    """An escape that JSON writes for half of a character, before or at `column`."""
+    for found in _HALF.finditer(text):
+        if found.start() < column <= found.end() + 1:
+            written = found["pair"]
+            char = json.loads(f'"{written}"') if written else ""
+            message = f"`{written or found.group()}` is an escape of JSON, which YAML does not know"
+            hint = f"write {char or 'the character'} itself"
+            return TextFault(message, hint, line, found.start() + 1)
+    return None
 
 
 def _above(source: Source, line: int) -> int:

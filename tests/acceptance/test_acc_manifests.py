@@ -96,14 +96,65 @@ def test_problems_as_json_are_complete(faulty: Any) -> None:
 
 
 def test_there_is_an_end_to_the_list_but_not_to_the_json(desk: Any) -> None:
-    """A hundred are enough for a person; a program gets all."""
-    tasks = "".join(f"  - {{prompt: task {n}, duration: x}}\n" for n in range(150))
+    """A hundred different ones are enough for a person; a program, and who asks for it, get all."""
+    tasks = "".join(
+        f"  - {{prompt: task {n}, dur{chr(97 + n // 26)}{chr(97 + n % 26)}: 5}}\n" for n in range(150)
+    )
     desk.manifest.write_text(f"version: 1\ndefaults: {{model: x}}\ntasks:\n{tasks}", encoding="utf-8")
-    for form in ("long", "short"):
-        lines = desk.do("validate", "batch.yaml", "--format", form).stderr.splitlines()
-        assert sum(line.startswith("batch.yaml:") for line in lines) == 100
-        assert "… and 51 more" in lines
+
+    def shown(*options: str) -> int:
+        lines = desk.do("validate", "batch.yaml", *options).stderr.splitlines()
+        assert ("… and 51 more (--all lists each)" in lines) is not bool(options)
+        return sum(line.startswith("batch.yaml:") for line in lines)
+
+    assert (shown(), shown("--all"), shown("--format", "short")) == (100, 151, 151)
     assert len(desk.do("validate", "batch.yaml", "--json").json["problems"]) == 151
+
+
+FLOOD = """version: 1
+defaults: {model: dreamina-seedance-2-0-fast}
+tasks:
+  - {rows: rows.csv, id: "${id}", prompt: "${prompt}", duration: "${length}"}
+  - {prompt: A cat, durration: 5}
+"""
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "run"])
+def test_one_mistake_is_shown_once_with_its_count(command: str, desk: Any) -> None:
+    """Two hundred empty cells are one problem with its first places, and are still counted one by one."""
+    desk.manifest.write_text(FLOOD, encoding="utf-8")
+    rows = "".join(f"a{n},,5\n" for n in range(200)) + "b,A cat,3\nc,A dog,2\nd,A fox,1\ne,A hen,20\n"
+    (desk.folder / "rows.csv").write_text(f"id,prompt,length\n{rows}", encoding="utf-8")
+    done = desk.do(command, "batch.yaml")
+    assert done.code == 2
+    assert [line for line in done.stderr.splitlines() if " | " not in line and line.strip() != "^"] == [
+        "batch.yaml:5:21: error: `durration` is not a known key",
+        "      = did you mean `duration`?",
+        "rows.csv: row 1: error: `prompt` is missing (column `prompt` is empty)",
+        "      = fill the cell in",
+        "      = 200 of these: rows 1, 2, 3, … (--all lists each)",
+        "rows.csv: row 201: warning: dreamina-seedance-2-0-fast makes videos of 4 to 15 seconds, not 3 "
+        "(column `length`)",
+        "      = write 4 to 15, or -1 to let the model choose",
+        "      = 4 of these: rows 201, 202, 203, … (--all lists each)",
+        "201 errors, 4 warnings; nothing was sent",
+    ]
+    each = desk.do(command, "batch.yaml", "--all").stderr
+    assert each.count("error: `prompt` is missing") == 200
+    assert each.splitlines()[-1] == "201 errors, 4 warnings; nothing was sent"
+    assert len(desk.do(command, "batch.yaml", "--format", "short").stderr.splitlines()) == 205
+    value = desk.do(command, "batch.yaml", "--json").json
+    assert (value["error"], len(value["problems"])) == ("205 problems in the manifest", 205)
+
+
+@pytest.mark.parametrize("command", ["validate", "plan"])
+def test_equal_warnings_are_shown_once_too(command: str, desk: Any) -> None:
+    """They don't hold a run back, and don't hide what else is said."""
+    desk.write(*[{"id": f"cat-{n}", "prompt": f"A cat {n}", "duration": 3} for n in range(5)])
+    done = desk.do(command, "batch.yaml")
+    assert done.code == 0
+    assert done.stderr.count("makes videos of 4 to 15 seconds") == 1
+    assert done.stderr.splitlines()[-1] == "5 warnings"
 
 
 @pytest.mark.parametrize("command", ["validate", "run"])

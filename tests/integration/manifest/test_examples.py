@@ -1,12 +1,14 @@
 """The example folders: a file dropped into `tests/data` or `manifests` is a test."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from batchrunner.core.errors import ManifestError
 from batchrunner.core.problems import Problem
-from batchrunner.manifest import load_manifest
+from batchrunner.manifest import load_manifest, yaml_parser, yaml_reader
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "tests" / "data"
@@ -34,6 +36,22 @@ def test_an_invalid_manifest_is_refused_with_exactly_these_words(
     with pytest.raises(ManifestError) as caught:
         load_manifest(Path(name))
     assert told(caught.value.problems) == Path(name).with_suffix(".txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [name for name in INVALID if name.startswith("yaml-")])
+def test_the_words_do_not_depend_on_the_parser(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PyYAML was built without libyaml, the same is said of the same line."""
+
+    def without_columns(text: str) -> str:
+        return re.sub(r"^(\S+?:\d+):\d+:", r"\1:", text, flags=re.MULTILINE)
+
+    monkeypatch.chdir(DATA / "invalid")
+    monkeypatch.setattr(yaml_reader, "Parser", yaml.SafeLoader)
+    monkeypatch.setattr(yaml_parser, "Parser", yaml.SafeLoader)
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(Path(name))
+    expected = Path(name).with_suffix(".txt").read_text(encoding="utf-8")
+    assert without_columns(told(caught.value.problems)) == without_columns(expected)
 
 
 @pytest.mark.parametrize("name", VALID)

@@ -91,7 +91,7 @@ def test_an_empty_jsonl_is_nothing_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"{", "Expecting property name enclosed in double quotes at column 2"),
+        (b"{", "it can't be read on from column 2"),
         (b"5", "it holds something else"),
         (b'{"a": 1, "a": 2}', "the key 'a' is written twice"),
         (b'{"a": Infinity}', "Infinity is no JSON number"),

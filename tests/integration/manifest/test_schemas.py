@@ -137,3 +137,45 @@ def test_schemas_and_figures_agree() -> None:
         False,
         False,
     ]
+
+
+def numbers(part: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every field of a schema that takes a number within bounds, with its path."""
+    for name, field in part.get("properties", {}).items() if isinstance(part, dict) else ():
+        whole = described(field, TASK if part is TASK else MANIFEST)
+        if "maximum" in whole:
+            yield (*path, name), whole
+        yield from numbers(field, (*path, name))
+
+
+@pytest.mark.parametrize(
+    ("path", "field"), [pytest.param(path, field, id=".".join(path)) for path, field in numbers(MANIFEST)]
+)
+def test_the_hint_for_a_number_fits_its_bounds(path: tuple[str, ...], field: dict[str, Any]) -> None:
+    """Too large, too small or no number: what the hint says is taken."""
+    least = field.get("minimum", field.get("exclusiveMinimum"))
+    for wrong in (field["maximum"] + 1, least - 1, {}):
+        value: Any = wrong
+        for key in reversed(path):
+            value = {key: value}
+        (fault,) = check("manifest", {"version": 1, "tasks": [{}], **value})
+        if "boundHint" in field or "typeHint" in field:
+            assert fault.hint in (field["boundHint"], field.get("typeHint"))
+        else:
+            assert str(field["maximum"]) in fault.hint
+            assert f"from {least} " in fault.hint or f"above {least}," in fault.hint
+
+
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [
+        ({"repeat": 10_001}, "write a number from 1 to 10000"),
+        ({"duration": 3601}, "write 4 to 15, or -1 to let the model choose"),
+        ({"metadata": {"seed": -1}}, "write a number from 0 to 2147483647"),
+        ({"metadata": {"seed": "x"}}, "write a number from 0 to 2147483647, without quotes or unit"),
+        ({"metadata": {"execution_expires_after": 0}}, "write 3600 to 259200, or delete it"),
+    ],
+)
+def test_the_hint_for_a_number_of_a_task_fits_its_bounds(entry: dict[str, Any], hint: str) -> None:
+    """What the hint says is what the model takes."""
+    assert [fault.hint for fault in check("entry", entry)] == [hint]

@@ -42,6 +42,10 @@ class Files:
             return web.Response(status=int(name))
         if name == "moved.png":
             raise web.HTTPFound("/a.png?signed=sk-0123456789")
+        if name == "round":
+            raise web.HTTPFound("/round")
+        if name == "cut" and request.transport:
+            request.transport.abort()
         if name == "page.png":
             return web.Response(text="<html>login</html>", content_type="text/html")
         if name == "slow.png":
@@ -130,7 +134,27 @@ def test_an_address_that_nobody_answers_is_a_warning(tmp_path: Path) -> None:
     """It may be reachable from where the model is."""
     (problem,) = told(tmp_path, "http://127.0.0.1:1/a.png")
     assert problem.severity is Severity.WARNING
-    assert problem.message.startswith("127.0.0.1:1/a.png can't be fetched: ")
+    assert problem.message == "127.0.0.1:1/a.png can't be fetched: there is no connection to its host"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("@/round", "it leads from one address to the next"),
+        ("@/cut", "the connection broke off"),
+    ],
+)
+def test_why_a_url_can_not_be_fetched_is_said_in_our_words(url: str, why: str, tmp_path: Path) -> None:
+    """The library's own words differ between versions, and may hold what is secret."""
+    (problem,) = told(tmp_path, url)
+    assert problem.message.endswith(f" can't be fetched: {why}")
+
+
+def test_the_password_of_a_proxy_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that is not there is not named with its user."""
+    monkeypatch.setenv("http_proxy", "http://user:canary@127.0.0.1:1")
+    (problem,) = told(tmp_path, "http://example.com/a.png")
+    assert problem.message == "example.com/a.png can't be fetched: the proxy did not lead there"
 
 
 def test_each_url_is_asked_once_and_told_where_it_stands_first(tmp_path: Path) -> None:

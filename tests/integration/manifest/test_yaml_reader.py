@@ -11,8 +11,10 @@ from batchrunner.core.problems import Problem
 from batchrunner.manifest import load_manifest
 from batchrunner.manifest.nodes import Node, place_of, plain
 from batchrunner.manifest.reporting import Report
+from batchrunner.manifest.scalars import resolved
 from batchrunner.manifest.source import Source
-from batchrunner.manifest.yaml_reader import MAX_DEPTH, read_yaml, resolved
+from batchrunner.manifest.yaml_parser import MAX_DEPTH
+from batchrunner.manifest.yaml_reader import read_yaml
 
 
 def read(text: str) -> tuple[Node | None, list[str]]:
@@ -119,7 +121,7 @@ def test_depth_is_bounded_just_so() -> None:
         "? " * 200_000,
         "a: &a [" * 10_000,
         "&a " * 100_000 + "x",
-        "x: &x [" + "a," * 500_000 + "]\ny: [*x, *x, *x]",
+        "x: &x [" + "a," * 999 + "]\ny: [" + "*x, " * 1_001 + "]",
         "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 20_000)),
         "a: &a {<<: *a}",
     ],

@@ -1,0 +1,55 @@
+"""The problems of a manifest as lines for a terminal, or for an editor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from batchrunner.core.grouping import grouped, where
+from batchrunner.core.problems import Problem, Severity
+from batchrunner.core.text import columns, count, cut, printable
+
+SNIPPET_WIDTH = 100
+MOST_PROBLEMS = 100
+"""How many problems, or groups of equal ones, are printed before `and N more`."""
+
+
+def short_lines(problems: Iterable[Problem]) -> Iterator[str]:
+    """One line each, and nothing else, in the form that editors look for."""
+    for problem in problems:
+        place = problem.place
+        where_it_is = f"{printable(place.file)}:{place.line or 1}:{place.column or 1}"
+        yield f"{where_it_is}: {problem.severity}: {printable(problem.message)}"
+
+
+def long_lines(problems: Sequence[Problem], every: bool) -> Iterator[str]:
+    """Each problem with the line it stands in and what to do; then how many there are.
+
+    Equal ones are shown once, with their first places; `every` shows each.
+    """
+    groups = [(problem,) for problem in problems] if every else list(grouped(problems))
+    most = len(groups) if every else MOST_PROBLEMS
+    for group in groups[:most]:
+        yield from _problem(group[0])
+        if len(group) > 1:
+            yield f"      = {len(group):,} of these: {printable(where(group))} (--all lists each)"
+    if left := sum(map(len, groups[most:])):
+        yield f"… and {left:,} more (--all lists each)"
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    told = [count(errors, "error")] if errors else []
+    if warnings := len(problems) - errors:
+        told.append(count(warnings, "warning"))
+    yield ", ".join(told)
+
+
+def _problem(problem: Problem) -> Iterator[str]:
+    """One problem as a compiler would print it."""
+    place = problem.place
+    yield f"{printable(str(place))}: {problem.severity}: {printable(problem.message)}"
+    if place.snippet and place.line:
+        gutter, start = f"{place.line:>5} | ", max(0, place.column - 60)
+        text = place.snippet.expandtabs(1)[start:]
+        before = text[: max(place.column - 1 - start, 0)]
+        yield gutter + cut(text, SNIPPET_WIDTH)
+        yield " " * (len(gutter) + columns(before)) + "^"
+    if problem.hint:
+        yield f"      = {printable(problem.hint)}"

@@ -1,0 +1,178 @@
+"""A JSON text to plain values with their places, as `yaml_reader` gives them.
+
+YAML is nearly a superset of JSON, but not quite: it knows no surrogate pairs (`"\\ud83d\\ude00"`, as JSON
+writers put a character beyond U+FFFF), no tabs before the first bracket, and no key that is longer than
+1024 characters or stands in another line than its colon.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+
+from batchrunner.manifest.nodes import Node, collection
+from batchrunner.manifest.reporting import Report
+from batchrunner.manifest.scalars import resolved
+from batchrunner.manifest.source import Source, TextFault, is_text
+from batchrunner.manifest.yaml_parser import MAX_DEPTH
+
+_BLANK = re.compile(r"[ \t\n\r]*")
+_PART = r'[^"\\\x00-\x1f]*'
+_STRING = re.compile(rf'"{_PART}(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{{4}}){_PART})*"')
+_OTHER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null")
+_ESCAPE = re.compile(r"\\(?:u(?P<code>[0-9a-fA-F]{4})|.)")
+
+
+class _NotJson(Exception):
+    """The text is something else."""
+
+
+def read_json(source: Source, report: Report) -> Node | None:
+    """The value that a JSON text stands for; None for a text that is no JSON.
+
+    Raises:
+        TextFault: it is JSON that can't be used: nested too deeply, or with half a character in a text.
+    """
+    if source.text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return _Reader(source, report).document()
+    except _NotJson:
+        return None
+
+
+def broken_at(text: str) -> int:
+    """The column, from 1, from which on a line is no JSON."""
+    reader = _Reader(Source("", text), Report())
+    with suppress(_NotJson, TextFault):
+        reader.document()
+    return reader.at + 1
+
+
+class _Reader:
+    """Passes once over the text; `at` is the index of what has not been read."""
+
+    def __init__(self, source: Source, report: Report) -> None:
+        self._source = source
+        self._text = source.text
+        self._report = report
+        self._found: list[tuple[tuple[int, int], str, str]] = []
+        """Problems; they only count if all of the text is JSON."""
+        self.at = 0
+
+    def document(self) -> Node:
+        """The whole text."""
+        node = self._value(1)
+        self._blank()
+        if self.at < len(self._text):
+            raise _NotJson
+        for place, message, hint in self._found:
+            self._report.add(self._source.place(*place), message, hint)
+        return node
+
+    def _value(self, depth: int) -> Node:
+        self._blank()
+        line, column = self._source.position(self.at)
+        if depth > MAX_DEPTH:
+            raise TextFault(
+                f"nested more than {MAX_DEPTH} levels deep", "a manifest needs five or so", line, column
+            )
+        match self._text[self.at : self.at + 1]:
+            case "{":
+                return self._object(line, column, depth)
+            case "[":
+                return self._array(line, column, depth)
+            case '"':
+                text = self._string()
+                return Node(text, line, column, {}, 1, 1, text)
+        written = self._take(_OTHER)
+        return Node(resolved(written), line, column, {}, 1, 1, written)
+
+    def _object(self, line: int, column: int, depth: int) -> Node:
+        values: dict[str, Node] = {}
+        keys: dict[str, tuple[int, int]] = {}
+        more = not self._opens_and_closes("}")
+        while more:
+            self._blank()
+            place = self._source.position(self.at)
+            key = self._string()
+            self._sign(":")
+            value = self._value(depth + 1)
+            if key in keys:
+                hint = f"it stands first in line {keys[key][0]}; keep one of the two"
+                self._found.append((place, f"`{key}` is written twice", hint))
+            else:
+                values[key], keys[key] = value, place
+            more = self._goes_on("}")
+        return collection((line, column), values, list(values.values()), keys)
+
+    def _array(self, line: int, column: int, depth: int) -> Node:
+        items: list[Node] = []
+        more = not self._opens_and_closes("]")
+        while more:
+            items.append(self._value(depth + 1))
+            more = self._goes_on("]")
+        return collection((line, column), items, items, {})
+
+    def _string(self) -> str:
+        begin = self.at
+        token = self._take(_STRING)
+        if "\\" not in token:
+            return token[1:-1]
+        text: str = json.loads(token)
+        if not is_text(text):
+            place = self._source.position(begin + _half_in(token))
+            hint = r"write both \u of the pair, or the character itself"
+            raise TextFault(r"half of a \u pair is missing", hint, *place)
+        return text
+
+    def _opens_and_closes(self, end: str) -> bool:
+        """Pass the opening bracket, and the closing one if it follows at once."""
+        self.at += 1
+        self._blank()
+        if is_empty := self._text.startswith(end, self.at):
+            self.at += 1
+        return is_empty
+
+    def _goes_on(self, end: str) -> bool:
+        """Pass a comma, or the closing bracket; whether it was the comma."""
+        self._blank()
+        sign = self._text[self.at : self.at + 1]
+        if sign not in (",", end):
+            raise _NotJson
+        self.at += 1
+        return sign == ","
+
+    def _sign(self, sign: str) -> None:
+        self._blank()
+        if not self._text.startswith(sign, self.at):
+            raise _NotJson
+        self.at += 1
+
+    def _blank(self) -> None:
+        found = _BLANK.match(self._text, self.at)
+        self.at = found.end() if found else self.at
+
+    def _take(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.match(self._text, self.at)
+        if not found:
+            raise _NotJson
+        self.at = found.end()
+        return found.group()
+
+
+def _half_in(token: str) -> int:
+    """Where in a string the escape stands that lacks its other half."""
+    open_at = -1
+    for found in _ESCAPE.finditer(token):
+        code = int(found["code"] or "0", 16)
+        if 0xDC00 <= code < 0xE000 and open_at == found.start() - 6:
+            open_at = -1
+            continue
+        if open_at >= 0:
+            return open_at
+        if 0xDC00 <= code < 0xE000:
+            return found.start()
+        open_at = found.start() if 0xD800 <= code < 0xDC00 else -1
+    return max(open_at, 0)

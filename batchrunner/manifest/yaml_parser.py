@@ -1,0 +1,54 @@
+"""PyYAML's parser, on libyaml where that is installed. What differs between their versions ends here.
+
+Newer versions of libyaml have a limit of their own for nesting, and reach it while they look ahead: the
+parser then fails before it has given the events that come earlier in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from yaml import MarkedYAMLError, YAMLError
+from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, Event, NodeEvent
+
+from batchrunner.manifest.source import TextFault
+
+try:
+    from yaml import CSafeLoader as _Loader
+except ImportError:  # PyYAML was built without libyaml: the same events, more slowly
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+Parser = _Loader
+
+MAX_DEPTH = 64
+
+
+def too_deep(event: Event) -> TextFault:
+    """The value that begins with `event` lies below the deepest level that is allowed."""
+    mark = event.start_mark
+    assert mark is not None  # noqa: S101  # the parser gives every event its marks
+    message, hint = f"nested more than {MAX_DEPTH} levels deep", "a manifest needs five or so"
+    return TextFault(message, hint, mark.line + 1, mark.column + 1)
+
+
+def too_deep_before(error: YAMLError, text: str) -> TextFault | None:
+    """Whether the text is nested too deeply somewhere before the place at which the parser gave up."""
+    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+    depth = 0
+    for event in _events(text[: mark.index]) if mark else ():
+        if isinstance(event, CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, NodeEvent) and not isinstance(event, AliasEvent) and depth >= MAX_DEPTH:
+            return too_deep(event)
+        elif isinstance(event, CollectionStartEvent):
+            depth += 1
+    return None
+
+
+def _events(text: str) -> Iterator[Event]:
+    """The events of a text up to where it can't be read on."""
+    parser = Parser(text)
+    with suppress(YAMLError):
+        while (event := parser.get_event()) is not None:
+            yield event
