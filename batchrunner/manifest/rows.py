@@ -103,9 +103,8 @@ def _row_after(text: str, ending: str) -> int:
         named, length = separator_line(text)
         lines.seek(length)
         return sum(1 for cells in csv.reader(lines, delimiter=named or _separator(ending)) if cells) - 1
-    if ending == ".txt":
-        return sum(1 for _ in lines_of(f"{text}x"))
-    return sum(1 for line in lines if line.strip())
+    found = lines_of(f"{text}x") if ending == ".txt" else (line for line in lines if line.strip())
+    return sum(1 for _ in found)
 
 
 def _other_encoding(fault: TextFault, encoding: str) -> str:

@@ -92,7 +92,6 @@ def test_an_empty_jsonl_is_nothing_to_do(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         (b"{", "it can't be read on from column 2"),
-        (b'{"a": 1' + b"0" * 5_000 + b"}", "10000000000000000000 is too large a number"),
         (b"5", "it holds something else"),
         (b'{"a": 1, "a": 2}', "the key 'a' is written twice"),
         (b'{"a": Infinity}', "Infinity is no JSON number"),
