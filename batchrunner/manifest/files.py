@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 
 from batchrunner.core.problems import Place
 from batchrunner.manifest.multiples import TableRow
+from batchrunner.manifest.order import natural_key
 from batchrunner.manifest.templates import Names
 
 NAMES = ("file", "stem", "name", "folder")
@@ -67,7 +68,7 @@ class FilesFound:
 
 
 def find_files(folder: Path, pattern: str) -> list[str]:
-    """The files that match, sorted, as paths relative to `folder`; absolute for an absolute pattern.
+    """The files that match in natural order, relative to `folder`, or absolute for an absolute pattern.
 
     `*`, `?` and `[…]` stand for parts of one name, told apart by case, and `**` for any subfolders. None of
     them leads to hidden files, nor into the videos of a run: what one run brings home must not become tasks
@@ -85,7 +86,8 @@ def find_files(folder: Path, pattern: str) -> list[str]:
     parts = (*path.parts, "*") if path.name == _ANY_FOLDERS else path.parts
     try:
         matches = dict.fromkeys(_matches(folder, PurePath(), parts, set()))
-        found = sorted(str(match) for match in matches if not (folder / match).is_dir())
+        names = (str(match) for match in matches if not (folder / match).is_dir())
+        found = sorted(names, key=natural_key)
     except OSError as error:
         raise PatternFault(
             f"{error.filename} can't be read: {error.strerror}", "let the runner read it"

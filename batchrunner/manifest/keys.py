@@ -28,6 +28,8 @@ def unknown_key(key: str, path: Path, allowed: Sequence[str]) -> tuple[str, str]
             message,
             "a manifest holds no secrets: the API key comes from EASYROUTER_API_KEY or --api-key-file",
         )
+    if key.lower().startswith("x-"):
+        return message, "a key of your own is written as x-NAME, at the top of the manifest"
     elsewhere = [(home, keys) for home, keys in _homes() if set(keys) != set(allowed)]
     for home, keys in elsewhere:
         if key in keys:

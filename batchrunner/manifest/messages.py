@@ -37,7 +37,9 @@ def faults_of(error: ValidationError) -> Iterator[Fault]:
         yield from _first_branch(error)
     elif keyword == "additionalProperties":
         allowed = tuple(_schema(error).get("properties", ()))
-        for key in sorted(set(instance) - set(allowed), key=str):
+        free = tuple(_schema(error).get("patternProperties", ()))
+        extra = (key for key in set(instance) - set(allowed) if not any(re.search(one, key) for one in free))
+        for key in sorted(extra, key=str):
             message, hint = unknown_key(str(key), path, allowed)
             yield Fault((*path, str(key)), message, hint, on_key=True)
     elif keyword == "required":

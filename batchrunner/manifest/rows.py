@@ -21,6 +21,7 @@ from batchrunner.manifest.templates import Names, Row
 
 MAX_BYTES = 256_000_000
 _MAX_DEPTH = 32
+_MOST_DIGITS = 300
 _NAME_IT = "name it, or delete the column"
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
@@ -102,9 +103,8 @@ def _row_after(text: str, ending: str) -> int:
         named, length = separator_line(text)
         lines.seek(length)
         return sum(1 for cells in csv.reader(lines, delimiter=named or _separator(ending)) if cells) - 1
-    if ending == ".txt":
-        return sum(1 for _ in lines_of(f"{text}x"))
-    return sum(1 for line in lines if line.strip())
+    found = lines_of(f"{text}x") if ending == ".txt" else (line for line in lines if line.strip())
+    return sum(1 for _ in found)
 
 
 def _other_encoding(fault: TextFault, encoding: str) -> str:
@@ -234,7 +234,13 @@ def _object(text: str) -> Row:
         ValueError: it is none; the text says why.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+        )
     except json.JSONDecodeError as error:
         raise ValueError(f"it can't be read on from column {broken_at(text)}") from error
     except RecursionError as error:
@@ -282,6 +288,12 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is too large a number")
     return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:  # Python has a limit of its own, and other words for it
+        raise ValueError(f"{text[:20]} is too large a number")
+    return int(text)
 
 
 def _no_constant(name: str) -> object:

@@ -1,14 +1,16 @@
 """YAML: what plain scalars mean, where things stand, and that no text can do harm."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrunner.core.errors import ManifestError
 from batchrunner.core.problems import Problem
-from batchrunner.manifest import load_manifest
+from batchrunner.manifest import load_manifest, yaml_parser, yaml_reader
 from batchrunner.manifest.nodes import Node, place_of, plain
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.scalars import resolved
@@ -110,6 +112,32 @@ def test_depth_is_bounded_just_so() -> None:
     node, wrong = read("[" * MAX_DEPTH + "1" + "]" * MAX_DEPTH)
     assert node is None
     assert wrong == [f"nested more than {MAX_DEPTH} levels deep"]
+
+
+@pytest.mark.parametrize("parser", [yaml_parser.Parser, yaml.SafeLoader], ids=["libyaml", "pure"])
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[" * 5_000, (1, MAX_DEPTH + 1)),
+        ("version: 1\ntasks: " + "[" * 5_000 + "x", (2, MAX_DEPTH + 7)),
+        ("{a: " * 5_000, (1, MAX_DEPTH * 4 + 1)),
+        ("- " * 5_000 + "x", (1, MAX_DEPTH * 2 + 1)),
+        ("".join(f"{' ' * n}a:\n" for n in range(1_200)), (MAX_DEPTH + 1, MAX_DEPTH + 1)),
+        ("x: [1, 2]\ny: [" + "{}, " * 2_000 + "[" * 5_000, (2, 8_067)),
+    ],
+    ids=["flow", "tasks", "mappings", "sequences", "indented", "behind"],
+)
+def test_too_deep_a_text_is_said_so_at_the_first_place(
+    text: str, place: tuple[int, int], parser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever limit the parser has itself, and however far it looks ahead."""
+    monkeypatch.setattr(yaml_parser, "Parser", parser)
+    monkeypatch.setattr(yaml_reader, "Parser", parser)
+    report = Report()
+    assert read_yaml(Source("m.yaml", text, is_yaml=True), report) is None
+    (problem,) = report.problems()
+    assert problem.message == f"nested more than {MAX_DEPTH} levels deep"
+    assert (problem.place.line, problem.place.column) == place
 
 
 @pytest.mark.parametrize(
