@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from batchrunner.clock import Clock
+from batchrunner.core.links import LINKS_LIVE, Dead, Source, after_no_video, is_dead
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.outcome import Fetched, FetchOutcome, Receipt
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
-from batchrunner.files import PartFile, keep_small, sync_directory
+from batchrunner.core.whereabouts import FileState
+from batchrunner.files import PartFile, keep_small, seen_as, sync_directory
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.video import NotPlayable, NotWhole, VideoFacts, check_boxes, picture_ending, probe
@@ -46,14 +48,17 @@ class Collector:
         differs: Expected,
         largest: Largest,
         links_only: bool = False,
+        asks_dead_links: bool = False,
     ) -> None:
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
         self._directory, self._differs, self._largest = directory, differs, largest
-        self._links_only = links_only
+        self._links_only, self._asks_dead_links = links_only, asks_dead_links
         self._turn = asyncio.Semaphore(limit)
 
     async def collect(self, key: TaskKey) -> None:
         """Bring one video in, or leave the task uncollected after the last try; never submits anything.
+
+        A video that was brought in before, and whose file is gone, stays done after the last try.
 
         Raises:
             StorageError: the disk refused; the task stays collecting.
@@ -64,6 +69,8 @@ class Collector:
             name, warnings = await self._last_frame(record)
             facts = replace(move.facts, last_frame_file=name)
             move = replace(move, facts=facts, warnings=move.warnings + warnings)
+        if move.to is TaskState.UNCOLLECTED and record.collected_at is not None:
+            move = replace(move, to=TaskState.DONE)
         await self._ledger.move(key, move)
 
     async def _found(self, record: TaskRecord) -> Move | None:
@@ -86,36 +93,41 @@ class Collector:
         return self._collected(record, facts, sha256, final.stat().st_size)
 
     async def _download(self, record: TaskRecord) -> Move:
-        last = Receipt(code="no_link", message="the gateway gave no link")
-        for number, wait in enumerate(TRIES):
-            by_gateway = number % 2 == 0
-            if not (record.remote_id if by_gateway else record.result_url) or (
-                by_gateway and self._links_only
-            ):
+        last, dead = Receipt(code="no_link", message="the gateway gave no link"), Dead.of(record)
+        age = 0.0 if record.finished_at is None else self._clock.since(record.finished_at)
+        left = self._sources(record, dead)
+        # Past their time, links may be dead without saying so: one try each, at once.
+        for number, wait in enumerate(TRIES if age <= LINKS_LIVE else TRIES[: len(Source)]):
+            source = Source.LINK if number % 2 else Source.CONTENT
+            if source not in left:
                 continue
             await self._clock.sleep(wait)
             async with self._turn:
                 part = PartFile(self._directory / record.file_name)
                 try:
-                    outcome = await self._fetch(record, part, by_gateway)
+                    outcome = await self._fetch(record, part, source)
                     if isinstance(outcome, Fetched):
                         facts, sha256 = await asyncio.to_thread(part.verified, _playable)
                         await self._ledger.note_file(record.key, sha256)
                         await asyncio.to_thread(part.put_in_place)
                         return self._collected(record, facts, sha256, outcome.size)
                     last = outcome.receipt
+                    if is_dead(source, last, age):
+                        left.discard(source)
+                        dead = dead.noted(source, self._clock.wall())
                 except FileExistsError:
                     return _name_taken(record, "it appeared during the download")
                 except (NotWhole, NotPlayable) as error:
                     last = Receipt(code="not_a_video", message=str(error))
                 finally:
                     part.discard()
-        return Move(
-            Event.UNCOLLECTABLE,
-            TaskState.UNCOLLECTED,
-            error_code=last.code or f"http_{last.status}",
-            error_message=last.message,
-        )
+        return after_no_video(record.remote_id or "", bool(record.result_url), last, dead)
+
+    def _sources(self, record: TaskRecord, dead: Dead) -> set[Source]:
+        """Where to ask for a video."""
+        given = {Source.CONTENT: record.remote_id and not self._links_only, Source.LINK: record.result_url}
+        known = frozenset[Source]() if self._asks_dead_links else dead.sources
+        return {source for source, is_given in given.items() if is_given and source not in known}
 
     async def _last_frame(self, record: TaskRecord) -> tuple[str | None, tuple[str, ...]]:
         """Bring the last frame beside the video; the video counts without it, so a failure is a warning."""
@@ -137,9 +149,9 @@ class Collector:
                 last = str(error)
         return None, (f"the last frame could not be fetched: {last}",)
 
-    async def _fetch(self, record: TaskRecord, part: PartFile, by_gateway: bool) -> FetchOutcome:
+    async def _fetch(self, record: TaskRecord, part: PartFile, source: Source) -> FetchOutcome:
         largest = self._largest(record)
-        if by_gateway:
+        if source is Source.CONTENT:
             return await self._gateway.fetch_content(record.remote_id or RemoteId(""), part.write, largest)
         return await self._gateway.fetch_url(record.result_url or "", part.write, largest)
 
@@ -156,6 +168,8 @@ class Collector:
                 width=facts.width,
                 height=facts.height,
                 fps=facts.fps,
+                file_state=FileState.IN_PLACE,
+                file_seen=seen_as((self._directory / record.file_name).stat()),
             ),
         )
 

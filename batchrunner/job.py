@@ -33,4 +33,6 @@ class Job:
     limit: int | None = None
     """Of these the first so many."""
     recollect_all: bool = False
-    """Try uncollected videos again, however old they are."""
+    """Ask for uncollected videos once more, links that are known to be dead included."""
+    fetch_missing: bool = False
+    """Fetch finished videos whose files are gone."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 
 from batchrunner.core.errors import StorageError, UsageError
@@ -17,8 +16,6 @@ from batchrunner.results import RESULTS_NAME
 from batchrunner.runlog import LOG_NAME
 
 VIDEOS = "videos"
-LINKS_LIVE = 48 * 3600.0
-"""Seconds after which an uncollected video is not tried again without being asked: its links live 24 h."""
 
 
 def make_directories(directory: Path) -> None:
@@ -61,7 +58,10 @@ def names_on_disk(directory: Path) -> frozenset[str]:
 async def bring_up_to_date(
     ledger: Ledger, directory: Path, gateway: str, plan: Plan | None, recollect_all: bool
 ) -> int:
-    """Tie the ledger to gateway and manifest, recover from a crash, enter the plan, and look for the files.
+    """Tie the ledger to gateway and manifest, recover from a crash, enter the plan, and resume collecting.
+
+    `recollect_all` is a person's word: what was given up, and links that are known to be dead, are asked
+    once more.
 
     Returns how many tasks left the plan.
 
@@ -76,16 +76,11 @@ async def bring_up_to_date(
     gone = 0
     if plan:
         gone = await ledger.reconcile(plan, names_on_disk(directory))
-    for task in await ledger.tasks(TaskState.DONE):
-        path = directory / task.file_name
-        if not path.is_file() or path.stat().st_size != task.size:
-            await ledger.move(task.key, Move(Event.MISSING, TaskState.COLLECTING))
     for task in await ledger.tasks(TaskState.FAILED) if recollect_all else ():
         if task.remote_id and is_without_last_word(task.error_code):
             facts = AttemptFacts(outcome=GIVEN_UP)
             await ledger.move(task.key, Move(Event.RECOLLECT, TaskState.GENERATING, facts=facts))
-    oldest = 0.0 if recollect_all else time.time() - LINKS_LIVE
     for task in await ledger.tasks(TaskState.UNCOLLECTED):
-        if (task.finished_at or 0.0) >= oldest:
+        if recollect_all or not task.links_dead:
             await ledger.move(task.key, Move(Event.RECOLLECT, TaskState.COLLECTING))
     return gone

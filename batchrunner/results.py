@@ -16,7 +16,9 @@ from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import printable
-from batchrunner.ledger import LedgerReader, TaskRecord
+from batchrunner.core.whereabouts import FileState, warning
+from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
+from batchrunner.results_copies import digest_of, keep_copy
 
 RESULTS_NAME = "results.csv"
 LABEL = "label."
@@ -58,7 +60,7 @@ COLUMNS: dict[str, _Column] = {
     "model": lambda t: t.model,
     "error_code": lambda t: from_network(t.error_code),
     "error_message": lambda t: from_network(_message(t)),
-    "warnings": lambda t: from_network("; ".join(t.warnings)),
+    "warnings": lambda t: from_network("; ".join(filter(None, (*t.warnings, _file_warning(t))))),
     "remote_id": lambda t: from_network(t.remote_id or ""),
     "attempts": lambda t: t.attempts,
     "seed": lambda t: t.seed,
@@ -90,6 +92,13 @@ def _message(task: TaskRecord) -> str:
     return "; ".join(filter(None, (task.error_message, seen)))
 
 
+def _file_warning(task: TaskRecord) -> str:
+    """What is to be said of a finished video's file."""
+    if task.state is not TaskState.DONE:
+        return ""
+    return warning(task.file_name, FileState(task.file_state or ""), task.links_dead)
+
+
 def header(tasks: Sequence[TaskRecord]) -> list[str]:
     """The names of all columns: the fixed ones, then one for each label, in the order they first appear."""
     labels = dict.fromkeys(name for task in tasks for name in task.labels)
@@ -116,10 +125,18 @@ def as_csv(tasks: Sequence[TaskRecord], excel: bool = False) -> bytes:
 class Results:
     """Keeps results.csv in line with the ledger during a run, and writes it at its end."""
 
-    def __init__(self, ledger: LedgerReader, directory: Path, clock: Clock) -> None:
-        self._ledger, self._directory, self._clock = ledger, directory, clock
+    def __init__(
+        self,
+        reader: LedgerReader,
+        ledger: Ledger,
+        directory: Path,
+        clock: Clock,
+        notice: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._reader, self._ledger, self._directory, self._clock = reader, ledger, directory, clock
+        self._notice = notice
         self._outdated = asyncio.Event()
-        self._writing: asyncio.Task[Path] | None = None
+        self._writing: asyncio.Task[None] | None = None
 
     def outdated(self) -> None:
         """The ledger has changed."""
@@ -133,9 +150,14 @@ class Results:
         if self._writing:
             await asyncio.wait({self._writing})
         self._outdated.clear()
-        tasks = await self._ledger.tasks(planned_only=True)
-        self._writing = asyncio.create_task(asyncio.to_thread(write, self._directory, tasks))
+        self._writing = asyncio.create_task(self._written(), name="results.csv")
         await asyncio.shield(self._writing)
+
+    async def _written(self) -> None:
+        # Asked of the reader: after a failed write the writer may not even answer.
+        tasks = await self._reader.tasks(planned_only=True)
+        if kept := await write_noted(self._ledger, self._directory, tasks, known_by=self._reader):
+            self._notice(kept)
 
     async def keep_fresh(self) -> None:
         """Write it now and then where the ledger has changed; never more than a twentieth of the time."""
@@ -146,18 +168,62 @@ class Results:
             await self._clock.sleep(max(REFRESH_INTERVAL, 20 * (self._clock.now() - began)))
 
 
-def write(directory: Path, tasks: Sequence[TaskRecord], excel: bool = False) -> Path:
-    """Write results.csv in place of the old one; a file that would not change is left alone.
+async def write_noted(
+    ledger: Ledger,
+    directory: Path,
+    tasks: Sequence[TaskRecord],
+    excel: bool = False,
+    known_by: LedgerReader | None = None,
+) -> str:
+    """Write results.csv; a file that somebody else changed is first kept beside it, never overwritten.
+
+    The ledger has the hashes of what may be there: the new one is noted before it takes the name, so that
+    a crash leaves nothing that looks like somebody else's. Returns what a person should know, if anything.
+
+    Raises:
+        StorageError: the disk refused; the old file is still there.
+    """
+    content = await asyncio.to_thread(as_csv, tasks, excel)
+    new, there = digest_of(content), await asyncio.to_thread(_there, directory)
+    known = await (known_by or ledger).results_written()
+    is_ours = not there or known is None or there in known or there == new
+    if there != new or not known or new not in known:
+        with suppress(StorageError):  # a ledger that can't be written must not keep the CSV from being so
+            await ledger.note_results([new, there] if there and is_ours else [new])
+    if there == new:
+        return ""
+    kept = await asyncio.to_thread(write, directory, content, keep=not is_ours)
+    return f"{RESULTS_NAME} was changed by somebody else: kept as {kept.name}" if kept else ""
+
+
+def _there(directory: Path) -> str:
+    """The hash of the results.csv that is there; empty where there is none, or nothing in it."""
+    path = directory / RESULTS_NAME
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise _refused(path, error) from error
+    return digest_of(content) if content else ""
+
+
+def write(directory: Path, content: bytes, keep: bool = False) -> Path | None:
+    """Write results.csv in place of the old one, of which a copy is kept where `keep` says so.
+
+    A file that would not change is left alone. Returns the path of the copy.
 
     Raises:
         StorageError: the disk refused; the old file is still there.
     """
     path = directory / RESULTS_NAME
-    content = as_csv(tasks, excel)
+    kept = None
     part = directory / f".{RESULTS_NAME}.{secrets.token_hex(4)}.part"
     try:
         if path.exists() and path.read_bytes() == content:
-            return path
+            return None
+        if keep:
+            kept = keep_copy(path)
         try:
             with part.open("xb") as file:
                 file.write(content)
@@ -169,8 +235,12 @@ def write(directory: Path, tasks: Sequence[TaskRecord], excel: bool = False) -> 
                 part.unlink()
             raise
     except OSError as error:
-        raise StorageError(
-            f"can't write {path}: {error.strerror}",
-            "make room or mend the disk; `batchrunner results DIR` writes it again from the ledger",
-        ) from error
-    return path
+        raise _refused(path, error) from error
+    return kept
+
+
+def _refused(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"can't write {path}: {error.strerror}",
+        "make room or mend the disk; `batchrunner results DIR` writes it again from the ledger",
+    )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 
 from batchrunner.core.errors import UsageError
+from batchrunner.core.links import LINKS_LIVE
 from batchrunner.core.model import RemoteId
 from batchrunner.core.policy import ADOPTED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import Ledger, TaskRecord
 
-LINKS_LIVE = 24 * 3600.0
-"""Seconds for which the gateway promises to keep a video."""
 REMOTE_ID = re.compile(r"task_[A-Za-z0-9_-]{4,100}")
 
 
@@ -59,7 +58,8 @@ async def want_again(ledger: Ledger, tasks: list[TaskRecord], on_disk: frozenset
         UsageError: one can still be fetched, which is free; nothing was changed.
     """
     for task in tasks:
-        if task.state is TaskState.UNCOLLECTED and now - (task.finished_at or 0.0) < LINKS_LIVE:
+        lives = now - (task.finished_at or 0.0) < LINKS_LIVE and not task.links_dead
+        if task.state is TaskState.UNCOLLECTED and lives:
             raise UsageError(
                 f"{task.id} is paid for and not collected yet, and its links still live",
                 "`batchrunner collect DIR` fetches it, free of charge",

@@ -31,6 +31,7 @@ from batchrunner.ruling import declare_lost
 from batchrunner.runlog import RunLog
 from batchrunner.supervisor import StopRequest, signals_heard, supervised
 from batchrunner.takeup import ask_first, collect_known, put_pending, take_up
+from batchrunner.whereabouts import look_at_files
 from batchrunner.wiring import Wiring
 from batchrunner.worker import Worker
 
@@ -56,10 +57,13 @@ async def run(job: Job) -> Summary:
                 running = Running(job, ledger, reader, log, await ledger.binding())
                 if gone:
                     running.notice(f"{count(gone, 'task')} left the manifest; what was paid for is kept")
+                if news := await look_at_files(ledger, job.directory, job.fetch_missing):
+                    running.notice(news)
                 storage = await running.to_the_end()
                 # Asked of the reader: after a failed write the writer may not even answer.
                 spent = await reader.spent()
                 counts = await reader.counts(running.selected)
+                missing = await reader.missing_files() if job.fetch_missing else 0
             summary = Summary(
                 counts=counts,
                 stop=running.admission.stop if running.admission else None,
@@ -67,6 +71,7 @@ async def run(job: Job) -> Summary:
                 storage=storage,
                 spent=spent,
                 idle=running.admission is None,
+                missing=missing,
             )
             why = f": {summary.stop.why}" if summary.stop else ""
             log.notice(f"ended with {summary.exit_code:d}{why}")
@@ -87,7 +92,7 @@ class Running:
     def __init__(self, job: Job, ledger: Ledger, reader: LedgerReader, log: RunLog, binding: Binding) -> None:
         self._job, self._ledger, self._log, self._binding = job, ledger, log, binding
         self._clock = Clock(job.time_scale)
-        self._results = Results(reader, job.directory, self._clock)
+        self._results = Results(reader, ledger, job.directory, self._clock, self.notice)
         self._wanted, self._everything = Tally({}), Tally({})
         self.selected = select(job.plan.tasks, job.only, job.limit) if job.plan else None
         self.stop = StopRequest()

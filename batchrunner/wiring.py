@@ -99,6 +99,7 @@ class Wiring:
             differs,
             largest,
             links_only,
+            asks_dead_links=self.job.recollect_all,
         )
 
     def worker(

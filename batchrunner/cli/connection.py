@@ -104,8 +104,10 @@ def simulated(
 
 
 @contextmanager
-def of_run(options: argparse.Namespace, directory: Path) -> Iterator[Connection]:
-    """The gateway that an existing run directory belongs to.
+def of_run(
+    options: argparse.Namespace, directory: Path, scenario: Path | None = None
+) -> Iterator[Connection]:
+    """The gateway that an existing run directory belongs to; `scenario` is for a simulated one.
 
     Raises:
         BatchrunnerError: there is no such run, or as for `real` and `simulated`.
@@ -113,7 +115,7 @@ def of_run(options: argparse.Namespace, directory: Path) -> Iterator[Connection]
     binding = asyncio.run(_binding(directory))
     timeout = binding.settings.submit_timeout
     if binding.gateway == SIMULATOR:
-        with simulated(options, directory, timeout) as connection:
+        with simulated(options, directory, timeout, scenario) as connection:
             yield connection
     else:
         yield real(options, binding.gateway, timeout)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchrunner.cli import options as shared
 from batchrunner.cli.connection import of_run
 from batchrunner.cli.output import say, say_json
-from batchrunner.cli.ruling import opened, tell
+from batchrunner.cli.ruling import opened, tell, write_results
 from batchrunner.core.errors import ExitCode, UsageError
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count, printable
@@ -84,7 +84,7 @@ async def _decide(options: argparse.Namespace) -> int:
 
 
 async def _look_up(options: argparse.Namespace, connection: Connection) -> int:
-    from batchrunner import results, ruling  # noqa: PLC0415
+    from batchrunner import ruling  # noqa: PLC0415
     from batchrunner.adopter import Adopter  # noqa: PLC0415
     from batchrunner.clock import Clock  # noqa: PLC0415
     from batchrunner.gateway import Gateway  # noqa: PLC0415
@@ -100,7 +100,7 @@ async def _look_up(options: argparse.Namespace, connection: Connection) -> int:
         keys = {task.key for task in chosen}
         doubts = [one for one in await ledger.unowned() if one.is_doubt and one.key in keys]
         look = await Adopter(ledger, gateway, Clock(connection.scale)).look(doubts)
-        results.write(options.directory, await ledger.tasks(planned_only=True))
+        await write_results(ledger, options.directory, await ledger.tasks(planned_only=True))
     _show(look, options.json)
     return ExitCode.IN_DOUBT if look.advice else ExitCode.DONE
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
-from batchrunner.cli.output import say, say_json, shown_path
+from batchrunner.cli.output import say, say_json, shown_path, talk
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count
@@ -66,11 +66,14 @@ async def _retry(options: argparse.Namespace) -> int:
 
 
 async def _results(options: argparse.Namespace) -> int:
-    from batchrunner import results  # noqa: PLC0415
+    from batchrunner.results import RESULTS_NAME  # noqa: PLC0415
+    from batchrunner.whereabouts import look_at_files  # noqa: PLC0415
 
+    path = options.directory / RESULTS_NAME
     async with opened(options.directory) as ledger:
+        await look_at_files(ledger, options.directory)
         tasks = await ledger.tasks(planned_only=not options.all)
-        path = results.write(options.directory, tasks, excel=options.excel)
+        await write_results(ledger, options.directory, tasks, options.excel)
     if options.json:
         say_json({"results": str(path), "rows": len(tasks)})
     else:
@@ -98,11 +101,19 @@ async def opened(directory: Path) -> AsyncIterator[Ledger]:
             yield ledger
 
 
+async def write_results(
+    ledger: Ledger, directory: Path, tasks: list[TaskRecord], excel: bool = False
+) -> None:
+    """Write results.csv, and say what was kept of a file that somebody else changed."""
+    from batchrunner.results import write_noted  # noqa: PLC0415
+
+    if kept := await write_noted(ledger, directory, tasks, excel):
+        talk(kept)
+
+
 async def tell(ledger: Ledger, options: argparse.Namespace, tasks: list[TaskRecord], what: str) -> None:
     """Write results.csv, and say what was done with these tasks."""
-    from batchrunner import results  # noqa: PLC0415
-
-    results.write(options.directory, await ledger.tasks(planned_only=True))
+    await write_results(ledger, options.directory, await ledger.tasks(planned_only=True))
     if options.json:
         say_json({"tasks": [{"id": task.id, "fingerprint": task.key} for task in tasks], "done": what})
     elif tasks:

@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import time
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
 from batchrunner.cli.connection import Connection, of_run, real, simulated
+from batchrunner.cli.despite import collect_despite
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.output import error_values, say_json, show_error
 from batchrunner.cli.summary import as_values, show_summary, wanting_attention
@@ -51,6 +53,9 @@ def add_collect(commands: Any) -> None:
     """Everything but submitting."""
     parser = commands.add_parser("collect", help="poll and download what is paid for; never submits")
     parser.add_argument("directories", metavar="DIR", type=Path, nargs="+", help="a run directory")
+    parser.add_argument(
+        "--missing", action="store_true", help="fetch finished videos that were moved or deleted, too"
+    )
     _add_talk(parser)
     parser.set_defaults(run=collect)
 
@@ -76,8 +81,16 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--scenario is for the simulated gateway", "add --simulate")
     if options.simulate and (options.base_url or options.api_key_file):
         raise UsageError("--simulate brings its own gateway and key", "leave the other options away")
-    loaded = load(options)
-    select(loaded.plan.tasks, options.only, options.limit)  # a slip is to be known before a folder is made
+    try:
+        loaded = load(options)
+        # A slip is to be known before a folder is made.
+        select(loaded.plan.tasks, options.only, options.limit)
+    except UsageError as mistake:
+
+        def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:
+            return _carry_out(_collecting(gateway, directory, options), options, mistaken=True)
+
+        return collect_despite(mistake, options, carry_out)
     directory = shared.run_directory(options.manifest, options.output, options.simulate)
     timeout = loaded.plan.settings.submit_timeout
     connecting: AbstractContextManager[Connection]
@@ -123,29 +136,38 @@ def collect(options: argparse.Namespace) -> int:
 
 
 def _collect_one(directory: Path, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
+    with of_run(options, directory) as gateway:
+        job = _collecting(gateway, directory, options)
+        return _carry_out(replace(job, recollect_all=True, fetch_missing=options.missing), options)
+
+
+def _collecting(gateway: Connection, directory: Path, options: argparse.Namespace) -> Job:
+    """Poll and collect what an existing run has paid for, with the settings that it was started with."""
     from batchrunner.job import Job  # noqa: PLC0415
     from batchrunner.manifest import load_limits  # noqa: PLC0415
 
-    with of_run(options, directory) as gateway:
-        job = Job(
-            directory=directory,
-            limits=load_limits(),
-            gateway=gateway.settings,
-            gateway_name=gateway.name,
-            key=gateway.key,
-            time_scale=gateway.scale,
-            display=_display(options),
-            recollect_all=True,
-        )
-        return _carry_out(job, options)
+    return Job(
+        directory=directory,
+        limits=load_limits(),
+        gateway=gateway.settings,
+        gateway_name=gateway.name,
+        key=gateway.key,
+        time_scale=gateway.scale,
+        display=_display(options),
+    )
 
 
-def _carry_out(job: Job, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
-    """Run, and show the summary; return the exit code and the summary's values for `--json`."""
+def _carry_out(
+    job: Job, options: argparse.Namespace, mistaken: bool = False
+) -> tuple[int, dict[str, object]]:
+    """Run, and show the summary; return the exit code and the summary's values for `--json`.
+
+    `mistaken`: what the person wrote is wrong, and nothing is submitted.
+    """
     from batchrunner.runner import run as run_job  # noqa: PLC0415
 
     began = time.monotonic()
-    summary = asyncio.run(run_job(job))
+    summary = replace(asyncio.run(run_job(job)), mistaken=mistaken)
     seconds = time.monotonic() - began
     wanting = asyncio.run(wanting_attention(job.directory))
     if not options.json:

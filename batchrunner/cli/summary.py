@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from batchrunner.cli.output import say, shown_path
+from batchrunner.core.links import LINK_EXPIRED
 from batchrunner.core.policy import is_without_last_word
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import UNFINISHED, Spent, Summary
@@ -45,6 +46,8 @@ def show_summary(directory: Path, summary: Summary, seconds: float, wanting: lis
         say(f"    hint: {printable(summary.stop.hint)}")
     if summary.storage:
         say(f"  disk: {printable(summary.storage)}")
+    if summary.missing:
+        say(f"  {count(summary.missing, 'missing video')} could not be fetched again; results.csv says which")
     if summary.spent != Spent():
         say(f"spent    {spent_in_words(summary.spent)}, all runs together")
     say(f"videos   {shown_path(directory / 'videos')}")
@@ -97,9 +100,14 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord]) -> l
         lines.append(
             f"next     batchrunner retry {shown} --failed   and run again, once the causes are mended"
         )
-    if counts[TaskState.UNCOLLECTED]:
+    uncollected = [task for task in wanting if task.state is TaskState.UNCOLLECTED]
+    if any(task.error_code == LINK_EXPIRED for task in uncollected):
+        lines.append("next     ask the gateway's operator for what expired; results.csv has the remote IDs")
+    if any(task.error_code != LINK_EXPIRED for task in uncollected):
         lines.append(f"next     batchrunner collect {shown}   fetches again, free of charge")
-    if any(counts[state] for state in UNFINISHED) and not summary.stop:
+    if summary.mistaken:
+        lines.append("next     nothing was submitted: correct what is wrong, then the same command again")
+    elif any(counts[state] for state in UNFINISHED) and not summary.stop:
         lines.append("next     the same command again goes on from here")
     if not lines and not summary.stop:  # whose hint says what to do
         lines.append(f"next     open {shown_path(directory / 'results.csv')}")

@@ -76,6 +76,10 @@ class AttemptFacts:
     fps: float | None = None
     last_frame_file: str | None = None
     looked_up: str | None = None
+    content_dead_at: float | None = None
+    link_dead_at: float | None = None
+    file_state: str | None = None
+    file_seen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ class TaskState(StrEnum):
     COLLECTING = "collecting"
     """The gateway has the video."""
     DONE = "done"
-    """The verified file is in place."""
+    """The video was verified and put in place; whatever becomes of the file later."""
     UNCOLLECTED = "uncollected"
     """Paid and generated, but not fetched; fetching again is free."""
     FAILED = "failed"
@@ -78,7 +78,8 @@ TRANSITIONS: Mapping[TaskState, Mapping[Event, frozenset[TaskState]]] = {
     },
     _S.COLLECTING: {
         _E.COLLECTED: frozenset({_S.DONE}),
-        _E.UNCOLLECTABLE: frozenset({_S.UNCOLLECTED}),
+        # A video that was verified once stays done, though a further copy could not be fetched.
+        _E.UNCOLLECTABLE: frozenset({_S.UNCOLLECTED, _S.DONE}),
     },
     _S.DONE: {
         _E.MISSING: frozenset({_S.COLLECTING}),

@@ -59,11 +59,18 @@ class Summary:
     """Of every attempt in the ledger."""
     idle: bool = False
     """There was nothing to do: no request was made."""
+    missing: int = 0
+    """Files of finished videos that were to be fetched again, and could not be."""
+    mistaken: bool = False
+    """What the person wrote is wrong: what was paid for was collected, and nothing submitted."""
 
     @property
     def exit_code(self) -> int:
-        """The first of these that applies: stopped by a signal (128 + its number), 5 storage, 4 account,
-        3 in doubt, 75 unfinished, 1 failed or not collected, 0 all done.
+        """The first of these that applies: stopped by a signal (128 + its number), 5 storage, 2 mistaken,
+        4 account, 3 in doubt, 75 unfinished, 1 failed or not collected, 0 all done.
+
+        A mistake comes before what only says how far collecting went: until it is corrected, the same
+        command submits nothing.
 
         Stopped for rejections, the tasks left over wait for a person (1), not for another run (75).
         """
@@ -71,6 +78,8 @@ class Summary:
             return 128 + self.signal
         if self.storage or (self.stop and self.stop.exit_code == ExitCode.STORAGE):
             return ExitCode.STORAGE
+        if self.mistaken:
+            return ExitCode.USAGE
         if self.stop and self.stop.exit_code == ExitCode.ACCOUNT:
             return ExitCode.ACCOUNT
         if self.counts.get(TaskState.IN_DOUBT):
@@ -79,6 +88,6 @@ class Summary:
             return ExitCode.FAILED
         if any(self.counts.get(state) for state in UNFINISHED):
             return ExitCode.UNFINISHED
-        if self.counts.get(TaskState.FAILED) or self.counts.get(TaskState.UNCOLLECTED):
+        if self.counts.get(TaskState.FAILED) or self.counts.get(TaskState.UNCOLLECTED) or self.missing:
             return ExitCode.FAILED
         return ExitCode.DONE

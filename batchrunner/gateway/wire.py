@@ -190,9 +190,11 @@ def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
     if status.lower() in SUCCESS_WORDS:
         content, usage = as_dict(upstream.get("content")), as_dict(upstream.get("usage"))
         return Succeeded(
+            # Older gateways have no field for the link, and put it where a failure has its reason.
             result_url=as_url(task.get("result_url"))
             or as_url(content.get("video_url"))
-            or as_url(as_dict(task.get("metadata")).get("url")),
+            or as_url(as_dict(task.get("metadata")).get("url"))
+            or as_url(task.get("fail_reason")),
             last_frame_url=as_url(content.get("last_frame_url")),
             tokens=as_tokens(usage.get("total_tokens")) or as_tokens(usage.get("completion_tokens")),
             finished_at=finished,

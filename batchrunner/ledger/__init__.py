@@ -6,11 +6,12 @@ from batchrunner.ledger.events import LedgerEvent
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
 from batchrunner.ledger.reader import LedgerReader
-from batchrunner.ledger.records import Binding, TaskEvent, TaskRecord
+from batchrunner.ledger.records import Binding, FinishedFile, TaskEvent, TaskRecord
 
 __all__ = [
     "LEDGER_NAME",
     "Binding",
+    "FinishedFile",
     "Ledger",
     "LedgerEvent",
     "LedgerReader",

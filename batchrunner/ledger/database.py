@@ -19,7 +19,14 @@ APPLICATION_ID = 0x62726C31
 SCHEMA_VERSION = 3
 MIGRATIONS = {
     1: ("ALTER TABLE attempts ADD COLUMN looked_up TEXT",),
-    2: ("INSERT INTO meta VALUES ('run_id', lower(hex(randomblob(16))))",),
+    2: (
+        "INSERT INTO meta VALUES ('run_id', lower(hex(randomblob(16))))",
+        "INSERT INTO meta VALUES ('results', 'null')",  # results.csv was written, and nobody noted its hash
+        "ALTER TABLE attempts ADD COLUMN content_dead_at REAL",
+        "ALTER TABLE attempts ADD COLUMN link_dead_at REAL",
+        "ALTER TABLE attempts ADD COLUMN file_state TEXT",
+        "ALTER TABLE attempts ADD COLUMN file_seen TEXT",
+    ),
 }
 """The statements that make a ledger of each older version one of the next."""
 

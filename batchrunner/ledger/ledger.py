@@ -7,7 +7,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +30,7 @@ T = TypeVar("T")
 LOGGER = logging.getLogger(__name__)
 
 _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
+_NOTE_RESULTS = "INSERT OR REPLACE INTO meta VALUES ('results', ?)"
 _COUNT_ATTEMPT = "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?"
 
 
@@ -198,6 +199,10 @@ class Ledger(LedgerReader):
 
         await self._apply(change)
 
+    async def note_results(self, written: Sequence[str]) -> None:
+        """Keep the SHA-256 of what results.csv may hold from now on, to know when somebody changed it."""
+        await self._apply(lambda db: db.execute(_NOTE_RESULTS, (json.dumps(list(written)),)))
+
     async def note(self, attempt: AttemptId, facts: AttemptFacts) -> None:
         """Keep what became known of an attempt whose task does not move."""
         await self._apply(lambda db: record_facts(db, attempt, facts))
@@ -216,12 +221,15 @@ class Ledger(LedgerReader):
         before, attempt = TaskState(rows[0]["state"]), attempt or rows[0]["attempt"]
         check_transition(before, move.event, move.to)
         refunded = 0 if move.event is Event.RETRIED else rows[0]["refunded"] + int(move.refunded)
-        warnings = json.loads(rows[0]["warnings"]) + list(move.warnings)
+        # Fetched again, a video differs from what was asked for as it did before.
+        warnings = list(dict.fromkeys([*json.loads(rows[0]["warnings"]), *move.warnings]))
+        # What is done has no error, though a further copy of it could not be fetched: the event tells that.
+        said = ("", "") if move.to is TaskState.DONE else (move.error_code, move.error_message)
         changed = await db.execute(
             "UPDATE tasks SET state = ?, attempt = ?, error_code = ?, error_message = ?, not_before = ?, "
             "refunded = ?, warnings = ? WHERE key = ? AND state = ?",
             (
-                *(move.to, attempt, move.error_code, move.error_message, move.not_before),
+                *(move.to, attempt, *said, move.not_before),
                 *(refunded, json.dumps(warnings, ensure_ascii=False), key, before),
             ),
         )

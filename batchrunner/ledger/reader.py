@@ -19,8 +19,9 @@ from batchrunner.core.plan import fingerprint
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Spent
 from batchrunner.core.twins import Known
+from batchrunner.core.whereabouts import FileState
 from batchrunner.ledger.database import LEDGER_NAME, open_for_reading, unusable
-from batchrunner.ledger.records import Binding, TaskEvent, TaskRecord
+from batchrunner.ledger.records import Binding, FinishedFile, TaskEvent, TaskRecord
 
 _COLUMNS = [field.name for field in fields(TaskRecord)]
 _TASK_COLUMNS = _COLUMNS[: _COLUMNS.index("attempt") + 1]
@@ -177,6 +178,32 @@ class LedgerReader:
             cost={name: round(cost, 6) for name, _, cost in found if name},
             unknown=next(iter(unknown))[0],
         )
+
+    async def finished_files(self) -> list[FinishedFile]:
+        """The file of every finished video, in the order in which the tasks entered."""
+        rows = await self._rows(
+            "SELECT t.key, a.id, t.file_name, coalesce(a.size, 0), coalesce(a.sha256, ''), "
+            "coalesce(a.collected_at, 0.0), coalesce(a.file_state, ''), coalesce(a.file_seen, '') "
+            "FROM tasks t JOIN attempts a ON a.id = t.attempt WHERE t.state = 'done' ORDER BY t.rowid"
+        )
+        return [
+            FinishedFile(key, attempt, name, size, sha256, at, FileState(state), seen)
+            for key, attempt, name, size, sha256, at, state, seen in rows
+        ]
+
+    async def missing_files(self) -> int:
+        """How many finished videos of the plan were moved or deleted."""
+        rows = await self._rows(
+            "SELECT count(*) FROM tasks t JOIN attempts a ON a.id = t.attempt "
+            "WHERE t.state = 'done' AND t.position IS NOT NULL AND a.file_state = 'missing'"
+        )
+        return int(rows[0][0])
+
+    async def results_written(self) -> frozenset[str] | None:
+        """The SHA-256 of what results.csv may hold that we wrote; None where nobody noted it."""
+        rows = await self._rows("SELECT value FROM meta WHERE name = 'results'")
+        known = json.loads(rows[0][0]) if rows else []
+        return None if known is None else frozenset(known)
 
     async def events(self, key: TaskKey) -> list[TaskEvent]:
         """A task's story, oldest first."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, TaskKey
 from batchrunner.core.states import TaskState
+from batchrunner.core.whereabouts import FileState
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,17 @@ class TaskRecord:
     last_frame_file: str | None = None
     looked_up: str | None = None
     """What the usage log showed of a submission in doubt, and when."""
+    content_dead_at: float | None = None
+    """When the gateway was found to have the video no longer."""
+    link_dead_at: float | None = None
+    """The same for the model's own link."""
+    file_state: str | None = None
+    """A `FileState`: what the last look at the finished video's file showed."""
+
+    @property
+    def links_dead(self) -> bool:
+        """Whether no source has the video any more."""
+        return self.content_dead_at is not None and not (self.result_url and self.link_dead_at is None)
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -66,6 +78,24 @@ class TaskRecord:
     def model(self) -> str:
         """The model asked for."""
         return str(self.request.get("model", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedFile:
+    """The file of a finished video, as the ledger has it."""
+
+    key: TaskKey
+    attempt: AttemptId
+    file_name: str
+    size: int
+    """Bytes."""
+    sha256: str
+    collected_at: float
+    """Unix seconds."""
+    state: FileState
+    """What the last look showed."""
+    seen: str
+    """Size and mtime of the file that was looked at last; empty where none was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,10 @@ CREATE TABLE attempts (
     fps                REAL,
     last_frame_file    TEXT,
     looked_up          TEXT,                 -- what the usage log showed of it while it was in doubt
+    content_dead_at    REAL,                 -- when the gateway was found to have the video no longer
+    link_dead_at       REAL,                 -- the same for the model's own link
+    file_state         TEXT,                 -- of a finished video: '' or NULL in place, missing, dangling, changed
+    file_seen          TEXT,                 -- size and mtime (ns) of the file that was looked at
     UNIQUE (task, number)
 ) STRICT;
 

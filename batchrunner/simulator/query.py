@@ -38,9 +38,15 @@ class PollRoute:
         kept = (self._openai, len(task.phases))
         body = task.rendered.get(kept)
         if body is None:
-            form = wire.openai_video if self._openai else _wrapped
+            form = wire.openai_video if self._openai else self._wrapped
             body = task.rendered[kept] = wire.dumps(form(task, self._world.files_url))
         return body
+
+    def _wrapped(self, task: Task, files_url: str, **changes: str) -> dict[str, object]:
+        dto = wire.task_dto(task, files_url)
+        if self._world.scenario.link_in_fail_reason:
+            dto = wire.with_link_in_fail_reason(dto)
+        return {"code": "success", "message": "", "data": {**dto, **changes}}
 
     def _fault(self, request: web.Request, task: Task, rule: Rule) -> web.StreamResponse:
         match rule.do:
@@ -55,13 +61,9 @@ class PollRoute:
             case "null_data":
                 return json_answer({"code": "success", "data": None}, content_type=wire.POLL_JSON)
             case "unknown_state":
-                body = _wrapped(task, self._world.files_url, status="REVIEWING", progress="60%")
+                body = self._wrapped(task, self._world.files_url, status="REVIEWING", progress="60%")
                 return json_answer(body, content_type=wire.POLL_JSON)
         return common_fault(request, rule)
-
-
-def _wrapped(task: Task, files_url: str, **changes: str) -> dict[str, object]:
-    return {"code": "success", "message": "", "data": {**wire.task_dto(task, files_url), **changes}}
 
 
 class ModelsRoute:

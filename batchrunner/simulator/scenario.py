@@ -34,6 +34,7 @@ class Scenario:
     line_seconds: float = 0.0  # and takes so long for each unfinished task in line
     timeout_seconds: float = 86400.0  # then the gateway gives an unfinished task up
     link_seconds: float = 86400.0  # so long does result_url live after the task has ended
+    link_in_fail_reason: bool = False  # an older gateway: the link is in fail_reason and nowhere else
     content_seconds: float | None = None  # the gateway cuts a slow download after so long; None: it does not
     balance: int | None = None  # the user's quota units; None is plenty
     usage_log: bool = True  # whether the operator has the usage log written
@@ -94,6 +95,7 @@ _READERS: Mapping[str, checks.Check] = {
     "line_seconds": checks.number(0),
     "timeout_seconds": checks.number(0.001),
     "link_seconds": checks.number(0),
+    "link_in_fail_reason": checks.flag,
     "content_seconds": _optional(checks.number(0.001)),
     "balance": _optional(checks.whole(0)),
     "usage_log": checks.flag,

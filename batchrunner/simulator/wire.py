@@ -117,6 +117,16 @@ def task_dto(task: Task, files_url: str) -> dict[str, Any]:
     return dto
 
 
+def with_link_in_fail_reason(dto: dict[str, Any]) -> dict[str, Any]:
+    """A finished task as older gateways show it: the link in `fail_reason`, and nowhere else."""
+    if dto["status"] != "SUCCESS":
+        return dto
+    data = dto["data"] | {"content": {k: v for k, v in dto["data"]["content"].items() if k != "video_url"}}
+    older = dto | {"fail_reason": dto["result_url"], "data": data}
+    del older["result_url"]
+    return older
+
+
 def openai_video(task: Task, files_url: str) -> dict[str, Any]:
     """The OpenAI form of a task."""
     charge, phase = task.charge, task.phase

@@ -87,16 +87,13 @@ def test_a_chunked_download_without_a_length_is_collected(desk: Any, sim: Any) -
     desk.check(desk.run(), 0)
 
 
-def test_a_deleted_video_is_fetched_again_without_a_charge(desk: Any, sim: Any) -> None:
-    """A done task whose file is gone is collected again from the gateway."""
-    sim.start()
-    desk.write("ant", "bee")
+def test_the_link_of_an_older_gateway_is_found_in_fail_reason(desk: Any, sim: Any) -> None:
+    """With /content broken, the video comes by the only link there is, and without the key."""
+    sim.start({"on": "download", "do": "502", "source": "content"}, link_in_fail_reason=True)
+    desk.write("ant")
     desk.check(desk.run(), 0)
-    before = desk.row("ant")["sha256"]
-    (desk.directory / "videos" / "ant.mp4").unlink()
-    desk.check(desk.run(), 0)
-    assert desk.row("ant")["sha256"] == before
-    assert sim.posts() == 2
+    assert sim.requests()["GET file server"] == 1
+    assert sim.requests()["GET file server with Authorization"] == 0
 
 
 def test_the_key_is_never_shown_to_the_file_server(desk: Any, sim: Any) -> None:

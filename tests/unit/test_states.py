@@ -32,6 +32,7 @@ generating  lost              failed
 generating  lost              in_doubt
 collecting  collected         done
 collecting  uncollectable     uncollected
+collecting  uncollectable     done
 done        missing           collecting
 done        wanted_again      pending
 uncollected recollect         collecting

@@ -564,6 +564,23 @@ def test_a_link_counts_only_if_it_is_one():
         assert bare.result_url == ""
 
 
+def test_a_link_in_fail_reason_is_taken_when_it_is_the_only_one_of_a_success():
+    """Older gateways put the link there; beside another link, in another state, or as a text it is none."""
+    other = "https://files.example/other.mp4"
+    for data, told, link in (
+        ({}, {"fail_reason": LINK}, LINK),
+        (MADE, {"fail_reason": other}, LINK),
+        ({}, {"result_url": LINK, "fail_reason": other}, LINK),
+        ({}, {"metadata": {"url": LINK}, "fail_reason": other}, LINK),
+        ({}, {"fail_reason": "upstream returned error"}, ""),
+    ):
+        answer = poll(poll_body("SUCCESS", data, **told))
+        assert isinstance(answer, Succeeded)
+        assert answer.result_url == link
+    assert isinstance(poll(poll_body("FAILURE", {}, fail_reason=LINK)), GenerationFailed)
+    assert isinstance(poll(poll_body("IN_PROGRESS", {}, fail_reason=LINK)), InProgress)
+
+
 def test_a_success_without_details_is_a_success():
     """Missing or impossible tokens, times and echoes are not known, not wrong."""
     for data in (None, {}, {"usage": None}, {"usage": {"total_tokens": "7"}, "duration": "5", "seed": True}):

@@ -4,14 +4,17 @@ import asyncio
 import csv
 import errno
 import os
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
 import batchrunner.results as results_module
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
-from batchrunner.results import RESULTS_NAME, Results, as_csv, write
+from batchrunner.ledger import Ledger
+from batchrunner.results import RESULTS_NAME, Results, as_csv, write, write_noted
 
 
 @pytest.fixture
@@ -27,33 +30,35 @@ def listing(directory):
 
 def test_the_file_is_what_the_ledger_says(tmp_path, tasks):
     """The whole content is under its name, and nothing is left beside it."""
-    path = write(tmp_path, tasks)
+    path = tmp_path / RESULTS_NAME
+    write(tmp_path, as_csv(tasks))
     assert path.read_bytes() == as_csv(tasks)
     assert listing(tmp_path) == [RESULTS_NAME]
 
 
 def test_what_would_not_change_is_left_alone(tmp_path, tasks):
     """The same rows again touch neither the file nor its time; other rows replace it."""
-    path = write(tmp_path, tasks)
+    path = tmp_path / RESULTS_NAME
+    write(tmp_path, as_csv(tasks))
     os.utime(path, (1, 1))
     before = path.stat()
-    write(tmp_path, tasks)
+    write(tmp_path, as_csv(tasks))
     assert (path.stat().st_mtime, path.stat().st_ino) == (1, before.st_ino)
-    write(tmp_path, tasks[:1])
+    write(tmp_path, as_csv(tasks[:1]))
     assert path.read_bytes() == as_csv(tasks[:1])
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_full_disk_leaves_the_old_file(tmp_path, tasks, monkeypatch, call):
     """When the new one can't be written the old one is still there, whole, and no part of the new one is."""
-    write(tmp_path, tasks[:1])
+    write(tmp_path, as_csv(tasks[:1]))
 
     def full(*args, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, call, full)
     with pytest.raises(StorageError, match=RESULTS_NAME) as refused:
-        write(tmp_path, tasks)
+        write(tmp_path, as_csv(tasks))
     monkeypatch.undo()
     assert refused.value.hint
     assert (tmp_path / RESULTS_NAME).read_bytes() == as_csv(tasks[:1])
@@ -65,7 +70,7 @@ def test_the_new_file_is_durable_before_it_takes_the_name(tmp_path, tasks, monke
     order, fsync, replace = [], os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (order.append("fsync"), fsync(fd)))
     monkeypatch.setattr(os, "replace", lambda *paths: (order.append("replace"), replace(*paths)))
-    write(tmp_path, tasks)
+    write(tmp_path, as_csv(tasks))
     assert order[:2] == ["fsync", "replace"]
 
 
@@ -75,7 +80,7 @@ def test_during_a_run_the_file_follows_the_ledger(tmp_path, in_ledger, filled, p
     path = tmp_path / RESULTS_NAME
 
     async def story(ledger):
-        results = Results(ledger, tmp_path, Clock(0.0001))
+        results = Results(ledger, ledger, tmp_path, Clock(0.0001))
         keeping = asyncio.create_task(results.keep_fresh())
         results.outdated()
         while not path.exists():  # noqa: ASYNC110 the file is what counts
@@ -97,7 +102,7 @@ def test_a_writing_that_was_given_up_is_awaited_by_the_next(tmp_path, in_ledger,
     filled("a")
     order, slow = [], threading.Event()
 
-    def writing(directory, tasks, excel=False):
+    def writing(directory, content, keep=False):
         number = len(order)
         order.append(f"{number} begins")
         slow.wait(0.2 if number == 0 else 0)
@@ -106,7 +111,7 @@ def test_a_writing_that_was_given_up_is_awaited_by_the_next(tmp_path, in_ledger,
     monkeypatch.setattr(results_module, "write", writing)
 
     async def story(ledger):
-        results = Results(ledger, tmp_path, Clock())
+        results = Results(ledger, ledger, tmp_path, Clock())
         first = asyncio.create_task(results.write())
         while not order:  # noqa: ASYNC110 a fake in a thread that tells nobody
             await asyncio.sleep(0.001)
@@ -116,3 +121,105 @@ def test_a_writing_that_was_given_up_is_awaited_by_the_next(tmp_path, in_ledger,
 
     in_ledger(story)
     assert order == ["0 begins", "0 ends", "2 begins", "2 ends"]
+
+
+# --- a file that somebody else changed ----------------------------------------------------------------
+
+
+def put(in_ledger, tmp_path, tasks):
+    return in_ledger(lambda ledger: write_noted(ledger, tmp_path, tasks))
+
+
+def copies(directory):
+    return sorted(path.name for path in directory.glob("results.csv.*"))
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_crash_around_the_rename_leaves_nothing_that_looks_like_somebody_elses(
+    tmp_path, in_ledger, tasks, monkeypatch, moment
+):
+    """The hash is noted before the rename, beside that of the old file: either file is known for ours."""
+    put(in_ledger, tmp_path, tasks[:1])
+    replace = os.replace
+
+    def dying(source, target):
+        if moment == "after":
+            replace(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", dying)
+    with pytest.raises(KeyboardInterrupt):
+        put(in_ledger, tmp_path, tasks[:2])
+    monkeypatch.undo()
+    assert put(in_ledger, tmp_path, tasks) == ""
+    assert copies(tmp_path) == []
+
+
+def test_a_changed_file_is_kept_with_its_time_and_only_once(tmp_path, in_ledger, tasks, monkeypatch):
+    """Killed after the copy was made, the next writing finds it and makes no second one."""
+    put(in_ledger, tmp_path, tasks[:1])
+    path = tmp_path / RESULTS_NAME
+    path.write_bytes(b"edited")
+    os.utime(path, (1000, 1000))
+
+    def dying(*paths):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patches:
+        patches.setattr(os, "replace", dying)
+        with pytest.raises(KeyboardInterrupt):
+            put(in_ledger, tmp_path, tasks)
+    assert path.read_bytes() == b"edited"
+    assert "results.csv.bak" in put(in_ledger, tmp_path, tasks)
+    assert copies(tmp_path) == ["results.csv.bak"]
+    kept = tmp_path / "results.csv.bak"
+    assert (kept.read_bytes(), kept.stat().st_mtime) == (b"edited", 1000)
+    assert path.read_bytes() == as_csv(tasks)
+
+
+def test_a_copy_that_can_not_be_made_keeps_the_file(tmp_path, in_ledger, tasks, monkeypatch):
+    """On a full disk what somebody wrote stays where it is, and no half copy is left."""
+    put(in_ledger, tmp_path, tasks[:1])
+    (tmp_path / RESULTS_NAME).write_bytes(b"edited")
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("batchrunner.results_copies.os.fsync", full)
+    with pytest.raises(StorageError, match=RESULTS_NAME):
+        put(in_ledger, tmp_path, tasks)
+    monkeypatch.undo()
+    assert (tmp_path / RESULTS_NAME).read_bytes() == b"edited"
+    assert copies(tmp_path) == []
+
+
+def test_a_file_that_is_there_before_the_first_writing_is_kept(tmp_path, in_ledger, tasks):
+    """A new ledger has written nothing yet: what is there may be all that is left of an earlier one."""
+    (tmp_path / RESULTS_NAME).write_bytes(b"of an earlier ledger")
+    put(in_ledger, tmp_path, tasks)
+    assert copies(tmp_path) == ["results.csv.bak"]
+
+
+def test_a_file_of_an_earlier_version_is_ours(tmp_path, in_ledger, tasks):
+    """It noted no hash: an update makes no copies."""
+    put(in_ledger, tmp_path, tasks[:1])
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as db, db:
+        db.execute("UPDATE meta SET value = 'null' WHERE name = 'results'")
+    put(in_ledger, tmp_path, tasks)
+    assert copies(tmp_path) == []
+    (tmp_path / RESULTS_NAME).write_bytes(b"edited")
+    put(in_ledger, tmp_path, tasks)
+    assert copies(tmp_path) == ["results.csv.bak"]
+
+
+def test_a_ledger_that_can_not_be_written_does_not_keep_the_file_from_being_so(
+    tmp_path, in_ledger, tasks, monkeypatch
+):
+    """What happened in the night is told all the same."""
+
+    async def refused(self, written):
+        raise StorageError("no")
+
+    monkeypatch.setattr(Ledger, "note_results", refused)
+    put(in_ledger, tmp_path, tasks)
+    assert (tmp_path / RESULTS_NAME).read_bytes() == as_csv(tasks)

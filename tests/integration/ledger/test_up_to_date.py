@@ -26,19 +26,29 @@ async def finish(ledger, key):
 
 
 @pytest.mark.parametrize(
-    ("content", "state"),
-    [(b"whole", "done"), (b"whol", "collecting"), (b"", "collecting"), (None, "collecting")],
+    ("dead", "by_a_person", "state"),
+    [
+        ({}, False, "collecting"),
+        ({"content_dead_at": 1.0}, False, "collecting"),
+        ({"link_dead_at": 1.0}, False, "collecting"),
+        ({"content_dead_at": 1.0, "link_dead_at": 1.0}, False, "uncollected"),
+        ({"content_dead_at": 1.0, "link_dead_at": 1.0}, True, "collecting"),
+    ],
 )
-def test_a_finished_video_that_is_gone_or_cut_is_collected_again(tmp_path, in_ledger, filled, content, state):
-    """A file of another size than was verified is not the video; fetching it again is free."""
+def test_a_run_asks_again_until_both_sources_are_known_to_be_dead(
+    tmp_path, in_ledger, filled, dead, by_a_person, state
+):
+    """However long ago it was made; and a person may have even dead links asked once more."""
     (key,) = filled("a")
 
     async def story(ledger):
-        await finish(ledger, key)
-        task = await ledger.task(key)
-        if content is not None:
-            (tmp_path / task.file_name).write_bytes(content)
-        await bring_up_to_date(ledger, tmp_path, "https://gateway.example", None, recollect_all=False)
+        await ledger.claim(key, 1, None)
+        facts = {"remote_id": "task_0001", "result_url": "https://files.example/a", "finished_at": 1.0}
+        await ledger.move(key, Move(Event.ACCEPTED, TaskState.GENERATING, facts=AttemptFacts(**facts)))
+        await ledger.move(key, Move(Event.SUCCEEDED, TaskState.COLLECTING))
+        gone = Move(Event.UNCOLLECTABLE, TaskState.UNCOLLECTED, facts=AttemptFacts(**dead))
+        await ledger.move(key, gone)
+        await bring_up_to_date(ledger, tmp_path, "https://gateway.example", None, recollect_all=by_a_person)
         return await ledger.task(key)
 
     (tmp_path / "videos").mkdir()

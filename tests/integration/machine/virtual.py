@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import aiosqlite
 
-from batchrunner import preparation, runner, worker
+from batchrunner import runner, worker
 from batchrunner.clock import Clock
 from batchrunner.ledger import Ledger, RunLock
 from batchrunner.supervisor import StopRequest
@@ -192,7 +192,6 @@ def replaced(loop: VirtualLoop, process: Process, open_gateway: Any, seed: int) 
             (runner, "RunLock", HeldLock),
             (runner, "signals_heard", no_signals),
             (runner, "TICK", 600.0),
-            (preparation, "time", SimpleNamespace(time=clock.wall)),
             (worker, "secrets", SimpleNamespace(randbelow=dice.randrange)),
             *((aiosqlite.Connection, name, what) for name, what in _without_thread(process).items()),
         ):

@@ -35,6 +35,22 @@ def test_a_task_lives_as_recorded(night: Any) -> None:
     assert last["properties"]["upstream_model_name"] == "dreamina-seedance-2-0-fast-260128"
 
 
+def test_an_older_gateway_shows_the_link_in_fail_reason_alone(night: Any) -> None:
+    """With `link_in_fail_reason` a finished task has its link there, and nowhere else."""
+
+    async def story(gateway: Any) -> Any:
+        remote_id = await gateway.accepted(metadata={"resolution": "480p", "duration": 4})
+        while (task := await gateway.poll(remote_id))["status"] != "SUCCESS":
+            assert task["fail_reason"] == ""
+            gateway.clock.later(1)
+        return task
+
+    task = night(story, link_in_fail_reason=True)
+    assert task["fail_reason"].startswith("http")
+    assert "result_url" not in task
+    assert "video_url" not in task["data"]["content"]
+
+
 @pytest.mark.parametrize(
     ("prompt", "faults", "code"),
     [
