@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +80,8 @@ class Collector:
                 if not final.is_file():
                     raise NotWhole("it is no file")
                 facts, sha256 = await asyncio.to_thread(_inspect, final)
+                if record.sha256 is None:
+                    return None  # nothing says what it is: the download shows whether it is this one
                 if sha256 != record.sha256:
                     raise NotWhole("it is not the video that was downloaded")
             except (NotWhole, NotPlayable, OSError) as error:
@@ -105,7 +108,7 @@ class Collector:
                         return self._collected(record, facts, sha256, outcome.size)
                     last = outcome.receipt
                 except FileExistsError:
-                    return _name_taken(record, "it appeared during the download")
+                    return await asyncio.to_thread(self._taken, record, facts, sha256)
                 except (NotWhole, NotPlayable) as error:
                     last = Receipt(code="not_a_video", message=str(error))
                 finally:
@@ -116,6 +119,14 @@ class Collector:
             error_code=last.code or f"http_{last.status}",
             error_message=last.message,
         )
+
+    def _taken(self, record: TaskRecord, facts: VideoFacts, sha256: str) -> Move:
+        """The name is taken: by this very video, which an older ledger didn't know, or by another."""
+        final = self._directory / record.file_name
+        with suppress(OSError), final.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                return self._collected(record, facts, sha256, final.stat().st_size)
+        return _name_taken(record, "it is not the video that was downloaded")
 
     async def _last_frame(self, record: TaskRecord) -> tuple[str | None, tuple[str, ...]]:
         """Bring the last frame beside the video; the video counts without it, so a failure is a warning."""

@@ -63,7 +63,7 @@ class Summary:
     @property
     def exit_code(self) -> int:
         """The first of these that applies: stopped by a signal (128 + its number), 5 storage, 4 account,
-        3 in doubt, 75 unfinished, 1 failed or not collected, 0 all done.
+        2 an older ledger, 3 in doubt, 75 unfinished, 1 failed or not collected, 0 all done.
 
         Stopped for rejections, the tasks left over wait for a person (1), not for another run (75).
         """
@@ -73,6 +73,8 @@ class Summary:
             return ExitCode.STORAGE
         if self.stop and self.stop.exit_code == ExitCode.ACCOUNT:
             return ExitCode.ACCOUNT
+        if self.stop and self.stop.exit_code == ExitCode.USAGE:
+            return ExitCode.USAGE
         if self.counts.get(TaskState.IN_DOUBT):
             return ExitCode.IN_DOUBT
         if self.stop and self.stop.exit_code == ExitCode.FAILED:

@@ -1,0 +1,218 @@
+"""A ledger that was put back, copied or lost: what it does not know is found, and not paid again."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SIX = ("ant", "bee", "cat", "doe", "eel", "fox")
+LOOKS = "GET /api/log/token"
+UNREADABLE = [{"do": "refused"}, {"do": "500"}, {"do": "429", "seconds": 1200}]
+
+
+def put_back(desk: Any, backup: Path, *names: str) -> None:
+    """Restore the whole run directory, or only these of its files."""
+    if not names:
+        shutil.rmtree(desk.directory)
+        shutil.copytree(backup, desk.directory, symlinks=True)
+    for name in names:
+        for path in desk.directory.glob(f"{name}*"):
+            path.unlink()
+        shutil.copy2(backup / name, desk.directory / name)
+
+
+@pytest.fixture
+def backup(desk: Any, sim: Any, tmp_path: Path) -> Path:
+    """A copy of the run directory when two of six tasks were made; the other four were made since."""
+    sim.start()
+    desk.write(*SIX)
+    assert desk.run("--limit", "2").code == 0
+    shutil.copytree(desk.directory, tmp_path / "backup")
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 6
+    return tmp_path / "backup"
+
+
+def all_there(desk: Any, sim: Any) -> None:
+    """Six videos, six charges, and each row is the charge's."""
+    assert set(desk.states().values()) == {"done"}
+    assert {row["remote_id"] for row in desk.rows()} == {charge["remote_id"] for charge in sim.charges()}
+    assert len(sim.charges()) == 6
+
+
+def test_a_restored_run_directory_pays_for_nothing_again(desk: Any, sim: Any, backup: Path) -> None:
+    """The whole directory is put back: one look, no POST, all six videos."""
+    sim.start()
+    put_back(desk, backup)
+    done = desk.run()
+    desk.check(done, 0)
+    all_there(desk, sim)
+    assert sim.posts() == 0
+    assert sim.requests()[LOOKS] == 1
+    assert "paid for already" in done.stderr
+
+
+def test_a_restored_ledger_alone_pays_for_nothing_again(desk: Any, sim: Any, backup: Path) -> None:
+    """Only ledger.sqlite is put back: the videos that lie there are taken, and none is made again."""
+    sim.start()
+    put_back(desk, backup, "ledger.sqlite")
+    desk.check(desk.run(), 0)
+    all_there(desk, sim)
+    assert (sim.posts(), sim.downloads()) == (0, 0)
+
+
+def test_a_copy_of_the_run_directory_pays_for_nothing_again(desk: Any, sim: Any, backup: Path) -> None:
+    """The backup goes on as a copy, as on another machine: it finds what the original has made since."""
+    sim.start()
+    desk.directory = desk.folder / "copy.run"
+    shutil.copytree(backup, desk.directory)
+    desk.check(desk.run("-o", "copy.run"), 0)
+    all_there(desk, sim)
+    assert sim.posts() == 0
+
+
+@pytest.mark.parametrize("fault", UNREADABLE, ids=lambda fault: str(fault["do"]))
+def test_without_the_log_an_older_ledger_submits_nothing(
+    desk: Any, sim: Any, backup: Path, fault: dict[str, Any]
+) -> None:
+    """run.log goes on where the ledger ends, and the log can't be read: exit 2 before anything is sent."""
+    sim.start({"on": "usage"} | fault)
+    for name in ("results.csv", "videos"):
+        shutil.rmtree(desk.directory / name, ignore_errors=True)
+        (desk.directory / name).unlink(missing_ok=True) if name != "videos" else None
+    put_back(desk, backup, "ledger.sqlite")
+    drop_remote_ids(desk)
+    shutil.copytree(backup / "videos", desk.directory / "videos")
+    done = desk.run()
+    assert done.code == 2, done.stderr
+    assert "older" in done.stdout
+    assert "batchrunner recover" in done.stdout
+    assert sim.posts() == 0
+
+
+def drop_remote_ids(desk: Any) -> None:
+    """Make run.log one of a version that did not keep remote ids."""
+    path = desk.directory / "run.log"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    kept = [{name: v for name, v in line.items() if name not in ("remote_id", "seed")} for line in lines]
+    path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+
+
+def test_with_the_log_switched_off_an_older_ledger_submits_nothing(desk: Any, sim: Any, backup: Path) -> None:
+    """An empty log can't know: what run.log names is taken up, the rest is not sent, exit 2."""
+    sim.start(usage_log=False)
+    put_back(desk, backup, "ledger.sqlite")
+    drop_remote_ids(desk)
+    (desk.directory / "results.csv").unlink()
+    done = desk.run()
+    assert done.code == 2, done.stderr
+    assert sim.posts() == 0
+
+
+def test_a_lost_ledger_is_made_again(desk: Any, sim: Any, backup: Path) -> None:
+    """The ledger is deleted: `run` names `recover`, which brings all back without a POST or a download."""
+    sim.start()
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    refused = desk.run()
+    assert refused.code == 2
+    assert "batchrunner recover MANIFEST -o" in refused.stderr
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    desk.check(done, 0)
+    all_there(desk, sim)
+    assert (sim.posts(), sim.downloads()) == (0, 0)
+    desk.check(desk.run(), 0)
+    assert sim.posts() == 0
+
+
+def test_a_lost_run_directory_but_for_its_id_is_made_again(desk: Any, sim: Any, backup: Path) -> None:
+    """Only videos/.run-id is left: `recover` downloads all six."""
+    sim.start()
+    for path in desk.directory.rglob("*"):
+        if path.is_file() and path.name != ".run-id":
+            path.unlink()
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    desk.check(done, 0)
+    all_there(desk, sim)
+    assert sim.posts() == 0
+
+
+def test_without_an_id_recover_changes_nothing(desk: Any, sim: Any, backup: Path) -> None:
+    """Nothing names the run: exit 2 says so, and no file is made."""
+    for path in desk.directory.rglob("*"):
+        if path.is_file() and path.suffix != ".mp4":
+            path.unlink()
+    before = sorted(desk.directory.rglob("*"))
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    assert done.code == 2
+    assert "videos/.run-id" in done.stderr
+    assert sorted(desk.directory.rglob("*")) == before
+
+
+def test_a_normal_resume_makes_one_look_and_does_not_wait(desk: Any, sim: Any) -> None:
+    """Killed with one in doubt and three accepted: the next run looks once, and submits at once."""
+    sim.start(
+        {"on": "submit", "do": "cut_after_accept", "prompt": "bee*"}, generation_seconds=4000, scale=0.05
+    )
+    desk.write(*SIX, concurrency=4)
+    desk.start_run().reached(3, "accepted").killed()
+    assert len(sim.charges()) == 4
+    run = desk.start_run("--limit", "5").reached(1, "claimed")
+    assert sim.requests()[LOOKS] == 1
+    assert "looking again" not in (desk.directory / "run.log").read_text(encoding="utf-8")
+    run.killed()
+
+
+def test_nothing_pending_makes_no_look(desk: Any, sim: Any, backup: Path) -> None:
+    """A run that finds nothing to submit asks nothing."""
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert sim.requests()[LOOKS] == 0
+
+
+def test_what_still_generates_is_waited_for(desk: Any, sim: Any, tmp_path: Path) -> None:
+    """The log shows submissions without a task yet: submission waits for their seeds, and pays for none."""
+    sim.start(generation_seconds=120)
+    desk.write(*SIX)
+    assert desk.run("--limit", "2").code == 0
+    shutil.copytree(desk.directory, tmp_path / "backup")
+    desk.start_run().reached(4, "accepted").killed()
+    put_back(desk, tmp_path / "backup")
+    desk.check(desk.run(), 0)
+    all_there(desk, sim)
+    assert sim.posts() == 6
+
+
+def test_seeds_of_the_manifest_count_with_a_claim_of_ours(desk: Any, sim: Any, tmp_path: Path) -> None:
+    """run.log has the claim of a task whose seed the manifest gives: it is ours, and not paid again."""
+    sim.start()
+    bee = {"id": "bee", "prompt": "bee walks along the shore", "metadata": {"seed": 77}}
+    desk.write("ant", bee)
+    assert desk.run("--limit", "1").code == 0
+    shutil.copytree(desk.directory, tmp_path / "backup")
+    desk.check(desk.run(), 0)
+    put_back(desk, tmp_path / "backup", "ledger.sqlite", "results.csv")
+    drop_remote_ids(desk)
+    (desk.directory / "videos" / "bee.mp4").unlink()
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 2
+
+
+def test_seeds_are_the_same_in_every_copy_and_others_elsewhere(desk: Any, sim: Any) -> None:
+    """Two copies of a directory give an attempt the same seed; another directory gives it another."""
+    sim.start()
+    desk.write("ant", "bee")
+    assert desk.run("--limit", "1").code == 0
+    shutil.copytree(desk.directory, desk.folder / "copy.run")
+    assert desk.run().code == 0
+    with closing(sqlite3.connect(desk.folder / "copy.run" / "ledger.sqlite")) as ledger:
+        copied = ledger.execute("SELECT value FROM meta WHERE name = 'run_id'").fetchone()
+    with closing(sqlite3.connect(desk.directory / "ledger.sqlite")) as ledger:
+        assert ledger.execute("SELECT value FROM meta WHERE name = 'run_id'").fetchone() == copied
+    assert desk.run("-o", "other.run").code == 0
+    (first, other) = sim.charges("ant")
+    assert first["seed"] != other["seed"]
