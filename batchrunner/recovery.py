@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -35,7 +36,7 @@ from batchrunner.core.verdict import Stop
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, PaidAttempt, RemoteIdTaken, TaskRecord
 from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, history
-from batchrunner.witnesses import Witnesses, proven
+from batchrunner.witnesses import Witnesses, as_attempt, proven
 
 PATIENCE = 600.0
 """Nominal seconds that submission waits for tasks of which it can't be told yet whether they are ours."""
@@ -46,6 +47,7 @@ RETRIES = (5.0, 30.0)
 LATEST = 3600.0
 """Nominal seconds after its claim in which a submission may have reached the gateway."""
 QUERIES_PER_SECOND = 20.0
+MOST_NAMED = 5
 WORTH_SAYING = 20
 """Tasks to be looked at of which a person is told."""
 COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERATING)
@@ -53,28 +55,51 @@ COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERAT
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What the look could not settle."""
+    """What a look could not settle."""
 
-    submissions: Sequence[UsageRow] = ()
-    """Of which the log does not show the task yet."""
-    unseen: Sequence[RemoteId] = ()
-    """Tasks that show no seed yet, or could not be looked at."""
+    submissions: Sequence[UsageRow]
+    """Of which nothing shows yet whose they are."""
+    unseen: Sequence[RemoteId]
+    """Further tasks that show no seed yet, or could not be looked at."""
+
+    def __bool__(self) -> bool:
+        return bool(self.submissions or self.unseen)
 
     def __str__(self) -> str:
-        parts = []
-        if self.unseen:
-            parts.append(f"{count(len(self.unseen), 'task')} of this key still generating")
-        if self.submissions:
-            parts.append(f"{count(len(self.submissions), 'submission')} of this key without a result yet")
-        return " and ".join(parts)
+        submitted = f"{count(len(self.submissions), 'submission')} of this key without a result yet"
+        unseen = f"{count(len(self.unseen), 'task')} of this key that can't be looked at yet"
+        return " and ".join([submitted] * bool(self.submissions) + [unseen] * bool(self.unseen))
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What the gateway showed so far of tasks that the ledger does not know."""
+class Strangers:
+    """Tasks of the gateway that the ledger does not know, as far as they were looked at."""
 
-    ended: dict[RemoteId, Sighting] = field(default_factory=dict)
-    unseen: list[RemoteId] = field(default_factory=list)
+    def __init__(self, gateway: Gateway, pace: Pace, notice: Callable[[str], None]) -> None:
+        self._gateway, self._pace, self._notice = gateway, pace, notice
+        self.seen: dict[RemoteId, Sighting] = {}
+        """All that the gateway showed; what has ended doesn't change any more."""
+        self.unseen: set[RemoteId] = set()
+        """Those that show no seed yet, or could not be looked at."""
+
+    async def look_at(self, remote_ids: Iterable[RemoteId]) -> None:
+        """Poll those that were not seen in full, at a bearable pace; it is free."""
+        todo = [one for one in remote_ids if one not in self.seen or one in self.unseen]
+        if len(todo) >= WORTH_SAYING:
+            self._notice(f"looking at {count(len(todo), 'task')} of this key unknown to the ledger (free)")
+        for remote_id in todo:
+            await self._pace.turn()
+            seen = await self._gateway.sight(remote_id)
+            self.unseen.discard(remote_id)
+            if isinstance(seen, Sighting):
+                self.seen[remote_id] = seen
+                if seen.seed is None and seen.succeeded is None:
+                    self.unseen.add(remote_id)
+            elif not isinstance(seen, NotVisible):
+                self.unseen.add(remote_id)
+
+    def settled(self) -> list[Sighting]:
+        """Those that were seen in full."""
+        return [one for remote_id, one in self.seen.items() if remote_id not in self.unseen]
 
 
 class Gate(Protocol):
@@ -104,8 +129,7 @@ class Recovery:
         self._ledger, self._gateway, self._clock, self._directory = ledger, gateway, clock, directory
         self._witnesses, self._follow, self._gate, self._notice = witnesses, follow, gate, notice
         self._hint, self._everything = hint, everything
-        self._pace = Pace(clock, QUERIES_PER_SECOND)
-        self._seen = _Seen()
+        self._strangers = Strangers(gateway, Pace(clock, QUERIES_PER_SECOND), notice)
         self._asking = asyncio.Lock()
         self._has_looked = False
         self._is_stopped = False
@@ -128,9 +152,11 @@ class Recovery:
         await self.look()
         if self._is_stopped:
             return True
+        if not self._strangers.seen:
+            return False
         async with self._asking:
-            tasks = [one for one in await self._ledger.wanted(TaskState.PENDING) if one.key == key]
-            return bool(await self._adopt(self._witnesses.of(tasks)))
+            tasks = await self._ledger.wanted(TaskState.PENDING, key=key)
+            return await self._adopt(tasks, self._witnesses)
 
     async def _look_until_settled(self, witnesses: Witnesses) -> None:
         await self._take_what_lies_there(witnesses)
@@ -138,21 +164,18 @@ class Recovery:
         since = 0.0 if self._everything else (await self._ledger.ask_history(history)).since
         while True:
             log = await self._read_log()
-            rows = log.rows if isinstance(log, UsageLog) else ()
-            missed = await self._look_at(rows, witnesses, since)
-            named = frozenset().union(*witnesses.named.values()) if witnesses.named else frozenset()
-            known = await self._ledger.ask_history(accounted)
-            if not isinstance(log, UsageLog) or not can_know(rows, known, named):
+            missed = await self._look_at(log.rows if isinstance(log, UsageLog) else (), witnesses, since)
+            if not isinstance(log, UsageLog) or not await self._can_know(log, witnesses):
                 await self._without_log(witnesses, log)
                 return
             left = end - self._clock.now()
-            if not (missed.unseen or missed.submissions) or left <= 0:
+            if not missed or left <= 0:
                 break
             why = f"{missed} may be paid for by an earlier run: looking again before submitting"
             self._gate.wait_for(why)
             self._notice(why)
             await self._clock.sleep(min(BETWEEN_LOOKS, left))
-        if str(missed):
+        if missed:
             self._notice(f"{missed}: nothing shows whether an earlier run of this directory paid for them")
         await self._say_lookalikes(witnesses)
         # What could not be settled is looked at again by the next run.
@@ -198,52 +221,45 @@ class Recovery:
     async def _look_at(self, rows: Sequence[UsageRow], witnesses: Witnesses, since: float) -> Missed:
         """Look at what is not ours, adopt what is, and return what can't be told yet."""
         wanted = witnesses.of(await self._ledger.wanted(*COULD_BECOME_PENDING))
-        models = {one.model for one in wanted}
+        models, ours = {one.model for one in wanted}, await self._ledger.remote_ids()
+        named = sorted({remote_id for one in wanted for remote_id in one.named} - ours)
+        strangers = self._strangers
+        await strangers.look_at(dict.fromkeys([*strange_ids(rows, ours, models, since), *named]))
+        await self._adopt(await self._ledger.wanted(TaskState.PENDING), witnesses)
         known = await self._ledger.ask_history(accounted)
-        named = {remote_id for one in wanted for remote_id in one.named} - known.remote_ids
-        ids = dict.fromkeys([*strange_ids(rows, known.remote_ids, models, since), *sorted(named)])
-        await self._sight([one for one in ids if one not in self._seen.ended])
-        await self._adopt(wanted, only_pending=True)
+        unseen = strangers.unseen - known.remote_ids
+        latest = self._clock.real(LATEST)
+        left = unaccounted(rows, known, strangers.settled(), unseen, models, since, latest)
+        with_row = {row.remote_id for row in rows if row.is_submission}
+        return Missed(left, sorted(unseen - with_row))
+
+    async def _can_know(self, log: UsageLog, witnesses: Witnesses) -> bool:
         known = await self._ledger.ask_history(accounted)
-        seen = list(self._seen.ended.values())
-        strange = unaccounted(rows, known, seen, models, since, self._clock.real(LATEST))
-        unseen = [one for one in self._seen.unseen if one not in known.remote_ids]
-        return Missed(strange, unseen)
+        named = {remote_id for ids in witnesses.named.values() for remote_id in ids}
+        sights = (self._strangers.seen.get(remote_id) for remote_id in named)
+        moments = [one.submitted_at for one in sights if one and one.submitted_at is not None]
+        return can_know(log.rows, known, named, moments)
 
-    async def _sight(self, remote_ids: Collection[RemoteId]) -> None:
-        if len(remote_ids) >= WORTH_SAYING:
-            tasks = count(len(remote_ids), "task")
-            self._notice(f"looking at {tasks} of this key that the ledger does not know (free)")
-        self._seen.unseen = []
-        for remote_id in remote_ids:
-            await self._pace.turn()
-            seen = await self._gateway.sight(remote_id)
-            if isinstance(seen, Sighting):
-                self._seen.ended[remote_id] = seen
-                if seen.succeeded is None and seen.seed is None:
-                    self._seen.unseen.append(remote_id)
-                    del self._seen.ended[remote_id]
-            elif not isinstance(seen, NotVisible):
-                self._seen.unseen.append(remote_id)
-
-    async def _adopt(self, wanted: Sequence[Wanted], only_pending: bool = False) -> list[Paid]:
-        """Enter what is recognized, and follow it."""
-        assert self._witnesses  # noqa: S101  asked before
-        if only_pending:
-            pending = {one.key for one in await self._ledger.wanted(TaskState.PENDING)}
-            wanted = [one for one in wanted if one.key in pending]
-        ours = (await self._ledger.ask_history(accounted)).remote_ids
-        strange = [one for one in self._seen.ended.values() if one.remote_id not in ours]
+    async def _adopt(self, pending: Sequence[Wanted], witnesses: Witnesses) -> bool:
+        """Enter what is recognized of these tasks, and follow it; return whether anything was."""
+        ours = await self._ledger.remote_ids()
+        strange = [one for one in self._strangers.seen.values() if one.remote_id not in ours]
         found: dict[TaskKey, list[Paid]] = defaultdict(list)
-        for paid in recognized(wanted, strange, self._witnesses.run_ids, self._clock.real(LATEST)):
+        latest = self._clock.real(LATEST)
+        for paid in recognized(witnesses.of(pending), strange, witnesses.run_ids, latest):
             found[paid.key].append(paid)
-        adopted = [await self._enter(key, group, self._witnesses) for key, group in found.items()]
-        ids = {one.key: one.id for one in wanted}
-        if told := [f"{printable(ids[one.key])} as {one.seen.remote_id}" for one in adopted if one]:
-            self._notice(f"paid for already, and unknown to this ledger: {', '.join(told)}")
-        return [one for one in adopted if one]
+        names = {one.key: printable(one.id) for one in pending}
+        told = [
+            f"{names[key]} as {', '.join(one.seen.remote_id for one in group)}"
+            for key, group in found.items()
+            if await self._enter(key, group, witnesses)
+        ]
+        if told:
+            more = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
+            self._notice(f"paid for, and unknown to this ledger: {'; '.join(told[:MOST_NAMED])}{more}")
+        return bool(told)
 
-    async def _enter(self, key: TaskKey, group: Sequence[Paid], witnesses: Witnesses) -> Paid | None:
+    async def _enter(self, key: TaskKey, group: Sequence[Paid], witnesses: Witnesses) -> bool:
         main = followed(group)
         row = witnesses.results.get(key, {})
         attempts = []
@@ -256,25 +272,24 @@ class Recovery:
         try:
             await self._ledger.bring_back(key, attempts, Move(Event.RECOVERED, TaskState.GENERATING))
         except (TransitionRefused, RemoteIdTaken):
-            return None
+            return False
         self._follow(await self._ledger.task(key))
-        return main
+        return True
 
     async def _take_what_lies_there(self, witnesses: Witnesses) -> None:
         """A verified video of which results.csv tells all is done, whatever the gateway still shows."""
         for one in await self._ledger.wanted(TaskState.PENDING):
-            row = witnesses.results.get(one.key)
-            if row and row.get("remote_id") and await asyncio.to_thread(proven, self._directory, row):
-                paid = _as_attempt(row, one.attempts + 1)
-                try:
-                    await self._ledger.bring_back(one.key, [paid], Move(Event.RECOVERED, TaskState.DONE))
-                except RemoteIdTaken:
-                    continue
+            row = witnesses.results.get(one.key, {})
+            if not await asyncio.to_thread(proven, self._directory, row):
+                continue
+            with suppress(RemoteIdTaken):  # a person wants a further version of that very video
+                paid = as_attempt(row, one.attempts + 1)
+                await self._ledger.bring_back(one.key, [paid], Move(Event.RECOVERED, TaskState.DONE))
                 self._notice(f"{printable(one.id)} is done: {row['file_name']} is as results.csv says")
 
     async def _say_lookalikes(self, witnesses: Witnesses) -> None:
         wanted = witnesses.of(await self._ledger.wanted(TaskState.PENDING))
-        for one, seen in lookalikes(wanted, self._seen.ended.values()):
+        for one, seen in lookalikes(wanted, self._strangers.seen.values()):
             self._notice(
                 f"{seen.remote_id} has the seed that the manifest gives to {printable(one.id)}, and nothing "
                 "shows whether it is this task's: it is not taken for it"
@@ -283,34 +298,3 @@ class Recovery:
     async def vouch(self) -> None:
         """A person had everything looked through: what is newer than the ledger is known by now."""
         await self._ledger.set_meta(VOUCHED_AT, repr(self._clock.wall()))
-
-
-def _as_attempt(row: Mapping[str, str], number: int) -> PaidAttempt:
-    """An attempt as a row of results.csv tells of it."""
-
-    def whole(name: str) -> int | None:
-        text = row.get(name, "")
-        return int(text) if text.isdecimal() else None
-
-    def number_of(name: str) -> float | None:
-        try:
-            return float(row.get(name, ""))
-        except ValueError:
-            return None
-
-    facts = AttemptFacts(
-        tokens=whole("tokens"),
-        cost=number_of("cost"),
-        currency=row.get("currency") or None,
-        size=whole("bytes"),
-        sha256=row["sha256"],
-        duration=number_of("duration"),
-        width=whole("width"),
-        height=whole("height"),
-        fps=number_of("fps"),
-        generation_seconds=number_of("generation_seconds"),
-    )
-    made = max(number, whole("attempts") or number)
-    return PaidAttempt(
-        made, whole("seed"), RemoteId(row["remote_id"]), None, file_name=row["file_name"], facts=facts
-    )

@@ -15,9 +15,10 @@ from typing import Any
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.model import RemoteId, TaskKey
+from batchrunner.core.policy import AttemptFacts
 from batchrunner.core.recovery import Wanted
 from batchrunner.files import keep_small
-from batchrunner.ledger import LedgerReader
+from batchrunner.ledger import LedgerReader, PaidAttempt
 from batchrunner.ledger.history import History, claims, file_names, history
 
 VIDEOS, RUN_ID_NAME, RESULTS_NAME, LOG_NAME = "videos", ".run-id", "results.csv", "run.log"
@@ -139,7 +140,7 @@ def _newer(
 
 def proven(directory: Path, row: Mapping[str, str]) -> bool:
     """Whether the video of a row of results.csv lies where it says, as it says."""
-    if row.get("state") != "done" or not row.get("file_name") or not row.get("sha256"):
+    if row.get("state") != "done" or not all(row.get(name) for name in ("file_name", "sha256", "remote_id")):
         return False
     path = directory / row["file_name"]
     if path.resolve().parent != (directory / VIDEOS).resolve() or not path.is_file():
@@ -167,3 +168,34 @@ def _rows(path: Path) -> list[dict[str, str]]:
         rows = [row for row in csv.DictReader(file) if row.get("fingerprint")]
         return [{name: text for name, text in row.items() if isinstance(text, str) and name} for row in rows]
     return []
+
+
+def as_attempt(row: Mapping[str, str], number: int) -> PaidAttempt:
+    """An attempt as a row of results.csv tells of it."""
+
+    def whole(name: str) -> int | None:
+        text = row.get(name, "")
+        return int(text) if text.isdecimal() else None
+
+    def number_of(name: str) -> float | None:
+        try:
+            return float(row.get(name, ""))
+        except ValueError:
+            return None
+
+    facts = AttemptFacts(
+        tokens=whole("tokens"),
+        cost=number_of("cost"),
+        currency=row.get("currency") or None,
+        size=whole("bytes"),
+        sha256=row["sha256"],
+        duration=number_of("duration"),
+        width=whole("width"),
+        height=whole("height"),
+        fps=number_of("fps"),
+        generation_seconds=number_of("generation_seconds"),
+    )
+    made = max(number, whole("attempts") or number)
+    return PaidAttempt(
+        made, whole("seed"), RemoteId(row["remote_id"]), None, file_name=row["file_name"], facts=facts
+    )

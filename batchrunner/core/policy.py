@@ -98,6 +98,16 @@ class Move:
     facts: AttemptFacts = field(default_factory=AttemptFacts)
 
 
+INTERRUPTED = Move(
+    Event.UNKNOWN,
+    TaskState.IN_DOUBT,
+    error_code="interrupted",
+    error_message="the program ended while the submission was in the air",
+    facts=AttemptFacts(outcome="unknown"),
+)
+"""What a crash makes of a submission without an outcome."""
+
+
 def backoff(attempt: int, chance: float) -> float:
     """Full jitter: a wait between 0 and a bound that doubles. `attempt` from 1, `chance` in [0, 1)."""
     return chance * min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(attempt - 1, 16))

@@ -47,6 +47,17 @@ class Paid:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A submission of ours whose answer was lost."""
+
+    model: str
+    at: float
+    """Unix seconds."""
+    request_id: str = ""
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Accounted:
     """What the ledger knows of the submissions in the usage log."""
 
@@ -57,8 +68,7 @@ class Accounted:
     """Request id and time (Unix seconds) of every accepted submission."""
     adopted_at: tuple[float, ...] = ()
     """When the gateway accepted what has no request id."""
-    unanswered: tuple[tuple[str, float, str], ...] = ()
-    """Model, time and request id of every submission whose answer was lost."""
+    unanswered: tuple[Unanswered, ...] = ()
 
 
 def strange_ids(
@@ -174,14 +184,15 @@ def unaccounted(
     rows: Sequence[UsageRow],
     known: Accounted,
     seen: Sequence[Sighting],
+    unseen: Collection[RemoteId],
     models: Collection[str],
     since: float,
     latest: float,
 ) -> list[UsageRow]:
     """The submissions in the log since then of which nobody knows the task: they may be ours.
 
-    A row that names its task has been looked at; one at the moment of a task that was seen is that
-    task's; and each submission of ours whose answer was lost accounts for one.
+    A row that names a task was looked at, unless that is `unseen`; one at the moment of a task that was seen
+    is that task's; and each submission of ours without an answer accounts for one, unless its task was seen.
     """
     left = sorted(
         (
@@ -191,7 +202,7 @@ def unaccounted(
             and row.model in models
             and row.at >= since - CLOCKS_DIFFER
             and row.request_id not in known.request_ids
-            and row.remote_id is None
+            and (row.remote_id is None or row.remote_id in unseen)
         ),
         key=lambda row: row.at,
     )
@@ -199,26 +210,39 @@ def unaccounted(
     for at in moments:
         if near := [row for row in left if abs(row.at - at) <= SAME_MOMENT]:
             left.remove(min(near, key=lambda row: abs(row.at - at)))
-    for model, at, request_id in sorted(known.unanswered, key=lambda lost: lost[1]):
-        own = [row for row in left if request_id and row.request_id == request_id]
+    for lost in sorted(known.unanswered, key=lambda lost: lost.at):
+        if lost.seed is not None and any(one.seed == lost.seed for one in seen):
+            continue
+        own = [row for row in left if lost.request_id and row.request_id == lost.request_id]
         own += [
             row
             for row in left
-            if row.model == model and -CLOCKS_DIFFER <= row.at - at <= latest + CLOCKS_DIFFER
+            if row.model == lost.model and -CLOCKS_DIFFER <= row.at - lost.at <= latest + CLOCKS_DIFFER
         ]
         if own:
             left.remove(own[0])
     return left
 
 
-def can_know(rows: Sequence[UsageRow], known: Accounted, named: Collection[RemoteId] = ()) -> bool:
+def can_know(
+    rows: Sequence[UsageRow],
+    known: Accounted,
+    named: Collection[RemoteId] = (),
+    moments: Iterable[float] = (),
+) -> bool:
     """Whether nothing speaks against it that the log shows the submissions of this run.
 
     One that shows none of what is known to be accepted, though it reaches back to it, is switched off or
-    another key's. `named` are the remote ids that run.log or results.csv tells of.
+    another key's. `named` are the remote ids that run.log or results.csv tells of, and `moments` are when the
+    gateway says that it had them (Unix seconds).
     """
     expected = {request_id for request_id, at in known.accepted.items() if reaches_back(rows, at)}
     if not expected and not named:
         return True
-    ours = known.remote_ids | frozenset(named)
-    return any(row.request_id in expected or row.remote_id in ours for row in rows)
+    ours, times = known.remote_ids | frozenset(named), list(moments)
+    return any(
+        row.request_id in expected
+        or row.remote_id in ours
+        or (row.is_submission and any(abs(row.at - at) <= SAME_MOMENT for at in times))
+        for row in rows
+    )

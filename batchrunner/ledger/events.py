@@ -31,3 +31,14 @@ class LedgerEvent:
 
 
 Observer = Callable[[LedgerEvent], None]
+
+INSERT_EVENT = (
+    "INSERT INTO events (at, task, attempt, event, from_state, to_state, code, message) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def written(told: LedgerEvent) -> tuple[object, ...]:
+    """An event as `INSERT_EVENT` takes it."""
+    places = (told.event, told.from_state, told.to_state)
+    return (told.at, told.key, told.attempt, *places, told.code, told.message)

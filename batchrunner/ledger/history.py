@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from batchrunner.core.model import RemoteId
-from batchrunner.core.recovery import Accounted
+from batchrunner.core.recovery import Accounted, Unanswered
 
 LOOKED_AT = "looked_at"
 """Until when (Unix seconds) the usage log was looked through for attempts that the ledger does not know."""
@@ -58,7 +58,7 @@ async def accounted(ask: Ask) -> Accounted:
         "AND outcome IN ('adopted', 'recovered') AND coalesce(request_id, '') = ''"
     )
     unanswered = await ask(
-        "SELECT json_extract(t.request, '$.model'), a.submitted_at, coalesce(a.request_id, '') "
+        "SELECT json_extract(t.request, '$.model'), a.submitted_at, coalesce(a.request_id, ''), a.seed "
         "FROM attempts a JOIN tasks t ON t.key = a.task "
         "WHERE a.remote_id IS NULL AND a.outcome IN ('unknown', 'lost', 'adopted')"
     )
@@ -67,7 +67,7 @@ async def accounted(ask: Ask) -> Accounted:
         request_ids=frozenset(row[0] for row in exchanges),
         accepted={row[0]: row[1] for row in exchanges if row[2]},
         adopted_at=tuple(row[0] for row in adopted),
-        unanswered=tuple((row[0] or "", row[1], row[2]) for row in unanswered),
+        unanswered=tuple(Unanswered(row[0] or "", row[1], row[2], row[3]) for row in unanswered),
     )
 
 

@@ -18,12 +18,12 @@ import aiosqlite
 from batchrunner.core.errors import UsageError
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
 from batchrunner.core.plan import folded, version_name
-from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.policy import INTERRUPTED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, check_transition
 from batchrunner.ledger import reconcile
 from batchrunner.ledger.attempts import PaidAttempt, enter, record_facts, sent, unused_seed
 from batchrunner.ledger.database import LEDGER_NAME, open_for_writing
-from batchrunner.ledger.events import LedgerEvent, Observer
+from batchrunner.ledger.events import INSERT_EVENT, LedgerEvent, Observer, written
 from batchrunner.ledger.reader import LedgerReader
 from batchrunner.ledger.writer import Change, Writer, to_its_end
 
@@ -33,6 +33,7 @@ DrawSeed = Callable[[int, int], int]
 LOGGER = logging.getLogger(__name__)
 
 _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
+_SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _COUNT_ATTEMPT = "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?"
 
 
@@ -89,7 +90,7 @@ class Ledger(LedgerReader):
                 if not value:
                     continue
                 if not rows or (untouched and name == "gateway"):
-                    await db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+                    await db.execute(_SET_META, (name, value))
                 elif rows[0][0] != value:
                     raise UsageError(
                         f"this run directory belongs to the {name} {rows[0][0]}, not to {value}",
@@ -112,18 +113,11 @@ class Ledger(LedgerReader):
 
     async def recover(self) -> int:
         """Put the submissions that a crash left without an outcome in doubt; return how many there were."""
-        move = Move(
-            Event.UNKNOWN,
-            TaskState.IN_DOUBT,
-            error_code="interrupted",
-            error_message="the program ended while the submission was in the air",
-            facts=AttemptFacts(outcome="unknown"),
-        )
 
         async def change(db: aiosqlite.Connection) -> int:
             rows = list(await db.execute_fetchall(_LEFT_SUBMITTING))
             for row in rows:
-                await self._move(db, TaskKey(row["key"]), move, AttemptId(row["attempt"]))
+                await self._move(db, TaskKey(row["key"]), INTERRUPTED, AttemptId(row["attempt"]))
             return len(rows)
 
         return await self._apply(change)
@@ -210,7 +204,7 @@ class Ledger(LedgerReader):
 
     async def set_meta(self, name: str, value: str) -> None:
         """Keep a fact about the run directory itself."""
-        await self._apply(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value)))
+        await self._apply(lambda db: db.execute(_SET_META, (name, value)))
 
     async def note_file(self, key: TaskKey, sha256: str) -> None:
         """Keep the hash of a verified video before it gets its name, to know it again after a kill."""
@@ -277,20 +271,7 @@ class Ledger(LedgerReader):
 
     async def _tell(self, db: aiosqlite.Connection, told: LedgerEvent) -> None:
         """Write an event down, and tell the observers of it once it is on disk."""
-        await db.execute(
-            "INSERT INTO events (at, task, attempt, event, from_state, to_state, code, message) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                told.at,
-                told.key,
-                told.attempt,
-                told.event,
-                told.from_state,
-                told.to_state,
-                told.code,
-                told.message,
-            ),
-        )
+        await db.execute(INSERT_EVENT, written(told))
         self._uncommitted.append(told)
 
     async def _apply(self, change: Change[T]) -> T:

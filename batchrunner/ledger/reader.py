@@ -190,12 +190,12 @@ class LedgerReader:
         """The answer to one of the questions of `ledger.history`."""
         return await question(self._rows)
 
-    async def wanted(self, *states: TaskState) -> list[Wanted]:
-        """The planned tasks in these states, as `core.recovery` needs to know them."""
+    async def wanted(self, *states: TaskState, key: TaskKey | None = None) -> list[Wanted]:
+        """The planned tasks in these states, or one of them, as `core.recovery` needs to know them."""
         rows = await self._rows(
             "SELECT key, id, request, attempts, version FROM tasks WHERE position IS NOT NULL "
-            f"AND state IN ({', '.join('?' * len(states))}) ORDER BY position",
-            states,
+            f"AND state IN ({', '.join('?' * len(states))}) AND ? IN (key, '') ORDER BY position",
+            (*states, key or ""),
         )
         return [_wanted(row) for row in rows]
 

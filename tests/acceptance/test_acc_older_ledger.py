@@ -53,7 +53,7 @@ def test_a_restored_run_directory_pays_for_nothing_again(desk: Any, sim: Any, ba
     all_there(desk, sim)
     assert sim.posts() == 0
     assert sim.requests()[LOOKS] == 1
-    assert "paid for already" in done.stderr
+    assert "paid for, and unknown to this ledger" in done.stderr
 
 
 def test_a_restored_ledger_alone_pays_for_nothing_again(desk: Any, sim: Any, backup: Path) -> None:
@@ -216,3 +216,124 @@ def test_seeds_are_the_same_in_every_copy_and_others_elsewhere(desk: Any, sim: A
     assert desk.run("-o", "other.run").code == 0
     (first, other) = sim.charges("ant")
     assert first["seed"] != other["seed"]
+
+
+# --- what else is to be seen ----------------------------------------------------------------------------
+
+
+def test_the_id_of_the_run_is_beside_the_videos_and_in_run_log(desk: Any, sim: Any) -> None:
+    """Written once, before anything is paid; each run notes it in its log, and who was accepted as what."""
+    sim.start()
+    desk.write("ant")
+    assert desk.run().code == 0
+    run_id = (desk.directory / "videos" / ".run-id").read_text().strip()
+    lines = [json.loads(line) for line in (desk.directory / "run.log").read_text().splitlines()]
+    assert lines[0]["run_id"] == run_id
+    (accepted,) = [line for line in lines if line.get("event") == "accepted"]
+    (charge,) = sim.charges()
+    assert (accepted["remote_id"], accepted["seed"]) == (charge["remote_id"], charge["seed"])
+
+
+def test_a_ledger_beside_other_videos_is_refused(desk: Any, sim: Any) -> None:
+    """The ledger of another run was put here: exit 2 before anything is sent, and the hint is free."""
+    sim.start()
+    desk.write("ant", "bee")
+    assert desk.run("--limit", "1", "-o", "other.run").code == 0
+    assert desk.run("--limit", "1").code == 0
+    put_back(desk, desk.folder / "other.run", "ledger.sqlite")
+    done = desk.run()
+    assert done.code == 2
+    assert "batchrunner recover" in done.stderr
+    assert sim.posts() == 2
+
+
+def test_a_resume_goes_on_where_the_log_is_switched_off(desk: Any, sim: Any) -> None:
+    """Nothing is newer than the ledger: a gateway without a log keeps nobody from going on."""
+    sim.start(usage_log=False)
+    desk.write("ant", "bee")
+    assert desk.run("--limit", "1").code == 0
+    done = desk.run()
+    desk.check(done, 0)
+    assert "usage log" in done.stderr
+    assert sim.posts() == 2
+
+
+def test_another_programs_task_is_waited_for_and_then_left_alone(desk: Any, sim: Any) -> None:
+    """Somebody submits with the same key: ten minutes at most, then the run goes on and says so."""
+    sim.start()
+    desk.write("ant", "bee")
+    assert desk.run("--limit", "1").code == 0
+    sim.start(generation_seconds=3000)
+    body = {"model": "dreamina-seedance-2-0-fast", "prompt": "theirs", "metadata": {"seed": 5}}
+    sim.ask("/v1/video/generations", body)
+    sim.start({"on": "generate", "do": "slow", "prompt": "theirs", "factor": 500})
+    run = desk.start_run().reached(1, "claimed")
+    assert "nothing shows whether" in run.stderr
+    assert 2 <= sim.requests()[LOOKS] <= 9
+    run.killed()
+    assert len(sim.charges("bee")) <= 1
+
+
+def test_a_lookalike_with_the_manifests_seed_is_named_and_not_taken(desk: Any, sim: Any) -> None:
+    """Somebody used the seed that the manifest gives: it is said, and ours is made."""
+    sim.start()
+    bee = {"id": "bee", "prompt": "bee walks along the shore", "metadata": {"seed": 77}}
+    desk.write("ant", bee)
+    assert desk.run("--limit", "1").code == 0
+    theirs = {"resolution": "480p", "ratio": "16:9", "seed": 77, "duration": 4}
+    body = {"model": "dreamina-seedance-2-0-fast", "prompt": "theirs", "duration": 4, "metadata": theirs}
+    remote_id = sim.ask("/v1/video/generations", body)["id"]
+    desk.until(sim.settled, "the end of the generation")
+    done = desk.run()
+    desk.check(done, 0, former=["theirs"])
+    assert f"{remote_id} has the seed" in done.stderr
+    assert len(sim.charges("bee")) == 1
+
+
+def test_a_lost_simulated_run_is_made_again(desk: Any) -> None:
+    """`recover --simulate` asks the run directory's own simulator."""
+    desk.write("ant", "bee")
+    arguments = ["--simulate", "-o", "batch.run", "--time-scale", "0.002"]
+    assert desk.do("run", desk.manifest.name, *arguments, key=None).code == 0
+    for path in [*desk.directory.glob("ledger.sqlite*"), desk.directory / "results.csv"]:
+        path.unlink()
+    done = desk.do("recover", desk.manifest.name, *arguments, key=None)
+    desk.check(done, 0)
+    assert set(desk.states().values()) == {"done"}
+
+
+def test_recover_says_what_was_not_found_and_how_to_make_it(desk: Any, sim: Any) -> None:
+    """What was never submitted stays pending: exit 75 as for any unfinished run, with what to type."""
+    sim.start()
+    desk.write("ant", "bee")
+    assert desk.run("--limit", "1").code == 0
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    desk.check(done, 75)
+    assert desk.states() == {"ant": "done", "bee": "pending"}
+    assert "1 task not found" in done.stdout
+    assert "batchrunner run batch.yaml -o" in done.stdout
+    assert sim.posts() == 1
+
+
+def test_a_video_that_the_gateway_forgot_comes_back_as_done(desk: Any, sim: Any, backup: Path) -> None:
+    """results.csv and the file prove it: done without the gateway, and never made again."""
+    sim.start({"on": "poll", "do": "task_not_exist"}, {"on": "usage", "do": "refused"})
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    assert done.code == 0, done.stderr
+    desk.check(desk.run(), 0)
+    assert (sim.posts(), sim.downloads()) == (0, 0)
+
+
+def test_after_recover_a_run_goes_on(desk: Any, sim: Any, backup: Path) -> None:
+    """A person had all looked through: what is newer than the ledger keeps the next run no longer back."""
+    sim.start(usage_log=False)
+    put_back(desk, backup, "ledger.sqlite", "results.csv")
+    desk.write(*SIX, "gnu")
+    recovered = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    assert recovered.code == 75, recovered.stderr
+    desk.check(desk.run(), 0)
+    assert sim.posts() == 1

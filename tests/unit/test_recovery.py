@@ -9,6 +9,7 @@ from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.recovery import (
     Accounted,
     Paid,
+    Unanswered,
     Wanted,
     can_know,
     followed,
@@ -135,10 +136,14 @@ NOTHING = Accounted(frozenset(), frozenset())
 
 
 def left(
-    rows: list[UsageRow], known: Accounted = NOTHING, *sightings: Sighting, since: float = 1000.0
+    rows: list[UsageRow],
+    known: Accounted = NOTHING,
+    *sightings: Sighting,
+    since: float = 1000.0,
+    unseen: frozenset[RemoteId] = frozenset(),
 ) -> int:
     """How many submissions nobody accounts for."""
-    return len(unaccounted(rows, known, sightings, {"fast"}, since, LATEST))
+    return len(unaccounted(rows, known, sightings, unseen, {"fast"}, since, LATEST))
 
 
 def test_ids_in_the_log_that_are_not_ours_are_strange() -> None:
@@ -175,12 +180,25 @@ def test_a_submission_at_the_moment_of_a_task_that_was_seen_is_that_tasks() -> N
 
 def test_a_doubt_of_ours_accounts_for_one_submission() -> None:
     """A resume after a kill does not wait because of its own doubts, but a further row is a stranger."""
-    doubt = replace(NOTHING, unanswered=(("fast", 995.0, ""),))
+    doubt = replace(NOTHING, unanswered=(Unanswered("fast", 995.0),))
     assert left([row()], doubt) == 0
     assert left([row(), row(1001, "r2")], doubt) == 1
-    assert left([row()], replace(NOTHING, unanswered=(("slow", 995.0, ""),))) == 1
-    assert left([row()], replace(NOTHING, unanswered=(("fast", 1061.0, ""),))) == 1
-    assert left([row()], replace(NOTHING, unanswered=(("fast", 0.0, "r1"),))) == 0
+    assert left([row()], replace(NOTHING, unanswered=(Unanswered("slow", 995.0),))) == 1
+    assert left([row()], replace(NOTHING, unanswered=(Unanswered("fast", 1061.0),))) == 1
+    assert left([row()], replace(NOTHING, unanswered=(Unanswered("fast", 0.0, "r1"),))) == 0
+
+
+def test_a_doubt_whose_task_was_seen_accounts_for_nothing_else() -> None:
+    """Its own row is that of the task that was seen; a further one may be ours of a later ledger."""
+    doubt = replace(NOTHING, unanswered=(Unanswered("fast", 995.0, seed=derived_seed(RUN, KEY, 1)),))
+    assert left([row(), row(1020, "r2")], doubt, seen()) == 1
+
+
+def test_a_task_that_shows_no_seed_yet_is_not_settled() -> None:
+    """Newer gateways name it in the row of its submission; one of our own doubts may be what it is."""
+    assert left([row(remote_id="task_1")], unseen=frozenset({RemoteId("task_1")})) == 1
+    doubt = replace(NOTHING, unanswered=(Unanswered("fast", 995.0),))
+    assert left([row(remote_id="task_1")], doubt, unseen=frozenset({RemoteId("task_1")})) == 0
 
 
 def test_a_log_that_shows_none_of_what_is_known_can_not_know() -> None:
