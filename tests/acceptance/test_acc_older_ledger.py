@@ -154,14 +154,13 @@ def test_without_an_id_recover_changes_nothing(desk: Any, sim: Any, backup: Path
 
 
 def test_a_normal_resume_makes_one_look_and_does_not_wait(desk: Any, sim: Any) -> None:
-    """Killed with one in doubt and three accepted: the next run looks once, and submits at once."""
-    sim.start(
-        {"on": "submit", "do": "cut_after_accept", "prompt": "bee*"}, generation_seconds=4000, scale=0.05
-    )
-    desk.write(*SIX, concurrency=4)
-    desk.start_run().reached(3, "accepted").killed()
-    assert len(sim.charges()) == 4
-    run = desk.start_run("--limit", "5").reached(1, "claimed")
+    """Killed with one in doubt and two accepted: the next run looks once, and submits at once."""
+    sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "ant*"}, generation_seconds=4000, scale=1)
+    desk.write(*SIX, concurrency=2)
+    desk.start_run().reached(3, "accepted", "unknown").killed()
+    assert len(sim.charges()) == 3
+    desk.write(*SIX, concurrency=3)
+    run = desk.start_run().reached(1, "claimed")
     assert sim.requests()[LOOKS] == 1
     assert "looking again" not in (desk.directory / "run.log").read_text(encoding="utf-8")
     run.killed()
@@ -263,10 +262,9 @@ def test_another_programs_task_is_waited_for_and_then_left_alone(desk: Any, sim:
     sim.start()
     desk.write("ant", "bee")
     assert desk.run("--limit", "1").code == 0
-    sim.start(generation_seconds=3000)
+    sim.start(generation_seconds=300_000)
     body = {"model": "dreamina-seedance-2-0-fast", "prompt": "theirs", "metadata": {"seed": 5}}
     sim.ask("/v1/video/generations", body)
-    sim.start({"on": "generate", "do": "slow", "prompt": "theirs", "factor": 500})
     run = desk.start_run().reached(1, "claimed")
     assert "nothing shows whether" in run.stderr
     assert 2 <= sim.requests()[LOOKS] <= 9
@@ -336,4 +334,20 @@ def test_after_recover_a_run_goes_on(desk: Any, sim: Any, backup: Path) -> None:
     recovered = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
     assert recovered.code == 75, recovered.stderr
     desk.check(desk.run(), 0)
+    assert sim.posts() == 1
+
+
+def test_a_file_that_is_not_as_results_csv_says_is_not_taken(desk: Any, sim: Any) -> None:
+    """Something else lies under the name: it stays, the task is uncollected, and nothing is made again."""
+    sim.start()
+    desk.write("ant")
+    assert desk.run().code == 0
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    video = desk.directory / "videos" / "ant.mp4"
+    video.write_bytes(b"edited")
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    assert done.code == 1, done.stderr
+    assert desk.row("ant")["error_code"] == "name_taken"
+    assert video.read_bytes() == b"edited"
     assert sim.posts() == 1
