@@ -93,6 +93,15 @@ class Admission:
         """What is expected, or in doubt, may have changed."""
         self._changed.set()
 
+    def wait_for(self, why: str) -> None:
+        """Say why nothing leaves while `next` is not asked; empty when it will be again."""
+        self.waiting_for = why
+
+    def give_up(self, stop: Stop) -> None:
+        """Nothing may leave in this run, for this reason; what is paid for is polled and collected."""
+        self.stop = stop
+        self.close()
+
     def close(self) -> None:
         """Let nothing leave any more; `next` returns None."""
         self.closing = True

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,8 @@ class Collector:
                 if not final.is_file():
                     raise NotWhole("it is no file")
                 facts, sha256 = await asyncio.to_thread(_inspect, final)
+                if record.sha256 is None:
+                    return None  # nothing says what it is: the download shows whether it is this one
                 if sha256 != record.sha256:
                     raise NotWhole("it is not the video that was downloaded")
             except (NotWhole, NotPlayable, OSError) as error:
@@ -116,7 +119,7 @@ class Collector:
                         left.discard(source)
                         dead = dead.noted(source, self._clock.wall())
                 except FileExistsError:
-                    return _name_taken(record, "it appeared during the download")
+                    return await asyncio.to_thread(self._taken, record, facts, sha256)
                 except (NotWhole, NotPlayable) as error:
                     last = Receipt(code="not_a_video", message=str(error))
                 finally:
@@ -128,6 +131,14 @@ class Collector:
         given = {Source.CONTENT: record.remote_id and not self._links_only, Source.LINK: record.result_url}
         known = frozenset[Source]() if self._asks_dead_links else dead.sources
         return {source for source, is_given in given.items() if is_given and source not in known}
+
+    def _taken(self, record: TaskRecord, facts: VideoFacts, sha256: str) -> Move:
+        """The name is taken: by this very video, which an older ledger didn't know, or by another."""
+        final = self._directory / record.file_name
+        with suppress(OSError), final.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                return self._collected(record, facts, sha256, final.stat().st_size)
+        return _name_taken(record, "it is not the video that was downloaded")
 
     async def _last_frame(self, record: TaskRecord) -> tuple[str | None, tuple[str, ...]]:
         """Bring the last frame beside the video; the video counts without it, so a failure is a warning."""

@@ -32,7 +32,14 @@ class Job:
     """Ids, or `label=value`: the tasks that may be submitted, and that the summary counts; all if empty."""
     limit: int | None = None
     """Of these the first so many."""
+    recovers: bool = False
+    """Look for what is paid for and not in the ledger, poll and collect it, and submit nothing."""
     recollect_all: bool = False
     """Ask for uncollected videos once more, links that are known to be dead included."""
     fetch_missing: bool = False
     """Fetch finished videos whose files are gone."""
+
+    @property
+    def submits(self) -> bool:
+        """Whether pending tasks are submitted."""
+        return self.plan is not None and not self.recovers

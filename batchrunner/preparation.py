@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 from batchrunner.core.errors import StorageError, UsageError
@@ -12,30 +13,33 @@ from batchrunner.core.policy import GIVEN_UP, AttemptFacts, Move, is_without_las
 from batchrunner.core.states import Event, TaskState
 from batchrunner.files import remove_part_files
 from batchrunner.ledger import LEDGER_NAME, Ledger
+from batchrunner.ledger.history import LOOKED_AT
 from batchrunner.results import RESULTS_NAME
 from batchrunner.runlog import LOG_NAME
+from batchrunner.witnesses import RUN_ID_NAME, Witnesses, heard, keep_run_id, run_id_beside_videos
 
 VIDEOS = "videos"
 
 
-def make_directories(directory: Path) -> None:
-    """Make the run directory and its folder for videos.
+def make_directories(directory: Path, recovers: bool = False) -> None:
+    """Make the run directory and its folder for videos; with `recovers`, whatever is left in it.
 
     Raises:
         UsageError: results are there, but no ledger that knows them: they would be paid for again.
         StorageError: the folders can't be made, or not be written to.
     """
     videos, ledger = directory / VIDEOS, directory / LEDGER_NAME
-    if not (ledger.exists() and ledger.stat().st_size):
+    if not recovers and not (ledger.exists() and ledger.stat().st_size):
         traces = [
             path
-            for path in (directory / RESULTS_NAME, directory / LOG_NAME)
+            for path in (directory / RESULTS_NAME, directory / LOG_NAME, videos / RUN_ID_NAME)
             if path.exists() and path.stat().st_size
         ]
         for found in traces or videos.glob("*.mp4"):
             raise UsageError(
                 f"{found} is there, but {directory} has no ledger that knows it",
-                "bring the ledger back, or name another run directory with -o DIR",
+                f"`batchrunner recover MANIFEST -o {directory}` makes it again, free of charge, from what "
+                "the gateway and the run directory still know; or bring the ledger back",
             )
     try:
         videos.mkdir(parents=True, exist_ok=True)
@@ -50,19 +54,52 @@ def make_directories(directory: Path) -> None:
         ) from error
 
 
+def has_no_ledger(directory: Path) -> bool:
+    """Whether a run directory has no ledger yet."""
+    ledger = directory / LEDGER_NAME
+    return not (ledger.exists() and ledger.stat().st_size)
+
+
+async def identify(ledger: Ledger, directory: Path, is_new: bool, recovers: bool) -> Witnesses | None:
+    """Tie ledger, videos and run.log together by the run's id; None where nothing can have been paid before.
+
+    Raises:
+        UsageError: the videos belong to another ledger.
+        StorageError: the disk refused.
+    """
+    beside = run_id_beside_videos(directory)
+    if is_new and not recovers:
+        await ledger.set_meta(LOOKED_AT, repr(time.time()))
+        keep_run_id(directory, await ledger.run_id())
+        return None
+    witnesses = await heard(directory, ledger)
+    if is_new and (left := beside or next(iter(witnesses.run_ids - {await ledger.run_id()}), "")):
+        await ledger.set_meta("run_id", left)
+    if recovers and beside != await ledger.run_id():
+        (directory / VIDEOS / RUN_ID_NAME).unlink(missing_ok=True)
+    keep_run_id(directory, await ledger.run_id())
+    return witnesses
+
+
 def names_on_disk(directory: Path) -> frozenset[str]:
     """The folded names of all that lies in the folder for videos; no new video may take one."""
     return frozenset(folded(f"{VIDEOS}/{path.name}") for path in (directory / VIDEOS).iterdir())
 
 
 async def bring_up_to_date(
-    ledger: Ledger, directory: Path, gateway: str, plan: Plan | None, recollect_all: bool
+    ledger: Ledger,
+    directory: Path,
+    gateway: str,
+    plan: Plan | None,
+    recollect_all: bool,
+    names_again: bool = False,
 ) -> int:
     """Tie the ledger to gateway and manifest, recover from a crash, enter the plan, and resume collecting.
 
     `recollect_all` is a person's word: what was given up, and links that are known to be dead, are asked
     once more.
 
+    With `names_again`, files that lie there keep no task from the name that it had.
     Returns how many tasks left the plan.
 
     Raises:
@@ -75,7 +112,8 @@ async def bring_up_to_date(
     remove_part_files(directory)
     gone = 0
     if plan:
-        gone = await ledger.reconcile(plan, names_on_disk(directory))
+        on_disk = frozenset[str]() if names_again else names_on_disk(directory)
+        gone = await ledger.reconcile(plan, on_disk)
     for task in await ledger.tasks(TaskState.FAILED) if recollect_all else ():
         if task.remote_id and is_without_last_word(task.error_code):
             facts = AttemptFacts(outcome=GIVEN_UP)

@@ -39,7 +39,15 @@ class RunLog:
 
     def event(self, event: LedgerEvent) -> None:
         """Keep an event."""
-        self._write(event.at, {name: value for name, value in asdict(event).items() if name != "at"})
+        values = {name: value for name, value in asdict(event).items() if name != "at"}
+        for name in ("seed", "remote_id"):
+            if values[name] is None:
+                del values[name]
+        self._write(event.at, values)
+
+    def began(self, run_id: str) -> None:
+        """Keep the id that the seeds of this run's attempts are derived from."""
+        self._write(datetime.now(UTC).timestamp(), {"run_id": run_id})
 
     def notice(self, text: str) -> None:
         """Keep something else that a person may want to know later."""

@@ -24,8 +24,8 @@ from batchrunner.core.twins import recognised
 from batchrunner.crew import Crew
 from batchrunner.gateway import ApiKey, Gateway
 from batchrunner.job import Job
-from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock
-from batchrunner.preparation import bring_up_to_date, make_directories
+from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock, TaskRecord
+from batchrunner.preparation import bring_up_to_date, has_no_ledger, identify, make_directories
 from batchrunner.results import Results
 from batchrunner.ruling import declare_lost
 from batchrunner.runlog import RunLog
@@ -33,6 +33,7 @@ from batchrunner.supervisor import StopRequest, signals_heard, supervised
 from batchrunner.takeup import ask_first, collect_known, put_pending, take_up
 from batchrunner.whereabouts import look_at_files
 from batchrunner.wiring import Wiring
+from batchrunner.witnesses import Witnesses
 from batchrunner.worker import Worker
 
 TICK = 0.5
@@ -45,16 +46,20 @@ async def run(job: Job) -> Summary:
     Raises:
         BatchrunnerError: it could not begin; nothing was sent.
     """
-    make_directories(job.directory)
+    make_directories(job.directory, job.recovers)
     with RunLock(job.directory), RunLog(job.directory) as log:
+        is_new = has_no_ledger(job.directory)
         async with Ledger.open(job.directory) as ledger:
+            # Heard before anything is written: afterwards the ledger is no longer older than they are.
+            witnesses = await identify(ledger, job.directory, is_new, job.recovers) if job.plan else None
+            log.began(await ledger.run_id())
             ledger.observe(log.event)
             job = await _recognised(job, ledger)
             gone = await bring_up_to_date(
-                ledger, job.directory, job.gateway_name, job.plan, job.recollect_all
+                ledger, job.directory, job.gateway_name, job.plan, job.recollect_all, is_new and job.recovers
             )
             async with LedgerReader.open_existing(job.directory) as reader:
-                running = Running(job, ledger, reader, log, await ledger.binding())
+                running = Running(job, ledger, reader, log, await ledger.binding(), witnesses)
                 if gone:
                     running.notice(f"{count(gone, 'task')} left the manifest; what was paid for is kept")
                 if news := await look_at_files(ledger, job.directory, job.fetch_missing):
@@ -89,8 +94,17 @@ async def _recognised(job: Job, ledger: Ledger) -> Job:
 class Running:
     """The parts of one run, wired together."""
 
-    def __init__(self, job: Job, ledger: Ledger, reader: LedgerReader, log: RunLog, binding: Binding) -> None:
+    def __init__(
+        self,
+        job: Job,
+        ledger: Ledger,
+        reader: LedgerReader,
+        log: RunLog,
+        binding: Binding,
+        witnesses: Witnesses | None = None,
+    ) -> None:
         self._job, self._ledger, self._log, self._binding = job, ledger, log, binding
+        self._witnesses = witnesses
         self._clock = Clock(job.time_scale)
         self._results = Results(reader, ledger, job.directory, self._clock, self.notice)
         self._wanted, self._everything = Tally({}), Tally({})
@@ -173,10 +187,17 @@ class Running:
         def collect(key: TaskKey) -> None:
             crew.collect(collector.collect(key))
 
-        worker = parts.worker(admission, collect, self.notice)
+        def follow(record: TaskRecord) -> None:
+            admission.occupy()
+            crew.work(worker.resume(record, lambda: None))
+
+        recovery = parts.recovery(self._witnesses, admission, follow, self.notice)
+        worker = parts.worker(admission, collect, self.notice, recovery.is_paid)
         crew.chore(self._look_doubts_up(parts, adopter, admission, worker, crew))
         await take_up(self._ledger, worker, admission, crew, collect, self._clock)
-        if self._job.plan:
+        if self._job.recovers or (self._job.submits and self._wanted[TaskState.PENDING]):
+            await recovery.look()
+        if self._job.submits:
             await put_pending(self._ledger, admission, self._clock, self.selected)
         while permit := await admission.next():
             crew.work(worker.submit(permit))
@@ -197,7 +218,7 @@ class Running:
             for doubt, _ in look.adopted:
                 admission.occupy()
                 crew.work(worker.resume(await self._ledger.task(doubt.key), lambda: None))
-            if self._job.plan and settings.on_doubt is OnDoubt.RESUBMIT:
+            if self._job.submits and settings.on_doubt is OnDoubt.RESUBMIT:
                 again = frozenset(
                     one.key
                     for one in given_up

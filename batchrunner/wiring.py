@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from batchrunner.admission import Admission, Disk
@@ -19,7 +19,9 @@ from batchrunner.core.summary import Tally
 from batchrunner.gateway import Gateway
 from batchrunner.job import Job
 from batchrunner.ledger import Binding, Ledger, TaskRecord
+from batchrunner.recovery import Recovery
 from batchrunner.video import VideoFacts
+from batchrunner.witnesses import Witnesses
 from batchrunner.worker import Worker
 
 SPARE_BYTES = 64 << 20
@@ -44,7 +46,7 @@ class Wiring:
     @property
     def tasks(self) -> tuple[PlannedTask, ...]:
         """The plan's tasks that may be submitted."""
-        tasks = self.job.plan.tasks if self.job.plan else ()
+        tasks = self.job.plan.tasks if self.job.plan and self.job.submits else ()
         return tasks if self.selected is None else tuple(one for one in tasks if one.key in self.selected)
 
     @property
@@ -103,7 +105,11 @@ class Wiring:
         )
 
     def worker(
-        self, admission: Admission, collect: Callable[[TaskKey], None], notice: Callable[[str], None]
+        self,
+        admission: Admission,
+        collect: Callable[[TaskKey], None],
+        notice: Callable[[str], None],
+        is_paid: Callable[[TaskKey], Awaitable[bool]],
     ) -> Worker:
         """Submits, and follows what was accepted."""
         return Worker(
@@ -116,4 +122,29 @@ class Wiring:
             tasks={task.key: task for task in self.tasks},
             collect=collect,
             notice=notice,
+            is_paid=is_paid,
+        )
+
+    def recovery(
+        self,
+        witnesses: Witnesses | None,
+        admission: Admission,
+        follow: Callable[[TaskRecord], None],
+        notice: Callable[[str], None],
+    ) -> Recovery:
+        """Finds what is paid for and not in the ledger."""
+        plan = self.job.plan
+        simulate = " --simulate" if self.job.gateway_name == "simulator" else ""
+        command = f"batchrunner recover {plan.manifest if plan else 'MANIFEST'}"
+        return Recovery(
+            self.ledger,
+            self.gateway,
+            self.clock,
+            self.job.directory,
+            witnesses,
+            follow,
+            admission,
+            notice,
+            hint=f"`{command} -o {self.job.directory}{simulate}` looks for what is paid for, free of charge",
+            everything=self.job.recovers,
         )

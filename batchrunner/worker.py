@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Protocol, assert_never
 
 from batchrunner.clock import Clock, Pace
@@ -48,6 +48,7 @@ from batchrunner.core.policy import (
     is_worth_another,
 )
 from batchrunner.core.polling import Typical, poll_delay
+from batchrunner.core.seeds import derived_seed
 from batchrunner.core.states import Event, TaskState
 from batchrunner.core.watch import Conclusion, GoOn, Refused, Sightings, Vanished, Watch
 from batchrunner.gateway import Gateway, encode
@@ -56,8 +57,10 @@ from batchrunner.manifest import MediaChanged, data_uri
 
 QUERIES_PER_SECOND = 20.0
 """Polls in a nominal second, of all slots together."""
-SEEDS = 2**31
-"""Seeds are drawn from 0 up to this."""
+
+
+async def _nothing_is(_: TaskKey) -> bool:
+    return False
 
 
 class Slots(Protocol):
@@ -86,11 +89,13 @@ class Worker:
         tasks: Mapping[TaskKey, PlannedTask],
         collect: Callable[[TaskKey], None],
         notice: Callable[[str], None] = lambda text: None,
+        is_paid: Callable[[TaskKey], Awaitable[bool]] = _nothing_is,
         queries_per_second: float = QUERIES_PER_SECOND,
     ) -> None:
         self._ledger, self._gateway, self._clock, self._slots = ledger, gateway, clock, slots
         self._settings, self._pricing = settings, pricing
         self._tasks, self._collect, self._notice = tasks, collect, notice
+        self._is_paid = is_paid
         self._pace = Pace(clock, queries_per_second)
         self._typical = Typical()
         self._sightings = Sightings()
@@ -154,9 +159,10 @@ class Worker:
             move = Move(Event.UNSENDABLE, TaskState.FAILED, error_code="unsendable", error_message=str(error))
             await self._ledger.move(task.key, move)
             return None
-        if self._slots.closing:
+        if await self._is_paid(task.key) or self._slots.closing:
             return None
-        draw = (lambda: secrets.randbelow(SEEDS)) if self._settings.draw_seed else None
+        run_id = await self._ledger.run_id()
+        draw = partial(derived_seed, run_id, task.key) if self._settings.draw_seed else None
         attempt = await self._ledger.claim(task.key, self._given_seed(task), draw)
         if self._slots.closing:
             await self._ledger.move(task.key, Move(Event.RELEASED, TaskState.PENDING), attempt.id)

@@ -59,7 +59,11 @@ def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) 
 
 @contextmanager
 def simulated(
-    options: argparse.Namespace, directory: Path, submit_timeout: float, scenario: Path | None = None
+    options: argparse.Namespace,
+    directory: Path,
+    submit_timeout: float,
+    scenario: Path | None = None,
+    recovers: bool = False,
 ) -> Iterator[Connection]:
     """Start a simulator that keeps its charge book in the run directory; it ends with this process.
 
@@ -75,7 +79,7 @@ def simulated(
     scale = shared.time_scale(options, default=shared.SIMULATED_SCALE)
     if is_locked(directory):
         raise BusyError(f"another batchrunner works in {directory}", "wait for it to end")
-    make_directories(directory)
+    make_directories(directory, recovers)
     command = [sys.executable, "-m", "batchrunner", "simulator", "--json", "--until-stdin-closes"]
     command += ["--state-dir", str(directory / SIMULATOR), "--time-scale", str(scale)]
     if scenario:

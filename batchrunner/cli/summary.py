@@ -28,8 +28,13 @@ async def wanting_attention(directory: Path) -> list[TaskRecord]:
     return [task for task in found if task.position is not None or task.state is TaskState.IN_DOUBT]
 
 
-def show_summary(directory: Path, summary: Summary, seconds: float, wanting: list[TaskRecord]) -> None:
-    """Print the summary of a run that took `seconds` real seconds."""
+AGAIN = "the same command again goes on from here"
+
+
+def show_summary(
+    directory: Path, summary: Summary, seconds: float, wanting: list[TaskRecord], again: str = AGAIN
+) -> None:
+    """Print the summary of a run that took `seconds` real seconds; `again` is how unfinished tasks go on."""
     total, done = sum(summary.counts.values()), summary.counts[TaskState.DONE]
     how = "nothing to do: " if summary.idle else ""
     say(f"{how}{done:,} of {count(total, 'task')} done" + ("" if summary.idle else f" in {span(seconds)}"))
@@ -52,7 +57,7 @@ def show_summary(directory: Path, summary: Summary, seconds: float, wanting: lis
         say(f"spent    {spent_in_words(summary.spent)}, all runs together")
     say(f"videos   {shown_path(directory / 'videos')}")
     say(f"results  {shown_path(directory / 'results.csv')}")
-    for line in what_next(directory, summary, wanting):
+    for line in what_next(directory, summary, wanting, again):
         say(line)
 
 
@@ -82,7 +87,7 @@ def _why(state: TaskState, wanting: list[TaskRecord]) -> str:
     return f": {told}" if told else ""
 
 
-def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord]) -> list[str]:
+def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], again: str = AGAIN) -> list[str]:
     """What a person may type now; what is free comes before what pays."""
     shown, counts = shown_path(directory), summary.counts
     lines = []
@@ -108,7 +113,7 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord]) -> l
     if summary.mistaken:
         lines.append("next     nothing was submitted: correct what is wrong, then the same command again")
     elif any(counts[state] for state in UNFINISHED) and not summary.stop:
-        lines.append("next     the same command again goes on from here")
+        lines.append(f"next     {again}")
     if not lines and not summary.stop:  # whose hint says what to do
         lines.append(f"next     open {shown_path(directory / 'results.csv')}")
     return lines

@@ -67,6 +67,8 @@ class Sighting:
     submitted_at: float | None
     """Unix seconds, by the gateway's clock."""
     ratio: str | None = None
+    succeeded: bool | None = None
+    """None while it has not ended."""
 
 
 def candidates(

@@ -128,7 +128,7 @@ class RunSettings:
     disk_reserve: int = 1_000_000_000
     """Bytes that must stay free."""
     draw_seed: bool = True
-    """Draw a seed for each attempt that has none."""
+    """Derive a seed for each attempt that has none."""
 
 
 @dataclass(frozen=True, slots=True)

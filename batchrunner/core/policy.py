@@ -45,6 +45,8 @@ NOT_VISIBLE_COUNT, NOT_VISIBLE_SECONDS = 3, 120.0
 
 ADOPTED = "adopted"
 """The outcome of an attempt whose remote id did not come as the answer to its POST."""
+RECOVERED = "recovered"
+"""The outcome of an attempt that the ledger did not know, and the gateway or a witness showed."""
 GIVEN_UP = "given_up"
 """The outcome of an attempt that failed without a last word of the gateway's, and is looked at once more."""
 LAST_ANSWER_BYTES = 64 * 1024
@@ -98,6 +100,16 @@ class Move:
     refunded: bool = False
     """Counts one more submission that the gateway took back."""
     facts: AttemptFacts = field(default_factory=AttemptFacts)
+
+
+INTERRUPTED = Move(
+    Event.UNKNOWN,
+    TaskState.IN_DOUBT,
+    error_code="interrupted",
+    error_message="the program ended while the submission was in the air",
+    facts=AttemptFacts(outcome="unknown"),
+)
+"""What a crash makes of a submission without an outcome."""
 
 
 def backoff(attempt: int, chance: float) -> float:

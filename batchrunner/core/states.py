@@ -39,6 +39,7 @@ class Event(StrEnum):
     REJECTED = "rejected"
     UNKNOWN = "unknown"
     ADOPTED = "adopted"
+    RECOVERED = "recovered"
     DECLARED_LOST = "declared_lost"
     SUCCEEDED = "succeeded"
     GENERATION_FAILED = "generation_failed"
@@ -57,6 +58,8 @@ TRANSITIONS: Mapping[TaskState, Mapping[Event, frozenset[TaskState]]] = {
     _S.PENDING: {
         _E.CLAIMED: frozenset({_S.SUBMITTING}),
         _E.UNSENDABLE: frozenset({_S.FAILED}),
+        # The gateway, or a verified file, shows an attempt that an older ledger does not know.
+        _E.RECOVERED: frozenset({_S.GENERATING, _S.DONE}),
     },
     _S.SUBMITTING: {
         _E.ACCEPTED: frozenset({_S.GENERATING}),

@@ -67,7 +67,7 @@ class Summary:
     @property
     def exit_code(self) -> int:
         """The first of these that applies: stopped by a signal (128 + its number), 5 storage, 2 mistaken,
-        4 account, 3 in doubt, 75 unfinished, 1 failed or not collected, 0 all done.
+        4 account, 2 an older ledger, 3 in doubt, 75 unfinished, 1 failed or not collected, 0 all done.
 
         A mistake comes before what only says how far collecting went: until it is corrected, the same
         command submits nothing.
@@ -82,6 +82,8 @@ class Summary:
             return ExitCode.USAGE
         if self.stop and self.stop.exit_code == ExitCode.ACCOUNT:
             return ExitCode.ACCOUNT
+        if self.stop and self.stop.exit_code == ExitCode.USAGE:
+            return ExitCode.USAGE
         if self.counts.get(TaskState.IN_DOUBT):
             return ExitCode.IN_DOUBT
         if self.stop and self.stop.exit_code == ExitCode.FAILED:

@@ -53,4 +53,9 @@ def sighting(answer: Answer, remote_id: RemoteId) -> Sighting | None:
         resolution=as_text(made.get("resolution")) or None,
         submitted_at=as_number(task.get("submit_time")),
         ratio=as_text(made.get("ratio")) or None,
+        succeeded=_ending(as_text(task.get("status")).lower()),
     )
+
+
+def _ending(status: str) -> bool | None:
+    return True if status in wire.SUCCESS_WORDS else False if status in wire.FAILURE_WORDS else None

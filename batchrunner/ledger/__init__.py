@@ -1,6 +1,6 @@
 """The ledger: the only truth about progress, and the only SQL."""
 
-from batchrunner.ledger.attempts import RemoteIdTaken
+from batchrunner.ledger.attempts import PaidAttempt, RemoteIdTaken
 from batchrunner.ledger.database import LEDGER_NAME
 from batchrunner.ledger.events import LedgerEvent
 from batchrunner.ledger.ledger import Ledger
@@ -15,6 +15,7 @@ __all__ = [
     "Ledger",
     "LedgerEvent",
     "LedgerReader",
+    "PaidAttempt",
     "RemoteIdTaken",
     "RunLock",
     "TaskEvent",

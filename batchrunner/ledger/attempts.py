@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, field, fields, replace
 
 import aiosqlite
 
-from batchrunner.core.model import AttemptId
-from batchrunner.core.policy import AttemptFacts
+from batchrunner.core.model import AttemptId, RemoteId, TaskKey
+from batchrunner.core.policy import RECOVERED, AttemptFacts
 
 
 class RemoteIdTaken(Exception):
@@ -33,9 +34,45 @@ async def record_facts(db: aiosqlite.Connection, attempt: AttemptId, facts: Atte
         await db.execute(f"UPDATE attempts SET {columns} WHERE id = ?", (*known.values(), attempt))
 
 
-async def unused_seed(db: aiosqlite.Connection, draw: Callable[[], int]) -> int:
-    """Draw seeds until one comes that no attempt has."""
-    while True:
-        seed = draw()
+async def unused_seed(db: aiosqlite.Connection, draw: Callable[[int], int]) -> int:
+    """The first seed of `draw(0)`, `draw(1)`, … that no attempt has."""
+    for salt in itertools.count():
+        seed = draw(salt)
         if not list(await db.execute_fetchall("SELECT 1 FROM attempts WHERE seed = ? LIMIT 1", (seed,))):
             return seed
+    raise AssertionError("there is always a further salt")
+
+
+@dataclass(frozen=True, slots=True)
+class PaidAttempt:
+    """A paid attempt that the ledger did not know."""
+
+    number: int
+    seed: int | None
+    remote_id: RemoteId
+    submitted_at: float | None
+    """Unix seconds, by the gateway's clock."""
+    file_name: str = ""
+    """Where its video lies; empty where the task's own name is right."""
+    facts: AttemptFacts = field(default_factory=AttemptFacts)
+
+
+async def enter(db: aiosqlite.Connection, key: TaskKey, paid: PaidAttempt, now: float) -> AttemptId:
+    """Enter an attempt that was made without this ledger."""
+    if paid.file_name:
+        await db.execute("UPDATE tasks SET file_name = ? WHERE key = ?", (paid.file_name, key))
+    at = now if paid.submitted_at is None else min(paid.submitted_at, now)
+    ((attempt,),) = await db.execute_fetchall(
+        "INSERT INTO attempts (task, number, seed, file_name, submitted_at, outcome, accepted_at) "
+        "SELECT key, ?, ?, file_name, ?, ?, ? FROM tasks WHERE key = ? RETURNING id",
+        (paid.number, paid.seed, at, RECOVERED, at, key),
+    )
+    await record_facts(db, AttemptId(attempt), replace(paid.facts, remote_id=paid.remote_id))
+    await db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (paid.number, key))
+    return AttemptId(attempt)
+
+
+async def sent(db: aiosqlite.Connection, attempt: AttemptId | None) -> tuple[int | None, RemoteId | None]:
+    """The seed and the remote id of an attempt."""
+    rows = await db.execute_fetchall("SELECT seed, remote_id FROM attempts WHERE id = ?", (attempt,))
+    return next(((row[0], row[1]) for row in rows), (None, None))

@@ -162,6 +162,6 @@ def unusable(path: Path, error: sqlite3.Error) -> UsageError | StorageError:
         return StorageError(f"can't use {path}: {error}", "check the disk, its free space and permissions")
     return UsageError(
         f"{path} is damaged or not a ledger: {error}",
-        "keep the folder as it is; restore the ledger from a backup, or start in another folder with -o DIR "
-        "(which pays again for what this one holds)",
+        f"move {path.name} aside, but keep it; then `batchrunner recover MANIFEST -o {path.parent}` makes it "
+        "again, free of charge, from what the gateway and the run directory still know",
     )

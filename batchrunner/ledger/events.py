@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from batchrunner.core.model import AttemptId, TaskKey
+from batchrunner.core.model import AttemptId, RemoteId, TaskKey
 from batchrunner.core.states import Event, TaskState
 
 
@@ -25,6 +25,20 @@ class LedgerEvent:
     message: str
     planned: bool
     """Whether the manifest still asks for the task."""
+    seed: int | None = None
+    """Of the attempt."""
+    remote_id: RemoteId | None = None
 
 
 Observer = Callable[[LedgerEvent], None]
+
+INSERT_EVENT = (
+    "INSERT INTO events (at, task, attempt, event, from_state, to_state, code, message) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def written(told: LedgerEvent) -> tuple[object, ...]:
+    """An event as `INSERT_EVENT` takes it."""
+    places = (told.event, told.from_state, told.to_state)
+    return (told.at, told.key, told.attempt, *places, told.code, told.message)

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,20 +18,22 @@ import aiosqlite
 from batchrunner.core.errors import UsageError
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
 from batchrunner.core.plan import folded, version_name
-from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.policy import INTERRUPTED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, check_transition
 from batchrunner.ledger import reconcile
-from batchrunner.ledger.attempts import record_facts, unused_seed
+from batchrunner.ledger.attempts import PaidAttempt, enter, record_facts, sent, unused_seed
 from batchrunner.ledger.database import LEDGER_NAME, open_for_writing
-from batchrunner.ledger.events import LedgerEvent, Observer
+from batchrunner.ledger.events import INSERT_EVENT, LedgerEvent, Observer, written
 from batchrunner.ledger.reader import LedgerReader
 from batchrunner.ledger.writer import Change, Writer, to_its_end
 
 T = TypeVar("T")
+DrawSeed = Callable[[int, int], int]
+"""A seed for an attempt number and a salt."""
 LOGGER = logging.getLogger(__name__)
 
 _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
-_NOTE_RESULTS = "INSERT OR REPLACE INTO meta VALUES ('results', ?)"
+_SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _COUNT_ATTEMPT = "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?"
 
 
@@ -87,7 +90,7 @@ class Ledger(LedgerReader):
                 if not value:
                     continue
                 if not rows or (untouched and name == "gateway"):
-                    await db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+                    await db.execute(_SET_META, (name, value))
                 elif rows[0][0] != value:
                     raise UsageError(
                         f"this run directory belongs to the {name} {rows[0][0]}, not to {value}",
@@ -110,46 +113,41 @@ class Ledger(LedgerReader):
 
     async def recover(self) -> int:
         """Put the submissions that a crash left without an outcome in doubt; return how many there were."""
-        move = Move(
-            Event.UNKNOWN,
-            TaskState.IN_DOUBT,
-            error_code="interrupted",
-            error_message="the program ended while the submission was in the air",
-            facts=AttemptFacts(outcome="unknown"),
-        )
 
         async def change(db: aiosqlite.Connection) -> int:
             rows = list(await db.execute_fetchall(_LEFT_SUBMITTING))
             for row in rows:
-                await self._move(db, TaskKey(row["key"]), move, AttemptId(row["attempt"]))
+                await self._move(db, TaskKey(row["key"]), INTERRUPTED, AttemptId(row["attempt"]))
             return len(rows)
 
         return await self._apply(change)
 
-    async def claim(self, key: TaskKey, seed: int | None, draw: Callable[[], int] | None) -> Attempt:
-        """Write the intent to submit a pending task, and draw its seed where it has none.
+    async def claim(self, key: TaskKey, seed: int | None, draw: DrawSeed | None) -> Attempt:
+        """Write the intent to submit a pending task, and the seed of this attempt where the task has none.
 
-        `draw` returns a random seed; one that the ledger already holds is drawn again. When this
-        returns the intent is on disk, and the POST may leave.
+        `draw` gives the seed for an attempt number and a salt; one that another attempt has is not taken.
+        When this returns the intent is on disk, and the POST may leave.
 
         Raises:
             TransitionRefused: the task is not pending.
         """
 
         async def change(db: aiosqlite.Connection) -> Attempt:
-            ((refunded, version),) = await db.execute_fetchall(
-                "SELECT refunded, version FROM tasks WHERE key = ?", (key,)
+            ((refunded, version, number),) = await db.execute_fetchall(
+                "SELECT refunded, version, attempts + 1 FROM tasks WHERE key = ?", (key,)
             )
             # A further version with the seed of the first would be the same video once more.
             has_seed = seed is not None and version == 1
-            chosen = seed if has_seed or draw is None else await unused_seed(db, draw)
+            chosen = seed
+            if draw is not None and not has_seed:
+                chosen = await unused_seed(db, partial(draw, number))
             now = self._now()
             rows = await db.execute_fetchall(
                 "INSERT INTO attempts (task, number, seed, file_name, submitted_at) "
-                "SELECT key, attempts + 1, ?, file_name, ? FROM tasks WHERE key = ? RETURNING id, number",
-                (chosen, now, key),
+                "SELECT key, ?, ?, file_name, ? FROM tasks WHERE key = ? RETURNING id",
+                (number, chosen, now, key),
             )
-            attempt_id, number = next(iter(rows))
+            ((attempt_id,),) = rows
             await self._move(db, key, Move(Event.CLAIMED, TaskState.SUBMITTING), AttemptId(attempt_id))
             await db.execute(_COUNT_ATTEMPT, (key,))
             return Attempt(AttemptId(attempt_id), key, number, chosen, now, refunded)
@@ -190,6 +188,24 @@ class Ledger(LedgerReader):
 
         await self._apply(change)
 
+    async def bring_back(self, key: TaskKey, found: Sequence[PaidAttempt], move: Move) -> None:
+        """Enter paid attempts of a pending task that this ledger did not know; the first one counts.
+
+        Raises:
+            TransitionRefused: the task is not pending any more; nothing was changed.
+            RemoteIdTaken: one is another attempt's; nothing was changed.
+        """
+
+        async def change(db: aiosqlite.Connection) -> None:
+            ids = [await enter(db, key, one, self._now()) for one in found]
+            await self._move(db, key, move, ids[0])
+
+        await self._apply(change)
+
+    async def set_meta(self, name: str, value: str) -> None:
+        """Keep a fact about the run directory itself."""
+        await self._apply(lambda db: db.execute(_SET_META, (name, value)))
+
     async def note_file(self, key: TaskKey, sha256: str) -> None:
         """Keep the hash of a verified video before it gets its name, to know it again after a kill."""
 
@@ -201,7 +217,7 @@ class Ledger(LedgerReader):
 
     async def note_results(self, written: Sequence[str]) -> None:
         """Keep the SHA-256 of what results.csv may hold from now on, to know when somebody changed it."""
-        await self._apply(lambda db: db.execute(_NOTE_RESULTS, (json.dumps(list(written)),)))
+        await self.set_meta("results", json.dumps(list(written)))
 
     async def note(self, attempt: AttemptId, facts: AttemptFacts) -> None:
         """Keep what became known of an attempt whose task does not move."""
@@ -237,6 +253,7 @@ class Ledger(LedgerReader):
             raise AssertionError("a second writer moved this task: the lock does not hold")
         if attempt is not None:
             await record_facts(db, attempt, move.facts)
+        seed, remote_id = await sent(db, attempt)
         if move.forget_remote_id:
             await db.execute(
                 "UPDATE attempts SET remote_id = NULL, accepted_at = NULL WHERE id = ?", (attempt,)
@@ -254,25 +271,14 @@ class Ledger(LedgerReader):
                 code=move.error_code,
                 message=move.error_message,
                 planned=rows[0]["position"] is not None,
+                seed=seed,
+                remote_id=remote_id,
             ),
         )
 
     async def _tell(self, db: aiosqlite.Connection, told: LedgerEvent) -> None:
         """Write an event down, and tell the observers of it once it is on disk."""
-        await db.execute(
-            "INSERT INTO events (at, task, attempt, event, from_state, to_state, code, message) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                told.at,
-                told.key,
-                told.attempt,
-                told.event,
-                told.from_state,
-                told.to_state,
-                told.code,
-                told.message,
-            ),
-        )
+        await db.execute(INSERT_EVENT, written(told))
         self._uncommitted.append(told)
 
     async def _apply(self, change: Change[T]) -> T:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiosqlite
 
 from batchrunner.core.adoption import Unowned
 from batchrunner.core.model import AttemptId, OnDoubt, Pricing, RemoteId, RunSettings, TaskKey
 from batchrunner.core.plan import fingerprint
+from batchrunner.core.recovery import Wanted
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Spent
 from batchrunner.core.twins import Known
 from batchrunner.core.whereabouts import FileState
 from batchrunner.ledger.database import LEDGER_NAME, open_for_reading, unusable
+from batchrunner.ledger.history import Ask
 from batchrunner.ledger.records import Binding, FinishedFile, TaskEvent, TaskRecord
 
+T = TypeVar("T")
 _COLUMNS = [field.name for field in fields(TaskRecord)]
 _TASK_COLUMNS = _COLUMNS[: _COLUMNS.index("attempt") + 1]
 _ATTEMPT_COLUMNS = _COLUMNS[len(_TASK_COLUMNS) :]
@@ -135,8 +138,8 @@ class LedgerReader:
     async def adopted_at(self) -> list[float]:
         """When the gateway accepted what was adopted (Unix seconds): no answer told its request id."""
         rows = await self._rows(
-            "SELECT accepted_at FROM attempts WHERE outcome = 'adopted' AND remote_id IS NOT NULL "
-            "AND coalesce(request_id, '') = '' AND accepted_at IS NOT NULL"
+            "SELECT accepted_at FROM attempts WHERE outcome IN ('adopted', 'recovered') "
+            "AND remote_id IS NOT NULL AND coalesce(request_id, '') = '' AND accepted_at IS NOT NULL"
         )
         return [row[0] for row in rows]
 
@@ -205,6 +208,24 @@ class LedgerReader:
         known = json.loads(rows[0][0]) if rows else []
         return None if known is None else frozenset(known)
 
+    async def run_id(self) -> str:
+        """The run directory's own id, from which the seeds of its attempts are derived."""
+        ((run_id,),) = await self._rows("SELECT value FROM meta WHERE name = 'run_id'")
+        return str(run_id)
+
+    async def ask_history(self, question: Callable[[Ask], Awaitable[T]]) -> T:
+        """The answer to one of the questions of `ledger.history`."""
+        return await question(self._rows)
+
+    async def wanted(self, *states: TaskState, key: TaskKey | None = None) -> list[Wanted]:
+        """The planned tasks in these states, or one of them, as `core.recovery` needs to know them."""
+        rows = await self._rows(
+            "SELECT key, id, request, attempts, version FROM tasks WHERE position IS NOT NULL "
+            f"AND state IN ({', '.join('?' * len(states))}) AND ? IN (key, '') ORDER BY position",
+            (*states, key or ""),
+        )
+        return [_wanted(row) for row in rows]
+
     async def events(self, key: TaskKey) -> list[TaskEvent]:
         """A task's story, oldest first."""
         rows = await self._rows(
@@ -233,6 +254,22 @@ def _settings(stored: Mapping[str, Any]) -> RunSettings:
     if "on_doubt" in values:
         values["on_doubt"] = OnDoubt(values["on_doubt"])
     return RunSettings(**values)
+
+
+def _wanted(row: Any) -> Wanted:
+    request = json.loads(row["request"])
+    metadata = request.get("metadata") or {}
+    duration, ratio, seed = (metadata.get(name) for name in ("duration", "ratio", "seed"))
+    return Wanted(
+        key=TaskKey(row["key"]),
+        id=row["id"],
+        model=str(request.get("model", "")),
+        duration=duration if isinstance(duration, int) and duration > 0 else None,
+        resolution=metadata.get("resolution"),
+        ratio=ratio if ratio != "adaptive" else None,
+        attempts=row["attempts"],
+        given_seed=seed if isinstance(seed, int) and row["version"] == 1 else None,
+    )
 
 
 def _unowned(row: Any) -> Unowned:

@@ -17,6 +17,8 @@ from batchrunner.core.states import (
 DESIGN = """
 pending     claimed           submitting
 pending     unsendable        failed
+pending     recovered         generating
+pending     recovered         done
 submitting  accepted          generating
 submitting  not_admitted      pending
 submitting  account_refused   pending

@@ -193,16 +193,30 @@ def test_killed_after_the_rename_nothing_is_downloaded_again(bench, answers, on_
 
 
 def test_another_video_under_the_name_is_not_taken_for_ours(bench, answers, video, on_disk):
-    """A whole MP4 that was never downloaded stays what it is, and the task is uncollected."""
+    """A whole MP4 that is not the one that is downloaded stays what it is, and the task is uncollected."""
+    theirs = video + b"\0\0\0\x08free"
+
+    async def story(parts):
+        (parts.directory / "videos" / FINAL).write_bytes(theirs)
+        await parts.collector.collect(parts.tasks[0].key)
+        return await parts.ledger.task(parts.tasks[0].key)
+
+    record = bench([answers.whole()], [answers.whole()], story)
+    assert (record.state, record.error_code) == (TaskState.UNCOLLECTED, "name_taken")
+    assert on_disk() == {FINAL: theirs}
+
+
+def test_the_same_video_under_the_name_is_taken(bench, answers, video, on_disk):
+    """The ledger is older than the file: the download shows that it is this one; it stays as it is."""
 
     async def story(parts):
         (parts.directory / "videos" / FINAL).write_bytes(video)
+        inode = (parts.directory / "videos" / FINAL).stat().st_ino
         await parts.collector.collect(parts.tasks[0].key)
-        return await parts.ledger.task(parts.tasks[0].key), parts.files
+        assert (parts.directory / "videos" / FINAL).stat().st_ino == inode
+        return await parts.ledger.task(parts.tasks[0].key)
 
-    record, files = bench([answers.whole()], [answers.whole()], story)
-    assert (record.state, record.error_code) == (TaskState.UNCOLLECTED, "name_taken")
-    assert files.asked == []
+    assert bench([answers.whole()], [answers.whole()], story).state is TaskState.DONE
     assert on_disk() == {FINAL: video}
 
 

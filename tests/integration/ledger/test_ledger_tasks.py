@@ -33,7 +33,7 @@ def test_a_claim_is_on_disk_before_it_returns(in_ledger, filled, on_disk):
     (key,) = filled("a")
 
     async def story(ledger):
-        attempt = await ledger.claim(key, None, lambda: SEED)
+        attempt = await ledger.claim(key, None, lambda number, salt: SEED)
         stored = on_disk.all("SELECT id, task, number, seed, submitted_at, outcome FROM attempts")
         assert stored == [(attempt.id, key, 1, SEED, attempt.submitted_at, None)]
         assert on_disk.states() == {"a": "submitting"}
@@ -42,45 +42,42 @@ def test_a_claim_is_on_disk_before_it_returns(in_ledger, filled, on_disk):
     in_ledger(story, now=lambda: 77.0)
 
 
-def test_seeds_are_drawn_until_one_is_unused(in_ledger, filled):
-    """A seed that the ledger already holds is drawn again, so that a lost submission can be told apart."""
+def test_a_seed_that_another_attempt_has_gets_another_salt(in_ledger, filled):
+    """Two attempts with one seed could not be told apart: the next salt counts."""
     keys = filled("a", "b", "c")
-    drawn = iter([7, 7, 7, 8, 8, 7, 9])
 
     async def story(ledger):
-        return [(await ledger.claim(key, None, lambda: next(drawn))).seed for key in keys]
+        return [(await ledger.claim(key, None, lambda number, salt: 7 + salt)).seed for key in keys]
 
     assert in_ledger(story) == [7, 8, 9]
 
 
-def test_a_drawn_seed_is_unlike_one_that_a_user_gave(in_ledger, filled):
-    """A user's own seed is sent as it is, drawn ones keep clear of it, and `draw_seed: false` draws none."""
+def test_a_derived_seed_is_unlike_one_that_a_user_gave(in_ledger, filled):
+    """A user's own seed is sent as it is, derived ones keep clear of it, `draw_seed: false` derives none."""
     keys = filled("a", "b", "c", "d")
-    drawn = iter([7, 8])
+
+    def draw(number, salt):
+        return 7 + salt
 
     async def story(ledger):
-        given = [await ledger.claim(keys[0], 7, lambda: 0), await ledger.claim(keys[1], 7, None)]
-        rest = [
-            await ledger.claim(keys[2], None, lambda: next(drawn)),
-            await ledger.claim(keys[3], None, None),
-        ]
+        given = [await ledger.claim(keys[0], 7, draw), await ledger.claim(keys[1], 7, None)]
+        rest = [await ledger.claim(keys[2], None, draw), await ledger.claim(keys[3], None, None)]
         return [attempt.seed for attempt in given + rest]
 
     assert in_ledger(story) == [7, 7, 8, None]
 
 
-def test_each_attempt_has_a_number_and_a_seed_of_its_own(in_ledger, filled, on_disk):
+def test_each_attempt_has_a_number_and_the_seed_of_that_number(in_ledger, filled, on_disk):
     """Claimed again after a release, a task has a second attempt; the first one stays in the story."""
     (key,) = filled("a")
-    drawn = iter([1, 1, 2])
 
     async def story(ledger):
-        first = await ledger.claim(key, None, lambda: next(drawn))
+        first = await ledger.claim(key, None, lambda number, salt: 10 * number)
         await ledger.move(key, RELEASED, first.id)
-        second = await ledger.claim(key, None, lambda: next(drawn))
+        second = await ledger.claim(key, None, lambda number, salt: 10 * number)
         return [(attempt.number, attempt.seed) for attempt in (first, second)]
 
-    assert in_ledger(story) == [(1, 1), (2, 2)]
+    assert in_ledger(story) == [(1, 10), (2, 20)]
     assert on_disk.one("SELECT attempts FROM tasks") == 2
 
 
@@ -265,7 +262,7 @@ def test_what_was_in_the_air_is_in_doubt_after_a_crash(in_ledger, filled, on_dis
 
     async def crash(ledger):
         for key in keys[:2]:
-            await ledger.claim(key, None, iter(range(len(keys))).__next__)
+            await ledger.claim(key, None, lambda number, salt: salt)
 
     in_ledger(crash)
     assert in_ledger(lambda ledger: ledger.recover()) == 2

@@ -17,6 +17,8 @@ from tests.integration.machine.gateway import Charge, World, video_of
 
 PROBE_INTERVAL = 300.0
 HAVE_OR_GET = frozenset({"submitting", "generating", "collecting", "done", "uncollected"})
+STRAY = -1
+"""The number of an attempt that no ledger knows any more."""
 BY_A_PERSON = frozenset({Event.DECLARED_LOST, Event.RETRIED, Event.WANTED_AGAIN})
 
 
@@ -71,6 +73,30 @@ class Promises:
         """Let go of the file."""
         if self._db:
             self._db.close()
+        self._db = None
+
+    def rewound(self, gone: frozenset[str]) -> None:
+        """An older ledger was put back: what it does not know is known to the gateway alone.
+
+        A video whose seed shows whose it is must not be paid for again; of the rest nobody can demand that.
+        """
+        self.removed_files |= gone
+        for name in gone:
+            self._hashes.pop(name.removeprefix("videos/"), None)
+        known = {row[0] for row in self.rows("SELECT id FROM attempts")}
+        self._posted &= known
+        self.misadopted &= known
+        self._events_seen = self.rows("SELECT coalesce(max(id), 0) FROM events")[0][0]
+        self._state = {row["key"]: row["state"] for row in self.rows("SELECT key, state FROM tasks")}
+        for charge in self._world.charges.values():
+            if charge.attempt > 0 and charge.attempt not in known:
+                charge.attempt = STRAY
+                if not self._shows_whose_it_is(charge):
+                    self.acts[charge.key] += 1
+
+    def _shows_whose_it_is(self, charge: Charge) -> bool:
+        derived = self._settings.draw_seed and charge.body["prompt"] != "s"
+        return derived and charge.ends <= self._world.now()
 
     def in_state(self, state: TaskState) -> list[str]:
         """The keys of the tasks in a state."""
@@ -206,7 +232,7 @@ class Promises:
         now = self._world.now()
         for charge in self._world.charges.values():
             row = attempts.get(charge.attempt)
-            if not charge.attempt or charge.at > now:
+            if charge.attempt <= 0 or charge.at > now:
                 continue
             self._say(row, f"{charge.remote_id} is charged and no attempt is on disk")
             if not row or row["remote_id"] == charge.remote_id or row["id"] in self.misadopted:
@@ -231,9 +257,8 @@ class Promises:
         for row in attempts.values():
             if row["remote_id"] and row["id"] not in self.misadopted:
                 charge = self._world.charges.get(row["remote_id"])
-                self._say(
-                    charge and charge.attempt == row["id"], f"{row['remote_id']} is not attempt {row['id']}'s"
-                )
+                is_its = charge and charge.attempt in (row["id"], STRAY) and charge.key == row["task"]
+                self._say(is_its, f"{row['remote_id']} is not attempt {row['id']}'s")
 
     def _look_at_files(self) -> None:
         query = "SELECT t.file_name, a.remote_id FROM tasks t JOIN attempts a ON a.id = t.attempt "

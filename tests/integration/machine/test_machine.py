@@ -22,6 +22,7 @@ from batchrunner.core.errors import UsageError
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.preparation import names_on_disk
+from tests.integration.machine.backup import Backup
 from tests.integration.machine.gateway import Client
 from tests.integration.machine.night import Night, entries
 from tests.integration.machine.virtual import VirtualClock
@@ -32,6 +33,8 @@ SETTLED = frozenset({TaskState.DONE, TaskState.FAILED, TaskState.IN_DOUBT})
 
 class Nights(Night):
     """And what a person may do about it; with what must hold whatever happens."""
+
+    backup: Backup | None = None
 
     # --- a person, while nothing runs -------------------------------------------------------------------
 
@@ -118,6 +121,29 @@ class Nights(Night):
     def the_manifest_is_reordered(self, order: list[int], without: int) -> None:
         self.tasks = [self.tasks[i] for i in order if i < len(self.tasks) and i != without] or self.tasks
 
+    @precondition(lambda self: self.promises.rows("SELECT 1 FROM sqlite_master WHERE name = 'events'"))
+    @rule()
+    def a_copy_is_put_aside(self) -> None:
+        if self.backup:
+            self.backup.forget()
+        self.backup = Backup(self.folder)
+
+    @precondition(lambda self: self.backup)
+    @rule(ledger_alone=st.booleans())
+    def the_copy_is_put_back(self, ledger_alone: bool) -> None:
+        """And a run starts in quiet weather: what it can know, it must."""
+        assert self.backup
+        self.keep_running()
+        self.loop.pass_until(self.loop.time() + 500)
+        if self.is_running():
+            self.process.kill()
+            self.running = None
+        self.promises.close()
+        self.promises.rewound(self.backup.put_back(self.folder, ledger_alone))
+        self.world.calm()
+        self.start()
+        self.loop.pass_until(self.loop.time() + 1500)
+
     # --- what must hold ----------------------------------------------------------------------------------
 
     @invariant()
@@ -139,6 +165,8 @@ class Nights(Night):
             self.patches.close()
             self.loop.close()
             shutil.rmtree(self.folder)
+            if self.backup:
+                self.backup.forget()
 
     def the_batch_ends(self) -> None:
         """Without faults, the same command brings every task to its end."""

@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import aiosqlite
 
-from batchrunner import runner, worker
+from batchrunner import preparation, runner
 from batchrunner.clock import Clock
 from batchrunner.ledger import Ledger, RunLock
 from batchrunner.supervisor import StopRequest
@@ -163,13 +163,16 @@ async def _closed(tasks: list[asyncio.Task[Any]]) -> None:
 @contextmanager
 def replaced(loop: VirtualLoop, process: Process, open_gateway: Any, seed: int) -> Iterator[None]:
     """The program's surroundings, replaced for a while."""
-    clock = VirtualClock(loop)
+    clock, dice = VirtualClock(loop), random.Random(seed)
 
     class TimedLedger(Ledger):
         @classmethod
         @asynccontextmanager
         async def open(cls, directory: Any, now: Any = None) -> Any:  # type: ignore[override]
+            is_new = preparation.has_no_ledger(directory)
             async with super().open(directory, clock.wall) as ledger:
+                if is_new:  # the same night has the same seeds
+                    await ledger.set_meta("run_id", f"{dice.getrandbits(128):032x}")
                 yield ledger
 
     class HeldLock(RunLock):
@@ -183,7 +186,6 @@ def replaced(loop: VirtualLoop, process: Process, open_gateway: Any, seed: int) 
         yield
         process.stop_request = None
 
-    dice = random.Random(seed)
     with ExitStack() as patches:
         for where, name, what in (
             (runner, "Clock", lambda scale: VirtualClock(loop)),
@@ -192,7 +194,7 @@ def replaced(loop: VirtualLoop, process: Process, open_gateway: Any, seed: int) 
             (runner, "RunLock", HeldLock),
             (runner, "signals_heard", no_signals),
             (runner, "TICK", 600.0),
-            (worker, "secrets", SimpleNamespace(randbelow=dice.randrange)),
+            (preparation, "time", SimpleNamespace(time=clock.wall)),
             *((aiosqlite.Connection, name, what) for name, what in _without_thread(process).items()),
         ):
             patches.enter_context(patch.object(where, name, what))

@@ -1,0 +1,109 @@
+"""`batchrunner recover`: the ledger is lost or an older one; what was paid for comes back, free of charge."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shlex
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchrunner.cli import options as shared
+from batchrunner.cli.connection import Connection, real, simulated
+from batchrunner.cli.loading import add_manifest, load
+from batchrunner.cli.output import say_json, shown_path
+from batchrunner.cli.summary import as_values, show_summary, wanting_attention
+from batchrunner.core.errors import UsageError
+from batchrunner.core.states import TaskState
+from batchrunner.core.text import count
+
+if TYPE_CHECKING:
+    from batchrunner.manifest import LoadedManifest
+
+
+def add_recover(commands: Any) -> None:
+    """What a lost or older ledger does not know."""
+    parser = commands.add_parser(
+        "recover",
+        help="bring back what is paid for when the ledger is lost or old; never submits",
+        description="Make the ledger of a run directory again, or bring an older one up to date: look "
+        "through the gateway's usage log, run.log and results.csv for attempts that the ledger does not "
+        "know, enter them, and poll and download them. It is free of charge, and overwrites no video.",
+    )
+    add_manifest(parser, checks=False)
+    shared.add_directory(parser)
+    parser.add_argument("--simulate", action="store_true", help="the run directory of a simulated run")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show only the summary")
+    shared.add_json(parser)
+    shared.add_gateway(parser)
+    parser.set_defaults(run=recover)
+
+
+def recover(options: argparse.Namespace) -> int:
+    """Find what is paid for, and bring it in."""
+    from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
+    from batchrunner.witnesses import anything_left  # noqa: PLC0415
+
+    loaded = load(options)
+    directory = shared.run_directory(options.manifest, options.output, options.simulate)
+    shared.existing_run(directory)
+    if not (directory / LEDGER_NAME).exists() and not anything_left(directory):
+        raise UsageError(
+            f"nothing in {directory} says which tasks of the gateway are this run's: the ledger is gone, and "
+            "run.log, results.csv and videos/.run-id name neither the run nor a task",
+            "bring one of these files back from a backup; the gateway's own pages list what was paid for",
+        )
+    timeout = loaded.plan.settings.submit_timeout
+    connecting: AbstractContextManager[Connection]
+    if options.simulate:
+        connecting = simulated(options, directory, timeout, recovers=True)
+    else:
+        connecting = nullcontext(real(options, loaded.plan.base_url, timeout))
+        shared.api_key(options)
+    with connecting as connection:
+        return _carry_out(options, loaded, directory, connection)
+
+
+def _carry_out(
+    options: argparse.Namespace, loaded: LoadedManifest, directory: Path, connection: Connection
+) -> int:
+    from batchrunner.job import Job  # noqa: PLC0415
+    from batchrunner.progress import Silent, display_for_stderr  # noqa: PLC0415
+    from batchrunner.runner import run  # noqa: PLC0415
+
+    job = Job(
+        directory=directory,
+        limits=loaded.limits,
+        gateway=connection.settings,
+        gateway_name=connection.name,
+        key=connection.key,
+        plan=loaded.plan,
+        time_scale=connection.scale,
+        display=Silent() if options.quiet else display_for_stderr(),
+        recovers=True,
+        recollect_all=True,
+    )
+    began = time.monotonic()
+    summary = asyncio.run(run(job))
+    seconds = time.monotonic() - began
+    wanting = asyncio.run(wanting_attention(directory))
+    if options.json:
+        say_json(as_values(directory, summary, seconds, wanting))
+    else:
+        show_summary(directory, summary, seconds, wanting, _again(options, directory, summary.counts))
+    return summary.exit_code
+
+
+def _again(options: argparse.Namespace, directory: Path, counts: Any) -> str:
+    """What to type now for the tasks that were not found, and for those that still generate."""
+    if not counts[TaskState.PENDING]:
+        return "the same command again goes on from here"
+    command = f"batchrunner run {shlex.quote(str(options.manifest))} -o {shown_path(directory)}"
+    if options.simulate:
+        command += " --simulate"
+    return (
+        f"{count(counts[TaskState.PENDING], 'task')} not found, so never paid for as far as anything shows;\n"
+        f"         {command}   submits, and pays for, these"
+    )

@@ -1,0 +1,29 @@
+"""The seed of an attempt: derived, so that whoever has the run's id can recognize what it paid for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from batchrunner.core.model import TaskKey
+
+ATTEMPTS_AHEAD = 20
+"""How many attempts beyond those that the ledger knows are looked for: some may have been refused."""
+SALTS = 2
+"""How many salts are looked for: a second one is needed only where two seeds of a ledger collide."""
+
+
+def derived_seed(run_id: str, key: TaskKey, number: int, salt: int = 0) -> int:
+    """The seed of an attempt: the first 31 bits of a SHA-256.
+
+    `number` counts the task's attempts from 1; `salt` counts from 0 the seeds that were taken already.
+    """
+    text = f"{run_id}\n{key}\n{number}\n{salt}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def seeds_ahead(run_id: str, key: TaskKey, attempts: int) -> Iterator[tuple[int, int]]:
+    """Seed and attempt number of everything that may have been submitted after these `attempts`."""
+    for number in range(attempts + 1, attempts + ATTEMPTS_AHEAD + 1):
+        for salt in range(SALTS):
+            yield derived_seed(run_id, key, number, salt), number

@@ -1,0 +1,83 @@
+"""What a ledger can say of its own past: how far it goes, and which submissions it accounts for."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from batchrunner.core.model import RemoteId
+from batchrunner.core.recovery import Accounted, Unanswered
+
+LOOKED_AT = "looked_at"
+"""Until when (Unix seconds) the usage log was looked through for attempts that the ledger does not know."""
+VOUCHED_AT = "vouched_at"
+"""When a person last had the files that are newer than the ledger looked through."""
+
+Ask = Callable[[str], Awaitable[Sequence[sqlite3.Row]]]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """How far a ledger goes. Times are Unix seconds."""
+
+    run_id: str
+    newest: float
+    """Its last entry; 0 where it has none."""
+    looked_at: float | None
+    vouched_at: float
+
+    @property
+    def since(self) -> float:
+        """From when on the usage log may show what the ledger does not know."""
+        return self.newest if self.looked_at is None else min(self.newest or self.looked_at, self.looked_at)
+
+
+async def history(ask: Ask) -> History:
+    """How far the ledger goes."""
+    meta = {row[0]: row[1] for row in await ask("SELECT name, value FROM meta")}
+    ((newest,),) = await ask("SELECT max(at) FROM events")
+    looked_at = meta.get(LOOKED_AT)
+    return History(
+        run_id=meta["run_id"],
+        newest=newest or 0.0,
+        looked_at=float(looked_at) if looked_at else None,
+        vouched_at=float(meta.get(VOUCHED_AT, 0.0)),
+    )
+
+
+async def accounted(ask: Ask) -> Accounted:
+    """Which submissions in the usage log the ledger accounts for."""
+    exchanges = await ask(
+        "SELECT request_id, submitted_at, remote_id IS NOT NULL FROM attempts "
+        "WHERE request_id <> '' AND outcome IS NOT 'unknown'"
+    )
+    ids = await ask("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
+    adopted = await ask(
+        "SELECT accepted_at FROM attempts WHERE remote_id IS NOT NULL AND accepted_at IS NOT NULL "
+        "AND outcome IN ('adopted', 'recovered') AND coalesce(request_id, '') = ''"
+    )
+    unanswered = await ask(
+        "SELECT json_extract(t.request, '$.model'), a.submitted_at, coalesce(a.request_id, ''), a.seed "
+        "FROM attempts a JOIN tasks t ON t.key = a.task "
+        "WHERE a.remote_id IS NULL AND a.outcome IN ('unknown', 'lost', 'adopted')"
+    )
+    return Accounted(
+        remote_ids=frozenset(RemoteId(row[0]) for row in ids),
+        request_ids=frozenset(row[0] for row in exchanges),
+        accepted={row[0]: row[1] for row in exchanges if row[2]},
+        adopted_at=tuple(row[0] for row in adopted),
+        unanswered=tuple(Unanswered(row[0] or "", row[1], row[2], row[3]) for row in unanswered),
+    )
+
+
+async def claims(ask: Ask) -> frozenset[tuple[str, int]]:
+    """Every claim: the task's key, and the time in milliseconds."""
+    rows = await ask("SELECT task, at FROM events WHERE event = 'claimed'")
+    return frozenset((row[0], int(row[1] * 1000)) for row in rows)
+
+
+async def file_names(ask: Ask) -> frozenset[str]:
+    """Every path that a video was ever given."""
+    rows = await ask("SELECT file_name FROM tasks UNION SELECT file_name FROM attempts")
+    return frozenset(row[0] for row in rows)

@@ -1,0 +1,300 @@
+"""Before anything is paid: what the gateway shows to be paid already, and an older ledger does not know.
+
+A ledger that was put back, copied or lost is behind the gateway. One free look at the usage log, with what
+run.log and results.csv say, finds the attempts that it lacks; they are entered and followed, not paid again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from batchrunner.clock import Clock, Pace
+from batchrunner.core.adoption import Sighting, UsageRow
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.model import RemoteId, TaskKey
+from batchrunner.core.outcome import NotVisible, QueryFailed, QueryRefused, UsageLog
+from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.recovery import (
+    Paid,
+    Wanted,
+    can_know,
+    followed,
+    lookalikes,
+    recognized,
+    strange_ids,
+    unaccounted,
+)
+from batchrunner.core.states import Event, TaskState, TransitionRefused
+from batchrunner.core.text import count, printable
+from batchrunner.core.verdict import Stop
+from batchrunner.gateway import Gateway
+from batchrunner.ledger import Ledger, PaidAttempt, RemoteIdTaken, TaskRecord
+from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, history
+from batchrunner.witnesses import Witnesses, as_attempt, proven
+
+PATIENCE = 600.0
+"""Nominal seconds that submission waits for tasks of which it can't be told yet whether they are ours."""
+BETWEEN_LOOKS = 90.0
+"""Nominal seconds between two looks: the gateway answers 20 in 20 minutes, to all on this address."""
+RETRIES = (5.0, 30.0)
+"""Nominal seconds before each further try where the usage log can't be read for the moment."""
+LATEST = 3600.0
+"""Nominal seconds after its claim in which a submission may have reached the gateway."""
+QUERIES_PER_SECOND = 20.0
+MOST_NAMED = 5
+WORTH_SAYING = 20
+"""Tasks to be looked at of which a person is told."""
+COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERATING)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What a look could not settle."""
+
+    submissions: Sequence[UsageRow]
+    """Of which nothing shows yet whose they are."""
+    unseen: Sequence[RemoteId]
+    """Further tasks that show no seed yet, or could not be looked at."""
+
+    def __bool__(self) -> bool:
+        return bool(self.submissions or self.unseen)
+
+    def __str__(self) -> str:
+        submitted = f"{count(len(self.submissions), 'submission')} of this key without a result yet"
+        unseen = f"{count(len(self.unseen), 'task')} of this key that can't be looked at yet"
+        return " and ".join([submitted] * bool(self.submissions) + [unseen] * bool(self.unseen))
+
+
+class Strangers:
+    """Tasks of the gateway that the ledger does not know, as far as they were looked at."""
+
+    def __init__(self, gateway: Gateway, pace: Pace, notice: Callable[[str], None]) -> None:
+        self._gateway, self._pace, self._notice = gateway, pace, notice
+        self.seen: dict[RemoteId, Sighting] = {}
+        """All that the gateway showed; what has ended doesn't change any more."""
+        self.unseen: set[RemoteId] = set()
+        """Those that show no seed yet, or could not be looked at."""
+
+    async def look_at(self, remote_ids: Iterable[RemoteId]) -> None:
+        """Poll those that were not seen in full, at a bearable pace; it is free."""
+        todo = [one for one in remote_ids if one not in self.seen or one in self.unseen]
+        if len(todo) >= WORTH_SAYING:
+            self._notice(f"looking at {count(len(todo), 'task')} of this key unknown to the ledger (free)")
+        for remote_id in todo:
+            await self._pace.turn()
+            seen = await self._gateway.sight(remote_id)
+            self.unseen.discard(remote_id)
+            if isinstance(seen, Sighting):
+                self.seen[remote_id] = seen
+                if seen.seed is None and seen.succeeded is None:
+                    self.unseen.add(remote_id)
+            elif not isinstance(seen, NotVisible):
+                self.unseen.add(remote_id)
+
+    def settled(self) -> list[Sighting]:
+        """Those that were seen in full."""
+        return [one for remote_id, one in self.seen.items() if remote_id not in self.unseen]
+
+
+class Gate(Protocol):
+    """What admission is told."""
+
+    def wait_for(self, why: str) -> None: ...
+    def give_up(self, stop: Stop) -> None: ...
+
+
+class Recovery:
+    """Finds what is paid for and not in the ledger; asked before each submission."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        gateway: Gateway,
+        clock: Clock,
+        directory: Path,
+        witnesses: Witnesses | None,
+        follow: Callable[[TaskRecord], None],
+        gate: Gate,
+        notice: Callable[[str], None],
+        hint: str = "",
+        everything: bool = False,
+    ) -> None:
+        """`witnesses` is None for a ledger that is new; `everything` looks at the log as far as it goes."""
+        self._ledger, self._gateway, self._clock, self._directory = ledger, gateway, clock, directory
+        self._witnesses, self._follow, self._gate, self._notice = witnesses, follow, gate, notice
+        self._hint, self._everything = hint, everything
+        self._strangers = Strangers(gateway, Pace(clock, QUERIES_PER_SECOND), notice)
+        self._asking = asyncio.Lock()
+        self._has_looked = False
+        self._is_stopped = False
+
+    async def look(self) -> None:
+        """Look once, before the first submission; adopt what is found, and wait for what may be ours."""
+        async with self._asking:
+            if self._has_looked or self._witnesses is None:
+                return
+            try:
+                await self._look_until_settled(self._witnesses)
+            finally:
+                self._gate.wait_for("")
+            self._has_looked = True
+
+    async def is_paid(self, key: TaskKey) -> bool:
+        """Whether the next attempt of a task is paid for already, and adopted now; or nothing may leave."""
+        if self._witnesses is None:
+            return False
+        await self.look()
+        if self._is_stopped:
+            return True
+        if not self._strangers.seen:
+            return False
+        async with self._asking:
+            tasks = await self._ledger.wanted(TaskState.PENDING, key=key)
+            return await self._adopt(tasks, self._witnesses)
+
+    async def _look_until_settled(self, witnesses: Witnesses) -> None:
+        await self._take_what_lies_there(witnesses)
+        end, began = self._clock.now() + PATIENCE, self._clock.wall()
+        since = 0.0 if self._everything else (await self._ledger.ask_history(history)).since
+        while True:
+            log = await self._read_log()
+            missed = await self._look_at(log.rows if isinstance(log, UsageLog) else (), witnesses, since)
+            if not isinstance(log, UsageLog) or not await self._can_know(log, witnesses):
+                await self._without_log(witnesses, log)
+                return
+            left = end - self._clock.now()
+            if not missed or left <= 0:
+                break
+            why = f"{missed} may be paid for by an earlier run: looking again before submitting"
+            self._gate.wait_for(why)
+            self._notice(why)
+            await self._clock.sleep(min(BETWEEN_LOOKS, left))
+        if missed:
+            self._notice(f"{missed}: nothing shows whether an earlier run of this directory paid for them")
+        await self._say_lookalikes(witnesses)
+        # What could not be settled is looked at again by the next run.
+        oldest = min((row.at for row in missed.submissions), default=began)
+        if self._everything:
+            await self.vouch()
+        await self._ledger.set_meta(LOOKED_AT, repr(since if missed.unseen else min(began, oldest)))
+
+    async def _read_log(self) -> UsageLog | QueryFailed | QueryRefused:
+        log = await self._gateway.usage_log()
+        for wait in RETRIES:
+            if not isinstance(log, QueryFailed) or (log.retry_after or 0.0) > wait:
+                break
+            await self._clock.sleep(wait)
+            log = await self._gateway.usage_log()
+        return log
+
+    async def _without_log(self, witnesses: Witnesses, log: object) -> None:
+        """The log says nothing: what is newer than the ledger keeps everything back."""
+        why = "shows none of the submissions that this ledger knows"
+        if isinstance(log, QueryFailed | QueryRefused):
+            said = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
+            why = f"can't be read: {said}"
+        if witnesses.newer and not self._everything:
+            self._is_stopped = True
+            text = f"this ledger is an older one: {witnesses.newer}; and the gateway's usage log {why}"
+            self._gate.give_up(Stop(text, self._hint, ExitCode.USAGE))
+            return
+        self._notice(f"the gateway's usage log {why}; going by what the run directory says")
+        if self._everything and not await self._left_open(witnesses):
+            await self.vouch()
+
+    async def _left_open(self, witnesses: Witnesses) -> list[str]:
+        """The pending tasks that were submitted, as run.log says, and of which nothing shows a remote id."""
+        pending = await self._ledger.wanted(TaskState.PENDING)
+        left = [printable(one.id) for one in pending if one.key in witnesses.under_way]
+        if left:
+            self._notice(
+                f"run.log says that these were submitted, and nothing shows as what: {', '.join(left)}"
+            )
+        return left
+
+    async def _look_at(self, rows: Sequence[UsageRow], witnesses: Witnesses, since: float) -> Missed:
+        """Look at what is not ours, adopt what is, and return what can't be told yet."""
+        wanted = witnesses.of(await self._ledger.wanted(*COULD_BECOME_PENDING))
+        models, ours = {one.model for one in wanted}, await self._ledger.remote_ids()
+        named = sorted({remote_id for one in wanted for remote_id in one.named} - ours)
+        strangers = self._strangers
+        await strangers.look_at(dict.fromkeys([*strange_ids(rows, ours, models, since), *named]))
+        await self._adopt(await self._ledger.wanted(TaskState.PENDING), witnesses)
+        known = await self._ledger.ask_history(accounted)
+        unseen = strangers.unseen - known.remote_ids
+        latest = self._clock.real(LATEST)
+        left = unaccounted(rows, known, strangers.settled(), unseen, models, since, latest)
+        with_row = {row.remote_id for row in rows if row.is_submission}
+        return Missed(left, sorted(unseen - with_row))
+
+    async def _can_know(self, log: UsageLog, witnesses: Witnesses) -> bool:
+        known = await self._ledger.ask_history(accounted)
+        named = {remote_id for ids in witnesses.named.values() for remote_id in ids}
+        sights = (self._strangers.seen.get(remote_id) for remote_id in named)
+        moments = [one.submitted_at for one in sights if one and one.submitted_at is not None]
+        return can_know(log.rows, known, named, moments)
+
+    async def _adopt(self, pending: Sequence[Wanted], witnesses: Witnesses) -> bool:
+        """Enter what is recognized of these tasks, and follow it; return whether anything was."""
+        ours = await self._ledger.remote_ids()
+        strange = [one for one in self._strangers.seen.values() if one.remote_id not in ours]
+        found: dict[TaskKey, list[Paid]] = defaultdict(list)
+        latest = self._clock.real(LATEST)
+        for paid in recognized(witnesses.of(pending), strange, witnesses.run_ids, latest):
+            found[paid.key].append(paid)
+        names = {one.key: printable(one.id) for one in pending}
+        told = [
+            f"{names[key]} as {', '.join(one.seen.remote_id for one in group)}"
+            for key, group in found.items()
+            if await self._enter(key, group, witnesses)
+        ]
+        if told:
+            more = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
+            self._notice(f"paid for, and unknown to this ledger: {'; '.join(told[:MOST_NAMED])}{more}")
+        return bool(told)
+
+    async def _enter(self, key: TaskKey, group: Sequence[Paid], witnesses: Witnesses) -> bool:
+        main = followed(group)
+        row = witnesses.results.get(key, {})
+        attempts = []
+        for one in [main, *(other for other in group if other is not main)]:
+            same = row.get("remote_id") == one.seen.remote_id and row.get("sha256")
+            facts = AttemptFacts(sha256=row["sha256"]) if same else AttemptFacts()
+            attempts.append(
+                PaidAttempt(one.number, one.seen.seed, one.seen.remote_id, one.seen.submitted_at, facts=facts)
+            )
+        try:
+            await self._ledger.bring_back(key, attempts, Move(Event.RECOVERED, TaskState.GENERATING))
+        except (TransitionRefused, RemoteIdTaken):
+            return False
+        self._follow(await self._ledger.task(key))
+        return True
+
+    async def _take_what_lies_there(self, witnesses: Witnesses) -> None:
+        """A verified video of which results.csv tells all is done, whatever the gateway still shows."""
+        for one in await self._ledger.wanted(TaskState.PENDING):
+            row = witnesses.results.get(one.key, {})
+            if not await asyncio.to_thread(proven, self._directory, row):
+                continue
+            with suppress(RemoteIdTaken):  # a person wants a further version of that very video
+                paid = as_attempt(row, one.attempts + 1)
+                await self._ledger.bring_back(one.key, [paid], Move(Event.RECOVERED, TaskState.DONE))
+                self._notice(f"{printable(one.id)} is done: {row['file_name']} is as results.csv says")
+
+    async def _say_lookalikes(self, witnesses: Witnesses) -> None:
+        wanted = witnesses.of(await self._ledger.wanted(TaskState.PENDING))
+        for one, seen in lookalikes(wanted, self._strangers.seen.values()):
+            self._notice(
+                f"{seen.remote_id} has the seed that the manifest gives to {printable(one.id)}, and nothing "
+                "shows whether it is this task's: it is not taken for it"
+            )
+
+    async def vouch(self) -> None:
+        """A person had everything looked through: what is newer than the ledger is known by now."""
+        await self._ledger.set_meta(VOUCHED_AT, repr(self._clock.wall()))

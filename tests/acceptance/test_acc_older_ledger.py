@@ -1,0 +1,353 @@
+"""A ledger that was put back, copied or lost: what it does not know is found, and not paid again."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SIX = ("ant", "bee", "cat", "doe", "eel", "fox")
+LOOKS = "GET /api/log/token"
+UNREADABLE = [{"do": "refused"}, {"do": "500"}, {"do": "429", "seconds": 1200}]
+
+
+def put_back(desk: Any, backup: Path, *names: str) -> None:
+    """Restore the whole run directory, or only these of its files."""
+    if not names:
+        shutil.rmtree(desk.directory)
+        shutil.copytree(backup, desk.directory, symlinks=True)
+    for name in names:
+        for path in desk.directory.glob(f"{name}*"):
+            path.unlink()
+        shutil.copy2(backup / name, desk.directory / name)
+
+
+@pytest.fixture
+def backup(desk: Any, sim: Any, tmp_path: Path) -> Path:
+    """A copy of the run directory when two of six tasks were made; the other four were made since."""
+    sim.start()
+    desk.write(*SIX)
+    assert desk.run("--limit", "2").code == 0
+    shutil.copytree(desk.directory, tmp_path / "backup")
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 6
+    return tmp_path / "backup"
+
+
+def all_there(desk: Any, sim: Any) -> None:
+    """Six videos, six charges, and each row is the charge's."""
+    assert set(desk.states().values()) == {"done"}
+    assert {row["remote_id"] for row in desk.rows()} == {charge["remote_id"] for charge in sim.charges()}
+    assert len(sim.charges()) == 6
+
+
+def test_a_restored_run_directory_pays_for_nothing_again(desk: Any, sim: Any, backup: Path) -> None:
+    """The whole directory is put back: one look, no POST, all six videos."""
+    sim.start()
+    put_back(desk, backup)
+    done = desk.run()
+    desk.check(done, 0)
+    all_there(desk, sim)
+    assert sim.posts() == 0
+    assert sim.requests()[LOOKS] == 1
+    assert "paid for, and unknown to this ledger" in done.stderr
+
+
+def test_a_restored_ledger_alone_pays_for_nothing_again(desk: Any, sim: Any, backup: Path) -> None:
+    """Only ledger.sqlite is put back: the videos that lie there are taken, and none is made again."""
+    sim.start()
+    put_back(desk, backup, "ledger.sqlite")
+    desk.check(desk.run(), 0)
+    all_there(desk, sim)
+    assert (sim.posts(), sim.downloads()) == (0, 0)
+
+
+def test_a_copy_of_the_run_directory_pays_for_nothing_again(desk: Any, sim: Any, backup: Path) -> None:
+    """The backup goes on as a copy, as on another machine: it finds what the original has made since."""
+    sim.start()
+    desk.directory = desk.folder / "copy.run"
+    shutil.copytree(backup, desk.directory)
+    desk.check(desk.run("-o", "copy.run"), 0)
+    all_there(desk, sim)
+    assert sim.posts() == 0
+
+
+@pytest.mark.parametrize("fault", UNREADABLE, ids=lambda fault: str(fault["do"]))
+def test_without_the_log_an_older_ledger_submits_nothing(
+    desk: Any, sim: Any, backup: Path, fault: dict[str, Any]
+) -> None:
+    """run.log goes on where the ledger ends, and the log can't be read: exit 2 before anything is sent."""
+    sim.start({"on": "usage"} | fault)
+    for name in ("results.csv", "videos"):
+        shutil.rmtree(desk.directory / name, ignore_errors=True)
+        (desk.directory / name).unlink(missing_ok=True) if name != "videos" else None
+    put_back(desk, backup, "ledger.sqlite")
+    drop_remote_ids(desk)
+    shutil.copytree(backup / "videos", desk.directory / "videos")
+    done = desk.run()
+    assert done.code == 2, done.stderr
+    assert "older" in done.stdout
+    assert "batchrunner recover" in done.stdout
+    assert sim.posts() == 0
+
+
+def drop_remote_ids(desk: Any) -> None:
+    """Make run.log one of a version that did not keep remote ids."""
+    path = desk.directory / "run.log"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    kept = [{name: v for name, v in line.items() if name not in ("remote_id", "seed")} for line in lines]
+    path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+
+
+def test_with_the_log_switched_off_an_older_ledger_submits_nothing(desk: Any, sim: Any, backup: Path) -> None:
+    """An empty log can't know: what run.log names is taken up, the rest is not sent, exit 2."""
+    sim.start(usage_log=False)
+    put_back(desk, backup, "ledger.sqlite")
+    drop_remote_ids(desk)
+    (desk.directory / "results.csv").unlink()
+    done = desk.run()
+    assert done.code == 2, done.stderr
+    assert sim.posts() == 0
+
+
+def test_a_lost_ledger_is_made_again(desk: Any, sim: Any, backup: Path) -> None:
+    """The ledger is deleted: `run` names `recover`, which brings all back without a POST or a download."""
+    sim.start()
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    refused = desk.run()
+    assert refused.code == 2
+    assert "batchrunner recover MANIFEST -o" in refused.stderr
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    desk.check(done, 0)
+    all_there(desk, sim)
+    assert (sim.posts(), sim.downloads()) == (0, 0)
+    desk.check(desk.run(), 0)
+    assert sim.posts() == 0
+
+
+def test_a_lost_run_directory_but_for_its_id_is_made_again(desk: Any, sim: Any, backup: Path) -> None:
+    """Only videos/.run-id is left: `recover` downloads all six."""
+    sim.start()
+    for path in desk.directory.rglob("*"):
+        if path.is_file() and path.name != ".run-id":
+            path.unlink()
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    desk.check(done, 0)
+    all_there(desk, sim)
+    assert sim.posts() == 0
+
+
+def test_without_an_id_recover_changes_nothing(desk: Any, sim: Any, backup: Path) -> None:
+    """Nothing names the run: exit 2 says so, and no file is made."""
+    for path in desk.directory.rglob("*"):
+        if path.is_file() and path.suffix != ".mp4":
+            path.unlink()
+    before = sorted(desk.directory.rglob("*"))
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    assert done.code == 2
+    assert "videos/.run-id" in done.stderr
+    assert sorted(desk.directory.rglob("*")) == before
+
+
+def test_a_normal_resume_makes_one_look_and_does_not_wait(desk: Any, sim: Any) -> None:
+    """Killed with one in doubt and two accepted: the next run looks once, and submits at once."""
+    sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "ant*"}, generation_seconds=4000, scale=1)
+    desk.write(*SIX, concurrency=2)
+    desk.start_run().reached(3, "accepted", "unknown").killed()
+    assert len(sim.charges()) == 3
+    desk.write(*SIX, concurrency=3)
+    run = desk.start_run().reached(1, "claimed")
+    assert sim.requests()[LOOKS] == 1
+    assert "looking again" not in (desk.directory / "run.log").read_text(encoding="utf-8")
+    run.killed()
+
+
+def test_nothing_pending_makes_no_look(desk: Any, sim: Any, backup: Path) -> None:
+    """A run that finds nothing to submit asks nothing."""
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert sim.requests()[LOOKS] == 0
+
+
+def test_what_still_generates_is_waited_for(desk: Any, sim: Any, tmp_path: Path) -> None:
+    """The log shows submissions without a task yet: submission waits for their seeds, and pays for none."""
+    sim.start(generation_seconds=120)
+    desk.write(*SIX)
+    assert desk.run("--limit", "2").code == 0
+    shutil.copytree(desk.directory, tmp_path / "backup")
+    desk.start_run().reached(4, "accepted").killed()
+    put_back(desk, tmp_path / "backup")
+    desk.check(desk.run(), 0)
+    all_there(desk, sim)
+    assert sim.posts() == 6
+
+
+def test_seeds_of_the_manifest_count_with_a_claim_of_ours(desk: Any, sim: Any, tmp_path: Path) -> None:
+    """run.log has the claim of a task whose seed the manifest gives: it is ours, and not paid again."""
+    sim.start()
+    bee = {"id": "bee", "prompt": "bee walks along the shore", "metadata": {"seed": 77}}
+    desk.write("ant", bee)
+    assert desk.run("--limit", "1").code == 0
+    shutil.copytree(desk.directory, tmp_path / "backup")
+    desk.check(desk.run(), 0)
+    put_back(desk, tmp_path / "backup", "ledger.sqlite", "results.csv")
+    drop_remote_ids(desk)
+    (desk.directory / "videos" / "bee.mp4").unlink()
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 2
+
+
+def test_seeds_are_the_same_in_every_copy_and_others_elsewhere(desk: Any, sim: Any) -> None:
+    """Two copies of a directory give an attempt the same seed; another directory gives it another."""
+    sim.start()
+    desk.write("ant", "bee")
+    assert desk.run("--limit", "1").code == 0
+    shutil.copytree(desk.directory, desk.folder / "copy.run")
+    assert desk.run().code == 0
+    with closing(sqlite3.connect(desk.folder / "copy.run" / "ledger.sqlite")) as ledger:
+        copied = ledger.execute("SELECT value FROM meta WHERE name = 'run_id'").fetchone()
+    with closing(sqlite3.connect(desk.directory / "ledger.sqlite")) as ledger:
+        assert ledger.execute("SELECT value FROM meta WHERE name = 'run_id'").fetchone() == copied
+    assert desk.run("-o", "other.run").code == 0
+    (first, other) = sim.charges("ant")
+    assert first["seed"] != other["seed"]
+
+
+# --- what else is to be seen ----------------------------------------------------------------------------
+
+
+def test_the_id_of_the_run_is_beside_the_videos_and_in_run_log(desk: Any, sim: Any) -> None:
+    """Written once, before anything is paid; each run notes it in its log, and who was accepted as what."""
+    sim.start()
+    desk.write("ant")
+    assert desk.run().code == 0
+    run_id = (desk.directory / "videos" / ".run-id").read_text().strip()
+    lines = [json.loads(line) for line in (desk.directory / "run.log").read_text().splitlines()]
+    assert lines[0]["run_id"] == run_id
+    (accepted,) = [line for line in lines if line.get("event") == "accepted"]
+    (charge,) = sim.charges()
+    assert (accepted["remote_id"], accepted["seed"]) == (charge["remote_id"], charge["seed"])
+
+
+def test_a_ledger_beside_other_videos_is_refused(desk: Any, sim: Any) -> None:
+    """The ledger of another run was put here: exit 2 before anything is sent, and the hint is free."""
+    sim.start()
+    desk.write("ant", "bee")
+    assert desk.run("--limit", "1", "-o", "other.run").code == 0
+    assert desk.run("--limit", "1").code == 0
+    put_back(desk, desk.folder / "other.run", "ledger.sqlite")
+    done = desk.run()
+    assert done.code == 2
+    assert "batchrunner recover" in done.stderr
+    assert sim.posts() == 2
+
+
+def test_a_resume_goes_on_where_the_log_is_switched_off(desk: Any, sim: Any) -> None:
+    """Nothing is newer than the ledger: a gateway without a log keeps nobody from going on."""
+    sim.start(usage_log=False)
+    desk.write("ant", "bee")
+    assert desk.run("--limit", "1").code == 0
+    done = desk.run()
+    desk.check(done, 0)
+    assert "usage log" in done.stderr
+    assert sim.posts() == 2
+
+
+def test_another_programs_task_is_waited_for_and_then_left_alone(desk: Any, sim: Any) -> None:
+    """Somebody submits with the same key: ten minutes at most, then the run goes on and says so."""
+    sim.start()
+    desk.write("ant", "bee")
+    assert desk.run("--limit", "1").code == 0
+    sim.start(generation_seconds=300_000)
+    body = {"model": "dreamina-seedance-2-0-fast", "prompt": "theirs", "metadata": {"seed": 5}}
+    sim.ask("/v1/video/generations", body)
+    run = desk.start_run().reached(1, "claimed")
+    assert "nothing shows whether" in run.stderr
+    assert 2 <= sim.requests()[LOOKS] <= 9
+    run.killed()
+    assert len(sim.charges("bee")) <= 1
+
+
+def test_a_lookalike_with_the_manifests_seed_is_named_and_not_taken(desk: Any, sim: Any) -> None:
+    """Somebody used the seed that the manifest gives: it is said, and ours is made."""
+    sim.start()
+    bee = {"id": "bee", "prompt": "bee walks along the shore", "metadata": {"seed": 77}}
+    desk.write("ant", bee)
+    assert desk.run("--limit", "1").code == 0
+    theirs = {"resolution": "480p", "ratio": "16:9", "seed": 77, "duration": 4}
+    body = {"model": "dreamina-seedance-2-0-fast", "prompt": "theirs", "duration": 4, "metadata": theirs}
+    remote_id = sim.ask("/v1/video/generations", body)["id"]
+    desk.until(sim.settled, "the end of the generation")
+    done = desk.run()
+    desk.check(done, 0, former=["theirs"])
+    assert f"{remote_id} has the seed" in done.stderr
+    assert len(sim.charges("bee")) == 1
+
+
+def test_a_lost_simulated_run_is_made_again(desk: Any) -> None:
+    """`recover --simulate` asks the run directory's own simulator."""
+    desk.write("ant", "bee")
+    arguments = ["--simulate", "-o", "batch.run", "--time-scale", "0.002"]
+    assert desk.do("run", desk.manifest.name, *arguments, key=None).code == 0
+    for path in [*desk.directory.glob("ledger.sqlite*"), desk.directory / "results.csv"]:
+        path.unlink()
+    done = desk.do("recover", desk.manifest.name, *arguments, key=None)
+    desk.check(done, 0)
+    assert set(desk.states().values()) == {"done"}
+
+
+def test_recover_says_what_was_not_found_and_how_to_make_it(desk: Any, sim: Any) -> None:
+    """What was never submitted stays pending: exit 75 as for any unfinished run, with what to type."""
+    sim.start()
+    desk.write("ant", "bee")
+    assert desk.run("--limit", "1").code == 0
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    desk.check(done, 75)
+    assert desk.states() == {"ant": "done", "bee": "pending"}
+    assert "1 task not found" in done.stdout
+    assert "batchrunner run batch.yaml -o" in done.stdout
+    assert sim.posts() == 1
+
+
+def test_a_video_that_the_gateway_forgot_comes_back_as_done(desk: Any, sim: Any, backup: Path) -> None:
+    """results.csv and the file prove it: done without the gateway, and never made again."""
+    sim.start({"on": "poll", "do": "task_not_exist"}, {"on": "usage", "do": "refused"})
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    assert done.code == 0, done.stderr
+    desk.check(desk.run(), 0)
+    assert (sim.posts(), sim.downloads()) == (0, 0)
+
+
+def test_after_recover_a_run_goes_on(desk: Any, sim: Any, backup: Path) -> None:
+    """A person had all looked through: what is newer than the ledger keeps the next run no longer back."""
+    sim.start(usage_log=False)
+    put_back(desk, backup, "ledger.sqlite", "results.csv")
+    desk.write(*SIX, "gnu")
+    recovered = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    assert recovered.code == 75, recovered.stderr
+    desk.check(desk.run(), 0)
+    assert sim.posts() == 1
+
+
+def test_a_file_that_is_not_as_results_csv_says_is_not_taken(desk: Any, sim: Any) -> None:
+    """Something else lies under the name: it stays, the task is uncollected, and nothing is made again."""
+    sim.start()
+    desk.write("ant")
+    assert desk.run().code == 0
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    video = desk.directory / "videos" / "ant.mp4"
+    video.write_bytes(b"edited")
+    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+    assert done.code == 1, done.stderr
+    assert desk.row("ant")["error_code"] == "name_taken"
+    assert video.read_bytes() == b"edited"
+    assert sim.posts() == 1
