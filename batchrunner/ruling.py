@@ -7,7 +7,7 @@ import re
 from batchrunner.core.errors import UsageError
 from batchrunner.core.links import LINKS_LIVE
 from batchrunner.core.model import RemoteId
-from batchrunner.core.policy import ADOPTED, AttemptFacts, Move
+from batchrunner.core.policy import NAMED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import Ledger, TaskRecord
 
@@ -91,5 +91,5 @@ async def adopt(ledger: Ledger, task: TaskRecord, remote_id: str) -> None:
         )
     if remote_id in await ledger.remote_ids():
         raise UsageError(f"{remote_id} is the id of another attempt", "look at `batchrunner status DIR`")
-    facts = AttemptFacts(outcome=ADOPTED, remote_id=RemoteId(remote_id), accepted_at=task.submitted_at)
+    facts = AttemptFacts(outcome=NAMED, remote_id=RemoteId(remote_id), accepted_at=task.submitted_at)
     await ledger.move(task.key, Move(Event.ADOPTED, TaskState.GENERATING, facts=facts))

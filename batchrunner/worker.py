@@ -26,6 +26,7 @@ from batchrunner.core.outcome import (
     InProgress,
     NotAdmitted,
     NotVisible,
+    PollOutcome,
     Receipt,
     Refusal,
     SubmitOutcome,
@@ -36,6 +37,7 @@ from batchrunner.core.policy import (
     ADOPTED,
     GIVEN_UP,
     LAST_ANSWER_BYTES,
+    NAMED,
     STRAGGLER_INTERVAL,
     AttemptFacts,
     Move,
@@ -50,7 +52,7 @@ from batchrunner.core.policy import (
 from batchrunner.core.polling import Typical, poll_delay
 from batchrunner.core.seeds import derived_seed
 from batchrunner.core.states import Event, TaskState
-from batchrunner.core.watch import Conclusion, GoOn, Refused, Sightings, Vanished, Watch
+from batchrunner.core.watch import Conclusion, GoOn, Refused, Sightings, Vanished, Watch, is_seen
 from batchrunner.gateway import Gateway, encode
 from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
 from batchrunner.manifest import MediaChanged, data_uri
@@ -111,7 +113,7 @@ class Worker:
         if record.attempt is None or record.remote_id is None:
             raise AssertionError(f"{record.id} is {record.state} without a remote id")
         accepted_at = record.accepted_at or record.submitted_at or self._clock.wall()
-        adopted = record.outcome == ADOPTED
+        adopted = record.outcome in (ADOPTED, NAMED)
         generation = Generation(
             record.key,
             record.attempt,
@@ -121,7 +123,7 @@ class Worker:
             self._clock.now() - (0.0 if adopted else self._clock.since(accepted_at)),
             record.request,
             record.seed,
-            adopted,
+            named=record.outcome == NAMED,
             given_up=record.outcome == GIVEN_UP,
         )
         try:
@@ -222,7 +224,7 @@ class Worker:
             await self._clock.sleep(delay)
             await self._pace.turn()
             answer = await self._gateway.poll(generation.remote_id)
-            self._sightings.heard(generation.key, answer, self._clock.now())
+            await self._sighted(generation, answer)
             conclusion = watch.heard(answer, self._clock.now())
             if not isinstance(conclusion, GoOn):
                 return await self._conclude(generation, conclusion, holds_slot)
@@ -241,6 +243,13 @@ class Worker:
             else:
                 delay = self._delay(generation, age, conclusion)
 
+    async def _sighted(self, generation: Generation, answer: PollOutcome) -> None:
+        """Keep whether the gateway shows the task; an id that a person gave is right once it does."""
+        if generation.named and is_seen(answer) and not self._sightings.ever(generation.key):
+            await self._ledger.note(generation.attempt, AttemptFacts(outcome=ADOPTED))
+        is_sure = not (generation.named or generation.given_up)
+        self._sightings.heard(generation.key, answer, self._clock.now(), is_sure)
+
     def _delay(self, generation: Generation, age: float, so_far: GoOn | None = None) -> float:
         if so_far and so_far.failures:
             wait = poll_delay(age, None, _chance()) + backoff(so_far.failures, _chance())
@@ -251,7 +260,7 @@ class Worker:
         now = self._clock.wall()
         seen = Seen(generation.accepted_at, now, self._clock.scale)
         settled = True
-        if isinstance(conclusion, Vanished) and not self._is_gone(generation, conclusion):
+        if isinstance(conclusion, Vanished) and not self._sightings.vouched(generation.key, conclusion.since):
             await self._look_at_another(generation.key)
         match conclusion:
             case Succeeded():
@@ -261,7 +270,7 @@ class Worker:
                 self._collect(generation.key)
             case GenerationFailed():
                 await self._failed(generation, conclusion, seen)
-            case Vanished(receipt=receipt) if self._is_gone(generation, conclusion):
+            case Vanished(receipt, since) if self._sightings.is_gone(generation, since):
                 move = after_loss(generation, receipt, ever_seen=self._sightings.ever(generation.key))
                 await self._ledger.move(generation.key, move, generation.attempt)
             case Vanished(receipt=receipt) | Refused(receipt=receipt):
@@ -273,10 +282,6 @@ class Worker:
                 assert_never(conclusion)
         if holds_slot:
             self._slots.free_slot(settled)
-
-    def _is_gone(self, generation: Generation, vanished: Vanished) -> bool:
-        """Whether a task that isn't shown is gone, and not hidden from this key."""
-        return generation.given_up or self._sightings.vouched(generation.key, vanished.since)
 
     async def _look_at_another(self, key: TaskKey) -> None:
         """Where no other is in flight, a finished task of ours shows whether this key sees any."""

@@ -176,8 +176,8 @@ class Generation:
     request: Mapping[str, object]
     seed: int | None
     """The seed that was sent."""
-    adopted: bool = False
-    """The remote id did not come as the answer to the POST."""
+    named: bool = False
+    """A person gave the remote id, and the gateway has not shown it yet."""
     given_up: bool = False
     """It had failed without a last word of the gateway's, and is looked at once more."""
 

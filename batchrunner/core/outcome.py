@@ -140,6 +140,8 @@ class GenerationFailed:
     raw: str
     refunded: bool = True
     """False while nothing shows that the gateway gave the money back."""
+    charged: int | None = None
+    """Quota units that the gateway still charges for it: 0 after a refund; None where it doesn't say."""
 
 
 @dataclass(frozen=True, slots=True)

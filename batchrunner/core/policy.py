@@ -47,6 +47,8 @@ ADOPTED = "adopted"
 """The outcome of an attempt whose remote id did not come as the answer to its POST."""
 RECOVERED = "recovered"
 """The outcome of an attempt that the ledger did not know, and the gateway or a witness showed."""
+NAMED = "named"
+"""The same, given by a person and not shown by the gateway yet: once it is, this becomes `ADOPTED`."""
 GIVEN_UP = "given_up"
 """The outcome of an attempt that failed without a last word of the gateway's, and is looked at once more."""
 LAST_ANSWER_BYTES = 64 * 1024
@@ -202,9 +204,10 @@ def is_worth_another(answer: GenerationFailed, paid_attempts: int, settings: Run
 def after_failure(answer: GenerationFailed, seen: Seen, again_at: float | None = None) -> Move:
     """What a failed generation does to its task, which may be tried again from `again_at` (Unix seconds).
 
-    The gateway refunds what the model refused; a FAILURE without an upstream code stays counted as spent.
+    A charge of 0 is a refund, whoever ended the task. Without that word the gateway refunds what the model
+    refused (one version shows the hold for ever), and a FAILURE without its code stays counted as spent.
     """
-    free = answer.refunded and bool(answer.code)
+    free = answer.refunded and (bool(answer.code) or answer.charged == 0)
     return Move(
         Event.GENERATION_FAILED,
         TaskState.FAILED if again_at is None else TaskState.PENDING,
@@ -222,17 +225,19 @@ def after_failure(answer: GenerationFailed, seen: Seen, again_at: float | None =
 
 
 def after_loss(generation: Generation, receipt: Receipt, ever_seen: bool) -> Move:
-    """What becomes of a task that the gateway doesn't know, though it shows others of ours.
+    """What becomes of a task that the gateway doesn't know, though nothing says that it hides our tasks.
 
-    An id that was adopted and never seen was a slip: the submission is in doubt, as it was.
+    An id that a person gave and nobody ever saw was a slip: the submission is in doubt, as it was.
     """
-    if generation.adopted and not ever_seen:
+    if generation.named and not ever_seen:
         return Move(
             Event.LOST,
             TaskState.IN_DOUBT,
             error_code="adopted_id_unknown",
-            error_message=f"the gateway doesn't know {generation.remote_id}, which was adopted",
+            error_message=f"the gateway doesn't show {generation.remote_id}, which was given with --adopt: "
+            "check the ID, and that this is the key of the submission",
             forget_remote_id=True,
+            facts=AttemptFacts(outcome="unknown"),
         )
     return Move(Event.LOST, TaskState.FAILED, error_code=receipt.code, error_message=receipt.message)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from batchrunner.core.model import TaskKey
+from batchrunner.core.model import Generation, TaskKey
 from batchrunner.core.outcome import (
     GenerationFailed,
     InProgress,
@@ -128,6 +128,11 @@ class Watch:
         )
 
 
+def is_seen(answer: PollOutcome) -> bool:
+    """Whether the gateway shows the task."""
+    return isinstance(answer, InProgress | Succeeded | GenerationFailed)
+
+
 class Sightings:
     """Which tasks the gateway shows with this key: one that it hides is gone only if it shows others."""
 
@@ -135,12 +140,16 @@ class Sightings:
         self._seen: dict[TaskKey, float] = {}
         self._vanished: set[TaskKey] = set()
 
-    def heard(self, key: TaskKey, answer: PollOutcome, now: float) -> None:
-        """Take notice of an answer about a task; `now` is nominal seconds."""
-        if isinstance(answer, InProgress | Succeeded | GenerationFailed):
+    def heard(self, key: TaskKey, answer: PollOutcome, now: float, is_sure: bool = True) -> None:
+        """Take notice of an answer about a task; `now` is nominal seconds.
+
+        `is_sure` is false for an id of which nobody knows whether the gateway has it: that it isn't shown
+        says nothing about the key.
+        """
+        if is_seen(answer):
             self._seen[key] = now
             self._vanished.discard(key)
-        elif isinstance(answer, NotVisible):
+        elif isinstance(answer, NotVisible) and (is_sure or key in self._seen):
             self._vanished.add(key)
 
     def ever(self, key: TaskKey) -> bool:
@@ -151,3 +160,13 @@ class Sightings:
         """Whether another task of ours was seen since then, and has not vanished itself."""
         others = self._seen.keys() - self._vanished - {key}
         return any(self._seen[other] >= since for other in others)
+
+    def is_gone(self, generation: Generation, since: float) -> bool:
+        """Whether a task that hasn't been shown since then is gone, and not only hidden from this key.
+
+        An id that a person gave and nobody ever saw says nothing about the key; where another task, which the
+        gateway surely had, isn't shown either, it may be the wrong account all the same.
+        """
+        key = generation.key
+        a_slip = generation.named and not self.ever(key) and not self._vanished - {key}
+        return generation.given_up or a_slip or self.vouched(key, since)

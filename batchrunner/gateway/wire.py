@@ -209,7 +209,8 @@ def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
     if status.lower() in FAILURE_WORDS:
         error = as_dict(upstream.get("error")) or as_dict(task.get("error"))
         message = as_text(task.get("fail_reason")) or as_text(error.get("message"))
-        return GenerationFailed(as_text(error.get("code")), message[:MESSAGE_LENGTH], finished, raw)
+        code, charged = as_text(error.get("code")), as_int(task.get("quota"))
+        return GenerationFailed(code, message[:MESSAGE_LENGTH], finished, raw, charged=charged)
     return InProgress(status, upstream_status, raw)
 
 

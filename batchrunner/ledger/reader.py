@@ -35,7 +35,7 @@ _SELECT = (
     "FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt"
 )
 
-_NOT_KNOWN = "('unknown', 'lost', 'adopted')"
+_NOT_KNOWN = "('unknown', 'lost', 'adopted', 'named')"
 """Outcomes of attempts without a remote id that may have been accepted all the same."""
 _PAID = (
     "SELECT count(*) FROM attempts p WHERE p.task = t.key AND p.file_name = t.file_name "

@@ -1,5 +1,7 @@
 """What an outcome does to its task, and when to look again."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -204,6 +206,15 @@ def test_a_refused_generation_costs_nothing():
         "InternalServiceError",
     )
     assert (move.facts.tokens, move.facts.cost) == (0, 0.0)
+
+
+def test_a_charge_of_nothing_is_a_refund_whoever_ended_the_task():
+    """`quota: 0` on a FAILURE settles the cost, its own timeout included; no word of it does not."""
+    for code in ("", "InternalServiceError"):
+        facts = after_failure(replace(failure(code=code), charged=0), SEEN).facts
+        assert (facts.tokens, facts.cost) == (0, 0.0)
+    for charged in (None, 700_000):
+        assert after_failure(replace(failure(code=""), charged=charged), SEEN).facts.tokens is None
 
 
 @pytest.mark.parametrize("answer", [failure(code=""), failure(refunded=False)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchrunner.core.model import TaskKey
+from batchrunner.core.model import AttemptId, Generation, RemoteId, TaskKey
 from batchrunner.core.outcome import (
     Echo,
     GenerationFailed,
@@ -123,6 +123,31 @@ def test_tasks_are_watched_apart():
     hear((0, INVISIBLE), (60, INVISIBLE), watch=first)
     assert hear((120, INVISIBLE), watch=second) == GoOn()
     assert hear((120, INVISIBLE), watch=first) == Vanished(RECEIPT)
+
+
+def generation(key: str, **given: bool) -> Generation:
+    return Generation(TaskKey(key), AttemptId(1), RemoteId(f"task_{key}"), 0.0, 0.0, {}, 1, **given)
+
+
+def test_an_id_that_a_person_gave_and_nobody_saw_says_nothing_about_the_key():
+    """It is gone by itself, and no sign that others are hidden; one that the gateway had, is such a sign."""
+    sightings = Sightings()
+    for key in ("one", "two"):
+        sightings.heard(TaskKey(key), INVISIBLE, now=10, is_sure=False)
+    assert sightings.is_gone(generation("one", named=True), since=10)
+    assert not sightings.is_gone(generation("one"), since=10)
+    sightings.heard(TaskKey("ours"), INVISIBLE, now=20)
+    assert not sightings.is_gone(generation("one", named=True), since=10)
+    sightings.heard(TaskKey("ours"), running(), now=30)
+    assert sightings.is_gone(generation("one", named=True), since=10)
+
+
+def test_an_id_that_a_person_gave_and_that_was_seen_is_one_like_any_other():
+    """Shown once and then not any more, it is gone only where another is seen."""
+    sightings = Sightings()
+    sightings.heard(TaskKey("one"), running(), now=10, is_sure=False)
+    sightings.heard(TaskKey("one"), INVISIBLE, now=20, is_sure=False)
+    assert not sightings.is_gone(generation("one", named=True), since=20)
 
 
 def test_a_task_is_gone_only_where_another_is_seen():

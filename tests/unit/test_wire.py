@@ -464,7 +464,7 @@ def test_a_recorded_failure():
     """Failure: the code is the model's, the words are the gateway's, the text in `result_url` is no link."""
     body = poll_body("FAILURE", MODERATED, fail_reason=WHY, result_url=WHY, finish_time=1795372432)
     code = "OutputVideoSensitiveContentDetected"
-    assert poll(body) == GenerationFailed(code, WHY, 1795372432.0, body.decode())
+    assert poll(body) == GenerationFailed(code, WHY, 1795372432.0, body.decode(), charged=113663)
 
 
 def test_recorded_refusals_of_a_poll():
@@ -600,12 +600,14 @@ def test_tokens_are_counted_from_either_field():
     assert poll(poll_body("SUCCESS", {"usage": {"total_tokens": 10**30}})).tokens is None
 
 
-def test_a_failure_of_the_gateway_itself_has_no_code():
-    """The gateway's own timeout shows the old state upstream: no code, nothing that tells of a refund."""
-    body = poll_body("FAILURE", {"status": "running"}, fail_reason="任务超时（1440分钟）")
+@pytest.mark.parametrize("charged", [0, 700_000, None, "0"])
+def test_a_failure_of_the_gateway_itself_has_no_code(charged):
+    """The gateway's own timeout shows the old state upstream: no code; `quota` says what is still charged."""
+    body = poll_body("FAILURE", {"status": "running"}, fail_reason="任务超时（1440分钟）", quota=charged)
     answer = poll(body)
     assert isinstance(answer, GenerationFailed)
     assert (answer.code, answer.message) == ("", "任务超时（1440分钟）")
+    assert answer.charged == (charged if isinstance(charged, int) else None)
 
 
 def test_the_list_of_models():

@@ -31,4 +31,4 @@ def test_an_id_that_is_another_attempts_is_not_adopted(in_ledger, filled):
         return await ledger.task(doubt)
 
     task = in_ledger(story)
-    assert (task.state, task.remote_id, task.outcome) == ("generating", "task_0002", "adopted")
+    assert (task.state, task.remote_id, task.outcome) == ("generating", "task_0002", "named")

@@ -69,7 +69,8 @@ class Charge:
             upstream = "expired"
         metadata = self.body["metadata"]
         made = {"status": upstream, "seed": metadata.get("seed"), "duration": metadata["duration"]}
-        made |= {"resolution": metadata["resolution"], "usage": {"total_tokens": 1000}}
+        made |= {"resolution": metadata["resolution"], "ratio": metadata["ratio"]}
+        made |= {"usage": {"total_tokens": 1000}}
         if self.life.code and word == "FAILURE":
             made["error"] = {"code": self.life.code, "message": "no"}
         task = {"task_id": self.remote_id, "status": word, "submit_time": self.at, "data": made}

@@ -138,7 +138,7 @@ class Promises:
         for old in self.rows(
             "SELECT id, outcome, remote_id FROM attempts WHERE task = ? AND id < ?", key, row["id"]
         ):
-            doubt = old["remote_id"] is None and old["outcome"] in (None, "unknown", "adopted")
+            doubt = old["remote_id"] is None and old["outcome"] in (None, "unknown", "adopted", "named")
             released = self.rows("SELECT 1 FROM events WHERE attempt = ? AND event = 'released'", old["id"])
             self._say(not doubt or released, f"{key[:8]} was submitted while attempt {old['id']} is in doubt")
         twins = self.rows("SELECT key, state FROM tasks WHERE request = ?", row["request"])

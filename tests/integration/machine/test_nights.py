@@ -1,0 +1,78 @@
+"""Nights that were found by chance once, each at its smallest, played by the machine's own steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from batchrunner import ruling
+from batchrunner.core.model import OnDoubt
+from batchrunner.core.states import TaskState
+from tests.integration.machine.test_machine import Nights
+
+
+@pytest.fixture
+def night() -> Iterator[Nights]:
+    """The machine, its last word (`the_batch_ends`) included."""
+    machine = Nights()
+    yield machine
+    machine.teardown()
+
+
+def adopt_wrongly(night: Nights) -> None:
+    """A person adopts everything in doubt, each as an id that nobody has."""
+    for task in night.command(lambda ledger: ledger.tasks(TaskState.IN_DOUBT)):
+        name = f"task_nobody{task.attempt}"
+        night.promises.misadopted.add(task.attempt)
+        night.command(lambda ledger, task=task, name=name: ruling.adopt(ledger, task, name))
+
+
+def ended_with(night: Nights) -> list[int]:
+    """The exit codes of the runs, after a further one."""
+    night.start()
+    night.loop.pass_until(night.loop.time() + 7200)
+    assert not night.is_running()
+    return [int(ended.exit_code) for ended in night.ended]
+
+
+def begin(night: Nights, *tasks: tuple[str, str]) -> None:
+    night.begin(
+        tasks=list(tasks),
+        on_doubt=OnDoubt.KEEP,
+        seed=0,
+        concurrency=1,
+        max_in_doubt=4,
+        max_attempts=1,
+        draw_seed=True,
+    )
+
+
+def test_a_wrong_id_that_nothing_contradicts_is_in_doubt_again(night: Nights) -> None:
+    """One task, killed in the air, adopted as an id that nobody has: the next run ends, and blames no key."""
+    begin(night, ("a", "one"))
+    night.crash(moment="submitting", steps=2)
+    adopt_wrongly(night)
+    assert ended_with(night) == [0], "its charge is found in the usage log"
+
+
+def test_two_wrong_ids_say_nothing_about_the_key_either(night: Nights) -> None:
+    """Each is a slip of its own: neither is a sign that the gateway hides the other."""
+    begin(night, ("a", "one"), ("b", "two"))
+    night.submissions_will(["cut_before_accept", "cut_before_accept"])
+    assert ended_with(night) == [3]
+    adopt_wrongly(night)
+    assert ended_with(night) == [3, 3]
+    assert len(night.promises.in_state(TaskState.IN_DOUBT)) == 2
+
+
+def test_a_wrong_id_beside_a_hidden_task_of_ours_is_kept(night: Nights) -> None:
+    """What the gateway accepted itself isn't shown: it may be the wrong account, and nothing is forgotten."""
+    begin(night, ("a", "one"), ("b", "two"))
+    night.submissions_will(["cut_before_accept", "accepted"])
+    night.tasks_will(["slow"])
+    night.crash(moment="polled", steps=0)
+    adopt_wrongly(night)
+    night.world.hidden["task_000001"] = night.world.now() + 100_000
+    assert ended_with(night) == [4]
+    assert len(night.promises.in_state(TaskState.GENERATING)) == 2
