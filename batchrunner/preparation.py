@@ -43,15 +43,35 @@ def make_directories(directory: Path, recovers: bool = False) -> None:
             )
     try:
         videos.mkdir(parents=True, exist_ok=True)
-        for folder in (directory, videos):
-            with tempfile.TemporaryFile(dir=folder):
-                pass  # what can't be written to is to be known before anything is paid for
+        with tempfile.TemporaryFile(dir=directory):
+            pass  # what can't be written to is to be known before anything is paid for
         if (directory / RESULTS_NAME).is_dir():
             raise IsADirectoryError(21, f"{RESULTS_NAME} is a folder")
     except OSError as error:
-        raise StorageError(
-            f"can't write to {videos}: {error.strerror}", "check its owner and permissions"
-        ) from error
+        if videos.is_symlink() and not videos.exists():
+            raise StorageError(
+                f"{videos} is a link to a folder that is not there", "mount its disk, or delete the link"
+            ) from error
+        raise _refused(videos, error) from error
+    if not ledger.exists():
+        check_videos_writable(directory)
+
+
+def check_videos_writable(directory: Path) -> None:
+    """Make sure that videos can come. Where none is to come, their folder may be a read-only archive.
+
+    Raises:
+        StorageError: the folder for videos can't be written to.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=directory / VIDEOS):
+            pass
+    except OSError as error:
+        raise _refused(directory / VIDEOS, error) from error
+
+
+def _refused(videos: Path, error: OSError) -> StorageError:
+    return StorageError(f"can't write to {videos}: {error.strerror}", "check its owner and permissions")
 
 
 def has_no_ledger(directory: Path) -> bool:

@@ -25,7 +25,13 @@ from batchrunner.crew import Crew
 from batchrunner.gateway import ApiKey, Gateway
 from batchrunner.job import Job
 from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock, TaskRecord
-from batchrunner.preparation import bring_up_to_date, has_no_ledger, identify, make_directories
+from batchrunner.preparation import (
+    bring_up_to_date,
+    check_videos_writable,
+    has_no_ledger,
+    identify,
+    make_directories,
+)
 from batchrunner.results import Results
 from batchrunner.ruling import declare_lost
 from batchrunner.runlog import RunLog
@@ -123,6 +129,7 @@ class Running:
         self._ledger.observe(self._noted)
         try:
             if key := self._key():
+                check_videos_writable(self._job.directory)
                 async with Gateway.open(self._job.gateway, key) as gateway:
                     await self._supervised(gateway)
         except StorageError as error:

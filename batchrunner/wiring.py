@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from batchrunner.admission import Admission, Disk
 from batchrunner.adopter import Adopter
@@ -19,6 +20,7 @@ from batchrunner.core.summary import Tally
 from batchrunner.gateway import Gateway
 from batchrunner.job import Job
 from batchrunner.ledger import Binding, Ledger, TaskRecord
+from batchrunner.preparation import VIDEOS
 from batchrunner.recovery import Recovery
 from batchrunner.video import VideoFacts
 from batchrunner.witnesses import Witnesses
@@ -26,6 +28,19 @@ from batchrunner.worker import Worker
 
 SPARE_BYTES = 64 << 20
 """What a file may have beyond four times the estimate."""
+
+
+def room(directory: Path, reserve: int) -> int:
+    """Free bytes where the videos of a run go, which may be another disk than the ledger's.
+
+    The ledger needs little, but not less than the reserve: where its disk has less, that is what counts.
+    """
+    ledger = shutil.disk_usage(directory).free
+    try:
+        videos = shutil.disk_usage(directory / VIDEOS).free
+    except FileNotFoundError:  # moved away just now: the download will say so
+        return ledger
+    return videos if ledger >= reserve else min(videos, ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +72,7 @@ class Wiring:
     def admission(self, adopter: Adopter) -> Admission:
         """Says when a submission may leave."""
         disk = Disk(
-            free=lambda: shutil.disk_usage(self.job.directory).free,
+            free=lambda: room(self.job.directory, self.binding.settings.disk_reserve),
             reserve=self.binding.settings.disk_reserve,
             largest=max((video_bytes(task.request, self.job.limits) for task in self.tasks), default=0),
             coming=lambda: sum(self.tally[state] for state in PAID_FOR),

@@ -74,7 +74,7 @@ class Night(RuleBasedStateMachine):
 
     # --- the program -----------------------------------------------------------------------------------
 
-    def job(self) -> Job:
+    def job(self, fetch_missing: bool = False) -> Job:
         plan = Plan(
             "night", "/a/night.yaml", plan_tasks([wanted(*task) for task in self.tasks]), self.settings
         )
@@ -87,6 +87,7 @@ class Night(RuleBasedStateMachine):
             lambda: ApiKey("sk-canary", "a test"),
             plan,
             recollect_all=True,
+            fetch_missing=fetch_missing,
         )
 
     def is_running(self) -> bool:
@@ -97,10 +98,11 @@ class Night(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.is_running())
     @rule()
-    def start(self) -> None:
+    def start(self, fetch_missing: bool = False) -> None:
         self.promises.new_process()
+        self.promises.may_fetch_missing = fetch_missing
         self.promises.wanted = Counter(prompt for prompt, _ in self.tasks)
-        self.running = self.loop.create_task(runner.run(self.job()))
+        self.running = self.loop.create_task(runner.run(self.job(fetch_missing)))
         self.running.add_done_callback(self.loop.interrupt)
 
     def keep_running(self) -> None:

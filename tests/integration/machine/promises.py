@@ -37,6 +37,10 @@ class Promises:
         """Attempts of which a person named a remote id that is not theirs."""
         self._said: Counter[tuple[str, str]] = Counter()
         self.removed_files: set[str] = set()
+        self.changed_files: dict[str, bytes] = {}
+        """What somebody wrote into the file of a finished video."""
+        self.may_fetch_missing = False
+        """Whether a person wants what is gone fetched again, by the run that is under way."""
         self.wanted: Counter[str] = Counter()
         """By prompt: how many videos the manifest of this run asks for."""
         self._hashes: dict[str, str] = {}
@@ -175,6 +179,12 @@ class Promises:
     def _doubts(self) -> int:
         return int(self.rows("SELECT count(*) FROM tasks WHERE state = 'in_doubt'")[0][0])
 
+    def fetching(self, remote_id: str) -> None:
+        """A video is asked for: only one that is being collected."""
+        query = "SELECT t.state FROM tasks t JOIN attempts a ON a.id = t.attempt WHERE a.remote_id = ?"
+        states = [row[0] for row in self.rows(query, remote_id)]
+        self._say(states == ["collecting"], f"the video of {remote_id} is fetched while it is {states}")
+
     def first_poll(self, remote_id: str) -> None:
         """A task is polled for the first time: its id must be on disk."""
         found = self.rows("SELECT 1 FROM attempts WHERE remote_id = ?", remote_id)
@@ -219,6 +229,8 @@ class Promises:
             was = self._state.get(row["task"], "pending")
             self._say(was == before, f"{row['task'][:8]} was {was}, and went from {before} by {event}")
             self._state[row["task"]] = after
+            if event is Event.MISSING:
+                self._say(self.may_fetch_missing, f"nobody wanted {row['task'][:8]} fetched again")
             resubmits = event is Event.DECLARED_LOST and self._settings.on_doubt is OnDoubt.RESUBMIT
             if event in BY_A_PERSON and not resubmits:
                 self._said[row["task"], event] -= 1
@@ -260,6 +272,26 @@ class Promises:
                 is_its = charge and charge.attempt in (row["id"], STRAY) and charge.key == row["task"]
                 self._say(is_its, f"{row['remote_id']} is not attempt {row['id']}'s")
 
+    def file_lost(self, file_name: str) -> None:
+        """Somebody moved a finished video away."""
+        self.removed_files.add(file_name)
+        self.changed_files.pop(file_name, None)
+        self._hashes.pop(Path(file_name).name, None)
+
+    def file_changed(self, file_name: str, content: bytes) -> None:
+        """Somebody wrote something else into it."""
+        self.changed_files[file_name] = content
+        self._hashes[Path(file_name).name] = hashlib.sha256(content).hexdigest()
+
+    def files_told(self) -> None:
+        """What the ledger says of every finished video's file is so."""
+        query = "SELECT t.file_name, a.file_state FROM tasks t JOIN attempts a ON a.id = t.attempt "
+        for row in self.rows(query + "WHERE t.state = 'done'"):
+            name = row["file_name"]
+            there = (self._directory / name).exists()
+            state = ("changed" if name in self.changed_files else "") if there else "missing"
+            self._say(row["file_state"] == state, f"{name} is told {row['file_state']!r}, and is {state!r}")
+
     def _look_at_files(self) -> None:
         query = "SELECT t.file_name, a.remote_id FROM tasks t JOIN attempts a ON a.id = t.attempt "
         query += "WHERE t.state = 'done'"
@@ -267,7 +299,11 @@ class Promises:
             path = self._directory / row["file_name"]
             if path.exists():
                 self.removed_files.discard(row["file_name"])
-            if row["file_name"] not in self.removed_files:
+            if (changed := self.changed_files.get(row["file_name"])) is not None:
+                self._say(
+                    path.read_bytes() == changed, f"{row['file_name']} is not what somebody wrote there"
+                )
+            elif row["file_name"] not in self.removed_files:
                 whole = path.is_file() and path.read_bytes() == video_of(row["remote_id"])
                 self._say(whole, f"{row['file_name']} is done and not the video of {row['remote_id']}")
         there = {path.name: path for path in (self._directory / "videos").glob("*.mp4")}

@@ -108,8 +108,23 @@ class Nights(Night):
     @rule(data=st.data())
     def a_file_is_lost(self, data: st.DataObject) -> None:
         task = self.one_in(TaskState.DONE, data)
-        self.promises.removed_files.add(task.file_name)
+        self.promises.file_lost(task.file_name)
         (self.folder / task.file_name).unlink(missing_ok=True)
+
+    @precondition(lambda self: self.any_in(TaskState.DONE))
+    @rule(data=st.data())
+    def a_file_is_changed(self, data: st.DataObject) -> None:
+        task = self.one_in(TaskState.DONE, data)
+        path = self.folder / task.file_name
+        if path.exists():
+            content = path.read_bytes() + b"edited"
+            path.write_bytes(content)
+            self.promises.file_changed(task.file_name, content)
+
+    @precondition(lambda self: self.any_in(TaskState.DONE))
+    @rule()
+    def a_person_wants_the_missing_ones(self) -> None:
+        self.start(fetch_missing=True)
 
     @precondition(lambda self: not self.is_running())
     @rule(tasks=entries)
@@ -185,6 +200,8 @@ class Nights(Night):
             self.loop.pass_until(self.loop.time() + 30000)  # what is over its deadline waits for the next run
         assert [(task.id, task.state, task.error_code, self.ended) for task in left] == []
         assert len(self.planned()) == len(self.tasks)
+        self.promises.files_told()
+        assert self.promises.broken == []
         for task in self.planned():
             self.for_a_good_reason(task)
 
