@@ -10,6 +10,7 @@ from batchrunner.core.limits import Limits
 from batchrunner.core.model import Plan
 from batchrunner.gateway import ApiKey, GatewaySettings
 from batchrunner.progress import Display, Silent
+from batchrunner.relocation import GivenAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +33,16 @@ class Job:
     """Ids, or `label=value`: the tasks that may be submitted, and that the summary counts; all if empty."""
     limit: int | None = None
     """Of these the first so many."""
+    address_named: bool = True
+    """Whether a person named the gateway's address; else it is the one that is used where none is named."""
+    same_gateway: bool = False
+    """A person's word: the gateway at this address is the one that the ledger is tied to."""
+    remarks: tuple[str, ...] = ()
+    """What a person is to know before the run begins; kept in run.log."""
     recollect_all: bool = False
     """Try uncollected videos again, however old they are."""
+
+    @property
+    def address(self) -> GivenAddress:
+        """The gateway's address, and what was said of it."""
+        return GivenAddress(self.gateway_name, self.gateway, self.key, self.address_named, self.same_gateway)

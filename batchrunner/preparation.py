@@ -38,7 +38,7 @@ def make_directories(directory: Path) -> None:
         for found in traces or videos.glob("*.mp4"):
             raise UsageError(
                 f"{found} is there, but {directory} has no ledger that knows it",
-                "bring the ledger back, or name another run directory with -o DIR",
+                "bring the ledger back, from a backup; in another folder everything is paid for again",
             )
     try:
         videos.mkdir(parents=True, exist_ok=True)
@@ -58,18 +58,9 @@ def names_on_disk(directory: Path) -> frozenset[str]:
     return frozenset(folded(f"{VIDEOS}/{path.name}") for path in (directory / VIDEOS).iterdir())
 
 
-async def bring_up_to_date(
-    ledger: Ledger, directory: Path, gateway: str, plan: Plan | None, recollect_all: bool
-) -> int:
-    """Tie the ledger to gateway and manifest, recover from a crash, enter the plan, and look for the files.
-
-    Returns how many tasks left the plan.
-
-    Raises:
-        UsageError: the run directory belongs to another gateway or manifest.
-    """
+async def bring_up_to_date(ledger: Ledger, directory: Path, plan: Plan | None, recollect_all: bool) -> int:
+    """Recover from a crash, enter the plan, and look for the files; return how many tasks left the plan."""
     videos = directory / VIDEOS
-    await ledger.bind(gateway, plan.name if plan else "")
     await ledger.recover()
     remove_part_files(videos)
     remove_part_files(directory)

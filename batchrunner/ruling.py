@@ -8,7 +8,7 @@ from batchrunner.core.errors import UsageError
 from batchrunner.core.model import RemoteId
 from batchrunner.core.policy import ADOPTED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
-from batchrunner.ledger import Ledger, TaskRecord
+from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 
 LINKS_LIVE = 24 * 3600.0
 """Seconds for which the gateway promises to keep a video."""
@@ -16,7 +16,7 @@ REMOTE_ID = re.compile(r"task_[A-Za-z0-9_-]{4,100}")
 
 
 async def chosen(
-    ledger: Ledger, names: list[str], states: frozenset[TaskState], everything: bool
+    ledger: LedgerReader, names: list[str], states: frozenset[TaskState], everything: bool
 ) -> list[TaskRecord]:
     """The tasks in these states that a person named, by id, fingerprint or remote id; or all of them.
 

@@ -26,6 +26,7 @@ from batchrunner.gateway import ApiKey, Gateway
 from batchrunner.job import Job
 from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock
 from batchrunner.preparation import bring_up_to_date, make_directories
+from batchrunner.relocation import follow_gateway
 from batchrunner.results import Results
 from batchrunner.ruling import declare_lost
 from batchrunner.runlog import RunLog
@@ -48,12 +49,13 @@ async def run(job: Job) -> Summary:
     with RunLock(job.directory), RunLog(job.directory) as log:
         async with Ledger.open(job.directory) as ledger:
             ledger.observe(log.event)
+            remarks = await _bound(job, ledger)
             job = await _recognised(job, ledger)
-            gone = await bring_up_to_date(
-                ledger, job.directory, job.gateway_name, job.plan, job.recollect_all
-            )
+            gone = await bring_up_to_date(ledger, job.directory, job.plan, job.recollect_all)
             async with LedgerReader.open_existing(job.directory) as reader:
                 running = Running(job, ledger, reader, log, await ledger.binding())
+                for remark in remarks:
+                    running.notice(remark)
                 if gone:
                     running.notice(f"{count(gone, 'task')} left the manifest; what was paid for is kept")
                 storage = await running.to_the_end()
@@ -71,6 +73,23 @@ async def run(job: Job) -> Summary:
             why = f": {summary.stop.why}" if summary.stop else ""
             log.notice(f"ended with {summary.exit_code:d}{why}")
             return summary
+
+
+async def _bound(job: Job, ledger: Ledger) -> list[str]:
+    """Tie the ledger to the job's gateway and manifest; return what a person is to know of it.
+
+    Raises:
+        BatchrunnerError: it belongs to others, or the gateway does not show whether it does.
+    """
+    remarks = list(job.remarks)
+    if job.plan:
+        await ledger.check_manifest(job.plan)  # which takes no network
+    await follow_gateway(ledger, job.address, Clock(job.time_scale), remarks.append)
+    if former := await ledger.bind(job.gateway_name, job.plan):
+        remarks.append(
+            f"this run directory was that of the manifest {former}, and has paid for tasks of this one"
+        )
+    return remarks
 
 
 async def _recognised(job: Job, ledger: Ledger) -> Job:

@@ -14,6 +14,7 @@ from batchrunner.cli.connection import Connection, of_run, real, simulated
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.output import error_values, say_json, show_error
 from batchrunner.cli.summary import as_values, show_summary, wanting_attention
+from batchrunner.cli.whereabouts import add_place, existing_run, whereabouts
 from batchrunner.core.errors import BatchrunnerError, UsageError
 from batchrunner.core.selection import select
 
@@ -26,7 +27,7 @@ def add_run(commands: Any) -> None:
     """The main job."""
     parser = commands.add_parser("run", help="submit, poll and download what a manifest asks for; resumes")
     add_manifest(parser)
-    shared.add_directory(parser)
+    add_place(parser)
     parser.add_argument(
         "--simulate", action="store_true", help="against a simulated gateway: no key, no cost"
     )
@@ -50,7 +51,9 @@ def add_run(commands: Any) -> None:
 def add_collect(commands: Any) -> None:
     """Everything but submitting."""
     parser = commands.add_parser("collect", help="poll and download what is paid for; never submits")
-    parser.add_argument("directories", metavar="DIR", type=Path, nargs="+", help="a run directory")
+    parser.add_argument(
+        "directories", metavar="DIR", type=Path, nargs="+", help="a run directory, or its manifest"
+    )
     _add_talk(parser)
     parser.set_defaults(run=collect)
 
@@ -77,9 +80,10 @@ def run(options: argparse.Namespace) -> int:
     if options.simulate and (options.base_url or options.api_key_file):
         raise UsageError("--simulate brings its own gateway and key", "leave the other options away")
     loaded = load(options)
-    select(loaded.plan.tasks, options.only, options.limit)  # a slip is to be known before a folder is made
-    directory = shared.run_directory(options.manifest, options.output, options.simulate)
-    timeout = loaded.plan.settings.submit_timeout
+    # a slip is to be known before a folder is made
+    selected = select(loaded.plan.tasks, options.only, options.limit)
+    where = whereabouts(options, loaded.plan, selected)
+    directory, timeout = where.directory, loaded.plan.settings.submit_timeout
     connecting: AbstractContextManager[Connection]
     if options.simulate:
         connecting = simulated(options, directory, timeout, options.scenario)
@@ -99,10 +103,13 @@ def run(options: argparse.Namespace) -> int:
             limit=options.limit,
             time_scale=gateway.scale,
             display=_display(options),
+            address_named=gateway.is_named,
+            same_gateway=options.same_gateway,
+            remarks=where.remarks,
         )
         code, values = _carry_out(job, options)
     if options.json:
-        say_json(values)
+        say_json(values | where.as_values())
     return code
 
 
@@ -111,7 +118,7 @@ def collect(options: argparse.Namespace) -> int:
     codes, values = [], []
     for directory in options.directories:
         try:
-            code, value = _collect_one(shared.existing_run(directory), options)
+            code, value = _collect_one(existing_run(directory), options)
         except BatchrunnerError as error:
             show_error(error, as_json=False)
             code, value = int(error.exit_code), {"directory": str(directory)} | error_values(error)
@@ -135,6 +142,8 @@ def _collect_one(directory: Path, options: argparse.Namespace) -> tuple[int, dic
             key=gateway.key,
             time_scale=gateway.scale,
             display=_display(options),
+            address_named=gateway.is_named,
+            same_gateway=options.same_gateway,
             recollect_all=True,
         )
         return _carry_out(job, options)

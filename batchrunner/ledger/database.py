@@ -98,7 +98,7 @@ async def _set_up(db: aiosqlite.Connection, path: Path) -> None:
         if await pragma(db, name) != value:
             raise StorageError(
                 f"SQLite refuses {name}={value} for {path}",
-                "choose a run directory on a local disk with -o DIR",
+                "use a local disk; move a run directory that was used there as a whole, and name it with -o",
             )
 
 
@@ -140,7 +140,10 @@ async def _check_whole(db: aiosqlite.Connection) -> None:
 
 
 def _not_ours(path: Path) -> UsageError:
-    return UsageError(f"{path} is not a ledger of batchrunner", "choose another run directory with -o DIR")
+    return UsageError(
+        f"{path} is not a ledger of batchrunner",
+        "if a run was here, bring its ledger back from a backup: in another folder it is paid for again",
+    )
 
 
 async def pragma(db: aiosqlite.Connection, name: str) -> object:
@@ -155,6 +158,6 @@ def unusable(path: Path, error: sqlite3.Error) -> UsageError | StorageError:
         return StorageError(f"can't use {path}: {error}", "check the disk, its free space and permissions")
     return UsageError(
         f"{path} is damaged or not a ledger: {error}",
-        "keep the folder as it is; restore the ledger from a backup, or start in another folder with -o DIR "
-        "(which pays again for what this one holds)",
+        "keep the folder as it is, and restore the ledger from a backup; another folder pays again for what "
+        "this one holds",
     )

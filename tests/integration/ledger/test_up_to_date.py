@@ -38,7 +38,7 @@ def test_a_finished_video_that_is_gone_or_cut_is_collected_again(tmp_path, in_le
         task = await ledger.task(key)
         if content is not None:
             (tmp_path / task.file_name).write_bytes(content)
-        await bring_up_to_date(ledger, tmp_path, "https://gateway.example", None, recollect_all=False)
+        await bring_up_to_date(ledger, tmp_path, None, recollect_all=False)
         return await ledger.task(key)
 
     (tmp_path / "videos").mkdir()
