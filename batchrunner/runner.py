@@ -25,6 +25,7 @@ from batchrunner.crew import Crew
 from batchrunner.gateway import ApiKey, Gateway
 from batchrunner.job import Job
 from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock
+from batchrunner.live_limits import LiveLimits, limits_of_one_run
 from batchrunner.preparation import bring_up_to_date, make_directories
 from batchrunner.relocation import follow_gateway
 from batchrunner.results import Results
@@ -46,7 +47,7 @@ async def run(job: Job) -> Summary:
         BatchrunnerError: it could not begin; nothing was sent.
     """
     make_directories(job.directory)
-    with RunLock(job.directory), RunLog(job.directory) as log:
+    with RunLock(job.directory), limits_of_one_run(job.directory), RunLog(job.directory) as log:
         async with Ledger.open(job.directory) as ledger:
             ledger.observe(log.event)
             remarks = await _bound(job, ledger)
@@ -188,6 +189,8 @@ class Running:
             crew.collect(collector.collect(key))
 
         worker = parts.worker(admission, collect, self.notice)
+        limits = LiveLimits(self._job.directory, self._binding.settings, admission, collector, self.notice)
+        crew.chore(limits.keep_watching())
         crew.chore(self._look_doubts_up(parts, adopter, admission, worker, crew))
         await take_up(self._ledger, worker, admission, crew, collect, self._clock)
         if self._job.plan:

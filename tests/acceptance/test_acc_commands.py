@@ -21,6 +21,7 @@ COMMANDS = [
     "retry",
     "resolve",
     "results",
+    "set",
     "simulator",
     "schema",
 ]
