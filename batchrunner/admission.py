@@ -89,6 +89,13 @@ class Admission:
         """A generation of an earlier run is in flight and holds a slot."""
         self._slots += 1
 
+    def allow(self, concurrency: int, submit_rate: float) -> None:
+        """Keep to other limits from now on; what is in flight goes on."""
+        self._breaker.throttle.allow(concurrency)
+        self._distance = 60.0 / submit_rate
+        self._next_turn = min(self._next_turn, self._clock.now() + self._distance)
+        self._changed.set()
+
     def look_again(self) -> None:
         """What is expected, or in doubt, may have changed."""
         self._changed.set()

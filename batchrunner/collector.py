@@ -20,6 +20,7 @@ from batchrunner.core.whereabouts import FileState
 from batchrunner.files import PartFile, keep_small, seen_as, sync_directory
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, TaskRecord
+from batchrunner.turns import Turns
 from batchrunner.video import NotPlayable, NotWhole, VideoFacts, check_boxes, picture_ending, probe
 
 TRIES = (0.0, 0.0, 15.0, 30.0, 60.0, 120.0)
@@ -54,7 +55,11 @@ class Collector:
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
         self._directory, self._differs, self._largest = directory, differs, largest
         self._links_only, self._asks_dead_links = links_only, asks_dead_links
-        self._turn = asyncio.Semaphore(limit)
+        self._turn = Turns(limit)
+
+    def allow(self, downloads: int) -> None:
+        """Download so many at once from now on; what is under way goes on."""
+        self._turn.allow(downloads)
 
     async def collect(self, key: TaskKey) -> None:
         """Bring one video in, or leave the task uncollected after the last try; never submits anything.

@@ -10,6 +10,7 @@ from batchrunner.core.limits import Limits
 from batchrunner.core.model import Plan
 from batchrunner.gateway import ApiKey, GatewaySettings
 from batchrunner.progress import Display, Silent
+from batchrunner.relocation import GivenAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,21 @@ class Job:
     """Of these the first so many."""
     recovers: bool = False
     """Look for what is paid for and not in the ledger, poll and collect it, and submit nothing."""
+    address_named: bool = True
+    """Whether a person named the gateway's address; else it is the one that is used where none is named."""
+    same_gateway: bool = False
+    """A person's word: the gateway at this address is the one that the ledger is tied to."""
+    remarks: tuple[str, ...] = ()
+    """What a person is to know before the run begins; kept in run.log."""
     recollect_all: bool = False
     """Ask for uncollected videos once more, links that are known to be dead included."""
     fetch_missing: bool = False
     """Fetch finished videos whose files are gone."""
+
+    @property
+    def address(self) -> GivenAddress:
+        """The gateway's address, and what was said of it."""
+        return GivenAddress(self.gateway_name, self.gateway, self.key, self.address_named, self.same_gateway)
 
     @property
     def submits(self) -> bool:

@@ -39,7 +39,7 @@ def make_directories(directory: Path, recovers: bool = False) -> None:
             raise UsageError(
                 f"{found} is there, but {directory} has no ledger that knows it",
                 f"`batchrunner recover MANIFEST -o {directory}` makes it again, free of charge, from what "
-                "the gateway and the run directory still know; or bring the ledger back",
+                "the gateway and the run directory still know; or bring the ledger back from a backup",
             )
     try:
         videos.mkdir(parents=True, exist_ok=True)
@@ -109,24 +109,16 @@ def names_on_disk(directory: Path) -> frozenset[str]:
 async def bring_up_to_date(
     ledger: Ledger,
     directory: Path,
-    gateway: str,
     plan: Plan | None,
     recollect_all: bool,
     names_again: bool = False,
 ) -> int:
-    """Tie the ledger to gateway and manifest, recover from a crash, enter the plan, and resume collecting.
+    """Recover from a crash, enter the plan, and resume collecting; return how many tasks left the plan.
 
     `recollect_all` is a person's word: what was given up, and links that are known to be dead, are asked
-    once more.
-
-    With `names_again`, files that lie there keep no task from the name that it had.
-    Returns how many tasks left the plan.
-
-    Raises:
-        UsageError: the run directory belongs to another gateway or manifest.
+    once more. With `names_again`, files that lie there keep no task from the name that it had.
     """
     videos = directory / VIDEOS
-    await ledger.bind(gateway, plan.name if plan else "")
     await ledger.recover()
     remove_part_files(videos)
     remove_part_files(directory)

@@ -9,13 +9,13 @@ from batchrunner.core.links import LINKS_LIVE
 from batchrunner.core.model import RemoteId
 from batchrunner.core.policy import NAMED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
-from batchrunner.ledger import Ledger, TaskRecord
+from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 
 REMOTE_ID = re.compile(r"task_[A-Za-z0-9_-]{4,100}")
 
 
 async def chosen(
-    ledger: Ledger, names: list[str], states: frozenset[TaskState], everything: bool
+    ledger: LedgerReader, names: list[str], states: frozenset[TaskState], everything: bool
 ) -> list[TaskRecord]:
     """The tasks in these states that a person named, by id, fingerprint or remote id; or all of them.
 

@@ -25,6 +25,7 @@ from batchrunner.crew import Crew
 from batchrunner.gateway import ApiKey, Gateway
 from batchrunner.job import Job
 from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock, TaskRecord
+from batchrunner.live_limits import LiveLimits, limits_of_one_run
 from batchrunner.preparation import (
     bring_up_to_date,
     check_videos_writable,
@@ -32,6 +33,7 @@ from batchrunner.preparation import (
     identify,
     make_directories,
 )
+from batchrunner.relocation import follow_gateway
 from batchrunner.results import Results
 from batchrunner.ruling import declare_lost
 from batchrunner.runlog import RunLog
@@ -53,19 +55,21 @@ async def run(job: Job) -> Summary:
         BatchrunnerError: it could not begin; nothing was sent.
     """
     make_directories(job.directory, job.recovers)
-    with RunLock(job.directory), RunLog(job.directory) as log:
+    with RunLock(job.directory), limits_of_one_run(job.directory), RunLog(job.directory) as log:
         is_new = has_no_ledger(job.directory)
         async with Ledger.open(job.directory) as ledger:
             # Heard before anything is written: afterwards the ledger is no longer older than they are.
             witnesses = await identify(ledger, job.directory, is_new, job.recovers) if job.plan else None
             log.began(await ledger.run_id())
             ledger.observe(log.event)
+            remarks = await _bound(job, ledger)
             job = await _recognised(job, ledger)
-            gone = await bring_up_to_date(
-                ledger, job.directory, job.gateway_name, job.plan, job.recollect_all, is_new and job.recovers
-            )
+            names_again = is_new and job.recovers
+            gone = await bring_up_to_date(ledger, job.directory, job.plan, job.recollect_all, names_again)
             async with LedgerReader.open_existing(job.directory) as reader:
                 running = Running(job, ledger, reader, log, await ledger.binding(), witnesses)
+                for remark in remarks:
+                    running.notice(remark)
                 if gone:
                     running.notice(f"{count(gone, 'task')} left the manifest; what was paid for is kept")
                 if news := await look_at_files(ledger, job.directory, job.fetch_missing):
@@ -87,6 +91,23 @@ async def run(job: Job) -> Summary:
             why = f": {summary.stop.why}" if summary.stop else ""
             log.notice(f"ended with {summary.exit_code:d}{why}")
             return summary
+
+
+async def _bound(job: Job, ledger: Ledger) -> list[str]:
+    """Tie the ledger to the job's gateway and manifest; return what a person is to know of it.
+
+    Raises:
+        BatchrunnerError: it belongs to others, or the gateway does not show whether it does.
+    """
+    remarks = list(job.remarks)
+    if job.plan:
+        await ledger.check_manifest(job.plan)  # which takes no network
+    await follow_gateway(ledger, job.address, Clock(job.time_scale), remarks.append)
+    if former := await ledger.bind(job.gateway_name, job.plan):
+        remarks.append(
+            f"this run directory was that of the manifest {former}, and has paid for tasks of this one"
+        )
+    return remarks
 
 
 async def _recognised(job: Job, ledger: Ledger) -> Job:
@@ -200,6 +221,8 @@ class Running:
 
         recovery = parts.recovery(self._witnesses, admission, follow, self.notice)
         worker = parts.worker(admission, collect, self.notice, recovery.is_paid)
+        limits = LiveLimits(self._job.directory, self._binding.settings, admission, collector, self.notice)
+        crew.chore(limits.keep_watching())
         crew.chore(self._look_doubts_up(parts, adopter, admission, worker, crew))
         await take_up(self._ledger, worker, admission, crew, collect, self._clock)
         if self._job.recovers or (self._job.submits and self._wanted[TaskState.PENDING]):

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
+from batchrunner.cli.connection import check_gateway
 from batchrunner.cli.loading import add_manifest, load
-from batchrunner.cli.output import as_values, say, say_json, shown_path
+from batchrunner.cli.output import as_values, say, say_json, shown_path, talk
+from batchrunner.cli.whereabouts import add_place, whereabouts
 from batchrunner.core.text import count, printable, shortened
 
 if TYPE_CHECKING:
-    from batchrunner.core.twins import Known
-    from batchrunner.ledger import TaskRecord
+    from batchrunner.changes import Step
+    from batchrunner.core.model import Plan
 
 MOST_LISTED = 50
 """Tasks of one kind that `plan` lists; `--json` lists all."""
@@ -34,7 +36,8 @@ def add_plan(commands: Any) -> None:
     """What a run would do."""
     parser = commands.add_parser("plan", help="show what a run would do, and why; sends nothing")
     add_manifest(parser, checks=False)
-    shared.add_directory(parser)
+    add_place(parser)
+    shared.add_address(parser)
     parser.add_argument("--simulate", action="store_true", help="against the simulated run's directory")
     shared.add_json(parser)
     parser.set_defaults(run=plan)
@@ -61,15 +64,20 @@ def validate(options: argparse.Namespace) -> int:
 
 def plan(options: argparse.Namespace) -> int:
     """Hold a manifest against the ledger of its run directory."""
-    from batchrunner.changes import SUBMITTED, Change, compare  # noqa: PLC0415
+    from batchrunner.changes import SUBMITTED, Change  # noqa: PLC0415
 
     loaded = load(options)
-    directory = shared.run_directory(options.manifest, options.output, options.simulate)
-    steps = compare(loaded.plan, *asyncio.run(_known(directory)))
+    where = whereabouts(options, loaded.plan)
+    directory = where.directory
+    remarks = asyncio.run(check_gateway(options, directory, loaded.plan.base_url))
+    steps = asyncio.run(_steps(loaded.plan, directory))
+    for remark in (*where.remarks, *remarks):
+        talk(remark)
     counts = Counter(step.change for step in steps)
     submitted = sum(counts[change] for change in SUBMITTED)
     if options.json:
         values = {"directory": str(directory), "submitted": submitted, "warnings": as_values(loaded.warnings)}
+        values |= where.as_values()
         numbers = {change.value: counts[change] for change in Change}
         say_json(values | {"counts": numbers, "tasks": [asdict(step) for step in steps]})
         return 0
@@ -97,10 +105,12 @@ def schema(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _known(directory: Path) -> tuple[list[TaskRecord], list[Known]]:
+async def _steps(plan: Plan, directory: Path) -> list[Step]:
+    from batchrunner.changes import compare  # noqa: PLC0415
     from batchrunner.ledger import LEDGER_NAME, LedgerReader  # noqa: PLC0415
 
     if not (directory / LEDGER_NAME).exists():
-        return [], []
+        return compare(plan, [])
     async with LedgerReader.open_existing(directory) as ledger:
-        return await ledger.tasks(), await ledger.known()
+        await ledger.check_manifest(plan)
+        return compare(plan, await ledger.tasks(), await ledger.known())

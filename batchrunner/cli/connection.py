@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from batchrunner.cli import options as shared
 from batchrunner.core.errors import BusyError, UsageError
+from batchrunner.core.identity import SIMULATOR
 
 if TYPE_CHECKING:
     from batchrunner.gateway import ApiKey, GatewaySettings
     from batchrunner.ledger import Binding
+    from batchrunner.relocation import GivenAddress
 
-SIMULATOR = "simulator"
-"""What the ledger of a simulated run is tied to, whatever port its simulator has; also its folder's name."""
 SIMULATED_KEY = "sk-simulated"
 
 
@@ -35,6 +35,15 @@ class Connection:
     """What the ledger is tied to."""
     scale: float
     key: Callable[[], ApiKey]
+    is_named: bool = True
+    """Whether a person named the address, now or when the run directory was made."""
+
+    def address(self, options: argparse.Namespace) -> GivenAddress:
+        """The address, and what a person said of it."""
+        from batchrunner.relocation import GivenAddress  # noqa: PLC0415
+
+        is_same = bool(getattr(options, "same_gateway", False))
+        return GivenAddress(self.name, self.settings, self.key, self.is_named, is_same)
 
 
 def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) -> Connection:
@@ -45,7 +54,8 @@ def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) 
     """
     from batchrunner.gateway import GatewaySettings, check_address, is_loopback, origin  # noqa: PLC0415
 
-    url = options.base_url or os.environ.get(shared.URL_VARIABLE) or manifest_url or shared.DEFAULT_BASE_URL
+    named = named_address(options, manifest_url)
+    url = named or shared.DEFAULT_BASE_URL
     settings = GatewaySettings(url, submit_timeout, insecure=options.insecure)
     check_address(settings.base_url, settings.insecure)
     scale = shared.time_scale(options)
@@ -54,7 +64,12 @@ def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) 
             f"a time scale is for simulated gateways, and {url} is not on this machine",
             f"leave --time-scale away, and unset {shared.SCALE_VARIABLE}",
         )
-    return Connection(settings, origin(url), scale, lambda: shared.api_key(options))
+    return Connection(settings, origin(url), scale, lambda: shared.api_key(options), bool(named))
+
+
+def named_address(options: argparse.Namespace, manifest_url: str) -> str:
+    """The gateway's address as a person named it: by option, environment or manifest; empty if nowhere."""
+    return options.base_url or os.environ.get(shared.URL_VARIABLE) or manifest_url
 
 
 @contextmanager
@@ -107,6 +122,33 @@ def simulated(
         process.stdout.close()
 
 
+async def check_gateway(options: argparse.Namespace, directory: Path, manifest_url: str) -> tuple[str, ...]:
+    """Hold the address that a run would use against the ledger; nothing is asked.
+
+    Returns what a person is to know of it. Where no address is named, a run may still be given one.
+
+    Raises:
+        UsageError: the run directory belongs to another gateway.
+    """
+    from batchrunner.gateway import GatewaySettings, check_address, origin  # noqa: PLC0415
+    from batchrunner.ledger import LEDGER_NAME, LedgerReader  # noqa: PLC0415
+    from batchrunner.relocation import check_address_of  # noqa: PLC0415
+
+    url = named_address(options, manifest_url)
+    if not (directory / LEDGER_NAME).exists() or not (url or options.simulate):
+        return ()
+    if not options.simulate:
+        check_address(url, insecure=True)
+    name = SIMULATOR if options.simulate else origin(url)
+    connection = Connection(GatewaySettings(url), name, 1.0, lambda: shared.api_key(options))
+    async with LedgerReader.open_existing(directory) as ledger:
+        await ledger.check_gateway(name)
+        if await check_address_of(ledger, connection.address(options)):
+            bound = (await ledger.binding()).gateway
+            return (f"a run first asks {name}, free of charge, for what was paid for at {bound}",)
+    return ()
+
+
 @contextmanager
 def of_run(
     options: argparse.Namespace, directory: Path, scenario: Path | None = None
@@ -128,5 +170,5 @@ def of_run(
 async def _binding(directory: Path) -> Binding:
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
 
-    async with LedgerReader.open_existing(shared.existing_run(directory)) as ledger:
+    async with LedgerReader.open_existing(directory) as ledger:
         return await ledger.binding()

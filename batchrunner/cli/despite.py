@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrunner.cli import options as shared
-from batchrunner.cli.connection import SIMULATOR, of_run
+from batchrunner.cli.connection import of_run
 from batchrunner.cli.loading import is_short
 from batchrunner.cli.output import error_values, say_json, show_error, talk
+from batchrunner.cli.whereabouts import run_directory
 from batchrunner.core.errors import BatchrunnerError, ExitCode, StorageError, UsageError
+from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.text import count
 
@@ -66,7 +67,7 @@ def _run_directory(options: argparse.Namespace) -> Path | None:
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
     try:
-        directory = shared.run_directory(options.manifest, options.output, options.simulate)
+        directory = run_directory(options)
         return directory if (directory / LEDGER_NAME).is_file() else None
     except (BatchrunnerError, ValueError, OSError):
         return None

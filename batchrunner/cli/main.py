@@ -6,7 +6,7 @@ import argparse
 import resource
 from collections.abc import Sequence
 
-from batchrunner.cli import checking, recovering, resolving, ruling, running, serving, status
+from batchrunner.cli import checking, recovering, resolving, ruling, running, serving, setting, status
 from batchrunner.cli.loading import is_short, wants_every
 from batchrunner.cli.output import show_error
 from batchrunner.core.errors import BatchrunnerError, ExitCode
@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     checking.add_validate(commands)
     checking.add_plan(commands)
     status.add_status(commands)
+    setting.add_set(commands)
     running.add_collect(commands)
     recovering.add_recover(commands)
     ruling.add_retry(commands)

@@ -22,18 +22,30 @@ CREDENTIAL = "easyrouter_api_key"
 SIMULATED_SCALE = 0.05
 """A simulated minute takes 3 seconds, unless told otherwise."""
 
+_QUOTES = frozenset("\"'`“”‘’«»")
+
 _KEY_HINT = (
     f"set {KEY_VARIABLE}, or name a file with --api-key-file; with --simulate no key is needed "
     "and nothing is paid"
 )
 
 
+def add_address(parser: argparse._ActionsContainer) -> None:
+    """The gateway's address, and a person's word for it."""
+    parser.add_argument(
+        "--base-url", metavar="URL", help=f"its address (also {URL_VARIABLE}, or the manifest)"
+    )
+    parser.add_argument(
+        "--same-gateway",
+        action="store_true",
+        help="the gateway that was paid is now at this address, although it can't show it",
+    )
+
+
 def add_gateway(parser: argparse.ArgumentParser) -> None:
     """Options of every command that talks to the gateway."""
     group = parser.add_argument_group("gateway")
-    group.add_argument(
-        "--base-url", metavar="URL", help=f"its address (also {URL_VARIABLE}, or the manifest)"
-    )
+    add_address(group)
     group.add_argument(
         "--api-key-file", metavar="FILE", type=Path, help=f"file that holds the key (else {KEY_VARIABLE})"
     )
@@ -49,37 +61,6 @@ def add_gateway(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Results for programs."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
-
-
-def add_directory(parser: argparse.ArgumentParser) -> None:
-    """The run directory, where a manifest names the default one."""
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="DIR",
-        type=Path,
-        help="the run directory (default: MANIFEST's name with .run, beside it)",
-    )
-
-
-def existing_run(directory: Path) -> Path:
-    """A run directory that must be there already.
-
-    Raises:
-        UsageError: it isn't.
-    """
-    if not directory.is_dir():
-        raise UsageError(
-            f"{directory} is no folder", "name the run directory of an earlier `batchrunner run`"
-        )
-    return directory
-
-
-def run_directory(manifest: Path, output: Path | None, simulate: bool) -> Path:
-    """Where a manifest's run keeps its things."""
-    if output is not None:
-        return output
-    return manifest.with_suffix(".simulated" if simulate else ".run")
 
 
 def time_scale(options: argparse.Namespace, default: float = 1.0) -> float:
@@ -116,11 +97,26 @@ def api_key(options: argparse.Namespace) -> ApiKey:
         key, origin = _key_in(credential, private=False), f"the credential {CREDENTIAL}"
     else:
         raise AccountError("there is no API key", _KEY_HINT)
+    if fault := _key_fault(key):
+        raise AccountError(f"what {origin} holds can't be an API key: {fault}", "write the key alone: sk-…")
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise AccountError(
             f"what {origin} holds can't be an API key: it is empty or has blanks in it", _KEY_HINT
         )
     return ApiKey(key, origin)
+
+
+def _key_fault(key: str) -> str:
+    """What was copied along with the key; empty where nothing was."""
+    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
+        return "it is in quotes"
+    word, _, rest = key.partition(" ")
+    if rest and word.rstrip(":").lower() in ("bearer", "authorization"):
+        return "it begins with a word of the header, such as `Bearer`"
+    name, _, value = key.removeprefix("export ").partition("=")
+    if value and name.isidentifier() and name.isupper():
+        return "it begins with the name of a variable and `=`"
+    return ""
 
 
 def _key_in(path: Path, private: bool) -> str:

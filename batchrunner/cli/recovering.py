@@ -15,6 +15,7 @@ from batchrunner.cli.connection import Connection, real, simulated
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.output import say_json, shown_path
 from batchrunner.cli.summary import as_values, show_summary, wanting_attention
+from batchrunner.cli.whereabouts import add_directory, existing_run, run_directory
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count
@@ -33,7 +34,7 @@ def add_recover(commands: Any) -> None:
         "know, enter them, and poll and download them. It is free of charge, and overwrites no video.",
     )
     add_manifest(parser, checks=False)
-    shared.add_directory(parser)
+    add_directory(parser)
     parser.add_argument("--simulate", action="store_true", help="the run directory of a simulated run")
     parser.add_argument("-q", "--quiet", action="store_true", help="show only the summary")
     shared.add_json(parser)
@@ -47,8 +48,7 @@ def recover(options: argparse.Namespace) -> int:
     from batchrunner.witnesses import anything_left  # noqa: PLC0415
 
     loaded = load(options)
-    directory = shared.run_directory(options.manifest, options.output, options.simulate)
-    shared.existing_run(directory)
+    directory = existing_run(run_directory(options))
     if not (directory / LEDGER_NAME).exists() and not anything_left(directory):
         raise UsageError(
             f"nothing in {directory} says which tasks of the gateway are this run's: the ledger is gone, and "
@@ -82,6 +82,8 @@ def _carry_out(
         plan=loaded.plan,
         time_scale=connection.scale,
         display=Silent() if options.quiet else display_for_stderr(),
+        address_named=connection.is_named,
+        same_gateway=options.same_gateway,
         recovers=True,
         recollect_all=True,
     )

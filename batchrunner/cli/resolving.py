@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
 from batchrunner.cli.connection import of_run
-from batchrunner.cli.output import say, say_json
+from batchrunner.cli.output import say, say_json, talk
 from batchrunner.cli.ruling import opened, tell, write_results
+from batchrunner.cli.whereabouts import existing_run
 from batchrunner.core.errors import ExitCode, UsageError
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count, printable
@@ -31,7 +32,7 @@ def add_resolve(commands: Any) -> None:
         "A run looks them up in the gateway's usage log by itself, and takes up what it finds for sure; what "
         "it saw of the others is listed here. Without a decision the tasks in doubt are listed.",
     )
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory, or its manifest")
     parser.add_argument("task", metavar="ID", nargs="?", help="id or fingerprint")
     parser.add_argument("--all", action="store_true", help="every task in doubt (with --lost or --auto)")
     verdict = parser.add_mutually_exclusive_group()
@@ -53,8 +54,8 @@ def add_resolve(commands: Any) -> None:
 
 def resolve(options: argparse.Namespace) -> int:
     """Decide, look up, or list."""
+    options.directory = existing_run(options.directory)
     if options.auto:
-        shared.existing_run(options.directory)
         with of_run(options, options.directory) as connection:
             return asyncio.run(_look_up(options, connection))
     if options.adopt is None and not options.lost:
@@ -88,13 +89,16 @@ async def _look_up(options: argparse.Namespace, connection: Connection) -> int:
     from batchrunner.adopter import Adopter  # noqa: PLC0415
     from batchrunner.clock import Clock  # noqa: PLC0415
     from batchrunner.gateway import Gateway  # noqa: PLC0415
+    from batchrunner.relocation import follow_gateway  # noqa: PLC0415
 
     key = connection.key()
     async with (
         opened(options.directory) as ledger,
         Gateway.open(connection.settings, key) as gateway,
     ):
-        await ledger.bind(connection.name, "")
+        address = connection.address(options)
+        await follow_gateway(ledger, address, Clock(connection.scale), talk)
+        await ledger.bind(connection.name)
         names = [options.task] if options.task else []
         chosen = await ruling.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), not names)
         keys = {task.key for task in chosen}
@@ -120,12 +124,12 @@ def _show(look: Look, as_json: bool) -> None:
 
 
 async def _list_doubts(options: argparse.Namespace) -> int:
+    from batchrunner import ruling  # noqa: PLC0415
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
 
-    async with LedgerReader.open_existing(shared.existing_run(options.directory)) as ledger:
-        tasks = await ledger.tasks(TaskState.IN_DOUBT)
-    if options.task:
-        tasks = [task for task in tasks if task.id == options.task]
+    names = [options.task] if options.task else []
+    async with LedgerReader.open_existing(options.directory) as ledger:
+        tasks = await ruling.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), not names)
     tasks.sort(key=lambda task: task.submitted_at or 0.0)
     if options.json:
         say_json([_as_value(task) for task in tasks])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
 from batchrunner.cli.output import say, say_json, shown_path, talk
+from batchrunner.cli.whereabouts import existing_run
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count
@@ -26,24 +27,30 @@ if TYPE_CHECKING:
 def add_retry(commands: Any) -> None:
     """Failed tasks once more."""
     parser = commands.add_parser("retry", help="make failed tasks pending again; the next run submits them")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory, or its manifest")
     parser.add_argument("tasks", metavar="ID", nargs="*", help="id, fingerprint or remote id")
     parser.add_argument("--failed", action="store_true", help="all failed tasks")
     parser.add_argument(
         "--again", action="store_true", help="make a further version of finished videos; the old ones stay"
     )
     shared.add_json(parser)
-    parser.set_defaults(run=lambda options: asyncio.run(_retry(options)))
+    parser.set_defaults(run=lambda options: asyncio.run(_retry(_of_run(options))))
 
 
 def add_results(commands: Any) -> None:
     """The CSV once more."""
     parser = commands.add_parser("results", help="write results.csv again from the ledger")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory, or its manifest")
     parser.add_argument("--all", action="store_true", help="with tasks that left the manifest")
     parser.add_argument("--excel", action="store_true", help="with the byte-order mark that Excel asks for")
     shared.add_json(parser)
-    parser.set_defaults(run=lambda options: asyncio.run(_results(options)))
+    parser.set_defaults(run=lambda options: asyncio.run(_results(_of_run(options))))
+
+
+def _of_run(options: argparse.Namespace) -> argparse.Namespace:
+    """The options with the run directory itself, where a manifest stands for it."""
+    options.directory = existing_run(options.directory)
+    return options
 
 
 async def _retry(options: argparse.Namespace) -> int:
@@ -91,7 +98,7 @@ async def opened(directory: Path) -> AsyncIterator[Ledger]:
     """
     from batchrunner.ledger import LEDGER_NAME, Ledger, RunLock  # noqa: PLC0415
 
-    if not (shared.existing_run(directory) / LEDGER_NAME).exists():
+    if not (directory / LEDGER_NAME).exists():
         raise UsageError(
             f"{directory} has no ledger", "name the run directory of an earlier `batchrunner run`"
         )

@@ -16,6 +16,7 @@ from batchrunner.cli.despite import collect_despite
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.output import error_values, say_json, show_error
 from batchrunner.cli.summary import as_values, show_summary, wanting_attention
+from batchrunner.cli.whereabouts import add_place, existing_run, whereabouts
 from batchrunner.core.errors import BatchrunnerError, UsageError
 from batchrunner.core.selection import select
 
@@ -28,7 +29,7 @@ def add_run(commands: Any) -> None:
     """The main job."""
     parser = commands.add_parser("run", help="submit, poll and download what a manifest asks for; resumes")
     add_manifest(parser)
-    shared.add_directory(parser)
+    add_place(parser)
     parser.add_argument(
         "--simulate", action="store_true", help="against a simulated gateway: no key, no cost"
     )
@@ -52,7 +53,9 @@ def add_run(commands: Any) -> None:
 def add_collect(commands: Any) -> None:
     """Everything but submitting."""
     parser = commands.add_parser("collect", help="poll and download what is paid for; never submits")
-    parser.add_argument("directories", metavar="DIR", type=Path, nargs="+", help="a run directory")
+    parser.add_argument(
+        "directories", metavar="DIR", type=Path, nargs="+", help="a run directory, or its manifest"
+    )
     parser.add_argument(
         "--missing", action="store_true", help="fetch finished videos that were moved or deleted, too"
     )
@@ -84,15 +87,15 @@ def run(options: argparse.Namespace) -> int:
     try:
         loaded = load(options)
         # A slip is to be known before a folder is made.
-        select(loaded.plan.tasks, options.only, options.limit)
+        selected = select(loaded.plan.tasks, options.only, options.limit)
     except UsageError as mistake:
 
         def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:
             return _carry_out(_collecting(gateway, directory, options), options, mistaken=True)
 
         return collect_despite(mistake, options, carry_out)
-    directory = shared.run_directory(options.manifest, options.output, options.simulate)
-    timeout = loaded.plan.settings.submit_timeout
+    where = whereabouts(options, loaded.plan, selected)
+    directory, timeout = where.directory, loaded.plan.settings.submit_timeout
     connecting: AbstractContextManager[Connection]
     if options.simulate:
         connecting = simulated(options, directory, timeout, options.scenario)
@@ -112,10 +115,13 @@ def run(options: argparse.Namespace) -> int:
             limit=options.limit,
             time_scale=gateway.scale,
             display=_display(options),
+            address_named=gateway.is_named,
+            same_gateway=options.same_gateway,
+            remarks=where.remarks,
         )
         code, values = _carry_out(job, options)
     if options.json:
-        say_json(values)
+        say_json(values | where.as_values())
     return code
 
 
@@ -124,7 +130,7 @@ def collect(options: argparse.Namespace) -> int:
     codes, values = [], []
     for directory in options.directories:
         try:
-            code, value = _collect_one(shared.existing_run(directory), options)
+            code, value = _collect_one(existing_run(directory), options)
         except BatchrunnerError as error:
             show_error(error, as_json=False)
             code, value = int(error.exit_code), {"directory": str(directory)} | error_values(error)
@@ -154,6 +160,8 @@ def _collecting(gateway: Connection, directory: Path, options: argparse.Namespac
         key=gateway.key,
         time_scale=gateway.scale,
         display=_display(options),
+        address_named=gateway.is_named,
+        same_gateway=options.same_gateway,
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
 from batchrunner.cli.output import say, say_json, shown_path
+from batchrunner.cli.whereabouts import existing_run
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Summary
@@ -29,7 +30,7 @@ CLEAR = "\x1b[H\x1b[2J"
 def add_status(commands: Any) -> None:
     """How a run stands."""
     parser = commands.add_parser("status", help="show how a run stands, also while it goes on")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory, or its manifest")
     parser.add_argument(
         "task", metavar="ID", nargs="?", help="one task's story: id, fingerprint or remote id"
     )
@@ -40,13 +41,14 @@ def add_status(commands: Any) -> None:
 
 def status(options: argparse.Namespace) -> int:
     """Show the counts and what needs a person, or one task."""
+    options.directory = existing_run(options.directory)
     return asyncio.run(_status(options))
 
 
 async def _status(options: argparse.Namespace) -> int:
     from batchrunner.ledger import LedgerReader, is_locked  # noqa: PLC0415
 
-    directory = shared.existing_run(options.directory)
+    directory = options.directory
     async with LedgerReader.open_existing(directory) as ledger:
         if options.task:
             return await _story(ledger, options)
@@ -63,10 +65,10 @@ async def _status(options: argparse.Namespace) -> int:
 async def _show(
     ledger: LedgerReader, directory: Path, options: argparse.Namespace, going_on: bool
 ) -> Summary:
-    from batchrunner.cli.summary import WANTING, as_values, spent_in_words, what_next  # noqa: PLC0415
+    from batchrunner.cli.summary import as_values, spent_in_words, wanting_in, what_next  # noqa: PLC0415
 
     summary = Summary(counts=await ledger.counts(), spent=await ledger.spent())
-    wanting = await ledger.tasks(*WANTING, planned_only=True)
+    wanting = await wanting_in(ledger)
     if options.json:
         say_json(as_values(directory, summary, 0.0, wanting) | {"running": going_on})
         return summary
@@ -83,7 +85,8 @@ async def _show(
     if options.watch and going_on:
         return summary
     for task in wanting[:MOST_LISTED]:
-        say(f"  {task.state.replace('_', ' '):<11} {shortened(task.id, 40)}  {_why(task)}")
+        gone = "" if task.position is not None else "(no longer in the manifest) "
+        say(f"  {task.state.replace('_', ' '):<11} {shortened(task.id, 40)}  {gone}{_why(task)}")
     if len(wanting) > MOST_LISTED:
         say(f"  … and {len(wanting) - MOST_LISTED:,} more; see {shown_path(directory / 'results.csv')}")
     if not going_on:

@@ -22,9 +22,14 @@ WANTING = (TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED)
 
 
 async def wanting_attention(directory: Path) -> list[TaskRecord]:
-    """The planned tasks that a person must look at, and all that are in doubt: money may be in them."""
+    """What wants a person in a run directory; as `wanting_in`."""
     async with LedgerReader.open_existing(directory) as ledger:
-        found = await ledger.tasks(*WANTING)
+        return await wanting_in(ledger)
+
+
+async def wanting_in(ledger: LedgerReader) -> list[TaskRecord]:
+    """The planned tasks that a person must look at, and all that are in doubt: money may be in them."""
+    found = await ledger.tasks(*WANTING)
     return [task for task in found if task.position is not None or task.state is TaskState.IN_DOUBT]
 
 
@@ -95,7 +100,7 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], agai
         lines.append(
             f"next     batchrunner collect {shown}   looks again at what has vanished, free of charge"
         )
-    if counts[TaskState.IN_DOUBT]:
+    if any(task.state is TaskState.IN_DOUBT for task in wanting):
         lines += [
             f"next     batchrunner resolve {shown}   tells what the usage log shows; then",
             f"         batchrunner resolve {shown} ID --adopt REMOTE_ID   it was accepted under this id",
@@ -135,7 +140,13 @@ def as_values(
         "stopped": {"why": summary.stop.why, "hint": summary.stop.hint} if summary.stop else None,
         "storage": summary.storage,
         "problems": [
-            {"id": t.id, "state": t.state.value, "error_code": t.error_code, "error_message": t.error_message}
+            {
+                "id": t.id,
+                "state": t.state.value,
+                "error_code": t.error_code,
+                "error_message": t.error_message,
+                "in_manifest": t.position is not None,
+            }
             for t in wanting
         ],
     }

@@ -144,6 +144,12 @@ class ThrottleGate:
         self.limit = concurrency
         """How many may be in flight."""
 
+    def allow(self, concurrency: int) -> None:
+        """Let so many be in flight from now on, but no more than a 429 left of them."""
+        was_whole = self.limit == self._concurrency
+        self._concurrency = concurrency
+        self.limit = concurrency if was_whole else min(self.limit, concurrency)
+
     def heard(self, outcome: SubmitOutcome, model: str, at: Situation) -> None:
         if isinstance(outcome, Accepted):
             if at.now >= self._until:

@@ -144,6 +144,8 @@ class Plan:
     pricing: Pricing = Pricing()
     base_url: str = ""
     """The gateway's address, where the manifest gives one."""
+    named: bool = True
+    """Whether the manifest gives the name; one that is made from the file's may change with its path."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from urllib.request import getproxies, proxy_bypass
 
@@ -14,6 +15,9 @@ from batchrunner.core.errors import UsageError
 
 _IPV4_INSIDE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 """NAT64, and the old IPv4-compatible form: the last 4 bytes are the address that is meant."""
+
+_API_PATH = re.compile(r"(/v1(/videos|/video(/generations)?|/models)?)?/*$")
+"""What may stand behind the address because the API's own paths begin so."""
 
 
 class PrivateAddress(OSError):
@@ -45,9 +49,19 @@ def check_address(base_url: str, insecure: bool) -> None:
         )
 
 
+def base_of(base_url: str) -> URL:
+    """The address that the paths of the API are appended to.
+
+    `…/v1`, as clients of OpenAI-like gateways take it, and the whole path of a call mean the same gateway.
+    """
+    url = URL(base_url)
+    return url.with_path(_API_PATH.sub("", url.raw_path), encoded=True)
+
+
 def origin(base_url: str) -> str:
-    """Scheme, host and port of an address that `check_address` passed."""
-    return str(URL(base_url).origin())
+    """Scheme, host and port of an address that `check_address` passed, in their one spelling."""
+    url = URL(base_url).origin()
+    return str(url.with_host(url.host.rstrip(".")) if url.host and url.host.endswith(".") else url)
 
 
 def is_loopback(base_url: str) -> bool:

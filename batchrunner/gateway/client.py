@@ -31,7 +31,7 @@ from batchrunner.core.outcome import (
     UsageOutcome,
 )
 from batchrunner.gateway import wire
-from batchrunner.gateway.address import LinkResolver, check_address, origin, proxy_for
+from batchrunner.gateway.address import LinkResolver, base_of, check_address, origin, proxy_for
 from batchrunner.gateway.download import NETWORK_ERRORS, Downloads, no_answer
 from batchrunner.gateway.key import ApiKey
 from batchrunner.gateway.reading import storable
@@ -64,7 +64,7 @@ class Gateway:
     """One gateway and one key; made by `Gateway.open`."""
 
     def __init__(self, settings: GatewaySettings, key: ApiKey, trace: aiohttp.TraceConfig) -> None:
-        self._base = URL(settings.base_url.rstrip("/"))
+        self._base = base_of(settings.base_url)
         self._key = key
         self._submit_timeout = settings.submit_timeout
         headers = {"User-Agent": f"batchrunner/{__version__}", "Accept-Language": "en"}

@@ -3,6 +3,7 @@
 from batchrunner.ledger.attempts import PaidAttempt, RemoteIdTaken
 from batchrunner.ledger.database import LEDGER_NAME
 from batchrunner.ledger.events import LedgerEvent
+from batchrunner.ledger.glance import Unreadable, glance
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
 from batchrunner.ledger.reader import LedgerReader
@@ -20,5 +21,7 @@ __all__ = [
     "RunLock",
     "TaskEvent",
     "TaskRecord",
+    "Unreadable",
+    "glance",
     "is_locked",
 ]

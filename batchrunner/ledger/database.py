@@ -105,7 +105,7 @@ async def _set_up(db: aiosqlite.Connection, path: Path) -> None:
         if await pragma(db, name) != value:
             raise StorageError(
                 f"SQLite refuses {name}={value} for {path}",
-                "choose a run directory on a local disk with -o DIR",
+                "use a local disk; move a run directory that was used there as a whole, and name it with -o",
             )
 
 
@@ -147,7 +147,10 @@ async def _check_whole(db: aiosqlite.Connection) -> None:
 
 
 def _not_ours(path: Path) -> UsageError:
-    return UsageError(f"{path} is not a ledger of batchrunner", "choose another run directory with -o DIR")
+    return UsageError(
+        f"{path} is not a ledger of batchrunner",
+        "if a run was here, bring its ledger back from a backup: in another folder it is paid for again",
+    )
 
 
 async def pragma(db: aiosqlite.Connection, name: str) -> object:

@@ -20,7 +20,7 @@ from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
 from batchrunner.core.plan import folded, version_name
 from batchrunner.core.policy import INTERRUPTED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, check_transition
-from batchrunner.ledger import reconcile
+from batchrunner.ledger import belonging, reconcile
 from batchrunner.ledger.attempts import PaidAttempt, enter, record_facts, sent, unused_seed
 from batchrunner.ledger.database import LEDGER_NAME, open_for_writing
 from batchrunner.ledger.events import INSERT_EVENT, LedgerEvent, Observer, written
@@ -74,30 +74,25 @@ class Ledger(LedgerReader):
         """Call `observer` with every event, after it is on disk."""
         self._observers.append(observer)
 
-    async def bind(self, gateway: str, manifest: str) -> None:
+    async def bind(self, gateway: str, plan: Plan | None = None) -> str:
         """Tie the ledger to one gateway and one manifest, or check that it is tied to these.
 
-        Until a first submission has left, another gateway may take the place of the first.
+        A name binds only where somebody wrote it, and what was paid for says more than any name. Returns
+        the other name under which it was paid for; empty where the names agree.
 
         Raises:
             UsageError: it belongs to another gateway or manifest.
         """
 
-        async def change(db: aiosqlite.Connection) -> None:
-            untouched = not list(await db.execute_fetchall("SELECT 1 FROM attempts LIMIT 1"))
-            for name, value in (("gateway", gateway), ("manifest", manifest)):
-                rows = list(await db.execute_fetchall("SELECT value FROM meta WHERE name = ?", (name,)))
-                if not value:
-                    continue
-                if not rows or (untouched and name == "gateway"):
-                    await db.execute(_SET_META, (name, value))
-                elif rows[0][0] != value:
-                    raise UsageError(
-                        f"this run directory belongs to the {name} {rows[0][0]}, not to {value}",
-                        "name another run directory with -o DIR",
-                    )
+        async def change(db: aiosqlite.Connection) -> str:
+            await belonging.bind_gateway(db, gateway)
+            return await belonging.bind_manifest(db, plan) if plan else ""
 
-        await self._apply(change)
+        return await self._apply(change)
+
+    async def moved_to(self, gateway: str) -> None:
+        """The gateway that the ledger is tied to has another address; the former ones stay known."""
+        await self._apply(lambda db: belonging.move_gateway(db, gateway))
 
     async def reconcile(self, plan: Plan, on_disk: frozenset[str]) -> int:
         """Bring the tasks in line with the plan: new ones enter, others take over place, id and labels.

@@ -48,7 +48,7 @@ class RunLock:
         if kind in NETWORK_FILE_SYSTEMS:
             raise UsageError(
                 f"{self._directory} is on a network file system ({kind}): locks and fsync can't be relied on",
-                "choose a run directory on a local disk with -o DIR",
+                "use a local disk; move a run directory that was used there as a whole, and name it with -o",
             )
         try:
             self._fds.append(os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))

@@ -14,13 +14,15 @@ from typing import Any, Self, TypeVar
 import aiosqlite
 
 from batchrunner.core.adoption import Unowned
-from batchrunner.core.model import AttemptId, OnDoubt, Pricing, RemoteId, RunSettings, TaskKey
+from batchrunner.core.identity import Address, judged_address
+from batchrunner.core.model import AttemptId, OnDoubt, Plan, Pricing, RemoteId, RunSettings, TaskKey
 from batchrunner.core.plan import fingerprint
 from batchrunner.core.recovery import Wanted
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Spent
 from batchrunner.core.twins import Known
 from batchrunner.core.whereabouts import FileState
+from batchrunner.ledger import belonging
 from batchrunner.ledger.database import LEDGER_NAME, open_for_reading, unusable
 from batchrunner.ledger.history import Ask
 from batchrunner.ledger.records import Binding, FinishedFile, TaskEvent, TaskRecord
@@ -76,7 +78,41 @@ class LedgerReader:
             name=settings.get("name", ""),
             settings=_settings(settings.get("run", {})),
             pricing=Pricing(**settings.get("pricing", {})),
+            former_gateways=tuple(json.loads(meta.get("former_gateways", "[]"))),
         )
+
+    async def check_manifest(self, plan: Plan) -> None:
+        """Pass if a run of this plan may go on here.
+
+        Raises:
+            UsageError: the run directory belongs to another manifest.
+        """
+        await belonging.shared_with(self._db, plan)
+
+    async def check_gateway(self, gateway: str) -> None:
+        """Pass if the address may be that of the ledger's gateway.
+
+        Raises:
+            UsageError: a simulated run's and a real one's never are.
+        """
+        if await self.address(gateway) is Address.OTHER:
+            raise belonging.other_gateway((await self.binding()).gateway, gateway)
+
+    async def address(self, gateway: str) -> Address:
+        """What an address is to this ledger."""
+        binding = await self.binding()
+        submitted = bool(await self._rows("SELECT 1 FROM attempts LIMIT 1"))
+        return judged_address(gateway, binding.gateway, binding.former_gateways, submitted)
+
+    async def newest_accepted(self, most: int) -> list[tuple[RemoteId, str]]:
+        """The remote ids that the gateway gave last, each with its task's model."""
+        rows = await self._rows(
+            "SELECT a.remote_id, t.request FROM attempts a JOIN tasks t ON t.key = a.task "
+            "WHERE a.remote_id IS NOT NULL "
+            "ORDER BY a.accepted_at DESC, a.id DESC LIMIT ?",
+            (most,),
+        )
+        return [(RemoteId(row[0]), str(json.loads(row[1]).get("model", ""))) for row in rows]
 
     async def tasks(self, *states: TaskState, planned_only: bool = False) -> list[TaskRecord]:
         """Tasks in plan order, those no longer planned last; of the given states, or all."""

@@ -120,3 +120,5 @@ class Binding:
     name: str
     settings: RunSettings
     pricing: Pricing
+    former_gateways: tuple[str, ...] = ()
+    """Addresses at which the same gateway was before."""

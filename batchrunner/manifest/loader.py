@@ -104,6 +104,7 @@ def _planned(path: Path, source: Source, root: Node, report: Report, expanded: l
         settings=run_settings(top["run"]) if top.get("run") else RunSettings(),
         pricing=pricing(top["pricing"]) if top.get("pricing") else Pricing(),
         base_url=gateway.get("base_url", ""),
+        named="name" in top,
     )
 
 

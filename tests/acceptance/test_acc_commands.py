@@ -21,6 +21,7 @@ COMMANDS = [
     "retry",
     "resolve",
     "results",
+    "set",
     "simulator",
     "schema",
 ]
@@ -105,6 +106,39 @@ def test_a_name_that_fits_no_task_is_a_usage_error(story: Any) -> None:
     assert story.do("retry", "batch.run", "nobody").code == 2
     done = story.do("resolve", "batch.run", "nobody", "--lost", "--json")
     assert (done.code, only_json(done)["exit_code"]) == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["nobody", "ant"])
+def test_resolve_of_what_is_not_in_doubt_is_a_usage_error(story: Any, name: str) -> None:
+    """A slip in the name, or a task that is done, is not listed as no doubt: exit 2."""
+    done = story.do("resolve", "batch.run", name)
+    assert (done.code, done.stdout, name in done.stderr) == (2, "", True)
+
+
+def test_resolve_lists_a_doubt_by_id_or_the_start_of_its_fingerprint(story: Any) -> None:
+    """All of these mean the one doubt."""
+    key = story.row("cat")["fingerprint"]
+    for name in ("cat", key, key.partition("-")[2][:6]):
+        (listed,) = only_json(story.do("resolve", "batch.run", name, "--json"))
+        assert listed["id"] == "cat"
+
+
+def test_doubt_that_left_the_manifest_is_named_by_every_command(desk: Any, sim: Any) -> None:
+    """`run`, `status` and `resolve`, for people and for programs, name the same doubt and what to type."""
+    sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "cat*"}, usage_log=False)
+    desk.write("ant", "cat")
+    desk.check(desk.run(), 3)
+    desk.write("ant")
+    told = [desk.run("--json"), desk.do("status", "batch.run", "--json")]
+    named = {"id": "cat", "state": "in_doubt", "in_manifest": False}
+    for done in told:
+        (problem,) = only_json(done)["problems"]
+        assert problem.items() >= named.items()
+    (listed,) = only_json(desk.do("resolve", "batch.run", "--json"))
+    assert listed["id"] == "cat"
+    for done in (desk.run(), desk.do("status", "batch.run")):
+        assert "cat" in done.stdout
+        assert "resolve batch.run ID --adopt" in done.stdout
 
 
 def test_a_verdict_on_a_task_that_is_not_in_doubt_is_refused(story: Any) -> None:

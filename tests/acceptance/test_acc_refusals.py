@@ -1,7 +1,7 @@
 """What must not begin: each is refused by name, with the way out, before any POST."""
 
 import itertools
-import shutil
+import json
 import socket
 import sqlite3
 from contextlib import closing
@@ -194,21 +194,27 @@ def finished(desk: Any, sim: Any) -> Any:
 
 
 def test_the_run_directory_of_another_gateway_is_refused(finished: Any, web_page: Any) -> None:
-    """Exit 2 names the gateway that the ledger belongs to, and asks the other one nothing."""
+    """An address that does not show what was paid for gets no POST: the ledger's own is named."""
     finished.write("ant", "bee")
-    said = told(finished.do("run", "batch.yaml", *finished.at_gateway(web_page.url)), ExitCode.USAGE)
-    assert finished.sim.url in said
-    assert "-o" in said
-    assert web_page.methods == []
-    told(finished.do("run", "batch.yaml", "--simulate", "-o", "batch.run"), ExitCode.USAGE)
+    said = told(finished.do("run", "batch.yaml", *finished.at_gateway(web_page.url)), ExitCode.ACCOUNT)
+    assert f"--base-url {finished.sim.url}" in said
+    assert set(web_page.methods) == {"GET"}
+    said = told(finished.do("run", "batch.yaml", "--simulate", "-o", "batch.run"), ExitCode.USAGE)
+    assert "leave -o out" in said
     assert len(finished.rows()) == 1
 
 
 def test_the_run_directory_of_another_manifest_is_refused(finished: Any) -> None:
-    """Exit 2 names the manifest that the ledger belongs to; nothing is entered or submitted."""
-    shutil.copy(finished.manifest, finished.folder / "other.yaml")
-    done = finished.do("run", "other.yaml", "-o", "batch.run", *finished.at_gateway())
-    assert "belongs to the manifest batch" in told(done, ExitCode.USAGE)
+    """Exit 2 names the manifest that the ledger belongs to, where it shares nothing with this one."""
+    value = json.loads(finished.manifest.read_text(encoding="utf-8"))
+    for name, prompt in (("pets", "ant walks along the shore"), ("birds", "a robin sings")):
+        value |= {"name": name, "tasks": [{"id": "ant", "prompt": prompt}]}
+        (finished.folder / f"{name}.yaml").write_text(json.dumps(value), encoding="utf-8")
+    told(finished.do("run", "pets.yaml", "-o", "batch.run", *finished.at_gateway()), ExitCode.DONE)
+    for command in (("run", "birds.yaml", *finished.at_gateway()), ("plan", "birds.yaml")):
+        said = told(finished.do(*command, "-o", "batch.run"), ExitCode.USAGE)
+        assert "belongs to the manifest named pets" in said
+        assert "another run directory" not in said
     assert finished.sim.posts() == 1
 
 

@@ -174,6 +174,27 @@ def test_retry_after_is_waited_for_exactly():
         assert night.verdict(now=130) == Go()
 
 
+def test_another_concurrency_counts_from_then_on():
+    """Raised, more may be in flight; lowered, no more leave until fewer are."""
+    night = Night()
+    night.breaker.throttle.allow(CONCURRENCY + 2)
+    assert night.verdict(in_flight=CONCURRENCY + 1) == Go()
+    assert isinstance(night.verdict(in_flight=CONCURRENCY + 2), Hold)
+    night.breaker.throttle.allow(1)
+    assert isinstance(night.verdict(in_flight=1), Hold)
+    assert night.verdict(in_flight=0) == Go()
+
+
+def test_a_raised_concurrency_does_not_undo_what_a_429_cut():
+    """The gateway said that it is too much: the number grows back with what is accepted."""
+    night = Night().hear(throttled(1), now=0, in_flight=CONCURRENCY)
+    cut = night.breaker.throttle.limit
+    night.breaker.throttle.allow(CONCURRENCY + 1)
+    assert night.breaker.throttle.limit == cut < CONCURRENCY
+    night.hear(*[ACCEPTED] * CONCURRENCY, now=10)
+    assert night.breaker.throttle.limit == CONCURRENCY + 1
+
+
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 12))
 def test_without_retry_after_a_backoff_with_full_jitter(chance, times):
     """A 429 without Retry-After pauses for chance times a bound that doubles from 5 s up to 2 min."""

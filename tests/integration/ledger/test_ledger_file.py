@@ -82,7 +82,7 @@ def test_nobody_else_may_read_the_file(tmp_path):
 
         async def go():
             async with Ledger.open(tmp_path) as ledger:
-                await ledger.bind("https://gateway.example", "a.yaml")
+                await ledger.bind("https://gateway.example")
                 return {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
 
         modes = asyncio.run(go())

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -295,48 +296,76 @@ def test_what_had_its_outcome_is_not_recovered(in_ledger, filled, on_disk, move)
 
 # --- bind ---------------------------------------------------------------------------------------------
 
-OURS = ("https://gateway.example", "night.yaml")
+GATEWAY = "https://gateway.example"
 
 
-def test_a_run_directory_belongs_to_one_gateway_and_one_manifest(in_ledger):
+def test_a_run_directory_belongs_to_one_gateway_and_one_manifest(in_ledger, plan):
     """The first run ties it; the same pair passes again, and so does the gateway alone."""
-    for pair in (OURS, OURS, (OURS[0], "")):
-        in_ledger(lambda ledger, pair=pair: ledger.bind(*pair))
+    for manifest in (plan("cat"), plan("cat"), None):
+        in_ledger(lambda ledger, manifest=manifest: ledger.bind(GATEWAY, manifest))
     binding = in_ledger(lambda ledger: ledger.binding())
-    assert (binding.gateway, binding.manifest) == OURS
+    assert (binding.gateway, binding.manifest) == (GATEWAY, plan("cat").name)
 
 
-@pytest.mark.parametrize(
-    ("other", "word"),
-    [
-        (("https://other.example", OURS[1]), "gateway"),
-        (("https://other.example", ""), "gateway"),
-        (("simulator", OURS[1]), "gateway"),
-        ((OURS[0], "day.yaml"), "manifest"),
-    ],
-)
-def test_another_gateway_or_manifest_is_refused(in_ledger, on_disk, plan, other, word):
-    """Tasks paid at one gateway are not polled at another: exit 2, both named, nothing changed."""
+def submitted(ledger, plan):
+    """A story: one submission of this plan's first task has left."""
 
-    async def story(ledger):
-        await ledger.bind(*OURS)
-        await ledger.reconcile(plan("cat"), frozenset())
-        (task,) = await ledger.tasks()
+    async def story():
+        await ledger.bind(GATEWAY, plan)
+        await ledger.reconcile(plan, frozenset())
+        task = (await ledger.tasks())[0]
         await ledger.claim(task.key, None, None)
 
-    in_ledger(story)
+    return story()
+
+
+@pytest.mark.parametrize("gateway", ["https://other.example", "simulator", GATEWAY])
+def test_another_gateway_or_manifest_is_refused(in_ledger, on_disk, plan, gateway):
+    """Tasks paid at one gateway are not polled at another: exit 2, both named, nothing changed."""
+    in_ledger(lambda ledger: submitted(ledger, plan("cat")))
     before = on_disk.all("SELECT * FROM meta")
+    other = replace(plan("dog"), name="another name")
+    word = "manifest" if gateway == GATEWAY else "gateway"
     with pytest.raises(UsageError, match=word) as refused:
-        in_ledger(lambda ledger: ledger.bind(*other))
+        in_ledger(lambda ledger: ledger.bind(gateway, other))
     assert (refused.value.exit_code, bool(refused.value.hint)) == (2, True)
     assert on_disk.all("SELECT * FROM meta") == before
 
 
+def test_a_name_made_from_the_file_does_not_bind(in_ledger, plan):
+    """A manifest without `name` was renamed, and all of it changed: it goes on."""
+    in_ledger(lambda ledger: submitted(ledger, replace(plan("cat"), named=False)))
+    other = replace(plan("dog"), name="another name", named=False)
+    assert in_ledger(lambda ledger: ledger.bind(GATEWAY, other)) == ""
+    assert in_ledger(lambda ledger: ledger.binding()).manifest == "another name"
+
+
+def test_what_was_paid_for_says_more_than_a_name(in_ledger, plan):
+    """Another name, and a task that this ledger paid for: it goes on and says under which name it was."""
+    in_ledger(lambda ledger: submitted(ledger, plan("cat")))
+    other = replace(plan("dog", "cat"), name="another name")
+    assert in_ledger(lambda ledger: ledger.bind(GATEWAY, other)) == plan("cat").name
+    assert in_ledger(lambda ledger: ledger.bind(GATEWAY, other)) == ""
+
+
+def test_a_gateway_keeps_its_former_addresses(in_ledger, plan):
+    """After a move the old address and the new one are both the gateway's; a third is not."""
+    new = "https://new.example"
+    in_ledger(lambda ledger: submitted(ledger, plan("cat")))
+    in_ledger(lambda ledger: ledger.moved_to(new))
+    for gateway in (new, GATEWAY, new):
+        in_ledger(lambda ledger, gateway=gateway: ledger.bind(gateway))
+    binding = in_ledger(lambda ledger: ledger.binding())
+    assert (binding.gateway, binding.former_gateways) == (new, (GATEWAY,))
+    with pytest.raises(UsageError, match="gateway"):
+        in_ledger(lambda ledger: ledger.bind("https://third.example"))
+
+
 def test_until_something_was_submitted_another_gateway_may_take_its_place(in_ledger):
     """A slip in the address costs no run directory."""
-    for gateway in ("https://slip.example", OURS[0]):
-        in_ledger(lambda ledger, gateway=gateway: ledger.bind(gateway, OURS[1]))
-    assert in_ledger(lambda ledger: ledger.binding()).gateway == OURS[0]
+    for gateway in ("https://slip.example", GATEWAY):
+        in_ledger(lambda ledger, gateway=gateway: ledger.bind(gateway))
+    assert in_ledger(lambda ledger: ledger.binding()).gateway == GATEWAY
 
 
 # --- reconcile ----------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def test_a_run_asks_again_until_both_sources_are_known_to_be_dead(
         await ledger.move(key, Move(Event.SUCCEEDED, TaskState.COLLECTING))
         gone = Move(Event.UNCOLLECTABLE, TaskState.UNCOLLECTED, facts=AttemptFacts(**dead))
         await ledger.move(key, gone)
-        await bring_up_to_date(ledger, tmp_path, "https://gateway.example", None, recollect_all=by_a_person)
+        await bring_up_to_date(ledger, tmp_path, None, recollect_all=by_a_person)
         return await ledger.task(key)
 
     (tmp_path / "videos").mkdir()

@@ -1,0 +1,162 @@
+"""Which run directory a command means: named by itself, or found by its manifest."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchrunner.cli.output import shown_path, talk
+from batchrunner.core.errors import UsageError
+from batchrunner.core.text import count
+
+if TYPE_CHECKING:
+    from batchrunner.core.model import Plan, PlannedTask, TaskKey
+    from batchrunner.neighbours import PaidElsewhere
+
+REAL, SIMULATED = ".run", ".simulated"
+"""Endings of the default run directories."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a run of a manifest works, and what a person is to know of that."""
+
+    directory: Path
+    paid_elsewhere: PaidElsewhere | None
+    """What it pays for although another run directory has it."""
+    remarks: tuple[str, ...]
+
+    def as_values(self) -> dict[str, object]:
+        """For programs."""
+        found = self.paid_elsewhere
+        known = {"directory": str(found.directory), "tasks": found.tasks} if found else None
+        return {"paid_elsewhere": known}
+
+
+def add_directory(parser: argparse.ArgumentParser) -> None:
+    """The run directory, where a manifest names the default one."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help="the run directory (default: MANIFEST's name with .run, beside it)",
+    )
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """The options that say where a run keeps its things, and whether it may begin anew."""
+    add_directory(parser)
+    parser.add_argument(
+        "--new", action="store_true", help="make a new run directory although another one has paid for tasks"
+    )
+
+
+def run_directory(options: argparse.Namespace) -> Path:
+    """Where a manifest's run keeps its things: beside the file itself, by whatever link it was reached."""
+    if options.output is not None:
+        return Path(options.output)
+    return _itself(options.manifest).with_suffix(SIMULATED if options.simulate else REAL)
+
+
+def existing_run(path: Path) -> Path:
+    """A run directory that must be there already, named by itself or by its manifest.
+
+    Raises:
+        UsageError: it isn't there.
+    """
+    from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
+
+    if path.is_dir():
+        return path
+    if not path.is_file():
+        raise UsageError(
+            f"{path} is no folder", "name the run directory of an earlier `batchrunner run`, or its manifest"
+        )
+    files = dict.fromkeys([_itself(path), path])
+    places = [file.with_suffix(ending) for ending in (REAL, SIMULATED) for file in files]
+    found = [place for place in places if (place / LEDGER_NAME).exists()]
+    if not found:
+        raise UsageError(
+            f"{path} has no run directory: there is no ledger in {' or '.join(map(str, places))}",
+            "name the run directory that `batchrunner run` was given with -o DIR",
+        )
+    if len(found) > 1:
+        talk(f"{shown_path(found[0])} is meant; {', '.join(map(shown_path, found[1:]))} is there, too")
+    return found[0]
+
+
+def whereabouts(
+    options: argparse.Namespace, plan: Plan, selected: frozenset[TaskKey] | None = None
+) -> Whereabouts:
+    """Where a run of this plan works; with `selected`, it submits none but these tasks.
+
+    Raises:
+        UsageError: what it wants was paid for in another run directory, and nobody said to pay again.
+    """
+    from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
+    from batchrunner.neighbours import neighbours, paid_elsewhere, unpaid  # noqa: PLC0415
+
+    directory = run_directory(options)
+    is_new = not (directory / LEDGER_NAME).exists()
+    if options.new and not is_new:
+        raise UsageError(
+            f"{shown_path(directory)} is there already, so --new makes none",
+            "leave --new out to go on in it, free of charge for what is paid; -o DIR names another",
+        )
+    tasks = plan.tasks if is_new else unpaid(plan.tasks, directory)
+    if not tasks:
+        return Whereabouts(directory, None, ())
+    near = neighbours(_near(options, directory), directory, options.simulate)
+    if is_new and options.output is None and not options.new and (found := paid_elsewhere(tasks, near)):
+        raise _refusal(found, len(tasks), directory)
+    asked = [task for task in tasks if selected is None or task.key in selected]
+    found = paid_elsewhere(asked, near)
+    remarks = [_told(found, asked)] if found else []
+    if is_new:
+        remarks += [
+            f"the ledger in {shown_path(one.directory)} can't be read ({one.fault}); "
+            "its other files name no task of this manifest"
+            for one in near
+            if one.fault and not paid_elsewhere(tasks, [one])
+        ]
+    return Whereabouts(directory, found, tuple(remarks))
+
+
+def _itself(path: Path) -> Path:
+    """The file that a link leads to; any other as it is written."""
+    return path.resolve() if path.is_symlink() and path.exists() else path
+
+
+def _near(options: argparse.Namespace, directory: Path) -> list[Path]:
+    """The folders whose run directories may hold what is wanted."""
+    files = [_itself(options.manifest), options.manifest, *([directory] if options.output else [])]
+    return [Path(file).absolute().parent for file in files]
+
+
+def _refusal(found: PaidElsewhere, wanted: int, directory: Path) -> UsageError:
+    there, here = shown_path(found.directory), shown_path(directory)
+    more = f", and some in {count(found.others, 'further run directory', 'further run directories')}"
+    what = (
+        f"{found.tasks:,} of {count(wanted, 'task')} {'is' if found.tasks == 1 else 'are'} paid for already, "
+        f"or may be, in {there}{more if found.others else ''}"
+    )
+    if found.fault:
+        what += f", whose ledger can't be read ({found.fault})"
+        return UsageError(
+            what,
+            f"bring that ledger back from a backup, and go on with -o {there}; --new pays again in {here}",
+        )
+    return UsageError(what, f"-o {there} goes on there, paying for nothing twice; --new pays again in {here}")
+
+
+def _told(found: PaidElsewhere, asked: Sequence[PlannedTask]) -> str:
+    are = "is" if found.tasks == 1 else "are"
+    them = "it" if found.tasks == 1 else "them"
+    return (
+        f"{found.tasks:,} of {count(len(asked), 'task')} {are} already paid for in "
+        f"{shown_path(found.directory)}; this run pays for {them} again"
+    )

@@ -1,0 +1,79 @@
+"""A look at the ledger of another run directory: what it has paid for. Nothing is changed, or locked."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchrunner.core.model import TaskKey
+from batchrunner.core.plan import fingerprint
+from batchrunner.core.states import TaskState
+from batchrunner.core.twins import Known
+from batchrunner.ledger.database import APPLICATION_ID, LEDGER_NAME
+
+_MAY_BE_CHARGED = (
+    "SELECT 1 FROM attempts a WHERE a.task = t.key AND a.tokens IS NOT 0 "
+    "AND (a.remote_id IS NOT NULL OR a.outcome IS NULL OR a.outcome IN ('unknown', 'lost', 'adopted'))"
+)
+"""Attempts that the gateway accepted or may have accepted, and did not give back."""
+_IS_PAID = (
+    "t.state IN ('submitting', 'in_doubt', 'generating', 'collecting', 'done', 'uncollected') "
+    f"OR EXISTS ({_MAY_BE_CHARGED})"
+)
+PAID_REQUESTS = f"SELECT t.request FROM tasks t WHERE {_IS_PAID}"
+"""The requests of all tasks that are paid for, or may be."""
+_TASKS = f"SELECT t.key, t.id, t.state, t.request, {_IS_PAID} FROM tasks t ORDER BY t.rowid"
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a ledger says of itself."""
+
+    gateway: str
+    tasks: tuple[Known, ...]
+    paid: Counter[TaskKey]
+    """Tasks that are paid for or may be, by the fingerprint of their request."""
+
+
+class Unreadable(Exception):
+    """A ledger that can't be read: damaged, or from a version that is not known here."""
+
+
+def glance(directory: Path) -> Glance | None:
+    """What the ledger of a run directory has paid for, also while a run works there, of whatever version.
+
+    None where the file is another program's, or was never a ledger.
+
+    Raises:
+        Unreadable: it can't be read.
+    """
+    path = directory / LEDGER_NAME
+    try:
+        try:
+            return _read(path, "mode=ro")
+        except sqlite3.OperationalError:
+            if path.with_name(f"{LEDGER_NAME}-wal").exists():
+                raise
+            # A folder that can't be written has no place for the index of the write-ahead log.
+            return _read(path, "immutable=1")
+    except (sqlite3.Error, ValueError) as error:
+        raise Unreadable(str(error)) from error
+
+
+def _read(path: Path, how: str) -> Glance | None:
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=10)) as db:
+        ((owner,),) = db.execute("PRAGMA application_id").fetchall()
+        if owner != APPLICATION_ID:
+            return None
+        gateway = [value for (value,) in db.execute("SELECT value FROM meta WHERE name = 'gateway'")]
+        rows = db.execute(_TASKS).fetchall()
+    tasks = [
+        Known(key, name, TaskState(state), fingerprint(json.loads(request)))
+        for key, name, state, request, _ in rows
+    ]
+    paid = Counter(task.first for task, row in zip(tasks, rows, strict=True) if row[-1])
+    return Glance("".join(gateway), tuple(tasks), paid)

@@ -1,0 +1,32 @@
+"""The settings of `run` that may be changed while a run works, checked as in the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from batchrunner.core.errors import UsageError
+from batchrunner.manifest.keys import closest
+from batchrunner.manifest.validation import check
+
+CHANGEABLE = ("concurrency", "downloads", "submit_rate")
+
+
+def checked_limits(given: object) -> Mapping[str, float]:
+    """Limits by name, within the bounds that the manifest's schema gives.
+
+    Raises:
+        UsageError: an unknown name, or a value out of bounds.
+    """
+    if not isinstance(given, dict):
+        raise UsageError("limits are names with values", "concurrency=20")
+    for name in given:
+        if name not in CHANGEABLE:
+            near = closest(name, CHANGEABLE)
+            hint = f"did you mean {near}?" if near else f"these can be set: {', '.join(CHANGEABLE)}"
+            raise UsageError(f"{name} can't be set while a run works", hint)
+    for fault in check("manifest", {"version": 1, "tasks": [{}], "run": given}):
+        if fault.path[:1] == ("run",):
+            raise UsageError(
+                f"{fault.path[-1]}={given.get(str(fault.path[-1]))}: {fault.message}", fault.hint
+            )
+    return given

@@ -1,0 +1,80 @@
+"""What a ledger has paid for, seen from outside: by any version, for whatever state its tasks are in."""
+
+import sqlite3
+from collections import Counter
+from contextlib import closing
+
+import pytest
+
+from batchrunner.core.model import RemoteId
+from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.states import Event, TaskState
+from batchrunner.ledger import LEDGER_NAME, Unreadable, glance
+
+ACCEPTED = Move(
+    Event.ACCEPTED, TaskState.GENERATING, facts=AttemptFacts(outcome="accepted", remote_id=RemoteId("task_A"))
+)
+FAILED = Move(Event.GENERATION_FAILED, TaskState.FAILED, facts=AttemptFacts(tokens=0))
+LOST = Move(Event.LOST, TaskState.FAILED)
+UNKNOWN = Move(Event.UNKNOWN, TaskState.IN_DOUBT, facts=AttemptFacts(outcome="unknown"))
+DECLARED_LOST = Move(Event.DECLARED_LOST, TaskState.PENDING, facts=AttemptFacts(outcome="lost"))
+REJECTED = Move(Event.REJECTED, TaskState.FAILED, facts=AttemptFacts(outcome="rejected"))
+
+
+@pytest.mark.parametrize(
+    ("moves", "is_paid"),
+    [
+        ([], True),  # the POST may be in the air
+        ([ACCEPTED], True),
+        ([ACCEPTED, LOST], True),
+        ([ACCEPTED, FAILED], False),  # refunded
+        ([UNKNOWN], True),
+        ([UNKNOWN, DECLARED_LOST], True),
+        ([REJECTED], False),
+    ],
+)
+def test_what_is_paid_for_or_may_be_is_counted(in_ledger, plan, tmp_path, moves, is_paid):
+    """Everything but what was refused, or given back, by the gateway."""
+    planned = plan("cat", "dog")
+
+    async def story(ledger):
+        await ledger.bind("https://gateway.example", planned)
+        await ledger.reconcile(planned, frozenset())
+        await ledger.claim(planned.tasks[0].key, None, None)
+        for move in moves:
+            await ledger.move(planned.tasks[0].key, move)
+
+    in_ledger(story)
+    seen = glance(tmp_path)
+    assert seen
+    assert seen.gateway == "https://gateway.example"
+    assert seen.paid == Counter({planned.tasks[0].first: 1} if is_paid else {})
+    assert {task.key for task in seen.tasks} == {task.key for task in planned.tasks}
+
+
+def test_ledger_of_the_first_version_is_read_as_it_is(in_ledger, plan, tmp_path):
+    """Another run directory may not have been opened for long: nothing of it is brought up to date."""
+    planned = plan("cat")
+
+    async def story(ledger):
+        await ledger.reconcile(planned, frozenset())
+        await ledger.claim(planned.tasks[0].key, None, None)
+
+    in_ledger(story)
+    with closing(sqlite3.connect(tmp_path / LEDGER_NAME)) as db:
+        db.executescript(
+            "ALTER TABLE attempts DROP COLUMN looked_up; DELETE FROM meta; PRAGMA user_version = 1"
+        )
+    seen = glance(tmp_path)
+    assert seen
+    assert seen.paid.total() == 1
+
+
+def test_what_is_no_ledger_is_nobodys_and_a_damaged_one_says_so(tmp_path):
+    """Another program's file is passed over; one that can't be read is an error to be judged."""
+    with closing(sqlite3.connect(tmp_path / LEDGER_NAME)) as db:
+        db.executescript("PRAGMA application_id = 77; CREATE TABLE tasks (x)")
+    assert glance(tmp_path) is None
+    (tmp_path / LEDGER_NAME).write_bytes(b"not a database at all" * 400)
+    with pytest.raises(Unreadable):
+        glance(tmp_path)
