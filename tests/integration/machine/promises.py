@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +79,15 @@ class Promises:
             self._db.close()
         self._db = None
 
-    def rewound(self, gone: frozenset[str]) -> None:
+    def rewound(self, gone: frozenset[str], edits: Mapping[str, bytes]) -> None:
         """An older ledger was put back: what it does not know is known to the gateway alone.
 
         A video whose seed shows whose it is must not be paid for again; of the rest nobody can demand that.
+        `edits` is what somebody wrote into the files that are there now.
         """
         self.removed_files |= gone
-        for name in gone:
-            self._hashes.pop(name.removeprefix("videos/"), None)
+        self.changed_files = dict(edits)
+        self._hashes.clear()  # what is there now is what counts from here on
         known = {row[0] for row in self.rows("SELECT id FROM attempts")}
         self._posted &= known
         self.misadopted &= known
