@@ -105,7 +105,7 @@ def whereabouts(
     if options.new and not is_new:
         raise UsageError(
             f"{shown_path(directory)} is there already, so --new makes none",
-            "leave --new out to go on in it, free of charge for what is paid; -o DIR names another",
+            "leave --new out to go on in it; another one, with -o DIR, pays again for what this one has",
         )
     tasks = plan.tasks if is_new else unpaid(plan.tasks, directory)
     if not tasks:
