@@ -164,6 +164,8 @@ def event_line(event: LedgerEvent) -> str:
     """One event in one line."""
     words = {TaskState.IN_DOUBT: "in doubt", TaskState.PENDING: "again"}
     state = words.get(event.to_state, event.to_state.value)
+    if event.event is Event.UNCOLLECTABLE and event.to_state is TaskState.DONE:
+        state = "missing"  # a further copy could not be fetched; the video was collected before
     why = " ".join(filter(None, (event.code, event.message)))
     return f"{state:<11} {event.id}" + (f"  {shortened(why, 120)}" if why else "")
 

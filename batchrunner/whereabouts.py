@@ -65,7 +65,7 @@ def _news(gone: Sequence[FinishedFile], directory: Path) -> str:
         return ""
     names = ", ".join(shortened(file.file_name, 60) for file in gone[:3]) + (", …" if len(gone) > 3 else "")
     return (
-        f"{count(len(gone), 'finished video')} moved, deleted or changed: {names}; they stay done, and "
+        f"{count(len(gone), 'finished video')} moved, deleted or changed since: {names}; still done, and "
         f"results.csv says so. `batchrunner collect {directory} --missing` fetches what is gone again, free, "
         "while the gateway has it"
     )

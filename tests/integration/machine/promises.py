@@ -39,6 +39,8 @@ class Promises:
         self.removed_files: set[str] = set()
         self.changed_files: dict[str, bytes] = {}
         """What somebody wrote into the file of a finished video."""
+        self._done: set[str] = set()
+        """Tasks whose newest wanted video was verified once."""
         self.may_fetch_missing = False
         """Whether a person wants what is gone fetched again, by the run that is under way."""
         self.wanted: Counter[str] = Counter()
@@ -232,6 +234,12 @@ class Promises:
             self._state[row["task"]] = after
             if event is Event.MISSING:
                 self._say(self.may_fetch_missing, f"nobody wanted {row['task'][:8]} fetched again")
+            if after is TaskState.DONE:
+                self._done.add(row["task"])
+            elif event is Event.WANTED_AGAIN:
+                self._done.discard(row["task"])
+            verified = row["task"] in self._done
+            self._say(not verified or after is not TaskState.UNCOLLECTED, f"{row['task'][:8]} was done once")
             resubmits = event is Event.DECLARED_LOST and self._settings.on_doubt is OnDoubt.RESUBMIT
             if event in BY_A_PERSON and not resubmits:
                 self._said[row["task"], event] -= 1
