@@ -29,6 +29,7 @@ from batchrunner.manifest.multiples import (
 from batchrunner.manifest.nodes import Node, plain
 from batchrunner.manifest.nodes import Path as ValuePath
 from batchrunner.manifest.reporting import Report
+from batchrunner.manifest.row_formats.table import Reading
 from batchrunner.manifest.schema import MULTIPLYING, wanted_types
 from batchrunner.manifest.source import Source
 from batchrunner.manifest.tables import Tables
@@ -93,10 +94,11 @@ class Expander:
             message = "`rows` and `files` can't both fill an entry"
             faults.append(Fault(("files",), message, "make two entries of it", on_key=True))
         elif "rows" in value:
-            table, faults = self._tables.rows(value["rows"], value.get("encoding", ""))
-        elif "encoding" in value:
-            message = "`encoding` says how to read `rows`, and the entry has none"
-            faults.append(Fault(("encoding",), message, "delete it", on_key=True))
+            reading = Reading(**{key: value[key] for key in Reading._fields if key in value})
+            table, faults = self._tables.rows(value["rows"], reading)
+        elif given := [key for key in Reading._fields if key in value]:
+            message = f"`{given[0]}` says how to read `rows`, and the entry has none"
+            faults.append(Fault((given[0],), message, "delete it", on_key=True))
         elif "files" in value:
             table, faults = self._tables.files(value["files"])
         if table is None and ("rows" in value or "files" in value):

@@ -52,6 +52,10 @@ class FilesFound:
                 cells = {"file": file, "stem": path.stem, "name": path.name, "folder": path.parent.name}
                 self.rows.append(TableRow(len(self.rows) + 1, 0, cells))
 
+    def has(self, name: str) -> bool:
+        """Whether it is one of the names."""
+        return name in NAMES
+
     def place(self, row: TableRow) -> Place:
         """The file itself: it is what there is to mend."""
         return Place(str(self._beside / self.source(row)))

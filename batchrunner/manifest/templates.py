@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
+from batchrunner.manifest.cells import Nested, cell
 from batchrunner.manifest.faults import Fault, dotted
 from batchrunner.manifest.keys import closest
 from batchrunner.manifest.nodes import Path
@@ -42,6 +43,17 @@ class Names(NamedTuple):
     """What is said of another name: `names no column of rows.csv`."""
     listed: str = "known here"
     """What all of them are called."""
+    nested: Nested | None = None
+    """The dotted names inside their values."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.known or (self.nested is not None and str(name) in self.nested)
+
+    @property
+    def suggested(self) -> tuple[str, ...]:
+        """Those that a person may have meant."""
+        inside = self.nested.names() if self.nested is not None else ()
+        return tuple(dict.fromkeys((*self.known, *inside)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,7 @@ class Exact:
 
     def fill(self, row: Row) -> object:
         """The value of its name."""
-        return typed(row.get(self.name), self.types)
+        return typed(cell(row, self.name), self.types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +87,7 @@ class Text:
 
     def fill(self, row: Row) -> object:
         """The text, its names replaced."""
-        return "".join([_in_text(row.get(part)) if i % 2 else part for i, part in enumerate(self.parts)])
+        return "".join([_in_text(cell(row, part)) if i % 2 else part for i, part in enumerate(self.parts)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +186,10 @@ class Preparer:
             message = f"`${{{name}}}` has nothing to stand for: the entry has no `rows`, `files` or `matrix`"
             self._add(path, message, "add one of them, or write `$${` for the characters themselves")
             return False
-        if name in self._names.known:
+        if name in self._names:
             return True
-        near = closest(name, self._names.known)
-        known = f"{self._names.listed}: {', '.join(self._names.known)}"
+        near = closest(name, self._names.suggested)
+        known = f"{self._names.listed}: {', '.join(self._names.suggested)}"
         hint = f"did you mean `${{{near}}}`? {known}" if near else known
         self._add(path, f"`${{{name}}}` {self._names.unknown}", hint)
         return False
