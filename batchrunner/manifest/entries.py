@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ class Entry:
 
     def tell(self, fault: Fault, at: At | None) -> tuple[Place, str, str]:
         """Where a fault of one of its tasks was written; its message and its hint."""
-        path, hint, table = fault.path, fault.hint, self.multiples.table
+        path, hint, table = self._as_written(fault.path), fault.hint, self.multiples.table
         names: tuple[str, ...] = ()
         if at is not None:
             names, path = templates.names_behind(self.filler, self.multiples.filling(at), path)
@@ -46,7 +46,7 @@ class Entry:
                 cells = table.rows[at.row].cells
                 columns = tuple(name for name in columns if id_fault(f"x{cell(cells, name)}")) or columns
             if path == ("images",) and isinstance(cell(table.rows[at.row].cells, columns[0]), str):
-                hint = 'write `images: ["${first}", "${second}"]` with a column for each, or take a jsonl'
+                hint = f'write `images: "${{{columns[0]}|split:;}}"` where a `;` stands between them'
             message = fault.message + table.behind(columns, fault.missing)
             return table.place(table.rows[at.row]), message, "fill the cell in" if fault.missing else hint
         if at is not None and len(set(names)) == 1:
@@ -73,6 +73,13 @@ class Entry:
                 )
                 hint = "fill the cell in, or see that the text makes sense without it"
                 yield table.place(table.rows[at.row]), message, hint
+
+    def _as_written(self, path: Path) -> Path:
+        """A path into a request as one into the entry: the prompt may come from a file."""
+        fields = self.filler.value if isinstance(self.filler, templates.Fixed) else {}
+        fields = self.filler.items if isinstance(self.filler, templates.Keyed) else fields
+        is_in_file = path == ("prompt",) and isinstance(fields, Mapping) and "prompt_file" in fields
+        return ("prompt_file",) if is_in_file else path
 
     def _is_of_table(self, name: str) -> bool:
         table, matrix = self.multiples.table, self.multiples.matrix
