@@ -10,7 +10,9 @@ from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.row_formats import gzipped
 from batchrunner.manifest.row_formats.objects import read_json, read_jsonl
+from batchrunner.manifest.row_formats.parquet import read_parquet
 from batchrunner.manifest.row_formats.table import MAX_BYTES, RowsFile
+from batchrunner.manifest.row_formats.workbook import read_workbook
 from batchrunner.manifest.source import Source, TextFault, decoded, read_bytes
 
 __all__ = ["RowsFile", "read_rows"]
@@ -20,18 +22,26 @@ _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical ba
 
 
 def read_rows(
-    path: Path, shown: str, written: str, report: Report, encoding: str = "", delimiter: str = ""
+    path: Path,
+    shown: str,
+    written: str,
+    report: Report,
+    encoding: str = "",
+    delimiter: str = "",
+    sheet: str = "",
 ) -> RowsFile | None:
     """The rows of a file; None where nobody can tell them.
 
     What is wrong with the file is reported, and rows that can't be read are left out. An empty `encoding`
-    is UTF-8, an empty `delimiter` the one that the file's ending stands for.
+    is UTF-8, an empty `delimiter` the one that the file's ending stands for, an empty `sheet` the first.
 
     Raises:
         OSError: it can't be read.
     """
     report.begin(shown)
     ending = ending_of(path.name)
+    if ending in (".xlsx", ".parquet"):
+        return _read_binary(path, ending, RowsFile(Source(shown, ""), written), sheet, report)
     separator = delimiter or _separator(ending)
     try:
         is_packed = path.suffix.lower() == gzipped.ENDING
@@ -52,6 +62,16 @@ def read_rows(
         usable = _read_lines(table)
     else:
         usable = _read_cells(table, separator, report)
+    return table if usable else None
+
+
+def _read_binary(path: Path, ending: str, table: RowsFile, sheet: str, report: Report) -> RowsFile | None:
+    try:
+        is_book = ending == ".xlsx"
+        usable = read_workbook(path, table, sheet, report) if is_book else read_parquet(path, table, report)
+    except TextFault as fault:
+        report.add(table.text.place(), fault.message, fault.hint)
+        return None
     return table if usable else None
 
 

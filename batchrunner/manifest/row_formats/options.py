@@ -23,6 +23,7 @@ _NO_DELIMITERS = frozenset("\"'\r\n \0\ufeff")
 _BELONGS = {
     "encoding": (frozenset({".csv", ".tsv", ".txt", ".jsonl", ".json"}), "text files, such as .csv"),
     "delimiter": (frozenset({".csv", ".tsv"}), ".csv and .tsv files"),
+    "sheet": (frozenset({".xlsx"}), ".xlsx files"),
 }
 """The endings for which each option means something."""
 

@@ -21,6 +21,8 @@ class Reading(NamedTuple):
     encoding: str = ""
     delimiter: str = ""
     """The character between the cells of a csv."""
+    sheet: str = ""
+    """The name of a sheet of a workbook."""
 
 
 @dataclass(slots=True)
