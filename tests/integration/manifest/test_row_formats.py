@@ -71,8 +71,9 @@ def test_a_column_with_a_dot_in_its_name_wins(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(
         '[{"cam.move": "pan", "cam": {"move": "tilt"}}, {"cam": {"move": "zoom"}}]'
     )
-    entries = [{"rows": name, "prompt": "Camera: ${cam.move}"} for name in ("a.csv", "a.json")]
-    assert prompts(tmp_path, *entries) == ["Camera: pan", "Camera: pan", "Camera: zoom"]
+    (tmp_path / "b.json").write_text('[{"cam.move": null, "cam": {"move": "tilt"}}]')
+    entries = [{"rows": name, "prompt": "Camera: ${cam.move}"} for name in ("a.csv", "a.json", "b.json")]
+    assert prompts(tmp_path, *entries) == ["Camera: pan", "Camera: pan", "Camera: zoom", "Camera: "]
 
 
 def test_a_list_is_reached_by_index_and_a_missing_item_is_an_empty_cell(tmp_path: Path) -> None:
