@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from batchrunner.core.plan import WantedTask, id_fault
 from batchrunner.core.problems import Place
 from batchrunner.manifest import templates
+from batchrunner.manifest.cells import cell
 from batchrunner.manifest.faults import Fault, dotted
 from batchrunner.manifest.multiples import At, Multiples
 from batchrunner.manifest.nodes import Node, Path, descend, place_of
@@ -35,17 +36,17 @@ class Entry:
 
     def tell(self, fault: Fault, at: At | None) -> tuple[Place, str, str]:
         """Where a fault of one of its tasks was written; its message and its hint."""
-        path, hint, table = fault.path, fault.hint, self.multiples.table
+        path, hint, table = self._as_written(fault.path), fault.hint, self.multiples.table
         names: tuple[str, ...] = ()
         if at is not None:
             names, path = templates.names_behind(self.filler, self.multiples.filling(at), path)
-        columns = tuple(name for name in names if table is not None and name in table.columns)
+        columns = tuple(name for name in names if self._is_of_table(name))
         if table is not None and at is not None and columns:
             if path == ("id",):  # the others don't do any harm
                 cells = table.rows[at.row].cells
-                columns = tuple(name for name in columns if id_fault(f"x{cells.get(name)}")) or columns
-            if path == ("images",) and isinstance(table.rows[at.row].cells.get(columns[0]), str):
-                hint = 'write `images: ["${first}", "${second}"]` with a column for each, or take a jsonl'
+                columns = tuple(name for name in columns if id_fault(f"x{cell(cells, name)}")) or columns
+            if path == ("images",) and isinstance(cell(table.rows[at.row].cells, columns[0]), str):
+                hint = f'write `images: "${{{columns[0]}|split:;}}"` where a `;` stands between them'
             message = fault.message + table.behind(columns, fault.missing)
             return table.place(table.rows[at.row]), message, "fill the cell in" if fault.missing else hint
         if at is not None and len(set(names)) == 1:
@@ -66,12 +67,23 @@ class Entry:
         """Empty cells of one filling that stand within a longer text: place, message and hint of each."""
         table = self.multiples.table
         for path, name in self.embedded if table is not None else ():
-            if table is not None and name in table.columns and templates.is_blank(row.get(name)):
+            if table is not None and self._is_of_table(name) and templates.is_blank(cell(row, name)):
                 message = f"`${{{name}}}` in `{dotted(path)}` stands for nothing" + table.behind(
                     (name,), True
                 )
                 hint = "fill the cell in, or see that the text makes sense without it"
                 yield table.place(table.rows[at.row]), message, hint
+
+    def _as_written(self, path: Path) -> Path:
+        """A path into a request as one into the entry: the prompt may come from a file."""
+        fields = self.filler.value if isinstance(self.filler, templates.Fixed) else {}
+        fields = self.filler.items if isinstance(self.filler, templates.Keyed) else fields
+        is_in_file = path == ("prompt",) and isinstance(fields, Mapping) and "prompt_file" in fields
+        return ("prompt_file",) if is_in_file else path
+
+    def _is_of_table(self, name: str) -> bool:
+        table, matrix = self.multiples.table, self.multiples.matrix
+        return table is not None and name not in matrix and table.has(name)
 
     def _written(self, path: Path, on_key: bool) -> Place:
         node = self.node

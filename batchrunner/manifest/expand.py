@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,13 +29,16 @@ from batchrunner.manifest.multiples import (
 )
 from batchrunner.manifest.nodes import Node, plain
 from batchrunner.manifest.nodes import Path as ValuePath
+from batchrunner.manifest.preparing import Preparer
+from batchrunner.manifest.prompt_files import MissingPrompt, PromptFault, PromptFiles, one_prompt
 from batchrunner.manifest.reporting import Report
+from batchrunner.manifest.row_formats.table import Reading
 from batchrunner.manifest.schema import MULTIPLYING, wanted_types
 from batchrunner.manifest.source import Source
 from batchrunner.manifest.tables import Tables
 from batchrunner.manifest.validation import Outlines
 
-_OURS = frozenset({"id", "labels"})
+_OURS = frozenset({"id", "labels", "prompt_file"})
 """Fields of an entry that never go to the gateway."""
 _OTHER_ID = "choose another one, or leave `id` out: then one is made"
 _ONE = Multiples()
@@ -58,6 +62,7 @@ class Expander:
         given = values.items() if isinstance(values, dict) else ()
         self._default_values = {key: value for key, value in given if key not in ("id", *MULTIPLYING)}
         self._tables = Tables(path, source.shown, report)
+        self._prompts = PromptFiles(path.parent)
         self._asked_for = 0
 
     def expand(self, node: Node) -> Iterator[Expanded]:
@@ -74,14 +79,19 @@ class Expander:
             return
         own = {key: item for key, item in value.items() if key not in MULTIPLYING}
         entry, broken = self._prepare(node, own, multiples)
+        broken |= {fault.path for fault in faults if fault.path == ("prompt_file",)}
         self._asked_for += multiples.count
         if self._asked_for > MAX_TASKS:
             key = next((key for key in ("matrix", "repeat", "rows", "files") if key in value), "prompt")
             message = f"with this entry there are {self._asked_for:,} tasks; up to {MAX_TASKS:,} are taken"
             self._tell_all(entry, [Fault((key,), message, "make several manifests of it", on_key=True)])
             return
+        without: dict[At, str] = {}
         for at, row in multiples.fillings():
-            yield from self._tasks(entry, at, row, broken)
+            yield from self._tasks(entry, at, row, broken, without)
+        if files := list(dict.fromkeys(without.values())):
+            wrong = Fault(("prompt_file",), *self._prompts.missing(files))
+            self._tell_all(entry, [wrong], None if len(files) > 1 else next(iter(without)))
 
     def _multiples(self, value: Mapping[str, Any]) -> tuple[Multiples | None, list[Fault]]:
         """What multiplies an entry; None where that can't be told."""
@@ -93,10 +103,11 @@ class Expander:
             message = "`rows` and `files` can't both fill an entry"
             faults.append(Fault(("files",), message, "make two entries of it", on_key=True))
         elif "rows" in value:
-            table, faults = self._tables.rows(value["rows"], value.get("encoding", ""))
-        elif "encoding" in value:
-            message = "`encoding` says how to read `rows`, and the entry has none"
-            faults.append(Fault(("encoding",), message, "delete it", on_key=True))
+            reading = Reading(**{key: value[key] for key in Reading._fields if key in value})
+            table, faults = self._tables.rows(value["rows"], reading)
+        elif given := [key for key in Reading._fields if key in value]:
+            message = f"`{given[0]}` says how to read `rows`, and the entry has none"
+            faults.append(Fault((given[0],), message, "delete it", on_key=True))
         elif "files" in value:
             table, faults = self._tables.files(value["files"])
         if table is None and ("rows" in value or "files" in value):
@@ -113,9 +124,10 @@ class Expander:
         """The entry with its templates found, and the fields in which they are wrong."""
         has_id = value.get("id") is not None
         merged = merge(merge(self._default_values, value), reaching(multiples.matrix))
-        preparer = templates.Preparer(multiples.names, _types)
+        doubled = one_prompt(merged, value)
+        preparer = Preparer(multiples.names, _types)
         filler = preparer.prepare(merged)
-        faults = preparer.faults or [*unused(multiples, preparer.used, merged.keys())]
+        faults = doubled + preparer.faults or [*unused(multiples, preparer.used, merged.keys())]
         if multiples.name_tasks and multiples.combinations == 1 and not has_id:
             filler = preparer.prepare({**merged, "id": "${stem}"})
         embedded = tuple((path, name) for path, name in templates.embedded(filler) if path[0] != "labels")
@@ -130,9 +142,14 @@ class Expander:
         return entry, frozenset(field_of(fault.path) for fault in faults)
 
     def _tasks(
-        self, entry: Entry, at: At, row: templates.Row, broken: frozenset[ValuePath]
+        self,
+        entry: Entry,
+        at: At,
+        row: templates.Row,
+        broken: frozenset[ValuePath],
+        without: dict[At, str],
     ) -> Iterator[Expanded]:
-        """The task of one filling, as often as it is wanted."""
+        """The task of one filling, as often as it is wanted; `without` gathers missing prompt files."""
         filled = cast("dict[str, object]", entry.filler.fill(row))
         if isinstance(entry.filler, templates.Fixed):
             filled = dict(filled)  # it is shared
@@ -140,8 +157,14 @@ class Expander:
             filled["id"] = entry.filler.items["id"].fill(entry.multiples.naming(row))
         given, labels = filled.pop("id", ""), filled.pop("labels", {})
         task_id = given if isinstance(given, str) and ("id",) not in broken else ""
+        file = filled.pop("prompt_file", None)
+        is_broken = ("prompt_file",) in broken
+        unread = self._read_prompt(filled, file, at, without) if not (file is None or is_broken) else []
+        if unread or is_broken or at in without:
+            filled["prompt"] = "x"  # so that the other fields are still checked
         checked = self._checker.check(filled)
-        faults = [fault for fault in checked.faults if field_of(fault.path) not in broken]
+        faults = [fault for fault in checked.faults if field_of(fault.path) not in broken] + unread
+        faults = [_in_file(fault, file) for fault in faults] if file is not None else faults
         if isinstance(labels, dict) and not all(isinstance(text, str) for text in labels.values()):
             faults += self._outlines.check("entry", {"labels": labels})
         repeat = entry.multiples.repeat
@@ -155,6 +178,18 @@ class Expander:
         for replica in range(1, repeat + 1):
             its_id = f"{task_id}-{replica}" if task_id and replica > 1 else task_id
             yield Expanded(WantedTask(checked.request, its_id, texts, source, name), entry, at, replica)
+
+    def _read_prompt(
+        self, filled: dict[str, object], file: object, at: At, without: dict[At, str]
+    ) -> list[Fault]:
+        """Put the text of a prompt file where the prompt stands, or say why not."""
+        try:
+            filled["prompt"] = self._prompts.prompt(str(file))
+        except PromptFault as fault:
+            return [Fault(("prompt_file",), f"`prompt_file`: {fault.message}", fault.hint)]
+        except MissingPrompt:
+            without[at] = str(file)
+        return []
 
     def _tell_all(self, entry: Entry, faults: Iterable[Fault], at: At | None = None) -> None:
         for fault in faults:
@@ -183,6 +218,11 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         below = result.get(key)
         result[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return result
+
+
+def _in_file(fault: Fault, file: object) -> Fault:
+    """A fault of a prompt with the file that it came from."""
+    return replace(fault, message=f"{fault.message} (in {file})") if fault.path == ("prompt",) else fault
 
 
 def _types(path: ValuePath) -> frozenset[str]:

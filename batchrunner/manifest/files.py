@@ -13,8 +13,8 @@ from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.order import natural_key
 from batchrunner.manifest.templates import Names
 
-NAMES = ("file", "stem", "name", "folder")
-"""What a file gives: its path, its name without and with the ending, and the folder that it lies in."""
+NAMES = ("file", "base", "stem", "name", "folder")
+"""What a file gives: its path with and without the ending, its name without and with it, and its folder."""
 _LEDGER = "ledger.sqlite"
 """A folder with such a file is the run directory of some run."""
 _VIDEOS = "videos"
@@ -51,8 +51,14 @@ class FilesFound:
             if file not in self._taken:
                 self._taken.add(file)
                 path = PurePath(file)
-                cells = {"file": file, "stem": path.stem, "name": path.name, "folder": path.parent.name}
+                base = path.with_suffix("").as_posix()
+                names = {"stem": path.stem, "name": path.name, "folder": path.parent.name}
+                cells = {"file": file, "base": base, **names}
                 self.rows.append(TableRow(len(self.rows) + 1, 0, cells))
+
+    def has(self, name: str) -> bool:
+        """Whether it is one of the names."""
+        return name in NAMES
 
     def place(self, row: TableRow) -> Place:
         """The file itself: it is what there is to mend."""

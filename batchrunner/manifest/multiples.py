@@ -55,6 +55,9 @@ class Table(Protocol):
     def names(self) -> Names:
         """Its columns as names for templates."""
 
+    def has(self, name: str) -> bool:
+        """Whether a name is a column, or a place inside one."""
+
     def place(self, row: TableRow) -> Place:
         """Where a row stands."""
 
@@ -104,7 +107,8 @@ class Multiples:
         if not self.matrix:
             return self.table.names
         own = self.table.names
-        return Names((*own.known, *self.matrix), f"{own.unknown}, and is no key of `matrix`")
+        unknown = f"{own.unknown}, and is no key of `matrix`"
+        return own._replace(known=(*own.known, *self.matrix), unknown=unknown, listed="known here")
 
     def fillings(self) -> Iterator[tuple[At, Row]]:
         """Each filling with the values of its names."""
@@ -189,7 +193,7 @@ def unused(multiples: Multiples, used: set[str], given: Container[str]) -> Itera
     `given` are the fields that the entry has, its defaults included.
     """
     table = multiples.table
-    if table is not None and not used & table.columns.keys():
+    if table is not None and not any(map(table.has, used)):
         message = f"nothing in the entry uses its {table.one}s: each would ask for the same video"
         hint = f"write `${{{next(iter(table.columns), '')}}}` into a field, such as the prompt"
         if multiples.name_tasks:
@@ -241,7 +245,7 @@ def _columns_like_fields(table: Table, used: set[str], given: Container[str]) ->
     if "prompt" not in given:  # which is an error of its own
         fields.pop("prompt", None)
     for column in table.columns:
-        if column in fields:
+        if column in fields and not any(name.startswith(f"{column}.") for name in used):
             message = f"the column `{column}` fills no field: nothing in the entry uses it"
             yield Fault(("rows",), message, f"write `{fields[column]}` in the entry", Severity.WARNING)
 
@@ -257,7 +261,7 @@ def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator
         message = f"several tasks get the same id: {names} {'is' if len(lacking) == 1 else 'are'} not in it"
         hint = f'{because}: write `id: "{whole}"`'
         yield Fault(("id",), message, hint)
-    elif table is not None and len(table.rows) > 1 and not used & table.columns.keys():
+    elif table is not None and len(table.rows) > 1 and not any(map(table.has, used)):
         hint = f"{because}: put a column with a different value in each {table.one} into it"
         if multiples.name_tasks:
             hint = f"{because}: write `${{stem}}` into it, or delete it"

@@ -1,108 +1,102 @@
-"""Rows files: csv, tsv, jsonl and txt, read whole, row by row."""
+"""Rows files of every format, read whole, row by row; csv, tsv and txt are read here."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-import math
-from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from batchrunner.core.problems import Place, Severity
+from batchrunner.core.problems import Severity
 from batchrunner.manifest.headers import column_name, separator_line
-from batchrunner.manifest.json_reader import broken_at
 from batchrunner.manifest.lines import doubts, lines_of
 from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.reporting import Report
-from batchrunner.manifest.source import Source, TextFault, read_text
-from batchrunner.manifest.templates import Names, Row
+from batchrunner.manifest.row_formats import gzipped
+from batchrunner.manifest.row_formats.objects import read_json, read_jsonl
+from batchrunner.manifest.row_formats.parquet import read_parquet
+from batchrunner.manifest.row_formats.table import MAX_BYTES, RowsFile
+from batchrunner.manifest.row_formats.workbook import read_workbook
+from batchrunner.manifest.source import Source, TextFault, decoded, read_bytes
 
-MAX_BYTES = 256_000_000
-_MAX_DEPTH = 32
-_MOST_DIGITS = 300
+__all__ = ["RowsFile", "read_rows"]
+
 _NAME_IT = "name it, or delete the column"
-_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 
 
-@dataclass(slots=True)
-class RowsFile:
-    """A rows file's content; a table, see `multiples.Table`."""
-
-    text: Source
-    written: str
-    """Its path as the manifest gives it."""
-    columns: dict[str, None] = field(default_factory=dict)
-    """In the order of the file."""
-    rows: list[TableRow] = field(default_factory=list)
-    needed: str = ""
-    """The column without which the entry has no sense."""
-
-    @property
-    def one(self) -> str:
-        """What one of them is called."""
-        return "row"
-
-    @property
-    def names(self) -> Names:
-        """The columns as names for templates."""
-        return Names(tuple(self.columns), f"names no column of {self.text.shown}", "columns")
-
-    def place(self, row: TableRow) -> Place:
-        """Where a row begins."""
-        return self.text.place(row.line, row=row.number)
-
-    def source(self, row: TableRow) -> str:
-        """The row's file and number."""
-        return f"{self.written}: row {row.number}"
-
-    def behind(self, columns: tuple[str, ...], empty: bool) -> str:
-        """The columns, in brackets."""
-        names = ", ".join(f"`{name}`" for name in columns)
-        return f" (column{'s' if len(columns) > 1 else ''} {names}{' is empty' if empty else ''})"
-
-
-def read_rows(path: Path, shown: str, written: str, report: Report, encoding: str = "") -> RowsFile | None:
+def read_rows(
+    path: Path,
+    shown: str,
+    written: str,
+    report: Report,
+    encoding: str = "",
+    delimiter: str = "",
+    sheet: str = "",
+) -> RowsFile | None:
     """The rows of a file; None where nobody can tell them.
 
     What is wrong with the file is reported, and rows that can't be read are left out. An empty `encoding`
-    is UTF-8.
+    is UTF-8, an empty `delimiter` the one that the file's ending stands for, an empty `sheet` the first.
 
     Raises:
         OSError: it can't be read.
     """
     report.begin(shown)
-    ending = path.suffix.lower()
+    ending = ending_of(path.name)
+    if ending in (".xlsx", ".parquet"):
+        return _read_binary(path, ending, RowsFile(Source(shown, ""), written), sheet, report)
+    separator = delimiter or _separator(ending)
     try:
-        text = read_text(path, MAX_BYTES, encoding)
+        is_packed = path.suffix.lower() == gzipped.ENDING
+        data = gzipped.unpacked(path, MAX_BYTES) if is_packed else read_bytes(path, MAX_BYTES)
+        text = decoded(data, encoding)
     except TextFault as fault:
-        row = _row_after(fault.before, ending) if fault.line else 0
+        row = _row_after(fault.before, ending, separator) if fault.line else 0
         place = Source(shown, fault.before).place(fault.line, fault.column, row)
         report.add(place, fault.message, _other_encoding(fault, encoding))
         return None
+    del data
     table = RowsFile(Source(shown, text), written)
     if ending == ".jsonl":
-        usable = _read_jsonl(table, report)
+        usable = read_jsonl(table, report)
+    elif ending == ".json":
+        usable = read_json(table, report)
     elif ending == ".txt":
         usable = _read_lines(table, report)
     else:
-        usable = _read_cells(table, _separator(ending), report)
+        usable = _read_cells(table, separator, report)
     return table if usable else None
+
+
+def _read_binary(path: Path, ending: str, table: RowsFile, sheet: str, report: Report) -> RowsFile | None:
+    try:
+        is_book = ending == ".xlsx"
+        usable = read_workbook(path, table, sheet, report) if is_book else read_parquet(path, table, report)
+    except TextFault as fault:
+        report.add(table.text.place(), fault.message, fault.hint)
+        return None
+    return table if usable else None
+
+
+def ending_of(name: str) -> str:
+    """The ending that stands for the format: .csv for `a.CSV.gz`."""
+    return PurePath(name.lower().removesuffix(gzipped.ENDING)).suffix
 
 
 def _separator(ending: str) -> str:
     return "\t" if ending == ".tsv" else ","
 
 
-def _row_after(text: str, ending: str) -> int:
-    """The number of the row in which a text breaks off; 0 for the header."""
+def _row_after(text: str, ending: str, separator: str) -> int:
+    """The number of the row in which a text breaks off; 0 for the header, or where it can't be counted."""
+    if ending == ".json":
+        return 0
     lines = io.StringIO(f"{text}x", newline="" if ending in (".csv", ".tsv") else None)
     if ending in (".csv", ".tsv"):
         csv.field_size_limit(MAX_BYTES)
         named, length = separator_line(text)
         lines.seek(length)
-        return sum(1 for cells in csv.reader(lines, delimiter=named or _separator(ending)) if cells) - 1
+        return sum(1 for cells in csv.reader(lines, delimiter=named or separator) if cells) - 1
     found = lines_of(f"{text}x") if ending == ".txt" else (line for line in lines if line.strip())
     return sum(1 for _ in found)
 
@@ -185,7 +179,8 @@ def _header(cells: list[str] | None, separator: str, table: RowsFile, report: Re
     _cut(names, 1)
     others = [other for other in _SEPARATORS if other != separator and other in names[0]]
     if len(names) == 1 and others:
-        hint = f"save the file with {_SEPARATORS.get(separator, separator)} between the columns"
+        other = "\\t" if others[0] == "\t" else others[0]
+        hint = f'write `delimiter: "{other}"` beside `rows`'
         report.add(place, f"the columns are separated by {_SEPARATORS[others[0]]}", hint)
         return False
     for index, name in enumerate(names, start=1):
@@ -207,94 +202,3 @@ def _read_lines(table: RowsFile, report: Report) -> bool:
     for doubt in doubts(found):
         report.add(table.text.place(doubt.line), doubt.message, doubt.hint, Severity.WARNING)
     return True
-
-
-def _read_jsonl(table: RowsFile, report: Report) -> bool:
-    number = 0
-    for line, text in enumerate(io.StringIO(table.text.text, newline=None), start=1):
-        if not text.strip():
-            continue
-        number += 1
-        try:
-            row = _object(text.rstrip())
-        except ValueError as error:
-            place = table.text.place(line, row=number)
-            hint = 'write one object a line: {"id": "cat", "prompt": "…"}'
-            report.add(place, f"the line is no JSON object: {error}", hint)
-            continue
-        table.rows.append(TableRow(number, line, row))
-        table.columns.update(dict.fromkeys(row))
-    return bool(table.rows)  # without a row nobody can say which columns there are
-
-
-def _object(text: str) -> Row:
-    """One line's object.
-
-    Raises:
-        ValueError: it is none; the text says why.
-    """
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_float=_finite,
-            parse_int=_whole,
-        )
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it can't be read on from column {broken_at(text)}") from error
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    if not isinstance(value, dict):
-        raise ValueError("it holds something else")
-    if text.count("[") + text.count("{") > _MAX_DEPTH and _depth(value) > _MAX_DEPTH:
-        raise ValueError("it is nested too deeply")
-    if "\\u" in text and any("\ud800" <= char <= "\udfff" for char in json.dumps(value, ensure_ascii=False)):
-        raise ValueError("half of a \\u pair is missing")
-    if "\\u0000" in text and "\0" in _texts(value):
-        raise ValueError("it holds a NUL character")
-    return value
-
-
-def _depth(value: object) -> int:
-    deepest = 0
-    level = [value]
-    while level:
-        deepest += 1
-        inner = [item for item in level if isinstance(item, dict | list)]
-        level = [child for item in inner for child in (item.values() if isinstance(item, dict) else item)]
-    return deepest
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise ValueError(f"the key {name!r} is written twice")
-    return result
-
-
-def _texts(value: object) -> str:
-    """All text in a value, its keys included."""
-    if isinstance(value, dict):
-        return "".join(key + _texts(item) for key, item in value.items())
-    if isinstance(value, list):
-        return "".join(map(_texts, value))
-    return value if isinstance(value, str) else ""
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is too large a number")
-    return number
-
-
-def _whole(text: str) -> int:
-    if len(text) > _MOST_DIGITS:  # Python has a limit of its own, and other words for it
-        raise ValueError(f"{text[:20]} is too large a number")
-    return int(text)
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON number")

@@ -12,7 +12,7 @@ from batchrunner.manifest.nodes import Path as ValuePath
 
 SchemaName = Literal["manifest", "task", "results", "scenario"]
 
-MULTIPLYING = ("rows", "encoding", "files", "matrix", "repeat")
+MULTIPLYING = ("rows", "encoding", "delimiter", "sheet", "files", "matrix", "repeat")
 """Keys of an entry that say how many tasks it stands for, and hold no field of a task."""
 
 

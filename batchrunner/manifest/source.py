@@ -97,10 +97,29 @@ def read_text(path: Path, max_bytes: int, encoding: str = "") -> str:
         TextFault: it is too large, in another encoding, or not text.
         OSError: it can't be read.
     """
+    return decoded(read_bytes(path, max_bytes), encoding)
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """What a file holds.
+
+    Raises:
+        TextFault: it is too large.
+        OSError: it can't be read.
+    """
     with path.open("rb") as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise TextFault(f"the file is larger than {max_bytes // 1_000_000} MB", "split it into several")
+    return data
+
+
+def decoded(data: bytes, encoding: str = "") -> str:
+    """Bytes as text, without a BOM; an empty `encoding` is UTF-8, and nothing else will do.
+
+    Raises:
+        TextFault: they are in another encoding, or not text.
+    """
     name = encoding or "UTF-8"
     for bom, other in _OTHER_BOMS.items():
         if data.startswith(bom) and not encoding:

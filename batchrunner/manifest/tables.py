@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
 from pathlib import Path, PurePath
 from typing import Any
 
 from batchrunner.core.problems import Severity
 from batchrunner.manifest.faults import Fault
 from batchrunner.manifest.files import FilesFound, PatternFault, find_files
-from batchrunner.manifest.keys import closest
 from batchrunner.manifest.media import inside
 from batchrunner.manifest.missing import foreign, missing
 from batchrunner.manifest.multiples import Table
 from batchrunner.manifest.reporting import Report
-from batchrunner.manifest.rows import RowsFile, read_rows
-from batchrunner.manifest.schema import schema
+from batchrunner.manifest.row_formats import options
+from batchrunner.manifest.row_formats.table import Reading, RowsFile
+from batchrunner.manifest.rows import ending_of, read_rows
 
-_NO_ENCODINGS = frozenset({"unicode-escape", "raw-unicode-escape", "punycode", "idna"})
-"""Of what Python takes for text encodings, what no file is saved in."""
 _MISSING = "correct the path, or add the file"
 
 
@@ -29,12 +26,13 @@ class Tables:
         self._folder = manifest.parent
         self._beside = PurePath(shown).parent
         self._report = report
-        self._known: dict[tuple[Path, str], RowsFile | None] = {}
+        self._known: dict[tuple[Path, Reading], RowsFile | None] = {}
 
-    def rows(self, written: str, encoding: str) -> tuple[Table | None, list[Fault]]:
+    def rows(self, written: str, reading: Reading) -> tuple[Table | None, list[Fault]]:
         """A rows file, or why there is none; what is wrong within the file is reported."""
-        if encoding and not _is_encoding(encoding):
-            return None, [_unknown_encoding(encoding)]
+        reading, faults = options.checked(reading, ending_of(written))
+        if faults:
+            return None, faults
         message, hint = "", _MISSING
         try:
             path = inside(self._folder, self._folder.resolve(), written)
@@ -46,10 +44,10 @@ class Tables:
                 if path.is_dir():
                     message, hint = f"{written} is a folder", "give a file in it"
             else:
-                key = (path, encoding)
+                key = (path, reading)
                 if key not in self._known:
                     shown = str(self._beside / written)
-                    self._known[key] = read_rows(path, shown, written, self._report, encoding)
+                    self._known[key] = read_rows(path, shown, written, self._report, *reading)
                 return self._known[key], []
         except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None)
@@ -79,19 +77,3 @@ class Tables:
             hint = "the pattern is relative to the manifest, and tells A from a"
             faults.append(Fault(path, message, hint, Severity.WARNING))
         return (None if any(fault.is_error for fault in faults) else found), faults
-
-
-def _is_encoding(name: str) -> bool:
-    """Whether Python decodes text from it; its codecs for other things than text refuse to."""
-    try:
-        b"a".decode(name, "ignore")
-        return codecs.lookup(name).name not in _NO_ENCODINGS
-    except (LookupError, ValueError):
-        return False
-
-
-def _unknown_encoding(name: str) -> Fault:
-    known = schema("manifest")["$defs"]["entry"]["properties"]["encoding"]["anyOf"][0]["enum"]
-    near = closest(name.lower(), known)
-    hint = f"did you mean {near}?" if near else f"write one of: {', '.join(known)}"
-    return Fault(("encoding",), f"`encoding`: no encoding is called {name!r}", hint)

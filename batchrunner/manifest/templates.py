@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
-from batchrunner.manifest.faults import Fault, dotted
-from batchrunner.manifest.keys import closest
+from batchrunner.manifest.cells import Nested, cell
 from batchrunner.manifest.nodes import Path
+from batchrunner.manifest.splitting import Split
 
 Row = Mapping[str, object]
 
@@ -29,7 +29,6 @@ ABSENT: Final = _Absent.ABSENT
 
 _HOLDERS = frozenset({"image_url", "video_url", "audio_url", "text", "url"})
 """What holds the input in an item of `metadata.content`."""
-_TOKEN = re.compile(r"\$\$|\$\{([^{}]*)\}|\$\{")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,40}(\.0+)?")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -42,6 +41,17 @@ class Names(NamedTuple):
     """What is said of another name: `names no column of rows.csv`."""
     listed: str = "known here"
     """What all of them are called."""
+    nested: Nested | None = None
+    """The dotted names inside their values."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.known or (self.nested is not None and str(name) in self.nested)
+
+    @property
+    def suggested(self) -> tuple[str, ...]:
+        """Those that a person may have meant."""
+        inside = self.nested.names() if self.nested is not None else ()
+        return tuple(dict.fromkeys((*self.known, *inside)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,7 @@ class Exact:
 
     def fill(self, row: Row) -> object:
         """The value of its name."""
-        return typed(row.get(self.name), self.types)
+        return typed(cell(row, self.name), self.types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,7 @@ class Text:
 
     def fill(self, row: Row) -> object:
         """The text, its names replaced."""
-        return "".join([_in_text(row.get(part)) if i % 2 else part for i, part in enumerate(self.parts)])
+        return "".join([_in_text(cell(row, part)) if i % 2 else part for i, part in enumerate(self.parts)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,88 +115,42 @@ class Keyed:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """An item of a list that stands for several: one for each part of a cell."""
+
+    item: Filler
+    split: Split
+
+    def fill_all(self, row: Row) -> list[object]:
+        """The items, none of them for an empty cell."""
+        parts = self.split.parts(cell(row, self.split.name))
+        items = (self.item.fill({**row, self.split.key: part}) for part in parts)
+        return [item for item in items if item is not ABSENT]
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """A list with templates in it."""
 
-    items: tuple[Filler, ...]
+    items: tuple[Filler | Spread, ...]
 
     def fill(self, row: Row) -> object:
         """The list, without the items whose cells are empty; absent when none is left."""
-        return [value for item in self.items if (value := item.fill(row)) is not ABSENT] or ABSENT
+        return [value for item in self.items for value in _filled(item, row)] or ABSENT
+
+
+def _filled(item: Filler | Spread, row: Row) -> list[object]:
+    if isinstance(item, Spread):
+        return item.fill_all(row)
+    value = item.fill(row)
+    return [] if value is ABSENT else [value]
 
 
 Filler = Fixed | Exact | Text | Keyed | Listed
 """A value, ready to be filled; what it gives is ABSENT where its cell is empty."""
 
-Types = Callable[[Path], frozenset[str]]
 
-
-class Preparer:
-    """Finds the templates in a value: the names in `used`, and what is wrong with them in `faults`."""
-
-    def __init__(self, names: Names | None, types: Types) -> None:
-        """`names` is None where there are none; `types` says what is wanted at a path."""
-        self._names = names
-        self._types = types
-        self.used: set[str] = set()
-        self.faults: list[Fault] = []
-
-    def prepare(self, value: object, path: Path = ()) -> Filler:
-        """The value, ready to be filled; keys whose value is null are gone."""
-        if isinstance(value, dict):
-            items = {k: self.prepare(v, (*path, k)) for k, v in value.items() if v is not None}
-            fixed = {key: item.value if isinstance(item, Fixed) else None for key, item in items.items()}
-            moving = tuple((key, item) for key, item in items.items() if not isinstance(item, Fixed))
-            is_input = path[:2] == ("metadata", "content") and len(path) > 2
-            return Keyed(items, fixed, moving, is_input) if moving else Fixed(fixed)
-        if isinstance(value, list):
-            parts = tuple(self.prepare(v, (*path, i)) for i, v in enumerate(value))
-            if all(isinstance(item, Fixed) for item in parts):
-                return Fixed([item.value for item in parts if isinstance(item, Fixed)])
-            return Listed(parts)
-        if isinstance(value, str) and "$" in value:
-            return self._text(value, path)
-        return Fixed(value)
-
-    def _text(self, text: str, path: Path) -> Filler:
-        parts = [""]
-        end = 0
-        for token in _TOKEN.finditer(text):
-            parts[-1] += text[end : token.start()]
-            end = token.end()
-            if token.group() == "$$":
-                parts[-1] += "$"
-            elif token.group(1) is None:
-                hint = "write `${name}`, or `$${` for the characters themselves"
-                self._add(path, "`${` is not closed", hint)
-            elif self._is_known(token.group(1).strip(), path):
-                parts += [token.group(1).strip(), ""]
-        parts[-1] += text[end:]
-        self.used |= set(parts[1::2])
-        if len(parts) == 1:
-            return Fixed(parts[0])
-        if len(parts) == 3 and not parts[0] and not parts[2]:
-            return Exact(parts[1], self._types(path))
-        return Text(tuple(parts))
-
-    def _is_known(self, name: str, path: Path) -> bool:
-        if self._names is None:
-            message = f"`${{{name}}}` has nothing to stand for: the entry has no `rows`, `files` or `matrix`"
-            self._add(path, message, "add one of them, or write `$${` for the characters themselves")
-            return False
-        if name in self._names.known:
-            return True
-        near = closest(name, self._names.known)
-        known = f"{self._names.listed}: {', '.join(self._names.known)}"
-        hint = f"did you mean `${{{near}}}`? {known}" if near else known
-        self._add(path, f"`${{{name}}}` {self._names.unknown}", hint)
-        return False
-
-    def _add(self, path: Path, message: str, hint: str) -> None:
-        self.faults.append(Fault(path, f"in `{dotted(path)}`, {message}", hint))
-
-
-def names_in(filler: Filler) -> set[str]:
+def names_in(filler: Filler | Spread) -> set[str]:
     """The names that a value is made from."""
     match filler:
         case Fixed():
@@ -197,6 +161,8 @@ def names_in(filler: Filler) -> set[str]:
             return set(parts[1::2])
         case Keyed(items):
             return set().union(*map(names_in, items.values()))
+        case Spread(item, split):
+            return names_in(item) - {split.key} | {split.name}
         case Listed(items):
             return set().union(*map(names_in, items))
 
@@ -211,7 +177,7 @@ def embedded(filler: Filler, path: Path = ()) -> Iterator[tuple[Path, str]]:
                 yield from embedded(item, (*path, key))
         case Listed(listed):
             for index, part in enumerate(listed):
-                yield from embedded(part, (*path, index))
+                yield from embedded(part.item if isinstance(part, Spread) else part, (*path, index))
 
 
 def names_behind(filler: Filler, row: Row, path: Path) -> tuple[tuple[str, ...], Path]:
@@ -220,19 +186,24 @@ def names_behind(filler: Filler, row: Row, path: Path) -> tuple[tuple[str, ...],
     They differ where empty cells made a list shorter.
     """
     written: Path = ()
+    real: dict[str, str] = {}
+    """Names of columns by what one of their parts is called."""
     for key in path:
         if isinstance(filler, Keyed):
             filler = filler.items.get(str(key), Fixed(None))
             written += (key,)
         elif isinstance(filler, Listed) and isinstance(key, int):
-            there = [i for i, item in enumerate(filler.items) if item.fill(row) is not ABSENT]
+            there = [i for i, item in enumerate(filler.items) for _ in _filled(item, row)]
             index = there[key] if key < len(there) else key
-            filler = filler.items[index] if index < len(filler.items) else Fixed(None)
+            item = filler.items[index] if index < len(filler.items) else Fixed(None)
+            if isinstance(item, Spread):
+                real[item.split.key], item = item.split.name, item.item
+            filler = item
             written += (index,)
         else:
             break
     if isinstance(filler, Exact):
-        return (filler.name,), written
+        return (real.get(filler.name, filler.name),), written
     if isinstance(filler, Text):
         return filler.parts[1::2], written
     return (), (*written, *path[len(written) :])

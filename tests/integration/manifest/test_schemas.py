@@ -89,7 +89,7 @@ def test_every_field_of_the_document_is_there() -> None:
 def test_an_entry_takes_what_a_request_takes() -> None:
     """The manifest's schema lists each field of the request, with the same words, and some of its own."""
     entry, defs = MANIFEST["$defs"]["entry"]["properties"], MANIFEST["$defs"]
-    assert set(entry) == set(TASK["properties"]) | {"id", "labels", *MULTIPLYING}
+    assert set(entry) == set(TASK["properties"]) | {"id", "labels", "prompt_file", *MULTIPLYING}
     assert set(defs["defaults"]["properties"]) == set(entry) - {"id", *MULTIPLYING}
     assert set(defs["metadata"]["properties"]) == set(TASK["$defs"]["metadata"]["properties"])
     assert set(defs["content_item"]["properties"]) == set(TASK["$defs"]["content_item"]["properties"])

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrunner.manifest.nodes import Path
+from batchrunner.manifest.preparing import Preparer
 from batchrunner.manifest.schema import wanted_types
-from batchrunner.manifest.templates import ABSENT, Names, Preparer, names_behind, names_in
+from batchrunner.manifest.templates import ABSENT, Names, names_behind, names_in
 
 
 def named(*columns: str) -> Names:

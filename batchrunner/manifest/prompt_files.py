@@ -1,0 +1,96 @@
+"""Prompts that lie in text files of their own, such as the caption beside each picture of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from batchrunner.manifest.faults import Fault
+from batchrunner.manifest.media import inside
+from batchrunner.manifest.missing import hint_for
+from batchrunner.manifest.source import TextFault, read_text
+
+_MAX_BYTES = 1_000_000
+_NAMED = 3
+
+
+class PromptFault(Exception):
+    """A file holds no prompt that can be sent."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+class MissingPrompt(Exception):
+    """There is no such file."""
+
+
+class PromptFiles:
+    """The prompt files below a manifest's folder; each is read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._root = folder.resolve()
+        self._known: dict[str, str | PromptFault | MissingPrompt] = {}
+
+    def prompt(self, written: str) -> str:
+        """The text of a file, without the line breaks at its end.
+
+        Raises:
+            MissingPrompt: there is no such file.
+            PromptFault: there is no text in it.
+        """
+        known = self._known.get(written)
+        if known is None:
+            try:
+                known = self._read(written)
+            except (PromptFault, MissingPrompt) as fault:
+                known = fault
+            self._known[written] = known
+        if isinstance(known, Exception):
+            raise known.with_traceback(None)
+        return known
+
+    def missing(self, files: list[str]) -> tuple[str, str]:
+        """Message and hint for prompt files that are not there."""
+        if len(files) == 1:
+            return f"`prompt_file`: there is no file {files[0]}", hint_for(self._folder, files[0])
+        rest = f" and {len(files) - _NAMED:,} more" if len(files) > _NAMED else ""
+        message = f"{len(files):,} files are not there: {', '.join(files[:_NAMED])}{rest}"
+        return f"`prompt_file`: {message}", "add them, or correct the path"
+
+    def _read(self, written: str) -> str:
+        try:
+            path = inside(self._folder, self._root, written)
+            if path is None:
+                hint = "move it beside the manifest, or write its absolute path"
+                raise PromptFault(f"{written} lies outside the manifest's folder", hint)
+            if path.is_dir():
+                raise PromptFault(f"{written} is a folder", "give a file in it")
+            if not path.is_file():
+                raise MissingPrompt
+            text = read_text(path, _MAX_BYTES)
+        except TextFault as fault:
+            raise PromptFault(f"{written}: {fault.message}", fault.hint) from fault
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise PromptFault(f"{written!r} can't be read: {reason}", "let the runner read it") from error
+        # editors and git change line breaks, and it is the same prompt
+        text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+        if not text.strip():
+            raise PromptFault(f"{written} is empty", "write the prompt into it")
+        return text
+
+
+def one_prompt(merged: dict[str, Any], own: Mapping[str, Any]) -> list[Fault]:
+    """Leave an entry with its own prompt instead of the default one, wherever each comes from."""
+    both = [key for key in ("prompt", "prompt_file") if merged.get(key) is not None]
+    given = [key for key in both if own.get(key) is not None]
+    if len(both) == 2 and len(given) == 1:
+        del merged["prompt" if given == ["prompt_file"] else "prompt_file"]
+    elif len(both) == 2:
+        message = "`prompt` and `prompt_file` can't both give the prompt"
+        return [Fault(("prompt_file",), message, "delete one of them", on_key=True)]
+    return []

@@ -1,0 +1,52 @@
+"""Rows files behind gzip, unpacked within bounds."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from pathlib import Path
+
+from batchrunner.manifest.source import TextFault, read_bytes
+
+ENDING = ".gz"
+_MAGIC = b"\x1f\x8b"
+_AGAIN = "copy it again, or make it again"
+_CHUNK = 1 << 20
+_UNSUSPICIOUS = 16_000_000
+"""Bytes that may come out however small the file is."""
+_MOST_RATIO = 200
+"""How many times its own size a table may have unpacked; tables of equal rows reach 100."""
+
+
+def unpacked(path: Path, max_bytes: int) -> bytes:
+    """What a gzip file holds; several files in a row, as `cat` joins them, are one.
+
+    Raises:
+        TextFault: it is damaged, or unpacks to more than `max_bytes`.
+        OSError: it can't be read.
+    """
+    packed = read_bytes(path, max_bytes)
+    if not packed.startswith(_MAGIC):
+        raise TextFault("the file is not gzip, although its name says so", "take .gz off its name")
+    most = min(max_bytes, max(_UNSUSPICIOUS, len(packed) * _MOST_RATIO))
+    data = bytearray()
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+            while part := file.read(_CHUNK):
+                data += part
+                if len(data) > most:
+                    raise _too_large(most, max_bytes)
+    except EOFError as error:
+        raise TextFault("the gzip file is damaged: it ends too early", _AGAIN) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise TextFault("the gzip file is damaged", _AGAIN) from error
+    return bytes(data)
+
+
+def _too_large(most: int, max_bytes: int) -> TextFault:
+    if most == max_bytes:
+        message = f"the file unpacks to more than {max_bytes // 1_000_000} MB"
+        return TextFault(message, "split it into several")
+    message = f"the file unpacks to more than {_MOST_RATIO} times its size, as no real table does"
+    return TextFault(message, "unpack it, and look at what it holds")

@@ -1,0 +1,75 @@
+"""A rows file's content, whatever its format, and how the manifest asks for it to be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from batchrunner.core.problems import Place
+from batchrunner.manifest.cells import Nested
+from batchrunner.manifest.multiples import TableRow
+from batchrunner.manifest.source import Source
+from batchrunner.manifest.templates import Names
+
+MAX_BYTES = 256_000_000
+"""The largest text of a rows file, after unpacking."""
+
+
+class Reading(NamedTuple):
+    """What an entry says about its rows file; empty where it says nothing."""
+
+    encoding: str = ""
+    delimiter: str = ""
+    """The character between the cells of a csv."""
+    sheet: str = ""
+    """The name of a sheet of a workbook."""
+
+
+@dataclass(slots=True)
+class RowsFile:
+    """A rows file's content; a table, see `multiples.Table`."""
+
+    text: Source
+    written: str
+    """Its path as the manifest gives it."""
+    columns: dict[str, None] = field(default_factory=dict)
+    """In the order of the file."""
+    rows: list[TableRow] = field(default_factory=list)
+    nested: Nested | None = None
+    """The names inside its values; None where all values are plain."""
+    needed: str = ""
+    """The column without which the entry has no sense."""
+
+    @property
+    def one(self) -> str:
+        """What one of them is called."""
+        return "row"
+
+    @property
+    def names(self) -> Names:
+        """The columns as names for templates."""
+        return Names(tuple(self.columns), f"names no column of {self.text.shown}", "columns", self.nested)
+
+    def has(self, name: str) -> bool:
+        """Whether a name is a column, or a place inside one."""
+        return name in self.columns or (self.nested is not None and name in self.nested)
+
+    def place(self, row: TableRow) -> Place:
+        """Where a row begins."""
+        return self.text.place(row.line, row=row.number)
+
+    def source(self, row: TableRow) -> str:
+        """The row's file and number."""
+        return f"{self.written}: row {row.number}"
+
+    def behind(self, columns: tuple[str, ...], empty: bool) -> str:
+        """The columns, in brackets."""
+        names = ", ".join(f"`{name}`" for name in columns)
+        return f" (column{'s' if len(columns) > 1 else ''} {names}{' is empty' if empty else ''})"
+
+
+def look_inside(table: RowsFile) -> None:
+    """Let names lead inside the rows' values, where any of them is an object or a list."""
+    cells = [row.cells for row in table.rows]
+    if any(isinstance(value, dict | list) for row in cells for value in row.values()):
+        table.nested = Nested(cells)

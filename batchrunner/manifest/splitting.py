@@ -1,0 +1,72 @@
+"""The filter of `${column|split:;}`: one cell that stands for several values of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from batchrunner.manifest.keys import closest
+
+_SPLIT = "split"
+_ESCAPES = {"\\n": "\n", "\\t": "\t"}
+
+
+class Split(NamedTuple):
+    """What a filtered name says."""
+
+    name: str
+    separator: str
+
+    @property
+    def key(self) -> str:
+        """What one of the parts is called while it fills an item."""
+        return f"{self.name}|{_SPLIT}:{self.separator}"
+
+    def parts(self, value: object) -> list[object]:
+        """The parts of a cell, without the empty ones and the blanks around them; the items of a list."""
+        if isinstance(value, list):
+            return [item for item in value if item is not None and str(item).strip()]
+        pieces = value.split(self.separator) if isinstance(value, str) else [value]
+        return [piece.strip() if isinstance(piece, str) else piece for piece in pieces if _is_there(piece)]
+
+
+def _is_there(piece: object) -> bool:
+    return piece is not None and bool(str(piece).strip())
+
+
+class FilterFault(Exception):
+    """What stands behind the name is no filter that can be used."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+def filtered(text: str, is_name: Callable[[str], bool]) -> Split | None:
+    """The filter in the brackets of a template; None where there is only a name.
+
+    A column whose own name holds a `|` is meant as it is.
+
+    Raises:
+        FilterFault: the filter is unknown or incomplete.
+    """
+    if is_name(text.strip()) or "|" not in text:
+        return None
+    wrong: FilterFault | None = None
+    for index in (index for index, char in enumerate(text) if char == "|"):
+        name, rest = text[:index].strip(), text[index + 1 :]
+        word, colon, separator = rest.partition(":")
+        if word.strip() == _SPLIT and (is_name(name) or wrong is None):
+            separator = separator.strip() or separator
+            separator = _ESCAPES.get(separator, separator)
+            if separator:
+                return Split(name, separator)
+            wrong = FilterFault(f"`${{{text}}}` does not say where to split", f"write `${{{name}|split:;}}`")
+        elif is_name(name):
+            near = closest(word.strip(), (_SPLIT,))
+            cure = f"write `${{{name}|split:;}}` for several values in one cell"
+            hint = f"did you mean `${{{name}|split{colon}{separator}}}`?" if near and separator else cure
+            wrong = FilterFault(f"`{word.strip()}` is not a filter", hint)
+    if wrong is not None:
+        raise wrong
+    return None
