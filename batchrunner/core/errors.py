@@ -14,6 +14,7 @@ from enum import IntEnum
 from typing import ClassVar
 
 from batchrunner.core.problems import Problem
+from batchrunner.core.text import count
 
 
 class ExitCode(IntEnum):
@@ -26,6 +27,7 @@ class ExitCode(IntEnum):
     ACCOUNT = 4
     STORAGE = 5
     UNFINISHED = 75
+    HANGUP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -50,7 +52,7 @@ class ManifestError(UsageError):
     """The manifest (or a scenario) can't be used; `problems` lists every reason, errors first."""
 
     def __init__(self, problems: tuple[Problem, ...], file: str = "manifest") -> None:
-        super().__init__(f"{len(problems)} problems in the {file}")
+        super().__init__(f"{count(len(problems), 'problem')} in the {file}")
         self.problems = problems
 
 
