@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,9 +26,15 @@ def make_directories(directory: Path, recovers: bool = False) -> None:
     """Make the run directory and its folder for videos; with `recovers`, whatever is left in it.
 
     Raises:
-        UsageError: results are there, but no ledger that knows them: they would be paid for again.
+        UsageError: results are there, but no ledger that knows them: they would be paid for again; or names
+            of files would not be UTF-8.
         StorageError: the folders can't be made, or not be written to.
     """
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":  # a command has restarted itself before
+        raise UsageError(
+            f"this Python names files in {encoding}, which lacks letters that their names may have",
+            "start it with -X utf8, or with PYTHONUTF8=1",
+        )
     videos, ledger = directory / VIDEOS, directory / LEDGER_NAME
     if not recovers and not (ledger.exists() and ledger.stat().st_size):
         traces = [

@@ -60,17 +60,18 @@ def signals_heard(stop: StopRequest, restore_terminal: Callable[[], None]) -> It
     loop = asyncio.get_running_loop()
 
     def heard(number: int) -> None:
-        if stop.signal:
+        # A terminal that goes away may send several SIGHUPs: nobody asked twice.
+        if stop.signal and number != signal.SIGHUP:
             restore_terminal()
             # Whatever is in the air is in doubt at the next start, as after a kill -9.
             os._exit(128 + number)
         stop.by_signal(number)
 
-    told = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM}
+    told = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` asks that it be ignored
-        told[signal.SIGHUP] = signal.SIGTERM
-    for number, meaning in told.items():
-        loop.add_signal_handler(number, heard, meaning)
+        told.append(signal.SIGHUP)
+    for number in told:
+        loop.add_signal_handler(number, heard, number)
     try:
         yield
     finally:

@@ -95,7 +95,8 @@ def simulated(
     if is_locked(directory):
         raise BusyError(f"another batchrunner works in {directory}", "wait for it to end")
     make_directories(directory, recovers)
-    command = [sys.executable, "-m", "batchrunner", "simulator", "--json", "--until-stdin-closes"]
+    command = [sys.executable, "-X", "utf8", "-m", "batchrunner", "simulator", "--json"]
+    command += ["--until-stdin-closes"]
     command += ["--state-dir", str(directory / SIMULATOR), "--time-scale", str(scale)]
     if scenario:
         command += ["--scenario", str(scenario)]
@@ -104,7 +105,7 @@ def simulated(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
         env={name: value for name, value in os.environ.items() if name != shared.KEY_VARIABLE},
     )

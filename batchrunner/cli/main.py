@@ -6,10 +6,23 @@ import argparse
 import resource
 from collections.abc import Sequence
 
-from batchrunner.cli import checking, recovering, resolving, ruling, running, serving, setting, status
+from batchrunner.cli import (
+    checking,
+    recovering,
+    resolving,
+    ruling,
+    running,
+    serving,
+    setting,
+    startup,
+    status,
+    streams,
+)
 from batchrunner.cli.loading import is_short, wants_every
 from batchrunner.cli.output import show_error
-from batchrunner.core.errors import BatchrunnerError, ExitCode
+from batchrunner.cli.parser import Parser
+from batchrunner.cli.unexpected import explained
+from batchrunner.core.errors import ExitCode
 from batchrunner.version import __version__
 
 EPILOG = """\
@@ -17,13 +30,13 @@ exit codes:
   0  every task done                        4  the account: key, permission or balance
   1  some tasks failed or not collected     5  disk or file permission
   2  command line or manifest is wrong      75  unfinished: run the same command again
-  3  tasks in doubt: a person must decide   130, 143  stopped by Ctrl-C, SIGTERM; resumable
+  3  tasks in doubt: a person must decide   129, 130, 143  stopped by a signal; resumable
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="batchrunner",
         description="Runs batches of Seedance video generations from a manifest; resumes, never pays twice.",
         epilog=EPILOG,
@@ -47,17 +60,29 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code; without `arguments`, that of this process's command line."""
+    startup.open_standard_descriptors()
+    streams.install()
+    return streams.exit_code(_carried_out(arguments))
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
+    options = argparse.Namespace()
     try:
+        if arguments is None:
+            startup.restart_in_utf8()
         options = parser().parse_args(arguments)
         _forbid_core_dumps()
         return int(options.run(options))
-    except BatchrunnerError as error:
-        as_json = getattr(options, "json", False)
-        show_error(error, as_json, short=is_short(options), every_problem=wants_every(options))
-        return error.exit_code
+    except SystemExit as end:  # --help and --version
+        return int(end.code or 0)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except Exception as error:
+        told = explained(error)
+        as_json = getattr(options, "json", False)
+        show_error(told, as_json, short=is_short(options), every_problem=wants_every(options))
+        return told.exit_code
 
 
 def _forbid_core_dumps() -> None:

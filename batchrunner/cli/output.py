@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from batchrunner.cli import streams
 from batchrunner.cli.problems import long_lines, short_lines
 from batchrunner.core.errors import BatchrunnerError, ManifestError
 from batchrunner.core.problems import Problem
+from batchrunner.core.redaction import redacted
 from batchrunner.core.text import printable
-
-_KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}")
 
 
 def say(text: str = "") -> None:
-    """One line of result, on stdout."""
-    try:
-        print(text, flush=True)  # noqa: T201
-    except OSError:
-        # Nobody reads it any more (`| head`), or its disk is full: the exit code still tells how it ended.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """One line of result, on stdout, which never raises: see `streams`."""
+    print(text, flush=True)  # noqa: T201
 
 
 def talk(text: str) -> None:
-    """One line about it, on stderr."""
+    """One line about it, on stderr, likewise."""
     print(text, file=sys.stderr)  # noqa: T201
 
 
 def say_json(value: object) -> None:
     """A result for programs, on stdout."""
-    say(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    ascii_only = not streams.shows_any_character()  # a stream's own escapes are not those of JSON
+    say(json.dumps(value, ensure_ascii=ascii_only, indent=2, default=str))
 
 
 def as_values(problems: Iterable[Problem]) -> list[dict[str, Any]]:
@@ -53,22 +48,17 @@ def show_error(
     if problems:
         show_problems(problems, short, refused=True, every=every_problem)
     else:
-        talk(f"batchrunner: {_without_keys(printable(str(error)))}")
+        talk(f"batchrunner: {redacted(printable(str(error)))}")
         if error.hint:
-            talk(f"  hint: {_without_keys(printable(error.hint))}")
-
-
-def _without_keys(text: str) -> str:
-    """`text` without what looks like an API key: one may have been given where something else belongs."""
-    return _KEY_LIKE.sub("sk-***", text)
+            talk(f"  hint: {redacted(printable(error.hint))}")
 
 
 def error_values(error: BatchrunnerError) -> dict[str, object]:
     """An error for programs."""
     problems = error.problems if isinstance(error, ManifestError) else ()
     return {
-        "error": _without_keys(str(error)),
-        "hint": _without_keys(error.hint),
+        "error": redacted(str(error)),
+        "hint": redacted(error.hint),
         "exit_code": int(error.exit_code),
         "problems": as_values(problems),
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import options as shared
+from batchrunner.cli import streams
 from batchrunner.cli.output import say, say_json, shown_path
 from batchrunner.cli.whereabouts import existing_run
 from batchrunner.core.errors import UsageError
@@ -57,7 +58,7 @@ async def _status(options: argparse.Namespace) -> int:
             if options.watch and sys.stdout.isatty():
                 say(CLEAR)
             summary = await _show(ledger, directory, options, going_on)
-            if not (options.watch and going_on):
+            if not (options.watch and going_on) or streams.stdout_reader_gone():
                 return summary.exit_code if not going_on else 0
             await asyncio.sleep(WATCH_INTERVAL)
 

@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     ACCOUNT = 4
     STORAGE = 5
     UNFINISHED = 75
+    HANGUP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 

@@ -47,12 +47,12 @@ class Book:
     def settings(self) -> dict[str, Any]:
         """What `remember` last wrote; empty at the first start."""
         path = self._directory / _SETTINGS
-        return dict(json.loads(path.read_text())) if path.exists() else {}
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
     def remember(self, settings: Mapping[str, Any]) -> None:
         """Keep the ports and the time of the first start for the next start."""
         part = self._directory / f"{_SETTINGS}.part"
-        part.write_text(json.dumps(settings))
+        part.write_text(json.dumps(settings), encoding="utf-8")
         part.replace(self._directory / _SETTINGS)
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ ALONG = "walks along the shore"
 REFUNDED = {"failed", "moderated"}
 """How generations end whose hold the gateway gives back."""
 UNFINISHED = {"pending", "submitting", "generating", "collecting"}
-UNCHECKED_CODES = {4, 5, 130, 143}
+UNCHECKED_CODES = {4, 5, 129, 130, 143}
 """Exit codes that say more than the rows can: the account, the disk, a signal."""
 
 
@@ -141,6 +141,7 @@ class Command:
         seconds = time.monotonic() - self._began
         done = Done(code, self.stdout, self.stderr, seconds)
         assert "Traceback" not in done.stderr, done.stderr
+        assert "unexpected error" not in done.stderr, done.stderr
         assert "never retrieved" not in done.stderr, done.stderr
         return done
 
@@ -245,6 +246,7 @@ class Desk:
 
     until = staticmethod(until)
     key = KEY
+    patience = PATIENCE
 
     def __init__(self, folder: Path, nursery: Nursery | None = None) -> None:
         self.folder = folder
