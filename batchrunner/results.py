@@ -151,6 +151,8 @@ class Results:
             await asyncio.wait({self._writing})
         self._outdated.clear()
         self._writing = asyncio.create_task(self._written(), name="results.csv")
+        # Whoever gave a writing up does not hear of its failure; the next writing fails the same way.
+        self._writing.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(self._writing)
 
     async def _written(self) -> None:

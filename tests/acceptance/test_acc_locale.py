@@ -48,7 +48,9 @@ def test_a_chinese_prompt_is_made_and_named_in_utf8_whatever_the_locale(
     sim.start()
     desk.write(CAT)
     desk.check(desk.run(), 0)
-    assert [os.fsencode(path.name) for path in (desk.directory / "videos").iterdir()] == ["猫.mp4".encode()]
+    assert [os.fsencode(path.name) for path in (desk.directory / "videos").glob("[!.]*")] == [
+        "猫.mp4".encode()
+    ]
     assert desk.row("猫")["label.名"] == "é"
     desk.environment = {}
     desk.check(desk.run(), 0)

@@ -25,7 +25,7 @@ def running(desk: Any, sim: Any) -> Any:
         generation_seconds=1_000_000,
         usage_log=False,
     )
-    desk.write({"id": "ant", "prompt": "ark:inputmod"}, "bee", "cat", concurrency=1, task_deadline="9000h")
+    desk.write({"id": "ant", "prompt": "ark:inputmod"}, "bee", "cat", concurrency=1, task_deadline="8000h")
     desk.run_under_way = desk.start_run().reached(1, "accepted")
     # Stopped, the run itself can't change anything while another command is watched; the lock holds.
     desk.run_under_way.send(signal.SIGSTOP)

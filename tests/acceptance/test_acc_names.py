@@ -13,7 +13,7 @@ OUTSIDE += ["a\x00b", "a\x1b[31m", "a\u202eb", " a", "a.", "a:b", "x" * 300]
 
 def names(desk: Any) -> list[str]:
     """What lies in the folder for videos."""
-    return sorted(path.name for path in (desk.directory / "videos").iterdir())
+    return sorted(path.name for path in (desk.directory / "videos").glob("[!.]*"))
 
 
 @pytest.mark.parametrize("name", OUTSIDE, ids=ascii)

@@ -238,7 +238,7 @@ def test_a_ledger_beside_other_videos_is_refused(desk: Any, sim: Any) -> None:
     sim.start()
     desk.write("ant", "bee")
     assert desk.run("--limit", "1", "-o", "other.run").code == 0
-    assert desk.run("--limit", "1").code == 0
+    assert desk.run("--limit", "1", "--new").code == 0
     put_back(desk, desk.folder / "other.run", "ledger.sqlite")
     done = desk.run()
     assert done.code == 2

@@ -17,7 +17,8 @@ from pathlib import Path
 fsync = os.fsync
 
 def stopping(fd):
-    if os.readlink(f"/proc/self/fd/{fd}").endswith("/videos"):
+    folder = Path(os.readlink(f"/proc/self/fd/{fd}"))
+    if folder.name == "videos" and list(folder.glob("*.mp4")):
         Path(__file__).with_name("reached").touch()
         time.sleep(600)
     fsync(fd)

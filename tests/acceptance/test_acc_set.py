@@ -14,7 +14,7 @@ from tests.acceptance.conftest import log_lines
 def working(desk: Any, sim: Any) -> Iterator[Any]:
     """A desk where a run works with one generation in flight that does not end; five tasks wait."""
     sim.start(generation_seconds=1_000_000)
-    desk.write("ant", "bee", "cat", "dog", "elk", "fox", concurrency=1, task_deadline="10000h")
+    desk.write("ant", "bee", "cat", "dog", "elk", "fox", concurrency=1, task_deadline="8000h")
     desk.command = desk.start_run().reached(1, "accepted")
     yield desk
     desk.command.clear_away()

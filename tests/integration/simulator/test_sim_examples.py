@@ -86,7 +86,7 @@ class Client:
                 if task.get("status") == "SUCCESS":
                     self._done.append(remote_id)
                     await self._ask(gateway, "content", f"/v1/videos/{remote_id}/content")
-                    await self._ask(gateway, "link", task["result_url"], key=None)
+                    await self._ask(gateway, "link", task.get("result_url") or task["fail_reason"], key=None)
 
     async def fetch_again(self, gateway: Any) -> None:
         for remote_id in self._done:
