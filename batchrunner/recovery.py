@@ -7,18 +7,19 @@ run.log and results.csv say, finds the attempts that it lacks; they are entered 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from batchrunner.clock import Clock, Pace
-from batchrunner.core.adoption import Sighting, UsageRow
+from batchrunner.core.adoption import UsageRow, reaches_back
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RemoteId, TaskKey
-from batchrunner.core.outcome import NotVisible, QueryFailed, QueryRefused, UsageLog
+from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.recovery import (
     Paid,
@@ -36,6 +37,7 @@ from batchrunner.core.verdict import Stop
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, PaidAttempt, RemoteIdTaken, TaskRecord
 from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, history
+from batchrunner.strangers import Strangers
 from batchrunner.witnesses import Witnesses, as_attempt, proven
 
 PATIENCE = 600.0
@@ -48,8 +50,6 @@ LATEST = 3600.0
 """Nominal seconds after its claim in which a submission may have reached the gateway."""
 QUERIES_PER_SECOND = 20.0
 MOST_NAMED = 5
-WORTH_SAYING = 20
-"""Tasks to be looked at of which a person is told."""
 COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERATING)
 
 
@@ -61,6 +61,8 @@ class Missed:
     """Of which nothing shows yet whose they are."""
     unseen: Sequence[RemoteId]
     """Further tasks that show no seed yet, or could not be looked at."""
+    since: float
+    """When the oldest of all that is left was submitted (Unix seconds); infinity where nothing is."""
 
     def __bool__(self) -> bool:
         return bool(self.submissions or self.unseen)
@@ -69,37 +71,6 @@ class Missed:
         submitted = f"{count(len(self.submissions), 'submission')} of this key without a result yet"
         unseen = f"{count(len(self.unseen), 'task')} of this key that can't be looked at yet"
         return " and ".join([submitted] * bool(self.submissions) + [unseen] * bool(self.unseen))
-
-
-class Strangers:
-    """Tasks of the gateway that the ledger does not know, as far as they were looked at."""
-
-    def __init__(self, gateway: Gateway, pace: Pace, notice: Callable[[str], None]) -> None:
-        self._gateway, self._pace, self._notice = gateway, pace, notice
-        self.seen: dict[RemoteId, Sighting] = {}
-        """All that the gateway showed; what has ended doesn't change any more."""
-        self.unseen: set[RemoteId] = set()
-        """Those that show no seed yet, or could not be looked at."""
-
-    async def look_at(self, remote_ids: Iterable[RemoteId]) -> None:
-        """Poll those that were not seen in full, at a bearable pace; it is free."""
-        todo = [one for one in remote_ids if one not in self.seen or one in self.unseen]
-        if len(todo) >= WORTH_SAYING:
-            self._notice(f"looking at {count(len(todo), 'task')} of this key unknown to the ledger (free)")
-        for remote_id in todo:
-            await self._pace.turn()
-            seen = await self._gateway.sight(remote_id)
-            self.unseen.discard(remote_id)
-            if isinstance(seen, Sighting):
-                self.seen[remote_id] = seen
-                if seen.seed is None and seen.succeeded is None:
-                    self.unseen.add(remote_id)
-            elif not isinstance(seen, NotVisible):
-                self.unseen.add(remote_id)
-
-    def settled(self) -> list[Sighting]:
-        """Those that were seen in full."""
-        return [one for remote_id, one in self.seen.items() if remote_id not in self.unseen]
 
 
 class Gate(Protocol):
@@ -129,7 +100,7 @@ class Recovery:
         self._ledger, self._gateway, self._clock, self._directory = ledger, gateway, clock, directory
         self._witnesses, self._follow, self._gate, self._notice = witnesses, follow, gate, notice
         self._hint, self._everything = hint, everything
-        self._strangers = Strangers(gateway, Pace(clock, QUERIES_PER_SECOND), notice)
+        self._strangers = Strangers(ledger, gateway, Pace(clock, QUERIES_PER_SECOND), notice)
         self._asking = asyncio.Lock()
         self._has_looked = False
         self._is_stopped = False
@@ -152,20 +123,20 @@ class Recovery:
         await self.look()
         if self._is_stopped:
             return True
-        if not self._strangers.seen:
-            return False
         async with self._asking:
             tasks = await self._ledger.wanted(TaskState.PENDING, key=key)
-            return await self._adopt(tasks, self._witnesses)
+            # One that waited for its turn while it was found is pending no more.
+            return not tasks or await self._adopt(tasks, self._witnesses)
 
     async def _look_until_settled(self, witnesses: Witnesses) -> None:
+        await self._strangers.remember()
         await self._take_what_lies_there(witnesses)
         end, began = self._clock.now() + PATIENCE, self._clock.wall()
         since = 0.0 if self._everything else (await self._ledger.ask_history(history)).since
         while True:
             log = await self._read_log()
             missed = await self._look_at(log.rows if isinstance(log, UsageLog) else (), witnesses, since)
-            if not isinstance(log, UsageLog) or not await self._can_know(log, witnesses):
+            if not isinstance(log, UsageLog) or not await self._can_know(log, witnesses, since):
                 await self._without_log(witnesses, log)
                 return
             left = end - self._clock.now()
@@ -178,11 +149,11 @@ class Recovery:
         if missed:
             self._notice(f"{missed}: nothing shows whether an earlier run of this directory paid for them")
         await self._say_lookalikes(witnesses)
-        # What could not be settled is looked at again by the next run.
-        oldest = min((row.at for row in missed.submissions), default=began)
         if self._everything:
             await self.vouch()
-        await self._ledger.set_meta(LOOKED_AT, repr(since if missed.unseen else min(began, oldest)))
+        await self._strangers.keep(await self._ledger.remote_ids())
+        # What could not be settled is looked at again by the next run.
+        await self._ledger.set_meta(LOOKED_AT, repr(min(began, missed.since)))
 
     async def _read_log(self) -> UsageLog | QueryFailed | QueryRefused:
         log = await self._gateway.usage_log()
@@ -195,7 +166,7 @@ class Recovery:
 
     async def _without_log(self, witnesses: Witnesses, log: object) -> None:
         """The log says nothing: what is newer than the ledger keeps everything back."""
-        why = "shows none of the submissions that this ledger knows"
+        why = "does not show what this ledger knows, or does not reach back to it"
         if isinstance(log, QueryFailed | QueryRefused):
             said = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
             why = f"can't be read: {said}"
@@ -221,19 +192,24 @@ class Recovery:
     async def _look_at(self, rows: Sequence[UsageRow], witnesses: Witnesses, since: float) -> Missed:
         """Look at what is not ours, adopt what is, and return what can't be told yet."""
         wanted = witnesses.of(await self._ledger.wanted(*COULD_BECOME_PENDING))
-        models, ours = {one.model for one in wanted}, await self._ledger.remote_ids()
+        ours, strangers = await self._ledger.remote_ids(), self._strangers
         named = sorted({remote_id for one in wanted for remote_id in one.named} - ours)
-        strangers = self._strangers
-        await strangers.look_at(dict.fromkeys([*strange_ids(rows, ours, models, since), *named]))
+        await strangers.look_at(dict.fromkeys([*strange_ids(rows, ours, since), *named]))
         await self._adopt(await self._ledger.wanted(TaskState.PENDING), witnesses)
         known = await self._ledger.ask_history(accounted)
-        unseen = strangers.unseen - known.remote_ids
-        latest = self._clock.real(LATEST)
-        left = unaccounted(rows, known, strangers.settled(), unseen, models, since, latest)
-        with_row = {row.remote_id for row in rows if row.is_submission}
-        return Missed(left, sorted(unseen - with_row))
+        unseen, models = strangers.unseen - known.remote_ids, {one.model for one in wanted}
+        left = unaccounted(rows, known, strangers.settled(), unseen, since, self._clock.real(LATEST))
+        without_row = unseen - {row.remote_id for row in rows if row.is_submission}
+        return Missed(
+            submissions=[row for row in left if row.model in models],
+            unseen=sorted(without_row),
+            since=since if without_row else min((row.at for row in left), default=math.inf),
+        )
 
-    async def _can_know(self, log: UsageLog, witnesses: Witnesses) -> bool:
+    async def _can_know(self, log: UsageLog, witnesses: Witnesses, since: float) -> bool:
+        """Whether the log shows what was submitted since then, as far as anything tells."""
+        if not self._everything and not reaches_back(log.rows, since):
+            return False
         known = await self._ledger.ask_history(accounted)
         named = {remote_id for ids in witnesses.named.values() for remote_id in ids}
         sights = (self._strangers.seen.get(remote_id) for remote_id in named)

@@ -71,15 +71,9 @@ class Accounted:
     unanswered: tuple[Unanswered, ...] = ()
 
 
-def strange_ids(
-    rows: Iterable[UsageRow], ours: Collection[RemoteId], models: Collection[str], since: float
-) -> list[RemoteId]:
+def strange_ids(rows: Iterable[UsageRow], ours: Collection[RemoteId], since: float) -> list[RemoteId]:
     """The remote ids in the log since then (Unix seconds) that are not ours, oldest first, each once."""
-    found = [
-        row.remote_id
-        for row in rows
-        if row.remote_id and row.model in models and row.at >= since - CLOCKS_DIFFER
-    ]
+    found = [row.remote_id for row in rows if row.remote_id and row.at >= since - CLOCKS_DIFFER]
     return [remote_id for remote_id in dict.fromkeys(reversed(found)) if remote_id not in ours]
 
 
@@ -185,7 +179,6 @@ def unaccounted(
     known: Accounted,
     seen: Sequence[Sighting],
     unseen: Collection[RemoteId],
-    models: Collection[str],
     since: float,
     latest: float,
 ) -> list[UsageRow]:
@@ -199,7 +192,6 @@ def unaccounted(
             row
             for row in rows
             if row.is_submission
-            and row.model in models
             and row.at >= since - CLOCKS_DIFFER
             and row.request_id not in known.request_ids
             and (row.remote_id is None or row.remote_id in unseen)

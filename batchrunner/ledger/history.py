@@ -11,6 +11,8 @@ from batchrunner.core.recovery import Accounted, Unanswered
 
 LOOKED_AT = "looked_at"
 """Until when (Unix seconds) the usage log was looked through for attempts that the ledger does not know."""
+STRANGERS = "strangers"
+"""What the gateway showed of tasks of this key that the ledger does not know (JSON)."""
 VOUCHED_AT = "vouched_at"
 """When a person last had the files that are newer than the ledger looked through."""
 

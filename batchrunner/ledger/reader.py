@@ -246,8 +246,12 @@ class LedgerReader:
 
     async def run_id(self) -> str:
         """The run directory's own id, from which the seeds of its attempts are derived."""
-        ((run_id,),) = await self._rows("SELECT value FROM meta WHERE name = 'run_id'")
-        return str(run_id)
+        return await self.meta("run_id")
+
+    async def meta(self, name: str) -> str:
+        """A fact about the run directory itself; empty where it is not kept."""
+        rows = await self._rows("SELECT value FROM meta WHERE name = ?", (name,))
+        return next((str(row[0]) for row in rows), "")
 
     async def ask_history(self, question: Callable[[Ask], Awaitable[T]]) -> T:
         """The answer to one of the questions of `ledger.history`."""
@@ -255,10 +259,11 @@ class LedgerReader:
 
     async def wanted(self, *states: TaskState, key: TaskKey | None = None) -> list[Wanted]:
         """The planned tasks in these states, or one of them, as `core.recovery` needs to know them."""
+        one_of_them = "" if key is None else " AND key = ?"
         rows = await self._rows(
             "SELECT key, id, request, attempts, version FROM tasks WHERE position IS NOT NULL "
-            f"AND state IN ({', '.join('?' * len(states))}) AND ? IN (key, '') ORDER BY position",
-            (*states, key or ""),
+            f"AND state IN ({', '.join('?' * len(states))}){one_of_them} ORDER BY position",
+            states if key is None else (*states, key),
         )
         return [_wanted(row) for row in rows]
 

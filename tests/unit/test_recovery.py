@@ -143,29 +143,27 @@ def left(
     unseen: frozenset[RemoteId] = frozenset(),
 ) -> int:
     """How many submissions nobody accounts for."""
-    return len(unaccounted(rows, known, sightings, unseen, {"fast"}, since, LATEST))
+    return len(unaccounted(rows, known, sightings, unseen, since, LATEST))
 
 
 def test_ids_in_the_log_that_are_not_ours_are_strange() -> None:
-    """Of the models that are asked for, since then and a minute before, each once, oldest first."""
+    """Since then and a minute before, each once, oldest first."""
     rows = [
         row(3000, remote_id="task_3"),
         row(2000, remote_id="task_2"),
         row(1900, remote_id="task_2"),
         row(1800, remote_id="task_ours"),
-        row(1700, remote_id="task_slow", model="slow"),
         row(945, remote_id="task_1"),
         row(939, remote_id="task_0"),
     ]
-    assert strange_ids(rows, {RemoteId("task_ours")}, {"fast"}, 1000.0) == ["task_1", "task_2", "task_3"]
+    assert strange_ids(rows, {RemoteId("task_ours")}, 1000.0) == ["task_1", "task_2", "task_3"]
 
 
 def test_a_submission_that_nobody_knows_may_be_ours() -> None:
-    """Ours, older ones, other models' and those that name a task are none."""
+    """Ours, older ones and those that name a task are none."""
     assert left([row()]) == 1
     assert left([row()], replace(NOTHING, request_ids=frozenset({"r1"}))) == 0
     assert left([row(939)]) == 0
-    assert left([row(model="slow")]) == 0
     assert left([row(remote_id="task_1")]) == 0
     assert left([row(is_submission=False)]) == 0
 

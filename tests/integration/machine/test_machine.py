@@ -72,7 +72,7 @@ class Nights(Night):
         self.command(lambda ledger: ruling.declare_lost(ledger, [task]))
 
     @precondition(lambda self: self.any_in(TaskState.IN_DOUBT))
-    @rule(data=st.data(), which=st.sampled_from(("right", "right", "nobody", "taken")))
+    @rule(data=st.data(), which=st.sampled_from(("right", "right", "taken")))
     def resolve_adopt(self, data: st.DataObject, which: str) -> None:
         task = self.one_in(TaskState.IN_DOUBT, data)
         ours = self.command(lambda ledger: ledger.remote_ids())
