@@ -11,7 +11,8 @@ from batchrunner.core.backlog import Backlog, Permit, Waiting
 from batchrunner.core.breaker import Breaker
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RunSettings
-from batchrunner.core.outcome import Accepted, AccountFault, Receipt, SubmitOutcome
+from batchrunner.core.outcome import Accepted, AccountFault, NotAdmitted, Receipt, SubmitOutcome
+from batchrunner.core.suspects import Judgement, Suspects
 from batchrunner.core.verdict import Go, Hold, Situation, Stop
 
 IDLE_LIMIT = 3600.0
@@ -55,7 +56,7 @@ class Admission:
         self._more_may_come = more_may_come
         self._gateway_answers = gateway_answers
         self._breaker = Breaker(settings.concurrency, settings.max_in_doubt, key_origin)
-        self._backlog = Backlog()
+        self._backlog, self._suspects = Backlog(), Suspects()
         self._distance = 60.0 / settings.submit_rate
         self._next_turn = 0.0
         self._slots = 0
@@ -135,8 +136,23 @@ class Admission:
             self._changed.clear()
             await self._changed.wait()
 
-    def heard(self, permit: Permit, outcome: SubmitOutcome) -> None:
-        """A submission has its outcome; its slot stays taken only if it was accepted."""
+    def try_alone(self, models: frozenset[str]) -> None:
+        """The gateway doesn't list these models: of each, one submission leaves and is waited for."""
+        self._breaker.models.try_alone(models)
+
+    def judge(self, permit: Permit, outcome: SubmitOutcome) -> Judgement:
+        """Whether a refusal is the task's own trouble; asked once of each outcome, before it is recorded."""
+        if isinstance(outcome, NotAdmitted):
+            return self._suspects.refused(permit.task, outcome, _chance())
+        if isinstance(outcome, Accepted):
+            self._suspects.accepted(permit.task)
+        return Judgement()
+
+    def heard(self, permit: Permit, outcome: SubmitOutcome, spares_others: bool = False) -> None:
+        """A submission has its outcome; its slot stays taken only if it was accepted.
+
+        `spares_others` says that the refusal is known to be its task's alone.
+        """
         self._in_the_air -= 1
         if isinstance(outcome, Accepted):
             self._last_accepted = self._clock.now()
@@ -144,7 +160,10 @@ class Admission:
             self._slots -= 1
             self._last_refusal = outcome.receipt.message or outcome.receipt.code
         others = self._slots - isinstance(outcome, Accepted)
-        self._breaker.heard(outcome, permit.task.model, self._situation(others), permit.probe)
+        if not spares_others:
+            self._breaker.heard(outcome, permit.task, self._situation(others), permit.probe)
+        elif permit.probe:
+            self._breaker.withdrawn(permit.task.model)
         self._changed.set()
 
     def withdraw(self, permit: Permit) -> None:
@@ -184,12 +203,8 @@ class Admission:
         if not self._backlog:
             self._last_accepted = now  # nothing was tried
             return Hold("" if self._slots else "the tasks in doubt are looked up in the usage log first")
-        if self._slots == 0 and now - self._last_accepted >= IDLE_LIMIT:
-            return Stop(
-                f"nothing was accepted for an hour; last: {self._last_refusal or self.waiting_for}",
-                "run the same command again later",
-                ExitCode.UNFINISHED,
-            )
+        if end := self._nothing_will_be_accepted(now):
+            return end
         if isinstance(verdict, Hold):
             return verdict
         if self._in_the_air >= self._breaker.doubt.allowed_in_the_air(self._in_doubt()):
@@ -200,17 +215,33 @@ class Admission:
             return self._disk_full(lacking, now)
         return self._permit(verdict, now)
 
+    def _nothing_will_be_accepted(self, now: float) -> Stop | None:
+        """The end, where nothing is in flight and only models are left that are refused, or for an hour."""
+        if self._slots > self._in_the_air:
+            return None
+        models, is_idle = self._backlog.models(), now - self._last_accepted >= IDLE_LIMIT
+        if (is_idle or not (self._slots or self._more_may_come())) and (
+            end := self._breaker.denied(models, some=is_idle)
+        ):
+            return end
+        if not is_idle:
+            return None
+        return Stop(
+            f"nothing was accepted for an hour; last: {self._last_refusal or self.waiting_for}",
+            "run the same command again later",
+            ExitCode.UNFINISHED,
+        )
+
     def _permit(self, verdict: Go, now: float) -> Permit | Hold:
-        task = self._backlog.take(now, lambda model: self._breaker.models.may_go(model, now))
+        task = self._breaker.choose(self._backlog, now)
         if task is None:
-            due = (self._backlog.next_due(), self._breaker.models.next_due(now))
-            return Hold(
-                "waiting before the next try", min((at for at in due if at is not None), default=None)
-            )
+            held = self._breaker.held(self._backlog.models(), now)
+            due = [at for at in (self._backlog.next_due(), held.until) if at is not None]
+            return Hold(held.why, min(due, default=None))
         self._next_turn = now + self._distance
         self._slots += 1
         self._in_the_air += 1
-        return Permit(task, probe=self._breaker.left(verdict, task.model))
+        return Permit(task, probe=self._breaker.left(verdict, task))
 
     async def _may_probe(self, permit: Permit) -> bool:
         """In an outage, ask something free before risking one more submission that ends in doubt."""
@@ -232,7 +263,7 @@ class Admission:
             now=self._clock.now(),
             in_flight=in_flight,
             in_doubt=self._in_doubt(),
-            chance=random.random(),  # noqa: S311  jitter, not a secret
+            chance=_chance(),
         )
 
     async def _wait(self, until: float | None) -> None:
@@ -245,3 +276,7 @@ class Admission:
                 await self._changed.wait()
         except TimeoutError:
             pass
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311  jitter, not a secret

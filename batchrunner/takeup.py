@@ -12,6 +12,7 @@ from batchrunner.core.model import TaskKey
 from batchrunner.core.outcome import AccountFault, Preflight, Receipt
 from batchrunner.core.policy import BACKOFF_CAP
 from batchrunner.core.states import TaskState
+from batchrunner.core.suspects import OWN_WAIT_CAP, OWN_WAIT_LEAST
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, TaskRecord
 
@@ -24,6 +25,8 @@ FAULTS = {
     Preflight.WRONG_ADDRESS: AccountFault.ADDRESS,
     Preflight.UNREACHABLE: AccountFault.UNREACHABLE,
 }
+LONGEST_WAIT = max(BACKOFF_CAP, OWN_WAIT_LEAST + OWN_WAIT_CAP)
+"""Nominal seconds that a pending task ever has to wait."""
 FIRST_LOOK = 300.0
 """Nominal seconds that collecting what is paid for is given before the first POST."""
 
@@ -33,6 +36,7 @@ class Slots(Protocol):
 
     def occupy(self) -> None: ...
     def put(self, task: Waiting, delay: float = 0.0) -> None: ...
+    def try_alone(self, models: frozenset[str]) -> None: ...
     def refuse(self, fault: AccountFault, receipt: Receipt) -> None: ...
     def settle(self) -> None: ...
 
@@ -68,6 +72,7 @@ async def ask_first(
     if outcome.verdict is Preflight.READY:
         if outcome.models and (unknown := models - outcome.models):
             notice(f"warning: the gateway doesn't list the model {', '.join(sorted(unknown))}")
+            slots.try_alone(unknown)
         return True
     slots.refuse(FAULTS[outcome.verdict], outcome.receipt)
     slots.settle()
@@ -123,4 +128,4 @@ async def put_pending(
             continue
         wait = ((task.not_before or 0.0) - clock.wall()) / clock.scale
         # A clock that was set back must not make anything wait for longer than it ever could.
-        slots.put(Waiting(task.position or 0, task.key, task.model), min(max(wait, 0.0), BACKOFF_CAP))
+        slots.put(Waiting.of(task.position, task.key, task.request), min(max(wait, 0.0), LONGEST_WAIT))

@@ -19,16 +19,16 @@ from batchrunner.core.model import (
     RunSettings,
     TaskKey,
 )
+from batchrunner.core.models import ONE_MODEL
 from batchrunner.core.outcome import (
     Accepted,
     AccountFault,
+    AccountRefused,
     GenerationFailed,
     InProgress,
-    NotAdmitted,
     NotVisible,
     PollOutcome,
     Receipt,
-    Refusal,
     SubmitOutcome,
     Succeeded,
     Unknown,
@@ -52,6 +52,7 @@ from batchrunner.core.policy import (
 from batchrunner.core.polling import Typical, poll_delay
 from batchrunner.core.seeds import derived_seed
 from batchrunner.core.states import Event, TaskState
+from batchrunner.core.suspects import Judgement
 from batchrunner.core.watch import Conclusion, GoOn, Refused, Sightings, Vanished, Watch, is_seen
 from batchrunner.gateway import Gateway, encode
 from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
@@ -70,7 +71,8 @@ class Slots(Protocol):
 
     closing: bool
 
-    def heard(self, permit: Permit, outcome: SubmitOutcome) -> None: ...
+    def judge(self, permit: Permit, outcome: SubmitOutcome) -> Judgement: ...
+    def heard(self, permit: Permit, outcome: SubmitOutcome, spares_others: bool = False) -> None: ...
     def withdraw(self, permit: Permit) -> None: ...
     def put(self, task: Waiting, delay: float = 0.0) -> None: ...
     def free_slot(self, settled: bool) -> None: ...
@@ -174,15 +176,17 @@ class Worker:
     async def _record(
         self, permit: Permit, task: PlannedTask, attempt: Attempt, outcome: SubmitOutcome
     ) -> Generation | None:
-        now, wait = self._clock.wall(), self._wait_before_next(outcome, attempt)
+        now, judged = self._clock.wall(), self._slots.judge(permit, outcome)
         try:
-            move = self._decided(outcome, attempt, now, wait)
+            move = self._decided(outcome, attempt, now, judged)
             try:
                 await self._ledger.move(task.key, move, attempt.id)
+                if isinstance(outcome, AccountRefused) and outcome.fault in ONE_MODEL:
+                    await self._ledger.note_denied(permit.task.model, move)
             except RemoteIdTaken as error:
                 # One id for two submissions: there is one video, and nobody knows whether two were charged.
                 outcome = Unknown(Receipt(code="remote_id_taken", message=str(error)))
-                move = self._decided(outcome, attempt, now, wait)
+                move = self._decided(outcome, attempt, now, judged)
                 await self._ledger.move(task.key, move, attempt.id)
         except Exception as error:
             if not isinstance(outcome, Accepted):
@@ -193,28 +197,22 @@ class Worker:
             self._notice(f"{told}; {mend}")
             raise StorageError(f"{told}: {error}", mend) from error
         finally:
-            self._slots.heard(permit, outcome)
+            self._slots.heard(permit, outcome, judged.spares_others)
         if move.to is TaskState.PENDING:
-            self._slots.put(permit.task, wait)
+            self._slots.put(permit.task, judged.wait)
         if not isinstance(outcome, Accepted):
             return None
         began = self._clock.now()
         return Generation(task.key, attempt.id, outcome.remote_id, now, began, task.request, attempt.seed)
 
-    def _decided(self, outcome: SubmitOutcome, attempt: Attempt, now: float, wait: float) -> Move:
-        refunded, real_wait = attempt.refunded, self._clock.real(wait)
-        return after_submit(outcome, now=now, refunded_before=refunded, wait=real_wait)
+    def _decided(self, outcome: SubmitOutcome, attempt: Attempt, now: float, judged: Judgement) -> Move:
+        before, wait = attempt.refused, self._clock.real(judged.wait)
+        return after_submit(outcome, now=now, counts=judged.counts, refused_before=before, wait=wait)
 
     def _given_seed(self, task: PlannedTask) -> int | None:
         metadata = task.request.get("metadata")
         seed = metadata.get("seed") if isinstance(metadata, Mapping) else None
         return seed if isinstance(seed, int) else None
-
-    def _wait_before_next(self, outcome: SubmitOutcome, attempt: Attempt) -> float:
-        """Only what concerns this task alone waits here; the breaker holds back what concerns everybody."""
-        if isinstance(outcome, NotAdmitted) and outcome.why is Refusal.REFUNDED:
-            return backoff(attempt.number, _chance())
-        return 0.0
 
     async def _follow(
         self, generation: Generation, first_delay: float, polled: Callable[[], None] = lambda: None
@@ -296,7 +294,7 @@ class Worker:
         move = after_failure(answer, seen, seen.at + self._clock.real(wait) if again else None)
         await self._ledger.move(key, move, generation.attempt)
         if again and (task := self._tasks.get(key)):
-            self._slots.put(Waiting(task.position, key, str(task.request.get("model"))), wait)
+            self._slots.put(Waiting.of(task.position, key, task.request), wait)
 
 
 def _chance() -> float:

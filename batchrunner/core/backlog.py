@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
 
 from batchrunner.core.model import TaskKey
 
@@ -16,6 +16,12 @@ class Waiting:
     position: int
     key: TaskKey
     model: str
+    prompt: str = field(default="", compare=False)
+
+    @classmethod
+    def of(cls, position: int | None, key: TaskKey, request: Mapping[str, object]) -> Waiting:
+        """What is needed of a task and its normalised request."""
+        return cls(position or 0, key, str(request.get("model", "")), str(request.get("prompt", "")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +56,7 @@ class Backlog:
 
     def take(self, now: float, may_go: Callable[[str], bool]) -> Waiting | None:
         """Remove and return the first task in plan order whose time has come and whose model may go."""
-        while self._later and self._later[0][0] <= now:
-            task = heapq.heappop(self._later)[1]
-            heapq.heappush(self._ready.setdefault(task.model, []), task)
+        self._bring_back(now)
         heads = [heap[0] for model, heap in self._ready.items() if heap and may_go(model)]
         if not heads:
             return None
@@ -60,6 +64,31 @@ class Backlog:
         heapq.heappop(self._ready[first.model])
         self._waiting.discard(first.key)
         return first
+
+    def take_elsewhere(
+        self, now: float, may_go: Callable[[str], bool], prompts: Container[str]
+    ) -> Waiting | None:
+        """Remove and return the last task of the plan that may go; one with a prompt not in these first."""
+        self._bring_back(now)
+        ready = [task for model, heap in self._ready.items() if may_go(model) for task in heap]
+        if not ready:
+            return None
+        found = max(ready, key=lambda task: (task.prompt not in prompts, task.position))
+        heap = self._ready[found.model]
+        heap.remove(found)
+        heapq.heapify(heap)
+        self._waiting.discard(found.key)
+        return found
+
+    def models(self) -> set[str]:
+        """The models of all tasks that wait."""
+        later = {task.model for _, task in self._later}
+        return later | {model for model, heap in self._ready.items() if heap}
+
+    def _bring_back(self, now: float) -> None:
+        while self._later and self._later[0][0] <= now:
+            task = heapq.heappop(self._later)[1]
+            heapq.heappush(self._ready.setdefault(task.model, []), task)
 
     def next_due(self) -> float | None:
         """When the next task that has to wait may go; None where none waits for its time."""

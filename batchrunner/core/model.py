@@ -160,8 +160,8 @@ class Attempt:
     """The seed to be sent; None where the user turned seeds off."""
     submitted_at: float
     """Unix seconds."""
-    refunded: int = 0
-    """Earlier submissions of the task that the gateway took back."""
+    refused: int = 0
+    """Earlier refusals that only this task had."""
 
 
 @dataclass(frozen=True, slots=True)

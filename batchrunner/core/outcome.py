@@ -43,6 +43,8 @@ class AccountFault(StrEnum):
 
     KEY = "key"
     """The key is unknown, expired, used up, or lacks a permission."""
+    MODEL = "model"
+    """The key may not use this model; or nothing at all, which other models show."""
     BALANCE = "balance"
     """Too little is left for the hold of one more task."""
     OPERATOR = "operator"

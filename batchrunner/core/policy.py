@@ -23,6 +23,8 @@ from batchrunner.core.states import Event, TaskState
 
 MAX_REFUNDED = 2
 """How often a task whose submission the gateway took back is sent again before a person must look."""
+MAX_REFUSED = 4
+"""The same for one that was not admitted. Both count only what others of its model are not refused."""
 
 BACKOFF_FIRST, BACKOFF_CAP = 5.0, 120.0
 """Seconds: the first wait's upper bound, and the last one's."""
@@ -99,8 +101,8 @@ class Move:
     """Unix seconds before which a pending task may not be claimed."""
     forget_remote_id: bool = False
     """The attempt's remote id turned out to be wrong."""
-    refunded: bool = False
-    """Counts one more submission that the gateway took back."""
+    refused: bool = False
+    """Counts one more refusal that only this task had."""
     facts: AttemptFacts = field(default_factory=AttemptFacts)
 
 
@@ -119,11 +121,13 @@ def backoff(attempt: int, chance: float) -> float:
     return chance * min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(attempt - 1, 16))
 
 
-def after_submit(outcome: SubmitOutcome, *, now: float, refunded_before: int, wait: float) -> Move:
+def after_submit(
+    outcome: SubmitOutcome, *, now: float, counts: bool, refused_before: int, wait: float
+) -> Move:
     """What the outcome of a POST does to its task.
 
-    `refunded_before` counts earlier submissions of the task that the gateway took back, `wait` is how
-    many seconds a pending task stays away, `now` is Unix time.
+    `counts` says that a refusal is the task's own trouble, `refused_before` how many of these there were,
+    `wait` how many seconds a pending task stays away; `now` is Unix time.
     """
     receipt = outcome.receipt
     facts = AttemptFacts(
@@ -143,8 +147,7 @@ def after_submit(outcome: SubmitOutcome, *, now: float, refunded_before: int, wa
             )
             return Move(Event.ACCEPTED, TaskState.GENERATING, facts=facts)
         case NotAdmitted(why=why):
-            refunded = why is Refusal.REFUNDED
-            if refunded and refunded_before >= MAX_REFUNDED:
+            if counts and refused_before >= (MAX_REFUNDED if why is Refusal.REFUNDED else MAX_REFUSED):
                 return _ended(Event.REJECTED, TaskState.FAILED, receipt, facts)
             return Move(
                 Event.NOT_ADMITTED,
@@ -152,7 +155,7 @@ def after_submit(outcome: SubmitOutcome, *, now: float, refunded_before: int, wa
                 error_code=receipt.code or why.value,
                 error_message=receipt.message,
                 not_before=now + wait,
-                refunded=refunded,
+                refused=counts,
                 facts=facts,
             )
         case AccountRefused():

@@ -158,6 +158,8 @@ def _account_fault(status: int, said: _Said) -> AccountFault | None:
         return AccountFault.BALANCE
     if status in (404, 405) or (status == 403 and not said.is_json):
         return AccountFault.ADDRESS
+    if status == 403 and not said.gateway_code:
+        return AccountFault.MODEL
     return AccountFault.KEY
 
 

@@ -1,4 +1,4 @@
-"""What the ledger writes of one attempt."""
+"""What the ledger writes of one attempt, and of those that were spared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 import aiosqlite
 
 from batchrunner.core.model import AttemptId, RemoteId, TaskKey
-from batchrunner.core.policy import RECOVERED, AttemptFacts
+from batchrunner.core.policy import RECOVERED, AttemptFacts, Move
 
 
 class RemoteIdTaken(Exception):
@@ -32,6 +32,15 @@ async def record_facts(db: aiosqlite.Connection, attempt: AttemptId, facts: Atte
     if known:
         columns = ", ".join(f"{name} = ?" for name in known)  # names are the dataclass's own
         await db.execute(f"UPDATE attempts SET {columns} WHERE id = ?", (*known.values(), attempt))
+
+
+async def record_denial(db: aiosqlite.Connection, model: str, move: Move) -> None:
+    """Write with each pending task of a model what one of them was answered."""
+    await db.execute(
+        "UPDATE tasks SET error_code = ?, error_message = ? WHERE state = 'pending' "
+        "AND position IS NOT NULL AND json_extract(request, '$.model') = ?",
+        (move.error_code, move.error_message, model),
+    )
 
 
 async def unused_seed(db: aiosqlite.Connection, draw: Callable[[int], int]) -> int:

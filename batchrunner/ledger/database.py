@@ -26,6 +26,7 @@ MIGRATIONS = {
         "ALTER TABLE attempts ADD COLUMN link_dead_at REAL",
         "ALTER TABLE attempts ADD COLUMN file_state TEXT",
         "ALTER TABLE attempts ADD COLUMN file_seen TEXT",
+        "ALTER TABLE tasks RENAME COLUMN refunded TO refused",
     ),
 }
 """The statements that make a ledger of each older version one of the next."""

@@ -21,7 +21,14 @@ from batchrunner.core.plan import folded, version_name
 from batchrunner.core.policy import INTERRUPTED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, check_transition
 from batchrunner.ledger import belonging, reconcile
-from batchrunner.ledger.attempts import PaidAttempt, enter, record_facts, sent, unused_seed
+from batchrunner.ledger.attempts import (
+    PaidAttempt,
+    enter,
+    record_denial,
+    record_facts,
+    sent,
+    unused_seed,
+)
 from batchrunner.ledger.database import LEDGER_NAME, open_for_writing
 from batchrunner.ledger.events import INSERT_EVENT, LedgerEvent, Observer, written
 from batchrunner.ledger.reader import LedgerReader
@@ -128,8 +135,8 @@ class Ledger(LedgerReader):
         """
 
         async def change(db: aiosqlite.Connection) -> Attempt:
-            ((refunded, version, number),) = await db.execute_fetchall(
-                "SELECT refunded, version, attempts + 1 FROM tasks WHERE key = ?", (key,)
+            ((refused, version, number),) = await db.execute_fetchall(
+                "SELECT refused, version, attempts + 1 FROM tasks WHERE key = ?", (key,)
             )
             # A further version with the seed of the first would be the same video once more.
             has_seed = seed is not None and version == 1
@@ -145,7 +152,7 @@ class Ledger(LedgerReader):
             ((attempt_id,),) = rows
             await self._move(db, key, Move(Event.CLAIMED, TaskState.SUBMITTING), AttemptId(attempt_id))
             await db.execute(_COUNT_ATTEMPT, (key,))
-            return Attempt(AttemptId(attempt_id), key, number, chosen, now, refunded)
+            return Attempt(AttemptId(attempt_id), key, number, chosen, now, refused)
 
         return await self._apply(change)
 
@@ -214,6 +221,10 @@ class Ledger(LedgerReader):
         """Keep the SHA-256 of what results.csv may hold from now on, to know when somebody changed it."""
         await self.set_meta("results", json.dumps(list(written)))
 
+    async def note_denied(self, model: str, move: Move) -> None:
+        """Keep what the gateway says of a model with each pending task that wants it; none of them moves."""
+        await self._apply(lambda db: record_denial(db, model, move))
+
     async def note(self, attempt: AttemptId, facts: AttemptFacts) -> None:
         """Keep what became known of an attempt whose task does not move."""
         await self._apply(lambda db: record_facts(db, attempt, facts))
@@ -224,24 +235,25 @@ class Ledger(LedgerReader):
         """The one place that changes a task's state: table, update, event, in one transaction."""
         rows = list(
             await db.execute_fetchall(
-                "SELECT id, position, state, attempt, refunded, warnings FROM tasks WHERE key = ?", (key,)
+                "SELECT id, position, state, attempt, refused, warnings FROM tasks WHERE key = ?", (key,)
             )
         )
         if not rows:
             raise UsageError(f"the ledger has no task {key}")
         before, attempt = TaskState(rows[0]["state"]), attempt or rows[0]["attempt"]
         check_transition(before, move.event, move.to)
-        refunded = 0 if move.event is Event.RETRIED else rows[0]["refunded"] + int(move.refunded)
+        starts_anew = move.event in (Event.RETRIED, Event.ACCEPTED)
+        refused = 0 if starts_anew else rows[0]["refused"] + int(move.refused)
         # Fetched again, a video differs from what was asked for as it did before.
         warnings = list(dict.fromkeys([*json.loads(rows[0]["warnings"]), *move.warnings]))
         # What is done has no error, though a further copy of it could not be fetched: the event tells that.
         said = ("", "") if move.to is TaskState.DONE else (move.error_code, move.error_message)
         changed = await db.execute(
             "UPDATE tasks SET state = ?, attempt = ?, error_code = ?, error_message = ?, not_before = ?, "
-            "refunded = ?, warnings = ? WHERE key = ? AND state = ?",
+            "refused = ?, warnings = ? WHERE key = ? AND state = ?",
             (
                 *(move.to, attempt, *said, move.not_before),
-                *(refunded, json.dumps(warnings, ensure_ascii=False), key, before),
+                *(refused, json.dumps(warnings, ensure_ascii=False), key, before),
             ),
         )
         if changed.rowcount != 1:

@@ -26,7 +26,7 @@ class TaskRecord:
     labels: Mapping[str, str]
     state: TaskState
     attempts: int
-    refunded: int
+    refused: int
     not_before: float | None
     error_code: str
     error_message: str

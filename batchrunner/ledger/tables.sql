@@ -21,7 +21,7 @@ CREATE TABLE tasks (
                   ('pending', 'submitting', 'in_doubt', 'generating', 'collecting', 'done', 'uncollected', 'failed')),
     attempt       INTEGER REFERENCES attempts (id),  -- the newest
     attempts      INTEGER NOT NULL DEFAULT 0,
-    refunded      INTEGER NOT NULL DEFAULT 0,        -- submissions that the gateway took back
+    refused       INTEGER NOT NULL DEFAULT 0,        -- refusals in a row that only this task had
     version       INTEGER NOT NULL DEFAULT 1,        -- raised when a person wants a further video
     not_before    REAL,                              -- a pending task may not be claimed earlier
     error_code    TEXT NOT NULL DEFAULT '',

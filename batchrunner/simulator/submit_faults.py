@@ -68,6 +68,8 @@ async def accepted_answer(
 def _gateway_refusal(world: World, request: web.Request, rule: Rule) -> Refusal | None:
     """How the gateway itself words the fault, in the shape that the rule wants; None if it does not."""
     match rule.do:
+        case "400":
+            usual = Refusal(400, "openai", "", "Invalid request: cannot unmarshal string into Go value")
         case "401":
             usual = invalid_token(request)
         case "402":
@@ -76,6 +78,8 @@ def _gateway_refusal(world: World, request: web.Request, rule: Rule) -> Refusal 
             usual = refusal.user_quota(1000, 700_000).refusal
         case "403_token_quota":
             usual = refusal.token_quota(1000, 700_000).refusal
+        case "403_model":
+            usual = Refusal(403, "openai", "", f"This token has no access to model {MODELS[0]}")
         case "429":
             usual = model.busy().refusal
         case "429_retry_after":

@@ -12,8 +12,8 @@ UNKNOWN_CHARGED += ["no_id_after_accept", "hang_after_accept"]
 UNKNOWN_FREE = ["cut_before_accept", "html_502", "500_html", "redirect"]
 ACCEPTED = ["task_id_only", "slow_accept"]
 THROTTLED = ["429", "429_retry_after", "429_empty"]
-REFUSED = ["401", "402", "403_quota", "403_token_quota", "403_html"]
-OTHERS = ["503_model", "500_refunded"]
+REFUSED = ["401", "402", "403_model", "403_quota", "403_token_quota", "403_html"]
+OTHERS = ["400", "503_model", "500_refunded"]
 PROBE_INTERVAL = 300.0
 
 
@@ -97,7 +97,8 @@ def test_a_refused_account_stops_submission_and_exits_4(desk: Any, sim: Any, do:
     assert "stopped:" in done.stdout
     assert "hint:" in done.stdout
     assert "next " not in done.stdout, "what to do stands in the hint"
-    assert ("EASYROUTER_API_KEY" in done.stdout) == (do == "401"), "where the refused key came from"
+    names_the_key = "EASYROUTER_API_KEY" in done.stdout
+    assert names_the_key == (do in ("401", "403_model")), "where the refused key came from"
     assert (len(sim.charges()), sim.posts()) == (1, 2)
     desk.check(desk.run(), 0)
     assert len(sim.charges()) == 3

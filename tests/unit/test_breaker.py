@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchrunner.core.backlog import Waiting
 from batchrunner.core.breaker import Breaker
 from batchrunner.core.errors import ExitCode
-from batchrunner.core.model import RemoteId
+from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.outcome import (
     Accepted,
     AccountFault,
@@ -41,17 +42,24 @@ def no_channel() -> NotAdmitted:
 
 
 class Night:
-    """A breaker, and a clock that the test sets."""
+    """A breaker, and a clock that the test sets; each submission is that of another prompt."""
 
     def __init__(self) -> None:
         self.breaker = Breaker(CONCURRENCY, MAX_IN_DOUBT)
+        self.position = 0
+
+    def task(self, model="fast", prompt="") -> Waiting:
+        self.position += 1
+        return Waiting(
+            self.position, TaskKey(f"1-{self.position}"), model, prompt or f"prompt {self.position}"
+        )
 
     def at(self, now=0.0, in_flight=0, in_doubt=0, chance=0.5) -> Situation:
         return Situation(now, in_flight, in_doubt, chance)
 
-    def hear(self, *outcomes, model="fast", **situation) -> "Night":
+    def hear(self, *outcomes, model="fast", prompt="", **situation) -> "Night":
         for outcome in outcomes:
-            self.breaker.heard(outcome, model, self.at(**situation))
+            self.breaker.heard(outcome, self.task(model, prompt), self.at(**situation))
         return self
 
     def verdict(self, **situation):
@@ -60,7 +68,7 @@ class Night:
     def let_one_go(self, **situation) -> Go:
         verdict = self.verdict(**situation)
         assert isinstance(verdict, Go), verdict
-        self.breaker.left(verdict)
+        self.breaker.left(verdict, self.task())
         return verdict
 
 
@@ -74,7 +82,7 @@ def test_a_new_breaker_lets_submissions_go():
 # --- the key, the address: a person -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", [fault for fault in AccountFault if fault is not AccountFault.BALANCE])
+@pytest.mark.parametrize("fault", [AccountFault.KEY, AccountFault.UNREACHABLE, AccountFault.ADDRESS])
 def test_a_refused_account_stops_the_run_for_good(fault):
     """A refused key, operator or address ends submission with exit 4, and no later success opens it again."""
     night = Night().hear(AccountRefused(fault, Receipt(401, message="who are you")), in_flight=3)
@@ -361,22 +369,75 @@ def test_a_withdrawn_probe_may_be_sent_again():
 # --- rejections ---------------------------------------------------------------------------------------
 
 
-def test_identical_rejections_in_a_row_stop_the_run():
-    """Ten rejections alike are a mistake in all tasks: a person, exit 1."""
+def probed(night: Night, outcome) -> Night:
+    """The night after a probe with another prompt had this outcome."""
+    probe = night.task()
+    assert night.verdict() == Go(probe=True)
+    assert night.breaker.left(Go(probe=True), probe)
+    night.breaker.heard(outcome, probe, night.at())
+    return night
+
+
+def test_ten_prompts_rejected_in_the_same_words_and_a_probe_too_stop_the_run():
+    """Ten different prompts and a probe rejected alike are a mistake in all tasks: a person, exit 1."""
     night = Night().hear(*[rejected()] * 9)
     assert night.verdict() == Go()
-    stop = night.hear(rejected()).verdict()
+    stop = probed(night.hear(rejected()), rejected()).verdict()
     assert isinstance(stop, Stop)
     assert stop.exit_code == ExitCode.FAILED
     assert "invalid_request" in stop.why
     assert "retry" in stop.hint
 
 
-@pytest.mark.parametrize("other", [rejected("invalid_seconds"), rejected(status=422), ACCEPTED])
-def test_different_rejections_do_not_add_up(other):
-    """Another code, another status or an acceptance between them starts the count anew."""
-    night = Night().hear(*[rejected()] * 9, other, *[rejected()] * 9)
+def test_an_accepted_probe_lets_the_rest_go():
+    """Ten bad prompts stop nothing while another one is accepted."""
+    assert probed(Night().hear(*[rejected()] * 10), ACCEPTED).verdict() == Go()
+
+
+def test_one_prompt_rejected_again_and_again_says_nothing_about_the_others():
+    """Replicas of one prompt count once."""
+    assert Night().hear(*[rejected()] * 40, prompt="a cat").verdict() == Go()
+
+
+@pytest.mark.parametrize("other", [rejected("invalid_seconds"), rejected(status=422)])
+def test_other_rejections_between_do_not_hide_a_mistake(other):
+    """Another code or status between them counts for itself."""
+    night = Night().hear(*[rejected()] * 9, other)
     assert night.verdict() == Go()
+    assert night.hear(rejected()).verdict() == Go(probe=True)
+
+
+def test_an_acceptance_between_starts_the_count_anew():
+    """Whatever was rejected before, the request as such is right."""
+    assert Night().hear(*[rejected()] * 9, ACCEPTED, *[rejected()] * 9).verdict() == Go()
+
+
+def test_numbers_and_quoted_parts_of_a_message_do_not_make_it_another():
+    """The same words with another id or value in them are the same mistake."""
+    said = [
+        Rejected(Receipt(400, code="x", message=f"bad value '{n}' (request id: 2026{n}ab)"))
+        for n in range(10)
+    ]
+    assert Night().hear(*said).verdict() == Go(probe=True)
+
+
+# --- a model that the key may not use -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [AccountFault.MODEL, AccountFault.OPERATOR])
+def test_a_denied_model_waits_alone_and_is_probed_every_five_minutes(fault):
+    """Other models go on; the run ends with 4 only when nothing else is left."""
+    night = Night().hear(AccountRefused(fault, Receipt(403, message="no access to model")), now=10)
+    assert night.verdict(now=11) == Go()
+    models = night.breaker.models
+    assert (models.may_go("fast", 11), models.may_go("slow", 11)) == (False, True)
+    assert models.may_go("fast", 10 + FIVE_MINUTES)
+    assert night.breaker.denied({"fast", "slow"}) is None
+    stop = night.breaker.denied({"fast"})
+    assert isinstance(stop, Stop)
+    assert stop.exit_code == ExitCode.ACCOUNT
+    assert "no access to model" in stop.why
+    assert isinstance(night.verdict(now=20), Stop)
 
 
 @pytest.mark.parametrize(
@@ -398,7 +459,7 @@ def test_moderation_between_does_not_hide_a_mistake():
     mixed = itertools.chain.from_iterable(
         (rejected(), rejected("InputTextSensitiveContentDetected")) for _ in range(10)
     )
-    assert isinstance(Night().hear(*mixed).verdict(), Stop)
+    assert Night().hear(*mixed).verdict() == Go(probe=True)
 
 
 # --- a model without a channel ------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def known(
             labels={},
             state=state,
             attempts=1,
-            refunded=0,
+            refused=0,
             not_before=None,
             error_code=code,
             error_message="",

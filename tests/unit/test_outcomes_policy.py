@@ -59,8 +59,8 @@ AGE = st.floats(0, 1e6)
 TYPICAL = st.none() | st.floats(0, 1e5)
 
 
-def decide(outcome, refunded_before=0, wait=7.0) -> Move:
-    return after_submit(outcome, now=1000.0, refunded_before=refunded_before, wait=wait)
+def decide(outcome, refused_before=0, wait=7.0, counts=True) -> Move:
+    return after_submit(outcome, now=1000.0, counts=counts, refused_before=refused_before, wait=wait)
 
 
 def success(**changes) -> Succeeded:
@@ -99,7 +99,8 @@ def test_what_was_not_admitted_wants_another_submission(why):
     """Not admitted, for whatever reason: pending again, not before its wait is over."""
     move = decide(NotAdmitted(why, RECEIPT))
     assert (move.event, move.to, move.not_before) == (Event.NOT_ADMITTED, TaskState.PENDING, 1007.0)
-    assert move.refunded == (why is Refusal.REFUNDED)
+    assert move.refused
+    assert not decide(NotAdmitted(why, RECEIPT), counts=False).refused
     assert (move.error_code, move.error_message, move.facts.request_id) == (
         "some_code",
         "some words",
@@ -118,7 +119,7 @@ def test_a_refused_account_costs_no_task_anything(fault):
     """Account refused, for whatever fault: the task is pending again."""
     move = decide(AccountRefused(fault, RECEIPT))
     assert (move.event, move.to) == (Event.ACCOUNT_REFUSED, TaskState.PENDING)
-    assert not move.refunded
+    assert not move.refused
 
 
 def test_a_rejected_request_needs_a_person():
@@ -129,8 +130,8 @@ def test_a_rejected_request_needs_a_person():
 
 def test_an_unknown_outcome_leaves_the_task_in_doubt():
     """Unknown: in doubt, however often the gateway took submissions of the task back before."""
-    for refunded_before in range(5):
-        move = decide(Unknown(RECEIPT), refunded_before)
+    for refused_before in range(5):
+        move = decide(Unknown(RECEIPT), refused_before)
         assert (move.event, move.to, move.not_before) == (Event.UNKNOWN, TaskState.IN_DOUBT, None)
 
 
@@ -147,9 +148,16 @@ def test_a_submission_is_taken_back_twice_and_then_fails():
 
 
 @pytest.mark.parametrize("why", [why for why in Refusal if why is not Refusal.REFUNDED])
-def test_other_refusals_are_not_counted_against_the_task(why):
-    """A busy gateway never makes a task fail, however often it was refunded before."""
-    assert decide(NotAdmitted(why, RECEIPT), refunded_before=9).to is TaskState.PENDING
+def test_a_few_refusals_that_only_it_has_make_a_task_fail(why):
+    """Refused four times while others are accepted, it is tried a fifth time and has failed then."""
+    assert decide(NotAdmitted(why, RECEIPT), 3).to is TaskState.PENDING
+    assert decide(NotAdmitted(why, RECEIPT), 4).to is TaskState.FAILED
+
+
+@pytest.mark.parametrize("why", list(Refusal))
+def test_refusals_that_others_have_too_never_make_a_task_fail(why):
+    """A busy gateway costs no task anything, however often."""
+    assert decide(NotAdmitted(why, RECEIPT), 99, counts=False).to is TaskState.PENDING
 
 
 def test_every_decision_is_a_way_of_the_table():

@@ -38,7 +38,7 @@ def task(**changes) -> TaskRecord:
         "labels": {},
         "state": TaskState.PENDING,
         "attempts": 0,
-        "refunded": 0,
+        "refused": 0,
         "not_before": None,
         "error_code": "",
         "error_message": "",

@@ -74,16 +74,18 @@ def meaning(status: int, body: bytes, **answer: Any) -> str:
 
 BUSY, REFUNDED = "not admitted: gateway_busy", "not admitted: refunded"
 THROTTLED, NO_CHANNEL = "not admitted: throttled", "not admitted: model_unavailable"
-KEY, BALANCE, OPERATOR, ADDRESS = (f"account: {fault}" for fault in ("key", "balance", "operator", "address"))
+KEY, MODEL, BALANCE, OPERATOR, ADDRESS = (
+    f"account: {fault}" for fault in ("key", "model", "balance", "operator", "address")
+)
 
 # gateway.md 2.4, line by line: status, body, what it means.
 ERRORS_ON_POST = [
     (401, openai(), KEY),
     (500, openai("", "Database error"), "unknown"),
     (403, openai("access_denied"), KEY),
-    (403, openai("", "无权访问 X 分组"), KEY),
+    (403, openai("", "无权访问 X 分组"), MODEL),
     (400, openai("", "Invalid request: invalid JSON request body"), "rejected"),
-    (403, openai("", "This token has no access to model X"), KEY),
+    (403, openai("", "This token has no access to model X"), MODEL),
     (503, openai("model_not_found", "No available channel for model X (distributor)"), NO_CHANNEL),
     (404, openai("", "Invalid URL (POST /v1/video)"), ADDRESS),
     *((400, task_error(code), "rejected") for code in ("invalid_request", "invalid_multipart_form")),
@@ -159,10 +161,11 @@ def test_a_status_that_says_nothing_clear_is_in_doubt_also_when_passed_on(status
 
 
 def test_a_firewall_is_a_wrong_address_and_a_gateway_is_not():
-    """403 in JSON is the gateway's word about the key; 403 in anything else is somebody in between."""
+    """403 in JSON is about the key or, without a code, the model; 403 in anything else is a firewall."""
     for body in ANY_BODY:
         is_the_gateways = body in (openai(), task_error("any"), PROXY, DASHBOARD)
-        assert meaning(403, body) == (KEY if is_the_gateways else ADDRESS)
+        about = KEY if body == task_error("any") else MODEL
+        assert meaning(403, body) == (about if is_the_gateways else ADDRESS)
 
 
 BUSY_CODES = [
@@ -355,7 +358,7 @@ RECORDED_POSTS = [
     ("16 17", 400, "rejected", task_error("invalid_request", "prompt is required")),
     ("18 22", 400, "rejected", openai("", "Model name not specified, model name cannot be empty")),
     ("19", 503, NO_CHANNEL, openai("model_not_found", "No available channel for model seedance-9")),
-    ("20", 403, KEY, openai("", "This token has no access to model dreamina-seedance-2-0")),
+    ("20", 403, MODEL, openai("", "This token has no access to model dreamina-seedance-2-0")),
     ("21", 400, "rejected", openai("", "Invalid request: Invalid request: invalid JSON request body")),
     ("23", 400, "rejected", task_error("invalid_request", "json: cannot unmarshal number into Go struct")),
     ("25", 400, "rejected", task_error("invalid_seconds", "seconds must be between 1 and 3600")),

@@ -456,7 +456,7 @@ def test_a_missing_model_is_probed_by_one(at_the_gate):
 
 
 def test_rejections_alike_stop_the_run(at_the_gate):
-    """Ten identical rejections: the rest of the plan is not sent, exit 1."""
+    """Ten identical rejections, and a probe too: the rest of the plan is not sent, exit 1."""
 
     async def story(gate):
         gate.put(*range(20))
@@ -466,7 +466,7 @@ def test_rejections_alike_stop_the_run(at_the_gate):
             gate.admission.heard(permit, REJECTED)
         return sent, gate.admission.stop.exit_code
 
-    assert at_the_gate(story) == (10, ExitCode.FAILED)
+    assert at_the_gate(story) == (11, ExitCode.FAILED)
 
 
 @pytest.mark.parametrize("outcome", [ACCEPTED, REJECTED, UNKNOWN, THROTTLED, NO_CHANNEL, None])

@@ -172,7 +172,7 @@ def test_error_and_wait_of_a_move_replace_the_last_ones(in_ledger, filled):
     """A task shows why it is where it is now, and not why it once was elsewhere."""
     (key,) = filled("a")
     busy = Move(
-        Event.NOT_ADMITTED, TaskState.PENDING, "busy", "wait", ("first",), not_before=5.0, refunded=True
+        Event.NOT_ADMITTED, TaskState.PENDING, "busy", "wait", ("first",), not_before=5.0, refused=True
     )
 
     async def story(ledger):
@@ -184,14 +184,14 @@ def test_error_and_wait_of_a_move_replace_the_last_ones(in_ledger, filled):
         return before, await ledger.task(key)
 
     before, after = in_ledger(story)
-    assert (before.error_code, before.not_before, before.refunded, before.warnings) == (
+    assert (before.error_code, before.not_before, before.refused, before.warnings) == (
         "busy",
         5.0,
         1,
         ("first",),
     )
     assert (after.error_code, after.error_message, after.not_before, after.warnings) == ("", "", None, ())
-    assert after.refunded == 1  # counted over the task's whole life, until a person retries it
+    assert after.refused == 0  # what was accepted is refused no longer
 
 
 def test_a_persons_retry_forgets_what_was_taken_back(in_ledger, filled):
@@ -200,11 +200,11 @@ def test_a_persons_retry_forgets_what_was_taken_back(in_ledger, filled):
 
     async def story(ledger):
         attempt = await ledger.claim(key, 1, None)
-        await ledger.move(key, Move(Event.NOT_ADMITTED, TaskState.PENDING, refunded=True), attempt.id)
+        await ledger.move(key, Move(Event.NOT_ADMITTED, TaskState.PENDING, refused=True), attempt.id)
         attempt = await ledger.claim(key, 1, None)
         await ledger.move(key, REJECTED, attempt.id)
         await ledger.move(key, Move(Event.RETRIED, TaskState.PENDING))
-        return (await ledger.task(key)).refunded
+        return (await ledger.task(key)).refused
 
     assert in_ledger(story) == 0
 

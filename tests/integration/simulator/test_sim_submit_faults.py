@@ -15,10 +15,12 @@ LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)
 BEFORE: list[tuple[str, int, str | None]] = [
     ("html_502", 502, None),
     ("429", 429, "fail_to_fetch_task"),
+    ("400", 400, ""),
     ("401", 401, ""),
     ("402", 402, "insufficient_user_quota"),
     ("403_quota", 403, "insufficient_user_quota"),
     ("403_token_quota", 403, "pre_consume_token_quota_failed"),
+    ("403_model", 403, ""),
     ("403_html", 403, None),
     ("503_model", 503, "model_not_found"),
     ("500_refunded", 500, "do_request_failed"),

@@ -126,10 +126,14 @@ def test_what_was_not_admitted_is_sent_again(shop, fault):
 
 
 def test_a_submission_taken_back_three_times_needs_a_person(shop):
-    """What the gateway refunds is sent again twice, and then the task has failed; nothing is charged."""
-    tasks, charges, posts = shop(worked, "cat", scenario=submit_fault("500_refunded"))
-    assert (tasks["cat"].state, posts, charges) == (TaskState.FAILED, 3, [])
-    assert tasks["cat"].error_code == "do_request_failed"
+    """What the gateway refunds for this task alone is sent again twice, and then it has failed: no charge."""
+    others = [f"dog {number}" for number in range(8)]
+    scenario = submit_fault("500_refunded", prompt="cat")
+    tasks, charges, posts = shop(worked, *others, "cat", scenario=scenario, concurrency=1)
+    assert tasks["cat"].state is TaskState.FAILED
+    assert (tasks["cat"].error_code, tasks["cat"].refused) == ("do_request_failed", 2)
+    assert sorted(charge["prompt"] for charge in charges) == others
+    assert posts == len(others) + tasks["cat"].attempts
 
 
 def test_a_rejected_request_is_sent_once(shop):
