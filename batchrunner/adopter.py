@@ -21,16 +21,17 @@ from batchrunner.core.adoption import (
     adoptable,
     advice,
     candidates,
-    reaches_back,
     unexplained,
 )
 from batchrunner.core.model import AttemptId, RemoteId
 from batchrunner.core.outcome import NotVisible, QueryFailed, QueryRefused
 from batchrunner.core.policy import ADOPTED, AttemptFacts, Move
+from batchrunner.core.silence import Witness, why_unproven
 from batchrunner.core.states import Event, TaskState
 from batchrunner.core.text import count, printable
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, LedgerEvent, RemoteIdTaken
+from batchrunner.ledger.history import witnesses
 
 FIRST_LOOK = 300.0
 """Nominal seconds after a submission before it is looked up: its rows come late."""
@@ -52,7 +53,7 @@ class Look:
     hopeful: frozenset[AttemptId] = frozenset()
     """Those of them that a later look may settle."""
     silent: frozenset[AttemptId] = frozenset()
-    """Those of which a log that was read, and reaches back to them, shows no sign."""
+    """Those of which a log that demonstrably works shows no sign."""
     failure: str = ""
     """Why the log could not be read; empty where it could."""
     retry_after: float = 0.0
@@ -104,6 +105,8 @@ class Adopter:
 
     async def look(self, doubts: Sequence[Unowned]) -> Look:
         """One look-up for all: adopt what is found, and keep what the log shows of the others."""
+        # Asked before the log is: what is accepted in between is not expected to be in it.
+        accepted = await self._ledger.ask_history(witnesses)
         log = await self._gateway.usage_log()
         if isinstance(log, QueryFailed | QueryRefused):
             why = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
@@ -129,23 +132,28 @@ class Adopter:
                 await self._ledger.move(one.key, Move(Event.ADOPTED, TaskState.GENERATING, facts=facts))
                 adopted.append((one, remote_id))
         settled = {one.attempt for one, _ in adopted}
-        look = await self._advised([one for one in doubts if one.attempt not in settled], log.rows)
+        left = [one for one in doubts if one.attempt not in settled]
+        look = await self._advised(left, log.rows, accepted)
         # Of what could not be looked at, nobody knows whose it is.
         silent = look.silent if seen is not None else frozenset()
         return replace(look, adopted=tuple(adopted), silent=silent)
 
-    async def _advised(self, doubts: Sequence[Unowned], rows: Sequence[UsageRow]) -> Look:
+    async def _advised(
+        self, doubts: Sequence[Unowned], rows: Sequence[UsageRow], accepted: Sequence[Witness]
+    ) -> Look:
         known, adopted = await self._ledger.request_ids(), await self._ledger.adopted_at()
+        latest = self._clock.real(LATEST)
         said, hopeful, silent = [], set(), set()
         for one in doubts:
-            signs = unexplained(one, rows, known, adopted, self._clock.real(LATEST))
-            text = advice(one, rows, signs)
+            signs = unexplained(one, rows, known, adopted, latest)
+            unproven = why_unproven(one, rows, accepted, latest)
+            text = advice(one, rows, signs, unproven)
             when = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y-%m-%d %H:%M UTC")
             await self._ledger.note(one.attempt, AttemptFacts(looked_up=f"{text} ({when})"))
             said.append((one, text))
             if signs and one.seed is not None:
                 hopeful.add(one.attempt)
-            if not signs and reaches_back(rows, one.submitted_at):
+            if not signs and not unproven:
                 silent.add(one.attempt)
         return Look(advice=tuple(said), hopeful=frozenset(hopeful), silent=frozenset(silent))
 

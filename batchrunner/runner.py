@@ -11,17 +11,18 @@ from contextlib import suppress
 from dataclasses import replace
 
 from batchrunner.admission import Admission
-from batchrunner.adopter import Adopter, Look, told
+from batchrunner.adopter import Adopter, Look
 from batchrunner.clock import Clock
 from batchrunner.core.adoption import Unowned
 from batchrunner.core.errors import AccountError, StorageError
-from batchrunner.core.model import OnDoubt, TaskKey
+from batchrunner.core.model import TaskKey
 from batchrunner.core.selection import select
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.summary import Summary, Tally
 from batchrunner.core.text import count
 from batchrunner.core.twins import recognised
 from batchrunner.crew import Crew
+from batchrunner.doubts import Doubts
 from batchrunner.gateway import ApiKey, Gateway
 from batchrunner.job import Job
 from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock, TaskRecord
@@ -35,7 +36,6 @@ from batchrunner.preparation import (
 )
 from batchrunner.relocation import follow_gateway
 from batchrunner.results import Results
-from batchrunner.ruling import declare_lost
 from batchrunner.runlog import RunLog
 from batchrunner.supervisor import StopRequest, signals_heard, supervised
 from batchrunner.takeup import ask_first, collect_known, put_pending, take_up
@@ -240,25 +240,19 @@ class Running:
         self, parts: Wiring, adopter: Adopter, admission: Admission, worker: Worker, crew: Crew
     ) -> None:
         """Follow what is found; what is not is submitted again if the manifest says so."""
-        settings, wanted = self._binding.settings, {task.key for task in parts.tasks}
+
+        def follow(task: TaskRecord) -> None:
+            admission.occupy()
+            crew.work(worker.resume(task, lambda: None))
+
+        async def again(keys: frozenset[TaskKey]) -> None:
+            await put_pending(self._ledger, admission, self._clock, keys)
+
+        wanted = frozenset(task.key for task in parts.tasks)
+        doubts = Doubts(self._ledger, self._binding.settings, wanted, follow, again, self.notice)
 
         async def heard(look: Look, given_up: Sequence[Unowned]) -> None:
-            if look.adopted or look.advice:
-                self.notice(told(look))
-            for doubt, _ in look.adopted:
-                admission.occupy()
-                crew.work(worker.resume(await self._ledger.task(doubt.key), lambda: None))
-            if self._job.submits and settings.on_doubt is OnDoubt.RESUBMIT:
-                again = frozenset(
-                    one.key
-                    for one in given_up
-                    if one.attempt in look.silent
-                    and one.key in wanted
-                    and one.paid_attempts < settings.max_attempts
-                )
-                await declare_lost(self._ledger, [await self._ledger.task(key) for key in again])
-                if again:
-                    await put_pending(self._ledger, admission, self._clock, again)
+            await doubts.heard(look, given_up)
             admission.look_again()
 
         await adopter.keep_looking(heard)

@@ -37,6 +37,8 @@ class Unowned:
     """None where the model was to choose."""
     request_id: str = ""
     """The gateway's own id of the exchange, where an answer bore one."""
+    process: str = ""
+    """The process that submitted it; empty where the ledger is too old to know."""
     paid_attempts: int = 1
     """How many attempts at its video may have been accepted, this one included."""
 
@@ -147,8 +149,11 @@ def reaches_back(rows: Sequence[UsageRow], to: float) -> bool:
     return len(rows) < NEWEST_ROWS or min(row.at for row in rows) <= to - CLOCKS_DIFFER
 
 
-def advice(doubt: Unowned, rows: Sequence[UsageRow], found: Sequence[UsageRow]) -> str:
-    """What the log says about a doubt that it doesn't settle, for the person who must."""
+def advice(doubt: Unowned, rows: Sequence[UsageRow], found: Sequence[UsageRow], unproven: str = "") -> str:
+    """What the log says about a doubt that it doesn't settle, for the person who must.
+
+    `unproven` says why it proves nothing that the log shows nothing.
+    """
     if not rows:
         return "the usage log is empty; the gateway may not keep one"
     if doubt.request_id and any(row.request_id == doubt.request_id for row in found):
@@ -158,4 +163,5 @@ def advice(doubt: Unowned, rows: Sequence[UsageRow], found: Sequence[UsageRow]) 
     if found:
         told = count(len(found), "submission")
         return f"the usage log shows {told} of its model that nobody accounts for: it may be charged"
-    return "the usage log shows no submission that could be it"
+    told = "the usage log shows no submission that could be it"
+    return f"{told}, which proves nothing: {unproven}" if unproven else told

@@ -27,6 +27,8 @@ MIGRATIONS = {
         "ALTER TABLE attempts ADD COLUMN file_state TEXT",
         "ALTER TABLE attempts ADD COLUMN file_seen TEXT",
         "ALTER TABLE tasks RENAME COLUMN refunded TO refused",
+        "ALTER TABLE attempts ADD COLUMN candidates TEXT",
+        "ALTER TABLE attempts ADD COLUMN process TEXT",
     ),
 }
 """The statements that make a ledger of each older version one of the next."""

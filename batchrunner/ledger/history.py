@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from batchrunner.core.model import RemoteId
+from batchrunner.core.model import AttemptId, RemoteId
 from batchrunner.core.recovery import Accounted, Unanswered
+from batchrunner.core.silence import Witness
 
 LOOKED_AT = "looked_at"
 """Until when (Unix seconds) the usage log was looked through for attempts that the ledger does not know."""
@@ -83,3 +84,12 @@ async def file_names(ask: Ask) -> frozenset[str]:
     """Every path that a video was ever given."""
     rows = await ask("SELECT file_name FROM tasks UNION SELECT file_name FROM attempts")
     return frozenset(row[0] for row in rows)
+
+
+async def witnesses(ask: Ask) -> list[Witness]:
+    """The submissions whose acceptance was the answer to their POST."""
+    rows = await ask(
+        "SELECT id, coalesce(process, ''), coalesce(request_id, ''), accepted_at FROM attempts "
+        "WHERE outcome IN ('accepted', 'given_up') AND remote_id IS NOT NULL AND accepted_at IS NOT NULL"
+    )
+    return [Witness(AttemptId(row[0]), *row[1:]) for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -50,6 +51,8 @@ class Ledger(LedgerReader):
     def __init__(self, db: aiosqlite.Connection, path: Path, now: Callable[[], float]) -> None:
         super().__init__(db, path)
         self._now = now
+        self.process = secrets.token_hex(8)
+        """What marks the submissions of this process, which has one key, in the ledger."""
         self._observers: list[Observer] = []
         self._uncommitted: list[LedgerEvent] = []
         self._writer = Writer(db, self._publish)
@@ -140,14 +143,12 @@ class Ledger(LedgerReader):
             )
             # A further version with the seed of the first would be the same video once more.
             has_seed = seed is not None and version == 1
-            chosen = seed
-            if draw is not None and not has_seed:
-                chosen = await unused_seed(db, partial(draw, number))
+            chosen = await unused_seed(db, partial(draw, number)) if draw and not has_seed else seed
             now = self._now()
             rows = await db.execute_fetchall(
-                "INSERT INTO attempts (task, number, seed, file_name, submitted_at) "
-                "SELECT key, ?, ?, file_name, ? FROM tasks WHERE key = ? RETURNING id",
-                (number, chosen, now, key),
+                "INSERT INTO attempts (task, number, seed, file_name, submitted_at, process) "
+                "SELECT key, ?, ?, file_name, ?, ? FROM tasks WHERE key = ? RETURNING id",
+                (number, chosen, now, self.process, key),
             )
             ((attempt_id,),) = rows
             await self._move(db, key, Move(Event.CLAIMED, TaskState.SUBMITTING), AttemptId(attempt_id))

@@ -183,7 +183,7 @@ class LedgerReader:
         """Submissions that may be accepted and have no remote id: in doubt, in the air, declared lost."""
         rows = await self._rows(
             "SELECT a.id, t.key, t.id AS name, t.state = 'in_doubt' AND t.attempt = a.id AS is_doubt, "
-            f"t.request, a.seed, a.submitted_at, a.request_id, ({_PAID}) AS paid FROM attempts a "
+            f"t.request, a.seed, a.submitted_at, a.request_id, a.process, ({_PAID}) AS paid FROM attempts a "
             "JOIN tasks t ON t.key = a.task WHERE a.remote_id IS NULL "
             f"AND (a.outcome IS NULL OR a.outcome IN {_NOT_KNOWN}) ORDER BY a.id"
         )
@@ -329,6 +329,7 @@ def _unowned(row: Any) -> Unowned:
         submitted_at=row["submitted_at"],
         ratio=ratio if (ratio := metadata.get("ratio")) != "adaptive" else None,
         request_id=row["request_id"] or "",
+        process=row["process"] or "",
         paid_attempts=row["paid"],
     )
 

@@ -65,6 +65,8 @@ CREATE TABLE attempts (
     link_dead_at       REAL,                 -- the same for the model's own link
     file_state         TEXT,                 -- of a finished video: '' or NULL in place, missing, dangling, changed
     file_seen          TEXT,                 -- size and mtime (ns) of the file that was looked at
+    candidates         TEXT,                 -- JSON list of the gateway's tasks that it may be
+    process            TEXT,                 -- a random id of the process that submitted it: it has one key
     UNIQUE (task, number)
 ) STRICT;
 

@@ -38,6 +38,8 @@ class Scenario:
     content_seconds: float | None = None  # the gateway cuts a slow download after so long; None: it does not
     balance: int | None = None  # the user's quota units; None is plenty
     usage_log: bool = True  # whether the operator has the usage log written
+    log_names_task: bool = False  # later gateways: the row of a submission names its task
+    request_ids: bool = True  # whether answers and rows bear the gateway's id of the exchange
     usage_limit: int = 20  # look-ups of /api/log/token and /api/usage/token in 20 minutes; 0 is no limit
     keys: Mapping[str, Key] = field(default_factory=lambda: RECORDED, repr=False)
     faults: tuple[Rule, ...] = ()
@@ -99,6 +101,8 @@ _READERS: Mapping[str, checks.Check] = {
     "content_seconds": _optional(checks.number(0.001)),
     "balance": _optional(checks.whole(0)),
     "usage_log": checks.flag,
+    "log_names_task": checks.flag,
+    "request_ids": checks.flag,
     "usage_limit": checks.whole(0),
     "keys": parse_keys,
     "faults": _faults,

@@ -144,7 +144,7 @@ def _answering(world: World) -> Middleware:
 
     @web.middleware
     async def answer_all(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[REQUEST_ID] = world.new_request_id()
+        request[REQUEST_ID] = world.new_request_id() if world.scenario.request_ids else ""
         world.catch_up()
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else request.path
@@ -166,7 +166,8 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
         del response.headers["Server"]
     if EDGE not in request:
         response.headers["X-New-Api-Version"] = VERSION
-        response.headers["X-Oneapi-Request-Id"] = request[REQUEST_ID]
+        if request[REQUEST_ID]:
+            response.headers["X-Oneapi-Request-Id"] = request[REQUEST_ID]
 
 
 async def _not_found(request: web.Request) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from batchrunner.simulator.faults import USAGE
 from batchrunner.simulator.keys import Key
 from batchrunner.simulator.model import model_ratio, upstream_name
 from batchrunner.simulator.rules import Rule
+from batchrunner.simulator.scenario import Scenario
 from batchrunner.simulator.tasks import Task
 from batchrunner.simulator.world import VERSION, World
 
@@ -60,7 +61,7 @@ class UsageRoutes:
             return key
         world = self._world
         own = [task for task in world.tasks.all() if task.charge.key == key.name and world.scenario.usage_log]
-        rows = [row for task in own for row in _rows(task)]
+        rows = [row for task in own for row in _rows(task, world.scenario)]
         rows.sort(key=lambda row: row["created_at"])  # stable: those of one second stay as they came
         newest = [{**row, "id": number} for number, row in enumerate(rows[: -_NEWEST - 1 : -1], 1)]
         return json_answer({"data": newest, "message": "", "success": True})
@@ -142,7 +143,7 @@ def _go_float(value: float) -> float:
     return int(value) if value.is_integer() else value
 
 
-def _rows(task: Task) -> Iterator[dict[str, Any]]:
+def _rows(task: Task, scenario: Scenario) -> Iterator[dict[str, Any]]:
     """The log rows of a task so far: the submission's, then the settlement's."""
     charge, phase = task.charge, task.phase
     known = {
@@ -152,19 +153,21 @@ def _rows(task: Task) -> Iterator[dict[str, Any]]:
         "model_ratio": model_ratio(charge.model),
         "upstream_model_name": upstream_name(charge.model),
     }
+    named = {"task_id": charge.remote_id} if scenario.log_names_task else {}
     yield {
         **_row(task, charge.at, charge.request_id),
         "type": _CONSUME,
         "content": "操作 generate",
         "quota": charge.hold,
-        # No task id here: that is what makes a lost answer hard to find again.
-        "other": _text({**known, "is_task": True, "request_path": charge.path}),
+        # Often no task id here: that is what makes a lost answer hard to find again.
+        "other": _text({**known, **named, "is_task": True, "request_path": charge.path}),
     }
     difference = task.cost - charge.hold
     if not phase.final or difference == 0:
         return
     known |= {"pre_consumed_quota": charge.hold, "task_id": charge.remote_id}
-    row = _row(task, phase.at, wire.request_id(int(phase.at * 1e9), letters(8, charge.remote_id, "settled")))
+    settled = wire.request_id(int(phase.at * 1e9), letters(8, charge.remote_id, "settled"))
+    row = _row(task, phase.at, settled if scenario.request_ids else "")
     if phase.status == "SUCCESS":
         yield {
             **row,

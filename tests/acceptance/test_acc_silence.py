@@ -1,0 +1,67 @@
+"""`on_doubt: resubmit` with a usage log that can't know: what it doesn't show may be charged all the same."""
+
+from typing import Any
+
+import pytest
+
+CUT = {"on": "submit", "do": "cut_after_accept", "prompt": "bee*", "times": 1}
+OTHER_KEY = "sk-another-key-of-the-same-user"
+
+
+def paid_once(desk: Any, sim: Any) -> None:
+    """`bee` is charged once, and in doubt."""
+    assert len(sim.charges("bee")) == 1
+    assert desk.states()["bee"] == "in_doubt"
+
+
+def test_a_log_that_is_switched_off_proves_nothing(desk: Any, sim: Any) -> None:
+    """It answers 200 without rows: the doubt is not paid again, and the run says why."""
+    sim.start(CUT, usage_log=False)
+    desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
+    for _ in range(2):
+        done = desk.run()
+        desk.check(done, 3)
+        paid_once(desk, sim)
+    assert "bee is not submitted again: the usage log is empty" in done.stderr
+    assert sim.posts() == 3
+
+
+@pytest.mark.parametrize("used", [True, False], ids=["used by others", "unused"])
+def test_the_log_of_another_key_proves_nothing(desk: Any, sim: Any, used: bool) -> None:
+    """Resumed with another key of the same user, whose log lacks what the first one did: not paid again."""
+    sim.start(CUT, {"on": "usage", "do": "html_502"})
+    desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
+    desk.start_run().reached(1, "unknown").reached(2, "accepted").killed()
+    desk.until(sim.settled, "the end of the generations")
+    sim.start()
+    if used:
+        body = {"model": "dreamina-seedance-2-0", "prompt": "somebody else's", "duration": 4}
+        sim.ask("/v1/video/generations", body, key=OTHER_KEY)
+    done = desk.do("run", "batch.yaml", *desk.at_gateway(), key=OTHER_KEY)
+    assert done.code == 3, done.stderr
+    paid_once(desk, sim)
+    assert "bee is not submitted again" in done.stderr
+    assert ("another key's log" if used else "the usage log is empty") in done.stderr
+    assert sim.posts() == used
+    desk.check(desk.run(), 0, former=["somebody else's"])
+    assert len(sim.charges("bee")) == 1
+
+
+def test_a_gateway_without_request_ids_proves_nothing(desk: Any, sim: Any) -> None:
+    """Nothing says that the log's rows are those of our submissions: it stays in doubt, and is sent once."""
+    sim.start(CUT | {"do": "cut_before_accept"}, request_ids=False)
+    desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
+    done = desk.run()
+    desk.check(done, 3)
+    assert "bee is not submitted again" in done.stderr
+    assert sim.posts() == 3
+
+
+def test_a_doubt_after_which_nothing_was_accepted_stays(desk: Any, sim: Any) -> None:
+    """The log may have been switched off since: nothing shows that it works still."""
+    sim.start(CUT | {"do": "cut_before_accept"})
+    desk.write("ant", "bee", on_doubt="resubmit", concurrency=1)
+    done = desk.run()
+    desk.check(done, 3)
+    assert "got no later submission accepted" in done.stderr
+    assert sim.posts() == 2

@@ -1,0 +1,68 @@
+"""When a log that shows nothing of a doubt proves that it was not charged."""
+
+from typing import Any
+
+import pytest
+
+from batchrunner.core.adoption import NEWEST_ROWS, Unowned, UsageRow
+from batchrunner.core.model import AttemptId, TaskKey
+from batchrunner.core.silence import Witness, why_unproven
+
+SENT = 1_700_000_000.0
+LATEST = 3600.0
+FAST = "dreamina-seedance-2-0-fast"
+DOUBT = Unowned(AttemptId(5), TaskKey("1-a"), "bee", True, FAST, 42, 4, "480p", SENT, process="p1")
+
+
+def witness(number: int = 6, **given: Any) -> Witness:
+    """A submission that was accepted after the doubt."""
+    usual: dict[str, Any] = {"process": "p1", "request_id": f"r-{number}", "accepted_at": SENT + 10}
+    return Witness(AttemptId(number), **usual | given)
+
+
+def row(number: int, **given: Any) -> UsageRow:
+    """The row of a submission."""
+    usual: dict[str, Any] = {"at": SENT + 10, "remote_id": None, "is_submission": True}
+    return UsageRow(**{"model": FAST, "request_id": f"r-{number}"} | usual | given)
+
+
+def test_a_log_that_shows_all_that_was_accepted_since_proves_it() -> None:
+    """Also what was submitted before and accepted after it; one more or less of others is nothing."""
+    assert why_unproven(DOUBT, [row(6)], [witness()], LATEST) == ""
+    assert why_unproven(DOUBT, [row(6), row(4), row(99)], [witness(4), witness()], LATEST) == ""
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"process": "p2"},
+        {"process": ""},
+        {"accepted_at": SENT - 1},
+        {"accepted_at": SENT + LATEST + 1},
+        {"request_id": ""},
+        {"number": 4},
+    ],
+    ids=str,
+)
+def test_nothing_else_vouches_for_the_log(other: dict[str, Any]) -> None:
+    """Another process may have another key; outside the window, or sent before, it shows nothing of then."""
+    assert why_unproven(DOUBT, [row(6), row(4), row(0, request_id="")], [witness(**other)], LATEST)
+
+
+def test_a_submission_of_ours_that_the_log_lacks_takes_its_word() -> None:
+    """One that is there does not help: it was switched off and on, or it is another key's."""
+    assert "lacks 1 submission" in why_unproven(DOUBT, [row(6)], [witness(), witness(7)], LATEST)
+    assert "lacks 1 submission" in why_unproven(DOUBT, [row(6)], [witness(), witness(4)], LATEST)
+    settled = row(6, is_submission=False)
+    assert why_unproven(DOUBT, [settled], [witness()], LATEST), "a settlement is no submission"
+
+
+def test_a_log_that_does_not_reach_back_proves_nothing() -> None:
+    """It holds the newest rows alone."""
+    assert why_unproven(DOUBT, [row(6)] * NEWEST_ROWS, [witness()], LATEST)
+
+
+def test_a_doubt_of_an_older_ledger_has_no_process() -> None:
+    """Nobody knows with which key it was sent."""
+    older = Unowned(AttemptId(5), TaskKey("1-a"), "bee", True, FAST, 42, 4, "480p", SENT)
+    assert why_unproven(older, [row(6)], [witness(process="")], LATEST)
