@@ -13,7 +13,7 @@ from batchrunner.core.plan import folded
 from batchrunner.core.policy import GIVEN_UP, AttemptFacts, Move, is_without_last_word
 from batchrunner.core.states import Event, TaskState
 from batchrunner.files import remove_part_files
-from batchrunner.ledger import LEDGER_NAME, Ledger
+from batchrunner.ledger import LEDGER_NAME, Ledger, check_path
 from batchrunner.ledger.history import LOOKED_AT
 from batchrunner.results import RESULTS_NAME
 from batchrunner.runlog import LOG_NAME
@@ -36,6 +36,12 @@ def make_directories(directory: Path, recovers: bool = False) -> None:
             "start it with -X utf8, or with PYTHONUTF8=1",
         )
     videos, ledger = directory / VIDEOS, directory / LEDGER_NAME
+    check_path(ledger)
+    if directory.is_symlink() and not directory.exists():
+        raise UsageError(
+            f"{directory} is a symbolic link to {directory.readlink()}, which is not there",
+            "mount its disk, or make that folder; what a run there has paid for is paid again elsewhere",
+        )
     if not recovers and not (ledger.exists() and ledger.stat().st_size):
         traces = [
             path

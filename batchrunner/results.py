@@ -14,6 +14,7 @@ from pathlib import Path
 
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
+from batchrunner.core.redaction import redacted
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import printable
 from batchrunner.core.whereabouts import FileState, warning
@@ -56,7 +57,7 @@ COLUMNS: dict[str, _Column] = {
     "state": lambda t: t.state.value,
     "file_name": lambda t: t.file_name if t.state is TaskState.DONE else "",
     "prompt": lambda t: t.request.get("prompt", ""),
-    "inputs": lambda t: "; ".join(t.inputs),
+    "inputs": lambda t: redacted("; ".join(t.inputs)),
     "model": lambda t: t.model,
     "error_code": lambda t: from_network(t.error_code),
     "error_message": lambda t: from_network(_message(t)),
@@ -89,7 +90,7 @@ COLUMNS: dict[str, _Column] = {
 def _message(task: TaskRecord) -> str:
     """Why not; of a doubt also what the usage log showed."""
     seen = task.looked_up if task.state is TaskState.IN_DOUBT else None
-    return "; ".join(filter(None, (task.error_message, seen)))
+    return redacted("; ".join(filter(None, (task.error_message, seen))))
 
 
 def _file_warning(task: TaskRecord) -> str:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from batchrunner.core.errors import StorageError
+from batchrunner.core.redaction import redacted
 from batchrunner.ledger import LedgerEvent
 
 LOG_NAME = "run.log"
@@ -39,7 +40,8 @@ class RunLog:
 
     def event(self, event: LedgerEvent) -> None:
         """Keep an event."""
-        values = {name: value for name, value in asdict(event).items() if name != "at"}
+        values = asdict(event) | {"message": redacted(event.message)}
+        del values["at"]
         for name in ("seed", "remote_id"):
             if values[name] is None:
                 del values[name]
@@ -51,7 +53,7 @@ class RunLog:
 
     def notice(self, text: str) -> None:
         """Keep something else that a person may want to know later."""
-        self._write(datetime.now(UTC).timestamp(), {"notice": text})
+        self._write(datetime.now(UTC).timestamp(), {"notice": redacted(text)})
 
     def _write(self, at: float, line: dict[str, object]) -> None:
         stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

@@ -16,6 +16,7 @@ from batchrunner.clock import Clock
 from batchrunner.core.adoption import Unowned
 from batchrunner.core.errors import AccountError, StorageError
 from batchrunner.core.model import TaskKey
+from batchrunner.core.redaction import redacted
 from batchrunner.core.selection import select
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.summary import Summary, Tally
@@ -25,7 +26,15 @@ from batchrunner.crew import Crew
 from batchrunner.doubts import Doubts
 from batchrunner.gateway import ApiKey, Gateway
 from batchrunner.job import Job
-from batchrunner.ledger import Binding, Ledger, LedgerEvent, LedgerReader, RunLock, TaskRecord
+from batchrunner.ledger import (
+    WAITING_FOR,
+    Binding,
+    Ledger,
+    LedgerEvent,
+    LedgerReader,
+    RunLock,
+    TaskRecord,
+)
 from batchrunner.live_limits import LiveLimits, limits_of_one_run
 from batchrunner.preparation import (
     bring_up_to_date,
@@ -193,7 +202,9 @@ class Running:
             self._job.display.close()
 
     async def _work(self, parts: Wiring, admission: Admission, adopter: Adopter) -> None:
+        await self._ledger.set_meta(WAITING_FOR, "asking the gateway first whether it knows the key")
         answered = await ask_first(parts.gateway, admission, self._clock, parts.models, self.notice)
+        await self._ledger.set_meta(WAITING_FOR, "")
         async with asyncio.TaskGroup() as group:
             crew = Crew(group, self.stop.by_error)
             await crew.guarded(
@@ -272,7 +283,7 @@ class Running:
     def notice(self, text: str) -> None:
         """Tell a person, now and in run.log."""
         self._log.notice(text)
-        self._job.display.notice(text)
+        self._job.display.notice(redacted(text))
 
     async def _tick(self) -> None:
         """Let the display look at the clock, and note in run.log why nothing was submitted, and when."""
@@ -283,3 +294,4 @@ class Running:
             if self.admission.waiting_for != waiting_for:
                 waiting_for = self.admission.waiting_for
                 self._log.notice(waiting_for or "submitting again")
+                await self._ledger.set_meta(WAITING_FOR, waiting_for)

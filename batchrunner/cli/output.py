@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from batchrunner.cli import streams
 from batchrunner.cli.problems import long_lines, short_lines
 from batchrunner.core.errors import BatchrunnerError, ManifestError
 from batchrunner.core.problems import Problem
-from batchrunner.core.redaction import redacted
+from batchrunner.core.redaction import redacted, redacted_values
 from batchrunner.core.text import printable
 
 
@@ -35,7 +35,7 @@ def say_json(value: object) -> None:
 
 def as_values(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     """Problems for programs: all of them."""
-    return [asdict(problem) for problem in problems]
+    return [cast(dict[str, Any], redacted_values(asdict(problem))) for problem in problems]
 
 
 def show_error(

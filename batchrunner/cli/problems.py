@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from batchrunner.core.grouping import grouped, where
 from batchrunner.core.problems import Problem, Severity
+from batchrunner.core.redaction import redacted
 from batchrunner.core.text import columns, count, cut, printable
 
 SNIPPET_WIDTH = 100
@@ -18,7 +19,7 @@ def short_lines(problems: Iterable[Problem]) -> Iterator[str]:
     for problem in problems:
         place = problem.place
         where_it_is = f"{printable(place.file)}:{place.line or 1}:{place.column or 1}"
-        yield f"{where_it_is}: {problem.severity}: {printable(problem.message)}"
+        yield f"{where_it_is}: {problem.severity}: {printable(redacted(problem.message))}"
 
 
 def long_lines(problems: Sequence[Problem], every: bool) -> Iterator[str]:
@@ -44,12 +45,12 @@ def long_lines(problems: Sequence[Problem], every: bool) -> Iterator[str]:
 def _problem(problem: Problem) -> Iterator[str]:
     """One problem as a compiler would print it."""
     place = problem.place
-    yield f"{printable(str(place))}: {problem.severity}: {printable(problem.message)}"
+    yield f"{printable(str(place))}: {problem.severity}: {printable(redacted(problem.message))}"
     if place.snippet and place.line:
         gutter, start = f"{place.line:>5} | ", max(0, place.column - 60)
-        text = place.snippet.expandtabs(1)[start:]
-        before = text[: max(place.column - 1 - start, 0)]
+        whole = place.snippet.expandtabs(1)[start:]
+        text, before = redacted(whole), redacted(whole[: max(place.column - 1 - start, 0)])
         yield gutter + cut(text, SNIPPET_WIDTH)
         yield " " * (len(gutter) + columns(before)) + "^"
     if problem.hint:
-        yield f"      = {printable(problem.hint)}"
+        yield f"      = {printable(redacted(problem.hint))}"

@@ -15,6 +15,7 @@ from batchrunner.cli import streams
 from batchrunner.cli.output import say, say_json, shown_path
 from batchrunner.cli.whereabouts import existing_run
 from batchrunner.core.errors import UsageError
+from batchrunner.core.redaction import redacted, redacted_values
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Summary
 from batchrunner.core.text import count, printable, shortened
@@ -67,11 +68,14 @@ async def _show(
     ledger: LedgerReader, directory: Path, options: argparse.Namespace, going_on: bool
 ) -> Summary:
     from batchrunner.cli.summary import as_values, spent_in_words, wanting_in, what_next  # noqa: PLC0415
+    from batchrunner.ledger import WAITING_FOR  # noqa: PLC0415
 
     summary = Summary(counts=await ledger.counts(), spent=await ledger.spent())
     wanting = await wanting_in(ledger)
+    waiting_for = redacted(await ledger.meta(WAITING_FOR)) if going_on else ""
     if options.json:
-        say_json(as_values(directory, summary, 0.0, wanting) | {"running": going_on})
+        now = {"waiting_for": waiting_for}
+        say_json(as_values(directory, summary, 0.0, wanting) | _while(going_on) | now)
         return summary
     binding = await ledger.binding()
     total = sum(summary.counts.values())
@@ -79,6 +83,8 @@ async def _show(
     say(
         f"  {'a run works on it' if going_on else 'no run works on it'}; gateway {printable(binding.gateway)}"
     )
+    if waiting_for:
+        say(f"  nothing is submitted at the moment: {printable(waiting_for)}")
     for state in TaskState:
         if summary.counts[state]:
             say(f"{summary.counts[state]:>8,}  {state.replace('_', ' ')}")
@@ -94,6 +100,11 @@ async def _show(
         for line in what_next(directory, summary, wanting):
             say(line)
     return summary
+
+
+def _while(going_on: bool) -> dict[str, object]:
+    """What differs for programs while a run works: the exit code says nothing of the rows yet."""
+    return {"running": True, "exit_code": 0} if going_on else {"running": False}
 
 
 def _why(task: TaskRecord) -> str:
@@ -129,5 +140,5 @@ async def _story(ledger: LedgerReader, options: argparse.Namespace) -> int:
             why = shortened(" ".join(filter(None, (event.code, event.message))), 100)
             say(f"  {when}  {event.event:<17} {event.from_state} → {event.to_state}  {why}".rstrip())
     if options.json:
-        say_json(stories[0] if len(stories) == 1 else stories)
+        say_json(redacted_values(stories[0] if len(stories) == 1 else stories))
     return 0

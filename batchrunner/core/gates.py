@@ -13,6 +13,7 @@ from batchrunner.core.backlog import Waiting
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.models import ONE_MODEL, PROBE_INTERVAL
 from batchrunner.core.outcome import (
+    PROXY,
     Accepted,
     AccountFault,
     AccountRefused,
@@ -67,6 +68,12 @@ class AccountGate:
             self._stop = Stop(
                 f"the gateway's own account with the model is refused: {said}",
                 "tell the gateway's operator; run the same command again when it is mended",
+                ExitCode.ACCOUNT,
+            )
+        elif receipt.code == PROXY:
+            self._stop = Stop(
+                f"the way to the gateway is closed: {said}",
+                "check that proxy, and its user and password in HTTPS_PROXY; then run the same command again",
                 ExitCode.ACCOUNT,
             )
         elif fault is AccountFault.UNREACHABLE:

@@ -8,6 +8,9 @@ from enum import StrEnum
 from batchrunner.core.adoption import UsageRow
 from batchrunner.core.model import RemoteId
 
+PROXY = "proxy"
+"""Our code for what the environment's proxy did, and not the gateway."""
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

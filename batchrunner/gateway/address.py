@@ -5,13 +5,15 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from urllib.request import getproxies, proxy_bypass
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from batchrunner.core.errors import UsageError
+from batchrunner.proxies import SCHEMES, proxy_address, through_proxy
 
 _IPV4_INSIDE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 """NAT64, and the old IPv4-compatible form: the last 4 bytes are the address that is meant."""
@@ -31,7 +33,7 @@ def check_address(base_url: str, insecure: bool) -> None:
     """Pass if the key may be sent to this address.
 
     Raises:
-        UsageError: it isn't an http(s) address, or plain http to another machine.
+        UsageError: it isn't an http(s) address, or plain http to another machine, or a proxy can't be used.
     """
     hint = "an address looks like https://easyrouter.io; see --base-url"
     try:
@@ -47,6 +49,8 @@ def check_address(base_url: str, insecure: bool) -> None:
             f"{base_url} would send the key unencrypted",
             "use https, or --insecure if the network is yours",
         )
+    for scheme in SCHEMES:
+        proxy_address(scheme)
 
 
 def base_of(base_url: str) -> URL:
@@ -75,12 +79,9 @@ def is_loopback(base_url: str) -> bool:
         return False
 
 
-def proxy_for(url: URL) -> URL | None:
-    """The proxy that the environment names for a URL. aiohttp's own look-up would read .netrc, too."""
-    if not url.host or is_loopback(str(url)) or proxy_bypass(url.host):
-        return None
-    address = getproxies().get(url.scheme)
-    return URL(address) if address else None
+def on_the_way(url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
+    """Headers and proxy of a request, as aiohttp's methods take them; no proxy on this machine."""
+    return {"headers": dict(headers)} if is_loopback(str(url)) else through_proxy(url, headers)
 
 
 class LinkResolver(AbstractResolver):
@@ -93,7 +94,10 @@ class LinkResolver(AbstractResolver):
         self._gateway_host = gateway_host
         self._names = ThreadedResolver()
         # Where a proxy is used, it is its name that is resolved here.
-        self._trusted = {gateway_host, *(URL(address).host for address in getproxies().values())}
+        self._trusted = {
+            gateway_host,
+            *(proxy.host for scheme in SCHEMES if (proxy := proxy_address(scheme))),
+        }
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

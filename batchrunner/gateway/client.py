@@ -31,7 +31,7 @@ from batchrunner.core.outcome import (
     UsageOutcome,
 )
 from batchrunner.gateway import wire
-from batchrunner.gateway.address import LinkResolver, base_of, check_address, origin, proxy_for
+from batchrunner.gateway.address import LinkResolver, base_of, check_address, on_the_way, origin
 from batchrunner.gateway.download import NETWORK_ERRORS, Downloads, no_answer
 from batchrunner.gateway.key import ApiKey
 from batchrunner.gateway.reading import storable
@@ -140,9 +140,8 @@ class Gateway:
                 self._submit.post(
                     self._url(SUBMIT_PATH),
                     data=io.BytesIO(body),
-                    headers=self._authorized() | {"Content-Type": "application/json"},
                     allow_redirects=False,
-                    proxy=proxy_for(self._base),
+                    **on_the_way(self._base, self._authorized() | {"Content-Type": "application/json"}),
                     trace_request_ctx=phase,
                 ) as response,
             ):
@@ -215,7 +214,7 @@ class Gateway:
 
     async def _ask(self, path: str, at_most: int = MAX_JSON) -> wire.Answer:
         async with self._query.get(
-            self._url(path), headers=self._authorized(), allow_redirects=False, proxy=proxy_for(self._base)
+            self._url(path), allow_redirects=False, **on_the_way(self._base, self._authorized())
         ) as response:
             return await self._read(response, at_most)
 

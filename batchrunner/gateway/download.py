@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 import aiohttp
 from yarl import URL
 
-from batchrunner.core.outcome import Fetched, FetchFailed, FetchOutcome, Receipt
+from batchrunner.core.outcome import PROXY, Fetched, FetchFailed, FetchOutcome, Receipt
+from batchrunner.core.redaction import redacted
 from batchrunner.gateway import wire
-from batchrunner.gateway.address import LinkResolver, PrivateAddress, proxy_for
+from batchrunner.gateway.address import LinkResolver, PrivateAddress, on_the_way
 from batchrunner.gateway.key import ApiKey
+from batchrunner.proxies import shown_proxy
 
 LONGEST_DOWNLOAD = 1200.0
 """Seconds; a body that drips longer than this is given up, so that it doesn't hold up the others."""
@@ -60,9 +62,7 @@ class Downloads:
         try:
             async with (
                 asyncio.timeout(LONGEST_DOWNLOAD),
-                self._session.get(
-                    url, headers=headers, allow_redirects=False, proxy=proxy_for(url)
-                ) as response,
+                self._session.get(url, allow_redirects=False, **on_the_way(url, headers)) as response,
             ):
                 if response.status != 200:
                     return FetchFailed(self._key.masked(wire.receipt_of(await self._read(response))))
@@ -87,8 +87,14 @@ class Downloads:
 
 
 def no_answer(error: Exception, key: ApiKey) -> Receipt:
-    """What an exception says, without the key."""
-    words = str(error) or type(error).__name__
+    """What an exception says, without the key and whatever else is secret."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        message = f"the proxy {shown_proxy('https')} answered {error.status} {error.message}"
+        return Receipt(code=PROXY, message=redacted(message))
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        message = f"the proxy {error.host}:{error.port} can't be reached: {error.strerror}"
+        return Receipt(code=PROXY, message=redacted(message))
+    words = redacted(str(error) or type(error).__name__)
     code = "timeout" if isinstance(error, TimeoutError) else "no_answer"
     return Receipt(code=code, message=key.mask(words)[: wire.MESSAGE_LENGTH])
 

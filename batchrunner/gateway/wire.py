@@ -33,6 +33,7 @@ from batchrunner.core.outcome import (
     Unknown,
 )
 from batchrunner.core.policy import NOT_VISIBLE
+from batchrunner.core.redaction import redacted
 from batchrunner.gateway.reading import as_dict, as_int, as_number, as_object, as_text, as_tokens, as_url
 
 BALANCE_CODES = frozenset({"insufficient_user_quota", "pre_consume_token_quota_failed"})
@@ -212,7 +213,7 @@ def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
         error = as_dict(upstream.get("error")) or as_dict(task.get("error"))
         message = as_text(task.get("fail_reason")) or as_text(error.get("message"))
         code, charged = as_text(error.get("code")), as_int(task.get("quota"))
-        return GenerationFailed(code, message[:MESSAGE_LENGTH], finished, raw, charged=charged)
+        return GenerationFailed(code, _told(message), finished, raw, charged=charged)
     return InProgress(status, upstream_status, raw)
 
 
@@ -259,10 +260,16 @@ def _said(answer: Answer) -> _Said:
     if not body:
         message = f"HTTP {answer.status}: {_first_words(answer.body)}" if answer.status else ""
     told_code = as_text(upstream.get("code")) or ("" if code == "success" else code)
-    told = as_text(upstream.get("message")) or message
-    receipt = Receipt(answer.status, answer.request_id, told_code[:200], told[:MESSAGE_LENGTH])
+    told = _told(as_text(upstream.get("message")) or message)
+    receipt = Receipt(answer.status, answer.request_id, told_code[:200], told)
     return _Said(bool(body), is_task_error, code, receipt)
 
 
+def _told(message: str) -> str:
+    """A message as it is kept: an upstream repeats the links that it was given, signatures included."""
+    return redacted(message[: 4 * MESSAGE_LENGTH])[:MESSAGE_LENGTH]
+
+
 def _first_words(body: bytes) -> str:
-    return " ".join(body[:300].decode(errors="replace").split())[:120] or "an empty answer"
+    words = " ".join(body[:3000].decode(errors="replace").split())
+    return redacted(words)[:120] or "an empty answer"

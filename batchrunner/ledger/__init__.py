@@ -1,16 +1,17 @@
 """The ledger: the only truth about progress, and the only SQL."""
 
 from batchrunner.ledger.attempts import PaidAttempt, RemoteIdTaken
-from batchrunner.ledger.database import LEDGER_NAME
+from batchrunner.ledger.database import LEDGER_NAME, check_path
 from batchrunner.ledger.events import LedgerEvent
 from batchrunner.ledger.glance import Unreadable, glance
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
 from batchrunner.ledger.reader import LedgerReader
-from batchrunner.ledger.records import Binding, FinishedFile, TaskEvent, TaskRecord
+from batchrunner.ledger.records import WAITING_FOR, Binding, FinishedFile, TaskEvent, TaskRecord
 
 __all__ = [
     "LEDGER_NAME",
+    "WAITING_FOR",
     "Binding",
     "FinishedFile",
     "Ledger",
@@ -22,6 +23,7 @@ __all__ = [
     "TaskEvent",
     "TaskRecord",
     "Unreadable",
+    "check_path",
     "glance",
     "is_locked",
 ]

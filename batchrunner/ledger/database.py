@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -34,6 +35,26 @@ MIGRATIONS = {
 """The statements that make a ledger of each older version one of the next."""
 
 
+LONGEST_PATH = 504
+"""Bytes of a ledger's whole path that SQLite can open; it keeps files with longer names beside it."""
+
+
+def check_path(path: Path) -> None:
+    """Pass if SQLite can open a ledger at this path.
+
+    Raises:
+        UsageError: the path is too long.
+    """
+    length = len(os.fsencode(os.path.realpath(path)))
+    if length > LONGEST_PATH:
+        inside = len(path.name) + 1
+        raise UsageError(
+            f"the path of the run directory has {length - inside} bytes; "
+            f"SQLite takes up to {LONGEST_PATH - inside}",
+            "choose a run directory with a shorter path, with -o DIR",
+        )
+
+
 async def open_for_writing(path: Path) -> aiosqlite.Connection:
     """Open the ledger, making it where there is none; every pragma that matters is read back.
 
@@ -41,6 +62,7 @@ async def open_for_writing(path: Path) -> aiosqlite.Connection:
         UsageError: the file is not a ledger, is damaged, or is from a newer version.
         StorageError: the file can't be written.
     """
+    check_path(path)
     try:
         path.touch(mode=0o600)
         if path.is_dir():
@@ -73,11 +95,15 @@ async def open_for_reading(path: Path) -> aiosqlite.Connection:
     Raises:
         UsageError: there is none, or it is not one, or it is from a newer version.
     """
+    check_path(path)
     if not path.exists():
         raise UsageError(
             f"{path.parent} has no ledger", "name the run directory of an earlier `batchrunner run`"
         )
-    db = await aiosqlite.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        db = await aiosqlite.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise unusable(path, error) from error
     async with _closed_on_error(db, path):
         await db.execute("PRAGMA busy_timeout = 10000")
         await _check_ours(db, path)

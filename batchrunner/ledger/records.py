@@ -10,6 +10,9 @@ from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, Ta
 from batchrunner.core.states import TaskState
 from batchrunner.core.whereabouts import FileState
 
+WAITING_FOR = "waiting_for"
+"""Why the run that is under way submits nothing at the moment, in words; empty while it does."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:

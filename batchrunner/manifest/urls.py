@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -19,6 +18,7 @@ from batchrunner.manifest.loader import LoadedManifest, UrlUse
 from batchrunner.manifest.media import sound_type
 from batchrunner.manifest.pictures import HEAD, picture_type
 from batchrunner.manifest.source import quotable
+from batchrunner.proxies import through_proxy
 from batchrunner.version import __version__
 
 AT_ONCE = 8
@@ -86,7 +86,7 @@ async def check_urls(
 async def _ask(session: aiohttp.ClientSession, use: UrlUse, limits: InputLimits) -> Problem | None:
     try:
         url = URL(use.url, encoded=use.url.isascii())
-        async with session.get(url, proxy=_proxy(url), max_redirects=5) as response:
+        async with session.get(url, max_redirects=5, **through_proxy(url)) as response:
             head = b""
             while len(head) < HEAD and (more := await response.content.read(HEAD - len(head))):
                 head += more
@@ -103,8 +103,10 @@ async def _ask(session: aiohttp.ClientSession, use: UrlUse, limits: InputLimits)
 def _why(error: Exception) -> str:
     """What went wrong, without the library's words: they differ between versions, and may repeat secrets."""
     match error:
-        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
-            return "the proxy did not lead there"
+        case aiohttp.ClientHttpProxyError(status=status):
+            return f"the proxy answered HTTP {status}"
+        case aiohttp.ClientProxyConnectionError():
+            return "the proxy can't be reached"
         case aiohttp.ClientConnectorDNSError():
             return "its host is not known"
         case aiohttp.ClientSSLError():
@@ -161,11 +163,3 @@ def _name(use: UrlUse) -> str:
 
 def _warning(use: UrlUse, message: str, hint: str) -> Problem:
     return Problem(Severity.WARNING, use.place, message, hint)
-
-
-def _proxy(url: URL) -> URL | None:
-    """The proxy that the environment names for a URL. aiohttp's own look-up would read .netrc, too."""
-    if not url.host or proxy_bypass(url.host):
-        return None
-    address = getproxies().get(url.scheme)
-    return URL(address) if address else None

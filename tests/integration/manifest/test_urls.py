@@ -154,7 +154,7 @@ def test_the_password_of_a_proxy_is_not_shown(tmp_path: Path, monkeypatch: pytes
     """A proxy that is not there is not named with its user."""
     monkeypatch.setenv("http_proxy", "http://user:canary@127.0.0.1:1")
     (problem,) = told(tmp_path, "http://example.com/a.png")
-    assert problem.message == "example.com/a.png can't be fetched: the proxy did not lead there"
+    assert problem.message == "example.com/a.png can't be fetched: the proxy can't be reached"
 
 
 def test_each_url_is_asked_once_and_told_where_it_stands_first(tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""The proxy that the environment names: where it is, and the credentials that only it gets."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+from yarl import URL
+
+from batchrunner.core.errors import UsageError
+
+SCHEMES = ("http", "https")
+_HEADER = "Proxy-Authorization"
+
+
+def proxy_address(scheme: str) -> URL | None:
+    """The proxy for URLs of this scheme, with its credentials; None where there is none.
+
+    Raises:
+        UsageError: the environment names one that can't be used. The message doesn't show its password.
+    """
+    given = getproxies().get(scheme)
+    if not given:
+        return None
+    address = given if "://" in given else f"http://{given}"
+    try:
+        url = URL(address)
+    except ValueError:
+        url = URL()
+    if url.scheme not in SCHEMES or not url.host:
+        raise UsageError(
+            f"the proxy in {_variable(scheme)} can't be used",
+            "write one like http://user:password@host:3128, with %40 for a @ in the password",
+        )
+    return url
+
+
+def shown_proxy(scheme: str) -> str:
+    """The proxy's host and port, for messages; empty where there is none."""
+    url = proxy_address(scheme)
+    return f"{url.host}:{url.port}" if url else ""
+
+
+def through_proxy(url: URL, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What aiohttp's request needs to be told of headers and proxy.
+
+    aiohttp's own look-up would read .netrc, too, and its errors repeat a password that is in an address.
+
+    Raises:
+        UsageError: as `proxy_address`.
+    """
+    own = dict(headers or {})
+    proxy = None if not url.host or proxy_bypass(url.host) else proxy_address(url.scheme)
+    if proxy is None:
+        return {"headers": own}
+    secret = _authorization(proxy)
+    if url.scheme == "http":  # such a request is the proxy's own; a tunnel is asked for apart
+        return {"headers": own | secret, "proxy": proxy.with_user(None)}
+    return {"headers": own, "proxy": proxy.with_user(None), "proxy_headers": secret or None}
+
+
+def _authorization(proxy: URL) -> dict[str, str]:
+    if proxy.user is None and proxy.password is None:
+        return {}
+    pair = f"{proxy.user or ''}:{proxy.password or ''}"
+    return {_HEADER: f"Basic {b64encode(pair.encode()).decode()}"}
+
+
+def _variable(scheme: str) -> str:
+    """The variable that names the proxy, as the user wrote it; the small one comes first."""
+    small = f"{scheme}_proxy"
+    return small if os.environ.get(small) else small.upper()
