@@ -123,25 +123,27 @@ def adoptable(
 
 
 def unexplained(
-    doubt: Unowned, rows: Sequence[UsageRow], known: frozenset[str], adopted: Sequence[float], latest: float
+    doubt: Unowned,
+    rows: Sequence[UsageRow],
+    known: frozenset[str],
+    adopted: Sequence[tuple[str, float]],
+    latest: float,
 ) -> list[UsageRow]:
     """The charged submissions in the log that nobody owns and that may be this one.
 
-    `known` are the request ids of exchanges whose outcome is known. `adopted` are the times (Unix seconds) at
-    which the gateway had those that were adopted: their rows bear request ids that nobody ever heard.
+    `known` are the request ids of exchanges whose outcome is known. `adopted` are model and time (Unix
+    seconds) of what was adopted: each explains one row of its model, whose request id nobody ever heard.
     """
     if doubt.request_id and (own := [row for row in rows if row.request_id == doubt.request_id]):
         return own
-    strange = [row for row in rows if row.is_submission and row.request_id not in known]
-    for at in adopted:
-        if own := [row for row in strange if abs(row.at - at) <= SAME_MOMENT]:
-            strange.remove(min(own, key=lambda row: abs(row.at - at)))
-    return [
-        row
-        for row in strange
-        if row.model == doubt.model
-        and -CLOCKS_DIFFER <= row.at - doubt.submitted_at <= latest + CLOCKS_DIFFER
+    strange = [
+        row for row in rows if row.is_submission and row.model == doubt.model and row.request_id not in known
     ]
+    for model, at in adopted:
+        own = [row for row in strange if row.model == model and abs(row.at - at) <= SAME_MOMENT]
+        if own:
+            strange.remove(min(own, key=lambda row: abs(row.at - at)))
+    return [row for row in strange if -CLOCKS_DIFFER <= row.at - doubt.submitted_at <= latest + CLOCKS_DIFFER]
 
 
 def reaches_back(rows: Sequence[UsageRow], to: float) -> bool:

@@ -171,13 +171,14 @@ class LedgerReader:
         )
         return frozenset(row[0] for row in rows)
 
-    async def adopted_at(self) -> list[float]:
-        """When the gateway accepted what was adopted (Unix seconds): no answer told its request id."""
+    async def adopted_at(self) -> list[tuple[str, float]]:
+        """Model and time of acceptance (Unix seconds) of what was adopted: no answer told its request id."""
         rows = await self._rows(
-            "SELECT accepted_at FROM attempts WHERE outcome IN ('adopted', 'recovered') "
-            "AND remote_id IS NOT NULL AND coalesce(request_id, '') = '' AND accepted_at IS NOT NULL"
+            "SELECT coalesce(json_extract(t.request, '$.model'), ''), a.accepted_at FROM attempts a "
+            "JOIN tasks t ON t.key = a.task WHERE a.outcome IN ('adopted', 'recovered') "
+            "AND a.remote_id IS NOT NULL AND coalesce(a.request_id, '') = '' AND a.accepted_at IS NOT NULL"
         )
-        return [row[0] for row in rows]
+        return [(row[0], row[1]) for row in rows]
 
     async def unowned(self) -> list[Unowned]:
         """Submissions that may be accepted and have no remote id: in doubt, in the air, declared lost."""

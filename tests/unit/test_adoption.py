@@ -206,6 +206,15 @@ def test_a_row_that_somebody_accounts_for_or_that_can_not_be_it_is_no_sign(other
     assert unexplained(doubt(), [row(**other)], known, (), LATEST) == []
 
 
+def test_what_was_adopted_explains_one_row_of_its_own_model() -> None:
+    """Of two rows in the same second it is never the other model's that is explained away."""
+    own, others = row(), row(model="another", request_id="r-2")
+    for rows in ([own, others], [others, own]):
+        assert unexplained(doubt(), rows, frozenset(), [("another", SENT + 1)], LATEST) == [own]
+        assert unexplained(doubt(), rows, frozenset(), [(FAST, SENT + 1)], LATEST) == []
+    assert unexplained(doubt(), [own, own], frozenset(), [(FAST, SENT + 1)], LATEST) == [own]
+
+
 def test_advice_for_each_thing_that_the_log_may_show() -> None:
     """Empty, charged under its own exchange, unaccounted submissions, too short a log, nothing at all."""
     one, own = doubt(request_id="r-own"), row(request_id="r-own")
