@@ -7,10 +7,11 @@ It only adopts. A charge may come long after its client has gone, so "lost" is a
 from __future__ import annotations
 
 import asyncio
+import json
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from batchrunner.clock import Clock
@@ -23,6 +24,7 @@ from batchrunner.core.adoption import (
     candidates,
     unexplained,
 )
+from batchrunner.core.lookalikes import failures, named
 from batchrunner.core.model import AttemptId, RemoteId
 from batchrunner.core.outcome import NotVisible, QueryFailed, QueryRefused
 from batchrunner.core.policy import ADOPTED, AttemptFacts, Move
@@ -117,11 +119,11 @@ class Adopter:
                 failure=text,
                 retry_after=(log.retry_after or 0.0) if isinstance(log, QueryFailed) else 0.0,
             )
-        seen = await self._sight(candidates(log.rows, await self._ledger.remote_ids(), doubts))
+        seen, unseen = await self._sight(candidates(log.rows, await self._ledger.remote_ids(), doubts))
         # Asked only now: what is in the air competes, too, and may have got its own answer since.
         unowned, ours = await self._ledger.unowned(), await self._ledger.remote_ids()
-        strange = [one for one in seen or () if one.remote_id not in ours]
-        found = adoptable(unowned, strange, self._clock.real(LATEST))
+        strange = [one for one in seen if one.remote_id not in ours]
+        found = await self._found(unowned, strange, log.rows) if not unseen else {}
         adopted = []
         for one in (one for one in unowned if one.attempt in found):
             remote_id = found[one.attempt]
@@ -134,9 +136,36 @@ class Adopter:
         settled = {one.attempt for one, _ in adopted}
         left = [one for one in doubts if one.attempt not in settled]
         look = await self._advised(left, log.rows, accepted)
+        taken = {remote_id for _, remote_id in adopted}
+        rows = {row.remote_id: row for row in log.rows if row.remote_id in unseen}
+        await self._keep_candidates(left, [one for one in strange if one.remote_id not in taken], rows)
         # Of what could not be looked at, nobody knows whose it is.
-        silent = look.silent if seen is not None else frozenset()
+        silent = look.silent if not unseen else frozenset()
         return replace(look, adopted=tuple(adopted), silent=silent)
+
+    async def _found(
+        self, unowned: Sequence[Unowned], strange: Sequence[Sighting], rows: Sequence[UsageRow]
+    ) -> Mapping[AttemptId, RemoteId]:
+        """Which doubts are which of the gateway's tasks that are nobody's yet."""
+        latest = self._clock.real(LATEST)
+        found = adoptable(unowned, strange, latest)
+        left = [one for one in unowned if one.attempt not in found]
+        others = [one for one in strange if one.remote_id not in found.values()]
+        at = [
+            (one.model, one.submitted_at)
+            for one in strange
+            if one.remote_id in found.values() and one.submitted_at
+        ]
+        known, adopted = await self._ledger.request_ids(), [*await self._ledger.adopted_at(), *at]
+        return {**failures(left, others, rows, known, adopted, latest), **found}
+
+    async def _keep_candidates(
+        self, doubts: Sequence[Unowned], strange: Sequence[Sighting], unseen: Mapping[RemoteId, UsageRow]
+    ) -> None:
+        for one in doubts:
+            may_be = named(one, strange, unseen, self._clock.real(LATEST))
+            kept = json.dumps([asdict(candidate) for candidate in may_be])
+            await self._ledger.note(one.attempt, AttemptFacts(candidates=kept))
 
     async def _advised(
         self, doubts: Sequence[Unowned], rows: Sequence[UsageRow], accepted: Sequence[Witness]
@@ -162,17 +191,20 @@ class Adopter:
         at = self._sighted[remote_id].submitted_at
         return at if at is not None and one.submitted_at <= at <= self._clock.wall() else one.submitted_at
 
-    async def _sight(self, remote_ids: Sequence[RemoteId]) -> list[Sighting] | None:
-        """What the gateway shows of each; None where one can't be seen, and so none can be told apart."""
+    async def _sight(self, remote_ids: Sequence[RemoteId]) -> tuple[list[Sighting], list[RemoteId]]:
+        """What the gateway shows of each, and those that can't be seen: nothing can be told from them."""
+        shown: list[Sighting] = []
+        unseen: list[RemoteId] = []
         for remote_id in remote_ids:
-            if remote_id in self._sighted:
-                continue
-            seen = await self._gateway.sight(remote_id)
+            seen = self._sighted.get(remote_id) or await self._gateway.sight(remote_id)
             if isinstance(seen, Sighting):
-                self._sighted[remote_id] = seen
+                shown.append(seen)
+                if seen.is_whole:
+                    self._sighted[remote_id] = seen
             elif not isinstance(seen, NotVisible):
-                return None
-        return [self._sighted[remote_id] for remote_id in remote_ids if remote_id in self._sighted]
+                unseen += remote_ids[remote_ids.index(remote_id) :]
+                break
+        return shown, unseen
 
     def _age(self, one: Unowned) -> float:
         """Nominal seconds since it was submitted; at least those since it was first seen here."""

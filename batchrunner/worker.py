@@ -125,6 +125,7 @@ class Worker:
             self._clock.now() - (0.0 if adopted else self._clock.since(accepted_at)),
             record.request,
             record.seed,
+            adopted=record.outcome == ADOPTED,
             named=record.outcome == NAMED,
             given_up=record.outcome == GIVEN_UP,
         )
@@ -290,7 +291,7 @@ class Worker:
     async def _failed(self, generation: Generation, answer: GenerationFailed, seen: Seen) -> None:
         key, paid = generation.key, await self._ledger.paid_attempts(generation.key)
         wait = backoff(paid, _chance())
-        again = is_worth_another(answer, paid, self._settings)
+        again = is_worth_another(answer, paid, self._settings, generation.adopted)
         move = after_failure(answer, seen, seen.at + self._clock.real(wait) if again else None)
         await self._ledger.move(key, move, generation.attempt)
         if again and (task := self._tasks.get(key)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,11 @@ async def _list_doubts(options: argparse.Namespace) -> int:
         say(f"  {when}  {task.model}  seed {task.seed}  {printable(task.id)}")
         if task.looked_up:
             say(f"                       {printable(task.looked_up)}")
+        for one in _candidates(task):
+            at = datetime.fromtimestamp(one["at"] or 0.0, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            status = one["status"] or "not looked at"
+            told = f"may be {one['remote_id']}  {at}  {one['model']}  {status}"
+            say(f"                       {printable(told)}")
     return ExitCode.DONE
 
 
@@ -151,4 +157,10 @@ def _as_value(task: TaskRecord) -> dict[str, object]:
         "seed": task.seed,
         "fingerprint": task.key,
         "usage_log": task.looked_up,
+        "candidates": _candidates(task),
     }
+
+
+def _candidates(task: TaskRecord) -> list[dict[str, Any]]:
+    """The gateway's tasks that it may be, as the last look-up showed them."""
+    return list(json.loads(task.candidates or "[]"))

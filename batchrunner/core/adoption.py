@@ -39,6 +39,8 @@ class Unowned:
     """The gateway's own id of the exchange, where an answer bore one."""
     process: str = ""
     """The process that submitted it; empty where the ledger is too old to know."""
+    request: str = ""
+    """Equal for equal requests, whatever their tasks; empty where that is not known."""
     paid_attempts: int = 1
     """How many attempts at its video may have been accepted, this one included."""
 
@@ -52,9 +54,12 @@ class UsageRow:
     model: str
     request_id: str
     remote_id: RemoteId | None
-    """Named by settlements only."""
+    """Named by settlements, and by some gateways at once."""
     is_submission: bool
-    """The hold of an accepted submission; it names no remote id."""
+    """The hold of an accepted submission; most gateways name no remote id there."""
+    quota: int | None = None
+    """Quota units charged, or given back."""
+    is_refund: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,13 @@ class Sighting:
     ratio: str | None = None
     succeeded: bool | None = None
     """None while it has not ended."""
+    status: str = ""
+    """In the gateway's word."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it shows all that it ever will: what generates shows no seed yet."""
+        return self.seed is not None or self.succeeded is not None
 
 
 def candidates(
@@ -109,17 +121,40 @@ def matches(submission: Unowned, seen: Sighting, latest: float) -> bool:
 def adoptable(
     unowned: Sequence[Unowned], sightings: Sequence[Sighting], latest: float
 ) -> Mapping[AttemptId, RemoteId]:
-    """The doubts that are found: one remote id fits one task's submissions alone, and no other id fits it."""
+    """The doubts that are found: one remote id fits one task's submissions alone, and no other id fits it.
+
+    Of equal requests that fit the same ids, as many as they are, each is as right as the other.
+    """
     pairs = [(one, seen) for one in unowned for seen in sightings if matches(one, seen, latest)]
     ids = Counter(one.attempt for one, _ in pairs)
     tasks: dict[RemoteId, set[TaskKey]] = defaultdict(set)
     for one, seen in pairs:
         tasks[seen.remote_id].add(one.key)
-    return {
+    found = {
         one.attempt: seen.remote_id
         for one, seen in pairs
         if one.is_doubt and ids[one.attempt] == 1 and len(tasks[seen.remote_id]) == 1
     }
+    return {**found, **_replicas(pairs)}
+
+
+def _replicas(pairs: Sequence[tuple[Unowned, Sighting]]) -> Mapping[AttemptId, RemoteId]:
+    """Doubts with one and the same request, and exactly as many ids, all of which fit all of them alone."""
+    fitting: dict[AttemptId, set[RemoteId]] = defaultdict(set)
+    claimants: dict[RemoteId, set[AttemptId]] = defaultdict(set)
+    for one, seen in pairs:
+        fitting[one.attempt].add(seen.remote_id)
+        claimants[seen.remote_id].add(one.attempt)
+    groups: dict[tuple[str, frozenset[RemoteId]], dict[AttemptId, Unowned]] = defaultdict(dict)
+    for one, _ in pairs:
+        groups[one.request, frozenset(fitting[one.attempt])][one.attempt] = one
+    found: dict[AttemptId, RemoteId] = {}
+    for (request, ids), group in groups.items():
+        alone = all(claimants[remote_id] == group.keys() for remote_id in ids)
+        different = len({one.key for one in group.values()}) == len(group) == len(ids)
+        if request and alone and different and all(one.is_doubt for one in group.values()):
+            found |= zip(sorted(group), sorted(ids), strict=True)
+    return found
 
 
 def unexplained(

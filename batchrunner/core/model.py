@@ -178,6 +178,8 @@ class Generation:
     request: Mapping[str, object]
     seed: int | None
     """The seed that was sent."""
+    adopted: bool = False
+    """Its remote id did not come as the answer to its POST."""
     named: bool = False
     """A person gave the remote id, and the gateway has not shown it yet."""
     given_up: bool = False

@@ -82,6 +82,7 @@ class AttemptFacts:
     fps: float | None = None
     last_frame_file: str | None = None
     looked_up: str | None = None
+    candidates: str | None = None
     content_dead_at: float | None = None
     link_dead_at: float | None = None
     file_state: str | None = None
@@ -194,14 +195,17 @@ def after_success(answer: Succeeded, generation: Generation, pricing: Pricing, s
     )
 
 
-def is_worth_another(answer: GenerationFailed, paid_attempts: int, settings: RunSettings) -> bool:
+def is_worth_another(
+    answer: GenerationFailed, paid_attempts: int, settings: RunSettings, adopted: bool = False
+) -> bool:
     """Whether a failed generation is tried again on its own.
 
     Only after a code of the model's own, which the gateway refunds, and while fewer than `max_attempts`
-    at this video were, or may have been, accepted.
+    at this video were, or may have been, accepted. Never where it was adopted: a failed task shows no seed,
+    so that it may be a stranger's, and the charge of our own submission still to come.
     """
     listed = any(answer.code == code or answer.code.startswith(f"{code}.") for code in settings.retry_codes)
-    return listed and answer.refunded and paid_attempts < settings.max_attempts
+    return listed and answer.refunded and paid_attempts < settings.max_attempts and not adopted
 
 
 def after_failure(answer: GenerationFailed, seen: Seen, again_at: float | None = None) -> Move:

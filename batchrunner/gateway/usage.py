@@ -14,6 +14,8 @@ from batchrunner.gateway.wire import Answer
 
 CONSUMED = 2
 """The type of rows that charge something."""
+REFUNDED = 6
+"""The type of rows that give something back."""
 
 
 def usage_outcome(answer: Answer) -> UsageOutcome:
@@ -36,6 +38,8 @@ def _row(row: Mapping[str, Any]) -> UsageRow:
         request_id=as_text(row.get("request_id")),
         remote_id=RemoteId(as_text(other.get("task_id"))) if as_text(other.get("task_id")) else None,
         is_submission=as_int(row.get("type")) == CONSUMED and other.get("is_task") is True,
+        quota=as_int(row.get("quota")),
+        is_refund=as_int(row.get("type")) == REFUNDED,
     )
 
 
@@ -54,6 +58,7 @@ def sighting(answer: Answer, remote_id: RemoteId) -> Sighting | None:
         submitted_at=as_number(task.get("submit_time")),
         ratio=as_text(made.get("ratio")) or None,
         succeeded=_ending(as_text(task.get("status")).lower()),
+        status=as_text(task.get("status"))[:40],
     )
 
 

@@ -331,6 +331,7 @@ def _unowned(row: Any) -> Unowned:
         ratio=ratio if (ratio := metadata.get("ratio")) != "adaptive" else None,
         request_id=row["request_id"] or "",
         process=row["process"] or "",
+        request=row["request"],
         paid_attempts=row["paid"],
     )
 

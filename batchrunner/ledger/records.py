@@ -59,6 +59,8 @@ class TaskRecord:
     last_frame_file: str | None = None
     looked_up: str | None = None
     """What the usage log showed of a submission in doubt, and when."""
+    candidates: str | None = None
+    """JSON list of the gateway's tasks that a submission in doubt may be."""
     content_dead_at: float | None = None
     """When the gateway was found to have the video no longer."""
     link_dead_at: float | None = None

@@ -88,8 +88,15 @@ def test_resolve_auto_that_finds_nothing_says_what_it_saw(desk: Any, sim: Any) -
     assert sim.posts() == 1
 
 
-@pytest.mark.parametrize("second", ["cut_after_accept", "cut_before_accept"])
-@pytest.mark.parametrize("prompts", [("twin runs", "twin runs"), ("twin runs", "twin sits")], ids=str)
+@pytest.mark.parametrize(
+    ("second", "prompts"),
+    [
+        ("cut_before_accept", ("twin runs", "twin runs")),
+        ("cut_before_accept", ("twin runs", "twin sits")),
+        ("cut_after_accept", ("twin runs", "twin sits")),
+    ],
+    ids=str,
+)
 def test_two_doubts_with_the_same_seed_are_left_alone(
     desk: Any, sim: Any, prompts: tuple[str, str], second: str
 ) -> None:
@@ -102,6 +109,15 @@ def test_two_doubts_with_the_same_seed_are_left_alone(
     assert len(sim.charges()) == sim.posts() - (second == "cut_before_accept") == 1 + (second in LOST)
     assert all("may be charged" in row["error_message"] for row in desk.rows())
     assert auto(desk).code == 3
+    assert sim.posts() == 2
+
+
+def test_two_replicas_with_the_same_seed_are_both_found(desk: Any, sim: Any) -> None:
+    """Equal requests, both charged, both cut: any pairing is right. One POST each, exit 0."""
+    sim.start({"on": "submit", "do": "cut_after_accept"})
+    desk.write(*({"id": f"t{n}", "prompt": "twin runs", "metadata": {"seed": 5}} for n in range(2)))
+    desk.check(desk.run(), 0)
+    assert {row["remote_id"] for row in desk.rows()} == {charge["remote_id"] for charge in sim.charges()}
     assert sim.posts() == 2
 
 

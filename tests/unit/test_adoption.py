@@ -155,6 +155,28 @@ def test_two_pairs_that_could_be_the_other_way_round_are_left_alone() -> None:
     assert adoptable([doubt(1), doubt(2)], [seen("task_A"), seen("task_B")], LATEST) == {}
 
 
+def replicas(*numbers: int, **given: Any) -> list[Unowned]:
+    """Doubts of different tasks with one and the same request."""
+    return [doubt(number, request="{}", **given) for number in numbers]
+
+
+def test_equal_requests_with_as_many_tasks_get_one_each() -> None:
+    """Whichever way round, each gets a video of what it asked for."""
+    found = adoptable(replicas(1, 2), [seen("task_A"), seen("task_B")], LATEST)
+    assert sorted(found) == [1, 2]
+    assert sorted(found.values()) == ["task_A", "task_B"]
+
+
+def test_equal_requests_are_left_alone_unless_the_tasks_are_theirs_alone() -> None:
+    """One task too few or too many, a rival of another request, or one that is not in doubt."""
+    two = [seen("task_A"), seen("task_B")]
+    assert adoptable(replicas(1, 2), two[:1], LATEST) == {}
+    assert adoptable(replicas(1, 2), [*two, seen("task_C")], LATEST) == {}
+    assert adoptable([*replicas(1, 2), doubt(3, request="{1}")], two, LATEST) == {}
+    assert adoptable([*replicas(1), *replicas(2, is_doubt=False)], two, LATEST) == {}
+    assert adoptable([*replicas(1), *replicas(2, key=TaskKey(f"1-{1:064}"))], two, LATEST) == {}
+
+
 @pytest.mark.parametrize("what", ["in the air", "declared lost"])
 def test_a_competitor_that_is_not_in_doubt_competes_and_is_not_adopted(what: str) -> None:
     """A submission in the air, or one declared lost, may be the task's owner: the doubt doesn't get it."""

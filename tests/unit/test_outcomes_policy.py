@@ -359,3 +359,4 @@ def test_only_a_listed_refunded_failure_is_tried_again_and_not_too_often(code, r
     """A FAILURE without a code, one that is not refunded, and one too many need a person."""
     answer = GenerationFailed(code, "no", None, "{}", refunded)
     assert is_worth_another(answer, paid, RunSettings(max_attempts=2)) is again
+    assert not is_worth_another(answer, paid, RunSettings(max_attempts=2), adopted=True)
