@@ -226,7 +226,7 @@ class Nights(Night):
 
 TestNights = Nights.TestCase
 TestNights.settings = settings(
-    max_examples=int(os.environ.get("BATCHRUNNER_NIGHTS", "20000" if DEEP else "400")),
+    max_examples=int(os.environ.get("BATCHRUNNER_NIGHTS", "20000" if DEEP else "250")),
     stateful_step_count=60 if DEEP else 30,
     derandomize=not DEEP,
     deadline=None,
@@ -235,4 +235,4 @@ TestNights.settings = settings(
     print_blob=True,
     phases=(Phase.generate, Phase.shrink) if DEEP else (Phase.generate,),
 )
-TestNights = pytest.mark.timeout(0 if DEEP else 300)(TestNights)
+TestNights = pytest.mark.timeout(0 if DEEP else 1800)(TestNights)
