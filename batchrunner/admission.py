@@ -201,7 +201,8 @@ class Admission:
         if isinstance(verdict, Stop):
             return verdict
         if not self._backlog:
-            self._last_accepted = now  # nothing was tried
+            if not self._in_the_air:
+                self._last_accepted = now  # nothing is tried
             return Hold("" if self._slots else "the tasks in doubt are looked up in the usage log first")
         if end := self._nothing_will_be_accepted(now):
             return end

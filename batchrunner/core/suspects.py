@@ -84,7 +84,7 @@ class Suspects:
         refusals_pass = answers.passed > answers.passed_at.get(key, answers.passed)
         # One that names a time is the account's limit, whatever others get meanwhile.
         counts = answers.accepted and not others and not refusals_pass and outcome.retry_after is None
-        spares_others = counts and key in answers.struck
+        spares_others = counts and key in answers.known
         answers.passed_at[key] = answers.passed
         if key not in answers.known:
             answers.refused_since.add(key)

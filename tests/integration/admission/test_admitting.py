@@ -130,7 +130,8 @@ def test_while_a_slot_is_taken_more_may_come(at_the_gate):
         gate.put(7)
         (permit,) = await gate.take()
         await gate.must_wait()
-        gate.admission.heard(permit, NotAdmitted(Refusal.REFUNDED, Receipt(500)))
+        at_once = NotAdmitted(Refusal.REFUNDED, Receipt(500), 0.0)  # no pause that chance decides
+        gate.admission.heard(permit, at_once)
         gate.put(7, delay=3)
         (permit,) = await gate.take()
         gate.admission.heard(permit, ACCEPTED)
@@ -308,6 +309,25 @@ def test_an_hour_without_an_acceptance_is_enough(at_the_gate):
         while permit := await gate.admission.next():
             gate.admission.heard(permit, UNREACHABLE)
             gate.put(0)
+        return gate.clock.time, gate.admission.stop
+
+    time, stop = at_the_gate(story)
+    assert IDLE_LIMIT <= time < IDLE_LIMIT + 600
+    assert stop.exit_code == ExitCode.UNFINISHED
+
+
+def test_the_hour_passes_while_the_last_tasks_are_in_the_air(at_the_gate):
+    """That all tasks are being tried, and none waits, is no acceptance: a lone refused task ends, too."""
+
+    async def story(gate):
+        gate.put(0)
+        (permit,) = await gate.take()
+        while permit and gate.clock.time < 2 * IDLE_LIMIT:
+            waiting = asyncio.create_task(gate.admission.next())
+            await asyncio.sleep(0)
+            gate.admission.heard(permit, UNREACHABLE)
+            gate.put(0)
+            permit = await waiting
         return gate.clock.time, gate.admission.stop
 
     time, stop = at_the_gate(story)
