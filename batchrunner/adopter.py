@@ -34,6 +34,7 @@ from batchrunner.core.text import count, printable
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, LedgerEvent, RemoteIdTaken
 from batchrunner.ledger.history import witnesses
+from batchrunner.metering import KeyMeter
 
 FIRST_LOOK = 300.0
 """Nominal seconds after a submission before it is looked up: its rows come late."""
@@ -67,6 +68,7 @@ class Adopter:
 
     def __init__(self, ledger: Ledger, gateway: Gateway, clock: Clock) -> None:
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
+        self._meter = KeyMeter(ledger, gateway)
         self._sighted: dict[RemoteId, Sighting] = {}
         """Tasks of the gateway that are not ours; what is settled doesn't change any more."""
         self._hopeful: dict[AttemptId, bool] = {}
@@ -83,6 +85,10 @@ class Adopter:
         if TaskState.IN_DOUBT in (event.from_state, event.to_state):
             self.awaited = True
             self._news.set()
+
+    async def begin(self) -> None:
+        """Note how much the key has used; to be done before this process submits anything."""
+        await self._meter.start()
 
     async def keep_looking(self, heard: Callable[[Look, Sequence[Unowned]], Awaitable[None]]) -> None:
         """Look doubts up in time, for as long as the run goes on.
@@ -109,6 +115,7 @@ class Adopter:
         """One look-up for all: adopt what is found, and keep what the log shows of the others."""
         # Asked before the log is: what is accepted in between is not expected to be in it.
         accepted = await self._ledger.ask_history(witnesses)
+        await self._meter.read()
         log = await self._gateway.usage_log()
         if isinstance(log, QueryFailed | QueryRefused):
             why = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
@@ -171,12 +178,13 @@ class Adopter:
         self, doubts: Sequence[Unowned], rows: Sequence[UsageRow], accepted: Sequence[Witness]
     ) -> Look:
         known, adopted = await self._ledger.request_ids(), await self._ledger.adopted_at()
-        latest = self._clock.real(LATEST)
+        latest, beyond = self._clock.real(LATEST), await self._meter.beyond(rows)
         said, hopeful, silent = [], set(), set()
         for one in doubts:
             signs = unexplained(one, rows, known, adopted, latest)
-            unproven = why_unproven(one, rows, accepted, latest)
-            text = advice(one, rows, signs, unproven)
+            units = beyond.get(one.process, 0)
+            unproven = why_unproven(one, rows, accepted, latest, units)
+            text = advice(one, rows, signs, unproven, units)
             when = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y-%m-%d %H:%M UTC")
             await self._ledger.note(one.attempt, AttemptFacts(looked_up=f"{text} ({when})"))
             said.append((one, text))

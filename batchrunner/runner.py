@@ -239,6 +239,8 @@ class Running:
         if self._job.recovers or (self._job.submits and self._wanted[TaskState.PENDING]):
             await recovery.look()
         if self._job.submits:
+            if self._wanted[TaskState.PENDING]:
+                await adopter.begin()
             await put_pending(self._ledger, admission, self._clock, self.selected)
         while permit := await admission.next():
             crew.work(worker.submit(permit))

@@ -186,13 +186,17 @@ def reaches_back(rows: Sequence[UsageRow], to: float) -> bool:
     return len(rows) < NEWEST_ROWS or min(row.at for row in rows) <= to - CLOCKS_DIFFER
 
 
-def advice(doubt: Unowned, rows: Sequence[UsageRow], found: Sequence[UsageRow], unproven: str = "") -> str:
+def advice(
+    doubt: Unowned, rows: Sequence[UsageRow], found: Sequence[UsageRow], unproven: str = "", beyond: int = 0
+) -> str:
     """What the log says about a doubt that it doesn't settle, for the person who must.
 
-    `unproven` says why it proves nothing that the log shows nothing.
+    `unproven` says why it proves nothing that the log shows nothing; `beyond` the log the key was charged so
+    many quota units.
     """
     if not rows:
-        return "the usage log is empty; the gateway may not keep one"
+        told = "the usage log is empty; the gateway may not keep one"
+        return f"{told}, and the key was charged {beyond:,} quota units" if beyond else told
     if doubt.request_id and any(row.request_id == doubt.request_id for row in found):
         return "the usage log shows that it was charged, but not under which id"
     if not reaches_back(rows, doubt.submitted_at):

@@ -24,15 +24,18 @@ class Witness:
 
 
 def why_unproven(
-    doubt: Unowned, rows: Sequence[UsageRow], witnesses: Iterable[Witness], latest: float
+    doubt: Unowned, rows: Sequence[UsageRow], witnesses: Iterable[Witness], latest: float, beyond: int = 0
 ) -> str:
     """Why a log that shows nothing of a doubt proves nothing; empty where it proves that it was not charged.
 
     It does where it shows all that the doubt's own process, and so its key, got accepted since then, within
-    `latest` real seconds, one of it submitted later. The log may be switched off, or be another key's.
+    `latest` real seconds, one of it submitted later, and its key was charged nothing `beyond` the log (quota
+    units). The log may be switched off, or be another key's, or lack what was in the gateway when it died.
     """
     if not reaches_back(rows, doubt.submitted_at):
         return "it doesn't reach back to it"
+    if beyond:
+        return f"its key was charged {beyond:,} quota units that the log doesn't show, so it may be charged"
     inside = [
         one
         for one in witnesses

@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from batchrunner.core.adoption import Sighting
+from batchrunner.core.metering import MeterReading
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import (
     FetchOutcome,
@@ -35,7 +36,7 @@ from batchrunner.gateway.address import LinkResolver, base_of, check_address, on
 from batchrunner.gateway.download import NETWORK_ERRORS, Downloads, no_answer
 from batchrunner.gateway.key import ApiKey
 from batchrunner.gateway.reading import storable
-from batchrunner.gateway.usage import sighting, usage_outcome
+from batchrunner.gateway.usage import meter_reading, sighting, usage_outcome
 from batchrunner.gateway.waking import awake_timeout
 from batchrunner.version import __version__
 
@@ -182,6 +183,14 @@ class Gateway:
         outcome = usage_outcome(answer)
         return outcome if isinstance(outcome, UsageLog) else self._key.masked(outcome)
 
+    async def meter_reading(self) -> MeterReading | None:
+        """The key's used quota; free, and one of the 20 look-ups. None where the gateway does not show it."""
+        try:
+            answer = await self._ask("/api/usage/token/")
+        except NETWORK_ERRORS:
+            return None
+        return meter_reading(answer, time.time())
+
     async def sight(self, remote_id: RemoteId) -> Sighting | NotVisible | QueryFailed | QueryRefused:
         """Look at a task that may be ours, to compare it with what we sent."""
         try:
@@ -237,6 +246,7 @@ class Gateway:
             body=masked,
             request_id=storable(self._key.mask(response.headers.get("X-Oneapi-Request-Id", "")))[:100],
             retry_after=wire.retry_after_seconds(response.headers.get("Retry-After"), time.time()),
+            date=wire.http_date(response.headers.get("Date")),
         )
 
     def _url(self, path: str) -> URL:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batchrunner.core.adoption import Sighting, UsageRow
+from batchrunner.core.metering import MeterReading
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog, UsageOutcome
 from batchrunner.gateway import wire
@@ -28,6 +29,14 @@ def usage_outcome(answer: Answer) -> UsageOutcome:
     if answer.status in (401, 403, 404, 405):
         return QueryRefused(receipt)
     return QueryFailed(receipt, answer.retry_after)
+
+
+def meter_reading(answer: Answer, now: float) -> MeterReading | None:
+    """What an answer to `GET /api/usage/token/` shows, at the Unix time `now` unless it bears its own."""
+    used = as_int(as_dict(as_object(answer.body).get("data")).get("total_used"))
+    if answer.status != 200 or used is None:
+        return None
+    return MeterReading(used, answer.date or now)
 
 
 def _row(row: Mapping[str, Any]) -> UsageRow:

@@ -109,6 +109,8 @@ class Answer:
     body: bytes
     request_id: str = ""
     retry_after: float | None = None
+    date: float | None = None
+    """When the gateway made it, in Unix seconds by its own clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,15 +241,22 @@ def retry_after_seconds(header: str | None, now: float) -> float | None:
     """Seconds of a Retry-After header (seconds or a date; an hour at most); None without a usable one."""
     if not header:
         return None
-    try:
-        if header.isdecimal():
-            seconds = float(header)
-        else:
-            date = parsedate_to_datetime(header)
-            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
-    except (ValueError, OverflowError):
+    if header.isdecimal():
+        seconds = float(header)
+    elif (date := http_date(header)) is not None:
+        seconds = date - now
+    else:
         return None
     return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
+
+
+def http_date(header: str | None) -> float | None:
+    """A date of a header in Unix seconds; None where it is none."""
+    try:
+        date = parsedate_to_datetime(header or "")
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _said(answer: Answer) -> _Said:

@@ -1,14 +1,16 @@
 """The charge book: a JSON-lines file that is the simulator's whole state.
 
 A line is written before the answer that it stands for is sent, so whatever a client was told survives
-`kill -9`. Lines of kind "charge" are accepted submissions; those of kind "fault" are faults that befell a
-request without a charge; those of kind "count" say that a rule has counted a request and let it pass. Each
-line bears the rules' counts that it changed.
+`kill -9`. Lines of kind "charge" are accepted submissions; those of kind "hold" are quota units that were
+taken for none; those of kind "fault" are faults that befell a request without a charge; those of kind
+"count" say that a rule has counted a request and let it pass. Each line bears the rules' counts that it
+changed.
 """
 
 import fcntl
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ class Book:
         self._directory = directory
         self._lock = _lock(directory / _LOCK)
         self.charges: list[Charge] = []
+        self.holds: Counter[str] = Counter()  # quota units taken without a task, by the key's name
         self.counts: dict[str, list[int]] = {}
         self._read(directory / _FILE)
         self._file = os.open(directory / _FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -35,6 +38,11 @@ class Book:
         """Write an accepted submission down; on return it survives the end of this process."""
         self._append({"kind": "charge", **charge.to_json(), "counts": counts})
         self.charges.append(charge)
+
+    def hold(self, key: str, quota: int, at: float) -> None:
+        """Write down that a key's quota units were taken at Unix time `at`, and that nothing came of it."""
+        self._append({"kind": "hold", "key": key, "quota": quota, "at": at, "counts": {}})
+        self.holds[key] += quota
 
     def fault(self, name: str, at: float, counts: Mapping[str, list[int]]) -> None:
         """Write down that a fault befell a request at Unix time `at`."""
@@ -78,6 +86,8 @@ class Book:
             self.counts.update(line["counts"])
             if line["kind"] == "charge":
                 self.charges.append(Charge.from_json(line))
+            elif line["kind"] == "hold":
+                self.holds[line["key"]] += line["quota"]
 
 
 def _lock(path: Path) -> int:

@@ -15,6 +15,7 @@ FAULTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     SUBMIT: {
         "cut_after_accept": _NONE,
         "cut_before_accept": _NONE,
+        "cut_hold_kept": _NONE,
         "html_502_after_accept": _EDGE,
         "html_502": _EDGE,
         "hang_after_accept": _NONE,

@@ -6,7 +6,7 @@ from itertools import takewhile
 from aiohttp import web
 
 from batchrunner.simulator import model, refusal, strict, submission
-from batchrunner.simulator.answers import REQUEST_ID
+from batchrunner.simulator.answers import REQUEST_ID, reset
 from batchrunner.simulator.charge import Caller, Charge, Order, order_of, short_hash
 from batchrunner.simulator.faults import GENERATE, REFRESH, SUBMIT
 from batchrunner.simulator.keys import Key
@@ -38,6 +38,9 @@ class SubmitRoute:
         refused = fault_before_accept(self._world, request, rule)
         if refused is not None:
             return refused
+        if rule is not None and rule.do == "cut_hold_kept":
+            self._world.book.hold(key.name, model.hold(asked.model), self._world.now())
+            return reset(request)
         model.refuse_told(asked.prompt)
         if scenario.strict:
             strict.refuse(asked.model, ark)
@@ -55,7 +58,7 @@ class SubmitRoute:
     def _check_quota(self, key: Key, model_name: str) -> None:
         needed, scenario = model.hold(model_name), self._world.scenario
         if scenario.balance is not None:
-            left = scenario.balance - self._world.tasks.spent()
+            left = scenario.balance - self._world.spent()
             if left < needed:
                 raise refusal.insufficient() if scenario.documented else refusal.user_quota(left, needed)
         if key.quota is not None:

@@ -86,7 +86,7 @@ class Tasks:
         return list(self._by_id.values())
 
     def spent(self, key: str | None = None) -> int:
-        """Quota units taken so far, by the key of that name or by all."""
+        """Quota units that the tasks cost so far, those of the key with that name or all."""
         return sum(task.cost for task in self._by_id.values() if key in (None, task.charge.key))
 
 

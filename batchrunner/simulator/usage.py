@@ -78,7 +78,7 @@ class UsageRoutes:
         key = self._reader(request)
         if isinstance(key, web.Response):
             return key
-        used = self._world.tasks.spent(key.name)
+        used = self._world.spent(key.name)
         granted = key.quota or 0
         data = {
             "expires_at": 0,
@@ -111,7 +111,7 @@ class UsageRoutes:
     async def _billing(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/dashboard/billing/usage: what was used, in hundredths of a USD."""
         key = self._world.key(request)
-        used = self._world.tasks.spent(key.name)
+        used = self._world.spent(key.name)
         return json_answer({"object": "list", "total_usage": _go_float(used / _PER_USD * 100)})
 
     def _reader(self, request: web.Request) -> Key | web.Response:

@@ -102,7 +102,12 @@ class World:
 
     def key_left(self, key: Key) -> int:
         """Quota units that a key with a quota has left."""
-        return (key.quota or 0) - self.tasks.spent(key.name)
+        return (key.quota or 0) - self.spent(key.name)
+
+    def spent(self, key: str | None = None) -> int:
+        """Quota units taken so far, from the key of that name or from all."""
+        held = self.book.holds
+        return self.tasks.spent(key) + (held.total() if key is None else held[key])
 
     def task(self, request: web.Request) -> Task | None:
         """The task that the path names, if there is one."""

@@ -21,6 +21,7 @@ KINDS = {
     "GET /v1/videos/": "content",
     "GET /v1/models": "models",
     "GET /api/log/token": "usage",
+    "GET /api/usage/token/": "meter",
 }
 UNPASSED = {"transfer-encoding", "connection", "content-length", "server", "date"}
 PATIENCE = 60.0

@@ -65,3 +65,56 @@ def test_a_doubt_after_which_nothing_was_accepted_stays(desk: Any, sim: Any) -> 
     desk.check(done, 3)
     assert "got no later submission accepted" in done.stderr
     assert sim.posts() == 2
+
+
+LOOKUPS = "/api/usage/token/"
+
+
+@pytest.mark.parametrize("on_doubt", ["keep", "resubmit"])
+def test_a_hold_that_the_log_does_not_show_is_told_of(desk: Any, sim: Any, on_doubt: str) -> None:
+    """The gateway died with the submission in it and kept its hold: not sent again, and the row says why."""
+    sim.start(CUT | {"do": "cut_hold_kept"})
+    desk.write("ant", "bee", "cat", on_doubt=on_doubt, concurrency=1)
+    done = desk.run()
+    desk.check(done, 3)
+    held = sim.ask(LOOKUPS)["data"]["total_used"] - sum(one["settled"] for one in sim.charges())
+    assert held > 0
+    assert f"charged {held:,} quota units that the log doesn't show" in desk.row("bee")["error_message"]
+    again = desk.do("resolve", str(desk.directory), "--auto", *desk.at_gateway())
+    assert f"{held:,} quota units" in again.stdout
+    assert (sim.posts(), sim.charges("bee")) == (3, [])
+
+
+def test_a_hold_in_an_empty_log_is_told_of(desk: Any, sim: Any) -> None:
+    """The first submission of all is lost so: the log is empty, and what the key was charged is said."""
+    sim.start(CUT | {"do": "cut_hold_kept"})
+    desk.write("bee")
+    desk.check(desk.run(), 3)
+    held = sim.ask(LOOKUPS)["data"]["total_used"]
+    assert f"the key was charged {held:,} quota units" in desk.row("bee")["error_message"]
+    assert sim.posts() == 1
+
+
+def test_what_others_are_charged_on_the_key_is_in_its_log(desk: Any, sim: Any) -> None:
+    """A doubt that was never charged, beside another program's tasks and refunds: sent again, paid once."""
+    sim.start(
+        CUT | {"do": "cut_before_accept"},
+        {"on": "generate", "do": "fail", "prompt": "*else's"},
+        {"on": "generate", "do": "slow", "prompt": "cat*", "factor": 20},
+    )
+    desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
+    run = desk.start_run().reached(1, "unknown")
+    body = {"model": "dreamina-seedance-2-0", "prompt": "somebody else's", "duration": 4}
+    sim.ask("/v1/video/generations", body)
+    desk.check(run.ended(), 0, former=["somebody else's"])
+    assert len(sim.charges("bee")) == 1
+
+
+def test_a_gateway_that_does_not_show_what_was_used_changes_nothing(desk: Any, sim: Any, relay: Any) -> None:
+    """Neither route nor number: a doubt that the log proves not to be charged is submitted again."""
+    sim.start(CUT | {"do": "cut_before_accept"})
+    relay.rule("meter", relay.says(404, {"error": {"message": "Invalid URL"}}))
+    desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
+    desk.check(desk.run("--base-url", relay.url), 0)
+    assert relay.count("meter") == 1
+    assert len(sim.charges("bee")) == 1

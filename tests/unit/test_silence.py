@@ -66,3 +66,8 @@ def test_a_doubt_of_an_older_ledger_has_no_process() -> None:
     """Nobody knows with which key it was sent."""
     older = Unowned(AttemptId(5), TaskKey("1-a"), "bee", True, FAST, 42, 4, "480p", SENT)
     assert why_unproven(older, [row(6)], [witness(process="")], LATEST)
+
+
+def test_a_charge_that_the_log_does_not_show_takes_its_word() -> None:
+    """The gateway died with a submission in it and kept its hold: it may be this one's."""
+    assert "1,234 quota units" in why_unproven(DOUBT, [row(6)], [witness()], LATEST, beyond=1234)

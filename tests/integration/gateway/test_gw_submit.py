@@ -337,6 +337,7 @@ FAULTS = {
     "task_id_only": (1, Accepted),
     "hang_after_accept": (1, Unknown),
     "cut_before_accept": (0, Unknown),
+    "cut_hold_kept": (0, Unknown),
     "html_502": (0, Unknown),
     "500_html": (0, Unknown),
     "500_refunded": (0, NotAdmitted),

@@ -198,6 +198,6 @@ def test_retry_after_may_be_a_date(night: Any) -> None:
 def test_every_fault_of_a_submission_has_a_test_here() -> None:
     """A fault that the simulator learns must be given its place in this file."""
     refused = {fault for fault, *_ in BEFORE} | {"429_retry_after", "429_empty", "redirect"}
-    lost = {"cut_before_accept", "cut_after_accept", "hang_after_accept", "slow_accept"}
+    lost = {"cut_before_accept", "cut_hold_kept", "cut_after_accept", "hang_after_accept", "slow_accept"}
     garbled = {"html_502_after_accept", "broken_json_after_accept", "no_id_after_accept", "task_id_only"}
     assert refused | lost | garbled == set(FAULTS["submit"])
