@@ -1,6 +1,12 @@
 """What all tests share. A gate that is red by chance stops everybody: Hypothesis draws the same each time."""
 
+import os
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.harness.nursery import Nursery
 
 # Deadlines and the database would make a test depend on the machine and on what ran there before.
 settings.register_profile(
@@ -11,3 +17,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("gate")
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Where simulators and most commands come from; all test processes share the encoded videos."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    nursery = Nursery(tmp_path_factory.mktemp("nursery"), shared / "pictures")
+    yield nursery
+    nursery.close()

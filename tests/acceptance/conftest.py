@@ -408,20 +408,6 @@ def check_code(code: int, rows: Sequence[Mapping[str, str]]) -> None:
         assert code == 0
 
 
-@pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """Where this session's simulators come from."""
-    nursery = Nursery(tmp_path_factory.mktemp("nursery"))
-    yield nursery
-    nursery.close()
-
-
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for encoded videos that the simulators of one test process share."""
-    return tmp_path_factory.mktemp("pictures")
-
-
 @pytest.fixture
 def desk(tmp_path: Path, nursery: Nursery, request: pytest.FixtureRequest) -> Iterator[Desk]:
     """A folder without a gateway; in files marked `executed`, every command is executed anew."""

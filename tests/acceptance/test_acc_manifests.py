@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.harness.nursery import Nursery
+
 ROOT = Path(__file__).parents[2]
 MANIFESTS = sorted(path.stem for path in (ROOT / "manifests").glob("*.yaml"))
 FAULTY = """version: 1
@@ -21,14 +23,14 @@ LINE = re.compile(r"[^:]+:[0-9]+:[0-9]+: (error|warning): .+")
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_an_example_manifest_runs(name: str, desk: Any, pictures: Path) -> None:
+def test_an_example_manifest_runs(name: str, desk: Any, nursery: Nursery) -> None:
     """Each makes all of its videos against the simulated gateway, and pays for each once."""
     folder = desk.folder / "manifests"
     shutil.copytree(ROOT / "manifests", folder, ignore=shutil.ignore_patterns("*.simulated", "*.run"))
     desk.directory = folder / f"{name}.simulated"
     state = desk.directory / "simulator"
     state.mkdir(parents=True)
-    (state / "pictures").symlink_to(pictures)
+    (state / "pictures").symlink_to(nursery.pictures)
     done = desk.do("run", f"manifests/{name}.yaml", "--simulate", "--time-scale", "0.002", key=None)
     assert done.code == 0, done.stderr
     rows = desk.rows()

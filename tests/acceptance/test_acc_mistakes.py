@@ -131,7 +131,7 @@ def test_another_gateway_gets_no_more_than_free_questions(left: Any, web_page: A
     before = left.sim.requests()
     left.environment = {} if by_option else {"EASYROUTER_BASE_URL": web_page.url}
     option = ["--base-url", web_page.url] if by_option else []
-    done = left.do("run", left.manifest.name, *option)
+    done = left.do("run", left.manifest.name, *option, "--time-scale", str(left.sim.scale))
     left.environment = {}
     assert done.code == 2
     assert "belongs to the gateway" in done.stderr

@@ -9,7 +9,7 @@ from batchrunner.simulator.rules import FAULTS
 
 UNKNOWN_CHARGED = ["cut_after_accept", "html_502_after_accept", "broken_json_after_accept"]
 UNKNOWN_CHARGED += ["no_id_after_accept", "hang_after_accept"]
-UNKNOWN_FREE = ["cut_before_accept", "html_502", "500_html", "redirect"]
+UNKNOWN_FREE = ["cut_before_accept", "cut_hold_kept", "html_502", "500_html", "redirect"]
 ACCEPTED = ["task_id_only", "slow_accept"]
 THROTTLED = ["429", "429_retry_after", "429_empty"]
 REFUSED = ["401", "402", "403_model", "403_quota", "403_token_quota", "403_html"]

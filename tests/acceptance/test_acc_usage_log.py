@@ -170,7 +170,8 @@ def test_with_the_logs_switched_off_it_stays_in_doubt_and_is_said(desk: Any, sim
 )
 def test_a_look_up_that_fails_once_is_made_again(desk: Any, sim: Any, fault: dict[str, Any]) -> None:
     """Whatever the log answers, a failed look says nothing about the doubt; the next one finds it."""
-    sim.start(CHARGED, {"on": "usage", "times": 1} | fault)
+    # The used quota is asked for at the beginning and before each look.
+    sim.start(CHARGED, {"on": "usage", "nth": 3} | fault)
     desk.write(BEE)
     done = desk.run()
     desk.check(done, 0)

@@ -80,10 +80,10 @@ class Forked:
 class Nursery:
     """Where the simulators and most commands of a session come from; see forking.py."""
 
-    def __init__(self, home: Path) -> None:
-        self.pictures = home / "pictures"
+    def __init__(self, home: Path, pictures: Path) -> None:
+        self.pictures = pictures
         """The encoded videos that all simulators share."""
-        self.pictures.mkdir(parents=True)
+        self.pictures.mkdir(parents=True, exist_ok=True)
         self._codes = home / "codes"
         self._codes.mkdir()
         self._started = 0

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
+from tests.harness.nursery import Nursery
 from tests.torture import plan
 from tests.torture.cases import Outcome, Stage
 from tests.torture.tracing import unavailable
@@ -125,7 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     seed = options.seed if options.seed is not None else random.randrange(10**6)
     home = Path(tempfile.mkdtemp(prefix="torture-"))
-    stage = Stage(home)
+    nursery = Nursery(home, home / "pictures")
+    stage = Stage(home, nursery)
     torture = Torture(stage, options.jobs)
     try:
         if options.repeat:
@@ -135,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             said(f"python -m tests.torture --seed {seed} --kills {options.kills}{only}")
             _all_kinds(torture, stage, options, seed)
     finally:
-        stage.close()
+        nursery.close()
     said("\n".join(table(torture.outcomes)))
     wrong = [outcome for outcome in torture.outcomes if outcome.wrong]
     for outcome in wrong[:MOST_SHOWN]:

@@ -55,13 +55,8 @@ class Outcome:
 class Stage:
     """Where cases are played, each in a folder of its own."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self._nursery = Nursery(home)
-
-    def close(self) -> None:
-        """End the process that the simulators come from."""
-        self._nursery.close()
+    def __init__(self, home: Path, nursery: Nursery) -> None:
+        self.home, self._nursery = home, nursery
 
     def play(self, name: str) -> Outcome:
         """Play a case; whatever goes wrong stands in the outcome."""

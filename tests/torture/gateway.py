@@ -23,7 +23,7 @@ class Gateway:
     """One simulated gateway with its charge book."""
 
     def __init__(self, folder: Path, nursery: Nursery, scenario: Mapping[str, Any]) -> None:
-        self._state, self._nursery = folder / "state", nursery
+        self._state, self.nursery = folder / "state", nursery
         self._state.mkdir(parents=True)
         (self._state / "pictures").symlink_to(nursery.pictures)
         self._files = {name: folder / name for name in ("stdin", "stdout", "stderr")}
@@ -38,7 +38,7 @@ class Gateway:
     def __enter__(self) -> Gateway:
         self._leash = os.open(self._files["stdin"], os.O_RDWR | os.O_CLOEXEC)
         folder, files = self._state.parent, self._files
-        self._process = self._nursery.start(self._arguments, folder, clean_environment(folder), **files)
+        self._process = self.nursery.start(self._arguments, folder, clean_environment(folder), **files)
         until(lambda: self._files["stdout"].read_text().endswith("\n") or not self._runs(), "the simulator")
         self.url = json.loads(self._files["stdout"].read_text() or self._files["stderr"].read_text())["url"]
         return self

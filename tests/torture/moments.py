@@ -67,7 +67,7 @@ def signalled(person: Person, words: Sequence[str]) -> int:
     """SIGINT or SIGTERM at a random moment, once or twice."""
     chance = random.Random(f"signals {words[0]}")
     desk, number, twice = person.desk, chance.choice((signal.SIGINT, signal.SIGTERM)), chance.random() < 0.5
-    run = desk.start(*desk.run_arguments())
+    run = desk.start(*desk.run_arguments(), executed=True)  # a signal may come before it listens
     _some_moment(desk, run, chance)
     if run.process.poll() is not None:
         person.promises.after_end(run.ended())

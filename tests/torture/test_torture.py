@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
+from tests.harness.nursery import Nursery
 from tests.torture import plan
 from tests.torture.cases import BY_CHANCE, Stage
 from tests.torture.tracing import unavailable
@@ -17,11 +17,9 @@ REQUIRED = "REQUIRE_STRACE"
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Stage:
     """Where the cases of one test process are played."""
-    stage = Stage(tmp_path_factory.mktemp("torture"))
-    yield stage
-    stage.close()
+    return Stage(tmp_path_factory.mktemp("torture"), nursery)
 
 
 @pytest.mark.parametrize("kind", plan.KINDS)
