@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.executed
-
 TASKS = ("ant", "bee", "cat", "dog", "elk")
 KILLS = 3
 EVENTS = 20
@@ -24,6 +22,7 @@ def settle(desk: Any, chance: random.Random) -> None:
             assert desk.do("resolve", desk.directory.name, name, *verdict).code == 0
 
 
+@pytest.mark.executed
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_again_and_again_at_random_moments_every_task_is_charged_once(
     desk: Any, sim: Any, seed: int
@@ -108,6 +107,7 @@ def test_a_charge_that_comes_after_the_kill_is_still_only_in_doubt(desk: Any, si
     assert len(sim.charges()) == 1
 
 
+@pytest.mark.executed
 def test_a_simulated_run_that_was_killed_takes_its_simulator_along_and_resumes(desk: Any) -> None:
     """With --simulate the gateway ends with the run, and the same command goes on with the same tasks."""
     desk.directory = desk.folder / "batch.simulated"

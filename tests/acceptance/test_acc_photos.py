@@ -33,41 +33,70 @@ def picture(form: str, width: int, height: int, orientation: int = 1) -> bytes:
     return out.getvalue()
 
 
-SOUND: dict[str, bytes] = {
-    **{f"trip/IMG_{n}.jpg": picture("JPEG", 640 + 100 * n, 480 + 50 * n) for n in range(8)},
-    "upright.jpg": picture("JPEG", 800, 600, orientation=6),
-    "smallest.png": picture("PNG", 300, 300),
-    "网络图片.webp": picture("WEBP", 900, 700),
-    "old one.gif": picture("GIF", 400, 300),
-    "scan.tiff": picture("TIFF", 600, 800),
-    "paint.bmp": picture("BMP", 400, 400),
-    "really a png.jpg": picture("PNG", 500, 500),
-    "narrowest.png": picture("PNG", 400, 1000),
-    "phone.heic": b"\0\0\0\x18ftypheic" + bytes(100),
-    "film behind it.jpg": picture("JPEG", 700, 500) + b"ftypmp42" * 2000,
+def sound() -> dict[str, bytes]:
+    """What can be sent."""
+    return {
+        **{f"trip/IMG_{n}.jpg": picture("JPEG", 640 + 100 * n, 480 + 50 * n) for n in range(8)},
+        "upright.jpg": picture("JPEG", 800, 600, orientation=6),
+        "smallest.png": picture("PNG", 300, 300),
+        "网络图片.webp": picture("WEBP", 900, 700),
+        "old one.gif": picture("GIF", 400, 300),
+        "scan.tiff": picture("TIFF", 600, 800),
+        "paint.bmp": picture("BMP", 400, 400),
+        "really a png.jpg": picture("PNG", 500, 500),
+        "narrowest.png": picture("PNG", 400, 1000),
+        "phone.heic": b"\0\0\0\x18ftypheic" + bytes(100),
+        "film behind it.jpg": picture("JPEG", 700, 500) + b"ftypmp42" * 2000,
+    }
+
+
+def large() -> dict[str, bytes]:
+    """What `fit` makes smaller."""
+    return {
+        "panorama.jpg": picture("JPEG", 7000, 3500),
+        "poster.png": picture("PNG", 2500, 6200),
+        "raw.bmp": picture("BMP", 4000, 2600),
+    }
+
+
+def broken() -> dict[str, bytes]:
+    """What can't be sent in any way."""
+    return {
+        "half.jpg": picture("JPEG", 900, 900)[:5000],
+        "torn.png": picture("PNG", 900, 900)[:900],
+        "zeros.jpg": picture("JPEG", 900, 900)[:5000] + bytes(20_000),
+        "empty.jpg": b"",
+        "page.jpg": b"<!doctype html><title>404</title>",
+        "drawing.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        "icon.png": picture("PNG", 64, 64),
+        "banner.jpg": picture("JPEG", 1500, 400),
+        "notes.txt": b"sunset, best of the series",
+    }
+
+
+LARGE = {
+    "panorama.jpg": "7000 x 3500 pixels; each side must have 300 to 6000",
+    "poster.png": "2500 x 6200 pixels; each side must have 300 to 6000",
+    "raw.bmp": "raw.bmp is over 30 MB",
 }
-LARGE: dict[str, tuple[bytes, str]] = {
-    "panorama.jpg": (picture("JPEG", 7000, 3500), "7000 x 3500 pixels; each side must have 300 to 6000"),
-    "poster.png": (picture("PNG", 2500, 6200), "2500 x 6200 pixels; each side must have 300 to 6000"),
-    "raw.bmp": (picture("BMP", 4000, 2600), "raw.bmp is over 30 MB"),
+BROKEN = {
+    "half.jpg": "half.jpg can't be decoded",
+    "torn.png": "torn.png can't be decoded",
+    "zeros.jpg": "zeros.jpg ends in zeros",
+    "empty.jpg": "empty.jpg is empty",
+    "page.jpg": "page.jpg is not a picture that the model takes",
+    "drawing.svg": "drawing.svg is not a picture",
+    "icon.png": "icon.png is 64 x 64 pixels; each side must have 300 to 6000",
+    "banner.jpg": "its width is 3.75 times its height",
+    "notes.txt": "notes.txt is not a picture that the model takes",
 }
-BROKEN: dict[str, tuple[bytes, str]] = {
-    "half.jpg": (picture("JPEG", 900, 900)[:5000], "half.jpg can't be decoded"),
-    "torn.png": (picture("PNG", 900, 900)[:900], "torn.png can't be decoded"),
-    "zeros.jpg": (picture("JPEG", 900, 900)[:5000] + bytes(20_000), "zeros.jpg ends in zeros"),
-    "empty.jpg": (b"", "empty.jpg is empty"),
-    "page.jpg": (b"<!doctype html><title>404</title>", "page.jpg is not a picture that the model takes"),
-    "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "drawing.svg is not a picture"),
-    "icon.png": (picture("PNG", 64, 64), "icon.png is 64 x 64 pixels; each side must have 300 to 6000"),
-    "banner.jpg": (picture("JPEG", 1500, 400), "its width is 3.75 times its height"),
-    "notes.txt": (b"sunset, best of the series", "notes.txt is not a picture that the model takes"),
-}
+"""What is said of each."""
 
 
 @pytest.fixture
 def photos(desk: Any) -> Any:
     """A desk with the folder on it, and a hidden file that no pattern means."""
-    files: Mapping[str, bytes] = SOUND | {name: data for name, (data, _) in (LARGE | BROKEN).items()}
+    files: Mapping[str, bytes] = sound() | large() | broken()
     assert len(files) == 30
     for name, data in (files | {".DS_Store": b"x"}).items():
         path = desk.folder / "photos" / name
@@ -87,7 +116,7 @@ def faults(desk: Any, images: str = "") -> dict[str, str]:
 def test_what_can_not_be_sent_is_told_file_by_file(photos: Any) -> None:
     """Every file that is too large or broken, each with its reason, and no other."""
     found = faults(photos)
-    expected = {name: told for name, (_, told) in (LARGE | BROKEN).items()}
+    expected = LARGE | BROKEN
     assert found.keys() == expected.keys()
     assert [name for name in found if expected[name] not in found[name]] == []
     assert not photos.directory.exists()
@@ -106,9 +135,10 @@ def test_what_is_left_becomes_videos(photos: Any, nursery: Nursery) -> None:
     photos.directory = photos.folder / "batch.simulated"
     (photos.directory / "simulator").mkdir(parents=True)
     (photos.directory / "simulator" / "pictures").symlink_to(nursery.pictures)
-    photos.planned = len(SOUND | LARGE)
+    sent = [*sound(), *LARGE]
+    photos.planned = len(sent)
     done = photos.do("run", "batch.yaml", "--simulate", "--time-scale", "0.002", "-q", key=None)
     photos.check(done, 0)
     assert {row["id"]: row["inputs"] for row in photos.rows()} == {
-        Path(name).stem: f"photos/{name}" for name in SOUND | LARGE
+        Path(name).stem: f"photos/{name}" for name in sent
     }

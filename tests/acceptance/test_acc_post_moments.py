@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.executed
-
 STOP_AT_FOLDER = """
 import os, time
 from pathlib import Path

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.executed
-
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x1b[0m\r\x9b1A\u202egnp\u200b"
 ALLOWED = {"\n"}
 

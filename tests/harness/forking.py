@@ -5,6 +5,7 @@ has `arguments`, `environment`, `cwd` and the paths `stdin`, `stdout`, `stderr` 
 process's id. When it has ended, `code` holds its exit code, negative for the signal that ended it.
 """
 
+import gc
 import json
 import os
 import signal
@@ -54,6 +55,7 @@ def watched(order: dict[str, Any]) -> None:
 if __name__ == "__main__":
     for module in MODULES:
         import_module(f"batchrunner.{module}")
+    gc.freeze()  # a collection in a child would copy every page that it shares with this process
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how the watchers ended
     for line in sys.stdin:
         if not os.fork():
