@@ -39,25 +39,35 @@ def child(order: dict[str, Any]) -> None:
     os._exit(code)
 
 
-def watched(order: dict[str, Any]) -> None:
-    """Fork the command, say its process id, and keep the code with which it ends."""
-    pid = os.fork()
-    if not pid:
-        child(order)
-    print(pid, flush=True)  # noqa: T201
-    _, status = os.waitpid(pid, 0)
-    part = Path(f"{order['code']}.part")
-    part.write_text(str(os.waitstatus_to_exitcode(status)))
-    part.rename(order["code"])
-    os._exit(0)
+def keep_codes(codes: dict[int, Path]) -> None:
+    """Keep the exit code of every command that has ended, in the file that was named for it."""
+    for pid in list(codes):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            code = codes.pop(pid)
+            part = code.with_suffix(".part")
+            part.write_text(str(os.waitstatus_to_exitcode(status)))
+            part.rename(code)
+
+
+def serve() -> None:
+    """Fork a command for each order, and say its process id."""
+    codes: dict[int, Path] = {}
+    signal.signal(signal.SIGCHLD, lambda *_: keep_codes(codes))
+    for line in sys.stdin:
+        order = json.loads(line)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # it may end before its place is known
+        if not (pid := os.fork()):
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            child(order)
+        codes[pid] = Path(order["code"])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        print(pid, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
     for module in MODULES:
         import_module(f"batchrunner.{module}")
     gc.freeze()  # a collection in a child would copy every page that it shares with this process
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how the watchers ended
-    for line in sys.stdin:
-        if not os.fork():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            watched(json.loads(line))
+    serve()
