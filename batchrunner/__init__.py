@@ -13,20 +13,20 @@ from batchrunner.version import __version__
 
 if TYPE_CHECKING:
     from batchrunner.core.summary import Summary
+    from batchrunner.engine.flow import run
+    from batchrunner.engine.job import Job
     from batchrunner.gateway import ApiKey, GatewaySettings
-    from batchrunner.job import Job
     from batchrunner.manifest import load_manifest
-    from batchrunner.runner import run
 
 __all__ = ["ApiKey", "GatewaySettings", "Job", "Summary", "__version__", "load_manifest", "run"]
 
 _HOMES = {
     "ApiKey": "batchrunner.gateway",
     "GatewaySettings": "batchrunner.gateway",
-    "Job": "batchrunner.job",
+    "Job": "batchrunner.engine.job",
     "Summary": "batchrunner.core.summary",
     "load_manifest": "batchrunner.manifest",
-    "run": "batchrunner.runner",
+    "run": "batchrunner.engine.flow",
 }
 
 

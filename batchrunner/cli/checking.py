@@ -17,8 +17,8 @@ from batchrunner.cli.whereabouts import add_place, whereabouts
 from batchrunner.core.text import count, printable, shortened
 
 if TYPE_CHECKING:
-    from batchrunner.changes import Step
     from batchrunner.core.model import Plan
+    from batchrunner.operations.plan_changes import Step
 
 MOST_LISTED = 50
 """Tasks of one kind that `plan` lists; `--json` lists all."""
@@ -64,7 +64,7 @@ def validate(options: argparse.Namespace) -> int:
 
 def plan(options: argparse.Namespace) -> int:
     """Hold a manifest against the ledger of its run directory."""
-    from batchrunner.changes import SUBMITTED, Change  # noqa: PLC0415
+    from batchrunner.operations.plan_changes import SUBMITTED, Change  # noqa: PLC0415
 
     loaded = load(options)
     where = whereabouts(options, loaded.plan)
@@ -106,8 +106,8 @@ def schema(options: argparse.Namespace) -> int:
 
 
 async def _steps(plan: Plan, directory: Path) -> list[Step]:
-    from batchrunner.changes import compare  # noqa: PLC0415
     from batchrunner.ledger import LEDGER_NAME, LedgerReader  # noqa: PLC0415
+    from batchrunner.operations.plan_changes import compare  # noqa: PLC0415
 
     if not (directory / LEDGER_NAME).exists():
         return compare(plan, [])

@@ -19,9 +19,9 @@ from batchrunner.core.errors import BusyError, UsageError
 from batchrunner.core.identity import SIMULATOR
 
 if TYPE_CHECKING:
+    from batchrunner.engine.relocation import GivenAddress
     from batchrunner.gateway import ApiKey, GatewaySettings
     from batchrunner.ledger import Binding
-    from batchrunner.relocation import GivenAddress
 
 SIMULATED_KEY = "sk-simulated"
 
@@ -40,7 +40,7 @@ class Connection:
 
     def address(self, options: argparse.Namespace) -> GivenAddress:
         """The address, and what a person said of it."""
-        from batchrunner.relocation import GivenAddress  # noqa: PLC0415
+        from batchrunner.engine.relocation import GivenAddress  # noqa: PLC0415
 
         is_same = bool(getattr(options, "same_gateway", False))
         return GivenAddress(self.name, self.settings, self.key, self.is_named, is_same)
@@ -87,9 +87,9 @@ def simulated(
         StorageError: the run directory can't be made.
         UsageError: it could not start; its own words are on stderr.
     """
+    from batchrunner.engine.preparation import make_directories  # noqa: PLC0415
     from batchrunner.gateway import ApiKey, GatewaySettings  # noqa: PLC0415
     from batchrunner.ledger import is_locked  # noqa: PLC0415
-    from batchrunner.preparation import make_directories  # noqa: PLC0415
 
     scale = shared.time_scale(options, default=shared.SIMULATED_SCALE)
     if is_locked(directory):
@@ -131,9 +131,9 @@ async def check_gateway(options: argparse.Namespace, directory: Path, manifest_u
     Raises:
         UsageError: the run directory belongs to another gateway.
     """
+    from batchrunner.engine.relocation import check_address_of  # noqa: PLC0415
     from batchrunner.gateway import GatewaySettings, check_address, origin  # noqa: PLC0415
     from batchrunner.ledger import LEDGER_NAME, LedgerReader  # noqa: PLC0415
-    from batchrunner.relocation import check_address_of  # noqa: PLC0415
 
     url = named_address(options, manifest_url)
     if not (directory / LEDGER_NAME).exists() or not (url or options.simulate):

@@ -51,7 +51,7 @@ def load(options: argparse.Namespace) -> LoadedManifest:
     except ManifestError as error:
         raise ManifestError(_judged(error.problems, options.strict)) from error
     if options.check_urls:
-        from batchrunner.manifest.urls import check_urls  # noqa: PLC0415
+        from batchrunner.operations.check_urls import check_urls  # noqa: PLC0415
 
         asked = asyncio.run(check_urls(loaded))
         both = sorted(asked + loaded.warnings, key=lambda problem: problem.severity is Severity.WARNING)

@@ -44,8 +44,8 @@ def add_recover(commands: Any) -> None:
 
 def recover(options: argparse.Namespace) -> int:
     """Find what is paid for, and bring it in."""
+    from batchrunner.engine.evidence import anything_left  # noqa: PLC0415
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
-    from batchrunner.witnesses import anything_left  # noqa: PLC0415
 
     loaded = load(options)
     directory = existing_run(run_directory(options))
@@ -69,9 +69,9 @@ def recover(options: argparse.Namespace) -> int:
 def _carry_out(
     options: argparse.Namespace, loaded: LoadedManifest, directory: Path, connection: Connection
 ) -> int:
-    from batchrunner.job import Job  # noqa: PLC0415
-    from batchrunner.progress import Silent, display_for_stderr  # noqa: PLC0415
-    from batchrunner.runner import run  # noqa: PLC0415
+    from batchrunner.engine.flow import run  # noqa: PLC0415
+    from batchrunner.engine.job import Job  # noqa: PLC0415
+    from batchrunner.output.progress import Silent, display_for_stderr  # noqa: PLC0415
 
     job = Job(
         directory=directory,

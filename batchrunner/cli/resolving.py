@@ -19,8 +19,8 @@ from batchrunner.core.states import TaskState
 from batchrunner.core.text import count, printable
 
 if TYPE_CHECKING:
-    from batchrunner.adopter import Look
     from batchrunner.cli.connection import Connection
+    from batchrunner.engine.adopter import Look
     from batchrunner.ledger import TaskRecord
 
 
@@ -65,7 +65,7 @@ def resolve(options: argparse.Namespace) -> int:
 
 
 async def _decide(options: argparse.Namespace) -> int:
-    from batchrunner import ruling  # noqa: PLC0415
+    from batchrunner.operations import overrides  # noqa: PLC0415
 
     if bool(options.task) == options.all:
         raise UsageError("name the task in doubt, or all of them with --all")
@@ -73,12 +73,12 @@ async def _decide(options: argparse.Namespace) -> int:
         raise UsageError("one remote id can't be adopted for all", "name the task it belongs to")
     async with opened(options.directory) as ledger:
         names = [options.task] if options.task else []
-        tasks = await ruling.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), options.all)
+        tasks = await overrides.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), options.all)
         if options.adopt is not None:
-            await ruling.adopt(ledger, tasks[0], options.adopt)
+            await overrides.adopt(ledger, tasks[0], options.adopt)
             await tell(ledger, options, tasks, f"adopted {options.adopt}; the next run polls and collects it")
         else:
-            await ruling.declare_lost(ledger, tasks)
+            await overrides.declare_lost(ledger, tasks)
             await tell(ledger, options, tasks, "declared lost; the next run submits what is pending")
             for task in tasks if not options.json else ():
                 say(f"  {printable(task.id)}: {task.looked_up or 'not looked up in the usage log'}")
@@ -86,11 +86,11 @@ async def _decide(options: argparse.Namespace) -> int:
 
 
 async def _look_up(options: argparse.Namespace, connection: Connection) -> int:
-    from batchrunner import ruling  # noqa: PLC0415
-    from batchrunner.adopter import Adopter  # noqa: PLC0415
     from batchrunner.clock import Clock  # noqa: PLC0415
+    from batchrunner.engine.adopter import Adopter  # noqa: PLC0415
+    from batchrunner.engine.relocation import follow_gateway  # noqa: PLC0415
     from batchrunner.gateway import Gateway  # noqa: PLC0415
-    from batchrunner.relocation import follow_gateway  # noqa: PLC0415
+    from batchrunner.operations import overrides  # noqa: PLC0415
 
     key = connection.key()
     async with (
@@ -101,7 +101,7 @@ async def _look_up(options: argparse.Namespace, connection: Connection) -> int:
         await follow_gateway(ledger, address, Clock(connection.scale), talk)
         await ledger.bind(connection.name)
         names = [options.task] if options.task else []
-        chosen = await ruling.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), not names)
+        chosen = await overrides.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), not names)
         keys = {task.key for task in chosen}
         doubts = [one for one in await ledger.unowned() if one.is_doubt and one.key in keys]
         look = await Adopter(ledger, gateway, Clock(connection.scale)).look(doubts)
@@ -125,12 +125,12 @@ def _show(look: Look, as_json: bool) -> None:
 
 
 async def _list_doubts(options: argparse.Namespace) -> int:
-    from batchrunner import ruling  # noqa: PLC0415
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
+    from batchrunner.operations import overrides  # noqa: PLC0415
 
     names = [options.task] if options.task else []
     async with LedgerReader.open_existing(options.directory) as ledger:
-        tasks = await ruling.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), not names)
+        tasks = await overrides.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), not names)
     tasks.sort(key=lambda task: task.submitted_at or 0.0)
     if options.json:
         say_json([_as_value(task) for task in tasks])

@@ -54,8 +54,8 @@ def _of_run(options: argparse.Namespace) -> argparse.Namespace:
 
 
 async def _retry(options: argparse.Namespace) -> int:
-    from batchrunner import ruling  # noqa: PLC0415
-    from batchrunner.preparation import names_on_disk  # noqa: PLC0415
+    from batchrunner.engine.preparation import names_on_disk  # noqa: PLC0415
+    from batchrunner.operations import overrides  # noqa: PLC0415
 
     if bool(options.tasks) == options.failed:
         raise UsageError("name the tasks to try again, or all failed ones with --failed")
@@ -63,18 +63,18 @@ async def _retry(options: argparse.Namespace) -> int:
         raise UsageError("--again is for finished videos, --failed for failed tasks", "give one of them")
     states = WANTED_AGAIN if options.again else frozenset({TaskState.FAILED})
     async with opened(options.directory) as ledger:
-        tasks = await ruling.chosen(ledger, options.tasks, states, options.failed)
+        tasks = await overrides.chosen(ledger, options.tasks, states, options.failed)
         if options.again:
-            await ruling.want_again(ledger, tasks, names_on_disk(options.directory), time.time())
+            await overrides.want_again(ledger, tasks, names_on_disk(options.directory), time.time())
         else:
-            await ruling.retry(ledger, tasks)
+            await overrides.retry(ledger, tasks)
         await tell(ledger, options, tasks, "pending again; the next run submits and pays")
     return 0
 
 
 async def _results(options: argparse.Namespace) -> int:
-    from batchrunner.results import RESULTS_NAME  # noqa: PLC0415
-    from batchrunner.whereabouts import look_at_files  # noqa: PLC0415
+    from batchrunner.engine.video_check import look_at_files  # noqa: PLC0415
+    from batchrunner.output.results import RESULTS_NAME  # noqa: PLC0415
 
     path = options.directory / RESULTS_NAME
     async with opened(options.directory) as ledger:
@@ -112,7 +112,7 @@ async def write_results(
     ledger: Ledger, directory: Path, tasks: list[TaskRecord], excel: bool = False
 ) -> None:
     """Write results.csv, and say what was kept of a file that somebody else changed."""
-    from batchrunner.results import write_noted  # noqa: PLC0415
+    from batchrunner.output.results import write_noted  # noqa: PLC0415
 
     if kept := await write_noted(ledger, directory, tasks, excel):
         talk(kept)

@@ -21,8 +21,8 @@ from batchrunner.core.errors import BatchrunnerError, UsageError
 from batchrunner.core.selection import select
 
 if TYPE_CHECKING:
-    from batchrunner.job import Job
-    from batchrunner.progress import Display
+    from batchrunner.engine.job import Job
+    from batchrunner.output.progress import Display
 
 
 def add_run(commands: Any) -> None:
@@ -77,7 +77,7 @@ def _positive(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Carry the manifest as far as it goes."""
-    from batchrunner.job import Job  # noqa: PLC0415
+    from batchrunner.engine.job import Job  # noqa: PLC0415
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
     if options.scenario and not options.simulate:
@@ -149,7 +149,7 @@ def _collect_one(directory: Path, options: argparse.Namespace) -> tuple[int, dic
 
 def _collecting(gateway: Connection, directory: Path, options: argparse.Namespace) -> Job:
     """Poll and collect what an existing run has paid for, with the settings that it was started with."""
-    from batchrunner.job import Job  # noqa: PLC0415
+    from batchrunner.engine.job import Job  # noqa: PLC0415
     from batchrunner.manifest import load_limits  # noqa: PLC0415
 
     return Job(
@@ -172,7 +172,7 @@ def _carry_out(
 
     `mistaken`: what the person wrote is wrong, and nothing is submitted.
     """
-    from batchrunner.runner import run as run_job  # noqa: PLC0415
+    from batchrunner.engine.flow import run as run_job  # noqa: PLC0415
 
     began = time.monotonic()
     summary = replace(asyncio.run(run_job(job)), mistaken=mistaken)
@@ -184,6 +184,6 @@ def _carry_out(
 
 
 def _display(options: argparse.Namespace) -> Display:
-    from batchrunner.progress import Silent, display_for_stderr  # noqa: PLC0415
+    from batchrunner.output.progress import Silent, display_for_stderr  # noqa: PLC0415
 
     return Silent() if options.quiet else display_for_stderr()

@@ -31,8 +31,8 @@ def add_set(commands: Any) -> None:
 
 def set_limits(options: argparse.Namespace) -> int:
     """Write the limits down for the run that works in a run directory."""
+    from batchrunner.engine.live_limits import read_limits, write_limits  # noqa: PLC0415
     from batchrunner.ledger import is_locked  # noqa: PLC0415
-    from batchrunner.live_limits import read_limits, write_limits  # noqa: PLC0415
     from batchrunner.manifest import checked_limits  # noqa: PLC0415
 
     directory = existing_run(options.directory)

@@ -14,7 +14,7 @@ from batchrunner.core.text import count
 
 if TYPE_CHECKING:
     from batchrunner.core.model import Plan, PlannedTask, TaskKey
-    from batchrunner.neighbours import PaidElsewhere
+    from batchrunner.operations.other_runs import PaidElsewhere
 
 REAL, SIMULATED = ".run", ".simulated"
 """Endings of the default run directories."""
@@ -98,7 +98,7 @@ def whereabouts(
         UsageError: what it wants was paid for in another run directory, and nobody said to pay again.
     """
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
-    from batchrunner.neighbours import neighbours, paid_elsewhere, unpaid  # noqa: PLC0415
+    from batchrunner.operations.other_runs import neighbours, paid_elsewhere, unpaid  # noqa: PLC0415
 
     directory = run_directory(options)
     is_new = not (directory / LEDGER_NAME).exists()

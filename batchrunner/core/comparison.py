@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from batchrunner.core.limits import Limits
+from batchrunner.core.rules.limits import Limits
 
 LENGTH_TOLERANCE = 0.5
 """Seconds; a 5 s video has 121 pictures."""

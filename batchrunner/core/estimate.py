@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TypeVar
 
-from batchrunner.core.inputs import located
-from batchrunner.core.limits import Limits
 from batchrunner.core.model import Request
 from batchrunner.core.plan import normalise
+from batchrunner.core.rules.inputs import located
+from batchrunner.core.rules.limits import Limits
 
 T = TypeVar("T")
 _OVERHEAD_BYTES = 1_000_000  # sound, index and whatever else is in the file

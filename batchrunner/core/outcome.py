@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from batchrunner.core.adoption import UsageRow
+from batchrunner.core.doubts.adoption import UsageRow
 from batchrunner.core.model import RemoteId
 
 PROXY = "proxy"

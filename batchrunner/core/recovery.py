@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from batchrunner.core.adoption import CLOCKS_DIFFER, SAME_MOMENT, Sighting, UsageRow, reaches_back
+from batchrunner.core.doubts.adoption import CLOCKS_DIFFER, SAME_MOMENT, Sighting, UsageRow, reaches_back
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.seeds import seeds_ahead
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.states import TaskState
-from batchrunner.core.verdict import Stop
+from batchrunner.core.submission.decision import Stop
 
 UNFINISHED = frozenset({TaskState.PENDING, TaskState.SUBMITTING, TaskState.GENERATING, TaskState.COLLECTING})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 
@@ -11,6 +13,10 @@ _UNSEEN = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u180e\u2000-\u200f"
     "\u2028-\u202f\u205f-\u206f\u3000\u3164\ufeff\uffa0]"
 )
+
+_HALF = re.compile("[\ud800-\udfff]")
+_UNSHOWABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
 
 
 def printable(text: str) -> str:
@@ -54,3 +60,19 @@ def span(seconds: float) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """`1 task`, `2 tasks`, `1,000 tasks`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be shown and kept: a name of a file that is no UTF-8, say, can't."""
+    return not _HALF.search(text)
+
+
+def quotable(text: str) -> str:
+    """The text as it may be shown, as long as it was: no API key, nothing that moves a terminal's cursor."""
+    text = _UNSHOWABLE.sub("\ufffd", text)
+    return _SECRET.sub(lambda found: "sk-" + "*" * (len(found.group()) - 3), text)
+
+
+def closest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
+    """The choice that was probably meant; empty where none is near. A `cutoff` of 1 wants the word itself."""
+    return next(iter(get_close_matches(word, list(choices), n=1, cutoff=cutoff)), "")

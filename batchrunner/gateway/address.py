@@ -13,7 +13,7 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from batchrunner.core.errors import UsageError
-from batchrunner.proxies import SCHEMES, proxy_address, through_proxy
+from batchrunner.gateway.proxies import SCHEMES, proxy_address, through_proxy
 
 _IPV4_INSIDE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 """NAT64, and the old IPv4-compatible form: the last 4 bytes are the address that is meant."""

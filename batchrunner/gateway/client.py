@@ -13,8 +13,8 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from batchrunner.core.adoption import Sighting
-from batchrunner.core.metering import MeterReading
+from batchrunner.core.doubts.adoption import Sighting
+from batchrunner.core.doubts.metering import MeterReading
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import (
     FetchOutcome,

@@ -13,7 +13,7 @@ from batchrunner.core.redaction import redacted
 from batchrunner.gateway import wire
 from batchrunner.gateway.address import LinkResolver, PrivateAddress, on_the_way
 from batchrunner.gateway.key import ApiKey
-from batchrunner.proxies import shown_proxy
+from batchrunner.gateway.proxies import shown_proxy
 
 LONGEST_DOWNLOAD = 1200.0
 """Seconds; a body that drips longer than this is given up, so that it doesn't hold up the others."""

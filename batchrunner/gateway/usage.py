@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from batchrunner.core.adoption import Sighting, UsageRow
-from batchrunner.core.metering import MeterReading
+from batchrunner.core.doubts.adoption import Sighting, UsageRow
+from batchrunner.core.doubts.metering import MeterReading
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog, UsageOutcome
 from batchrunner.gateway import wire

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from batchrunner.core.model import TaskKey
 from batchrunner.core.plan import fingerprint
+from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
-from batchrunner.core.twins import Known
 from batchrunner.ledger.database import APPLICATION_ID, LEDGER_NAME
 
 _MAY_BE_CHARGED = (

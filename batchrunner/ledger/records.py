@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from batchrunner.core.file_status import FileState
 from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, TaskKey
 from batchrunner.core.states import TaskState
-from batchrunner.core.whereabouts import FileState
 
 WAITING_FOR = "waiting_for"
 """Why the run that is under way submits nothing at the moment, in words; empty while it does."""

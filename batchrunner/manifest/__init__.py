@@ -3,14 +3,11 @@
 from batchrunner.manifest.changeable import checked_limits
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.loader import LoadedManifest, load_manifest
-from batchrunner.manifest.media import MediaChanged, data_uri
 from batchrunner.manifest.schema import schema_text
 
 __all__ = [
     "LoadedManifest",
-    "MediaChanged",
     "checked_limits",
-    "data_uri",
     "load_limits",
     "load_manifest",
     "schema_text",

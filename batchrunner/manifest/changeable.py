@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from batchrunner.core.errors import UsageError
-from batchrunner.manifest.keys import closest
+from batchrunner.core.text import closest
 from batchrunner.manifest.validation import check
 
 CHANGEABLE = ("concurrency", "downloads", "submit_rate")

@@ -16,7 +16,6 @@ from batchrunner.manifest.checking import Checker, field_of
 from batchrunner.manifest.entries import Entry, Expanded
 from batchrunner.manifest.faults import Fault, shown
 from batchrunner.manifest.limits_file import load_limits
-from batchrunner.manifest.media import MediaFolder
 from batchrunner.manifest.multiples import (
     MAX_TASKS,
     At,
@@ -37,6 +36,7 @@ from batchrunner.manifest.schema import MULTIPLYING, wanted_types
 from batchrunner.manifest.source import Source
 from batchrunner.manifest.tables import Tables
 from batchrunner.manifest.validation import Outlines
+from batchrunner.media.inputs import MediaFolder
 
 _OURS = frozenset({"id", "labels", "prompt_file"})
 """Fields of an entry that never go to the gateway."""

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 
 from batchrunner.core.problems import Severity
+from batchrunner.core.text import quotable
 from batchrunner.manifest.nodes import Path
-from batchrunner.manifest.source import quotable
 
 _SHOWN = 60
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from batchrunner.manifest.slips import without_odd
+from batchrunner.manifest.typos import without_odd
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>[^"\r\n])"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 _NOTHING = re.compile("[\u00ad\u200b\u2060\ufeff]")

@@ -11,10 +11,11 @@ import json
 import re
 from contextlib import suppress
 
+from batchrunner.core.text import is_text
 from batchrunner.manifest.nodes import Node, collection
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.scalars import resolved
-from batchrunner.manifest.source import Source, TextFault, is_text
+from batchrunner.manifest.source import Source, TextFault
 from batchrunner.manifest.yaml_parser import MAX_DEPTH
 
 _BLANK = re.compile(r"[ \t\n\r]*")

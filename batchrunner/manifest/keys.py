@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from batchrunner.core.text import closest
 from batchrunner.manifest.faults import dotted
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.schema import MULTIPLYING, schema
 
 _SECRET = re.compile(r"(api|secret|access)[_-]?(key|token)|authorization|token|password|key", re.IGNORECASE)
-
-
-def closest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
-    """The choice that was probably meant; empty where none is near. A `cutoff` of 1 wants the word itself."""
-    return next(iter(get_close_matches(word, list(choices), n=1, cutoff=cutoff)), "")
 
 
 def unknown_key(key: str, path: Path, allowed: Sequence[str]) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from batchrunner.core.inputs import InputLimits
-from batchrunner.core.limits import Limits, ModelLimits, PromptLimits
+from batchrunner.core.rules.inputs import InputLimits
+from batchrunner.core.rules.limits import Limits, ModelLimits, PromptLimits
 from batchrunner.manifest.yaml_parser import Parser
 
 

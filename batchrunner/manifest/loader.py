@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from batchrunner.core.errors import ManifestError, UsageError
-from batchrunner.core.inputs import located
-from batchrunner.core.limits import Limits
 from batchrunner.core.model import Plan, PlannedTask, Pricing, RunSettings
 from batchrunner.core.plan import canonical, plan_tasks
 from batchrunner.core.problems import Place, Problem, Severity
+from batchrunner.core.rules.inputs import located
+from batchrunner.core.rules.limits import Limits
+from batchrunner.core.text import is_text
 from batchrunner.manifest.entries import Expanded
 from batchrunner.manifest.expand import Expander
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.nodes import Node, place_of, plain
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.settings import beyond, fit, pricing, run_settings, size
-from batchrunner.manifest.source import Source, TextFault, is_text, read_text
+from batchrunner.manifest.source import Source, TextFault, read_text
 from batchrunner.manifest.validation import Part, check
 from batchrunner.manifest.yaml_reader import read_yaml
 

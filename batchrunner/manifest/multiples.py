@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 from batchrunner.core.plan import id_part
 from batchrunner.core.problems import Place, Severity
+from batchrunner.core.text import closest
 from batchrunner.manifest.faults import Fault, shown
-from batchrunner.manifest.keys import closest, unknown_key
+from batchrunner.manifest.keys import unknown_key
 from batchrunner.manifest.schema import schema
 from batchrunner.manifest.templates import Names, Row
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from batchrunner.core.text import closest
 from batchrunner.manifest.faults import Fault, dotted
-from batchrunner.manifest.keys import closest
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.splitting import FilterFault, Split, filtered
 from batchrunner.manifest.templates import Exact, Filler, Fixed, Keyed, Listed, Names, Spread, Text

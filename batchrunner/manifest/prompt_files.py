@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from batchrunner.manifest.faults import Fault
-from batchrunner.manifest.media import inside
-from batchrunner.manifest.missing import hint_for
 from batchrunner.manifest.source import TextFault, read_text
+from batchrunner.media.inputs import inside
+from batchrunner.media.missing import hint_for
 
 _MAX_BYTES = 1_000_000
 _NAMED = 3

@@ -9,12 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from batchrunner.core.problems import Place
+from batchrunner.core.text import is_text, quotable
 
 _BREAK = re.compile("\r\n|[\n\r]")
 _YAML_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
-_UNSHOWABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_HALF = re.compile("[\ud800-\udfff]")
 _SNIPPET = 200
 _LOOKED_AT = 100_000
 """Bytes from which an encoding is guessed."""
@@ -77,17 +75,6 @@ class Source:
         text = self.line(line)
         snippet = quotable(text[: max(_SNIPPET, column + _SNIPPET)])
         return Place(self.shown, line, column, row, snippet)
-
-
-def is_text(text: str) -> bool:
-    """Whether it can be shown and kept: a name of a file that is no UTF-8, say, can't."""
-    return not _HALF.search(text)
-
-
-def quotable(text: str) -> str:
-    """The text as it may be shown, as long as it was: no API key, nothing that moves a terminal's cursor."""
-    text = _UNSHOWABLE.sub("\ufffd", text)
-    return _SECRET.sub(lambda found: "sk-" + "*" * (len(found.group()) - 3), text)
 
 
 def read_text(path: Path, max_bytes: int, encoding: str = "") -> str:

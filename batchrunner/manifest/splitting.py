@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from batchrunner.manifest.keys import closest
+from batchrunner.core.text import closest
 
 _SPLIT = "split"
 _ESCAPES = {"\\n": "\n", "\\t": "\t"}

@@ -8,13 +8,13 @@ from typing import Any
 from batchrunner.core.problems import Severity
 from batchrunner.manifest.faults import Fault
 from batchrunner.manifest.files import FilesFound, PatternFault, find_files
-from batchrunner.manifest.media import inside
-from batchrunner.manifest.missing import foreign, missing
 from batchrunner.manifest.multiples import Table
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.row_formats import options
 from batchrunner.manifest.row_formats.table import Reading, RowsFile
 from batchrunner.manifest.rows import ending_of, read_rows
+from batchrunner.media.inputs import inside
+from batchrunner.media.missing import foreign, missing
 
 _MISSING = "correct the path, or add the file"
 

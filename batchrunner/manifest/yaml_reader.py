@@ -23,12 +23,13 @@ from yaml.events import (
 )
 
 from batchrunner.core.problems import Severity
+from batchrunner.core.text import is_text
 from batchrunner.manifest.json_reader import read_json
 from batchrunner.manifest.nodes import Node, Scalar, collection
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.scalars import resolved
-from batchrunner.manifest.slips import named, odd_character, slip_after, slip_in, without_odd
-from batchrunner.manifest.source import Source, TextFault, is_text
+from batchrunner.manifest.source import Source, TextFault
+from batchrunner.manifest.typos import named, odd_character, slip_after, slip_in, without_odd
 from batchrunner.manifest.yaml_parser import MAX_DEPTH, Parser, too_deep, too_deep_before
 from batchrunner.manifest.yaml_words import explained
 

@@ -7,8 +7,8 @@ import re
 
 from yaml import MarkedYAMLError, YAMLError
 
-from batchrunner.manifest.slips import Slip, slip_in
 from batchrunner.manifest.source import Source, TextFault
+from batchrunner.manifest.typos import Slip, slip_in
 
 _NO_COLON = (
     "expected ':'",

@@ -61,7 +61,7 @@ def test_a_proxys_password_is_nowhere_and_the_proxy_is_named(desk: Any, proxy: P
     desk.environment["HTTPS_PROXY"] = f"http://user:{CANARY}@127.0.0.1:{proxy.port}"
     preload = desk.folder.parent / "quick"
     preload.mkdir()
-    quick = "import batchrunner.takeup as takeup\ntakeup.PREFLIGHT_WAITS = (0.0, 0.0)\n"
+    quick = "import batchrunner.engine.startup as takeup\ntakeup.PREFLIGHT_WAITS = (0.0, 0.0)\n"
     (preload / "sitecustomize.py").write_text(quick, encoding="utf-8")
     desk.environment["PYTHONPATH"] = str(preload)
     arguments = ("run", "batch.yaml", "--base-url", "https://gateway.invalid")

@@ -129,7 +129,7 @@ def test_a_name_that_is_not_utf8_is_refused_in_every_locale_before_anything_is_m
 def test_a_python_that_is_not_in_utf8_is_refused_by_the_api_before_anything_is_made(tmp_path: Path) -> None:
     """Who uses the package from Python has no command to restart: `run` says how to start it."""
     code = (
-        "from pathlib import Path; from batchrunner.preparation import make_directories\n"
+        "from pathlib import Path; from batchrunner.engine.preparation import make_directories\n"
         f"try: make_directories(Path({str(tmp_path / 'x.run')!r}))\n"
         "except Exception as error: print(error.hint)"
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batchrunner.core.adoption import (
+from batchrunner.core.doubts.adoption import (
     CLOCKS_DIFFER,
     NEWEST_ROWS,
     Sighting,

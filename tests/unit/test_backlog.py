@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrunner.core.backlog import Backlog, Waiting
 from batchrunner.core.model import TaskKey
+from batchrunner.core.submission.backlog import Backlog, Waiting
 
 
 def task(position: int, model: str = "fast") -> Waiting:

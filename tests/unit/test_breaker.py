@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrunner.core.backlog import Waiting
-from batchrunner.core.breaker import Breaker
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.outcome import (
@@ -20,7 +18,9 @@ from batchrunner.core.outcome import (
     Rejected,
     Unknown,
 )
-from batchrunner.core.verdict import Go, Hold, Situation, Stop
+from batchrunner.core.submission.backlog import Waiting
+from batchrunner.core.submission.breaker import Breaker
+from batchrunner.core.submission.decision import Go, Hold, Situation, Stop
 
 CONCURRENCY, MAX_IN_DOUBT = 8, 5
 ACCEPTED = Accepted(RemoteId("task_1"), Receipt(200))

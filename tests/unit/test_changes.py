@@ -2,11 +2,11 @@
 
 import pytest
 
-from batchrunner.changes import SUBMITTED, Change, Step, compare
 from batchrunner.core.model import Plan
 from batchrunner.core.plan import WantedTask, digest_form, plan_tasks
 from batchrunner.core.states import TaskState
 from batchrunner.ledger import TaskRecord
+from batchrunner.operations.plan_changes import SUBMITTED, Change, Step, compare
 
 
 def wanted(task_id: str, prompt: str = "a cat", **metadata) -> WantedTask:

@@ -11,7 +11,7 @@ from batchrunner.cli.main import EPILOG, parser
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RunSettings
 from batchrunner.core.states import TaskState
-from batchrunner.results import COLUMNS
+from batchrunner.output.results import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

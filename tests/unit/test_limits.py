@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from batchrunner.core.limits import check
 from batchrunner.core.model import Fit, MediaFile
 from batchrunner.core.problems import Severity
+from batchrunner.core.rules.limits import check
 from batchrunner.manifest.limits_file import load_limits
 
 LIMITS = load_limits()

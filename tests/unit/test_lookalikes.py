@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from batchrunner.core.adoption import CLOCKS_DIFFER, Sighting, Unowned, UsageRow
-from batchrunner.core.lookalikes import failures, named
+from batchrunner.core.doubts.adoption import CLOCKS_DIFFER, Sighting, Unowned, UsageRow
+from batchrunner.core.doubts.failures import failures, named
 from batchrunner.core.model import AttemptId, RemoteId, TaskKey
 
 SENT = 1_700_000_000.0

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from batchrunner.core.adoption import NEWEST_ROWS, UsageRow
-from batchrunner.core.metering import MeterReading, charged_beyond
+from batchrunner.core.doubts.adoption import NEWEST_ROWS, UsageRow
+from batchrunner.core.doubts.metering import MeterReading, charged_beyond
 
 START = 1_700_000_000.0
 HOLD, PRICE = 700, 480

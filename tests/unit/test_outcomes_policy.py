@@ -32,7 +32,7 @@ from batchrunner.core.policy import (
     echo_warnings,
     is_worth_another,
 )
-from batchrunner.core.polling import GATEWAY_REFRESH, Typical, poll_delay
+from batchrunner.core.poll_schedule import GATEWAY_REFRESH, Typical, poll_delay
 from batchrunner.core.states import Event, TaskState, check_transition
 
 PROPERTY = settings(max_examples=300)

@@ -3,7 +3,7 @@
 import pytest
 
 from batchrunner.core.problems import Severity
-from batchrunner.core.prompts import check_words
+from batchrunner.core.rules.prompts import check_words
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from batchrunner.core.adoption import Sighting, UsageRow
+from batchrunner.core.doubts.adoption import Sighting, UsageRow
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.recovery import (
     Accounted,

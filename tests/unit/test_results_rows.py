@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from batchrunner.core.model import TaskKey
 from batchrunner.core.states import TaskState
 from batchrunner.ledger import TaskRecord
-from batchrunner.results import COLUMNS, as_csv, from_network, header
+from batchrunner.output.results import COLUMNS, as_csv, from_network, header
 
 # DESIGN.md, "Results", in order.
 DESIGN = """

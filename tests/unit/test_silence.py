@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from batchrunner.core.adoption import NEWEST_ROWS, Unowned, UsageRow
+from batchrunner.core.doubts.adoption import NEWEST_ROWS, Unowned, UsageRow
+from batchrunner.core.doubts.silence import Witness, why_unproven
 from batchrunner.core.model import AttemptId, TaskKey
-from batchrunner.core.silence import Witness, why_unproven
 
 SENT = 1_700_000_000.0
 LATEST = 3600.0

@@ -6,8 +6,8 @@ import pytest
 
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.states import TaskState
+from batchrunner.core.submission.decision import Stop
 from batchrunner.core.summary import Summary, Tally
-from batchrunner.core.verdict import Stop
 
 STOPPED_FOR = {
     "": None,

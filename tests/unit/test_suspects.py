@@ -5,10 +5,10 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchrunner.core.backlog import Waiting
 from batchrunner.core.model import TaskKey
 from batchrunner.core.outcome import NotAdmitted, Receipt, Refusal
-from batchrunner.core.suspects import Suspects, own_wait
+from batchrunner.core.submission.backlog import Waiting
+from batchrunner.core.submission.suspects import Suspects, own_wait
 
 BUSY = NotAdmitted(Refusal.GATEWAY_BUSY, Receipt(500, code="fail_to_fetch_task"))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from batchrunner.turns import Turns
+from batchrunner.engine.semaphore import Turns
 
 
 def test_number_of_turns_follows_the_limit_in_order_and_takes_none_away() -> None:

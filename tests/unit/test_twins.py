@@ -9,8 +9,8 @@ import pytest
 
 from batchrunner.core.model import MediaFile, PlannedTask
 from batchrunner.core.plan import WantedTask, fingerprint, plan_tasks
+from batchrunner.core.replicas import Known, recognised
 from batchrunner.core.states import TaskState
-from batchrunner.core.twins import Known, recognised
 from batchrunner.ledger.reconcile import request_text
 
 PICTURE = MediaFile("/a/cat.png", "cat.png", "ab" * 32, "image/png", 10)

@@ -14,7 +14,7 @@ from batchrunner.core.outcome import (
     Succeeded,
 )
 from batchrunner.core.policy import Seen, after_failure
-from batchrunner.core.watch import GoOn, Refused, Sightings, Vanished, Watch
+from batchrunner.core.poll_tracker import GoOn, Refused, Sightings, Vanished, Watch
 
 RECEIPT = Receipt(400, code="task_not_exist")
 INVISIBLE, REFUSED, FAILED = NotVisible(RECEIPT), QueryRefused(RECEIPT), QueryFailed(RECEIPT)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 
+from batchrunner.core.text import closest
 from batchrunner.manifest.faults import Fault
-from batchrunner.manifest.keys import closest
 from batchrunner.manifest.row_formats.table import Reading
 from batchrunner.manifest.schema import schema
 

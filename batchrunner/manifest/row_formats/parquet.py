@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from batchrunner.core.problems import Severity
+from batchrunner.core.text import is_text
 from batchrunner.manifest.multiples import MAX_TASKS, TableRow
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.row_formats.extras import library
 from batchrunner.manifest.row_formats.table import MAX_BYTES, RowsFile, look_inside
-from batchrunner.manifest.source import TextFault, is_text
+from batchrunner.manifest.source import TextFault
 
 _BATCH = 1000
 """Rows that are unpacked at once."""

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from batchrunner.manifest.keys import closest
+from batchrunner.core.text import closest
 from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.row_formats.extras import library

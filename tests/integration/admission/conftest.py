@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from batchrunner.admission import Admission, Disk
 from batchrunner.clock import Clock
-from batchrunner.core.backlog import Permit, Waiting
 from batchrunner.core.model import RunSettings, TaskKey
+from batchrunner.core.submission.backlog import Permit, Waiting
+from batchrunner.engine.admission import Admission, Disk
 
 
 class JumpingClock(Clock):

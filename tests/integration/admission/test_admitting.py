@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from batchrunner.admission import DISK_PAUSE, IDLE_LIMIT
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import (
@@ -17,6 +16,7 @@ from batchrunner.core.outcome import (
     Rejected,
     Unknown,
 )
+from batchrunner.engine.admission import DISK_PAUSE, IDLE_LIMIT
 
 ACCEPTED = Accepted(RemoteId("task_1"), Receipt(200))
 UNKNOWN = Unknown(Receipt(502))

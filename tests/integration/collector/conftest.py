@@ -13,11 +13,11 @@ import av
 import pytest
 
 from batchrunner.clock import Clock
-from batchrunner.collector import Collector
 from batchrunner.core.model import Plan, RemoteId
 from batchrunner.core.plan import WantedTask, plan_tasks
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
+from batchrunner.engine.collector import Collector
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from batchrunner.collector import TRIES
 from batchrunner.core.errors import StorageError
 from batchrunner.core.states import TaskState
-from batchrunner.files import remove_part_files
+from batchrunner.engine.collector import TRIES
+from batchrunner.storage.files import remove_part_files
 
 FINAL = "cat.mp4"
 

@@ -8,15 +8,15 @@ import aiohttp
 import pytest
 
 from batchrunner.clock import Clock
-from batchrunner.collector import Collector
 from batchrunner.core.model import Plan, RemoteId
 from batchrunner.core.outcome import Succeeded
 from batchrunner.core.plan import WantedTask, plan_tasks
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
+from batchrunner.engine.collector import Collector
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings, encode
 from batchrunner.ledger import Ledger
-from batchrunner.manifest import data_uri
+from batchrunner.media.inputs import data_uri
 from batchrunner.simulator import Scenario, Simulator
 
 SCALE = 0.001

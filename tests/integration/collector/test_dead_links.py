@@ -6,7 +6,7 @@ from batchrunner.clock import Clock
 from batchrunner.core.links import LINK_EXPIRED, LINKS_LIVE
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
-from batchrunner.files import seen_as
+from batchrunner.storage.files import seen_as
 
 SCALE = 0.0001
 GONE = b'{"error":{"message":"Upstream service returned status 403","type":"server_error"}}'

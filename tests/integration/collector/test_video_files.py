@@ -6,7 +6,7 @@ import struct
 import av
 import pytest
 
-from batchrunner.video import NotPlayable, NotWhole, VideoFacts, check_boxes, probe
+from batchrunner.media import NotPlayable, NotWhole, VideoFacts, check_boxes, probe
 
 
 def box(kind: bytes, content: bytes = b"", size: int | None = None) -> bytes:

@@ -10,11 +10,11 @@ from contextlib import closing
 
 import pytest
 
-import batchrunner.results as results_module
+import batchrunner.output.results as results_module
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
 from batchrunner.ledger import Ledger
-from batchrunner.results import RESULTS_NAME, Results, as_csv, write, write_noted
+from batchrunner.output.results import RESULTS_NAME, Results, as_csv, write, write_noted
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_copy_that_can_not_be_made_keeps_the_file(tmp_path, in_ledger, tasks, 
     def full(*args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("batchrunner.results_copies.os.fsync", full)
+    monkeypatch.setattr("batchrunner.output.results_backup.os.fsync", full)
     with pytest.raises(StorageError, match=RESULTS_NAME):
         put(in_ledger, tmp_path, tasks)
     monkeypatch.undo()

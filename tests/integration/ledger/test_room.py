@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from batchrunner import preparation, wiring
 from batchrunner.core.errors import StorageError
-from batchrunner.preparation import check_videos_writable, make_directories
-from batchrunner.wiring import room
+from batchrunner.engine import preparation, wiring
+from batchrunner.engine.preparation import check_videos_writable, make_directories
+from batchrunner.engine.wiring import room
 
 RESERVE = 100
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from batchrunner import ruling
 from batchrunner.core.errors import UsageError
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
+from batchrunner.operations import overrides
 
 
 def in_state(event, to, **facts):
@@ -24,10 +24,10 @@ def test_an_id_that_is_another_attempts_is_not_adopted(in_ledger, filled):
             await ledger.claim(key, 1, None)
             await ledger.move(key, move)
         with pytest.raises(UsageError, match="is the id of another attempt"):
-            await ruling.adopt(ledger, await ledger.task(doubt), "task_0001")
+            await overrides.adopt(ledger, await ledger.task(doubt), "task_0001")
         with pytest.raises(UsageError, match="is no remote id"):
-            await ruling.adopt(ledger, await ledger.task(doubt), "../etc")
-        await ruling.adopt(ledger, await ledger.task(doubt), "task_0002")
+            await overrides.adopt(ledger, await ledger.task(doubt), "../etc")
+        await overrides.adopt(ledger, await ledger.task(doubt), "task_0002")
         return await ledger.task(doubt)
 
     task = in_ledger(story)

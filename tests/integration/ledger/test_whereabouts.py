@@ -5,12 +5,12 @@ import os
 
 import pytest
 
-from batchrunner import whereabouts
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
-from batchrunner.files import seen_as
-from batchrunner.results import row
-from batchrunner.whereabouts import look_at_files
+from batchrunner.engine import video_check
+from batchrunner.engine.video_check import look_at_files
+from batchrunner.output.results import row
+from batchrunner.storage.files import seen_as
 
 VIDEO = b"whole"
 SHA256 = hashlib.sha256(VIDEO).hexdigest()
@@ -183,7 +183,7 @@ def test_hashing_has_an_end(finished, look, monkeypatch):
     """What a look does not come to is left to the next one, and nothing is said of it."""
     path = finished("a")["a"]
     edit(path, b"WHOLE")
-    monkeypatch.setattr(whereabouts, "HASHING", -1.0)
+    monkeypatch.setattr(video_check, "HASHING", -1.0)
     assert look() == ("", [DONE])
     monkeypatch.undo()
     assert look()[1][0][2]
@@ -196,7 +196,7 @@ def test_a_disk_that_refuses_says_nothing_about_the_file(finished, look, monkeyp
     def refused(self, **options):
         raise PermissionError(13, "no")
 
-    monkeypatch.setattr(whereabouts.Path, "stat", refused)
+    monkeypatch.setattr(video_check.Path, "stat", refused)
     monkeypatch.setattr("batchrunner.ledger.database.Path.touch", lambda *a, **o: None)
     monkeypatch.setattr("batchrunner.ledger.database.Path.is_dir", lambda *a: False)
     assert look() == ("", [DONE])

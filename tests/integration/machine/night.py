@@ -12,13 +12,13 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from batchrunner import runner
 from batchrunner.core.model import OnDoubt, Plan, RunSettings
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.plan import WantedTask, plan_tasks
 from batchrunner.core.summary import Summary
+from batchrunner.engine import flow
+from batchrunner.engine.job import Job
 from batchrunner.gateway import ApiKey, GatewaySettings
-from batchrunner.job import Job
 from batchrunner.manifest.limits_file import load_limits
 from tests.integration.machine import fates
 from tests.integration.machine.gateway import Client, World
@@ -102,7 +102,7 @@ class Night(RuleBasedStateMachine):
         self.promises.new_process()
         self.promises.may_fetch_missing = fetch_missing
         self.promises.wanted = Counter(prompt for prompt, _ in self.tasks)
-        self.running = self.loop.create_task(runner.run(self.job(fetch_missing)))
+        self.running = self.loop.create_task(flow.run(self.job(fetch_missing)))
         self.running.add_done_callback(self.loop.interrupt)
 
     def keep_running(self) -> None:

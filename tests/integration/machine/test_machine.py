@@ -16,12 +16,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from batchrunner import ruling, runner
-from batchrunner.adopter import Adopter
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import Event, TaskState
+from batchrunner.engine import flow
+from batchrunner.engine.adopter import Adopter
+from batchrunner.engine.preparation import names_on_disk
 from batchrunner.ledger import Ledger, TaskRecord
-from batchrunner.preparation import names_on_disk
+from batchrunner.operations import overrides
 from tests.integration.machine.backup import Backup
 from tests.integration.machine.gateway import Client
 from tests.integration.machine.night import Night, entries
@@ -42,8 +43,8 @@ class Nights(Night):
 
     def command(self, what: Callable[[Ledger], Any]) -> Any:
         async def carried_out() -> Any:
-            with runner.RunLock(self.folder):
-                async with runner.Ledger.open(self.folder) as ledger:
+            with flow.RunLock(self.folder):
+                async with flow.Ledger.open(self.folder) as ledger:
                     await ledger.recover()
                     return await what(ledger)
 
@@ -62,14 +63,14 @@ class Nights(Night):
     def retry(self, data: st.DataObject) -> None:
         task = self.one_in(TaskState.FAILED, data)
         self.promises.person_said(task.key, Event.RETRIED)
-        self.command(lambda ledger: ruling.retry(ledger, [task]))
+        self.command(lambda ledger: overrides.retry(ledger, [task]))
 
     @precondition(lambda self: self.any_in(TaskState.IN_DOUBT))
     @rule(data=st.data())
     def resolve_lost(self, data: st.DataObject) -> None:
         task = self.one_in(TaskState.IN_DOUBT, data)
         self.promises.person_said(task.key, Event.DECLARED_LOST)
-        self.command(lambda ledger: ruling.declare_lost(ledger, [task]))
+        self.command(lambda ledger: overrides.declare_lost(ledger, [task]))
 
     @precondition(lambda self: self.any_in(TaskState.IN_DOUBT))
     @rule(data=st.data(), which=st.sampled_from(("right", "right", "taken")))
@@ -82,11 +83,11 @@ class Nights(Night):
             return
         if named[0] in ours:
             with pytest.raises(UsageError):
-                self.command(lambda ledger: ruling.adopt(ledger, task, named[0]))
+                self.command(lambda ledger: overrides.adopt(ledger, task, named[0]))
             return
         if which == "nobody" and task.attempt:
             self.promises.misadopted.add(task.attempt)
-        self.command(lambda ledger: ruling.adopt(ledger, task, named[0]))
+        self.command(lambda ledger: overrides.adopt(ledger, task, named[0]))
 
     @precondition(lambda self: self.any_in(TaskState.IN_DOUBT))
     @rule()
@@ -104,7 +105,7 @@ class Nights(Night):
         task = self.one_in(TaskState.DONE, data)
         self.promises.person_said(task.key, Event.WANTED_AGAIN)
         names = names_on_disk(self.folder)
-        self.command(lambda ledger: ruling.want_again(ledger, [task], names, self.world.now()))
+        self.command(lambda ledger: overrides.want_again(ledger, [task], names, self.world.now()))
 
     @precondition(lambda self: self.any_in(TaskState.DONE))
     @rule(data=st.data())

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from batchrunner import ruling
 from batchrunner.core.model import OnDoubt
 from batchrunner.core.states import TaskState
+from batchrunner.operations import overrides
 from tests.integration.machine.test_machine import Nights
 
 
@@ -25,7 +25,7 @@ def adopt_wrongly(night: Nights) -> None:
     for task in night.command(lambda ledger: ledger.tasks(TaskState.IN_DOUBT)):
         name = f"task_nobody{task.attempt}"
         night.promises.misadopted.add(task.attempt)
-        night.command(lambda ledger, task=task, name=name: ruling.adopt(ledger, task, name))
+        night.command(lambda ledger, task=task, name=name: overrides.adopt(ledger, task, name))
 
 
 def ended_with(night: Nights) -> list[int]:

@@ -19,10 +19,10 @@ from unittest.mock import patch
 
 import aiosqlite
 
-from batchrunner import preparation, runner
 from batchrunner.clock import Clock
+from batchrunner.engine import flow, preparation
+from batchrunner.engine.shutdown import StopRequest
 from batchrunner.ledger import Ledger, RunLock
-from batchrunner.supervisor import StopRequest
 
 EPOCH = 1_800_000_000.0
 """Unix time when the loop begins."""
@@ -188,12 +188,12 @@ def replaced(loop: VirtualLoop, process: Process, open_gateway: Any, seed: int) 
 
     with ExitStack() as patches:
         for where, name, what in (
-            (runner, "Clock", lambda scale: VirtualClock(loop)),
-            (runner, "Gateway", SimpleNamespace(open=open_gateway)),
-            (runner, "Ledger", TimedLedger),
-            (runner, "RunLock", HeldLock),
-            (runner, "signals_heard", no_signals),
-            (runner, "TICK", 600.0),
+            (flow, "Clock", lambda scale: VirtualClock(loop)),
+            (flow, "Gateway", SimpleNamespace(open=open_gateway)),
+            (flow, "Ledger", TimedLedger),
+            (flow, "RunLock", HeldLock),
+            (flow, "signals_heard", no_signals),
+            (flow, "TICK", 600.0),
             (preparation, "time", SimpleNamespace(time=clock.wall)),
             *((aiosqlite.Connection, name, what) for name, what in _without_thread(process).items()),
         ):

@@ -11,12 +11,13 @@ import pytest
 
 from batchrunner.core.errors import ManifestError
 from batchrunner.gateway import encode
-from batchrunner.manifest import data_uri, load_manifest
+from batchrunner.manifest import load_manifest
 from batchrunner.manifest.nodes import plain
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.schema import schema
 from batchrunner.manifest.source import Source
 from batchrunner.manifest.yaml_reader import read_yaml
+from batchrunner.media.inputs import data_uri
 
 ROOT = Path(__file__).parents[3]
 PNG = (ROOT / "tests" / "data" / "valid" / "media" / "dot.png").read_bytes()

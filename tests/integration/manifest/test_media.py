@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 
 from batchrunner.core.model import Fit, MediaFile
-from batchrunner.manifest import MediaChanged, data_uri, load_limits
-from batchrunner.manifest.media import MediaFault, MediaFolder, check_data_uri, sound_type
-from batchrunner.manifest.pictures import picture_type
+from batchrunner.manifest import load_limits
+from batchrunner.media.inputs import (
+    MediaChanged,
+    MediaFault,
+    MediaFolder,
+    check_data_uri,
+    data_uri,
+    sound_type,
+)
+from batchrunner.media.pictures import picture_type
 
 PNG = (Path(__file__).parents[2] / "data" / "valid" / "media" / "dot.png").read_bytes()
 HEIC = b"\0\0\0\x18ftypheic" + b"\0" * 20

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from batchrunner.core.model import Fit, MediaFile
-from batchrunner.manifest import MediaChanged, data_uri, load_limits
-from batchrunner.manifest import pictures as module
-from batchrunner.manifest.media import MediaFolder
-from batchrunner.manifest.pictures import BrokenPicture, Look, fitted, look, picture_type
+from batchrunner.manifest import load_limits
+from batchrunner.media import pictures as module
+from batchrunner.media.inputs import MediaChanged, MediaFolder, data_uri
+from batchrunner.media.pictures import BrokenPicture, Look, fitted, look, picture_type
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"]
 SMALL = Fit(side=800, max_bytes=1_000_000)

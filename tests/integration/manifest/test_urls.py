@@ -10,7 +10,7 @@ from aiohttp import web
 
 from batchrunner.core.problems import Problem, Severity
 from batchrunner.manifest import load_manifest
-from batchrunner.manifest.urls import check_urls
+from batchrunner.operations.check_urls import check_urls
 
 PNG = (Path(__file__).parents[2] / "data" / "valid" / "media" / "dot.png").read_bytes()
 MP4 = b"\0\0\0\x18ftypmp42" + b"\0" * 100

@@ -10,17 +10,17 @@ from typing import Any
 import aiohttp
 import pytest
 
-from batchrunner.admission import Admission, Disk
 from batchrunner.clock import Clock
-from batchrunner.core.backlog import Waiting
 from batchrunner.core.model import Plan, Pricing, RunSettings, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.plan import WantedTask, plan_tasks
 from batchrunner.core.states import TaskState
+from batchrunner.core.submission.backlog import Waiting
+from batchrunner.engine.admission import Admission, Disk
+from batchrunner.engine.worker import Worker
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.simulator import Scenario, Simulator
-from batchrunner.worker import Worker
 
 SCALE = 0.001
 PRICING = Pricing("USD", {"dreamina-seedance-2-0-fast": 5.6})

@@ -9,8 +9,8 @@ from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import Preflight, PreflightOutcome, Receipt
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
-from batchrunner.crew import Crew
-from batchrunner.takeup import LONGEST_WAIT, ask_first, put_pending, take_up
+from batchrunner.engine.startup import LONGEST_WAIT, ask_first, put_pending, take_up
+from batchrunner.engine.task_group import Crew
 
 FAST = "dreamina-seedance-2-0-fast"
 

@@ -1,0 +1,1 @@
+"""What the gateway's usage log says of submissions in doubt."""

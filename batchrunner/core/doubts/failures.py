@@ -1,0 +1,89 @@
+"""Which tasks of the gateway a submission in doubt may be where no seed says so: the failed show none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from batchrunner.core.doubts.adoption import (
+    CLOCKS_DIFFER,
+    SAME_MOMENT,
+    Sighting,
+    Unowned,
+    UsageRow,
+    unexplained,
+)
+from batchrunner.core.model import AttemptId, RemoteId
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A task of the gateway that a doubt may be, for the person who decides."""
+
+    remote_id: RemoteId
+    at: float | None
+    """When it was submitted, by the gateway's clock (Unix seconds)."""
+    model: str
+    status: str
+    """In the gateway's word; empty where it could not be looked at."""
+
+
+def may_be(one: Unowned, seen: Sighting, latest: float) -> bool:
+    """Whether nothing that the gateway shows of a task speaks against its being this submission."""
+    return (
+        seen.submitted_at is not None
+        and -CLOCKS_DIFFER <= seen.submitted_at - one.submitted_at <= latest + CLOCKS_DIFFER
+        and seen.model in ("", one.model)
+        and (one.seed is None or seen.seed in (None, one.seed))
+        and (one.duration is None or seen.duration in (None, one.duration))
+        and (one.resolution is None or seen.resolution in (None, one.resolution))
+        and (one.ratio is None or seen.ratio in (None, one.ratio))
+    )
+
+
+def failures(
+    unowned: Sequence[Unowned],
+    sightings: Sequence[Sighting],
+    rows: Sequence[UsageRow],
+    known: frozenset[str],
+    adopted: Sequence[tuple[str, float]],
+    latest: float,
+) -> Mapping[AttemptId, RemoteId]:
+    """The doubts whose generation failed, where exactly one task can be meant, and it nobody else's.
+
+    The log must show one submission that nobody accounts for, at the task's moment, and the task's refund of
+    the same quota. `known` and `adopted` as for `unexplained`.
+    """
+    found = {}
+    for doubt in (one for one in unowned if one.is_doubt):
+        fits = [seen for seen in sightings if may_be(doubt, seen, latest)]
+        signs = unexplained(doubt, rows, known, adopted, latest)
+        if len(fits) != 1 or len(signs) != 1 or fits[0].succeeded is not False:
+            continue
+        ((seen,), (sign,)) = fits, signs
+        refunds = [row.quota for row in rows if row.is_refund and row.remote_id == seen.remote_id]
+        if (
+            refunds == [sign.quota]
+            and sign.remote_id in (None, seen.remote_id)
+            and abs(sign.at - (seen.submitted_at or 0.0)) <= SAME_MOMENT
+            and all(one is doubt or not may_be(one, seen, latest) for one in unowned)
+        ):
+            found[doubt.attempt] = seen.remote_id
+    return found
+
+
+def named(
+    doubt: Unowned, sightings: Iterable[Sighting], unseen: Mapping[RemoteId, UsageRow], latest: float
+) -> list[Candidate]:
+    """The tasks that a doubt may be, oldest first; `unseen` could not be looked at, and have a row each."""
+    found = [
+        Candidate(seen.remote_id, seen.submitted_at, seen.model or doubt.model, seen.status)
+        for seen in sightings
+        if may_be(doubt, seen, latest)
+    ]
+    found += [
+        Candidate(remote_id, row.at, row.model, "")
+        for remote_id, row in unseen.items()
+        if row.model == doubt.model and row.at >= doubt.submitted_at - CLOCKS_DIFFER
+    ]
+    return sorted(found, key=lambda one: one.at or 0.0)

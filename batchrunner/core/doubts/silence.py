@@ -1,0 +1,54 @@
+"""When a usage log that doesn't show a submission proves that it was not charged: never by being empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from batchrunner.core.doubts.adoption import Unowned, UsageRow, reaches_back
+from batchrunner.core.model import AttemptId
+from batchrunner.core.text import count
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """An accepted submission of ours: the log must show it, or it is not the log of the key that made it."""
+
+    attempt: AttemptId
+    process: str
+    """The process that submitted it; one process has one key."""
+    request_id: str
+    """The gateway's id of the exchange; empty where it gives none."""
+    accepted_at: float
+    """Unix seconds."""
+
+
+def why_unproven(
+    doubt: Unowned, rows: Sequence[UsageRow], witnesses: Iterable[Witness], latest: float, beyond: int = 0
+) -> str:
+    """Why a log that shows nothing of a doubt proves nothing; empty where it proves that it was not charged.
+
+    It does where it shows all that the doubt's own process, and so its key, got accepted since then, within
+    `latest` real seconds, one of it submitted later, and its key was charged nothing `beyond` the log (quota
+    units). The log may be switched off, or be another key's, or lack what was in the gateway when it died.
+    """
+    if not reaches_back(rows, doubt.submitted_at):
+        return "it doesn't reach back to it"
+    if beyond:
+        return f"its key was charged {beyond:,} quota units that the log doesn't show, so it may be charged"
+    inside = [
+        one
+        for one in witnesses
+        if doubt.process
+        and one.process == doubt.process
+        and doubt.submitted_at <= one.accepted_at <= doubt.submitted_at + latest
+    ]
+    if not any(one.attempt > doubt.attempt for one in inside):
+        return "the same run got no later submission accepted by which to see that the log works"
+    if any(not one.request_id for one in inside):
+        return "its rows bear no submission ID by which to know ours"
+    shown = {row.request_id for row in rows if row.is_submission}
+    if missing := [one for one in inside if one.request_id not in shown]:
+        told = count(len(missing), "submission")
+        return f"it lacks {told} of ours accepted since then: it is another key's log, or was switched off"
+    return ""

@@ -1,0 +1,1 @@
+"""What the model takes: limits of requests, inputs and prompts."""

@@ -1,0 +1,182 @@
+"""What the model takes, as figures, and a request checked against them.
+
+The figures come from `data/seedance.yaml`. What the gateway's document forbids, or what can't work, is an
+error; what the document allows and the model behind it is known to refuse or ignore is a warning.
+Types and the document's lists of values are the schema's business: a request here has passed it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from batchrunner.core.model import Request
+from batchrunner.core.rules.inputs import Finding, InputLimits, check_inputs, error, warning
+from batchrunner.core.rules.pictures import check_pictures
+from batchrunner.core.rules.prompts import check_words
+
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """What one model takes."""
+
+    resolutions: tuple[str, ...]
+    refuses: frozenset[str]
+    """Fields of `metadata` that the document lists and this model refuses."""
+    service_tiers: tuple[str, ...]
+    shortest: int
+    """Seconds."""
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLimits:
+    """What a prompt had better keep to."""
+
+    max_cjk_characters: int
+    max_words: int
+    flags: tuple[str, ...]
+    """`--flag`s that the model takes out of the text and obeys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The figures of `data/seedance.yaml`."""
+
+    date: str
+    source: str
+    models: Mapping[str, ModelLimits]
+    default_resolution: str
+    default_ratio: str
+    fps: int
+    longest_auto: int
+    """Seconds to count where the model chooses the length."""
+    longest_input_video: int
+    """Seconds of all input videos together."""
+    expires_after: tuple[int, int]
+    """Seconds."""
+    sizes: Mapping[str, Mapping[str, tuple[int, int]]]
+    """Width and height in pixels, by resolution and ratio."""
+    max_bitrate: Mapping[str, float]
+    """Megabits a second, by resolution; generous."""
+    inputs: InputLimits
+    prompt: PromptLimits
+    reference_prices: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]
+    """List prices per million tokens by model, currency and resolution, without and with an input video."""
+
+
+def check(request: Request, limits: Limits) -> list[Finding]:
+    """Everything that is wrong with a request, as far as it can be known without opening a file."""
+    return [*check_prompt(str(request.get("prompt", "")), limits), *check_fields(request, limits)]
+
+
+def check_prompt(prompt: str, limits: Limits) -> list[Finding]:
+    """What is wrong with a prompt."""
+    return [*check_words(prompt), *_prompt(prompt, limits.prompt)]
+
+
+def check_fields(request: Request, limits: Limits) -> list[Finding]:
+    """What is wrong with everything but the prompt."""
+    metadata = request.get("metadata")
+    given = metadata if isinstance(metadata, Mapping) else {}
+    findings = [*_model(request, given, limits), *_length(request, given, limits)]
+    findings += _settings(given, limits)
+    findings += check_inputs(request, given, limits.inputs)
+    return [*findings, *check_pictures(request, given, limits.inputs)]
+
+
+def _prompt(prompt: str, limits: PromptLimits) -> Iterator[Finding]:
+    if "--" in prompt:
+        known = "|".join(limits.flags)
+        for flag in sorted(set(re.findall(rf"(?<!\S)--({known})(?![\w-])", prompt))):
+            message = f"the model obeys `--{flag}` in the prompt, over the fields of the task and their cost"
+            yield warning(("prompt",), message, "set the field instead, and delete the flag")
+    if len(prompt) <= limits.max_cjk_characters:
+        return
+    hint = "the model may overlook parts of a long prompt"
+    if (count := len(_CJK.findall(prompt))) > limits.max_cjk_characters:
+        message = f"the prompt has {count} CJK characters; up to {limits.max_cjk_characters} are advised"
+        yield warning(("prompt",), message, hint)
+    if (count := len(prompt.split())) > limits.max_words:
+        yield warning(
+            ("prompt",), f"the prompt has {count} words; up to {limits.max_words} are advised", hint
+        )
+
+
+def _model(request: Request, metadata: Request, limits: Limits) -> Iterator[Finding]:
+    if "model" not in request:
+        return
+    name = str(request["model"])
+    model = limits.models.get(name)
+    if model is None:
+        near = get_close_matches(name, limits.models, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"the document's models: {', '.join(limits.models)}"
+        yield warning(("model",), f"the model `{name}` is not in the gateway's document", hint)
+        return
+    resolution = metadata.get("resolution", limits.default_resolution)
+    if resolution not in model.resolutions:
+        hint = f"write {' or '.join(model.resolutions)}"
+        others = [other for other, its in limits.models.items() if resolution in its.resolutions]
+        hint += f", or take the model {others[0]}" if others else ""
+        yield warning(("metadata", "resolution"), f"{name} does not make {resolution}", hint)
+    for field in sorted(model.refuses & metadata.keys()):
+        if metadata[field] is not False:
+            yield warning(("metadata", field), f"{name} refuses `{field}`", "delete it")
+    if "service_tier" in metadata and metadata["service_tier"] not in model.service_tiers:
+        message = f"{name} does not know the service tier `{metadata['service_tier']}`"
+        yield warning(
+            ("metadata", "service_tier"), message, f"write {' or '.join(model.service_tiers)}, or delete it"
+        )
+
+
+def _length(request: Request, metadata: Request, limits: Limits) -> Iterator[Finding]:
+    duration, seconds = _number(request.get("duration")), _number(request.get("seconds"))
+    below = _number(metadata.get("duration"))
+    path: tuple[str, ...] = (
+        ("duration",) if duration else ("seconds",) if seconds else ("metadata", "duration")
+    )
+    if duration and seconds and duration != seconds:
+        message = f'`duration` is {duration}, and `seconds` is "{seconds}"'
+        yield error(("seconds",), message, "they are two names for one thing: delete one of them")
+    length = duration or seconds or below
+    if below and length != below:
+        message = f"`metadata.duration` {below} has no effect: `{path[0]}` {length} wins over it"
+        yield warning(("metadata", "duration"), message, "give the length once")
+    if "frames" in metadata:
+        if length:
+            message = f"`metadata.frames` and `{'.'.join(path)}` both set the length"
+            hint = f"delete one of them; `{path[-1]}: null` takes a default away"
+            yield error(("metadata", "frames"), message, hint)
+        return
+    model = limits.models.get(str(request.get("model")))
+    if length and model and length != -1 and not model.shortest <= length <= model.longest:
+        message = (
+            f"{request['model']} makes videos of {model.shortest} to {model.longest} seconds, not {length}"
+        )
+        yield warning(
+            path, message, f"write {model.shortest} to {model.longest}, or -1 to let the model choose"
+        )
+
+
+def _settings(metadata: Request, limits: Limits) -> Iterator[Finding]:
+    low, high = limits.expires_after
+    expires = _number(metadata.get("execution_expires_after"))
+    if expires and not low <= expires <= high:
+        message = f"the model takes an `execution_expires_after` of {low} to {high} seconds, not {expires}"
+        yield warning(
+            ("metadata", "execution_expires_after"), message, f"write {low} to {high}, or delete it"
+        )
+    if "callback_url" in metadata:
+        message = "whoever knows the `callback_url` can call it, for the calls are not signed"
+        yield warning(
+            ("metadata", "callback_url"), message, "delete it: the runner asks for the results itself"
+        )
+
+
+def _number(value: object) -> int:
+    """A count of seconds; 0 where none is given, which is also what 0 means to the gateway."""
+    return int(value) if isinstance(value, int | float | str) else 0

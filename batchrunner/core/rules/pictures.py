@@ -1,0 +1,63 @@
+"""The rules for local pictures, whose measures are known: sides, aspect, and likeness to the ratio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from batchrunner.core.model import MediaFile, Request
+from batchrunner.core.rules.inputs import Finding, InputLimits, ValuePath, error, located, warning
+
+_TOLERANCE = 0.03
+"""The model's own sizes are up to 2.5 % off the ratio that they are named for."""
+
+
+def check_pictures(request: Request, metadata: Request, limits: InputLimits) -> Iterator[Finding]:
+    """What is wrong with the local pictures of a request."""
+    for path, _, value in located(request, metadata):
+        if isinstance(value, MediaFile) and value.width and value.height:
+            yield from check_measures(path, value, limits)
+            if _is_first_frame(path, request, metadata):
+                yield from _cropped(path, value, str(metadata.get("ratio", "")))
+
+
+def check_measures(path: ValuePath, picture: MediaFile, limits: InputLimits) -> Iterator[Finding]:
+    """Whether the sides of a picture, and their proportion, are what the model takes."""
+    low, high = limits.sides
+    width, height = picture.width, picture.height
+    size = f"{picture.shown} is {width} x {height} pixels"
+    if picture.fit:  # it keeps its shape when it is made smaller
+        scale = min(1.0, picture.fit.side / max(width, height))
+        width, height = round(width * scale), round(height * scale)
+    if min(width, height) < low:
+        yield error(path, f"{size}; each side must have {low} to {high}", "take a larger picture")
+    elif max(width, height) > high:
+        hint = "make it smaller, or write `images: {fit: 4096}` at the top of the manifest"
+        yield error(path, f"{size}; each side must have {low} to {high}", hint)
+    narrow, wide = limits.aspect
+    if not narrow <= picture.width / picture.height <= wide:
+        message = f"{size}: its width is {picture.width / picture.height:.3g} times its height"
+        yield error(path, message, f"crop it: the model takes {narrow} to {wide}")
+
+
+def _is_first_frame(path: ValuePath, request: Request, metadata: Request) -> bool:
+    """Whether a video begins with the picture at `path`."""
+    inputs = [item for item, _, _ in located(request, metadata)]
+    if path[0] != "metadata":
+        return len(inputs) == 1
+    content = metadata.get("content")
+    item = content[int(path[2])] if isinstance(content, list) else None
+    role = item.get("role") if isinstance(item, Mapping) else "none"
+    return role == "first_frame" or (role is None and len(inputs) == 1)
+
+
+def _cropped(path: ValuePath, picture: MediaFile, ratio: str) -> Iterator[Finding]:
+    width, _, height = ratio.partition(":")
+    if not (width.isdigit() and height.isdigit()):  # adaptive, or left open, which is the same
+        return
+    wanted, its = int(width) / int(height), picture.width / picture.height
+    if abs(its / wanted - 1) > _TOLERANCE:
+        message = (
+            f"{picture.shown} is {picture.width} x {picture.height} pixels, which is not {ratio}: "
+            "the model cuts off what is too much"
+        )
+        yield warning(path, message, "write `ratio: adaptive`, or crop the picture yourself")

@@ -1,0 +1,33 @@
+"""Prompts that are no prompts: what is left in a cell that nobody filled in.
+
+The model makes a video of anything, and it is paid for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from batchrunner.core.rules.inputs import Finding, warning
+
+_PLACEHOLDERS = frozenset(
+    {
+        *("fixme", "na", "n/a", "nan", "nat", "nil", "none", "null", "pd.na", "tba", "tbc", "tbd", "todo"),
+        *("undefined", "placeholder", "prompt here", "insert prompt here", "your prompt", "your prompt here"),
+        *("div/0", "name", "num", "ref", "value"),  # Excel's #DIV/0! and its like
+        *("待定", "待补", "待填", "无", "空"),
+    }
+)
+_AROUND = " \t\n.,:;!?…。，：；！？#-_*<>()[]{}\"'`“”‘’（）【】《》"
+_LONGEST = 40
+_HINT = "write what the video should show, or delete the task: it is submitted and paid for as it is"
+
+
+def check_words(prompt: str) -> Iterator[Finding]:
+    """Warn of a prompt that is blank to the eye, or stands in for one."""
+    if not any(map(str.isalnum, prompt)):
+        if prompt.strip():  # an empty one is an error elsewhere
+            yield warning(("prompt",), "the prompt has no letter and no digit", _HINT)
+    elif len(prompt) <= _LONGEST and prompt.strip(_AROUND).lower() in _PLACEHOLDERS:
+        yield warning(
+            ("prompt",), f"the prompt is only `{prompt.strip()}`, which looks like a placeholder", _HINT
+        )

@@ -1,0 +1,1 @@
+"""Whether a POST may leave now: the breaker, its gates, and the tasks that wait."""

@@ -1,0 +1,94 @@
+"""The gate that tells one wrong request from a mistake in all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set as AbstractSet
+
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.model import TaskKey
+from batchrunner.core.outcome import Accepted, Receipt, Rejected, SubmitOutcome
+from batchrunner.core.submission.backlog import Waiting
+from batchrunner.core.submission.decision import Go, Situation, Stop, Verdict
+
+IDENTICAL_REJECTIONS = 10
+"""Different prompts rejected in the same words after which a probe decides."""
+SIMILAR_REJECTIONS = 50
+"""The same where only status and code are the same."""
+
+_QUOTED = re.compile(r"""(?<!\w)'[^']*'(?!\w)|"[^"]*"|`[^`]*`|“[^”]*”|‘[^’]*’|「[^」]*」""")
+_NUMBERED = re.compile(r"[A-Za-z0-9_-]*[0-9][A-Za-z0-9_-]*")
+
+Words = tuple[int, str, str]
+
+
+def words(receipt: Receipt) -> Words:
+    """Status, code and message of a refusal, without what differs between equal ones.
+
+    What is quoted and every word with a digit in it (ids, numbers, times) is taken out of the message.
+    """
+    message = _NUMBERED.sub("#", _QUOTED.sub("#", receipt.message))
+    return receipt.status, receipt.code, " ".join(message.casefold().split())
+
+
+def is_moderation(code: str) -> bool:
+    """Whether an upstream code refuses this content, which says nothing about the next task's."""
+    return "SensitiveContent" in code or "RiskDetection" in code
+
+
+class RejectionGate:
+    """Different prompts rejected in the same words with nothing accepted between: a probe decides.
+
+    The probe is a task with another prompt, as far away in the plan as there is: accepted, the rest goes
+    on; rejected in the same words, it is a mistake in all of them, and a person must act.
+    """
+
+    def __init__(self) -> None:
+        self._prompts: dict[Words, set[str]] = {}
+        self._suspected: Words | None = None
+        self._probe: TaskKey | None = None
+        self._stop: Stop | None = None
+
+    def heard(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
+        is_probe = task.key == self._probe
+        if is_probe:
+            self._probe = None
+        if isinstance(outcome, Accepted):
+            self._prompts.clear()
+            self._suspected = None
+        elif isinstance(outcome, Rejected) and not is_moderation(outcome.receipt.code):
+            self._rejected(outcome.receipt, task, is_probe)
+
+    def _rejected(self, receipt: Receipt, task: Waiting, is_probe: bool) -> None:
+        said = words(receipt)
+        alike = (*said[:2], "*")
+        for key, enough in ((said, IDENTICAL_REJECTIONS), (alike, SIMILAR_REJECTIONS)):
+            prompts = self._prompts.setdefault(key, set())
+            prompts.add(task.prompt or task.key)
+            if is_probe and key == self._suspected:
+                self._stop = Stop(
+                    f"{len(prompts)} different prompts were rejected in the same words, "
+                    f"with nothing accepted between: {receipt.code} {receipt.message}",
+                    "correct the manifest; `batchrunner retry DIR --failed` makes the failed tasks pending",
+                    ExitCode.FAILED,
+                )
+            elif self._suspected is None and len(prompts) >= enough:
+                self._suspected = key
+
+    def left(self, task: Waiting) -> None:
+        """A submission was let through."""
+        if self._suspected is not None:
+            self._probe = task.key
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether the next submission is a probe with another prompt."""
+        return self._suspected is not None
+
+    @property
+    def rejected_prompts(self) -> AbstractSet[str]:
+        """The prompts that a probe should not have."""
+        return self._prompts.get(self._suspected, set()) if self._suspected else set()
+
+    def verdict(self, at: Situation) -> Verdict:
+        return self._stop or Go(probe=self.is_suspicious)

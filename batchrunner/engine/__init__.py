@@ -1,0 +1,1 @@
+"""One run, from an up-to-date ledger to the summary."""

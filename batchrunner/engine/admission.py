@@ -1,0 +1,283 @@
+"""May one more POST leave now? Slots, rate, disk and breaker, asked in one place for every submission."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from batchrunner.clock import Clock
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.model import RunSettings
+from batchrunner.core.outcome import Accepted, AccountFault, NotAdmitted, Receipt, SubmitOutcome
+from batchrunner.core.submission.backlog import Backlog, Permit, Waiting
+from batchrunner.core.submission.breaker import Breaker
+from batchrunner.core.submission.decision import Go, Hold, Situation, Stop
+from batchrunner.core.submission.suspects import Judgement, Suspects
+
+IDLE_LIMIT = 3600.0
+"""Seconds with nothing accepted and nothing in flight, after which the run gives up."""
+DISK_PAUSE = 30.0
+"""Seconds between two looks at a disk that is too full."""
+
+
+class Disk:
+    """How much the disk holds, and must hold for what is on its way."""
+
+    def __init__(
+        self, free: Callable[[], int], reserve: int, largest: int, coming: Callable[[], int]
+    ) -> None:
+        self._free, self._reserve, self._largest, self._coming = free, reserve, largest, coming
+
+    def lacks(self, in_the_air: int) -> int:
+        """Bytes missing for all that is paid for, what is in the air, and one more video; 0 when it fits."""
+        needed = self._reserve + self._largest * (self._coming() + in_the_air + 1)
+        return max(0, needed - self._free())
+
+    def will_not_change(self) -> bool:
+        """Whether nothing is on its way whose arrival could settle the matter."""
+        return self._coming() == 0
+
+
+class Admission:
+    """Lets submissions leave one by one. The dispatcher asks, the workers tell what became of it."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        settings: RunSettings,
+        disk: Disk,
+        in_doubt: Callable[[], int],
+        gateway_answers: Callable[[], Awaitable[bool]],
+        more_may_come: Callable[[], bool] = lambda: False,
+        key_origin: str = "",
+    ) -> None:
+        self._clock, self._disk, self._in_doubt = clock, disk, in_doubt
+        self._more_may_come = more_may_come
+        self._gateway_answers = gateway_answers
+        self._breaker = Breaker(settings.concurrency, settings.max_in_doubt, key_origin)
+        self._backlog, self._suspects = Backlog(), Suspects()
+        self._distance = 60.0 / settings.submit_rate
+        self._next_turn = 0.0
+        self._slots = 0
+        self._in_the_air = 0
+        self._last_accepted = clock.now()
+        self._last_refusal = ""
+        self._changed = asyncio.Event()
+        self.closing = False
+        """No further POST may leave, not even for a permit already given."""
+        self.stop: Stop | None = None
+        """What stopped submission for good."""
+        self.waiting_for = ""
+        """Why nothing leaves at the moment; empty while something does."""
+
+    @property
+    def slots(self) -> int:
+        """Generations in flight and submissions on their way."""
+        return self._slots
+
+    @property
+    def in_the_air(self) -> int:
+        """Submissions that may have left and have no outcome yet."""
+        return self._in_the_air
+
+    def put(self, task: Waiting, delay: float = 0.0) -> None:
+        """A task wants a submission, in `delay` nominal seconds at the earliest."""
+        self._backlog.put(task, self._clock.now() + delay)
+        self._changed.set()
+
+    def occupy(self) -> None:
+        """A generation of an earlier run is in flight and holds a slot."""
+        self._slots += 1
+
+    def allow(self, concurrency: int, submit_rate: float) -> None:
+        """Keep to other limits from now on; what is in flight goes on."""
+        self._breaker.throttle.allow(concurrency)
+        self._distance = 60.0 / submit_rate
+        self._next_turn = min(self._next_turn, self._clock.now() + self._distance)
+        self._changed.set()
+
+    def look_again(self) -> None:
+        """What is expected, or in doubt, may have changed."""
+        self._changed.set()
+
+    def wait_for(self, why: str) -> None:
+        """Say why nothing leaves while `next` is not asked; empty when it will be again."""
+        self.waiting_for = why
+
+    def give_up(self, stop: Stop) -> None:
+        """Nothing may leave in this run, for this reason; what is paid for is polled and collected."""
+        self.stop = stop
+        self.close()
+
+    def close(self) -> None:
+        """Let nothing leave any more; `next` returns None."""
+        self.closing = True
+        self._changed.set()
+
+    async def next(self) -> Permit | None:
+        """The next submission that may leave, once it may; None when none will any more in this run."""
+        while True:
+            self._changed.clear()
+            decision = self._decide()
+            if decision is None or isinstance(decision, Stop):
+                self.stop, self.waiting_for = decision or self.stop, ""
+                return None
+            if isinstance(decision, Hold):
+                self.waiting_for = decision.why
+                await self._wait(decision.until)
+            elif await self._may_probe(decision):
+                self.waiting_for = ""
+                return decision
+
+    async def drained(self) -> None:
+        """Wait until no slot is taken, and none will be for what is looked up."""
+        while self._slots or (self._more_may_come() and not self.closing):
+            self._changed.clear()
+            await self._changed.wait()
+
+    def try_alone(self, models: frozenset[str]) -> None:
+        """The gateway doesn't list these models: of each, one submission leaves and is waited for."""
+        self._breaker.models.try_alone(models)
+
+    def judge(self, permit: Permit, outcome: SubmitOutcome) -> Judgement:
+        """Whether a refusal is the task's own trouble; asked once of each outcome, before it is recorded."""
+        if isinstance(outcome, NotAdmitted):
+            return self._suspects.refused(permit.task, outcome, _chance())
+        if isinstance(outcome, Accepted):
+            self._suspects.accepted(permit.task)
+        return Judgement()
+
+    def heard(self, permit: Permit, outcome: SubmitOutcome, spares_others: bool = False) -> None:
+        """A submission has its outcome; its slot stays taken only if it was accepted.
+
+        `spares_others` says that the refusal is known to be its task's alone.
+        """
+        self._in_the_air -= 1
+        if isinstance(outcome, Accepted):
+            self._last_accepted = self._clock.now()
+        else:
+            self._slots -= 1
+            self._last_refusal = outcome.receipt.message or outcome.receipt.code
+        others = self._slots - isinstance(outcome, Accepted)
+        if not spares_others:
+            self._breaker.heard(outcome, permit.task, self._situation(others), permit.probe)
+        elif permit.probe:
+            self._breaker.withdrawn(permit.task.model)
+        self._changed.set()
+
+    def withdraw(self, permit: Permit) -> None:
+        """The submission did not leave after all."""
+        self._in_the_air -= 1
+        self._slots -= 1
+        if permit.probe:
+            self._breaker.withdrawn(permit.task.model)
+        self._changed.set()
+
+    def free_slot(self, settled: bool) -> None:
+        """A generation gives its slot back; `settled` when it has ended, and its hold became its price."""
+        self._slots -= 1
+        self._last_accepted = self._clock.now()
+        if settled:
+            self._breaker.balance.settled()
+        self._changed.set()
+
+    def refuse(self, fault: AccountFault, receipt: Receipt) -> None:
+        """A query showed that the key or the address is refused."""
+        self._breaker.account.refuse(fault, receipt)
+        self._changed.set()
+
+    def settle(self) -> None:
+        """Note why submission is stopped, where `next` is not going to be asked."""
+        verdict = self._breaker.verdict(self._situation(self._slots))
+        self.stop = verdict if isinstance(verdict, Stop) else self.stop
+
+    def _decide(self) -> Permit | Hold | Stop | None:
+        now = self._clock.now()
+        if self.closing or not (self._backlog or self._slots or self._more_may_come()):
+            self.settle()
+            return None
+        verdict = self._breaker.verdict(self._situation(self._slots))
+        if isinstance(verdict, Stop):
+            return verdict
+        if not self._backlog:
+            if not self._in_the_air:
+                self._last_accepted = now  # nothing is tried
+            return Hold("" if self._slots else "the tasks in doubt are looked up in the usage log first")
+        if end := self._nothing_will_be_accepted(now):
+            return end
+        if isinstance(verdict, Hold):
+            return verdict
+        if self._in_the_air >= self._breaker.doubt.allowed_in_the_air(self._in_doubt()):
+            return Hold("")
+        if now < self._next_turn:
+            return Hold("", self._next_turn)
+        if lacking := self._disk.lacks(self._in_the_air):
+            return self._disk_full(lacking, now)
+        return self._permit(verdict, now)
+
+    def _nothing_will_be_accepted(self, now: float) -> Stop | None:
+        """The end, where nothing is in flight and only models are left that are refused, or for an hour."""
+        if self._slots > self._in_the_air:
+            return None
+        models, is_idle = self._backlog.models(), now - self._last_accepted >= IDLE_LIMIT
+        if (is_idle or not (self._slots or self._more_may_come())) and (
+            end := self._breaker.denied(models, some=is_idle)
+        ):
+            return end
+        if not is_idle:
+            return None
+        return Stop(
+            f"nothing was accepted for an hour; last: {self._last_refusal or self.waiting_for}",
+            "run the same command again later",
+            ExitCode.UNFINISHED,
+        )
+
+    def _permit(self, verdict: Go, now: float) -> Permit | Hold:
+        task = self._breaker.choose(self._backlog, now)
+        if task is None:
+            held = self._breaker.held(self._backlog.models(), now)
+            due = [at for at in (self._backlog.next_due(), held.until) if at is not None]
+            return Hold(held.why, min(due, default=None))
+        self._next_turn = now + self._distance
+        self._slots += 1
+        self._in_the_air += 1
+        return Permit(task, probe=self._breaker.left(verdict, task))
+
+    async def _may_probe(self, permit: Permit) -> bool:
+        """In an outage, ask something free before risking one more submission that ends in doubt."""
+        if not self._breaker.doubt.is_open or await self._gateway_answers():
+            return True
+        self.withdraw(permit)
+        self._backlog.put(permit.task)
+        self._breaker.doubt.postpone(self._clock.now())
+        return False
+
+    def _disk_full(self, lacking: int, now: float) -> Hold | Stop:
+        why = f"the disk lacks {lacking / 1e9:.1f} GB for what is in flight and one more video"
+        if self._disk.will_not_change() and not self._in_the_air:
+            return Stop(why, "make room, then run the same command again", ExitCode.STORAGE)
+        return Hold(why, now + DISK_PAUSE)
+
+    def _situation(self, in_flight: int) -> Situation:
+        return Situation(
+            now=self._clock.now(),
+            in_flight=in_flight,
+            in_doubt=self._in_doubt(),
+            chance=_chance(),
+        )
+
+    async def _wait(self, until: float | None) -> None:
+        idle_end = self._last_accepted + IDLE_LIMIT
+        if self._slots == 0 and self._backlog:
+            until = min(idle_end, until if until is not None else idle_end)
+        seconds = None if until is None else max(0.0, self._clock.real(until - self._clock.now()))
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311  jitter, not a secret

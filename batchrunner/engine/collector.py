@@ -1,0 +1,214 @@
+"""From a finished generation to a verified file: part file, verify, fsync, rename, fsync, ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from batchrunner.clock import Clock
+from batchrunner.core.file_status import FileState
+from batchrunner.core.links import LINKS_LIVE, Dead, Source, after_no_video, is_dead
+from batchrunner.core.model import RemoteId, TaskKey
+from batchrunner.core.outcome import Fetched, FetchOutcome, Receipt
+from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.states import Event, TaskState
+from batchrunner.engine.semaphore import Turns
+from batchrunner.gateway import Gateway
+from batchrunner.ledger import Ledger, TaskRecord
+from batchrunner.media import NotPlayable, NotWhole, VideoFacts, check_boxes, picture_ending, probe
+from batchrunner.storage.files import PartFile, keep_small, seen_as, sync_directory
+
+TRIES = (0.0, 0.0, 15.0, 30.0, 60.0, 120.0)
+"""Nominal seconds before each try; the odd ones ask the gateway, the even ones the model's own link."""
+
+FRAME_TRIES = (0.0, 15.0, 60.0)
+"""The same for the picture of the last frame."""
+MAX_FRAME = 64 << 20
+"""Bytes of it, at most."""
+
+Expected = Callable[[TaskRecord, VideoFacts], tuple[str, ...]]
+"""Says in words how a video differs from what was asked for."""
+Largest = Callable[[TaskRecord], int]
+"""Bytes that the file for a task may have: no video of what was asked for comes near."""
+
+
+class Collector:
+    """Downloads and verifies; at most `limit` at once, in the order in which they were asked for."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        gateway: Gateway,
+        clock: Clock,
+        directory: Path,
+        limit: int,
+        differs: Expected,
+        largest: Largest,
+        links_only: bool = False,
+        asks_dead_links: bool = False,
+    ) -> None:
+        self._ledger, self._gateway, self._clock = ledger, gateway, clock
+        self._directory, self._differs, self._largest = directory, differs, largest
+        self._links_only, self._asks_dead_links = links_only, asks_dead_links
+        self._turn = Turns(limit)
+
+    def allow(self, downloads: int) -> None:
+        """Download so many at once from now on; what is under way goes on."""
+        self._turn.allow(downloads)
+
+    async def collect(self, key: TaskKey) -> None:
+        """Bring one video in, or leave the task uncollected after the last try; never submits anything.
+
+        A video that was brought in before, and whose file is gone, stays done after the last try.
+
+        Raises:
+            StorageError: the disk refused; the task stays collecting.
+        """
+        record = await self._ledger.task(key)
+        move = await self._found(record) or await self._download(record)
+        if move.to is TaskState.DONE and record.last_frame_url:
+            name, warnings = await self._last_frame(record)
+            facts = replace(move.facts, last_frame_file=name)
+            move = replace(move, facts=facts, warnings=move.warnings + warnings)
+        if move.to is TaskState.UNCOLLECTED and record.collected_at is not None:
+            move = replace(move, to=TaskState.DONE)
+        await self._ledger.move(key, move)
+
+    async def _found(self, record: TaskRecord) -> Move | None:
+        """A run that was killed between rename and commit left the file in place: verify it, and take it.
+
+        It is ours if it is the one whose hash was noted before the rename; nothing else is overwritten.
+        """
+        final = self._directory / record.file_name
+        if not os.path.lexists(final):
+            return None
+        async with self._turn:
+            try:
+                if not final.is_file():
+                    raise NotWhole("it is no file")
+                facts, sha256 = await asyncio.to_thread(_inspect, final)
+                if record.sha256 is None:
+                    return None  # nothing says what it is: the download shows whether it is this one
+                if sha256 != record.sha256:
+                    raise NotWhole("it is not the video that was downloaded")
+            except (NotWhole, NotPlayable, OSError) as error:
+                return _name_taken(record, str(error))
+        return self._collected(record, facts, sha256, final.stat().st_size)
+
+    async def _download(self, record: TaskRecord) -> Move:
+        last, dead = Receipt(code="no_link", message="the gateway gave no link"), Dead.of(record)
+        age = 0.0 if record.finished_at is None else self._clock.since(record.finished_at)
+        left = self._sources(record, dead)
+        # Past their time, links may be dead without saying so: one try each, at once.
+        for number, wait in enumerate(TRIES if age <= LINKS_LIVE else TRIES[: len(Source)]):
+            source = Source.LINK if number % 2 else Source.CONTENT
+            if source not in left:
+                continue
+            await self._clock.sleep(wait)
+            async with self._turn:
+                part = PartFile(self._directory / record.file_name)
+                try:
+                    outcome = await self._fetch(record, part, source)
+                    if isinstance(outcome, Fetched):
+                        facts, sha256 = await asyncio.to_thread(part.verified, _playable)
+                        await self._ledger.note_file(record.key, sha256)
+                        await asyncio.to_thread(part.put_in_place)
+                        return self._collected(record, facts, sha256, outcome.size)
+                    last = outcome.receipt
+                    if is_dead(source, last, age):
+                        left.discard(source)
+                        dead = dead.noted(source, self._clock.wall())
+                except FileExistsError:
+                    return await asyncio.to_thread(self._taken, record, facts, sha256)
+                except (NotWhole, NotPlayable) as error:
+                    last = Receipt(code="not_a_video", message=str(error))
+                finally:
+                    part.discard()
+        return after_no_video(record.remote_id or "", bool(record.result_url), last, dead)
+
+    def _sources(self, record: TaskRecord, dead: Dead) -> set[Source]:
+        """Where to ask for a video."""
+        given = {Source.CONTENT: record.remote_id and not self._links_only, Source.LINK: record.result_url}
+        known = frozenset[Source]() if self._asks_dead_links else dead.sources
+        return {source for source, is_given in given.items() if is_given and source not in known}
+
+    def _taken(self, record: TaskRecord, facts: VideoFacts, sha256: str) -> Move:
+        """The name is taken: by this very video, which an older ledger didn't know, or by another."""
+        final = self._directory / record.file_name
+        with suppress(OSError), final.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                return self._collected(record, facts, sha256, final.stat().st_size)
+        return _name_taken(record, "it is not the video that was downloaded")
+
+    async def _last_frame(self, record: TaskRecord) -> tuple[str | None, tuple[str, ...]]:
+        """Bring the last frame beside the video; the video counts without it, so a failure is a warning."""
+        last = ""
+        for wait in FRAME_TRIES:
+            await self._clock.sleep(wait)
+            data = bytearray()
+            async with self._turn:
+                outcome = await self._gateway.fetch_url(record.last_frame_url or "", data.extend, MAX_FRAME)
+            try:
+                if isinstance(outcome, Fetched):
+                    name = f"{record.file_name.removesuffix('.mp4')}-last-frame{picture_ending(bytes(data))}"
+                    await asyncio.to_thread(keep_small, self._directory / name, bytes(data))
+                    return name, ()
+                last = outcome.receipt.message or f"HTTP {outcome.receipt.status}"
+            except FileExistsError:
+                return None, (f"the last frame was not kept: {name} is there, and is another picture",)
+            except NotWhole as error:
+                last = str(error)
+        return None, (f"the last frame could not be fetched: {last}",)
+
+    async def _fetch(self, record: TaskRecord, part: PartFile, source: Source) -> FetchOutcome:
+        largest = self._largest(record)
+        if source is Source.CONTENT:
+            return await self._gateway.fetch_content(record.remote_id or RemoteId(""), part.write, largest)
+        return await self._gateway.fetch_url(record.result_url or "", part.write, largest)
+
+    def _collected(self, record: TaskRecord, facts: VideoFacts, sha256: str, size: int) -> Move:
+        return Move(
+            Event.COLLECTED,
+            TaskState.DONE,
+            warnings=self._differs(record, facts),
+            facts=AttemptFacts(
+                collected_at=self._clock.wall(),
+                size=size,
+                sha256=sha256,
+                duration=facts.duration,
+                width=facts.width,
+                height=facts.height,
+                fps=facts.fps,
+                file_state=FileState.IN_PLACE,
+                file_seen=seen_as((self._directory / record.file_name).stat()),
+            ),
+        )
+
+
+def _name_taken(record: TaskRecord, why: str) -> Move:
+    return Move(
+        Event.UNCOLLECTABLE,
+        TaskState.UNCOLLECTED,
+        error_code="name_taken",
+        error_message=f"{record.file_name} is there, but {why}: move it away, and collect",
+    )
+
+
+def _playable(path: Path) -> VideoFacts:
+    check_boxes(path)
+    return probe(path)
+
+
+def _inspect(path: Path) -> tuple[VideoFacts, str]:
+    facts = _playable(path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with path.open("rb") as file:
+        os.fsync(file.fileno())  # a crash may have come between rename and the folder's fsync
+    sync_directory(path.parent)
+    return facts, digest

@@ -1,0 +1,149 @@
+"""Before a run: its folders, and a ledger in line with the manifest and with the files on disk."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from batchrunner.core.errors import StorageError, UsageError
+from batchrunner.core.model import Plan
+from batchrunner.core.plan import folded
+from batchrunner.core.policy import GIVEN_UP, AttemptFacts, Move, is_without_last_word
+from batchrunner.core.states import Event, TaskState
+from batchrunner.engine.evidence import RUN_ID_NAME, Witnesses, heard, keep_run_id, run_id_beside_videos
+from batchrunner.ledger import LEDGER_NAME, Ledger, check_path
+from batchrunner.ledger.history import LOOKED_AT
+from batchrunner.output.results import RESULTS_NAME
+from batchrunner.output.run_log import LOG_NAME
+from batchrunner.storage.files import remove_part_files
+
+VIDEOS = "videos"
+
+
+def make_directories(directory: Path, recovers: bool = False) -> None:
+    """Make the run directory and its folder for videos; with `recovers`, whatever is left in it.
+
+    Raises:
+        UsageError: results are there, but no ledger that knows them: they would be paid for again; or names
+            of files would not be UTF-8.
+        StorageError: the folders can't be made, or not be written to.
+    """
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":  # a command has restarted itself before
+        raise UsageError(
+            f"this Python names files in {encoding}, which lacks letters that their names may have",
+            "start it with -X utf8, or with PYTHONUTF8=1",
+        )
+    videos, ledger = directory / VIDEOS, directory / LEDGER_NAME
+    check_path(ledger)
+    if directory.is_symlink() and not directory.exists():
+        raise UsageError(
+            f"{directory} is a symbolic link to {directory.readlink()}, which is not there",
+            "mount its disk, or make that folder; what a run there has paid for is paid again elsewhere",
+        )
+    if not recovers and not (ledger.exists() and ledger.stat().st_size):
+        traces = [
+            path
+            for path in (directory / RESULTS_NAME, directory / LOG_NAME, videos / RUN_ID_NAME)
+            if path.exists() and path.stat().st_size
+        ]
+        for found in traces or videos.glob("*.mp4"):
+            raise UsageError(
+                f"{found} is there, but {directory} has no ledger that knows it",
+                f"`batchrunner recover MANIFEST -o {directory}` makes it again, free of charge, from what "
+                "the gateway and the run directory still know; or bring the ledger back from a backup",
+            )
+    try:
+        videos.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass  # what can't be written to is to be known before anything is paid for
+        if (directory / RESULTS_NAME).is_dir():
+            raise IsADirectoryError(21, f"{RESULTS_NAME} is a folder")
+    except OSError as error:
+        if videos.is_symlink() and not videos.exists():
+            raise StorageError(
+                f"{videos} is a link to a folder that is not there", "mount its disk, or delete the link"
+            ) from error
+        raise _refused(videos, error) from error
+    if not ledger.exists():
+        check_videos_writable(directory)
+
+
+def check_videos_writable(directory: Path) -> None:
+    """Make sure that videos can come. Where none is to come, their folder may be a read-only archive.
+
+    Raises:
+        StorageError: the folder for videos can't be written to.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=directory / VIDEOS):
+            pass
+    except OSError as error:
+        raise _refused(directory / VIDEOS, error) from error
+
+
+def _refused(videos: Path, error: OSError) -> StorageError:
+    return StorageError(f"can't write to {videos}: {error.strerror}", "check its owner and permissions")
+
+
+def has_no_ledger(directory: Path) -> bool:
+    """Whether a run directory has no ledger yet."""
+    ledger = directory / LEDGER_NAME
+    return not (ledger.exists() and ledger.stat().st_size)
+
+
+async def identify(ledger: Ledger, directory: Path, is_new: bool, recovers: bool) -> Witnesses | None:
+    """Tie ledger, videos and run.log together by the run's id; None where nothing can have been paid before.
+
+    Raises:
+        UsageError: the videos belong to another ledger.
+        StorageError: the disk refused.
+    """
+    beside = run_id_beside_videos(directory)
+    if is_new and not recovers:
+        await ledger.set_meta(LOOKED_AT, repr(time.time()))
+        keep_run_id(directory, await ledger.run_id())
+        return None
+    witnesses = await heard(directory, ledger)
+    if is_new and (left := beside or next(iter(witnesses.run_ids - {await ledger.run_id()}), "")):
+        await ledger.set_meta("run_id", left)
+    if recovers and beside != await ledger.run_id():
+        (directory / VIDEOS / RUN_ID_NAME).unlink(missing_ok=True)
+    keep_run_id(directory, await ledger.run_id())
+    return witnesses
+
+
+def names_on_disk(directory: Path) -> frozenset[str]:
+    """The folded names of all that lies in the folder for videos; no new video may take one."""
+    return frozenset(folded(f"{VIDEOS}/{path.name}") for path in (directory / VIDEOS).iterdir())
+
+
+async def bring_up_to_date(
+    ledger: Ledger,
+    directory: Path,
+    plan: Plan | None,
+    recollect_all: bool,
+    names_again: bool = False,
+) -> int:
+    """Recover from a crash, enter the plan, and resume collecting; return how many tasks left the plan.
+
+    `recollect_all` is a person's word: what was given up, and links that are known to be dead, are asked
+    once more. With `names_again`, files that lie there keep no task from the name that it had.
+    """
+    videos = directory / VIDEOS
+    await ledger.recover()
+    remove_part_files(videos)
+    remove_part_files(directory)
+    gone = 0
+    if plan:
+        on_disk = frozenset[str]() if names_again else names_on_disk(directory)
+        gone = await ledger.reconcile(plan, on_disk)
+    for task in await ledger.tasks(TaskState.FAILED) if recollect_all else ():
+        if task.remote_id and is_without_last_word(task.error_code):
+            facts = AttemptFacts(outcome=GIVEN_UP)
+            await ledger.move(task.key, Move(Event.RECOLLECT, TaskState.GENERATING, facts=facts))
+    for task in await ledger.tasks(TaskState.UNCOLLECTED):
+        if recollect_all or not task.links_dead:
+            await ledger.move(task.key, Move(Event.RECOLLECT, TaskState.COLLECTING))
+    return gone

@@ -1,0 +1,276 @@
+"""Before anything is paid: what the gateway shows to be paid already, and an older ledger does not know.
+
+A ledger that was put back, copied or lost is behind the gateway. One free look at the usage log, with what
+run.log and results.csv say, finds the attempts that it lacks; they are entered and followed, not paid again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from batchrunner.clock import Clock, Pace
+from batchrunner.core.doubts.adoption import UsageRow, reaches_back
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.model import RemoteId, TaskKey
+from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog
+from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.recovery import (
+    Paid,
+    Wanted,
+    can_know,
+    followed,
+    lookalikes,
+    recognized,
+    strange_ids,
+    unaccounted,
+)
+from batchrunner.core.states import Event, TaskState, TransitionRefused
+from batchrunner.core.submission.decision import Stop
+from batchrunner.core.text import count, printable
+from batchrunner.engine.evidence import Witnesses, as_attempt, proven
+from batchrunner.engine.unknown_tasks import Strangers
+from batchrunner.gateway import Gateway
+from batchrunner.ledger import Ledger, PaidAttempt, RemoteIdTaken, TaskRecord
+from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, history
+
+PATIENCE = 600.0
+"""Nominal seconds that submission waits for tasks of which it can't be told yet whether they are ours."""
+BETWEEN_LOOKS = 90.0
+"""Nominal seconds between two looks: the gateway answers 20 in 20 minutes, to all on this address."""
+RETRIES = (5.0, 30.0)
+"""Nominal seconds before each further try where the usage log can't be read for the moment."""
+LATEST = 3600.0
+"""Nominal seconds after its claim in which a submission may have reached the gateway."""
+QUERIES_PER_SECOND = 20.0
+MOST_NAMED = 5
+COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERATING)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What a look could not settle."""
+
+    submissions: Sequence[UsageRow]
+    """Of which nothing shows yet whose they are."""
+    unseen: Sequence[RemoteId]
+    """Further tasks that show no seed yet, or could not be looked at."""
+    since: float
+    """When the oldest of all that is left was submitted (Unix seconds); infinity where nothing is."""
+
+    def __bool__(self) -> bool:
+        return bool(self.submissions or self.unseen)
+
+    def __str__(self) -> str:
+        submitted = f"{count(len(self.submissions), 'submission')} of this key without a result yet"
+        unseen = f"{count(len(self.unseen), 'task')} of this key that can't be looked at yet"
+        return " and ".join([submitted] * bool(self.submissions) + [unseen] * bool(self.unseen))
+
+
+class Gate(Protocol):
+    """What admission is told."""
+
+    def wait_for(self, why: str) -> None: ...
+    def give_up(self, stop: Stop) -> None: ...
+
+
+class Recovery:
+    """Finds what is paid for and not in the ledger; asked before each submission."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        gateway: Gateway,
+        clock: Clock,
+        directory: Path,
+        witnesses: Witnesses | None,
+        follow: Callable[[TaskRecord], None],
+        gate: Gate,
+        notice: Callable[[str], None],
+        hint: str = "",
+        everything: bool = False,
+    ) -> None:
+        """`witnesses` is None for a ledger that is new; `everything` looks at the log as far as it goes."""
+        self._ledger, self._gateway, self._clock, self._directory = ledger, gateway, clock, directory
+        self._witnesses, self._follow, self._gate, self._notice = witnesses, follow, gate, notice
+        self._hint, self._everything = hint, everything
+        self._strangers = Strangers(ledger, gateway, Pace(clock, QUERIES_PER_SECOND), notice)
+        self._asking = asyncio.Lock()
+        self._has_looked = False
+        self._is_stopped = False
+
+    async def look(self) -> None:
+        """Look once, before the first submission; adopt what is found, and wait for what may be ours."""
+        async with self._asking:
+            if self._has_looked or self._witnesses is None:
+                return
+            try:
+                await self._look_until_settled(self._witnesses)
+            finally:
+                self._gate.wait_for("")
+            self._has_looked = True
+
+    async def is_paid(self, key: TaskKey) -> bool:
+        """Whether the next attempt of a task is paid for already, and adopted now; or nothing may leave."""
+        if self._witnesses is None:
+            return False
+        await self.look()
+        if self._is_stopped:
+            return True
+        async with self._asking:
+            tasks = await self._ledger.wanted(TaskState.PENDING, key=key)
+            # One that waited for its turn while it was found is pending no more.
+            return not tasks or await self._adopt(tasks, self._witnesses)
+
+    async def _look_until_settled(self, witnesses: Witnesses) -> None:
+        await self._strangers.remember()
+        await self._take_what_lies_there(witnesses)
+        end, began = self._clock.now() + PATIENCE, self._clock.wall()
+        since = 0.0 if self._everything else (await self._ledger.ask_history(history)).since
+        while True:
+            log = await self._read_log()
+            missed = await self._look_at(log.rows if isinstance(log, UsageLog) else (), witnesses, since)
+            if not isinstance(log, UsageLog) or not await self._can_know(log, witnesses, since):
+                await self._without_log(witnesses, log)
+                return
+            left = end - self._clock.now()
+            if not missed or left <= 0:
+                break
+            why = f"{missed} may be paid for by an earlier run: looking again before submitting"
+            self._gate.wait_for(why)
+            self._notice(why)
+            await self._clock.sleep(min(BETWEEN_LOOKS, left))
+        if missed:
+            self._notice(f"{missed}: nothing shows whether an earlier run of this directory paid for them")
+        await self._say_lookalikes(witnesses)
+        if self._everything:
+            await self.vouch()
+        await self._strangers.keep(await self._ledger.remote_ids())
+        # What could not be settled is looked at again by the next run.
+        await self._ledger.set_meta(LOOKED_AT, repr(min(began, missed.since)))
+
+    async def _read_log(self) -> UsageLog | QueryFailed | QueryRefused:
+        log = await self._gateway.usage_log()
+        for wait in RETRIES:
+            if not isinstance(log, QueryFailed) or (log.retry_after or 0.0) > wait:
+                break
+            await self._clock.sleep(wait)
+            log = await self._gateway.usage_log()
+        return log
+
+    async def _without_log(self, witnesses: Witnesses, log: object) -> None:
+        """The log says nothing: what is newer than the ledger keeps everything back."""
+        why = "does not show what this ledger knows, or does not reach back to it"
+        if isinstance(log, QueryFailed | QueryRefused):
+            said = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
+            why = f"can't be read: {said}"
+        if witnesses.newer and not self._everything:
+            self._is_stopped = True
+            text = f"this ledger is an older one: {witnesses.newer}; and the gateway's usage log {why}"
+            self._gate.give_up(Stop(text, self._hint, ExitCode.USAGE))
+            return
+        self._notice(f"the gateway's usage log {why}; going by what the run directory says")
+        if self._everything and not await self._left_open(witnesses):
+            await self.vouch()
+
+    async def _left_open(self, witnesses: Witnesses) -> list[str]:
+        """The pending tasks that were submitted, as run.log says, and of which nothing shows a remote id."""
+        pending = await self._ledger.wanted(TaskState.PENDING)
+        left = [printable(one.id) for one in pending if one.key in witnesses.under_way]
+        if left:
+            self._notice(
+                f"run.log says that these were submitted, and nothing shows as what: {', '.join(left)}"
+            )
+        return left
+
+    async def _look_at(self, rows: Sequence[UsageRow], witnesses: Witnesses, since: float) -> Missed:
+        """Look at what is not ours, adopt what is, and return what can't be told yet."""
+        wanted = witnesses.of(await self._ledger.wanted(*COULD_BECOME_PENDING))
+        ours, strangers = await self._ledger.remote_ids(), self._strangers
+        named = sorted({remote_id for one in wanted for remote_id in one.named} - ours)
+        await strangers.look_at(dict.fromkeys([*strange_ids(rows, ours, since), *named]))
+        await self._adopt(await self._ledger.wanted(TaskState.PENDING), witnesses)
+        known = await self._ledger.ask_history(accounted)
+        unseen, models = strangers.unseen - known.remote_ids, {one.model for one in wanted}
+        left = unaccounted(rows, known, strangers.settled(), unseen, since, self._clock.real(LATEST))
+        without_row = unseen - {row.remote_id for row in rows if row.is_submission}
+        return Missed(
+            submissions=[row for row in left if row.model in models],
+            unseen=sorted(without_row),
+            since=since if without_row else min((row.at for row in left), default=math.inf),
+        )
+
+    async def _can_know(self, log: UsageLog, witnesses: Witnesses, since: float) -> bool:
+        """Whether the log shows what was submitted since then, as far as anything tells."""
+        if not self._everything and not reaches_back(log.rows, since):
+            return False
+        known = await self._ledger.ask_history(accounted)
+        named = {remote_id for ids in witnesses.named.values() for remote_id in ids}
+        sights = (self._strangers.seen.get(remote_id) for remote_id in named)
+        moments = [one.submitted_at for one in sights if one and one.submitted_at is not None]
+        return can_know(log.rows, known, named, moments)
+
+    async def _adopt(self, pending: Sequence[Wanted], witnesses: Witnesses) -> bool:
+        """Enter what is recognized of these tasks, and follow it; return whether anything was."""
+        ours = await self._ledger.remote_ids()
+        strange = [one for one in self._strangers.seen.values() if one.remote_id not in ours]
+        found: dict[TaskKey, list[Paid]] = defaultdict(list)
+        latest = self._clock.real(LATEST)
+        for paid in recognized(witnesses.of(pending), strange, witnesses.run_ids, latest):
+            found[paid.key].append(paid)
+        names = {one.key: printable(one.id) for one in pending}
+        told = [
+            f"{names[key]} as {', '.join(one.seen.remote_id for one in group)}"
+            for key, group in found.items()
+            if await self._enter(key, group, witnesses)
+        ]
+        if told:
+            more = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
+            self._notice(f"paid for, and unknown to this ledger: {'; '.join(told[:MOST_NAMED])}{more}")
+        return bool(told)
+
+    async def _enter(self, key: TaskKey, group: Sequence[Paid], witnesses: Witnesses) -> bool:
+        main = followed(group)
+        row = witnesses.results.get(key, {})
+        attempts = []
+        for one in [main, *(other for other in group if other is not main)]:
+            same = row.get("remote_id") == one.seen.remote_id and row.get("sha256")
+            facts = AttemptFacts(sha256=row["sha256"]) if same else AttemptFacts()
+            attempts.append(
+                PaidAttempt(one.number, one.seen.seed, one.seen.remote_id, one.seen.submitted_at, facts=facts)
+            )
+        try:
+            await self._ledger.bring_back(key, attempts, Move(Event.RECOVERED, TaskState.GENERATING))
+        except (TransitionRefused, RemoteIdTaken):
+            return False
+        self._follow(await self._ledger.task(key))
+        return True
+
+    async def _take_what_lies_there(self, witnesses: Witnesses) -> None:
+        """A verified video of which results.csv tells all is done, whatever the gateway still shows."""
+        for one in await self._ledger.wanted(TaskState.PENDING):
+            row = witnesses.results.get(one.key, {})
+            if not await asyncio.to_thread(proven, self._directory, row):
+                continue
+            with suppress(RemoteIdTaken):  # a person wants a further version of that very video
+                paid = as_attempt(row, one.attempts + 1)
+                await self._ledger.bring_back(one.key, [paid], Move(Event.RECOVERED, TaskState.DONE))
+                self._notice(f"{printable(one.id)} is done: {row['file_name']} is as results.csv says")
+
+    async def _say_lookalikes(self, witnesses: Witnesses) -> None:
+        wanted = witnesses.of(await self._ledger.wanted(TaskState.PENDING))
+        for one, seen in lookalikes(wanted, self._strangers.seen.values()):
+            self._notice(
+                f"{seen.remote_id} has the seed that the manifest gives to {printable(one.id)}, and nothing "
+                "shows whether it is this task's: it is not taken for it"
+            )
+
+    async def vouch(self) -> None:
+        """A person had everything looked through: what is newer than the ledger is known by now."""
+        await self._ledger.set_meta(VOUCHED_AT, repr(self._clock.wall()))

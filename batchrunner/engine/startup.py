@@ -1,0 +1,131 @@
+"""The opening of a run: is the gateway there, what is already paid for, and what waits to be submitted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Protocol
+
+from batchrunner.clock import Clock
+from batchrunner.core.model import TaskKey
+from batchrunner.core.outcome import AccountFault, Preflight, Receipt
+from batchrunner.core.policy import BACKOFF_CAP
+from batchrunner.core.states import TaskState
+from batchrunner.core.submission.backlog import Waiting
+from batchrunner.core.submission.suspects import OWN_WAIT_CAP, OWN_WAIT_LEAST
+from batchrunner.gateway import Gateway
+from batchrunner.ledger import Ledger, TaskRecord
+
+PREFLIGHT_WAITS = (0.0, 5.0, 15.0, 30.0)
+"""Nominal seconds before each try to reach the gateway."""
+OUTAGE_WAITS = (60.0,) * 30
+"""The further ones where something answers in its place: an outage passes, a wrong address does not."""
+FAULTS = {
+    Preflight.WRONG_KEY: AccountFault.KEY,
+    Preflight.WRONG_ADDRESS: AccountFault.ADDRESS,
+    Preflight.UNREACHABLE: AccountFault.UNREACHABLE,
+}
+LONGEST_WAIT = max(BACKOFF_CAP, OWN_WAIT_LEAST + OWN_WAIT_CAP)
+"""Nominal seconds that a pending task ever has to wait."""
+FIRST_LOOK = 300.0
+"""Nominal seconds that collecting what is paid for is given before the first POST."""
+
+
+class Slots(Protocol):
+    """What the opening tells admission."""
+
+    def occupy(self) -> None: ...
+    def put(self, task: Waiting, delay: float = 0.0) -> None: ...
+    def try_alone(self, models: frozenset[str]) -> None: ...
+    def refuse(self, fault: AccountFault, receipt: Receipt) -> None: ...
+    def settle(self) -> None: ...
+
+
+class Resumes(Protocol):
+    """Follows a generation of an earlier run."""
+
+    def resume(self, record: TaskRecord, polled: Callable[[], None]) -> Coroutine[None, None, None]: ...
+
+
+class Starts(Protocol):
+    """Starts workers and knows when collecting is over."""
+
+    def work(self, job: Callable[..., Coroutine[None, None, None]], *args: object) -> None: ...
+    async def collected(self, at_most: float | None = None) -> None: ...
+
+
+async def ask_first(
+    gateway: Gateway, slots: Slots, clock: Clock, models: frozenset[str], notice: Callable[[str], None]
+) -> bool:
+    """One free question before anything else: is this the gateway, and does it know this key?
+
+    A model of the plan that it doesn't list is worth a warning only: lists may be wrong.
+    """
+    for number, wait in enumerate(PREFLIGHT_WAITS + OUTAGE_WAITS, start=1):
+        await clock.sleep(wait)
+        outcome = await gateway.preflight()
+        if outcome.verdict is not Preflight.UNREACHABLE:
+            break
+        notice(f"{gateway.origin} can't be reached: {outcome.receipt.message}")
+        if number >= len(PREFLIGHT_WAITS) and not outcome.receipt.status:
+            break
+    if outcome.verdict is Preflight.READY:
+        if outcome.models and (unknown := models - outcome.models):
+            notice(f"warning: the gateway doesn't list the model {', '.join(sorted(unknown))}")
+            slots.try_alone(unknown)
+        return True
+    slots.refuse(FAULTS[outcome.verdict], outcome.receipt)
+    slots.settle()
+    return False
+
+
+async def take_up(
+    ledger: Ledger,
+    worker: Resumes,
+    slots: Slots,
+    crew: Starts,
+    collect: Callable[[TaskKey], None],
+    clock: Clock,
+) -> None:
+    """Poll and collect what earlier runs paid for, oldest first, and return when that has been looked at.
+
+    Links live for a day only, and an answer shows that the key sees our tasks, before more is paid.
+    """
+    await collect_known(ledger, collect)
+    generating = await ledger.tasks(TaskState.GENERATING)
+    unanswered = {task.key for task in generating}
+    all_answered = asyncio.Event()
+
+    def answered(key: TaskKey) -> Callable[[], None]:
+        def note() -> None:
+            unanswered.discard(key)
+            if not unanswered:
+                all_answered.set()
+
+        return note
+
+    for task in sorted(generating, key=lambda task: task.accepted_at or 0.0):
+        slots.occupy()
+        crew.work(worker.resume, task, answered(task.key))
+    if generating:
+        await all_answered.wait()
+    await crew.collected(at_most=clock.real(FIRST_LOOK))
+
+
+async def collect_known(ledger: Ledger, collect: Callable[[TaskKey], None], links_only: bool = False) -> None:
+    """Collect what earlier runs saw finished, oldest first; or only that of which they were given a link."""
+    for task in sorted(await ledger.tasks(TaskState.COLLECTING), key=lambda task: task.finished_at or 0.0):
+        if task.result_url or not links_only:
+            collect(task.key)
+
+
+async def put_pending(
+    ledger: Ledger, slots: Slots, clock: Clock, selected: frozenset[TaskKey] | None
+) -> None:
+    """Tell admission of every selected task that wants a submission; of all where none is selected."""
+    for task in await ledger.tasks(TaskState.PENDING, planned_only=True):
+        if selected is not None and task.key not in selected:
+            continue
+        wait = ((task.not_before or 0.0) - clock.wall()) / clock.scale
+        # A clock that was set back must not make anything wait for longer than it ever could.
+        slots.put(Waiting.of(task.position, task.key, task.request), min(max(wait, 0.0), LONGEST_WAIT))

@@ -1,0 +1,60 @@
+"""Who works in a run: every coroutine has an owner here, and none fails unnoticed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+
+Job = Callable[..., Coroutine[None, None, None]]
+"""Called when it starts: a coroutine that was made and never started would be warned of."""
+
+
+class Crew:
+    """Workers, collectors and chores of one run, in one task group.
+
+    A failure does not tear the others down: it is reported, so that submissions in the air are awaited
+    before the run ends.
+    """
+
+    def __init__(self, group: asyncio.TaskGroup, failed: Callable[[Exception], None]) -> None:
+        self._group, self._failed = group, failed
+        self._all: set[asyncio.Task[None]] = set()
+        self._collecting: set[asyncio.Task[None]] = set()
+
+    def work(self, job: Job, *args: object) -> None:
+        """Start a worker."""
+        self._start((self._all,), job, args)
+
+    def collect(self, job: Job, *args: object) -> None:
+        """Start the collecting of one video."""
+        self._start((self._all, self._collecting), job, args)
+
+    def chore(self, job: Job, *args: object) -> None:
+        """Start something that goes on until `dismiss`."""
+        self._start((self._all,), job, args)
+
+    async def collected(self, at_most: float | None = None) -> None:
+        """Wait until nothing is being collected, or for `at_most` real seconds."""
+        loop = asyncio.get_running_loop()
+        end = None if at_most is None else loop.time() + at_most
+        while self._collecting and (end is None or loop.time() < end):
+            left = None if end is None else end - loop.time()
+            await asyncio.wait(self._collecting, timeout=left)
+
+    def dismiss(self) -> None:
+        """Cancel all that still goes on."""
+        for task in self._all:
+            task.cancel()
+
+    def _start(self, sets: Iterable[set[asyncio.Task[None]]], job: Job, args: Sequence[object]) -> None:
+        task = self._group.create_task(self.guarded(job, *args))
+        for members in sets:
+            members.add(task)
+            task.add_done_callback(members.discard)
+
+    async def guarded(self, job: Job, *args: object) -> None:
+        """Carry `job` out; report its failure instead of raising it."""
+        try:
+            await job(*args)
+        except Exception as error:
+            self._failed(error)

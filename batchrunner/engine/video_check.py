@@ -1,0 +1,109 @@
+"""A look at the files of finished videos: one stat for each, and a hash only where something changed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchrunner.core.file_status import FileState
+from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.states import Event, TaskState
+from batchrunner.core.text import count, shortened
+from batchrunner.ledger import FinishedFile, Ledger
+from batchrunner.storage.files import seen_as
+
+HASHING = 5.0
+"""Real seconds that one look may spend on hashes; the files it does not come to are left to the next."""
+NOTED_AT_ONCE = 256
+"""How many findings are written in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A file that is no longer as the ledger has it."""
+
+    file: FinishedFile
+    state: FileState
+    seen: str
+    """By what the file that was looked at is known again; empty where none was."""
+
+    @property
+    def facts(self) -> AttemptFacts:
+        """What the ledger is to note."""
+        return AttemptFacts(file_state=self.state, file_seen=self.seen)
+
+
+async def look_at_files(ledger: Ledger, directory: Path, fetch_missing: bool = False) -> str:
+    """Note in the ledger what has become of the files of finished videos; no task changes its state.
+
+    With `fetch_missing` those that are gone are collected again. Returns what a person should know of
+    what was not known before; empty where there is nothing.
+    """
+    files = await ledger.finished_files()
+    findings = await asyncio.to_thread(lambda: list(_findings(directory, files)))
+    for start in range(0, len(findings), NOTED_AT_ONCE):
+        some = findings[start : start + NOTED_AT_ONCE]
+        await asyncio.gather(*(ledger.note(one.file.attempt, one.facts) for one in some))
+    if fetch_missing:
+        now = {one.file.attempt: one.state for one in findings}
+        for file in files:
+            if now.get(file.attempt, file.state) is FileState.MISSING:
+                await ledger.move(file.key, Move(Event.MISSING, TaskState.COLLECTING))
+        return ""
+    gone = [one.file for one in findings if one.state is not one.file.state and one.state]
+    return _news(gone, directory)
+
+
+def _news(gone: Sequence[FinishedFile], directory: Path) -> str:
+    if not gone:
+        return ""
+    names = ", ".join(shortened(file.file_name, 60) for file in gone[:3]) + (", …" if len(gone) > 3 else "")
+    return (
+        f"{count(len(gone), 'finished video')} moved, deleted or changed since: {names}; still done, and "
+        f"results.csv says so. `batchrunner collect {directory} --missing` fetches what is gone again, free, "
+        "while the gateway has it"
+    )
+
+
+def _findings(directory: Path, files: Sequence[FinishedFile]) -> Iterator[Finding]:
+    """What differs from the ledger. Runs in a thread."""
+    until = time.monotonic() + HASHING
+    for file in files:
+        found = _look(directory / file.file_name, file, may_hash=time.monotonic() < until)
+        if found and (found.state is not file.state or found.seen != file.seen):
+            yield found
+
+
+def _look(path: Path, file: FinishedFile, may_hash: bool) -> Finding | None:
+    """One file; None where it is as it was, or where nothing can be said."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        state = FileState.DANGLING if os.path.lexists(path) else FileState.MISSING
+        # The right one may come back as it was; what a changed one looked like is forgotten.
+        return Finding(file, state, "" if file.state is FileState.CHANGED else file.seen)
+    except OSError:
+        return None  # a disk that can't be asked now says nothing about the file
+    seen = seen_as(found)
+    if not stat.S_ISREG(found.st_mode) or found.st_size != file.size:
+        return Finding(file, FileState.CHANGED, seen)
+    if seen == file.seen:
+        state = FileState.CHANGED if file.state is FileState.CHANGED else FileState.IN_PLACE
+        return Finding(file, state, seen)
+    is_older = found.st_mtime <= (file.collected_at or 0.0)
+    if not file.seen and file.state is FileState.IN_PLACE and is_older:
+        return None  # an earlier version collected it, and noted less
+    if not may_hash:
+        return None
+    try:
+        with path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError:
+        return None
+    return Finding(file, FileState.IN_PLACE if digest == file.sha256 else FileState.CHANGED, seen)

@@ -1,0 +1,302 @@
+"""One slot: submit a task, then poll it until the gateway says that it has ended; tell the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Protocol, assert_never
+
+from batchrunner.clock import Clock, Pace
+from batchrunner.core.errors import StorageError
+from batchrunner.core.model import (
+    Attempt,
+    Generation,
+    PlannedTask,
+    Pricing,
+    RunSettings,
+    TaskKey,
+)
+from batchrunner.core.outcome import (
+    Accepted,
+    AccountFault,
+    AccountRefused,
+    GenerationFailed,
+    InProgress,
+    NotVisible,
+    PollOutcome,
+    Receipt,
+    SubmitOutcome,
+    Succeeded,
+    Unknown,
+)
+from batchrunner.core.policy import (
+    ADOPTED,
+    GIVEN_UP,
+    LAST_ANSWER_BYTES,
+    NAMED,
+    STRAGGLER_INTERVAL,
+    AttemptFacts,
+    Move,
+    Seen,
+    after_failure,
+    after_loss,
+    after_submit,
+    after_success,
+    backoff,
+    is_worth_another,
+)
+from batchrunner.core.poll_schedule import Typical, poll_delay
+from batchrunner.core.poll_tracker import Conclusion, GoOn, Refused, Sightings, Vanished, Watch, is_seen
+from batchrunner.core.seeds import derived_seed
+from batchrunner.core.states import Event, TaskState
+from batchrunner.core.submission.backlog import Permit, Waiting
+from batchrunner.core.submission.models import ONE_MODEL
+from batchrunner.core.submission.suspects import Judgement
+from batchrunner.gateway import Gateway, encode
+from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
+from batchrunner.media.inputs import MediaChanged, data_uri
+
+QUERIES_PER_SECOND = 20.0
+"""Polls in a nominal second, of all slots together."""
+
+
+async def _nothing_is(_: TaskKey) -> bool:
+    return False
+
+
+class Slots(Protocol):
+    """What a worker tells admission."""
+
+    closing: bool
+
+    def judge(self, permit: Permit, outcome: SubmitOutcome) -> Judgement: ...
+    def heard(self, permit: Permit, outcome: SubmitOutcome, spares_others: bool = False) -> None: ...
+    def withdraw(self, permit: Permit) -> None: ...
+    def put(self, task: Waiting, delay: float = 0.0) -> None: ...
+    def free_slot(self, settled: bool) -> None: ...
+    def refuse(self, fault: AccountFault, receipt: Receipt) -> None: ...
+
+
+class Worker:
+    """What all slots share; each call of `submit` or `resume` is one slot."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        gateway: Gateway,
+        clock: Clock,
+        slots: Slots,
+        settings: RunSettings,
+        pricing: Pricing,
+        tasks: Mapping[TaskKey, PlannedTask],
+        collect: Callable[[TaskKey], None],
+        notice: Callable[[str], None] = lambda text: None,
+        is_paid: Callable[[TaskKey], Awaitable[bool]] = _nothing_is,
+        queries_per_second: float = QUERIES_PER_SECOND,
+    ) -> None:
+        self._ledger, self._gateway, self._clock, self._slots = ledger, gateway, clock, slots
+        self._settings, self._pricing = settings, pricing
+        self._tasks, self._collect, self._notice = tasks, collect, notice
+        self._is_paid = is_paid
+        self._pace = Pace(clock, queries_per_second)
+        self._typical = Typical()
+        self._sightings = Sightings()
+
+    async def submit(self, permit: Permit) -> None:
+        """Submit the permitted task and, if it is accepted, follow it to its end."""
+        generation = await self._submit(permit)
+        if generation and not self._slots.closing:
+            await self._follow(generation, first_delay=self._delay(generation, 0.0))
+
+    async def resume(self, record: TaskRecord, polled: Callable[[], None]) -> None:
+        """Follow a generation of an earlier run; `polled` is called when its first poll is answered."""
+        if record.attempt is None or record.remote_id is None:
+            raise AssertionError(f"{record.id} is {record.state} without a remote id")
+        accepted_at = record.accepted_at or record.submitted_at or self._clock.wall()
+        adopted = record.outcome in (ADOPTED, NAMED)
+        generation = Generation(
+            record.key,
+            record.attempt,
+            record.remote_id,
+            accepted_at,
+            # What was adopted is watched for a while from now on, however long ago it was submitted.
+            self._clock.now() - (0.0 if adopted else self._clock.since(accepted_at)),
+            record.request,
+            record.seed,
+            adopted=record.outcome == ADOPTED,
+            named=record.outcome == NAMED,
+            given_up=record.outcome == GIVEN_UP,
+        )
+        try:
+            await self._follow(generation, first_delay=0.0, polled=polled)
+        finally:
+            polled()
+
+    async def _submit(self, permit: Permit) -> Generation | None:
+        task = self._tasks[permit.task.key]
+        try:
+            ready = await self._ready(task)
+        except BaseException:
+            self._slots.withdraw(permit)
+            raise
+        if ready is None:
+            self._slots.withdraw(permit)
+            return None
+        attempt, body = ready
+        try:
+            outcome = await self._gateway.submit(body)
+        except asyncio.CancelledError:
+            outcome = Unknown(Receipt(code="stopped", message="stopped while the submission was in the air"))
+            await self._record(permit, task, attempt, outcome)
+            raise
+        return await self._record(permit, task, attempt, outcome)
+
+    async def _ready(self, task: PlannedTask) -> tuple[Attempt, bytes] | None:
+        """The intent on disk and the bytes to send; None where nothing shall leave after all.
+
+        The body is finished first, so that nothing but the POST follows the intent.
+        """
+        try:
+            body = await asyncio.to_thread(encode, task.request, data_uri)
+        except MediaChanged as error:
+            move = Move(Event.UNSENDABLE, TaskState.FAILED, error_code="unsendable", error_message=str(error))
+            await self._ledger.move(task.key, move)
+            return None
+        if await self._is_paid(task.key) or self._slots.closing:
+            return None
+        run_id = await self._ledger.run_id()
+        draw = partial(derived_seed, run_id, task.key) if self._settings.draw_seed else None
+        attempt = await self._ledger.claim(task.key, self._given_seed(task), draw)
+        if self._slots.closing:
+            await self._ledger.move(task.key, Move(Event.RELEASED, TaskState.PENDING), attempt.id)
+            return None
+        return attempt, body.with_seed(attempt.seed)
+
+    async def _record(
+        self, permit: Permit, task: PlannedTask, attempt: Attempt, outcome: SubmitOutcome
+    ) -> Generation | None:
+        now, judged = self._clock.wall(), self._slots.judge(permit, outcome)
+        try:
+            move = self._decided(outcome, attempt, now, judged)
+            try:
+                await self._ledger.move(task.key, move, attempt.id)
+                if isinstance(outcome, AccountRefused) and outcome.fault in ONE_MODEL:
+                    await self._ledger.note_denied(permit.task.model, move)
+            except RemoteIdTaken as error:
+                # One id for two submissions: there is one video, and nobody knows whether two were charged.
+                outcome = Unknown(Receipt(code="remote_id_taken", message=str(error)))
+                move = self._decided(outcome, attempt, now, judged)
+                await self._ledger.move(task.key, move, attempt.id)
+        except Exception as error:
+            if not isinstance(outcome, Accepted):
+                raise
+            # The one thing that nobody else knows, said at once where it can be read.
+            told = f"{task.id} was ACCEPTED as {outcome.remote_id}, but can't be written down"
+            mend = f"once it can: batchrunner resolve DIR {task.id} --adopt {outcome.remote_id}"
+            self._notice(f"{told}; {mend}")
+            raise StorageError(f"{told}: {error}", mend) from error
+        finally:
+            self._slots.heard(permit, outcome, judged.spares_others)
+        if move.to is TaskState.PENDING:
+            self._slots.put(permit.task, judged.wait)
+        if not isinstance(outcome, Accepted):
+            return None
+        began = self._clock.now()
+        return Generation(task.key, attempt.id, outcome.remote_id, now, began, task.request, attempt.seed)
+
+    def _decided(self, outcome: SubmitOutcome, attempt: Attempt, now: float, judged: Judgement) -> Move:
+        before, wait = attempt.refused, self._clock.real(judged.wait)
+        return after_submit(outcome, now=now, counts=judged.counts, refused_before=before, wait=wait)
+
+    def _given_seed(self, task: PlannedTask) -> int | None:
+        metadata = task.request.get("metadata")
+        seed = metadata.get("seed") if isinstance(metadata, Mapping) else None
+        return seed if isinstance(seed, int) else None
+
+    async def _follow(
+        self, generation: Generation, first_delay: float, polled: Callable[[], None] = lambda: None
+    ) -> None:
+        watch, delay, holds_slot, last_status = Watch(), first_delay, True, ""
+        while True:
+            await self._clock.sleep(delay)
+            await self._pace.turn()
+            answer = await self._gateway.poll(generation.remote_id)
+            await self._sighted(generation, answer)
+            conclusion = watch.heard(answer, self._clock.now())
+            if not isinstance(conclusion, GoOn):
+                return await self._conclude(generation, conclusion, holds_slot)
+            if isinstance(answer, InProgress) and answer.status + answer.upstream_status != last_status:
+                last_status = answer.status + answer.upstream_status
+                news = AttemptFacts(last_answer=answer.raw[:LAST_ANSWER_BYTES])
+                await self._ledger.note(generation.attempt, news)
+            if not isinstance(answer, NotVisible):  # which doesn't show that the key sees our tasks
+                polled()
+            age = self._clock.now() - generation.began
+            if age > self._settings.task_deadline and not watch.is_counting:
+                if holds_slot:
+                    holds_slot = False
+                    self._slots.free_slot(settled=False)
+                delay = STRAGGLER_INTERVAL
+            else:
+                delay = self._delay(generation, age, conclusion)
+
+    async def _sighted(self, generation: Generation, answer: PollOutcome) -> None:
+        """Keep whether the gateway shows the task; an id that a person gave is right once it does."""
+        if generation.named and is_seen(answer) and not self._sightings.ever(generation.key):
+            await self._ledger.note(generation.attempt, AttemptFacts(outcome=ADOPTED))
+        is_sure = not (generation.named or generation.given_up)
+        self._sightings.heard(generation.key, answer, self._clock.now(), is_sure)
+
+    def _delay(self, generation: Generation, age: float, so_far: GoOn | None = None) -> float:
+        if so_far and so_far.failures:
+            wait = poll_delay(age, None, _chance()) + backoff(so_far.failures, _chance())
+            return max(wait, so_far.retry_after or 0.0)
+        return poll_delay(age, self._typical.of(generation.kind), _chance())
+
+    async def _conclude(self, generation: Generation, conclusion: Conclusion, holds_slot: bool) -> None:
+        now = self._clock.wall()
+        seen = Seen(generation.accepted_at, now, self._clock.scale)
+        settled = True
+        if isinstance(conclusion, Vanished) and not self._sightings.vouched(generation.key, conclusion.since):
+            await self._look_at_another(generation.key)
+        match conclusion:
+            case Succeeded():
+                self._typical.add(generation.kind, self._clock.now() - generation.began)
+                move = after_success(conclusion, generation, self._pricing, seen)
+                await self._ledger.move(generation.key, move, generation.attempt)
+                self._collect(generation.key)
+            case GenerationFailed():
+                await self._failed(generation, conclusion, seen)
+            case Vanished(receipt, since) if self._sightings.is_gone(generation, since):
+                move = after_loss(generation, receipt, ever_seen=self._sightings.ever(generation.key))
+                await self._ledger.move(generation.key, move, generation.attempt)
+            case Vanished(receipt=receipt) | Refused(receipt=receipt):
+                settled = False  # it says nothing about the task: the next run takes it up
+                self._slots.refuse(AccountFault.KEY, receipt)
+            case GoOn():
+                raise AssertionError("nothing is concluded")
+            case _:
+                assert_never(conclusion)
+        if holds_slot:
+            self._slots.free_slot(settled)
+
+    async def _look_at_another(self, key: TaskKey) -> None:
+        """Where no other is in flight, a finished task of ours shows whether this key sees any."""
+        if another := await self._ledger.another_finished(key):
+            other, remote_id = another
+            self._sightings.heard(other, await self._gateway.poll(remote_id), self._clock.now())
+
+    async def _failed(self, generation: Generation, answer: GenerationFailed, seen: Seen) -> None:
+        key, paid = generation.key, await self._ledger.paid_attempts(generation.key)
+        wait = backoff(paid, _chance())
+        again = is_worth_another(answer, paid, self._settings, generation.adopted)
+        move = after_failure(answer, seen, seen.at + self._clock.real(wait) if again else None)
+        await self._ledger.move(key, move, generation.attempt)
+        if again and (task := self._tasks.get(key)):
+            self._slots.put(Waiting.of(task.position, key, task.request), wait)
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311  jitter, not a secret

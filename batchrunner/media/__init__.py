@@ -1,0 +1,7 @@
+"""Local pictures, and the videos that were made: inspected, encoded, probed."""
+
+from batchrunner.media.boxes import NotWhole, check_boxes
+from batchrunner.media.last_frame import picture_ending
+from batchrunner.media.probe import NotPlayable, VideoFacts, probe
+
+__all__ = ["NotPlayable", "NotWhole", "VideoFacts", "check_boxes", "picture_ending", "probe"]

@@ -1,0 +1,165 @@
+"""Asks for the pictures, videos and sounds that a manifest names by URL: whether they are there, and what.
+
+Each distinct URL is asked once, for its first bytes. Nobody's key is sent, and no cookies are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from batchrunner.core.problems import Problem, Severity
+from batchrunner.core.rules.inputs import InputLimits
+from batchrunner.core.text import quotable
+from batchrunner.gateway.proxies import through_proxy
+from batchrunner.manifest.loader import LoadedManifest, UrlUse
+from batchrunner.media.inputs import sound_type
+from batchrunner.media.pictures import HEAD, picture_type
+from batchrunner.version import __version__
+
+AT_ONCE = 8
+PATIENCE = 20.0
+"""Seconds for one URL."""
+AT_MOST = 300.0
+"""Seconds for all of them."""
+_GONE = (404, 410)
+_REFUSED = (401, 403)
+_SHOWN = 80
+_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+_HEADERS = {
+    "User-Agent": f"batchrunner/{__version__}",
+    "Accept-Encoding": "identity",
+    # not HEAD: a signed link is signed for GET
+    "Range": f"bytes=0-{HEAD - 1}",
+}
+
+
+def _is_video(head: bytes) -> bool:
+    return head[4:8] in _ATOMS
+
+
+_KINDS: dict[str, tuple[str, Callable[[bytes], object]]] = {
+    "image": ("picture", picture_type),
+    "video": ("mp4 or mov", _is_video),
+    "audio": ("wav or mp3", sound_type),
+}
+
+
+async def check_urls(
+    loaded: LoadedManifest, patience: float = PATIENCE, at_most: float = AT_MOST
+) -> tuple[Problem, ...]:
+    """Ask for every URL among the inputs of a manifest that was loaded with them.
+
+    That something is not there is an error; what may look different from where the model is, a warning.
+    `patience` is for one URL and `at_most` for all of them, in seconds.
+    """
+    waiting, limits = iter(loaded.urls), loaded.limits.inputs
+    answers: dict[UrlUse, Problem | None] = {}
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=AT_ONCE),
+        timeout=aiohttp.ClientTimeout(total=patience),
+        headers=_HEADERS,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
+
+        async def ask_on() -> None:
+            for use in waiting:
+                answers[use] = await _ask(session, use, limits)
+
+        try:
+            async with asyncio.timeout(at_most), asyncio.TaskGroup() as group:
+                for _ in range(AT_ONCE):
+                    group.create_task(ask_on(), name="ask for URLs")
+        except TimeoutError:
+            pass
+    found = [problem for use in loaded.urls if (problem := answers.get(use))]
+    if missed := [use for use in loaded.urls if use not in answers]:
+        message = f"{len(missed)} URLs from here on were not asked in {at_most:g} s"
+        found.append(_warning(missed[0], message, "try again, or without --check-urls"))
+    return tuple(sorted(found, key=lambda problem: problem.severity is Severity.WARNING))
+
+
+async def _ask(session: aiohttp.ClientSession, use: UrlUse, limits: InputLimits) -> Problem | None:
+    try:
+        url = URL(use.url, encoded=use.url.isascii())
+        async with session.get(url, max_redirects=5, **through_proxy(url)) as response:
+            head = b""
+            while len(head) < HEAD and (more := await response.content.read(HEAD - len(head))):
+                head += more
+            return _judged(use, response, head, limits)
+    except TimeoutError:
+        return _warning(
+            use, f"{_name(use)} does not come in time", "is the server slow, or the address wrong?"
+        )
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        message = f"{_name(use)} can't be fetched: {_why(error)}"
+        return _warning(use, message, "correct the URL, or upload the file")
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, without the library's words: they differ between versions, and may repeat secrets."""
+    match error:
+        case aiohttp.ClientHttpProxyError(status=status):
+            return f"the proxy answered HTTP {status}"
+        case aiohttp.ClientProxyConnectionError():
+            return "the proxy can't be reached"
+        case aiohttp.ClientConnectorDNSError():
+            return "its host is not known"
+        case aiohttp.ClientSSLError():
+            return "no secure connection could be made: its certificate may be wrong or expired"
+        case aiohttp.TooManyRedirects():
+            return "it leads from one address to the next"
+        case aiohttp.ClientConnectorError():
+            return "there is no connection to its host"
+        case aiohttp.InvalidURL() | ValueError():
+            return "this is no URL that can be asked for"
+        case aiohttp.ClientResponseError():
+            return "what came is no answer in HTTP"
+        case _:
+            return "the connection broke off"
+
+
+def _judged(
+    use: UrlUse, response: aiohttp.ClientResponse, head: bytes, limits: InputLimits
+) -> Problem | None:
+    status, most = response.status, limits.most_bytes[use.kind]
+    what, recognised = _KINDS[use.kind]
+    if status in _GONE:
+        message = f"{_name(use)} is not there: HTTP {status}"
+        return Problem(Severity.ERROR, use.place, message, "correct the URL, or upload the file")
+    if status in _REFUSED:
+        hint = "everybody must be able to fetch it; a signed link may have expired"
+        return _warning(use, f"{_name(use)} is not handed out: HTTP {status}", hint)
+    if status not in (200, 206):
+        return _warning(use, f"{_name(use)} is answered with HTTP {status}", "look at it in a browser")
+    if response.content_type == "text/html":
+        return _warning(use, f"{_name(use)} is a web page", "give the address of the file itself")
+    if not recognised(head):
+        return _warning(use, f"{_name(use)} holds no {what} that the model takes", "look at it in a browser")
+    if (size := _size(response)) > most:
+        message = f"{_name(use)} is {size / 1_000_000:.1f} MB large; up to {most // 1_000_000} MB are taken"
+        return _warning(use, message, "make it smaller")
+    return None
+
+
+def _size(response: aiohttp.ClientResponse) -> int:
+    """Bytes of the whole; 0 where the server doesn't say."""
+    if response.status == 206:
+        total = response.headers.get("Content-Range", "").rpartition("/")[2]
+        return int(total) if total.isdecimal() else 0
+    return response.content_length or 0
+
+
+def _name(use: UrlUse) -> str:
+    """The URL without what may be secret in it."""
+    parts = urlsplit(use.url)
+    bare = parts.netloc.rpartition("@")[2] + parts.path
+    return quotable(bare if len(bare) <= _SHOWN else f"{bare[:_SHOWN]}…")
+
+
+def _warning(use: UrlUse, message: str, hint: str) -> Problem:
+    return Problem(Severity.WARNING, use.place, message, hint)

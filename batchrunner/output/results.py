@@ -1,0 +1,249 @@
+"""results.csv: a pure function of the ledger, one row a task, written whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import os
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batchrunner.clock import Clock
+from batchrunner.core.errors import StorageError
+from batchrunner.core.file_status import FileState, warning
+from batchrunner.core.redaction import redacted
+from batchrunner.core.states import TaskState
+from batchrunner.core.text import printable
+from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
+from batchrunner.output.results_backup import digest_of, keep_copy
+
+RESULTS_NAME = "results.csv"
+LABEL = "label."
+REFRESH_INTERVAL = 15.0
+"""Nominal seconds between two writings during a run, at least."""
+
+_FORMULA_STARTS = ("=", "+", "-", "@")
+
+
+def from_network(text: str) -> str:
+    """Text that somebody else chose: no control characters, and nothing a spreadsheet takes for a formula."""
+    clean = printable(text)
+    return f"'{clean}" if clean.startswith(_FORMULA_STARTS) else clean
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _money(cost: float | None) -> str:
+    return "" if cost is None else f"{cost:.6f}".rstrip("0").rstrip(".")
+
+
+def _duration(task: TaskRecord) -> str:
+    duration = task.metadata.get("duration")
+    return "" if duration is None else str(duration)
+
+
+_Column = Callable[[TaskRecord], object]
+
+COLUMNS: dict[str, _Column] = {
+    "id": lambda t: t.id,
+    "state": lambda t: t.state.value,
+    "file_name": lambda t: t.file_name if t.state is TaskState.DONE else "",
+    "prompt": lambda t: t.request.get("prompt", ""),
+    "inputs": lambda t: redacted("; ".join(t.inputs)),
+    "model": lambda t: t.model,
+    "error_code": lambda t: from_network(t.error_code),
+    "error_message": lambda t: from_network(_message(t)),
+    "warnings": lambda t: from_network("; ".join(filter(None, (*t.warnings, _file_warning(t))))),
+    "remote_id": lambda t: from_network(t.remote_id or ""),
+    "attempts": lambda t: t.attempts,
+    "seed": lambda t: t.seed,
+    "tokens": lambda t: t.tokens,
+    "cost": lambda t: _money(t.cost),
+    "currency": lambda t: (t.currency or "") if t.cost is not None else "",
+    "requested_duration": _duration,
+    "requested_resolution": lambda t: t.metadata.get("resolution", ""),
+    "requested_ratio": lambda t: t.metadata.get("ratio", ""),
+    "duration": lambda t: t.duration,
+    "width": lambda t: t.width,
+    "height": lambda t: t.height,
+    "fps": lambda t: t.fps,
+    "bytes": lambda t: t.size,
+    "sha256": lambda t: t.sha256,
+    "last_frame_file": lambda t: t.last_frame_file,
+    "submitted_at": lambda t: _time(t.submitted_at),
+    "finished_at": lambda t: _time(t.finished_at),
+    "collected_at": lambda t: _time(t.collected_at),
+    "generation_seconds": lambda t: t.generation_seconds,
+    "fingerprint": lambda t: t.key,
+}
+"""Every fixed column and what stands in it, in order; `label.*` follow. Empty means not known."""
+
+
+def _message(task: TaskRecord) -> str:
+    """Why not; of a doubt also what the usage log showed."""
+    seen = task.looked_up if task.state is TaskState.IN_DOUBT else None
+    return redacted("; ".join(filter(None, (task.error_message, seen))))
+
+
+def _file_warning(task: TaskRecord) -> str:
+    """What is to be said of a finished video's file."""
+    if task.state is not TaskState.DONE:
+        return ""
+    return warning(task.file_name, FileState(task.file_state or ""), task.links_dead)
+
+
+def header(tasks: Sequence[TaskRecord]) -> list[str]:
+    """The names of all columns: the fixed ones, then one for each label, in the order they first appear."""
+    labels = dict.fromkeys(name for task in tasks for name in task.labels)
+    return [*COLUMNS, *(LABEL + name for name in labels)]
+
+
+def row(task: TaskRecord, labels: Iterable[str]) -> list[object]:
+    """One task's row."""
+    cells = [column(task) for column in COLUMNS.values()] + [task.labels.get(name, "") for name in labels]
+    return ["" if cell is None else cell for cell in cells]
+
+
+def as_csv(tasks: Sequence[TaskRecord], excel: bool = False) -> bytes:
+    """The whole file: UTF-8, RFC 4180; `excel` puts the byte-order mark in front that Excel asks for."""
+    names = header(tasks)
+    labels = [name.removeprefix(LABEL) for name in names[len(COLUMNS) :]]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(names)
+    writer.writerows(row(task, labels) for task in tasks)
+    return text.getvalue().encode("utf-8-sig" if excel else "utf-8", errors="replace")
+
+
+class Results:
+    """Keeps results.csv in line with the ledger during a run, and writes it at its end."""
+
+    def __init__(
+        self,
+        reader: LedgerReader,
+        ledger: Ledger,
+        directory: Path,
+        clock: Clock,
+        notice: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._reader, self._ledger, self._directory, self._clock = reader, ledger, directory, clock
+        self._notice = notice
+        self._outdated = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
+
+    def outdated(self) -> None:
+        """The ledger has changed."""
+        self._outdated.set()
+
+    async def write(self) -> None:
+        """Write it now.
+
+        A writing that was given up goes on in its thread: it is awaited, so that the newest stands last.
+        """
+        if self._writing:
+            await asyncio.wait({self._writing})
+        self._outdated.clear()
+        self._writing = asyncio.create_task(self._written(), name="results.csv")
+        # Whoever gave a writing up does not hear of its failure; the next writing fails the same way.
+        self._writing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(self._writing)
+
+    async def _written(self) -> None:
+        # Asked of the reader: after a failed write the writer may not even answer.
+        tasks = await self._reader.tasks(planned_only=True)
+        if kept := await write_noted(self._ledger, self._directory, tasks, known_by=self._reader):
+            self._notice(kept)
+
+    async def keep_fresh(self) -> None:
+        """Write it now and then where the ledger has changed; never more than a twentieth of the time."""
+        while True:
+            await self._outdated.wait()
+            began = self._clock.now()
+            await self.write()
+            await self._clock.sleep(max(REFRESH_INTERVAL, 20 * (self._clock.now() - began)))
+
+
+async def write_noted(
+    ledger: Ledger,
+    directory: Path,
+    tasks: Sequence[TaskRecord],
+    excel: bool = False,
+    known_by: LedgerReader | None = None,
+) -> str:
+    """Write results.csv; a file that somebody else changed is first kept beside it, never overwritten.
+
+    The ledger has the hashes of what may be there: the new one is noted before it takes the name, so that
+    a crash leaves nothing that looks like somebody else's. Returns what a person should know, if anything.
+
+    Raises:
+        StorageError: the disk refused; the old file is still there.
+    """
+    content = await asyncio.to_thread(as_csv, tasks, excel)
+    new, there = digest_of(content), await asyncio.to_thread(_there, directory)
+    known = await (known_by or ledger).results_written()
+    is_ours = not there or known is None or there in known or there == new
+    if there != new or not known or new not in known:
+        with suppress(StorageError):  # a ledger that can't be written must not keep the CSV from being so
+            await ledger.note_results([new, there] if there and is_ours else [new])
+    if there == new:
+        return ""
+    kept = await asyncio.to_thread(write, directory, content, keep=not is_ours)
+    return f"{RESULTS_NAME} was changed by somebody else: kept as {kept.name}" if kept else ""
+
+
+def _there(directory: Path) -> str:
+    """The hash of the results.csv that is there; empty where there is none, or nothing in it."""
+    path = directory / RESULTS_NAME
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise _refused(path, error) from error
+    return digest_of(content) if content else ""
+
+
+def write(directory: Path, content: bytes, keep: bool = False) -> Path | None:
+    """Write results.csv in place of the old one, of which a copy is kept where `keep` says so.
+
+    A file that would not change is left alone. Returns the path of the copy.
+
+    Raises:
+        StorageError: the disk refused; the old file is still there.
+    """
+    path = directory / RESULTS_NAME
+    kept = None
+    part = directory / f".{RESULTS_NAME}.{secrets.token_hex(4)}.part"
+    try:
+        if path.exists() and path.read_bytes() == content:
+            return None
+        if keep:
+            kept = keep_copy(path)
+        try:
+            with part.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError:
+            with suppress(OSError):  # the next run removes it
+                part.unlink()
+            raise
+    except OSError as error:
+        raise _refused(path, error) from error
+    return kept
+
+
+def _refused(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"can't write {path}: {error.strerror}",
+        "make room or mend the disk; `batchrunner results DIR` writes it again from the ledger",
+    )
