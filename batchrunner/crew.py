@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-Job = Coroutine[None, None, None]
+Job = Callable[..., Coroutine[None, None, None]]
+"""Called when it starts: a coroutine that was made and never started would be warned of."""
 
 
 class Crew:
@@ -20,17 +21,17 @@ class Crew:
         self._all: set[asyncio.Task[None]] = set()
         self._collecting: set[asyncio.Task[None]] = set()
 
-    def work(self, job: Job) -> None:
+    def work(self, job: Job, *args: object) -> None:
         """Start a worker."""
-        self._start(job, self._all)
+        self._start((self._all,), job, args)
 
-    def collect(self, job: Job) -> None:
+    def collect(self, job: Job, *args: object) -> None:
         """Start the collecting of one video."""
-        self._start(job, self._all, self._collecting)
+        self._start((self._all, self._collecting), job, args)
 
-    def chore(self, job: Job) -> None:
+    def chore(self, job: Job, *args: object) -> None:
         """Start something that goes on until `dismiss`."""
-        self._start(job, self._all)
+        self._start((self._all,), job, args)
 
     async def collected(self, at_most: float | None = None) -> None:
         """Wait until nothing is being collected, or for `at_most` real seconds."""
@@ -45,15 +46,15 @@ class Crew:
         for task in self._all:
             task.cancel()
 
-    def _start(self, job: Job, *sets: set[asyncio.Task[None]]) -> None:
-        task = self._group.create_task(self.guarded(job))
+    def _start(self, sets: Iterable[set[asyncio.Task[None]]], job: Job, args: Sequence[object]) -> None:
+        task = self._group.create_task(self.guarded(job, *args))
         for members in sets:
             members.add(task)
             task.add_done_callback(members.discard)
 
-    async def guarded(self, job: Job) -> None:
+    async def guarded(self, job: Job, *args: object) -> None:
         """Carry `job` out; report its failure instead of raising it."""
         try:
-            await job
+            await job(*args)
         except Exception as error:
             self._failed(error)

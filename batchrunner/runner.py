@@ -207,34 +207,35 @@ class Running:
         await self._ledger.set_meta(WAITING_FOR, "")
         async with asyncio.TaskGroup() as group:
             crew = Crew(group, self.stop.by_error)
-            await crew.guarded(
-                self._flow(parts, admission, adopter, crew) if answered else self._by_links(parts, crew)
-            )
+            if answered:
+                await crew.guarded(self._flow, parts, admission, adopter, crew)
+            else:
+                await crew.guarded(self._by_links, parts, crew)
 
     async def _by_links(self, parts: Wiring, crew: Crew) -> None:
         """The gateway or its key is refused: links need neither, and live for a day only."""
         collector = parts.collector(links_only=True)
-        await collect_known(self._ledger, lambda key: crew.collect(collector.collect(key)), links_only=True)
+        await collect_known(self._ledger, lambda key: crew.collect(collector.collect, key), links_only=True)
         await crew.collected()
 
     async def _flow(self, parts: Wiring, admission: Admission, adopter: Adopter, crew: Crew) -> None:
         """What is paid for first, then what is wanted, until nothing is left to wait for."""
-        crew.chore(self._results.keep_fresh())
-        crew.chore(self._tick())
+        crew.chore(self._results.keep_fresh)
+        crew.chore(self._tick)
         collector = parts.collector()
 
         def collect(key: TaskKey) -> None:
-            crew.collect(collector.collect(key))
+            crew.collect(collector.collect, key)
 
         def follow(record: TaskRecord) -> None:
             admission.occupy()
-            crew.work(worker.resume(record, lambda: None))
+            crew.work(worker.resume, record, lambda: None)
 
         recovery = parts.recovery(self._witnesses, admission, follow, self.notice)
         worker = parts.worker(admission, collect, self.notice, recovery.is_paid)
         limits = LiveLimits(self._job.directory, self._binding.settings, admission, collector, self.notice)
-        crew.chore(limits.keep_watching())
-        crew.chore(self._look_doubts_up(parts, adopter, admission, worker, crew))
+        crew.chore(limits.keep_watching)
+        crew.chore(self._look_doubts_up, parts, adopter, admission, worker, crew)
         await take_up(self._ledger, worker, admission, crew, collect, self._clock)
         if self._job.recovers or (self._job.submits and self._wanted[TaskState.PENDING]):
             await recovery.look()
@@ -243,7 +244,7 @@ class Running:
                 await adopter.begin()
             await put_pending(self._ledger, admission, self._clock, self.selected)
         while permit := await admission.next():
-            crew.work(worker.submit(permit))
+            crew.work(worker.submit, permit)
         await admission.drained()
         await crew.collected()
         # What is left is over its deadline and polled without a slot: the next run takes it up.
@@ -256,7 +257,7 @@ class Running:
 
         def follow(task: TaskRecord) -> None:
             admission.occupy()
-            crew.work(worker.resume(task, lambda: None))
+            crew.work(worker.resume, task, lambda: None)
 
         async def again(keys: frozenset[TaskKey]) -> None:
             await put_pending(self._ledger, admission, self._clock, keys)

@@ -48,9 +48,9 @@ class Resumes(Protocol):
 
 
 class Starts(Protocol):
-    """Starts coroutines and knows when collecting is over."""
+    """Starts workers and knows when collecting is over."""
 
-    def work(self, job: Coroutine[None, None, None]) -> None: ...
+    def work(self, job: Callable[..., Coroutine[None, None, None]], *args: object) -> None: ...
     async def collected(self, at_most: float | None = None) -> None: ...
 
 
@@ -106,7 +106,7 @@ async def take_up(
 
     for task in sorted(generating, key=lambda task: task.accepted_at or 0.0):
         slots.occupy()
-        crew.work(worker.resume(task, answered(task.key)))
+        crew.work(worker.resume, task, answered(task.key))
     if generating:
         await all_answered.wait()
     await crew.collected(at_most=clock.real(FIRST_LOOK))

@@ -107,9 +107,9 @@ def test_a_failing_worker_does_not_tear_the_others_down():
         failures, done = [], []
         async with asyncio.TaskGroup() as group:
             crew = Crew(group, failures.append)
-            crew.work(fails())
-            crew.collect(fails())
-            crew.work(goes_on(done))
+            crew.work(fails)
+            crew.collect(fails)
+            crew.work(goes_on, done)
         return [type(failure) for failure in failures], done
 
     assert asyncio.run(story()) == ([ZeroDivisionError, ZeroDivisionError], ["done"])
@@ -121,8 +121,8 @@ def test_the_crew_knows_when_collecting_is_over():
     async def story():
         async with asyncio.TaskGroup() as group:
             crew = Crew(group, pytest.fail)
-            crew.work(for_ever())
-            crew.chore(for_ever())
+            crew.work(for_ever)
+            crew.chore(for_ever)
             order = []
 
             async def second():
@@ -131,13 +131,13 @@ def test_the_crew_knows_when_collecting_is_over():
 
             async def first():
                 await asyncio.sleep(0.01)
-                crew.collect(second())
+                crew.collect(second)
                 order.append("first")
 
-            crew.collect(first())
+            crew.collect(first)
             await crew.collected()
             order.append("over")
-            crew.collect(for_ever())
+            crew.collect(for_ever)
             await crew.collected(at_most=0.01)
             order.append("not over")
             crew.dismiss()
