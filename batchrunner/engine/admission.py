@@ -92,7 +92,7 @@ class Admission:
 
     def allow(self, concurrency: int, submit_rate: float) -> None:
         """Keep to other limits from now on; what is in flight goes on."""
-        self._breaker.throttle.allow(concurrency)
+        self._breaker.allow(concurrency)
         self._distance = 60.0 / submit_rate
         self._next_turn = min(self._next_turn, self._clock.now() + self._distance)
         self._changed.set()
@@ -138,7 +138,7 @@ class Admission:
 
     def try_alone(self, models: frozenset[str]) -> None:
         """The gateway doesn't list these models: of each, one submission leaves and is waited for."""
-        self._breaker.models.try_alone(models)
+        self._breaker.try_alone(models)
 
     def judge(self, permit: Permit, outcome: SubmitOutcome) -> Judgement:
         """Whether a refusal is the task's own trouble; asked once of each outcome, before it is recorded."""
@@ -161,9 +161,9 @@ class Admission:
             self._last_refusal = outcome.receipt.message or outcome.receipt.code
         others = self._slots - isinstance(outcome, Accepted)
         if not spares_others:
-            self._breaker.heard(outcome, permit.task, self._situation(others), permit.probe)
+            self._breaker.record(outcome, permit.task, self._situation(others), permit.probe)
         elif permit.probe:
-            self._breaker.withdrawn(permit.task.model)
+            self._breaker.withdrawn(permit.task)
         self._changed.set()
 
     def withdraw(self, permit: Permit) -> None:
@@ -171,7 +171,7 @@ class Admission:
         self._in_the_air -= 1
         self._slots -= 1
         if permit.probe:
-            self._breaker.withdrawn(permit.task.model)
+            self._breaker.withdrawn(permit.task)
         self._changed.set()
 
     def free_slot(self, settled: bool) -> None:
@@ -179,42 +179,42 @@ class Admission:
         self._slots -= 1
         self._last_accepted = self._clock.now()
         if settled:
-            self._breaker.balance.settled()
+            self._breaker.generation_ended()
         self._changed.set()
 
     def refuse(self, fault: AccountFault, receipt: Receipt) -> None:
         """A query showed that the key or the address is refused."""
-        self._breaker.account.refuse(fault, receipt)
+        self._breaker.refuse(fault, receipt)
         self._changed.set()
 
     def settle(self) -> None:
         """Note why submission is stopped, where `next` is not going to be asked."""
-        verdict = self._breaker.verdict(self._situation(self._slots))
-        self.stop = verdict if isinstance(verdict, Stop) else self.stop
+        decision = self._breaker.decide(self._situation(self._slots))
+        self.stop = decision if isinstance(decision, Stop) else self.stop
 
     def _decide(self) -> Permit | Hold | Stop | None:
         now = self._clock.now()
         if self.closing or not (self._backlog or self._slots or self._more_may_come()):
             self.settle()
             return None
-        verdict = self._breaker.verdict(self._situation(self._slots))
-        if isinstance(verdict, Stop):
-            return verdict
+        decision = self._breaker.decide(self._situation(self._slots))
+        if isinstance(decision, Stop):
+            return decision
         if not self._backlog:
             if not self._in_the_air:
                 self._last_accepted = now  # nothing is tried
             return Hold("" if self._slots else "the tasks in doubt are looked up in the usage log first")
         if end := self._nothing_will_be_accepted(now):
             return end
-        if isinstance(verdict, Hold):
-            return verdict
-        if self._in_the_air >= self._breaker.doubt.allowed_in_the_air(self._in_doubt()):
+        if isinstance(decision, Hold):
+            return decision
+        if self._in_the_air >= self._breaker.most_in_the_air(self._in_doubt()):
             return Hold("")
         if now < self._next_turn:
             return Hold("", self._next_turn)
         if lacking := self._disk.lacks(self._in_the_air):
             return self._disk_full(lacking, now)
-        return self._permit(verdict, now)
+        return self._permit(decision, now)
 
     def _nothing_will_be_accepted(self, now: float) -> Stop | None:
         """The end, where nothing is in flight and only models are left that are refused, or for an hour."""
@@ -233,24 +233,24 @@ class Admission:
             ExitCode.UNFINISHED,
         )
 
-    def _permit(self, verdict: Go, now: float) -> Permit | Hold:
+    def _permit(self, go: Go, now: float) -> Permit | Hold:
         task = self._breaker.choose(self._backlog, now)
         if task is None:
-            held = self._breaker.held(self._backlog.models(), now)
-            due = [at for at in (self._backlog.next_due(), held.until) if at is not None]
-            return Hold(held.why, min(due, default=None))
+            waiting = self._breaker.waiting(self._backlog.models(), now)
+            due = [at for at in (self._backlog.next_due(), waiting.until) if at is not None]
+            return Hold(waiting.why, min(due, default=None))
         self._next_turn = now + self._distance
         self._slots += 1
         self._in_the_air += 1
-        return Permit(task, probe=self._breaker.left(verdict, task))
+        return Permit(task, probe=self._breaker.submitted(go, task))
 
     async def _may_probe(self, permit: Permit) -> bool:
         """In an outage, ask something free before risking one more submission that ends in doubt."""
-        if not self._breaker.doubt.is_open or await self._gateway_answers():
+        if not self._breaker.asks_first or await self._gateway_answers():
             return True
         self.withdraw(permit)
         self._backlog.put(permit.task)
-        self._breaker.doubt.postpone(self._clock.now())
+        self._breaker.unanswered(self._clock.now())
         return False
 
     def _disk_full(self, lacking: int, now: float) -> Hold | Stop:

@@ -18,7 +18,7 @@ from batchrunner.core.outcome import (
     Rejected,
     Unknown,
 )
-from batchrunner.core.submission.backlog import Waiting
+from batchrunner.core.submission.backlog import Backlog, Waiting
 from batchrunner.core.submission.breaker import Breaker
 from batchrunner.core.submission.decision import Go, Hold, Situation, Stop
 
@@ -59,16 +59,24 @@ class Night:
 
     def hear(self, *outcomes, model="fast", prompt="", **situation) -> "Night":
         for outcome in outcomes:
-            self.breaker.heard(outcome, self.task(model, prompt), self.at(**situation))
+            self.breaker.record(outcome, self.task(model, prompt), self.at(**situation))
         return self
 
     def verdict(self, **situation):
-        return self.breaker.verdict(self.at(**situation))
+        return self.breaker.decide(self.at(**situation))
+
+    def limit(self):
+        """How many the breaker lets be in flight, once every pause is over."""
+        return next(n for n in itertools.count() if self.verdict(now=1e9, in_flight=n) == Hold(""))
+
+    def waits_until(self, model: str, now=0.0) -> float:
+        """When a task of the one model in trouble may be tried again; 0 where it may be at once."""
+        return self.breaker.waiting([model], now).until or 0.0
 
     def let_one_go(self, **situation) -> Go:
         verdict = self.verdict(**situation)
         assert isinstance(verdict, Go), verdict
-        self.breaker.left(verdict, self.task())
+        self.breaker.submitted(verdict, self.task())
         return verdict
 
 
@@ -97,7 +105,7 @@ def test_a_refused_account_stops_the_run_for_good(fault):
 def test_a_refused_query_stops_the_run_too():
     """What a poll has shown about the key counts like a refused submission."""
     night = Night()
-    night.breaker.account.refuse(AccountFault.KEY, Receipt(401))
+    night.breaker.refuse(AccountFault.KEY, Receipt(401))
     stop = night.verdict()
     assert isinstance(stop, Stop)
     assert "401" in stop.why
@@ -119,7 +127,7 @@ def test_a_short_balance_waits_for_a_settlement():
     hold = night.verdict(now=1e6, in_flight=2)
     assert isinstance(hold, Hold)
     assert hold.until is None
-    night.breaker.balance.settled()
+    night.breaker.generation_ended()
     assert night.verdict(in_flight=1) == Go(probe=True)
 
 
@@ -127,7 +135,7 @@ def test_each_settlement_allows_one_probe():
     """After a settlement one submission leaves alone; refused again, the next settlement is waited for."""
     night = Night().hear(BALANCE, in_flight=3)
     for in_flight in (2, 1):
-        night.breaker.balance.settled()
+        night.breaker.generation_ended()
         assert night.let_one_go(in_flight=in_flight).probe
         assert isinstance(night.verdict(in_flight=in_flight + 1), Hold)
         night.hear(BALANCE, in_flight=in_flight)
@@ -137,7 +145,7 @@ def test_each_settlement_allows_one_probe():
 def test_an_accepted_probe_ends_the_shortage():
     """Once a probe was accepted, submissions leave as before."""
     night = Night().hear(BALANCE, in_flight=1)
-    night.breaker.balance.settled()
+    night.breaker.generation_ended()
     night.let_one_go(in_flight=0)
     night.hear(ACCEPTED, in_flight=0)
     assert night.verdict(in_flight=1) == Go()
@@ -147,7 +155,7 @@ def test_a_refused_probe_with_nothing_in_flight_stops_the_run():
     """Exit 4 only when nothing is in flight that could still settle."""
     night = Night().hear(BALANCE, in_flight=1)
     assert not isinstance(night.verdict(in_flight=1), Stop)
-    night.breaker.balance.settled()
+    night.breaker.generation_ended()
     night.let_one_go(in_flight=0)
     night.hear(BALANCE, in_flight=0)
     stop = night.verdict(in_flight=0)
@@ -164,9 +172,9 @@ def test_a_shortage_with_nothing_in_flight_is_probed_at_once():
 def test_a_settlement_while_a_probe_is_in_the_air_is_not_lost():
     """A probe that was refused before the last task in flight had settled is followed by another one."""
     night = Night().hear(BALANCE, in_flight=2)
-    night.breaker.balance.settled()
+    night.breaker.generation_ended()
     night.let_one_go(in_flight=1)
-    night.breaker.balance.settled()  # the last task in flight ends before the probe's answer comes
+    night.breaker.generation_ended()  # the last task in flight ends before the probe's answer comes
     night.hear(BALANCE, in_flight=0)
     assert night.verdict(in_flight=0) == Go(probe=True)
 
@@ -185,10 +193,10 @@ def test_retry_after_is_waited_for_exactly():
 def test_another_concurrency_counts_from_then_on():
     """Raised, more may be in flight; lowered, no more leave until fewer are."""
     night = Night()
-    night.breaker.throttle.allow(CONCURRENCY + 2)
+    night.breaker.allow(CONCURRENCY + 2)
     assert night.verdict(in_flight=CONCURRENCY + 1) == Go()
     assert isinstance(night.verdict(in_flight=CONCURRENCY + 2), Hold)
-    night.breaker.throttle.allow(1)
+    night.breaker.allow(1)
     assert isinstance(night.verdict(in_flight=1), Hold)
     assert night.verdict(in_flight=0) == Go()
 
@@ -196,11 +204,11 @@ def test_another_concurrency_counts_from_then_on():
 def test_a_raised_concurrency_does_not_undo_what_a_429_cut():
     """The gateway said that it is too much: the number grows back with what is accepted."""
     night = Night().hear(throttled(1), now=0, in_flight=CONCURRENCY)
-    cut = night.breaker.throttle.limit
-    night.breaker.throttle.allow(CONCURRENCY + 1)
-    assert night.breaker.throttle.limit == cut < CONCURRENCY
+    cut = night.limit()
+    night.breaker.allow(CONCURRENCY + 1)
+    assert night.limit() == cut < CONCURRENCY
     night.hear(*[ACCEPTED] * CONCURRENCY, now=10)
-    assert night.breaker.throttle.limit == CONCURRENCY + 1
+    assert night.limit() == CONCURRENCY + 1
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 12))
@@ -226,9 +234,9 @@ def test_what_concerns_everybody_pauses_everybody(why):
 def test_the_number_in_flight_is_cut_once_an_episode():
     """However many of those in the air come back with 429, the number in flight is cut by a quarter once."""
     night = Night().hear(*[throttled(10)] * 6, in_flight=8)
-    assert night.breaker.throttle.limit == 6
+    assert night.limit() == 6
     night.hear(throttled(10), now=10, in_flight=4)  # the next one, after the pause, is the same episode
-    assert night.breaker.throttle.limit == 6
+    assert night.limit() == 6
     assert isinstance(night.verdict(now=20, in_flight=6), Hold)
     assert night.verdict(now=20, in_flight=5) == Go()
 
@@ -243,9 +251,9 @@ def test_refusals_of_one_moment_are_one_step_of_the_backoff(retry_after):
 
 def test_the_cut_starts_from_what_was_really_in_flight():
     """With 4 of 8 slots taken a 429 leaves 3, and never less than 1."""
-    assert Night().hear(throttled(10), in_flight=4).breaker.throttle.limit == 3
+    assert Night().hear(throttled(10), in_flight=4).limit() == 3
     for in_flight in (0, 1):
-        assert Night().hear(throttled(10), in_flight=in_flight).breaker.throttle.limit == 1
+        assert Night().hear(throttled(10), in_flight=in_flight).limit() == 1
 
 
 @pytest.mark.parametrize("why", [Refusal.UNREACHABLE, Refusal.GATEWAY_BUSY])
@@ -253,13 +261,13 @@ def test_the_first_429_cuts_whatever_came_before_it(why):
     """A gateway that comes back from an outage with 429 is given fewer in flight, too."""
     night = Night().hear(NotAdmitted(why, Receipt()), in_flight=8)
     night.hear(throttled(10), now=500, in_flight=8)
-    assert night.breaker.throttle.limit < CONCURRENCY
+    assert night.limit() < CONCURRENCY
 
 
 def test_accepted_submissions_let_the_number_grow_back():
     """Each acceptance allows one more in flight, up to the concurrency and not beyond."""
     night = Night().hear(throttled(10), in_flight=8)
-    limits = [night.hear(ACCEPTED, now=20).breaker.throttle.limit for _ in range(6)]
+    limits = [night.hear(ACCEPTED, now=20).limit() for _ in range(6)]
     assert limits == [7, 8, 8, 8, 8, 8]
 
 
@@ -268,7 +276,7 @@ def test_an_acceptance_after_the_pause_begins_a_new_episode():
     night = Night().hear(throttled(10), in_flight=8)
     night.hear(ACCEPTED, now=20)
     night.hear(throttled(), now=30, in_flight=4, chance=0.99)
-    assert night.breaker.throttle.limit == 3
+    assert night.limit() == 3
     assert night.verdict(now=34.96) == Go()
 
 
@@ -344,7 +352,7 @@ def test_a_run_that_begins_with_many_in_doubt_begins_with_a_probe():
 
 def test_what_is_in_the_air_may_all_end_in_doubt():
     """So many submissions may be without an answer that `max_in_doubt` is not passed, and always one."""
-    allowed = Night().breaker.doubt.allowed_in_the_air
+    allowed = Night().breaker.most_in_the_air
     assert [allowed(in_doubt) for in_doubt in (0, 1, 4, 5, 50)] == [5, 4, 1, 1, 1]
 
 
@@ -352,8 +360,8 @@ def test_a_postponed_probe_waits_five_minutes():
     """Where the gateway doesn't answer a free question, the probe is put off."""
     night = Night().hear(UNKNOWN, UNKNOWN, UNKNOWN)
     night.let_one_go(now=300)
-    night.breaker.withdrawn()
-    night.breaker.doubt.postpone(300)
+    night.breaker.withdrawn(night.task())
+    night.breaker.unanswered(300)
     assert isinstance(night.verdict(now=599), Hold)
     assert night.verdict(now=600) == Go(probe=True)
 
@@ -362,7 +370,7 @@ def test_a_withdrawn_probe_may_be_sent_again():
     """A probe that did not leave after all holds nobody back."""
     night = Night().hear(UNKNOWN, UNKNOWN, UNKNOWN)
     night.let_one_go(now=300)
-    night.breaker.withdrawn()
+    night.breaker.withdrawn(night.task())
     assert night.verdict(now=300) == Go(probe=True)
 
 
@@ -373,8 +381,8 @@ def probed(night: Night, outcome) -> Night:
     """The night after a probe with another prompt had this outcome."""
     probe = night.task()
     assert night.verdict() == Go(probe=True)
-    assert night.breaker.left(Go(probe=True), probe)
-    night.breaker.heard(outcome, probe, night.at())
+    assert night.breaker.submitted(Go(probe=True), probe)
+    night.breaker.record(outcome, probe, night.at())
     return night
 
 
@@ -429,9 +437,12 @@ def test_a_denied_model_waits_alone_and_is_probed_every_five_minutes(fault):
     """Other models go on; the run ends with 4 only when nothing else is left."""
     night = Night().hear(AccountRefused(fault, Receipt(403, message="no access to model")), now=10)
     assert night.verdict(now=11) == Go()
-    models = night.breaker.models
-    assert (models.may_go("fast", 11), models.may_go("slow", 11)) == (False, True)
-    assert models.may_go("fast", 10 + FIVE_MINUTES)
+    backlog = Backlog()
+    backlog.put(night.task("fast"))
+    assert night.breaker.choose(backlog, 11) is None
+    backlog.put(night.task("slow"))
+    assert night.breaker.choose(backlog, 11) is not None
+    assert night.breaker.choose(backlog, 10 + FIVE_MINUTES) is not None
     assert night.breaker.denied({"fast", "slow"}) is None
     stop = night.breaker.denied({"fast"})
     assert isinstance(stop, Stop)
@@ -468,10 +479,15 @@ def test_moderation_between_does_not_hide_a_mistake():
 def test_a_model_without_a_channel_waits_alone():
     """`model_not_found` holds back its own model only."""
     night = Night().hear(no_channel(), now=100, model="fast")
-    assert night.breaker.models.waits_until("fast") > 100
-    assert night.breaker.models.waits_until("slow") == 0
+    assert night.waits_until("fast", now=100) > 100
     assert night.verdict(now=100) == Go()
-    assert night.breaker.models.next_due(100) == night.breaker.models.waits_until("fast")
+    backlog = Backlog()
+    backlog.put(night.task("fast"))
+    backlog.put(night.task("slow"))
+    chosen = night.breaker.choose(backlog, 100)
+    assert chosen
+    assert chosen.model == "slow"
+    assert night.breaker.choose(backlog, 100) is None
 
 
 def test_the_waits_for_a_model_grow_to_five_minutes():
@@ -479,7 +495,7 @@ def test_the_waits_for_a_model_grow_to_five_minutes():
     night, now, waits = Night(), 0.0, []
     for _ in range(12):
         night.hear(no_channel(), now=now)
-        waits.append(night.breaker.models.waits_until("fast") - now)
+        waits.append(night.waits_until("fast", now) - now)
         now += waits[-1]
     assert waits == sorted(waits)
     assert waits[0] > 0
@@ -489,21 +505,20 @@ def test_the_waits_for_a_model_grow_to_five_minutes():
 
 def test_refusals_of_one_moment_are_one_try():
     """Several submissions in the air that come back together lengthen the wait once."""
-    once = Night().hear(no_channel(), now=5).breaker.models.waits_until("fast")
-    assert Night().hear(*[no_channel()] * 5, now=5).breaker.models.waits_until("fast") == once
+    once = Night().hear(no_channel(), now=5).waits_until("fast")
+    assert Night().hear(*[no_channel()] * 5, now=5).waits_until("fast") == once
 
 
 def test_an_accepted_task_of_the_model_ends_its_wait():
     """The model is back with its first accepted submission; another model's says nothing."""
     night = Night().hear(no_channel(), now=0).hear(ACCEPTED, now=1, model="slow")
-    assert night.breaker.models.waits_until("fast") > 1
+    assert night.waits_until("fast") > 1
     night.hear(ACCEPTED, now=20)
-    assert night.breaker.models.waits_until("fast") == 0
-    assert night.breaker.models.next_due(20) is None
+    assert night.waits_until("fast") == 0
 
 
 def test_a_missing_model_counts_neither_as_doubt_nor_as_throttling():
     """`model_not_found` leaves the other rows alone: no pause for everybody, no fewer in flight."""
     night = Night().hear(*[no_channel()] * 20, in_flight=8)
-    assert night.breaker.throttle.limit == CONCURRENCY
+    assert night.limit() == CONCURRENCY
     assert night.verdict() == Go()

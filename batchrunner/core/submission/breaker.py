@@ -9,7 +9,7 @@ One row of the table is one gate. Polling and collecting never ask.
 | `BalanceGate`   | too little balance for one more hold      | one probe after each settlement           |
 | `ThrottleGate`  | 429, the gateway's own fault, no          | after Retry-After or backoff, with fewer; |
 |                 | connection                                | one model where another is accepted       |
-| `DoubtGate`     | 3 unknown in a row, or many in doubt      | one probe every 5 min                     |
+| `UnknownGate`   | 3 unknown in a row, or many in doubt      | one probe every 5 min                     |
 | `RejectionGate` | 10 prompts rejected in the same words,    | a probe with another prompt; rejected in  |
 |                 | with nothing accepted between             | the same words: a person must act, exit 1 |
 | `ModelGate`     | no channel for a model, or no access      | that model: backoff, then every 5 min     |
@@ -21,88 +21,125 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from batchrunner.core.outcome import SubmitOutcome
+from batchrunner.core.outcome import AccountFault, Receipt, SubmitOutcome
+from batchrunner.core.submission.account import AccountGate
 from batchrunner.core.submission.backlog import Backlog, Waiting
-from batchrunner.core.submission.decision import Go, Hold, Situation, Stop, Verdict
-from batchrunner.core.submission.gates import AccountGate, BalanceGate, DoubtGate, Gate
+from batchrunner.core.submission.balance import BalanceGate
+from batchrunner.core.submission.decision import Decision, Go, Hold, Situation, Stop
+from batchrunner.core.submission.gate import Gate
 from batchrunner.core.submission.models import ModelGate
 from batchrunner.core.submission.rejections import RejectionGate
 from batchrunner.core.submission.throttling import ThrottleGate
+from batchrunner.core.submission.unknowns import UnknownGate
 
 
 class Breaker:
     """All gates together. One probe at a time: while it is in the air, nothing else leaves."""
 
     def __init__(self, concurrency: int, max_in_doubt: int, key_origin: str = "") -> None:
-        self.account = AccountGate(key_origin)
-        self.balance = BalanceGate()
-        self.throttle = ThrottleGate(concurrency)
-        self.doubt = DoubtGate(max_in_doubt)
-        self.models = ModelGate()
+        self._account = AccountGate(key_origin)
         self._rejections = RejectionGate()
+        self._unknowns = UnknownGate(max_in_doubt)
+        self._throttle = ThrottleGate(concurrency)
+        self._models = ModelGate()
         self._gates: tuple[Gate, ...] = (
-            self.account,
+            self._account,
             self._rejections,
-            self.balance,
-            self.doubt,
-            self.throttle,
+            BalanceGate(),
+            self._unknowns,
+            self._throttle,
+            self._models,
         )
         self._probing = False
 
-    def heard(self, outcome: SubmitOutcome, task: Waiting, at: Situation, probe: bool = True) -> None:
+    # --- what it hears -----------------------------------------------------------------------------------
+
+    def submitted(self, go: Go, task: Waiting) -> bool:
+        """A submission was let through by this decision. Returns whether it is a probe."""
+        self._probing = go.probe
+        for gate in self._gates:
+            gate.submitted(task, go.probe)
+        return go.probe or self._models.is_waiting(task.model)
+
+    def withdrawn(self, task: Waiting) -> None:
+        """The probe that was let through did not leave after all, or says nothing."""
+        self._probing = False
+        for gate in self._gates:
+            gate.withdrawn(task)
+
+    def record(self, outcome: SubmitOutcome, task: Waiting, at: Situation, probe: bool = True) -> None:
         """Take notice of what a submission led to; `probe` as it was when it was let through."""
         if probe:
-            self.withdrawn(task.model)
+            self.withdrawn(task)
         for gate in self._gates:
-            gate.heard(outcome, task, at)
-        self.models.heard(outcome, task, at)
+            gate.record(outcome, task, at)
 
-    def withdrawn(self, model: str = "") -> None:
-        """The probe that was let through did not leave after all."""
-        self._probing = False
-        self.models.answered(model)
+    def generation_ended(self) -> None:
+        """A generation has ended: its hold became its price."""
+        for gate in self._gates:
+            gate.generation_ended()
 
-    def left(self, verdict: Go, task: Waiting) -> bool:
-        """A submission was let through by this verdict. Returns whether it is a probe."""
-        self._probing = verdict.probe
-        self.balance.left()
-        self.models.left(task.model)
-        self._rejections.left(task)
-        return verdict.probe or self.models.is_waiting(task.model)
+    def refuse(self, fault: AccountFault, receipt: Receipt) -> None:
+        """A query showed that the key or the address is refused."""
+        self._account.refuse(fault, receipt)
 
-    def verdict(self, at: Situation) -> Verdict:
+    def unanswered(self, now: float) -> None:
+        """The gateway doesn't even answer a free question: no probe yet."""
+        self._unknowns.postpone(now)
+
+    def allow(self, concurrency: int) -> None:
+        """Let so many be in flight from now on."""
+        self._throttle.allow(concurrency)
+
+    def try_alone(self, models: Collection[str]) -> None:
+        """The gateway doesn't list these: the first submission of each goes alone until its answer."""
+        self._models.try_alone(models)
+
+    # --- what it is asked --------------------------------------------------------------------------------
+
+    def decide(self, at: Situation) -> Decision:
         """Whether one more submission may leave now: the first gate that objects decides."""
         if self._probing:
             return Hold("waiting for the answer to a probe")
-        verdicts = [gate.verdict(at) for gate in self._gates]
+        decisions = [gate.decide(at) for gate in self._gates]
         for kind in (Stop, Hold):
-            for verdict in verdicts:
-                if isinstance(verdict, kind):
-                    return verdict
-        return Go(probe=any(isinstance(verdict, Go) and verdict.probe for verdict in verdicts))
+            for decision in decisions:
+                if isinstance(decision, kind):
+                    return decision
+        return Go(probe=any(isinstance(decision, Go) and decision.probe for decision in decisions))
 
     def choose(self, backlog: Backlog, now: float) -> Waiting | None:
         """Take the task that goes next, once one may: in plan order, but for what a probe is to show."""
 
         def may_go(model: str) -> bool:
-            return self.models.may_go(model, now) and self.throttle.may_go(model, now)
+            return all(gate.allows(model, now) for gate in self._gates)
 
         if self._rejections.is_suspicious:
             return backlog.take_elsewhere(now, may_go, self._rejections.rejected_prompts)
         # Whether a pause was for everybody or for the model that caused it is shown by another one.
-        cause = self.throttle.cause
+        cause = self._throttle.cause
         other = backlog.take(now, lambda model: model != cause and may_go(model)) if cause else None
         return other or backlog.take(now, may_go)
 
-    def held(self, models: Collection[str], now: float) -> Hold:
+    def waiting(self, models: Collection[str], now: float) -> Hold:
         """Until when no task of these models may go, and why, as far as it is the models' own trouble."""
-        reasons = (self.models.why(model, now) or self.throttle.why(model, now) for model in sorted(models))
-        due = [at for at in (self.models.next_due(now), self.throttle.next_due(now)) if at is not None]
+        last_first = tuple(reversed(self._gates))
+        reasons = (gate.reason(model, now) for model in sorted(models) for gate in last_first)
+        due = [at for gate in self._gates if (at := gate.next_due(now)) is not None]
         return Hold(next(filter(None, reasons), "waiting before the next try"), min(due, default=None))
 
     def denied(self, models: Collection[str], some: bool = False) -> Stop | None:
         """The end, where each of these models (or `some`), all that are left, is refused to the key."""
-        refusals = {model: refused for model in models if (refused := self.models.denied(model))}
+        refusals = {model: refused for model in models if (refused := self._models.denied(model))}
         if not refusals or (len(refusals) < len(models) and not some):
             return None
-        return self.account.deny(tuple(refusals), next(iter(refusals.values())))
+        return self._account.deny(tuple(refusals), next(iter(refusals.values())))
+
+    def most_in_the_air(self, in_doubt: int) -> int:
+        """How many submissions may be without an answer at once, with so many tasks in doubt."""
+        return self._unknowns.allowed_in_the_air(in_doubt)
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether a free question should be answered before the next submission leaves."""
+        return self._unknowns.is_open

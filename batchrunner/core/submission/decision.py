@@ -1,4 +1,4 @@
-"""What can be said to a submission that wants to leave, and what is looked at to say it."""
+"""Whether a submission may leave, and what that is decided by."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Stop:
     exit_code: ExitCode
 
 
-Verdict = Go | Hold | Stop
+Decision = Go | Hold | Stop
 
 
 @dataclass(frozen=True, slots=True)

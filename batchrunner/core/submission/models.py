@@ -16,6 +16,7 @@ from batchrunner.core.outcome import (
 )
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.decision import Situation
+from batchrunner.core.submission.gate import Gate
 
 PROBE_INTERVAL = 300.0
 """Seconds between probes of a gateway that leaves submissions in doubt, or lacks a model."""
@@ -36,14 +37,14 @@ class _Wait:
     """The refusal of access; None for a model that will be back by itself."""
 
 
-class ModelGate:
+class ModelGate(Gate):
     """A model in trouble: its tasks wait, those of other models go on; one probe at a time finds its end."""
 
     def __init__(self) -> None:
         self._waits: dict[str, _Wait] = {}
         self._probed: set[str] = set()
 
-    def heard(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
+    def record(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
         model = task.model
         if isinstance(outcome, Accepted):
             self._waits.pop(model, None)
@@ -62,20 +63,18 @@ class ModelGate:
         for model in models:
             self._waits.setdefault(model, _Wait())
 
-    def left(self, model: str) -> None:
-        """A submission was let through: of a model that had to wait, it is the only one until its answer."""
-        if model in self._waits:
-            self._probed.add(model)
+    def submitted(self, task: Waiting, probe: bool) -> None:
+        if task.model in self._waits:  # it is the only one of its model until its answer
+            self._probed.add(task.model)
 
-    def answered(self, model: str) -> None:
-        """The one submission of a model that had to wait has its answer, or did not leave after all."""
-        self._probed.discard(model)
+    def withdrawn(self, task: Waiting) -> None:
+        self._probed.discard(task.model)
 
     def is_waiting(self, model: str) -> bool:
         """Whether the next submission of this model would be a probe."""
         return model in self._waits
 
-    def may_go(self, model: str, now: float) -> bool:
+    def allows(self, model: str, now: float) -> bool:
         """Whether a submission of this model may leave."""
         return now >= self.waits_until(model) and model not in self._probed
 
@@ -83,9 +82,9 @@ class ModelGate:
         """When a task of this model may be tried again."""
         return self._waits.get(model, _Wait()).until
 
-    def why(self, model: str, now: float) -> str:
+    def reason(self, model: str, now: float) -> str:
         """What this model's tasks wait for; empty where they don't."""
-        if self.may_go(model, now):
+        if self.allows(model, now):
             return ""
         if now >= self.waits_until(model):
             return f"waiting for the answer to a first submission of {model}"

@@ -9,7 +9,8 @@ from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import TaskKey
 from batchrunner.core.outcome import Accepted, Receipt, Rejected, SubmitOutcome
 from batchrunner.core.submission.backlog import Waiting
-from batchrunner.core.submission.decision import Go, Situation, Stop, Verdict
+from batchrunner.core.submission.decision import Decision, Go, Situation, Stop
+from batchrunner.core.submission.gate import Gate
 
 IDENTICAL_REJECTIONS = 10
 """Different prompts rejected in the same words after which a probe decides."""
@@ -36,7 +37,7 @@ def is_moderation(code: str) -> bool:
     return "SensitiveContent" in code or "RiskDetection" in code
 
 
-class RejectionGate:
+class RejectionGate(Gate):
     """Different prompts rejected in the same words with nothing accepted between: a probe decides.
 
     The probe is a task with another prompt, as far away in the plan as there is: accepted, the rest goes
@@ -49,7 +50,7 @@ class RejectionGate:
         self._probe: TaskKey | None = None
         self._stop: Stop | None = None
 
-    def heard(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
+    def record(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
         is_probe = task.key == self._probe
         if is_probe:
             self._probe = None
@@ -75,8 +76,7 @@ class RejectionGate:
             elif self._suspected is None and len(prompts) >= enough:
                 self._suspected = key
 
-    def left(self, task: Waiting) -> None:
-        """A submission was let through."""
+    def submitted(self, task: Waiting, probe: bool) -> None:
         if self._suspected is not None:
             self._probe = task.key
 
@@ -90,5 +90,5 @@ class RejectionGate:
         """The prompts that a probe should not have."""
         return self._prompts.get(self._suspected, set()) if self._suspected else set()
 
-    def verdict(self, at: Situation) -> Verdict:
+    def decide(self, at: Situation) -> Decision:
         return self._stop or Go(probe=self.is_suspicious)

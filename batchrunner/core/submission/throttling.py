@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from batchrunner.core.outcome import Accepted, NotAdmitted, Refusal, SubmitOutcome
 from batchrunner.core.policy import backoff
 from batchrunner.core.submission.backlog import Waiting
-from batchrunner.core.submission.decision import Go, Hold, Situation, Verdict
+from batchrunner.core.submission.decision import Decision, Go, Hold, Situation
+from batchrunner.core.submission.gate import Gate
 
 WAITING_FOR = {
     Refusal.UNREACHABLE: "the gateway can't be reached; trying again",
@@ -39,7 +40,7 @@ class _Pause:
         return True
 
 
-class ThrottleGate:
+class ThrottleGate(Gate):
     """A refused submission pauses everybody, or its model alone where another model is accepted.
 
     After 429 fewer are in flight; accepted submissions let the number grow back.
@@ -64,7 +65,7 @@ class ThrottleGate:
         self._concurrency = concurrency
         self.limit = concurrency if was_whole else min(self.limit, concurrency)
 
-    def heard(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
+    def record(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
         if isinstance(outcome, Accepted):
             self._heard_acceptance(task.model, at)
         elif isinstance(outcome, NotAdmitted) and outcome.why in WAITING_FOR:
@@ -97,20 +98,20 @@ class ThrottleGate:
             self._was_cut = True
             self.limit = max(1, min(self.limit, at.in_flight) * 3 // 4)
 
-    def verdict(self, at: Situation) -> Verdict:
+    def decide(self, at: Situation) -> Decision:
         if at.now < self._everybody.until:
             return Hold(self._everybody.why, self._everybody.until)
         if at.in_flight >= self.limit:
             return Hold("")
         return Go()
 
-    def may_go(self, model: str, now: float) -> bool:
+    def allows(self, model: str, now: float) -> bool:
         """Whether a submission of this model may leave."""
         return model not in self._models or now >= self._models[model].until
 
-    def why(self, model: str, now: float) -> str:
+    def reason(self, model: str, now: float) -> str:
         """What this model is paused for; empty where it isn't."""
-        return "" if self.may_go(model, now) else f"{model}: {self._models[model].why}"
+        return "" if self.allows(model, now) else f"{model}: {self._models[model].why}"
 
     def next_due(self, now: float) -> float | None:
         """When the next model that is paused may be tried."""

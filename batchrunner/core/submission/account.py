@@ -1,0 +1,81 @@
+"""The gate for a refused key or a wrong address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.outcome import PROXY, AccountFault, AccountRefused, Receipt, SubmitOutcome
+from batchrunner.core.policy import NOT_VISIBLE
+from batchrunner.core.submission.backlog import Waiting
+from batchrunner.core.submission.decision import Decision, Go, Situation, Stop
+from batchrunner.core.submission.gate import Gate
+from batchrunner.core.submission.models import ONE_MODEL
+
+
+class AccountGate(Gate):
+    """Closed for good by a refused key or a wrong address. `key_origin` says where the key was found."""
+
+    def __init__(self, key_origin: str = "") -> None:
+        self._key = f"the key from {key_origin}" if key_origin else "the key"
+        self._stop: Stop | None = None
+
+    def record(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
+        if isinstance(outcome, AccountRefused) and outcome.fault not in (*ONE_MODEL, AccountFault.BALANCE):
+            self.refuse(outcome.fault, outcome.receipt)
+
+    def deny(self, models: Sequence[str], last: AccountRefused) -> Stop:
+        """Close: these models are all that is left to submit, and each is refused to the key."""
+        if last.fault is AccountFault.OPERATOR:
+            return self.refuse(last.fault, last.receipt)
+        said = last.receipt.message or f"HTTP {last.receipt.status}"
+        self._stop = Stop(
+            f"the gateway refuses {self._key} the model {', '.join(sorted(models))}: {said}",
+            "ask for access to it, or use a key that has it; then run the same command again",
+            ExitCode.ACCOUNT,
+        )
+        return self._stop
+
+    def refuse(self, fault: AccountFault, receipt: Receipt) -> Stop:
+        """Close: the key, or the address, was refused (a query may have shown it, too)."""
+        said = receipt.message or f"HTTP {receipt.status}"
+        if fault is AccountFault.OPERATOR:
+            self._stop = Stop(
+                f"the gateway's own account with the model is refused: {said}",
+                "tell the gateway's operator; run the same command again when it is mended",
+                ExitCode.ACCOUNT,
+            )
+        elif receipt.code == PROXY:
+            self._stop = Stop(
+                f"the way to the gateway is closed: {said}",
+                "check that proxy, and its user and password in HTTPS_PROXY; then run the same command again",
+                ExitCode.ACCOUNT,
+            )
+        elif fault is AccountFault.UNREACHABLE:
+            self._stop = Stop(
+                f"the gateway can't be reached: {said}",
+                "check the network, and --base-url or EASYROUTER_BASE_URL; then run the same command again",
+                ExitCode.ACCOUNT,
+            )
+        elif fault is AccountFault.ADDRESS:
+            self._stop = Stop(
+                f"this address does not answer like the gateway: {said}",
+                "check --base-url or EASYROUTER_BASE_URL, and any proxy or firewall on the way",
+                ExitCode.ACCOUNT,
+            )
+        elif receipt.code == NOT_VISIBLE:
+            self._stop = Stop(
+                f"the gateway shows none of the tasks under way to {self._key}",
+                "is it the account that they were submitted with? Then wait, and run the same command again",
+                ExitCode.ACCOUNT,
+            )
+        else:
+            self._stop = Stop(
+                f"the gateway refuses {self._key}: {said}",
+                "check that key, its model list and its quota, then run the same command again",
+                ExitCode.ACCOUNT,
+            )
+        return self._stop
+
+    def decide(self, at: Situation) -> Decision:
+        return self._stop or Go()

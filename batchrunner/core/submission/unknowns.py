@@ -1,0 +1,54 @@
+"""The gate for submissions without an answer: all of them may be charged."""
+
+from __future__ import annotations
+
+from batchrunner.core.outcome import Accepted, Rejected, SubmitOutcome, Unknown
+from batchrunner.core.submission.backlog import Waiting
+from batchrunner.core.submission.decision import Decision, Go, Hold, Situation
+from batchrunner.core.submission.gate import Gate
+from batchrunner.core.submission.models import PROBE_INTERVAL
+
+UNKNOWN_IN_A_ROW = 3
+"""Submissions without an answer, one after another, that close it."""
+
+
+class UnknownGate(Gate):
+    """Submissions whose outcome nobody knows may all be charged: few are risked, then one now and then."""
+
+    def __init__(self, max_in_doubt: int) -> None:
+        self._max = max_in_doubt
+        self._in_a_row = 0
+        self._open_until: float | None = None
+        self._started = False
+
+    def record(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
+        if isinstance(outcome, Unknown):
+            self._in_a_row += 1
+            if self._in_a_row >= UNKNOWN_IN_A_ROW or at.in_doubt >= self._max or self._open_until is not None:
+                self._open_until = at.now + PROBE_INTERVAL
+        elif isinstance(outcome, Accepted | Rejected):
+            self._in_a_row, self._open_until = 0, None
+
+    def decide(self, at: Situation) -> Decision:
+        if not self._started:
+            self._started = True
+            if at.in_doubt >= self._max:
+                self._open_until = at.now
+        if self._open_until is None:
+            return Go()
+        if at.now < self._open_until:
+            return Hold("submissions stay without an answer; one is tried every 5 min", self._open_until)
+        return Go(probe=True)
+
+    def postpone(self, now: float) -> None:
+        """The gateway doesn't even answer a free question: no probe yet."""
+        self._open_until = now + PROBE_INTERVAL
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next submission would be a probe."""
+        return self._open_until is not None
+
+    def allowed_in_the_air(self, in_doubt: int) -> int:
+        """How many submissions may be without an answer at once: all of them may end in doubt."""
+        return max(1, self._max - in_doubt)
