@@ -8,18 +8,19 @@ process's id. When it has ended, `code` holds its exit code, negative for the si
 import gc
 import json
 import os
+import select
 import signal
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 MODULES = ("cli.main", "engine.flow", "manifest", "operations.check_urls", "output.results", "simulator")
 """What commands import when they need it; it is what the time goes into."""
 
 
-def child(order: dict[str, Any]) -> None:
-    """Become the command; never returns."""
+def child(order: dict[str, Any]) -> NoReturn:
+    """Become the command."""
     main = import_module("batchrunner.cli.main").main
     os.chdir(order["cwd"])
     os.environ.clear()
@@ -50,20 +51,38 @@ def keep_codes(codes: dict[int, Path]) -> None:
             part.rename(code)
 
 
+def fork(order: dict[str, Any]) -> int:
+    """Start a command; return its process id."""
+    if pid := os.fork():
+        return pid
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    child(order)
+
+
 def serve() -> None:
-    """Fork a command for each order, and say its process id."""
+    """Fork a command for each order, say its process id, and keep the codes of those that end."""
     codes: dict[int, Path] = {}
-    signal.signal(signal.SIGCHLD, lambda *_: keep_codes(codes))
-    for line in sys.stdin:
-        order = json.loads(line)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # it may end before its place is known
-        if not (pid := os.fork()):
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-            child(order)
-        codes[pid] = Path(order["code"])
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-        print(pid, flush=True)  # noqa: T201
+    ended, signalled = os.pipe()
+    os.set_blocking(signalled, False)
+    signal.set_wakeup_fd(signalled)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # it only ends the wait
+    tail = b""
+    while True:
+        ready, _, _ = select.select([0, ended], [], [])
+        if ended in ready:
+            os.read(ended, 1 << 16)
+            keep_codes(codes)
+        if 0 in ready:
+            chunk = os.read(0, 1 << 16)
+            if not chunk:
+                return
+            *lines, tail = (tail + chunk).split(b"\n")
+            for line in lines:
+                order = json.loads(line)
+                pid = fork(order)
+                codes[pid] = Path(order["code"])
+                print(pid, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
