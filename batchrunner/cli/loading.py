@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrunner.cli.output import show_problems
+from batchrunner.cli.console import show_problems
 from batchrunner.core.errors import ManifestError
 from batchrunner.core.problems import Problem, Severity
 

@@ -6,22 +6,19 @@ import argparse
 import resource
 from collections.abc import Sequence
 
-from batchrunner.cli import (
-    checking,
-    recovering,
-    resolving,
-    ruling,
-    running,
-    serving,
-    setting,
-    startup,
-    status,
-    streams,
-)
+from batchrunner.cli import process, streams
+from batchrunner.cli.argument_parser import Parser
+from batchrunner.cli.console import show_error
+from batchrunner.cli.crash import explained
 from batchrunner.cli.loading import is_short, wants_every
-from batchrunner.cli.output import show_error
-from batchrunner.cli.parser import Parser
-from batchrunner.cli.unexpected import explained
+from batchrunner.cli.recover import add_recover
+from batchrunner.cli.resolve import add_resolve
+from batchrunner.cli.retry import add_results, add_retry
+from batchrunner.cli.run import add_collect, add_run
+from batchrunner.cli.set import add_set
+from batchrunner.cli.simulator import add_simulator
+from batchrunner.cli.status import add_status
+from batchrunner.cli.validate import add_plan, add_schema, add_validate
 from batchrunner.core.errors import ExitCode
 from batchrunner.version import __version__
 
@@ -44,24 +41,24 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"batchrunner {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    running.add_run(commands)
-    checking.add_validate(commands)
-    checking.add_plan(commands)
-    status.add_status(commands)
-    setting.add_set(commands)
-    running.add_collect(commands)
-    recovering.add_recover(commands)
-    ruling.add_retry(commands)
-    resolving.add_resolve(commands)
-    ruling.add_results(commands)
-    serving.add_simulator(commands)
-    checking.add_schema(commands)
+    add_run(commands)
+    add_validate(commands)
+    add_plan(commands)
+    add_status(commands)
+    add_set(commands)
+    add_collect(commands)
+    add_recover(commands)
+    add_retry(commands)
+    add_resolve(commands)
+    add_results(commands)
+    add_simulator(commands)
+    add_schema(commands)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; without `arguments`, that of this process's command line."""
-    startup.open_standard_descriptors()
+    process.open_standard_descriptors()
     streams.install()
     return streams.exit_code(_carried_out(arguments))
 
@@ -70,7 +67,7 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
     options = argparse.Namespace()
     try:
         if arguments is None:
-            startup.restart_in_utf8()
+            process.restart_in_utf8()
         options = parser().parse_args(arguments)
         _forbid_core_dumps()
         return int(options.run(options))

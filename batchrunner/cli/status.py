@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchrunner.cli import options as shared
+from batchrunner.cli import arguments as shared
 from batchrunner.cli import streams
-from batchrunner.cli.output import say, say_json, shown_path
-from batchrunner.cli.whereabouts import existing_run
+from batchrunner.cli.console import say, say_json, shown_path
+from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
 from batchrunner.core.redaction import redacted, redacted_values
 from batchrunner.core.states import TaskState
@@ -67,7 +67,7 @@ async def _status(options: argparse.Namespace) -> int:
 async def _show(
     ledger: LedgerReader, directory: Path, options: argparse.Namespace, going_on: bool
 ) -> Summary:
-    from batchrunner.cli.summary import as_values, spent_in_words, wanting_in, what_next  # noqa: PLC0415
+    from batchrunner.cli.run_summary import as_values, spent_in_words, wanting_in, what_next  # noqa: PLC0415
     from batchrunner.ledger import WAITING_FOR  # noqa: PLC0415
 
     summary = Summary(counts=await ledger.counts(), spent=await ledger.spent())

@@ -13,10 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from batchrunner.core.doubts.restored import Wanted
 from batchrunner.core.errors import UsageError
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.policy import AttemptFacts
-from batchrunner.core.recovery import Wanted
 from batchrunner.ledger import LedgerReader, PaidAttempt
 from batchrunner.ledger.history import History, claims, file_names, history
 from batchrunner.storage.files import keep_small

@@ -17,11 +17,7 @@ from typing import Protocol
 
 from batchrunner.clock import Clock, Pace
 from batchrunner.core.doubts.adoption import UsageRow, reaches_back
-from batchrunner.core.errors import ExitCode
-from batchrunner.core.model import RemoteId, TaskKey
-from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog
-from batchrunner.core.policy import AttemptFacts, Move
-from batchrunner.core.recovery import (
+from batchrunner.core.doubts.restored import (
     Paid,
     Wanted,
     can_know,
@@ -31,6 +27,10 @@ from batchrunner.core.recovery import (
     strange_ids,
     unaccounted,
 )
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.model import RemoteId, TaskKey
+from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog
+from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, TransitionRefused
 from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count, printable

@@ -56,7 +56,7 @@ from batchrunner.core.submission.models import ONE_MODEL
 from batchrunner.core.submission.suspects import Judgement
 from batchrunner.gateway import Gateway, encode
 from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
-from batchrunner.media.inputs import MediaChanged, data_uri
+from batchrunner.media.local_files import MediaChanged, data_uri
 
 QUERIES_PER_SECOND = 20.0
 """Polls in a nominal second, of all slots together."""

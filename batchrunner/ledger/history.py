@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from batchrunner.core.doubts.restored import Accounted, Unanswered
 from batchrunner.core.doubts.silence import Witness
 from batchrunner.core.model import AttemptId, RemoteId
-from batchrunner.core.recovery import Accounted, Unanswered
 
 LOOKED_AT = "looked_at"
 """Until when (Unix seconds) the usage log was looked through for attempts that the ledger does not know."""

@@ -14,11 +14,11 @@ from typing import Any, Self, TypeVar
 import aiosqlite
 
 from batchrunner.core.doubts.adoption import Unowned
+from batchrunner.core.doubts.restored import Wanted
 from batchrunner.core.file_status import FileState
 from batchrunner.core.identity import Address, judged_address
 from batchrunner.core.model import AttemptId, OnDoubt, Plan, Pricing, RemoteId, RunSettings, TaskKey
 from batchrunner.core.plan import fingerprint
-from batchrunner.core.recovery import Wanted
 from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Spent

@@ -10,10 +10,10 @@ from batchrunner.core.plan import WantedTask, id_fault
 from batchrunner.core.problems import Place
 from batchrunner.manifest import templates
 from batchrunner.manifest.cells import cell
-from batchrunner.manifest.faults import Fault, dotted
 from batchrunner.manifest.multiples import At, Multiples
 from batchrunner.manifest.nodes import Node, Path, descend, place_of
 from batchrunner.manifest.source import Source
+from batchrunner.manifest.value_faults import Fault, dotted
 
 
 @dataclass(frozen=True, slots=True)

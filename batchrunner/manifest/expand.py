@@ -12,9 +12,7 @@ from batchrunner.core.model import Fit
 from batchrunner.core.plan import WantedTask, id_fault
 from batchrunner.core.problems import Severity
 from batchrunner.manifest import templates
-from batchrunner.manifest.checking import Checker, field_of
 from batchrunner.manifest.entries import Entry, Expanded
-from batchrunner.manifest.faults import Fault, shown
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.multiples import (
     MAX_TASKS,
@@ -35,8 +33,10 @@ from batchrunner.manifest.row_formats.table import Reading
 from batchrunner.manifest.schema import MULTIPLYING, wanted_types
 from batchrunner.manifest.source import Source
 from batchrunner.manifest.tables import Tables
+from batchrunner.manifest.task_checks import Checker, field_of
 from batchrunner.manifest.validation import Outlines
-from batchrunner.media.inputs import MediaFolder
+from batchrunner.manifest.value_faults import Fault, shown
+from batchrunner.media.local_files import MediaFolder
 
 _OURS = frozenset({"id", "labels", "prompt_file"})
 """Fields of an entry that never go to the gateway."""

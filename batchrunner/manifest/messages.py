@@ -9,10 +9,10 @@ from typing import Any, cast
 from jsonschema import ValidationError
 
 from batchrunner.core.text import closest
-from batchrunner.manifest.faults import Fault, dotted, shown
-from batchrunner.manifest.keys import unknown_key
+from batchrunner.manifest.known_keys import unknown_key
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.typos import slip_in
+from batchrunner.manifest.value_faults import Fault, dotted, shown
 
 _SHORT = 50
 _TEMPLATE = r"\$\{"

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Protocol
 from batchrunner.core.plan import id_part
 from batchrunner.core.problems import Place, Severity
 from batchrunner.core.text import closest
-from batchrunner.manifest.faults import Fault, shown
-from batchrunner.manifest.keys import unknown_key
+from batchrunner.manifest.known_keys import unknown_key
 from batchrunner.manifest.schema import schema
 from batchrunner.manifest.templates import Names, Row
+from batchrunner.manifest.value_faults import Fault, shown
 
 MAX_TASKS = 1_000_000
 _INTO = "metadata."

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 
 from batchrunner.core.text import closest
-from batchrunner.manifest.faults import Fault, dotted
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.splitting import FilterFault, Split, filtered
 from batchrunner.manifest.templates import Exact, Filler, Fixed, Keyed, Listed, Names, Spread, Text
+from batchrunner.manifest.value_faults import Fault, dotted
 
 _TOKEN = re.compile(r"\$\$|\$\{([^{}]*)\}|\$\{")
 _ALONE = "let it be the whole value of a field or of an item"

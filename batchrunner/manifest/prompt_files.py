@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from batchrunner.manifest.faults import Fault
 from batchrunner.manifest.source import TextFault, read_text
-from batchrunner.media.inputs import inside
+from batchrunner.manifest.value_faults import Fault
+from batchrunner.media.local_files import inside
 from batchrunner.media.missing import hint_for
 
 _MAX_BYTES = 1_000_000

@@ -8,8 +8,8 @@ from dataclasses import fields
 from typing import Any
 
 from batchrunner.core.model import Fit, Pricing, RunSettings
-from batchrunner.manifest.faults import Fault, shown
 from batchrunner.manifest.schema import schema
+from batchrunner.manifest.value_faults import Fault, shown
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

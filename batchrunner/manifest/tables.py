@@ -6,14 +6,14 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from batchrunner.core.problems import Severity
-from batchrunner.manifest.faults import Fault
-from batchrunner.manifest.files import FilesFound, PatternFault, find_files
+from batchrunner.manifest.file_lists import FilesFound, PatternFault, find_files
 from batchrunner.manifest.multiples import Table
 from batchrunner.manifest.reporting import Report
-from batchrunner.manifest.row_formats import options
+from batchrunner.manifest.row_formats.reading import checked
 from batchrunner.manifest.row_formats.table import Reading, RowsFile
 from batchrunner.manifest.rows import ending_of, read_rows
-from batchrunner.media.inputs import inside
+from batchrunner.manifest.value_faults import Fault
+from batchrunner.media.local_files import inside
 from batchrunner.media.missing import foreign, missing
 
 _MISSING = "correct the path, or add the file"
@@ -30,7 +30,7 @@ class Tables:
 
     def rows(self, written: str, reading: Reading) -> tuple[Table | None, list[Fault]]:
         """A rows file, or why there is none; what is wrong within the file is reported."""
-        reading, faults = options.checked(reading, ending_of(written))
+        reading, faults = checked(reading, ending_of(written))
         if faults:
             return None, faults
         message, hint = "", _MISSING

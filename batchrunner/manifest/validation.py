@@ -12,9 +12,9 @@ from jsonschema.validators import extend
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from batchrunner.manifest.faults import Fault
 from batchrunner.manifest.messages import faults_of
 from batchrunner.manifest.schema import schema
+from batchrunner.manifest.value_faults import Fault
 
 Part = Literal["manifest", "defaults", "entry", "task"]
 """What can be checked on its own."""

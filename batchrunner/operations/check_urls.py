@@ -17,7 +17,7 @@ from batchrunner.core.rules.inputs import InputLimits
 from batchrunner.core.text import quotable
 from batchrunner.gateway.proxies import through_proxy
 from batchrunner.manifest.loader import LoadedManifest, UrlUse
-from batchrunner.media.inputs import sound_type
+from batchrunner.media.local_files import sound_type
 from batchrunner.media.pictures import HEAD, picture_type
 from batchrunner.version import __version__
 

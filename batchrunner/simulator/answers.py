@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from batchrunner.simulator import wire
+from batchrunner.simulator import rendering
 from batchrunner.simulator.refusal import Refusal, Refused
 from batchrunner.simulator.rules import Rule
 
@@ -17,9 +17,9 @@ _BUFFERED = 2048  # bytes; Go sends a longer answer in chunks
 _CACHE_VERSION = "b688f2fb5be447c25e5aa3bd063087a83db32a288bf6a4f35f2d8db310e40b14"  # as recorded
 
 
-def json_answer(value: Any, status: int = 200, content_type: str = wire.JSON) -> web.Response:
+def json_answer(value: Any, status: int = 200, content_type: str = rendering.JSON) -> web.Response:
     """An answer in JSON as the gateway writes it."""
-    body = value if isinstance(value, bytes) else wire.dumps(value)
+    body = value if isinstance(value, bytes) else rendering.dumps(value)
     response = web.Response(status=status, body=body, headers={"Content-Type": content_type})
     if len(body) > _BUFFERED:
         response.enable_chunked_encoding()
@@ -28,7 +28,7 @@ def json_answer(value: Any, status: int = 200, content_type: str = wire.JSON) ->
 
 def refused_answer(request: web.Request, refusal: Refusal) -> web.Response:
     """The answer to a refused request."""
-    response = json_answer(wire.refused(refusal, request[REQUEST_ID]), refusal.status)
+    response = json_answer(rendering.refused(refusal, request[REQUEST_ID]), refusal.status)
     response.headers.update(refusal.headers)
     return response
 
@@ -61,7 +61,9 @@ def edge_answer(request: web.Request, status: int, html: str) -> web.Response:
 
 def edge_fault(request: web.Request, rule: Rule) -> web.Response:
     """What something in front of the gateway answers in its place, as the rule says: a page, or nothing."""
-    return edge_answer(request, rule.status, "" if rule.body == "empty" else wire.error_page(rule.status))
+    return edge_answer(
+        request, rule.status, "" if rule.body == "empty" else rendering.error_page(rule.status)
+    )
 
 
 def common_fault(request: web.Request, rule: Rule) -> web.Response:
@@ -70,7 +72,7 @@ def common_fault(request: web.Request, rule: Rule) -> web.Response:
         case "html_502":
             return edge_fault(request, rule)
         case "html_200":
-            return edge_answer(request, 200, wire.HTML_PAGE)
+            return edge_answer(request, 200, rendering.HTML_PAGE)
         case "cut":
             return reset(request)
         case "404":

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from batchrunner.simulator import model
+from batchrunner.simulator import video_model
 from batchrunner.simulator.life import Ending, Life
 from batchrunner.simulator.submission import ArkRequest, Submission
 
@@ -74,7 +74,7 @@ class Caller:
     body_sha256: str
 
 
-def order_of(caller: Caller, asked: Submission, ark: ArkRequest, shape: model.Shape) -> Order:
+def order_of(caller: Caller, asked: Submission, ark: ArkRequest, shape: video_model.Shape) -> Order:
     """Put together what a submission asks for."""
     return Order(
         **vars(caller),
@@ -83,8 +83,8 @@ def order_of(caller: Caller, asked: Submission, ark: ArkRequest, shape: model.Sh
         prompt=asked.prompt,
         seed=ark.get("seed", None),
         tokens=shape.tokens,
-        hold=model.hold(asked.model),
-        settled=model.settled(asked.model, shape.tokens),
+        hold=video_model.hold(asked.model),
+        settled=video_model.settled(asked.model, shape.tokens),
         options={name: ark.get(name, default) for name, default in _OPTIONS.items()},
         media=list(_media_of(ark)),
         request=_without_media(dict(asked.body)),

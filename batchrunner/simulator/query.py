@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from batchrunner.simulator import wire
+from batchrunner.simulator import rendering
 from batchrunner.simulator.answers import common_fault, json_answer, too_many
 from batchrunner.simulator.faults import MODEL_LIST, POLL
 from batchrunner.simulator.refusal import Refusal, Refused
@@ -32,20 +32,20 @@ class PollRoute:
             return await self._world.hang(request, rule.seconds)
         if rule is not None:
             return self._fault(request, task, rule)
-        return json_answer(self._rendered(task), content_type=wire.POLL_JSON)
+        return json_answer(self._rendered(task), content_type=rendering.POLL_JSON)
 
     def _rendered(self, task: Task) -> bytes:
         kept = (self._openai, len(task.phases))
         body = task.rendered.get(kept)
         if body is None:
-            form = wire.openai_video if self._openai else self._wrapped
-            body = task.rendered[kept] = wire.dumps(form(task, self._world.files_url))
+            form = rendering.openai_video if self._openai else self._wrapped
+            body = task.rendered[kept] = rendering.dumps(form(task, self._world.files_url))
         return body
 
     def _wrapped(self, task: Task, files_url: str, **changes: str) -> dict[str, object]:
-        dto = wire.task_dto(task, files_url)
+        dto = rendering.task_dto(task, files_url)
         if self._world.scenario.link_in_fail_reason:
-            dto = wire.with_link_in_fail_reason(dto)
+            dto = rendering.with_link_in_fail_reason(dto)
         return {"code": "success", "message": "", "data": {**dto, **changes}}
 
     def _fault(self, request: web.Request, task: Task, rule: Rule) -> web.StreamResponse:
@@ -59,10 +59,10 @@ class PollRoute:
             case "task_not_exist":
                 raise Refused(_NO_TASK)
             case "null_data":
-                return json_answer({"code": "success", "data": None}, content_type=wire.POLL_JSON)
+                return json_answer({"code": "success", "data": None}, content_type=rendering.POLL_JSON)
             case "unknown_state":
                 body = self._wrapped(task, self._world.files_url, status="REVIEWING", progress="60%")
-                return json_answer(body, content_type=wire.POLL_JSON)
+                return json_answer(body, content_type=rendering.POLL_JSON)
         return common_fault(request, rule)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchrunner.simulator import checks
+from batchrunner.simulator.api_keys import RECORDED, Key, parse_keys
 from batchrunner.simulator.chance import below, letters, lognormal
-from batchrunner.simulator.keys import RECORDED, Key, parse_keys
 from batchrunner.simulator.kinds import Kind, parse_kinds
 from batchrunner.simulator.rules import Rule, parse_rule
 

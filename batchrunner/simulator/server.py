@@ -13,14 +13,14 @@ from aiohttp.typedefs import Middleware
 
 from batchrunner.simulator.answers import EDGE, REQUEST_ID, json_answer, not_found, refused_answer
 from batchrunner.simulator.book import Book
-from batchrunner.simulator.download import ContentRoute, FileRoute
 from batchrunner.simulator.query import ModelsRoute, PollRoute
 from batchrunner.simulator.refusal import Refused
 from batchrunner.simulator.scenario import Scenario
 from batchrunner.simulator.submission import MAX_BODY
 from batchrunner.simulator.submit import SubmitRoute
 from batchrunner.simulator.tasks import Task
-from batchrunner.simulator.usage import Handler, UsageRoutes
+from batchrunner.simulator.usage_routes import Handler, UsageRoutes
+from batchrunner.simulator.video_routes import ContentRoute, FileRoute
 from batchrunner.simulator.world import VERSION, Clock, World
 
 _HOST = "127.0.0.1"

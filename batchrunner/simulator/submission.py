@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchrunner.simulator import refusal
-from batchrunner.simulator.keys import Key
+from batchrunner.simulator.api_keys import Key
 from batchrunner.simulator.refusal import Refusal, Refused
 
 MODELS = ("dreamina-seedance-2-0", "dreamina-seedance-2-0-fast")

@@ -5,11 +5,11 @@ from itertools import takewhile
 
 from aiohttp import web
 
-from batchrunner.simulator import model, refusal, strict, submission
+from batchrunner.simulator import refusal, strict, submission, video_model
 from batchrunner.simulator.answers import REQUEST_ID, reset
+from batchrunner.simulator.api_keys import Key
 from batchrunner.simulator.charge import Caller, Charge, Order, order_of, short_hash
 from batchrunner.simulator.faults import GENERATE, REFRESH, SUBMIT
-from batchrunner.simulator.keys import Key
 from batchrunner.simulator.life import Ending, Life
 from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.submission import Submission
@@ -39,12 +39,12 @@ class SubmitRoute:
         if refused is not None:
             return refused
         if rule is not None and rule.do == "cut_hold_kept":
-            self._world.book.hold(key.name, model.hold(asked.model), self._world.now())
+            self._world.book.hold(key.name, video_model.hold(asked.model), self._world.now())
             return reset(request)
-        model.refuse_told(asked.prompt)
+        video_model.refuse_told(asked.prompt)
         if scenario.strict:
             strict.refuse(asked.model, ark)
-        shape = model.shape_of(ark, scenario.seed, asked.prompt, ark.get("seed", None))
+        shape = video_model.shape_of(ark, scenario.seed, asked.prompt, ark.get("seed", None))
         self._check_upstream_limits(asked.model)
         caller = Caller(key.name, key.token_id, request[REQUEST_ID], asked_at, request.path, short_hash(body))
         parts = (caller, asked, ark, shape)
@@ -56,7 +56,7 @@ class SubmitRoute:
         return await accepted_answer(self._world, request, charge, rule)
 
     def _check_quota(self, key: Key, model_name: str) -> None:
-        needed, scenario = model.hold(model_name), self._world.scenario
+        needed, scenario = video_model.hold(model_name), self._world.scenario
         if scenario.balance is not None:
             left = scenario.balance - self._world.spent()
             if left < needed:
@@ -70,12 +70,12 @@ class SubmitRoute:
         """429 where the upstream takes no more: of this model in a minute, or in its queue."""
         world, scenario = self._world, self._world.scenario
         if scenario.queue_limit is not None and world.tasks.waiting(world.now()) >= scenario.queue_limit:
-            raise model.busy()
+            raise video_model.busy()
         if scenario.submits_per_minute is not None:
             since = world.now() - 60 * world.time_scale
             newest = takewhile(lambda charge: charge.at > since, reversed(world.book.charges))
             if sum(charge.model == model_name for charge in newest) >= scenario.submits_per_minute:
-                raise model.busy()
+                raise video_model.busy()
 
     def _accept(self, order: Order, rule: Rule | None) -> Charge:
         """Decide the task's life and write the charge down: from here on it would be billed."""
@@ -84,7 +84,7 @@ class SubmitRoute:
         ordinal = len(world.book.charges) + 1
         remote_id = world.scenario.remote_id(ordinal)
         fates = [fate for on in (GENERATE, REFRESH) if (fate := world.pick(on, order.prompt))]
-        told = model.told(order.prompt)
+        told = video_model.told(order.prompt)
         now = world.now()
         charge = Charge(
             **vars(order),
@@ -106,12 +106,12 @@ class SubmitRoute:
     def _life(self, order: Order, remote_id: str, now: float, fates: list[Rule]) -> Life:
         """What will become of a task: as the rules say, else as its prompt does."""
         world, scenario = self._world, self._world.scenario
-        length = order.duration or order.frames / model.FPS
+        length = order.duration or order.frames / video_model.FPS
         nominal = scenario.generating(remote_id, order.model, order.resolution, length)
-        ending = model.ENDINGS.get(model.told(order.prompt), Ending.SUCCEEDED)
+        ending = video_model.ENDINGS.get(video_model.told(order.prompt), Ending.SUCCEEDED)
         for fate in fates:
             nominal *= fate.factor if fate.do == "slow" else 1
-            ending = model.ENDINGS.get(fate.word if fate.do == "expired" else fate.do, ending)
+            ending = video_model.ENDINGS.get(fate.word if fate.do == "expired" else fate.do, ending)
         running_at = world.tasks.starts_at(now, scenario.queue_seconds * world.time_scale)
         takes = world.pace.timeout if ending is Ending.STUCK else nominal * world.time_scale
         flicker = any((fate.on, fate.do) == (REFRESH, "error") for fate in fates)

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 from aiohttp import web
 
-from batchrunner.simulator import model, refusal, wire
+from batchrunner.simulator import refusal, rendering, video_model
 from batchrunner.simulator.answers import edge_fault, invalid_token, json_answer, reset
 from batchrunner.simulator.charge import Charge
 from batchrunner.simulator.refusal import Refusal, Refused
@@ -45,7 +45,7 @@ async def accepted_answer(
     world: World, request: web.Request, charge: Charge, rule: Rule | None
 ) -> web.StreamResponse:
     """Answer a submission that is charged, whole or as the fault garbles it."""
-    body = wire.accepted(charge)
+    body = rendering.accepted(charge)
     fault = rule.do if rule else ""
     if fault == "cut_after_accept":
         return reset(request)
@@ -58,7 +58,7 @@ async def accepted_answer(
         body = {name: value for name, value in body.items() if name not in ("id", "task_id")}
     if fault == "task_id_only":
         body = {"task_id": charge.remote_id}
-    raw = wire.dumps(body)
+    raw = rendering.dumps(body)
     # Cut within the id: what can be read of it must not pass for one.
     response = json_answer(raw[:30] if fault == "broken_json_after_accept" else raw)
     response.headers["X-New-Api-Other-Ratios"] = "{}"
@@ -81,9 +81,9 @@ def _gateway_refusal(world: World, request: web.Request, rule: Rule) -> Refusal 
         case "403_model":
             usual = Refusal(403, "openai", "", f"This token has no access to model {MODELS[0]}")
         case "429":
-            usual = model.busy().refusal
+            usual = video_model.busy().refusal
         case "429_retry_after":
-            usual = model.busy(_retry_after(world, rule)).refusal
+            usual = video_model.busy(_retry_after(world, rule)).refusal
         case "503_model":
             usual = Refusal(503, "openai", "model_not_found", _NO_CHANNEL)
         case "500_refunded":

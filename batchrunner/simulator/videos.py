@@ -18,7 +18,7 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
-from batchrunner.simulator.model import FPS
+from batchrunner.simulator.video_model import FPS
 
 _COLOURS = ((90, 180), (200, 90), (60, 60), (170, 200), (110, 40), (230, 128), (40, 160), (128, 230))  # U, V
 _BAR = 64  # pixels

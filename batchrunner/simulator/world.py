@@ -9,12 +9,12 @@ from pathlib import Path
 
 from aiohttp import web
 
-from batchrunner.simulator import wire
+from batchrunner.simulator import rendering
 from batchrunner.simulator.answers import invalid_token, reset
+from batchrunner.simulator.api_keys import Key, find_key
 from batchrunner.simulator.book import Book
 from batchrunner.simulator.chance import letters
 from batchrunner.simulator.faults import GENERATE, REFRESH
-from batchrunner.simulator.keys import Key, find_key
 from batchrunner.simulator.life import Pace
 from batchrunner.simulator.refusal import Refused
 from batchrunner.simulator.rules import Rule, Tally
@@ -65,7 +65,7 @@ class World:
 
     def new_request_id(self) -> str:
         """A request id that nothing else has."""
-        return wire.request_id(int(self._clock() * 1e9), letters(8, secrets.token_bytes(8)))
+        return rendering.request_id(int(self._clock() * 1e9), letters(8, secrets.token_bytes(8)))
 
     def nominal(self) -> float:
         """Nominal seconds since the first start."""

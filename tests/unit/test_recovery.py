@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from batchrunner.core.doubts.adoption import Sighting, UsageRow
-from batchrunner.core.model import RemoteId, TaskKey
-from batchrunner.core.recovery import (
+from batchrunner.core.doubts.restored import (
     Accounted,
     Paid,
     Unanswered,
@@ -18,6 +17,7 @@ from batchrunner.core.recovery import (
     strange_ids,
     unaccounted,
 )
+from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.seeds import derived_seed
 
 RUN, OTHER = "a" * 32, "b" * 32

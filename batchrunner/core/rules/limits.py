@@ -14,7 +14,7 @@ from difflib import get_close_matches
 
 from batchrunner.core.model import Request
 from batchrunner.core.rules.inputs import Finding, InputLimits, check_inputs, error, warning
-from batchrunner.core.rules.pictures import check_pictures
+from batchrunner.core.rules.picture_sizes import check_pictures
 from batchrunner.core.rules.prompts import check_words
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")

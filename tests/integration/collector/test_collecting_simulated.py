@@ -16,7 +16,7 @@ from batchrunner.core.states import Event, TaskState
 from batchrunner.engine.collector import Collector
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings, encode
 from batchrunner.ledger import Ledger
-from batchrunner.media.inputs import data_uri
+from batchrunner.media.local_files import data_uri
 from batchrunner.simulator import Scenario, Simulator
 
 SCALE = 0.001

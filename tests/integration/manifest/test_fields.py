@@ -17,7 +17,7 @@ from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.schema import schema
 from batchrunner.manifest.source import Source
 from batchrunner.manifest.yaml_reader import read_yaml
-from batchrunner.media.inputs import data_uri
+from batchrunner.media.local_files import data_uri
 
 ROOT = Path(__file__).parents[3]
 PNG = (ROOT / "tests" / "data" / "valid" / "media" / "dot.png").read_bytes()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batchrunner.manifest.files import PatternFault, find_files
+from batchrunner.manifest.file_lists import PatternFault, find_files
 
 
 @pytest.fixture

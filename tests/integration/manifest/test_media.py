@@ -9,7 +9,7 @@ import pytest
 
 from batchrunner.core.model import Fit, MediaFile
 from batchrunner.manifest import load_limits
-from batchrunner.media.inputs import (
+from batchrunner.media.local_files import (
     MediaChanged,
     MediaFault,
     MediaFolder,

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from batchrunner.core.model import Fit, MediaFile
 from batchrunner.manifest import load_limits
 from batchrunner.media import pictures as module
-from batchrunner.media.inputs import MediaChanged, MediaFolder, data_uri
+from batchrunner.media.local_files import MediaChanged, MediaFolder, data_uri
 from batchrunner.media.pictures import BrokenPicture, Look, fitted, look, picture_type
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"]

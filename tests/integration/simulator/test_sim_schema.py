@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from batchrunner.simulator import Scenario
+from batchrunner.simulator.api_keys import Key
 from batchrunner.simulator.faults import FAULTS, conditions
-from batchrunner.simulator.keys import Key
 from batchrunner.simulator.kinds import Kind
 from batchrunner.simulator.rules import Rule
 

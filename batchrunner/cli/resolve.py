@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchrunner.cli import options as shared
+from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import of_run
-from batchrunner.cli.output import say, say_json, talk
-from batchrunner.cli.ruling import opened, tell, write_results
-from batchrunner.cli.whereabouts import existing_run
+from batchrunner.cli.console import say, say_json, talk
+from batchrunner.cli.retry import opened, tell, write_results
+from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import ExitCode, UsageError
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count, printable

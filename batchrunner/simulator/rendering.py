@@ -7,9 +7,9 @@ from typing import Any
 
 from batchrunner.simulator.charge import Charge
 from batchrunner.simulator.life import Ending
-from batchrunner.simulator.model import FPS, upstream_name
 from batchrunner.simulator.refusal import Refusal
 from batchrunner.simulator.tasks import Task, upstream_id
+from batchrunner.simulator.video_model import FPS, upstream_name
 
 JSON = "application/json; charset=utf-8"
 POLL_JSON = "application/json"  # a poll's answer has no charset

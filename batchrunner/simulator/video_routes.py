@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from batchrunner.simulator import wire
+from batchrunner.simulator import rendering
 from batchrunner.simulator.answers import common_fault, edge_answer, json_answer
 from batchrunner.simulator.charge import short_hash
 from batchrunner.simulator.faults import DOWNLOAD
-from batchrunner.simulator.model import FPS, told
 from batchrunner.simulator.refusal import Refusal, Refused
 from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.tasks import Task
+from batchrunner.simulator.video_model import FPS, told
 from batchrunner.simulator.videos import picture_of
 from batchrunner.simulator.world import World
 
@@ -70,7 +70,7 @@ class FileRoute:
         task = self._world.tasks.find_upstream(identity)
         if request.method != "GET" or folder != "files" or task is None:
             return _xml(404, "NoSuchKey")
-        if request.query_string != wire.signature(task.charge):
+        if request.query_string != rendering.signature(task.charge):
             return _xml(403, "SignatureDoesNotMatch")
         if task.phase.status != "SUCCESS" or not link_lives(self._world, task):
             return _xml(403, "AccessDenied")
@@ -89,7 +89,7 @@ class FileRoute:
             case "404" | "not_ready":
                 return _xml(404, "NoSuchKey")
             case "502":
-                return edge_answer(request, 502, wire.error_page(502))
+                return edge_answer(request, 502, rendering.error_page(502))
         return await deliver(self._world, request, task, rule, None)
 
 

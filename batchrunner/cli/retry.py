@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchrunner.cli import options as shared
-from batchrunner.cli.output import say, say_json, shown_path, talk
-from batchrunner.cli.whereabouts import existing_run
+from batchrunner.cli import arguments as shared
+from batchrunner.cli.console import say, say_json, shown_path, talk
+from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count

@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 from batchrunner.core.text import closest
-from batchrunner.manifest.faults import dotted
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.schema import MULTIPLYING, schema
+from batchrunner.manifest.value_faults import dotted
 
 _SECRET = re.compile(r"(api|secret|access)[_-]?(key|token)|authorization|token|password|key", re.IGNORECASE)
 

@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchrunner.cli import options as shared
+from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import Connection, real, simulated
+from batchrunner.cli.console import say_json, shown_path
 from batchrunner.cli.loading import add_manifest, load
-from batchrunner.cli.output import say_json, shown_path
-from batchrunner.cli.summary import as_values, show_summary, wanting_attention
-from batchrunner.cli.whereabouts import add_directory, existing_run, run_directory
+from batchrunner.cli.run_directory import add_directory, existing_run, run_directory
+from batchrunner.cli.run_summary import as_values, show_summary, wanting_attention
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count

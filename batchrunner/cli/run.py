@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchrunner.cli import options as shared
+from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import Connection, of_run, real, simulated
-from batchrunner.cli.despite import collect_despite
+from batchrunner.cli.console import error_values, say_json, show_error
 from batchrunner.cli.loading import add_manifest, load
-from batchrunner.cli.output import error_values, say_json, show_error
-from batchrunner.cli.summary import as_values, show_summary, wanting_attention
-from batchrunner.cli.whereabouts import add_place, existing_run, whereabouts
+from batchrunner.cli.paid_tasks import collect_despite
+from batchrunner.cli.run_directory import add_place, existing_run, whereabouts
+from batchrunner.cli.run_summary import as_values, show_summary, wanting_attention
 from batchrunner.core.errors import BatchrunnerError, UsageError
 from batchrunner.core.selection import select
 

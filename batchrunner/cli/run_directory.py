@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrunner.cli.output import shown_path, talk
+from batchrunner.cli.console import shown_path, talk
 from batchrunner.core.errors import UsageError
 from batchrunner.core.text import count
 

@@ -13,10 +13,10 @@ from typing import Any, cast
 from batchrunner.core.model import Request
 from batchrunner.core.rules.inputs import Finding, check_body
 from batchrunner.core.rules.limits import Limits, check_fields, check_prompt
-from batchrunner.manifest.faults import Fault, dotted
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.validation import Outlines, is_seed
-from batchrunner.media.inputs import MediaFault, MediaFolder, check_data_uri
+from batchrunner.manifest.value_faults import Fault, dotted
+from batchrunner.media.local_files import MediaFault, MediaFolder, check_data_uri
 
 _ANY_PROMPT = "x"
 _LONG = 100_000

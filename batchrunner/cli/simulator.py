@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from batchrunner.cli import options as shared
-from batchrunner.cli.output import say, talk
+from batchrunner.cli import arguments as shared
+from batchrunner.cli.console import say, talk
 from batchrunner.core.errors import BusyError, ManifestError, UsageError
 from batchrunner.core.problems import Place, Problem, Severity
 

@@ -7,9 +7,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from batchrunner.cli import options as shared
-from batchrunner.cli.output import say, say_json, shown_path
-from batchrunner.cli.whereabouts import existing_run
+from batchrunner.cli import arguments as shared
+from batchrunner.cli.console import say, say_json, shown_path
+from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
 
 

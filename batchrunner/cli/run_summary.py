@@ -6,7 +6,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-from batchrunner.cli.output import say, shown_path
+from batchrunner.cli.console import say, shown_path
 from batchrunner.core.links import LINK_EXPIRED
 from batchrunner.core.policy import is_without_last_word
 from batchrunner.core.states import TaskState

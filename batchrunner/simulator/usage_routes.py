@@ -5,15 +5,15 @@ from typing import Any
 
 from aiohttp import web
 
-from batchrunner.simulator import wire
+from batchrunner.simulator import rendering
 from batchrunner.simulator.answers import common_fault, json_answer, too_many, without_gateway
+from batchrunner.simulator.api_keys import Key
 from batchrunner.simulator.chance import letters
 from batchrunner.simulator.faults import USAGE
-from batchrunner.simulator.keys import Key
-from batchrunner.simulator.model import model_ratio, upstream_name
 from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.scenario import Scenario
 from batchrunner.simulator.tasks import Task
+from batchrunner.simulator.video_model import model_ratio, upstream_name
 from batchrunner.simulator.world import VERSION, World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -166,7 +166,7 @@ def _rows(task: Task, scenario: Scenario) -> Iterator[dict[str, Any]]:
     if not phase.final or difference == 0:
         return
     known |= {"pre_consumed_quota": charge.hold, "task_id": charge.remote_id}
-    settled = wire.request_id(int(phase.at * 1e9), letters(8, charge.remote_id, "settled"))
+    settled = rendering.request_id(int(phase.at * 1e9), letters(8, charge.remote_id, "settled"))
     row = _row(task, phase.at, settled if scenario.request_ids else "")
     if phase.status == "SUCCESS":
         yield {
@@ -183,7 +183,7 @@ def _rows(task: Task, scenario: Scenario) -> Iterator[dict[str, Any]]:
             "type": _REFUND,
             "content": "",
             "quota": charge.hold,
-            "other": _text({**known, "reason": wire.fail_reason(task)}),
+            "other": _text({**known, "reason": rendering.fail_reason(task)}),
         }
 
 
@@ -215,4 +215,4 @@ def _row(task: Task, at: float, request_id: str) -> dict[str, Any]:
 
 def _text(other: dict[str, Any]) -> str:
     """A row's `other`: a JSON text within the JSON."""
-    return wire.dumps(dict(sorted(other.items()))).decode()
+    return rendering.dumps(dict(sorted(other.items()))).decode()

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli.connection import of_run
+from batchrunner.cli.console import error_values, say_json, show_error, talk
 from batchrunner.cli.loading import is_short
-from batchrunner.cli.output import error_values, say_json, show_error, talk
-from batchrunner.cli.whereabouts import run_directory
+from batchrunner.cli.run_directory import run_directory
 from batchrunner.core.errors import BatchrunnerError, ExitCode, StorageError, UsageError
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.states import PAID_FOR, TaskState

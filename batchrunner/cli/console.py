@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from batchrunner.cli import streams
-from batchrunner.cli.problems import long_lines, short_lines
+from batchrunner.cli.problem_lines import long_lines, short_lines
 from batchrunner.core.errors import BatchrunnerError, ManifestError
 from batchrunner.core.problems import Problem
 from batchrunner.core.redaction import redacted, redacted_values

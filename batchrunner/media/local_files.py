@@ -13,7 +13,7 @@ from pathlib import Path
 
 from batchrunner.core.model import Fit, MediaFile
 from batchrunner.core.rules.inputs import InputLimits
-from batchrunner.core.rules.pictures import check_measures
+from batchrunner.core.rules.picture_sizes import check_measures
 from batchrunner.core.text import is_text
 from batchrunner.media.missing import missing
 from batchrunner.media.pictures import HEAD, BrokenPicture, Look, can_open, fitted, look, picture_type

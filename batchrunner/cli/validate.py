@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchrunner.cli import options as shared
+from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import check_gateway
+from batchrunner.cli.console import as_values, say, say_json, shown_path, talk
 from batchrunner.cli.loading import add_manifest, load
-from batchrunner.cli.output import as_values, say, say_json, shown_path, talk
-from batchrunner.cli.whereabouts import add_place, whereabouts
+from batchrunner.cli.run_directory import add_place, whereabouts
 from batchrunner.core.text import count, printable, shortened
 
 if TYPE_CHECKING:

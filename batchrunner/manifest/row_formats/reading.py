@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 
 from batchrunner.core.text import closest
-from batchrunner.manifest.faults import Fault
 from batchrunner.manifest.row_formats.table import Reading
 from batchrunner.manifest.schema import schema
+from batchrunner.manifest.value_faults import Fault
 
 _NO_ENCODINGS = frozenset({"unicode-escape", "raw-unicode-escape", "punycode", "idna"})
 """Of what Python takes for text encodings, what no file is saved in."""
