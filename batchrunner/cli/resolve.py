@@ -20,7 +20,7 @@ from batchrunner.core.text import count, printable
 
 if TYPE_CHECKING:
     from batchrunner.cli.connection import Connection
-    from batchrunner.engine.adopter import Look
+    from batchrunner.engine.adopter import LogLook
     from batchrunner.ledger import TaskRecord
 
 
@@ -110,7 +110,7 @@ async def _look_up(options: argparse.Namespace, connection: Connection) -> int:
     return ExitCode.IN_DOUBT if look.advice else ExitCode.DONE
 
 
-def _show(look: Look, as_json: bool) -> None:
+def _show(look: LogLook, as_json: bool) -> None:
     if as_json:
         adopted = [{"id": one.id, "remote_id": remote_id} for one, remote_id in look.adopted]
         in_doubt = [{"id": one.id, "usage_log": text} for one, text in look.advice]

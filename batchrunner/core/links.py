@@ -22,7 +22,7 @@ _UPSTREAM_GONE = re.compile(r"\bstatus (403|404|410)$")
 _UPSTREAM_REFUSED = "artifact_upstream_auth_failed"
 
 
-class Source(StrEnum):
+class VideoSource(StrEnum):
     """Where a finished video can be fetched."""
 
     CONTENT = "content"
@@ -31,7 +31,7 @@ class Source(StrEnum):
     """The model's own link."""
 
 
-def is_dead(source: Source, receipt: Receipt, age: float) -> bool:
+def is_dead(source: VideoSource, receipt: Receipt, age: float) -> bool:
     """Whether a source that gave this answer will never have the video again.
 
     `age` is how long ago the generation ended, in nominal seconds. Within the promised time an answer
@@ -41,7 +41,7 @@ def is_dead(source: Source, receipt: Receipt, age: float) -> bool:
         return False
     if receipt.status in _GONE:
         return True
-    if source is Source.LINK:
+    if source is VideoSource.LINK:
         return receipt.status == 403
     passed_on = receipt.code == _UPSTREAM_REFUSED or _UPSTREAM_GONE.search(receipt.message)
     return receipt.status == 502 and bool(passed_on)
@@ -69,14 +69,14 @@ class Dead:
         return cls(record.content_dead_at, record.link_dead_at)
 
     @property
-    def sources(self) -> frozenset[Source]:
+    def sources(self) -> frozenset[VideoSource]:
         """Those that are dead."""
-        known = {Source.CONTENT: self.content_at, Source.LINK: self.link_at}
+        known = {VideoSource.CONTENT: self.content_at, VideoSource.LINK: self.link_at}
         return frozenset(source for source, at in known.items() if at is not None)
 
-    def noted(self, source: Source, at: float) -> Dead:
+    def noted(self, source: VideoSource, at: float) -> Dead:
         """With one more."""
-        if source is Source.CONTENT:
+        if source is VideoSource.CONTENT:
             return Dead(at, self.link_at)
         return Dead(self.content_at, at)
 
@@ -85,7 +85,7 @@ def after_no_video(remote_id: str, has_link: bool, last: Receipt, dead: Dead) ->
     """What becomes of a task whose video did not come; `last` is the newest answer."""
     facts = AttemptFacts(content_dead_at=dead.content_at, link_dead_at=dead.link_at)
     code, message = last.code or f"http_{last.status}", last.message
-    if dead.sources >= ({Source.CONTENT, Source.LINK} if has_link else {Source.CONTENT}):
+    if dead.sources >= ({VideoSource.CONTENT, VideoSource.LINK} if has_link else {VideoSource.CONTENT}):
         code = LINK_EXPIRED
         message = (
             f"the gateway no longer has the video: its links live for {LINKS_LIVE / 3600:.0f} hours "

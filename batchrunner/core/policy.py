@@ -174,7 +174,7 @@ def _ended(event: Event, to: TaskState, receipt: Receipt, facts: AttemptFacts) -
     return Move(event, to, error_code=code, error_message=receipt.message, facts=facts)
 
 
-def after_success(answer: Succeeded, generation: Generation, pricing: Pricing, seen: Seen) -> Move:
+def after_success(answer: Succeeded, generation: Generation, pricing: Pricing, seen: PollTime) -> Move:
     """What a finished generation does to its task; an echo unlike the request is a warning in its row."""
     metadata = generation.request.get("metadata")
     requested = {**(metadata if isinstance(metadata, Mapping) else {}), "seed": generation.seed}
@@ -208,7 +208,7 @@ def is_worth_another(
     return listed and answer.refunded and paid_attempts < settings.max_attempts and not adopted
 
 
-def after_failure(answer: GenerationFailed, seen: Seen, again_at: float | None = None) -> Move:
+def after_failure(answer: GenerationFailed, seen: PollTime, again_at: float | None = None) -> Move:
     """What a failed generation does to its task, which may be tried again from `again_at` (Unix seconds).
 
     A charge of 0 is a refund, whoever ended the task. Without that word the gateway refunds what the model
@@ -271,7 +271,7 @@ def echo_warnings(answer: Succeeded, requested: Mapping[str, object]) -> tuple[s
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PollTime:
     """When an attempt was accepted and when its end was seen (Unix seconds), and the clock's scale."""
 
     accepted_at: float

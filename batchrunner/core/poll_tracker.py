@@ -46,13 +46,13 @@ class Vanished:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class QueriesRefused:
     """The key is not accepted for queries any more; the task itself goes on."""
 
     receipt: Receipt
 
 
-Conclusion = GoOn | Succeeded | GenerationFailed | Vanished | Refused
+Conclusion = GoOn | Succeeded | GenerationFailed | Vanished | QueriesRefused
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class _Streak:
         return self.count >= count and now - self.since >= seconds
 
 
-class Watch:
+class PollTracker:
     """The polls of one task; `now` is nominal seconds."""
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class Watch:
                 return Vanished(receipt, self._invisible.since) if reached else GoOn()
             case QueryRefused(receipt=receipt):
                 self._refused.add(now)
-                return Refused(receipt) if self._refused.count >= REFUSED_COUNT else GoOn()
+                return QueriesRefused(receipt) if self._refused.count >= REFUSED_COUNT else GoOn()
             case QueryFailed(retry_after=retry_after):
                 self._failures += 1
                 return GoOn(self._failures, retry_after)

@@ -47,7 +47,7 @@ LATEST = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LogLook:
     """What one look-up showed."""
 
     adopted: tuple[tuple[Unowned, RemoteId], ...] = ()
@@ -90,8 +90,8 @@ class Adopter:
         """Note how much the key has used; to be done before this process submits anything."""
         await self._meter.start()
 
-    async def keep_looking(self, heard: Callable[[Look, Sequence[Unowned]], Awaitable[None]]) -> None:
-        """Look doubts up in time, for as long as the run goes on.
+    async def keep_looking(self, heard: Callable[[LogLook, Sequence[Unowned]], Awaitable[None]]) -> None:
+        """LogLook doubts up in time, for as long as the run goes on.
 
         `heard` is told of each look, with the doubts for which no run should wait any longer, and
         whenever `awaited` may have changed.
@@ -101,7 +101,7 @@ class Adopter:
             doubts = [one for one in await self._ledger.unowned() if one.is_doubt]
             self.awaited = any(self._is_awaited(one) for one in doubts)
             if (due := self._due(doubts)) > self._clock.now():
-                await heard(Look(), ())
+                await heard(LogLook(), ())
                 await self._wait(due)
                 continue
             look = await self.look(doubts)
@@ -111,7 +111,7 @@ class Adopter:
                     self._hopeful[one.attempt] = one.attempt in look.hopeful
             await heard(look, [one for one, _ in look.advice if not self._is_awaited(one)])
 
-    async def look(self, doubts: Sequence[Unowned]) -> Look:
+    async def look(self, doubts: Sequence[Unowned]) -> LogLook:
         """One look-up for all: adopt what is found, and keep what the log shows of the others."""
         # Asked before the log is: what is accepted in between is not expected to be in it.
         accepted = await self._ledger.ask_history(witnesses)
@@ -120,7 +120,7 @@ class Adopter:
         if isinstance(log, QueryFailed | QueryRefused):
             why = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
             text = f"the usage log can't be read: {why}"
-            return Look(
+            return LogLook(
                 advice=tuple((one, text) for one in doubts),
                 hopeful=frozenset(one.attempt for one in doubts if isinstance(log, QueryFailed)),
                 failure=text,
@@ -176,7 +176,7 @@ class Adopter:
 
     async def _advised(
         self, doubts: Sequence[Unowned], rows: Sequence[UsageRow], accepted: Sequence[Witness]
-    ) -> Look:
+    ) -> LogLook:
         known, adopted = await self._ledger.request_ids(), await self._ledger.adopted_at()
         latest, beyond = self._clock.real(LATEST), await self._meter.beyond(rows)
         said, hopeful, silent = [], set(), set()
@@ -192,7 +192,7 @@ class Adopter:
                 hopeful.add(one.attempt)
             if not signs and not unproven:
                 silent.add(one.attempt)
-        return Look(advice=tuple(said), hopeful=frozenset(hopeful), silent=frozenset(silent))
+        return LogLook(advice=tuple(said), hopeful=frozenset(hopeful), silent=frozenset(silent))
 
     def _accepted(self, one: Unowned, remote_id: RemoteId) -> float:
         """When the gateway accepted it, by its own clock where that is possible."""
@@ -244,7 +244,7 @@ class Adopter:
                 await self._news.wait()
 
 
-def told(look: Look) -> str:
+def told(look: LogLook) -> str:
     """A look in words, for a person who follows the run."""
     if look.failure:
         return look.failure

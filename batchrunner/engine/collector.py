@@ -12,12 +12,12 @@ from pathlib import Path
 
 from batchrunner.clock import Clock
 from batchrunner.core.file_status import FileState
-from batchrunner.core.links import LINKS_LIVE, Dead, Source, after_no_video, is_dead
+from batchrunner.core.links import LINKS_LIVE, Dead, VideoSource, after_no_video, is_dead
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.outcome import Fetched, FetchOutcome, Receipt
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
-from batchrunner.engine.semaphore import Turns
+from batchrunner.engine.semaphore import AdjustableSemaphore
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.media import NotPlayable, NotWhole, VideoFacts, check_boxes, picture_ending, probe
@@ -55,7 +55,7 @@ class Collector:
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
         self._directory, self._differs, self._largest = directory, differs, largest
         self._links_only, self._asks_dead_links = links_only, asks_dead_links
-        self._turn = Turns(limit)
+        self._turn = AdjustableSemaphore(limit)
 
     def allow(self, downloads: int) -> None:
         """Download so many at once from now on; what is under way goes on."""
@@ -105,8 +105,8 @@ class Collector:
         age = 0.0 if record.finished_at is None else self._clock.since(record.finished_at)
         left = self._sources(record, dead)
         # Past their time, links may be dead without saying so: one try each, at once.
-        for number, wait in enumerate(TRIES if age <= LINKS_LIVE else TRIES[: len(Source)]):
-            source = Source.LINK if number % 2 else Source.CONTENT
+        for number, wait in enumerate(TRIES if age <= LINKS_LIVE else TRIES[: len(VideoSource)]):
+            source = VideoSource.LINK if number % 2 else VideoSource.CONTENT
             if source not in left:
                 continue
             await self._clock.sleep(wait)
@@ -131,10 +131,13 @@ class Collector:
                     part.discard()
         return after_no_video(record.remote_id or "", bool(record.result_url), last, dead)
 
-    def _sources(self, record: TaskRecord, dead: Dead) -> set[Source]:
+    def _sources(self, record: TaskRecord, dead: Dead) -> set[VideoSource]:
         """Where to ask for a video."""
-        given = {Source.CONTENT: record.remote_id and not self._links_only, Source.LINK: record.result_url}
-        known = frozenset[Source]() if self._asks_dead_links else dead.sources
+        given = {
+            VideoSource.CONTENT: record.remote_id and not self._links_only,
+            VideoSource.LINK: record.result_url,
+        }
+        known = frozenset[VideoSource]() if self._asks_dead_links else dead.sources
         return {source for source, is_given in given.items() if is_given and source not in known}
 
     def _taken(self, record: TaskRecord, facts: VideoFacts, sha256: str) -> Move:
@@ -165,9 +168,9 @@ class Collector:
                 last = str(error)
         return None, (f"the last frame could not be fetched: {last}",)
 
-    async def _fetch(self, record: TaskRecord, part: PartFile, source: Source) -> FetchOutcome:
+    async def _fetch(self, record: TaskRecord, part: PartFile, source: VideoSource) -> FetchOutcome:
         largest = self._largest(record)
-        if source is Source.CONTENT:
+        if source is VideoSource.CONTENT:
             return await self._gateway.fetch_content(record.remote_id or RemoteId(""), part.write, largest)
         return await self._gateway.fetch_url(record.result_url or "", part.write, largest)
 

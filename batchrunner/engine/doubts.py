@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.model import AttemptId, OnDoubt, RunSettings, TaskKey
 from batchrunner.core.text import printable
-from batchrunner.engine.adopter import Look, told
+from batchrunner.engine.adopter import LogLook, told
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.operations.overrides import declare_lost
 
@@ -31,7 +31,7 @@ class Doubts:
         self._kept: dict[AttemptId, str] = {}
         """Why a doubt is not submitted again, as it was last said."""
 
-    async def heard(self, look: Look, given_up: Sequence[Unowned]) -> None:
+    async def heard(self, look: LogLook, given_up: Sequence[Unowned]) -> None:
         """A look was made; no run should wait any longer for the doubts in `given_up`."""
         if look.adopted or look.advice:
             self._notice(told(look))
@@ -40,7 +40,7 @@ class Doubts:
         if self._settings.on_doubt is OnDoubt.RESUBMIT:
             await self._resubmit(look, given_up)
 
-    async def _resubmit(self, look: Look, given_up: Sequence[Unowned]) -> None:
+    async def _resubmit(self, look: LogLook, given_up: Sequence[Unowned]) -> None:
         """`on_doubt: resubmit` is a person's word, but for what the log proves not to be charged alone."""
         mine = [
             one

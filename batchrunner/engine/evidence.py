@@ -25,7 +25,7 @@ VIDEOS, RUN_ID_NAME, RESULTS_NAME, LOG_NAME = "videos", ".run-id", "results.csv"
 
 
 @dataclass(frozen=True, slots=True)
-class Witnesses:
+class Evidence:
     """What they say. Times are Unix seconds."""
 
     run_ids: frozenset[str] = frozenset()
@@ -74,7 +74,7 @@ def keep_run_id(directory: Path, run_id: str) -> None:
         ) from error
 
 
-async def heard(directory: Path, ledger: LedgerReader) -> Witnesses:
+async def heard(directory: Path, ledger: LedgerReader) -> Evidence:
     """What the files say, held against the ledger as it is now."""
     past = await ledger.ask_history(history)
     known, named_files = await ledger.ask_history(claims), await ledger.ask_history(file_names)
@@ -93,7 +93,7 @@ async def heard(directory: Path, ledger: LedgerReader) -> Witnesses:
             named[key].add(RemoteId(row["remote_id"]))
     run_ids = {str(line["run_id"]) for line in lines if line.get("run_id")}
     run_ids |= {past.run_id, run_id_beside_videos(directory)} - {""}
-    return Witnesses(
+    return Evidence(
         run_ids=frozenset(run_ids),
         named={key: frozenset(ids) for key, ids in named.items()},
         claims={key: tuple(times) for key, times in claimed.items()},

@@ -21,9 +21,9 @@ from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.summary import Summary, Tally
 from batchrunner.core.text import count
 from batchrunner.engine.admission import Admission
-from batchrunner.engine.adopter import Adopter, Look
+from batchrunner.engine.adopter import Adopter, LogLook
 from batchrunner.engine.doubts import Doubts
-from batchrunner.engine.evidence import Witnesses
+from batchrunner.engine.evidence import Evidence
 from batchrunner.engine.job import Job
 from batchrunner.engine.live_limits import LiveLimits, limits_of_one_run
 from batchrunner.engine.preparation import (
@@ -34,9 +34,9 @@ from batchrunner.engine.preparation import (
     make_directories,
 )
 from batchrunner.engine.relocation import follow_gateway
-from batchrunner.engine.shutdown import StopRequest, signals_heard, supervised
+from batchrunner.engine.shutdown import StopRequest, handle_signals, supervise
 from batchrunner.engine.startup import ask_first, collect_known, put_pending, take_up
-from batchrunner.engine.task_group import Crew
+from batchrunner.engine.task_group import RunTaskGroup
 from batchrunner.engine.video_check import look_at_files
 from batchrunner.engine.wiring import Wiring
 from batchrunner.engine.worker import Worker
@@ -137,7 +137,7 @@ class Running:
         reader: LedgerReader,
         log: RunLog,
         binding: Binding,
-        witnesses: Witnesses | None = None,
+        witnesses: Evidence | None = None,
     ) -> None:
         self._job, self._ledger, self._log, self._binding = job, ledger, log, binding
         self._witnesses = witnesses
@@ -195,9 +195,9 @@ class Running:
         self._job.display.start(self._wanted, admission, self._clock)
         self.notice(self._beginning())
         try:
-            with signals_heard(self.stop, self._job.display.close):
+            with handle_signals(self.stop, self._job.display.close):
                 work = self._work(parts, admission, adopter)
-                await supervised(work, admission, self.stop, self.notice)
+                await supervise(work, admission, self.stop, self.notice)
         finally:
             self._job.display.close()
 
@@ -205,38 +205,38 @@ class Running:
         await self._ledger.set_meta(WAITING_FOR, "asking the gateway first whether it knows the key")
         answered = await ask_first(parts.gateway, admission, self._clock, parts.models, self.notice)
         await self._ledger.set_meta(WAITING_FOR, "")
-        async with asyncio.TaskGroup() as group:
-            crew = Crew(group, self.stop.by_error)
+        async with asyncio.TaskGroup() as tasks:
+            group = RunTaskGroup(tasks, self.stop.by_error)
             if answered:
-                await crew.guarded(self._flow, parts, admission, adopter, crew)
+                await group.guarded(self._flow, parts, admission, adopter, group)
             else:
-                await crew.guarded(self._by_links, parts, crew)
+                await group.guarded(self._by_links, parts, group)
 
-    async def _by_links(self, parts: Wiring, crew: Crew) -> None:
+    async def _by_links(self, parts: Wiring, group: RunTaskGroup) -> None:
         """The gateway or its key is refused: links need neither, and live for a day only."""
         collector = parts.collector(links_only=True)
-        await collect_known(self._ledger, lambda key: crew.collect(collector.collect, key), links_only=True)
-        await crew.collected()
+        await collect_known(self._ledger, lambda key: group.collect(collector.collect, key), links_only=True)
+        await group.collected()
 
-    async def _flow(self, parts: Wiring, admission: Admission, adopter: Adopter, crew: Crew) -> None:
+    async def _flow(self, parts: Wiring, admission: Admission, adopter: Adopter, group: RunTaskGroup) -> None:
         """What is paid for first, then what is wanted, until nothing is left to wait for."""
-        crew.chore(self._results.keep_fresh)
-        crew.chore(self._tick)
+        group.chore(self._results.keep_fresh)
+        group.chore(self._tick)
         collector = parts.collector()
 
         def collect(key: TaskKey) -> None:
-            crew.collect(collector.collect, key)
+            group.collect(collector.collect, key)
 
         def follow(record: TaskRecord) -> None:
             admission.occupy()
-            crew.work(worker.resume, record, lambda: None)
+            group.work(worker.resume, record, lambda: None)
 
         recovery = parts.recovery(self._witnesses, admission, follow, self.notice)
         worker = parts.worker(admission, collect, self.notice, recovery.is_paid)
         limits = LiveLimits(self._job.directory, self._binding.settings, admission, collector, self.notice)
-        crew.chore(limits.keep_watching)
-        crew.chore(self._look_doubts_up, parts, adopter, admission, worker, crew)
-        await take_up(self._ledger, worker, admission, crew, collect, self._clock)
+        group.chore(limits.keep_watching)
+        group.chore(self._look_doubts_up, parts, adopter, admission, worker, group)
+        await take_up(self._ledger, worker, admission, group, collect, self._clock)
         if self._job.recovers or (self._job.submits and self._wanted[TaskState.PENDING]):
             await recovery.look()
         if self._job.submits:
@@ -244,20 +244,20 @@ class Running:
                 await adopter.begin()
             await put_pending(self._ledger, admission, self._clock, self.selected)
         while permit := await admission.next():
-            crew.work(worker.submit, permit)
+            group.work(worker.submit, permit)
         await admission.drained()
-        await crew.collected()
+        await group.collected()
         # What is left is over its deadline and polled without a slot: the next run takes it up.
-        crew.dismiss()
+        group.dismiss()
 
     async def _look_doubts_up(
-        self, parts: Wiring, adopter: Adopter, admission: Admission, worker: Worker, crew: Crew
+        self, parts: Wiring, adopter: Adopter, admission: Admission, worker: Worker, group: RunTaskGroup
     ) -> None:
         """Follow what is found; what is not is submitted again if the manifest says so."""
 
         def follow(task: TaskRecord) -> None:
             admission.occupy()
-            crew.work(worker.resume, task, lambda: None)
+            group.work(worker.resume, task, lambda: None)
 
         async def again(keys: frozenset[TaskKey]) -> None:
             await put_pending(self._ledger, admission, self._clock, keys)
@@ -265,7 +265,7 @@ class Running:
         wanted = frozenset(task.key for task in parts.tasks)
         doubts = Doubts(self._ledger, self._binding.settings, wanted, follow, again, self.notice)
 
-        async def heard(look: Look, given_up: Sequence[Unowned]) -> None:
+        async def heard(look: LogLook, given_up: Sequence[Unowned]) -> None:
             await doubts.heard(look, given_up)
             admission.look_again()
 

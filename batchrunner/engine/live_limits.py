@@ -11,10 +11,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.model import RunSettings
+from batchrunner.engine.admission import Admission
+from batchrunner.engine.collector import Collector
 from batchrunner.manifest import checked_limits
 from batchrunner.storage.files import PartFile, sync_directory
 
@@ -22,18 +23,6 @@ LIMITS_NAME = "limits.json"
 LOOK_INTERVAL = 1.0
 """Real seconds between two looks at the file."""
 MOST_BYTES = 4096
-
-
-class Adjustable(Protocol):
-    """What limits are set for."""
-
-    def allow(self, concurrency: int, submit_rate: float) -> None: ...
-
-
-class Collects(Protocol):
-    """The same of downloads."""
-
-    def allow(self, downloads: int) -> None: ...
 
 
 def read_limits(directory: Path) -> Mapping[str, float]:
@@ -105,8 +94,8 @@ class LiveLimits:
         self,
         directory: Path,
         settings: RunSettings,
-        admission: Adjustable,
-        collector: Collects,
+        admission: Admission,
+        collector: Collector,
         notice: Callable[[str], None],
     ) -> None:
         self._directory, self._admission, self._collector = directory, admission, collector

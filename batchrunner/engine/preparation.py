@@ -12,7 +12,7 @@ from batchrunner.core.model import Plan
 from batchrunner.core.plan import folded
 from batchrunner.core.policy import GIVEN_UP, AttemptFacts, Move, is_without_last_word
 from batchrunner.core.states import Event, TaskState
-from batchrunner.engine.evidence import RUN_ID_NAME, Witnesses, heard, keep_run_id, run_id_beside_videos
+from batchrunner.engine.evidence import RUN_ID_NAME, Evidence, heard, keep_run_id, run_id_beside_videos
 from batchrunner.ledger import LEDGER_NAME, Ledger, check_path
 from batchrunner.ledger.history import LOOKED_AT
 from batchrunner.output.results import RESULTS_NAME
@@ -93,7 +93,7 @@ def has_no_ledger(directory: Path) -> bool:
     return not (ledger.exists() and ledger.stat().st_size)
 
 
-async def identify(ledger: Ledger, directory: Path, is_new: bool, recovers: bool) -> Witnesses | None:
+async def identify(ledger: Ledger, directory: Path, is_new: bool, recovers: bool) -> Evidence | None:
     """Tie ledger, videos and run.log together by the run's id; None where nothing can have been paid before.
 
     Raises:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from batchrunner.clock import Clock, Pace
 from batchrunner.core.doubts.adoption import UsageRow, reaches_back
@@ -34,8 +33,9 @@ from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, TransitionRefused
 from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count, printable
-from batchrunner.engine.evidence import Witnesses, as_attempt, proven
-from batchrunner.engine.unknown_tasks import Strangers
+from batchrunner.engine.admission import Admission
+from batchrunner.engine.evidence import Evidence, as_attempt, proven
+from batchrunner.engine.unknown_tasks import UnknownTasks
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, PaidAttempt, RemoteIdTaken, TaskRecord
 from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, history
@@ -73,13 +73,6 @@ class Missed:
         return " and ".join([submitted] * bool(self.submissions) + [unseen] * bool(self.unseen))
 
 
-class Gate(Protocol):
-    """What admission is told."""
-
-    def wait_for(self, why: str) -> None: ...
-    def give_up(self, stop: Stop) -> None: ...
-
-
 class Recovery:
     """Finds what is paid for and not in the ledger; asked before each submission."""
 
@@ -89,9 +82,9 @@ class Recovery:
         gateway: Gateway,
         clock: Clock,
         directory: Path,
-        witnesses: Witnesses | None,
+        witnesses: Evidence | None,
         follow: Callable[[TaskRecord], None],
-        gate: Gate,
+        gate: Admission,
         notice: Callable[[str], None],
         hint: str = "",
         everything: bool = False,
@@ -100,7 +93,7 @@ class Recovery:
         self._ledger, self._gateway, self._clock, self._directory = ledger, gateway, clock, directory
         self._witnesses, self._follow, self._gate, self._notice = witnesses, follow, gate, notice
         self._hint, self._everything = hint, everything
-        self._strangers = Strangers(ledger, gateway, Pace(clock, QUERIES_PER_SECOND), notice)
+        self._strangers = UnknownTasks(ledger, gateway, Pace(clock, QUERIES_PER_SECOND), notice)
         self._asking = asyncio.Lock()
         self._has_looked = False
         self._is_stopped = False
@@ -128,7 +121,7 @@ class Recovery:
             # One that waited for its turn while it was found is pending no more.
             return not tasks or await self._adopt(tasks, self._witnesses)
 
-    async def _look_until_settled(self, witnesses: Witnesses) -> None:
+    async def _look_until_settled(self, witnesses: Evidence) -> None:
         await self._strangers.remember()
         await self._take_what_lies_there(witnesses)
         end, began = self._clock.now() + PATIENCE, self._clock.wall()
@@ -164,7 +157,7 @@ class Recovery:
             log = await self._gateway.usage_log()
         return log
 
-    async def _without_log(self, witnesses: Witnesses, log: object) -> None:
+    async def _without_log(self, witnesses: Evidence, log: object) -> None:
         """The log says nothing: what is newer than the ledger keeps everything back."""
         why = "does not show what this ledger knows, or does not reach back to it"
         if isinstance(log, QueryFailed | QueryRefused):
@@ -179,7 +172,7 @@ class Recovery:
         if self._everything and not await self._left_open(witnesses):
             await self.vouch()
 
-    async def _left_open(self, witnesses: Witnesses) -> list[str]:
+    async def _left_open(self, witnesses: Evidence) -> list[str]:
         """The pending tasks that were submitted, as run.log says, and of which nothing shows a remote id."""
         pending = await self._ledger.wanted(TaskState.PENDING)
         left = [printable(one.id) for one in pending if one.key in witnesses.under_way]
@@ -189,7 +182,7 @@ class Recovery:
             )
         return left
 
-    async def _look_at(self, rows: Sequence[UsageRow], witnesses: Witnesses, since: float) -> Missed:
+    async def _look_at(self, rows: Sequence[UsageRow], witnesses: Evidence, since: float) -> Missed:
         """Look at what is not ours, adopt what is, and return what can't be told yet."""
         wanted = witnesses.of(await self._ledger.wanted(*COULD_BECOME_PENDING))
         ours, strangers = await self._ledger.remote_ids(), self._strangers
@@ -206,7 +199,7 @@ class Recovery:
             since=since if without_row else min((row.at for row in left), default=math.inf),
         )
 
-    async def _can_know(self, log: UsageLog, witnesses: Witnesses, since: float) -> bool:
+    async def _can_know(self, log: UsageLog, witnesses: Evidence, since: float) -> bool:
         """Whether the log shows what was submitted since then, as far as anything tells."""
         if not self._everything and not reaches_back(log.rows, since):
             return False
@@ -216,7 +209,7 @@ class Recovery:
         moments = [one.submitted_at for one in sights if one and one.submitted_at is not None]
         return can_know(log.rows, known, named, moments)
 
-    async def _adopt(self, pending: Sequence[Wanted], witnesses: Witnesses) -> bool:
+    async def _adopt(self, pending: Sequence[Wanted], witnesses: Evidence) -> bool:
         """Enter what is recognized of these tasks, and follow it; return whether anything was."""
         ours = await self._ledger.remote_ids()
         strange = [one for one in self._strangers.seen.values() if one.remote_id not in ours]
@@ -235,7 +228,7 @@ class Recovery:
             self._notice(f"paid for, and unknown to this ledger: {'; '.join(told[:MOST_NAMED])}{more}")
         return bool(told)
 
-    async def _enter(self, key: TaskKey, group: Sequence[Paid], witnesses: Witnesses) -> bool:
+    async def _enter(self, key: TaskKey, group: Sequence[Paid], witnesses: Evidence) -> bool:
         main = followed(group)
         row = witnesses.results.get(key, {})
         attempts = []
@@ -252,7 +245,7 @@ class Recovery:
         self._follow(await self._ledger.task(key))
         return True
 
-    async def _take_what_lies_there(self, witnesses: Witnesses) -> None:
+    async def _take_what_lies_there(self, witnesses: Evidence) -> None:
         """A verified video of which results.csv tells all is done, whatever the gateway still shows."""
         for one in await self._ledger.wanted(TaskState.PENDING):
             row = witnesses.results.get(one.key, {})
@@ -263,7 +256,7 @@ class Recovery:
                 await self._ledger.bring_back(one.key, [paid], Move(Event.RECOVERED, TaskState.DONE))
                 self._notice(f"{printable(one.id)} is done: {row['file_name']} is as results.csv says")
 
-    async def _say_lookalikes(self, witnesses: Witnesses) -> None:
+    async def _say_lookalikes(self, witnesses: Evidence) -> None:
         wanted = witnesses.of(await self._ledger.wanted(TaskState.PENDING))
         for one, seen in lookalikes(wanted, self._strangers.seen.values()):
             self._notice(

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 
-class Turns:
+class AdjustableSemaphore:
     """At most so many hold a turn at once, in the order in which they asked."""
 
     def __init__(self, limit: int) -> None:

@@ -8,20 +8,13 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
+
+from batchrunner.engine.admission import Admission
 
 AIR_TIME = 60.0
 """Real seconds that submissions in the air are awaited after a stop."""
 TOLD_EVERY = 5
 """Seconds between two words about it."""
-
-
-class Gatekeeper(Protocol):
-    """What stopping asks of admission."""
-
-    @property
-    def in_the_air(self) -> int: ...
-    def close(self) -> None: ...
 
 
 class StopRequest:
@@ -49,7 +42,7 @@ class StopRequest:
 
 
 @contextmanager
-def signals_heard(stop: StopRequest, restore_terminal: Callable[[], None]) -> Iterator[None]:
+def handle_signals(stop: StopRequest, restore_terminal: Callable[[], None]) -> Iterator[None]:
     """Turn the first SIGINT, SIGTERM or lost terminal into a request; the second ends the process at once.
 
     Outside the main thread, where signals can't be heard, it does nothing.
@@ -79,8 +72,8 @@ def signals_heard(stop: StopRequest, restore_terminal: Callable[[], None]) -> It
             loop.remove_signal_handler(number)
 
 
-async def supervised(
-    work: Awaitable[None], gate: Gatekeeper, stop: StopRequest, notice: Callable[[str], None]
+async def supervise(
+    work: Awaitable[None], gate: Admission, stop: StopRequest, notice: Callable[[str], None]
 ) -> None:
     """Run `work` to its end, or to a stop: no new POST, those in the air awaited, the rest cancelled.
 
@@ -101,7 +94,7 @@ async def supervised(
         raise stop.error
 
 
-async def _air_cleared(gate: Gatekeeper, notice: Callable[[str], None]) -> None:
+async def _air_cleared(gate: Admission, notice: Callable[[str], None]) -> None:
     """Wait until every submission in the air has its outcome, but not for ever."""
     loop = asyncio.get_running_loop()
     end, told = loop.time() + AIR_TIME, AIR_TIME + TOLD_EVERY

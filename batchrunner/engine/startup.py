@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Protocol
+from collections.abc import Callable
 
 from batchrunner.clock import Clock
 from batchrunner.core.model import TaskKey
-from batchrunner.core.outcome import AccountFault, Preflight, Receipt
+from batchrunner.core.outcome import AccountFault, Preflight
 from batchrunner.core.policy import BACKOFF_CAP
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.suspects import OWN_WAIT_CAP, OWN_WAIT_LEAST
+from batchrunner.engine.admission import Admission
+from batchrunner.engine.task_group import RunTaskGroup
+from batchrunner.engine.worker import Worker
 from batchrunner.gateway import Gateway
-from batchrunner.ledger import Ledger, TaskRecord
+from batchrunner.ledger import Ledger
 
 PREFLIGHT_WAITS = (0.0, 5.0, 15.0, 30.0)
 """Nominal seconds before each try to reach the gateway."""
@@ -31,31 +33,12 @@ FIRST_LOOK = 300.0
 """Nominal seconds that collecting what is paid for is given before the first POST."""
 
 
-class Slots(Protocol):
-    """What the opening tells admission."""
-
-    def occupy(self) -> None: ...
-    def put(self, task: Waiting, delay: float = 0.0) -> None: ...
-    def try_alone(self, models: frozenset[str]) -> None: ...
-    def refuse(self, fault: AccountFault, receipt: Receipt) -> None: ...
-    def settle(self) -> None: ...
-
-
-class Resumes(Protocol):
-    """Follows a generation of an earlier run."""
-
-    def resume(self, record: TaskRecord, polled: Callable[[], None]) -> Coroutine[None, None, None]: ...
-
-
-class Starts(Protocol):
-    """Starts workers and knows when collecting is over."""
-
-    def work(self, job: Callable[..., Coroutine[None, None, None]], *args: object) -> None: ...
-    async def collected(self, at_most: float | None = None) -> None: ...
-
-
 async def ask_first(
-    gateway: Gateway, slots: Slots, clock: Clock, models: frozenset[str], notice: Callable[[str], None]
+    gateway: Gateway,
+    admission: Admission,
+    clock: Clock,
+    models: frozenset[str],
+    notice: Callable[[str], None],
 ) -> bool:
     """One free question before anything else: is this the gateway, and does it know this key?
 
@@ -72,18 +55,18 @@ async def ask_first(
     if outcome.verdict is Preflight.READY:
         if outcome.models and (unknown := models - outcome.models):
             notice(f"warning: the gateway doesn't list the model {', '.join(sorted(unknown))}")
-            slots.try_alone(unknown)
+            admission.try_alone(unknown)
         return True
-    slots.refuse(FAULTS[outcome.verdict], outcome.receipt)
-    slots.settle()
+    admission.refuse(FAULTS[outcome.verdict], outcome.receipt)
+    admission.settle()
     return False
 
 
 async def take_up(
     ledger: Ledger,
-    worker: Resumes,
-    slots: Slots,
-    crew: Starts,
+    worker: Worker,
+    admission: Admission,
+    group: RunTaskGroup,
     collect: Callable[[TaskKey], None],
     clock: Clock,
 ) -> None:
@@ -105,11 +88,11 @@ async def take_up(
         return note
 
     for task in sorted(generating, key=lambda task: task.accepted_at or 0.0):
-        slots.occupy()
-        crew.work(worker.resume, task, answered(task.key))
+        admission.occupy()
+        group.work(worker.resume, task, answered(task.key))
     if generating:
         await all_answered.wait()
-    await crew.collected(at_most=clock.real(FIRST_LOOK))
+    await group.collected(at_most=clock.real(FIRST_LOOK))
 
 
 async def collect_known(ledger: Ledger, collect: Callable[[TaskKey], None], links_only: bool = False) -> None:
@@ -120,7 +103,7 @@ async def collect_known(ledger: Ledger, collect: Callable[[TaskKey], None], link
 
 
 async def put_pending(
-    ledger: Ledger, slots: Slots, clock: Clock, selected: frozenset[TaskKey] | None
+    ledger: Ledger, admission: Admission, clock: Clock, selected: frozenset[TaskKey] | None
 ) -> None:
     """Tell admission of every selected task that wants a submission; of all where none is selected."""
     for task in await ledger.tasks(TaskState.PENDING, planned_only=True):
@@ -128,4 +111,4 @@ async def put_pending(
             continue
         wait = ((task.not_before or 0.0) - clock.wall()) / clock.scale
         # A clock that was set back must not make anything wait for longer than it ever could.
-        slots.put(Waiting.of(task.position, task.key, task.request), min(max(wait, 0.0), LONGEST_WAIT))
+        admission.put(Waiting.of(task.position, task.key, task.request), min(max(wait, 0.0), LONGEST_WAIT))

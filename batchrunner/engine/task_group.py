@@ -9,7 +9,7 @@ Job = Callable[..., Coroutine[None, None, None]]
 """Called when it starts: a coroutine that was made and never started would be warned of."""
 
 
-class Crew:
+class RunTaskGroup:
     """Workers, collectors and chores of one run, in one task group.
 
     A failure does not tear the others down: it is reported, so that submissions in the air are awaited

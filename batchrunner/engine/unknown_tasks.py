@@ -22,7 +22,7 @@ MOST_KEPT = 5000
 """Of the newest; each takes about 150 bytes."""
 
 
-class Strangers:
+class UnknownTasks:
     """Looked at once each: whose they are may show only when a task is wanted again, or comes back."""
 
     def __init__(self, ledger: Ledger, gateway: Gateway, pace: Pace, notice: Callable[[str], None]) -> None:

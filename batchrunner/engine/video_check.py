@@ -25,7 +25,7 @@ NOTED_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FileFinding:
     """A file that is no longer as the ledger has it."""
 
     file: FinishedFile
@@ -71,7 +71,7 @@ def _news(gone: Sequence[FinishedFile], directory: Path) -> str:
     )
 
 
-def _findings(directory: Path, files: Sequence[FinishedFile]) -> Iterator[Finding]:
+def _findings(directory: Path, files: Sequence[FinishedFile]) -> Iterator[FileFinding]:
     """What differs from the ledger. Runs in a thread."""
     until = time.monotonic() + HASHING
     for file in files:
@@ -80,22 +80,22 @@ def _findings(directory: Path, files: Sequence[FinishedFile]) -> Iterator[Findin
             yield found
 
 
-def _look(path: Path, file: FinishedFile, may_hash: bool) -> Finding | None:
+def _look(path: Path, file: FinishedFile, may_hash: bool) -> FileFinding | None:
     """One file; None where it is as it was, or where nothing can be said."""
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         state = FileState.DANGLING if os.path.lexists(path) else FileState.MISSING
         # The right one may come back as it was; what a changed one looked like is forgotten.
-        return Finding(file, state, "" if file.state is FileState.CHANGED else file.seen)
+        return FileFinding(file, state, "" if file.state is FileState.CHANGED else file.seen)
     except OSError:
         return None  # a disk that can't be asked now says nothing about the file
     seen = seen_as(found)
     if not stat.S_ISREG(found.st_mode) or found.st_size != file.size:
-        return Finding(file, FileState.CHANGED, seen)
+        return FileFinding(file, FileState.CHANGED, seen)
     if seen == file.seen:
         state = FileState.CHANGED if file.state is FileState.CHANGED else FileState.IN_PLACE
-        return Finding(file, state, seen)
+        return FileFinding(file, state, seen)
     is_older = found.st_mtime <= (file.collected_at or 0.0)
     if not file.seen and file.state is FileState.IN_PLACE and is_older:
         return None  # an earlier version collected it, and noted less
@@ -106,4 +106,4 @@ def _look(path: Path, file: FinishedFile, may_hash: bool) -> Finding | None:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError:
         return None
-    return Finding(file, FileState.IN_PLACE if digest == file.sha256 else FileState.CHANGED, seen)
+    return FileFinding(file, FileState.IN_PLACE if digest == file.sha256 else FileState.CHANGED, seen)

@@ -17,7 +17,7 @@ from batchrunner.core.summary import Tally
 from batchrunner.engine.admission import Admission, Disk
 from batchrunner.engine.adopter import Adopter
 from batchrunner.engine.collector import Collector
-from batchrunner.engine.evidence import Witnesses
+from batchrunner.engine.evidence import Evidence
 from batchrunner.engine.job import Job
 from batchrunner.engine.preparation import VIDEOS
 from batchrunner.engine.recovery import Recovery
@@ -131,7 +131,7 @@ class Wiring:
             ledger=self.ledger,
             gateway=self.gateway,
             clock=self.clock,
-            slots=admission,
+            admission=admission,
             settings=self.binding.settings,
             pricing=self.binding.pricing,
             tasks={task.key: task for task in self.tasks},
@@ -142,7 +142,7 @@ class Wiring:
 
     def recovery(
         self,
-        witnesses: Witnesses | None,
+        witnesses: Evidence | None,
         admission: Admission,
         follow: Callable[[TaskRecord], None],
         notice: Callable[[str], None],

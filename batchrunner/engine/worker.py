@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from batchrunner.clock import Clock, Pace
 from batchrunner.core.errors import StorageError
@@ -39,7 +39,7 @@ from batchrunner.core.policy import (
     STRAGGLER_INTERVAL,
     AttemptFacts,
     Move,
-    Seen,
+    PollTime,
     after_failure,
     after_loss,
     after_submit,
@@ -48,12 +48,21 @@ from batchrunner.core.policy import (
     is_worth_another,
 )
 from batchrunner.core.poll_schedule import Typical, poll_delay
-from batchrunner.core.poll_tracker import Conclusion, GoOn, Refused, Sightings, Vanished, Watch, is_seen
+from batchrunner.core.poll_tracker import (
+    Conclusion,
+    GoOn,
+    PollTracker,
+    QueriesRefused,
+    Sightings,
+    Vanished,
+    is_seen,
+)
 from batchrunner.core.seeds import derived_seed
 from batchrunner.core.states import Event, TaskState
 from batchrunner.core.submission.backlog import Permit, Waiting
 from batchrunner.core.submission.models import ONE_MODEL
 from batchrunner.core.submission.suspects import Judgement
+from batchrunner.engine.admission import Admission
 from batchrunner.gateway import Gateway, encode
 from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
 from batchrunner.media.local_files import MediaChanged, data_uri
@@ -66,19 +75,6 @@ async def _nothing_is(_: TaskKey) -> bool:
     return False
 
 
-class Slots(Protocol):
-    """What a worker tells admission."""
-
-    closing: bool
-
-    def judge(self, permit: Permit, outcome: SubmitOutcome) -> Judgement: ...
-    def heard(self, permit: Permit, outcome: SubmitOutcome, spares_others: bool = False) -> None: ...
-    def withdraw(self, permit: Permit) -> None: ...
-    def put(self, task: Waiting, delay: float = 0.0) -> None: ...
-    def free_slot(self, settled: bool) -> None: ...
-    def refuse(self, fault: AccountFault, receipt: Receipt) -> None: ...
-
-
 class Worker:
     """What all slots share; each call of `submit` or `resume` is one slot."""
 
@@ -87,7 +83,7 @@ class Worker:
         ledger: Ledger,
         gateway: Gateway,
         clock: Clock,
-        slots: Slots,
+        admission: Admission,
         settings: RunSettings,
         pricing: Pricing,
         tasks: Mapping[TaskKey, PlannedTask],
@@ -96,7 +92,7 @@ class Worker:
         is_paid: Callable[[TaskKey], Awaitable[bool]] = _nothing_is,
         queries_per_second: float = QUERIES_PER_SECOND,
     ) -> None:
-        self._ledger, self._gateway, self._clock, self._slots = ledger, gateway, clock, slots
+        self._ledger, self._gateway, self._clock, self._admission = ledger, gateway, clock, admission
         self._settings, self._pricing = settings, pricing
         self._tasks, self._collect, self._notice = tasks, collect, notice
         self._is_paid = is_paid
@@ -107,7 +103,7 @@ class Worker:
     async def submit(self, permit: Permit) -> None:
         """Submit the permitted task and, if it is accepted, follow it to its end."""
         generation = await self._submit(permit)
-        if generation and not self._slots.closing:
+        if generation and not self._admission.closing:
             await self._follow(generation, first_delay=self._delay(generation, 0.0))
 
     async def resume(self, record: TaskRecord, polled: Callable[[], None]) -> None:
@@ -139,10 +135,10 @@ class Worker:
         try:
             ready = await self._ready(task)
         except BaseException:
-            self._slots.withdraw(permit)
+            self._admission.withdraw(permit)
             raise
         if ready is None:
-            self._slots.withdraw(permit)
+            self._admission.withdraw(permit)
             return None
         attempt, body = ready
         try:
@@ -164,12 +160,12 @@ class Worker:
             move = Move(Event.UNSENDABLE, TaskState.FAILED, error_code="unsendable", error_message=str(error))
             await self._ledger.move(task.key, move)
             return None
-        if await self._is_paid(task.key) or self._slots.closing:
+        if await self._is_paid(task.key) or self._admission.closing:
             return None
         run_id = await self._ledger.run_id()
         draw = partial(derived_seed, run_id, task.key) if self._settings.draw_seed else None
         attempt = await self._ledger.claim(task.key, self._given_seed(task), draw)
-        if self._slots.closing:
+        if self._admission.closing:
             await self._ledger.move(task.key, Move(Event.RELEASED, TaskState.PENDING), attempt.id)
             return None
         return attempt, body.with_seed(attempt.seed)
@@ -177,7 +173,7 @@ class Worker:
     async def _record(
         self, permit: Permit, task: PlannedTask, attempt: Attempt, outcome: SubmitOutcome
     ) -> Generation | None:
-        now, judged = self._clock.wall(), self._slots.judge(permit, outcome)
+        now, judged = self._clock.wall(), self._admission.judge(permit, outcome)
         try:
             move = self._decided(outcome, attempt, now, judged)
             try:
@@ -198,9 +194,9 @@ class Worker:
             self._notice(f"{told}; {mend}")
             raise StorageError(f"{told}: {error}", mend) from error
         finally:
-            self._slots.heard(permit, outcome, judged.spares_others)
+            self._admission.heard(permit, outcome, judged.spares_others)
         if move.to is TaskState.PENDING:
-            self._slots.put(permit.task, judged.wait)
+            self._admission.put(permit.task, judged.wait)
         if not isinstance(outcome, Accepted):
             return None
         began = self._clock.now()
@@ -218,7 +214,7 @@ class Worker:
     async def _follow(
         self, generation: Generation, first_delay: float, polled: Callable[[], None] = lambda: None
     ) -> None:
-        watch, delay, holds_slot, last_status = Watch(), first_delay, True, ""
+        watch, delay, holds_slot, last_status = PollTracker(), first_delay, True, ""
         while True:
             await self._clock.sleep(delay)
             await self._pace.turn()
@@ -237,7 +233,7 @@ class Worker:
             if age > self._settings.task_deadline and not watch.is_counting:
                 if holds_slot:
                     holds_slot = False
-                    self._slots.free_slot(settled=False)
+                    self._admission.free_slot(settled=False)
                 delay = STRAGGLER_INTERVAL
             else:
                 delay = self._delay(generation, age, conclusion)
@@ -257,7 +253,7 @@ class Worker:
 
     async def _conclude(self, generation: Generation, conclusion: Conclusion, holds_slot: bool) -> None:
         now = self._clock.wall()
-        seen = Seen(generation.accepted_at, now, self._clock.scale)
+        seen = PollTime(generation.accepted_at, now, self._clock.scale)
         settled = True
         if isinstance(conclusion, Vanished) and not self._sightings.vouched(generation.key, conclusion.since):
             await self._look_at_another(generation.key)
@@ -272,15 +268,15 @@ class Worker:
             case Vanished(receipt, since) if self._sightings.is_gone(generation, since):
                 move = after_loss(generation, receipt, ever_seen=self._sightings.ever(generation.key))
                 await self._ledger.move(generation.key, move, generation.attempt)
-            case Vanished(receipt=receipt) | Refused(receipt=receipt):
+            case Vanished(receipt=receipt) | QueriesRefused(receipt=receipt):
                 settled = False  # it says nothing about the task: the next run takes it up
-                self._slots.refuse(AccountFault.KEY, receipt)
+                self._admission.refuse(AccountFault.KEY, receipt)
             case GoOn():
                 raise AssertionError("nothing is concluded")
             case _:
                 assert_never(conclusion)
         if holds_slot:
-            self._slots.free_slot(settled)
+            self._admission.free_slot(settled)
 
     async def _look_at_another(self, key: TaskKey) -> None:
         """Where no other is in flight, a finished task of ours shows whether this key sees any."""
@@ -288,14 +284,14 @@ class Worker:
             other, remote_id = another
             self._sightings.heard(other, await self._gateway.poll(remote_id), self._clock.now())
 
-    async def _failed(self, generation: Generation, answer: GenerationFailed, seen: Seen) -> None:
+    async def _failed(self, generation: Generation, answer: GenerationFailed, seen: PollTime) -> None:
         key, paid = generation.key, await self._ledger.paid_attempts(generation.key)
         wait = backoff(paid, _chance())
         again = is_worth_another(answer, paid, self._settings, generation.adopted)
         move = after_failure(answer, seen, seen.at + self._clock.real(wait) if again else None)
         await self._ledger.move(key, move, generation.attempt)
         if again and (task := self._tasks.get(key)):
-            self._slots.put(Waiting.of(task.position, key, task.request), wait)
+            self._admission.put(Waiting.of(task.position, key, task.request), wait)
 
 
 def _chance() -> float:

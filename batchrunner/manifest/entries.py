@@ -13,7 +13,7 @@ from batchrunner.manifest.cells import cell
 from batchrunner.manifest.multiples import At, Multiples
 from batchrunner.manifest.nodes import Node, Path, descend, place_of
 from batchrunner.manifest.source import Source
-from batchrunner.manifest.value_faults import Fault, dotted
+from batchrunner.manifest.value_faults import ValueFault, dotted
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Entry:
 
     def place(self, path: Path, at: At | None) -> Place:
         """Where one of its tasks got what stands at `path`."""
-        return self.tell(Fault(path, ""), at)[0]
+        return self.tell(ValueFault(path, ""), at)[0]
 
-    def tell(self, fault: Fault, at: At | None) -> tuple[Place, str, str]:
+    def tell(self, fault: ValueFault, at: At | None) -> tuple[Place, str, str]:
         """Where a fault of one of its tasks was written; its message and its hint."""
         path, hint, table = self._as_written(fault.path), fault.hint, self.multiples.table
         names: tuple[str, ...] = ()

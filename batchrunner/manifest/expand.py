@@ -35,7 +35,7 @@ from batchrunner.manifest.source import Source
 from batchrunner.manifest.tables import Tables
 from batchrunner.manifest.task_checks import Checker, field_of
 from batchrunner.manifest.validation import Outlines
-from batchrunner.manifest.value_faults import Fault, shown
+from batchrunner.manifest.value_faults import ValueFault, shown
 from batchrunner.media.local_files import MediaFolder
 
 _OURS = frozenset({"id", "labels", "prompt_file"})
@@ -84,30 +84,30 @@ class Expander:
         if self._asked_for > MAX_TASKS:
             key = next((key for key in ("matrix", "repeat", "rows", "files") if key in value), "prompt")
             message = f"with this entry there are {self._asked_for:,} tasks; up to {MAX_TASKS:,} are taken"
-            self._tell_all(entry, [Fault((key,), message, "make several manifests of it", on_key=True)])
+            self._tell_all(entry, [ValueFault((key,), message, "make several manifests of it", on_key=True)])
             return
         without: dict[At, str] = {}
         for at, row in multiples.fillings():
             yield from self._tasks(entry, at, row, broken, without)
         if files := list(dict.fromkeys(without.values())):
-            wrong = Fault(("prompt_file",), *self._prompts.missing(files))
+            wrong = ValueFault(("prompt_file",), *self._prompts.missing(files))
             self._tell_all(entry, [wrong], None if len(files) > 1 else next(iter(without)))
 
-    def _multiples(self, value: Mapping[str, Any]) -> tuple[Multiples | None, list[Fault]]:
+    def _multiples(self, value: Mapping[str, Any]) -> tuple[Multiples | None, list[ValueFault]]:
         """What multiplies an entry; None where that can't be told."""
         if value.keys().isdisjoint(MULTIPLYING):
             return _ONE, []
-        faults: list[Fault] = []
+        faults: list[ValueFault] = []
         table: Table | None = None
         if "rows" in value and "files" in value:
             message = "`rows` and `files` can't both fill an entry"
-            faults.append(Fault(("files",), message, "make two entries of it", on_key=True))
+            faults.append(ValueFault(("files",), message, "make two entries of it", on_key=True))
         elif "rows" in value:
             reading = Reading(**{key: value[key] for key in Reading._fields if key in value})
             table, faults = self._tables.rows(value["rows"], reading)
         elif given := [key for key in Reading._fields if key in value]:
             message = f"`{given[0]}` says how to read `rows`, and the entry has none"
-            faults.append(Fault((given[0],), message, "delete it", on_key=True))
+            faults.append(ValueFault((given[0],), message, "delete it", on_key=True))
         elif "files" in value:
             table, faults = self._tables.files(value["files"])
         if table is None and ("rows" in value or "files" in value):
@@ -137,7 +137,7 @@ class Expander:
             faults += equal_ids(multiples, value["id"], templates.names_in(naming))
             if isinstance(naming, templates.Text) and (wrong := id_fault("x".join(naming.parts[::2]))):
                 # it is the same in each of its tasks
-                faults.append(Fault(("id",), f"{shown(value['id'])} can't be an id: {wrong}", _OTHER_ID))
+                faults.append(ValueFault(("id",), f"{shown(value['id'])} can't be an id: {wrong}", _OTHER_ID))
         self._tell_all(entry, faults)
         return entry, frozenset(field_of(fault.path) for fault in faults)
 
@@ -181,17 +181,17 @@ class Expander:
 
     def _read_prompt(
         self, filled: dict[str, object], file: object, at: At, without: dict[At, str]
-    ) -> list[Fault]:
+    ) -> list[ValueFault]:
         """Put the text of a prompt file where the prompt stands, or say why not."""
         try:
             filled["prompt"] = self._prompts.prompt(str(file))
         except PromptFault as fault:
-            return [Fault(("prompt_file",), f"`prompt_file`: {fault.message}", fault.hint)]
+            return [ValueFault(("prompt_file",), f"`prompt_file`: {fault.message}", fault.hint)]
         except MissingPrompt:
             without[at] = str(file)
         return []
 
-    def _tell_all(self, entry: Entry, faults: Iterable[Fault], at: At | None = None) -> None:
+    def _tell_all(self, entry: Entry, faults: Iterable[ValueFault], at: At | None = None) -> None:
         for fault in faults:
             self._report.add(*entry.tell(fault, at), fault.severity)
 
@@ -220,7 +220,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _in_file(fault: Fault, file: object) -> Fault:
+def _in_file(fault: ValueFault, file: object) -> ValueFault:
     """A fault of a prompt with the file that it came from."""
     return replace(fault, message=f"{fault.message} (in {file})") if fault.path == ("prompt",) else fault
 
@@ -229,12 +229,12 @@ def _types(path: ValuePath) -> frozenset[str]:
     return frozenset({"string"}) if path[0] in _OURS else wanted_types(path)
 
 
-def _id_faults(task_id: str, repeat: int, is_given: bool) -> Iterator[Fault]:
+def _id_faults(task_id: str, repeat: int, is_given: bool) -> Iterator[ValueFault]:
     """Why a task's id, or that of its last replica, can't name a file."""
     for one in dict.fromkeys((task_id, f"{task_id}-{repeat}" if repeat > 1 else task_id)):
         if wrong := id_fault(one):
             hint = _OTHER_ID if is_given else "rename the file, or write an `id`"
-            yield Fault(("id",), f"{shown(one)} can't be an id: {wrong}", hint)
+            yield ValueFault(("id",), f"{shown(one)} can't be an id: {wrong}", hint)
             return
 
 

@@ -38,20 +38,20 @@ def read_json(source: Source, report: Report) -> Node | None:
     if source.text.lstrip()[:1] not in ("{", "["):
         return None
     try:
-        return _Reader(source, report).document()
+        return _JsonReader(source, report).document()
     except _NotJson:
         return None
 
 
 def broken_at(text: str) -> int:
     """The column, from 1, from which on a line is no JSON."""
-    reader = _Reader(Source("", text), Report())
+    reader = _JsonReader(Source("", text), Report())
     with suppress(_NotJson, TextFault):
         reader.document()
     return reader.at + 1
 
 
-class _Reader:
+class _JsonReader:
     """Passes once over the text; `at` is the index of what has not been read."""
 
     def __init__(self, source: Source, report: Report) -> None:

@@ -12,7 +12,7 @@ from batchrunner.core.text import closest
 from batchrunner.manifest.known_keys import unknown_key
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.typos import slip_in
-from batchrunner.manifest.value_faults import Fault, dotted, shown
+from batchrunner.manifest.value_faults import ValueFault, dotted, shown
 
 _SHORT = 50
 _TEMPLATE = r"\$\{"
@@ -26,14 +26,16 @@ _TYPES = {
 }
 
 
-def faults_of(error: ValidationError) -> Iterator[Fault]:
+def faults_of(error: ValidationError) -> Iterator[ValueFault]:
     """One error of the validator as the faults that it stands for."""
     path: Path = tuple(error.absolute_path)
     keyword, wanted = str(error.validator), cast("Any", error.validator_value)
     instance = cast("Any", error.instance)
     if "propertyNames" in error.absolute_schema_path:
         wish = error.schema["patternErrorMessage"] if isinstance(error.schema, Mapping) else ""
-        yield Fault((*path, str(error.instance)), f"the name {shown(error.instance)} {wish}", on_key=True)
+        yield ValueFault(
+            (*path, str(error.instance)), f"the name {shown(error.instance)} {wish}", on_key=True
+        )
     elif keyword == "anyOf":
         yield from _first_branch(error)
     elif keyword == "additionalProperties":
@@ -42,24 +44,24 @@ def faults_of(error: ValidationError) -> Iterator[Fault]:
         extra = (key for key in set(instance) - set(allowed) if not any(re.search(one, key) for one in free))
         for key in sorted(extra, key=str):
             message, hint = unknown_key(str(key), path, allowed)
-            yield Fault((*path, str(key)), message, hint, on_key=True)
+            yield ValueFault((*path, str(key)), message, hint, on_key=True)
     elif keyword == "required":
         for key in wanted:
             if key not in instance:
-                yield Fault(
+                yield ValueFault(
                     (*path, key), f"`{dotted((*path, key))}` is missing", _how_to_add(key), missing=True
                 )
     elif not (keyword == "type" and "enum" in _schema(error)):  # the enum says the same, and more
         message, hint = _SENTENCES[keyword](error)
         name = f"`{dotted(path)}`" if path else "this"
-        yield Fault(path, f"{name} {message}", hint)
+        yield ValueFault(path, f"{name} {message}", hint)
 
 
 def _schema(error: ValidationError) -> Mapping[str, Any]:
     return error.schema if isinstance(error.schema, Mapping) else {}
 
 
-def _first_branch(error: ValidationError) -> Iterator[Fault]:
+def _first_branch(error: ValidationError) -> Iterator[ValueFault]:
     """In our schemas the first branch is what is meant, and the others only widen it."""
     for inner in error.context or ():
         if inner.relative_schema_path[0] == 0:

@@ -14,7 +14,7 @@ from batchrunner.core.text import closest
 from batchrunner.manifest.known_keys import unknown_key
 from batchrunner.manifest.schema import schema
 from batchrunner.manifest.templates import Names, Row
-from batchrunner.manifest.value_faults import Fault, shown
+from batchrunner.manifest.value_faults import ValueFault, shown
 
 MAX_TASKS = 1_000_000
 _INTO = "metadata."
@@ -142,44 +142,44 @@ class Multiples:
         raise KeyError(key)
 
 
-def matrix_faults(matrix: Matrix, entry: Mapping[str, Any], table: Table | None) -> list[Fault]:
+def matrix_faults(matrix: Matrix, entry: Mapping[str, Any], table: Table | None) -> list[ValueFault]:
     """What is wrong with an entry's matrix that the schema can't see."""
     faults = []
     for key, values in matrix.items():
         path = ("matrix", key)
         if table is not None and key in table.columns:
             message = f"`{key}` comes from the {table.one}s too"
-            faults.append(Fault(path, message, "give it another name", on_key=True))
+            faults.append(ValueFault(path, message, "give it another name", on_key=True))
         if "." in key:
             faults += _dotted_faults(key, entry)
         seen: set[str] = set()
         for index, one in enumerate(values):
             if (text := repr(one)) in seen:
                 hint = "delete it; `repeat: 2` asks for the same video twice"
-                faults.append(Fault((*path, index), f"{shown(one)} stands twice in `{key}`", hint))
+                faults.append(ValueFault((*path, index), f"{shown(one)} stands twice in `{key}`", hint))
             seen.add(text)
             if isinstance(one, str) and "${" in one:
                 message = f"{shown(one)} is used as it stands: values of `matrix` are no templates"
                 hint = "write the `${…}` into the field that takes the value"
-                faults.append(Fault((*path, index), message, hint, Severity.WARNING))
+                faults.append(ValueFault((*path, index), message, hint, Severity.WARNING))
     return faults
 
 
-def _dotted_faults(key: str, entry: Mapping[str, Any]) -> Iterator[Fault]:
+def _dotted_faults(key: str, entry: Mapping[str, Any]) -> Iterator[ValueFault]:
     """A key with a dot sets a field of `metadata`."""
     path, known = ("matrix", key), tuple(schema("task")["$defs"]["metadata"]["properties"])
     field_name, metadata = key.removeprefix(_INTO), entry.get("metadata", {})
     if not key.startswith(_INTO):
         hint = "write `metadata.<field>`, or a name without a dot and `${name}` in a field"
         message = f"`{key}` leads nowhere: a key with a dot reaches into `metadata`"
-        yield Fault(path, message, hint, on_key=True)
+        yield ValueFault(path, message, hint, on_key=True)
     elif field_name not in known:
-        yield Fault(path, *unknown_key(field_name, ("metadata",), known), on_key=True)
+        yield ValueFault(path, *unknown_key(field_name, ("metadata",), known), on_key=True)
     elif not isinstance(metadata, dict):
         message = f"`{key}` can't reach into `metadata`, which is {shown(metadata)}"
-        yield Fault(path, message, "write the fields of `metadata` out", on_key=True)
+        yield ValueFault(path, message, "write the fields of `metadata` out", on_key=True)
     elif metadata.get(field_name) is not None:
-        yield Fault(path, f"`{key}` is given in the entry too", "delete one of the two", on_key=True)
+        yield ValueFault(path, f"`{key}` is given in the entry too", "delete one of the two", on_key=True)
 
 
 def reaching(matrix: Matrix) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def reaching(matrix: Matrix) -> dict[str, Any]:
     return {"metadata": fields} if fields else {}
 
 
-def unused(multiples: Multiples, used: set[str], given: Container[str]) -> Iterator[Fault]:
+def unused(multiples: Multiples, used: set[str], given: Container[str]) -> Iterator[ValueFault]:
     """Names that nothing in the entry uses: its tasks would ask for the same video again and again.
 
     `given` are the fields that the entry has, its defaults included.
@@ -199,11 +199,11 @@ def unused(multiples: Multiples, used: set[str], given: Container[str]) -> Itera
         hint = f"write `${{{next(iter(table.columns), '')}}}` into a field, such as the prompt"
         if multiples.name_tasks:
             hint = 'write `image: "${file}"` in the entry'
-        yield Fault((f"{table.one}s",), message, hint)
+        yield ValueFault((f"{table.one}s",), message, hint)
     elif table is not None and table.needed and table.needed not in used:
         message = f"nothing in the entry uses `${{{table.needed}}}`, the text of the lines"
         hint = f'write `{table.needed}: "${{{table.needed}}}"` in the entry'
-        yield Fault((f"{table.one}s",), message, hint)
+        yield ValueFault((f"{table.one}s",), message, hint)
     elif table is not None and table.one == "row":
         yield from _columns_like_fields(table, used, given)
     top, metadata = schema("task")["properties"], schema("task")["$defs"]["metadata"]["properties"]
@@ -217,7 +217,7 @@ def unused(multiples: Multiples, used: set[str], given: Container[str]) -> Itera
             hint = f'write `{key}: "${{{key}}}"` in the entry'
         elif near := closest(key, metadata, cutoff=0.8):
             hint = f"did you mean `{_INTO}{near}`?"
-        yield Fault(("matrix", key), f"nothing in the entry uses `${{{key}}}`", hint, on_key=True)
+        yield ValueFault(("matrix", key), f"nothing in the entry uses `${{{key}}}`", hint, on_key=True)
 
 
 def _as_keys(values: list[Any]) -> str:
@@ -232,7 +232,7 @@ def _as_keys(values: list[Any]) -> str:
     return ", ".join(f"`{_INTO}{name}: [{text}]`" for name, text in lists.items())
 
 
-def _columns_like_fields(table: Table, used: set[str], given: Container[str]) -> Iterator[Fault]:
+def _columns_like_fields(table: Table, used: set[str], given: Container[str]) -> Iterator[ValueFault]:
     """A column that is called like a field does not fill it by that."""
     task = schema("task")
     below = {name: f'metadata: {{{name}: "${{{name}}}"}}' for name in task["$defs"]["metadata"]["properties"]}
@@ -248,10 +248,10 @@ def _columns_like_fields(table: Table, used: set[str], given: Container[str]) ->
     for column in table.columns:
         if column in fields and not any(name.startswith(f"{column}.") for name in used):
             message = f"the column `{column}` fills no field: nothing in the entry uses it"
-            yield Fault(("rows",), message, f"write `{fields[column]}` in the entry", Severity.WARNING)
+            yield ValueFault(("rows",), message, f"write `{fields[column]}` in the entry", Severity.WARNING)
 
 
-def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator[Fault]:
+def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator[ValueFault]:
     """Why an entry's tasks can't all have an id of their own; `used` are the names in its `id`."""
     table = multiples.table
     lacking = [key for key, values in multiples.matrix.items() if len(values) > 1 and key not in used]
@@ -261,9 +261,9 @@ def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator
         whole = "-".join([str(task_id), *(f"${{{key}}}" for key in lacking)])
         message = f"several tasks get the same id: {names} {'is' if len(lacking) == 1 else 'are'} not in it"
         hint = f'{because}: write `id: "{whole}"`'
-        yield Fault(("id",), message, hint)
+        yield ValueFault(("id",), message, hint)
     elif table is not None and len(table.rows) > 1 and not any(map(table.has, used)):
         hint = f"{because}: put a column with a different value in each {table.one} into it"
         if multiples.name_tasks:
             hint = f"{because}: write `${{stem}}` into it, or delete it"
-        yield Fault(("id",), f"every {table.one} gets the id `{task_id}`", hint)
+        yield ValueFault(("id",), f"every {table.one} gets the id `{task_id}`", hint)

@@ -9,7 +9,7 @@ from batchrunner.core.text import closest
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.splitting import FilterFault, Split, filtered
 from batchrunner.manifest.templates import Exact, Filler, Fixed, Keyed, Listed, Names, Spread, Text
-from batchrunner.manifest.value_faults import Fault, dotted
+from batchrunner.manifest.value_faults import ValueFault, dotted
 
 _TOKEN = re.compile(r"\$\$|\$\{([^{}]*)\}|\$\{")
 _ALONE = "let it be the whole value of a field or of an item"
@@ -27,7 +27,7 @@ class Preparer:
         self._names = names
         self._types = types
         self.used: set[str] = set()
-        self.faults: list[Fault] = []
+        self.faults: list[ValueFault] = []
         self._split: Split | None = None
         """What the item of a list that is being prepared is split by."""
 
@@ -123,4 +123,4 @@ class Preparer:
         return False
 
     def _add(self, path: Path, message: str, hint: str) -> None:
-        self.faults.append(Fault(path, f"in `{dotted(path)}`, {message}", hint))
+        self.faults.append(ValueFault(path, f"in `{dotted(path)}`, {message}", hint))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batchrunner.manifest.source import TextFault, read_text
-from batchrunner.manifest.value_faults import Fault
+from batchrunner.manifest.value_faults import ValueFault
 from batchrunner.media.local_files import inside
 from batchrunner.media.missing import hint_for
 
@@ -84,7 +84,7 @@ class PromptFiles:
         return text
 
 
-def one_prompt(merged: dict[str, Any], own: Mapping[str, Any]) -> list[Fault]:
+def one_prompt(merged: dict[str, Any], own: Mapping[str, Any]) -> list[ValueFault]:
     """Leave an entry with its own prompt instead of the default one, wherever each comes from."""
     both = [key for key in ("prompt", "prompt_file") if merged.get(key) is not None]
     given = [key for key in both if own.get(key) is not None]
@@ -92,5 +92,5 @@ def one_prompt(merged: dict[str, Any], own: Mapping[str, Any]) -> list[Fault]:
         del merged["prompt" if given == ["prompt_file"] else "prompt_file"]
     elif len(both) == 2:
         message = "`prompt` and `prompt_file` can't both give the prompt"
-        return [Fault(("prompt_file",), message, "delete one of them", on_key=True)]
+        return [ValueFault(("prompt_file",), message, "delete one of them", on_key=True)]
     return []

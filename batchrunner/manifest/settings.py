@@ -9,7 +9,7 @@ from typing import Any
 
 from batchrunner.core.model import Fit, Pricing, RunSettings
 from batchrunner.manifest.schema import schema
-from batchrunner.manifest.value_faults import Fault, shown
+from batchrunner.manifest.value_faults import ValueFault, shown
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -22,7 +22,7 @@ def run_settings(given: Mapping[str, Any]) -> RunSettings:
     return RunSettings(**{name: _setting(name, value) for name, value in given.items()})
 
 
-def beyond(given: Mapping[str, Any]) -> Iterator[Fault]:
+def beyond(given: Mapping[str, Any]) -> Iterator[ValueFault]:
     """Times and sizes in the run section that are written with a unit, and too large: no schema sees that.
 
     The section may have other faults.
@@ -32,7 +32,7 @@ def beyond(given: Mapping[str, Any]) -> Iterator[Fault]:
         if not isinstance(value, str) or not {"pattern", "maximum"} <= field.keys():
             continue
         if re.search(field["pattern"], value) and _setting(name, value) > field["maximum"]:
-            yield Fault(("run", name), f"`run.{name}` is too large: {shown(value)}", field["boundHint"])
+            yield ValueFault(("run", name), f"`run.{name}` is too large: {shown(value)}", field["boundHint"])
 
 
 def pricing(given: Mapping[str, Any]) -> Pricing:

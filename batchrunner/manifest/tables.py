@@ -12,7 +12,7 @@ from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.row_formats.reading import checked
 from batchrunner.manifest.row_formats.table import Reading, RowsFile
 from batchrunner.manifest.rows import ending_of, read_rows
-from batchrunner.manifest.value_faults import Fault
+from batchrunner.manifest.value_faults import ValueFault
 from batchrunner.media.local_files import inside
 from batchrunner.media.missing import foreign, missing
 
@@ -28,7 +28,7 @@ class Tables:
         self._report = report
         self._known: dict[tuple[Path, Reading], RowsFile | None] = {}
 
-    def rows(self, written: str, reading: Reading) -> tuple[Table | None, list[Fault]]:
+    def rows(self, written: str, reading: Reading) -> tuple[Table | None, list[ValueFault]]:
         """A rows file, or why there is none; what is wrong within the file is reported."""
         reading, faults = checked(reading, ending_of(written))
         if faults:
@@ -52,9 +52,9 @@ class Tables:
         except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None)
             message = f"{written!r} can't be read: {reason}" if reason else f"{written!r} is no usable path"
-        return None, [Fault(("rows",), f"`rows`: {message}", hint)]
+        return None, [ValueFault(("rows",), f"`rows`: {message}", hint)]
 
-    def files(self, patterns: str | list[str]) -> tuple[FilesFound | None, list[Fault]]:
+    def files(self, patterns: str | list[str]) -> tuple[FilesFound | None, list[ValueFault]]:
         """The files that match; nothing to do, and a warning, for a pattern that none matches."""
         found = FilesFound(self._beside)
         faults = []
@@ -64,10 +64,10 @@ class Tables:
             try:
                 names = find_files(self._folder, pattern)
             except PatternFault as fault:
-                faults.append(Fault(path, f"`files`: {fault.message}", fault.hint))
+                faults.append(ValueFault(path, f"`files`: {fault.message}", fault.hint))
                 continue
             if not names and (found_elsewhere := foreign(pattern)):
-                faults.append(Fault(path, f"`files`: {found_elsewhere[0]}", found_elsewhere[1]))
+                faults.append(ValueFault(path, f"`files`: {found_elsewhere[0]}", found_elsewhere[1]))
             elif not names:
                 without.append((path, pattern))
             found.add(names)
@@ -75,5 +75,5 @@ class Tables:
         for path, pattern in without:
             message = f"`files`: nothing matches {pattern}{so}"
             hint = "the pattern is relative to the manifest, and tells A from a"
-            faults.append(Fault(path, message, hint, Severity.WARNING))
+            faults.append(ValueFault(path, message, hint, Severity.WARNING))
         return (None if any(fault.is_error for fault in faults) else found), faults

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from batchrunner.core.model import Request
-from batchrunner.core.rules.inputs import Finding, check_body
+from batchrunner.core.rules.inputs import InputFault, check_body
 from batchrunner.core.rules.limits import Limits, check_fields, check_prompt
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.validation import Outlines, is_seed
-from batchrunner.manifest.value_faults import Fault, dotted
+from batchrunner.manifest.value_faults import ValueFault, dotted
 from batchrunner.media.local_files import MediaFault, MediaFolder, check_data_uri
 
 _ANY_PROMPT = "x"
@@ -28,7 +28,7 @@ class Checked:
     """A request with its local files looked up, and what is wrong with it."""
 
     request: Request
-    faults: tuple[Fault, ...]
+    faults: tuple[ValueFault, ...]
 
 
 class Checker:
@@ -78,7 +78,7 @@ class Checker:
         faults += map(_fault, check_fields(cast("Request", sound), self._limits))
         return Checked(request_out, tuple(faults))
 
-    def _look_up(self, request: dict[str, Any], faults: list[Fault]) -> None:
+    def _look_up(self, request: dict[str, Any], faults: list[ValueFault]) -> None:
         """Put a MediaFile where a local picture is meant."""
         for path, holder, key, kind in _inputs(request):
             try:
@@ -87,7 +87,7 @@ class Checker:
                 elif str(holder[key]).startswith("data:audio/"):
                     check_data_uri(holder[key], kind)
             except MediaFault as fault:
-                faults.append(Fault(path, f"`{dotted(path)}`: {fault.message}", fault.hint))
+                faults.append(ValueFault(path, f"`{dotted(path)}`: {fault.message}", fault.hint))
 
 
 def _inputs(request: dict[str, Any]) -> Iterator[tuple[Path, Any, str | int, str]]:
@@ -103,8 +103,8 @@ def _inputs(request: dict[str, Any]) -> Iterator[tuple[Path, Any, str | int, str
                 yield ("metadata", "content", index, field, "url"), item[field], "url", kind
 
 
-def _fault(finding: Finding) -> Fault:
-    return Fault(finding.path, finding.message, finding.hint, finding.severity)
+def _fault(finding: InputFault) -> ValueFault:
+    return ValueFault(finding.path, finding.message, finding.hint, finding.severity)
 
 
 def field_of(path: Path) -> Path:

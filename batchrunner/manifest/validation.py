@@ -14,7 +14,7 @@ from referencing.jsonschema import DRAFT202012
 
 from batchrunner.manifest.messages import faults_of
 from batchrunner.manifest.schema import schema
-from batchrunner.manifest.value_faults import Fault
+from batchrunner.manifest.value_faults import ValueFault
 
 Part = Literal["manifest", "defaults", "entry", "task"]
 """What can be checked on its own."""
@@ -52,7 +52,7 @@ def _resource(name: Literal["manifest", "task"]) -> Resource[Any]:
     return DRAFT202012.create_resource({k: v for k, v in schema(name).items() if k != "$schema"})
 
 
-def check(part: Part, value: object) -> Iterator[Fault]:
+def check(part: Part, value: object) -> Iterator[ValueFault]:
     """What is wrong with a value; paths begin at the value."""
     for error in _validator(part).iter_errors(value):
         yield from faults_of(error)
@@ -62,9 +62,9 @@ class Outlines:
     """Checks many values that mostly differ in texts which may be any text: each outline only once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Part, str], tuple[Fault, ...]] = {}
+        self._known: dict[tuple[Part, str], tuple[ValueFault, ...]] = {}
 
-    def check(self, part: Part, value: object) -> tuple[Fault, ...]:
+    def check(self, part: Part, value: object) -> tuple[ValueFault, ...]:
         """What is wrong with a value; paths begin at the value."""
         key = (part, repr(_outline(value)))  # what looks the same is the same, as in JSON
         faults = self._known.get(key)

@@ -13,7 +13,7 @@ _SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ValueFault:
     """One thing that is wrong at `path`, which begins at the checked value."""
 
     path: Path

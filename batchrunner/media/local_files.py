@@ -16,7 +16,15 @@ from batchrunner.core.rules.inputs import InputLimits
 from batchrunner.core.rules.picture_sizes import check_measures
 from batchrunner.core.text import is_text
 from batchrunner.media.missing import missing
-from batchrunner.media.pictures import HEAD, BrokenPicture, Look, can_open, fitted, look, picture_type
+from batchrunner.media.pictures import (
+    HEAD,
+    BrokenPicture,
+    PictureFacts,
+    can_open,
+    fitted,
+    inspect_picture,
+    picture_type,
+)
 
 _MOST_TO_FIT = 300_000_000
 """Bytes of a file that is made smaller."""
@@ -77,7 +85,7 @@ def _as_planned(media: MediaFile) -> bytes:
     return data
 
 
-_UNSEEN = Look()
+_UNSEEN = PictureFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,7 @@ class _Facts:
     sha256: str = ""
     mime: str = ""
     size: int = 0
-    look: Look = _UNSEEN
+    inspect_picture: PictureFacts = _UNSEEN
     wrong: str = ""
     hint: str = ""
 
@@ -125,7 +133,7 @@ class MediaFolder:
             facts = self._files[path] = self._read(path, written)
         if facts.wrong:
             raise MediaFault(f"{written} {facts.wrong}", facts.hint)
-        width, height, _ = facts.look
+        width, height, _ = facts.inspect_picture
         return MediaFile(
             str(path), written, facts.sha256, facts.mime, facts.size, width, height, self._fit_for(facts)
         )
@@ -151,7 +159,7 @@ class MediaFolder:
         if ";base64," not in uri[:_HEAD_OF_URI]:
             return  # which is an error by itself
         try:
-            seen = look(data, mime)
+            seen = inspect_picture(data, mime)
         except BrokenPicture as error:
             raise MediaFault(f"the picture in this data URI {error}", "encode it again") from error
         if seen.width and seen.height:
@@ -164,9 +172,9 @@ class MediaFolder:
     def _fit_for(self, facts: _Facts) -> Fit | None:
         if self._fit is None or not can_open(facts.mime):
             return None
-        side = max(facts.look.width, facts.look.height)
+        side = max(facts.inspect_picture.width, facts.inspect_picture.height)
         is_large = side > self._fit.side or facts.size > self._fit.max_bytes
-        return self._fit if is_large or not facts.look.upright else None
+        return self._fit if is_large or not facts.inspect_picture.upright else None
 
     def _resolve(self, written: str) -> Path:
         try:
@@ -216,7 +224,7 @@ class MediaFolder:
             return _Facts(wrong=f"is over {most // 1_000_000} MB", hint=hint)
         data = path.read_bytes()
         try:
-            seen = look(data, mime)
+            seen = inspect_picture(data, mime)
         except BrokenPicture as error:
             return _Facts(wrong=str(error), hint="copy it again, or open it in a viewer and save it")
         return _Facts(hashlib.sha256(data).hexdigest(), mime, len(data), seen)

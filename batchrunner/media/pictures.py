@@ -56,7 +56,7 @@ class BrokenPicture(Exception):
     """The file is no whole picture; the text says what is wrong with it."""
 
 
-class Look(NamedTuple):
+class PictureFacts(NamedTuple):
     """What can be seen of a picture without decoding it."""
 
     width: int = 0
@@ -92,14 +92,14 @@ def can_open(mime: str) -> bool:
     return mime in _FORMATS
 
 
-def look(data: bytes, mime: str) -> Look:
+def inspect_picture(data: bytes, mime: str) -> PictureFacts:
     """Measure a picture; decode it only where its end looks as if something were missing.
 
     Raises:
         BrokenPicture: it can't be decoded, or has too many pixels to try.
     """
     if not can_open(mime):
-        return Look()
+        return PictureFacts()
     with _opened(data, mime) as image:
         orientation = _orientation(image)
         width, height = image.size
@@ -112,7 +112,7 @@ def look(data: bytes, mime: str) -> Look:
             width, height = image.size
     if orientation >= _ON_ITS_SIDE and mime != "image/tiff":  # loading turns a tiff upright, and nothing else
         width, height = height, width
-    return Look(width, height, orientation not in _TURNS)
+    return PictureFacts(width, height, orientation not in _TURNS)
 
 
 def fitted(data: bytes, mime: str, fit: Fit) -> bytes:

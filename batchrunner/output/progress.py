@@ -27,7 +27,7 @@ STATUS_INTERVAL = 30.0
 """Nominal seconds between two lines of counts where there is no terminal."""
 
 
-class Situation(Protocol):
+class SubmissionStatus(Protocol):
     """What a display may ask of admission."""
 
     waiting_for: str
@@ -39,7 +39,7 @@ class Situation(Protocol):
 class Display(Protocol):
     """Shows a run. The run works the same without one."""
 
-    def start(self, tally: Tally, situation: Situation, clock: Clock) -> None:
+    def start(self, tally: Tally, situation: SubmissionStatus, clock: Clock) -> None:
         """The run is about to begin."""
 
     def event(self, event: LedgerEvent) -> None:
@@ -58,7 +58,7 @@ class Display(Protocol):
 class Silent:
     """Shows nothing."""
 
-    def start(self, tally: Tally, situation: Situation, clock: Clock) -> None: ...
+    def start(self, tally: Tally, situation: SubmissionStatus, clock: Clock) -> None: ...
     def event(self, event: LedgerEvent) -> None: ...
     def notice(self, text: str) -> None: ...
     def tick(self) -> None: ...
@@ -70,12 +70,12 @@ class Lines:
 
     def __init__(self) -> None:
         self._tally: Tally | None = None
-        self._situation: Situation | None = None
+        self._situation: SubmissionStatus | None = None
         self._clock = Clock()
         self._next_status = 0.0
         self._shown = ""
 
-    def start(self, tally: Tally, situation: Situation, clock: Clock) -> None:
+    def start(self, tally: Tally, situation: SubmissionStatus, clock: Clock) -> None:
         self._tally, self._situation, self._clock = tally, situation, clock
         self._next_status = clock.now() + STATUS_INTERVAL
 
@@ -108,7 +108,7 @@ class Live:
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._started = 0.0
 
-    def start(self, tally: Tally, situation: Situation, clock: Clock) -> None:
+    def start(self, tally: Tally, situation: SubmissionStatus, clock: Clock) -> None:
         from rich.live import Live as RichLive  # noqa: PLC0415
 
         self._tally, self._situation, self._clock = tally, situation, clock

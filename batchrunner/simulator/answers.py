@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from batchrunner.simulator import rendering
-from batchrunner.simulator.refusal import Refusal, Refused
+from batchrunner.simulator.refusal import Denial, Denied
 from batchrunner.simulator.rules import Rule
 
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
@@ -26,17 +26,17 @@ def json_answer(value: Any, status: int = 200, content_type: str = rendering.JSO
     return response
 
 
-def refused_answer(request: web.Request, refusal: Refusal) -> web.Response:
+def refused_answer(request: web.Request, refusal: Denial) -> web.Response:
     """The answer to a refused request."""
     response = json_answer(rendering.refused(refusal, request[REQUEST_ID]), refusal.status)
     response.headers.update(refusal.headers)
     return response
 
 
-def invalid_token(request: web.Request) -> Refusal:
+def invalid_token(request: web.Request) -> Denial:
     """401, in the caller's language."""
     chinese = request.headers.get("Accept-Language", "").lower().startswith("zh")
-    return Refusal(401, "openai", "", "无效的令牌" if chinese else "Invalid token")
+    return Denial(401, "openai", "", "无效的令牌" if chinese else "Invalid token")
 
 
 def not_found(request: web.Request) -> web.Response:
@@ -78,7 +78,7 @@ def common_fault(request: web.Request, rule: Rule) -> web.Response:
         case "404":
             return not_found(request)
         case "401":
-            raise Refused(invalid_token(request))
+            raise Denied(invalid_token(request))
     raise AssertionError(f"{rule.on}: {rule.do} has no answer")
 
 

@@ -33,7 +33,7 @@ class Life:
 
 
 @dataclass(frozen=True)
-class Pace:
+class Timings:
     """The gateway's own times, in real seconds, and its word for a task that it has just accepted."""
 
     refresh: float
@@ -68,10 +68,10 @@ _SHOWN = {
 _ANYTHING_ELSE = ("IN_PROGRESS", "30%")  # expired, cancelled, or the body of an error
 
 
-class Seen:
+class ObservedLife:
     """A life as far as the gateway has seen it: `phases` grows by the visits of the refresh loop."""
 
-    def __init__(self, life: Life, pace: Pace) -> None:
+    def __init__(self, life: Life, pace: Timings) -> None:
         self.life = life
         self._gives_up_at = life.created_at + pace.timeout
         if life.ending is Ending.CHANNEL_LOST:

@@ -7,21 +7,21 @@ so that a restarted simulator finds everything as it was.
 
 from collections.abc import Iterator
 
-from batchrunner.simulator.life import Pace, Seen
+from batchrunner.simulator.life import ObservedLife, Timings
 
 
 class RefreshLoop:
     """Visits the tasks it was given, in the order in which they came."""
 
-    def __init__(self, started_at: float, pace: Pace) -> None:
+    def __init__(self, started_at: float, pace: Timings) -> None:
         self._started_at = started_at
         self._pace = pace
-        self._unfinished: list[Seen] = []
+        self._unfinished: list[ObservedLife] = []
         self._now = started_at
         self._steps = self._run()
         self._due = next(self._steps)
 
-    def add(self, task: Seen) -> None:
+    def add(self, task: ObservedLife) -> None:
         """Take in a task, which came after all others; the next round will find it."""
         self._unfinished.append(task)
 

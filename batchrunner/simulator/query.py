@@ -5,13 +5,13 @@ from aiohttp import web
 from batchrunner.simulator import rendering
 from batchrunner.simulator.answers import common_fault, json_answer, too_many
 from batchrunner.simulator.faults import MODEL_LIST, POLL
-from batchrunner.simulator.refusal import Refusal, Refused
+from batchrunner.simulator.refusal import Denial, Denied
 from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.submission import MODELS
 from batchrunner.simulator.tasks import Task
 from batchrunner.simulator.world import World
 
-_NO_TASK = Refusal(400, "task", "task_not_exist", "task_not_exist")
+_NO_TASK = Denial(400, "task", "task_not_exist", "task_not_exist")
 
 
 class PollRoute:
@@ -26,7 +26,7 @@ class PollRoute:
         self._world.key(request)
         task = self._world.task(request)
         if task is None:
-            raise Refused(_NO_TASK)
+            raise Denied(_NO_TASK)
         rule = self._world.pick(POLL, task.charge.prompt, task.charge.remote_id)
         if rule is not None and rule.do == "hang":
             return await self._world.hang(request, rule.seconds)
@@ -51,13 +51,13 @@ class PollRoute:
     def _fault(self, request: web.Request, task: Task, rule: Rule) -> web.StreamResponse:
         match rule.do:
             case "500":
-                raise Refused(Refusal(500, "task", "get_task_failed", "database is locked"))
+                raise Denied(Denial(500, "task", "get_task_failed", "database is locked"))
             case "429":
                 return too_many(rule.seconds)
             case "403_model":
-                raise Refused(Refusal(403, "openai", "", "This token has no access to model "))
+                raise Denied(Denial(403, "openai", "", "This token has no access to model "))
             case "task_not_exist":
-                raise Refused(_NO_TASK)
+                raise Denied(_NO_TASK)
             case "null_data":
                 return json_answer({"code": "success", "data": None}, content_type=rendering.POLL_JSON)
             case "unknown_state":

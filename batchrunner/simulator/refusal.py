@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Denial:
     """What a refused request is answered: the shapes are those of api/gateway.md, section 2.3."""
 
     status: int
@@ -16,47 +16,47 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Refused(Exception):
+class Denied(Exception):
     """Raised where a request turns out to be refused; carries the answer."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Denial) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
 
 
-def invalid_request(message: str) -> Refused:
+def invalid_request(message: str) -> Denied:
     """400 in the task shape: a field has the wrong type, or none where one must be."""
-    return Refused(Refusal(400, "task", "invalid_request", message))
+    return Denied(Denial(400, "task", "invalid_request", message))
 
 
-def distribute(status: int, message: str, code: str = "") -> Refused:
+def distribute(status: int, message: str, code: str = "") -> Denied:
     """A refusal in the OpenAI shape, made before the request reaches the task code."""
-    return Refused(Refusal(status, "openai", code, message))
+    return Denied(Denial(status, "openai", code, message))
 
 
-def upstream(status: int, code: str, message: str, kind: str) -> Refused:
+def upstream(status: int, code: str, message: str, kind: str) -> Denied:
     """The model's own refusal, its body passed on as the message; costs nothing."""
     # A real one counts in its own way; only the look of the id matters.
     text = f"{message} Request id: 02{time.time_ns() // 1_000_000}"
     body = json.dumps({"error": {"code": code, "message": text, "param": "", "type": kind}})
-    return Refused(Refusal(status, "task", "fail_to_fetch_task", body))
+    return Denied(Denial(status, "task", "fail_to_fetch_task", body))
 
 
-def token_quota(remaining: int, needed: int) -> Refused:
+def token_quota(remaining: int, needed: int) -> Denied:
     """403: the key has less quota left than the hold."""
     text = f"token quota is not enough, token remain quota: {usd(remaining)}, need quota: {usd(needed)}"
-    return Refused(Refusal(403, "task", "pre_consume_token_quota_failed", text))
+    return Denied(Denial(403, "task", "pre_consume_token_quota_failed", text))
 
 
-def user_quota(remaining: int, needed: int) -> Refused:
+def user_quota(remaining: int, needed: int) -> Denied:
     """403: the user has less quota left than the hold."""
     text = f"预扣费额度失败, 用户剩余额度: {usd(remaining)}, 需要预扣费额度: {usd(needed)}"
-    return Refused(Refusal(403, "task", "insufficient_user_quota", text))
+    return Denied(Denial(403, "task", "insufficient_user_quota", text))
 
 
-def insufficient() -> Refused:
+def insufficient() -> Denied:
     """402, as the document has it: less is left than the hold."""
-    return Refused(Refusal(402, "openai", "insufficient_user_quota", "insufficient user quota"))
+    return Denied(Denial(402, "openai", "insufficient_user_quota", "insufficient user quota"))
 
 
 def usd(quota: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from batchrunner.simulator.charge import Charge
 from batchrunner.simulator.life import Ending
-from batchrunner.simulator.refusal import Refusal
+from batchrunner.simulator.refusal import Denial
 from batchrunner.simulator.tasks import Task, upstream_id
 from batchrunner.simulator.video_model import FPS, upstream_name
 
@@ -57,7 +57,7 @@ def dumps(value: Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def refused(refusal: Refusal, request_id: str) -> bytes:
+def refused(refusal: Denial, request_id: str) -> bytes:
     """The body of a refusal, in its shape."""
     if refusal.shape == "task":
         return dumps({"code": refusal.code, "message": refusal.message, "data": None})

@@ -104,7 +104,7 @@ _READERS: Mapping[str, checks.Check] = {
 }
 
 
-class Tally:
+class RuleCounts:
     """How often each rule has matched and fired; picks the fault of each request.
 
     `counts` maps a rule's key to [matches, fired], with `per_task` one for each task. What has changed is

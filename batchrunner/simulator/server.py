@@ -14,7 +14,7 @@ from aiohttp.typedefs import Middleware
 from batchrunner.simulator.answers import EDGE, REQUEST_ID, json_answer, not_found, refused_answer
 from batchrunner.simulator.book import Book
 from batchrunner.simulator.query import ModelsRoute, PollRoute
-from batchrunner.simulator.refusal import Refused
+from batchrunner.simulator.refusal import Denied
 from batchrunner.simulator.scenario import Scenario
 from batchrunner.simulator.submission import MAX_BODY
 from batchrunner.simulator.submit import SubmitRoute
@@ -152,7 +152,7 @@ def _answering(world: World) -> Middleware:
             world.requests[f"{request.method} {'elsewhere' if route == '/{path}' else route}"] += 1
         try:
             return await handler(request)
-        except Refused as refused:
+        except Denied as refused:
             answer = refused.refusal
             if request.method == "POST":
                 world.refusals[f"{answer.status} {answer.code}".strip()] += 1

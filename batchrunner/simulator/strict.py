@@ -26,7 +26,7 @@ _DATA = re.compile(r"data:(image|audio)/([a-z0-9.+-]+);base64,")
 
 
 def refuse(model: str, ark: ArkRequest) -> None:
-    """Raise Refused, 400 InvalidParameter, where the model would refuse the request."""
+    """Raise Denied, 400 InvalidParameter, where the model would refuse the request."""
     name = _wrong_setting(model, ark) or _wrong_input(ark)
     if name:
         text = f"The parameter `{name}` specified in the request is not valid."

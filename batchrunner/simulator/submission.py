@@ -1,6 +1,6 @@
 """From the body of a POST to what the model is asked for, with the gateway's own checks in its order.
 
-Pure but for the time in an upstream refusal's text. Every function raises Refused with the answer.
+Pure but for the time in an upstream refusal's text. Every function raises Denied with the answer.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from batchrunner.simulator import refusal
 from batchrunner.simulator.api_keys import Key
-from batchrunner.simulator.refusal import Refusal, Refused
+from batchrunner.simulator.refusal import Denial, Denied
 
 MODELS = ("dreamina-seedance-2-0", "dreamina-seedance-2-0-fast")
 MAX_BODY = 128 * 1024 * 1024  # bytes
@@ -64,10 +64,10 @@ def parse_body(body: bytes, content_type: str) -> Mapping[str, Any]:
     return value
 
 
-def too_large() -> Refused:
+def too_large() -> Denied:
     """400 for a body over 128 MB; the gateway closes the connection after it."""
     message = "Invalid request: Invalid request: request body exceeds 128 MB: request body too large"
-    return Refused(Refusal(400, "openai", "", message, (("Connection", "close"),)))
+    return Denied(Denial(400, "openai", "", message, (("Connection", "close"),)))
 
 
 def check_model(body: Mapping[str, Any], key: Key, documented: bool) -> str:
@@ -103,7 +103,7 @@ def check_fields(model: str, body: Mapping[str, Any]) -> Submission:
     duration = _lenient_int(body.get("duration"))
     seconds = _lenient_int(body.get("seconds"))
     if not 0 <= (seconds or duration) <= 3600:
-        raise Refused(Refusal(400, "task", "invalid_seconds", "seconds must be between 1 and 3600"))
+        raise Denied(Denial(400, "task", "invalid_seconds", "seconds must be between 1 and 3600"))
     single = [body["image"]] if body.get("image") else []
     return Submission(
         model, prompt, duration, seconds, tuple(images or single), _metadata(body.get("metadata")), body
@@ -160,18 +160,18 @@ def _must_be_text(value: object, name: str, wanted: str) -> None:
         raise _wrong_type(value, name, wanted)
 
 
-def _wrong_type(value: object, name: str, wanted: str) -> Refused:
+def _wrong_type(value: object, name: str, wanted: str) -> Denied:
     return refusal.invalid_request(
         f"json: cannot unmarshal {_go_kind(value)} into Go struct field .Alias.{name} of type {wanted}"
     )
 
 
-def _build_failed(reason: str) -> Refused:
+def _build_failed(reason: str) -> Denied:
     prefix = "convert request payload failed: unmarshal metadata failed: unmarshal metadata failed: "
-    return Refused(Refusal(500, "task", "build_request_failed", prefix + reason))
+    return Denied(Denial(500, "task", "build_request_failed", prefix + reason))
 
 
-def _wrong_metadata(value: object, name: str, wanted: str) -> Refused:
+def _wrong_metadata(value: object, name: str, wanted: str) -> Denied:
     target = f"Go struct field requestPayload.{name} of type {wanted}"
     return _build_failed(f"json: cannot unmarshal {_go_kind(value)} into {target}")
 

@@ -26,7 +26,7 @@ class SubmitRoute:
         self._world = world
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Accept and charge, or let a fault befall it; raises Refused."""
+        """Accept and charge, or let a fault befall it; raises Denied."""
         asked_at, key = self._world.now(), self._world.key(request)
         body = await _read(request)
         large, scenario = len(body) > _LARGE, self._world.scenario

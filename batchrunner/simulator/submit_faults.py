@@ -9,7 +9,7 @@ from aiohttp import web
 from batchrunner.simulator import refusal, rendering, video_model
 from batchrunner.simulator.answers import edge_fault, invalid_token, json_answer, reset
 from batchrunner.simulator.charge import Charge
-from batchrunner.simulator.refusal import Refusal, Refused
+from batchrunner.simulator.refusal import Denial, Denied
 from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.submission import MODELS
 from batchrunner.simulator.world import World
@@ -18,13 +18,13 @@ from batchrunner.simulator.world import World
 def fault_before_accept(world: World, request: web.Request, rule: Rule | None) -> web.StreamResponse | None:
     """Let a fault befall a submission that is not charged.
 
-    Returns the answer, or None where the submission goes on; raises Refused for the gateway's own refusals.
+    Returns the answer, or None where the submission goes on; raises Denied for the gateway's own refusals.
     """
     if rule is None:
         return None
     refused = _gateway_refusal(world, request, rule)
     if refused is not None:
-        raise Refused(refused)
+        raise Denied(refused)
     if rule.do in _EDGE:
         status = _EDGE[rule.do] or rule.status
         world.refusals[f"{status} {rule.body}"] += 1
@@ -65,11 +65,11 @@ async def accepted_answer(
     return response
 
 
-def _gateway_refusal(world: World, request: web.Request, rule: Rule) -> Refusal | None:
+def _gateway_refusal(world: World, request: web.Request, rule: Rule) -> Denial | None:
     """How the gateway itself words the fault, in the shape that the rule wants; None if it does not."""
     match rule.do:
         case "400":
-            usual = Refusal(400, "openai", "", "Invalid request: cannot unmarshal string into Go value")
+            usual = Denial(400, "openai", "", "Invalid request: cannot unmarshal string into Go value")
         case "401":
             usual = invalid_token(request)
         case "402":
@@ -79,15 +79,15 @@ def _gateway_refusal(world: World, request: web.Request, rule: Rule) -> Refusal 
         case "403_token_quota":
             usual = refusal.token_quota(1000, 700_000).refusal
         case "403_model":
-            usual = Refusal(403, "openai", "", f"This token has no access to model {MODELS[0]}")
+            usual = Denial(403, "openai", "", f"This token has no access to model {MODELS[0]}")
         case "429":
             usual = video_model.busy().refusal
         case "429_retry_after":
             usual = video_model.busy(_retry_after(world, rule)).refusal
         case "503_model":
-            usual = Refusal(503, "openai", "model_not_found", _NO_CHANNEL)
+            usual = Denial(503, "openai", "model_not_found", _NO_CHANNEL)
         case "500_refunded":
-            usual = Refusal(500, "task", rule.code, _REFUNDED.get(rule.code, "database is locked"))
+            usual = Denial(500, "task", rule.code, _REFUNDED.get(rule.code, "database is locked"))
         case _:
             return None
     return replace(usual, shape=rule.shape or usual.shape)

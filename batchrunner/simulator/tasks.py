@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from time import gmtime, strftime
 
 from batchrunner.simulator.charge import Charge
-from batchrunner.simulator.life import Ending, Pace, Seen
+from batchrunner.simulator.life import Ending, ObservedLife, Timings
 from batchrunner.simulator.loop import RefreshLoop
 
 
-class Task(Seen):
+class Task(ObservedLife):
     """One charge, and what the gateway has seen of it."""
 
-    def __init__(self, charge: Charge, pace: Pace) -> None:
+    def __init__(self, charge: Charge, pace: Timings) -> None:
         super().__init__(charge.life, pace)
         self.charge = charge
         self.rendered: dict[tuple[bool, int], bytes] = {}  # poll bodies: polls are many, phases few
@@ -36,7 +36,7 @@ class Tasks:
     """All tasks of the gateway's user, in the order in which they were accepted."""
 
     def __init__(
-        self, charges: Iterable[Charge], started_at: float, pace: Pace, capacity: int | None
+        self, charges: Iterable[Charge], started_at: float, pace: Timings, capacity: int | None
     ) -> None:
         self._pace = pace
         self._capacity = capacity

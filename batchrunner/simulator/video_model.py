@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from batchrunner.simulator import refusal
 from batchrunner.simulator.chance import below
 from batchrunner.simulator.life import Ending
-from batchrunner.simulator.refusal import Refusal, Refused
+from batchrunner.simulator.refusal import Denial, Denied
 from batchrunner.simulator.submission import ArkRequest
 
 FPS = 24
@@ -62,7 +62,7 @@ def upstream_name(model: str) -> str:
 
 
 def shape_of(ark: ArkRequest, *draw: object) -> Shape:
-    """The shape asked for; raises Refused as the upstream does where there is none.
+    """The shape asked for; raises Denied as the upstream does where there is none.
 
     What the request leaves to the model is drawn from `draw`; a ratio left out is 16:9, as recorded.
     """
@@ -108,7 +108,7 @@ ENDINGS = {
 
 
 def refuse_told(prompt: str) -> None:
-    """Refuse a submission whose prompt tells the model to; raises Refused, as recorded."""
+    """Refuse a submission whose prompt tells the model to; raises Denied, as recorded."""
     match told(prompt):
         case "inputmod":
             text = "The request failed because the input text may contain sensitive information."
@@ -123,18 +123,18 @@ def refuse_told(prompt: str) -> None:
             text = "The service encountered an unexpected internal error."
             raise refusal.upstream(500, "InternalServiceError", text, "InternalServerError")
         case "html":
-            raise Refused(Refusal(502, "task", "fail_to_fetch_task", "<html>Bad Gateway</html>"))
+            raise Denied(Denial(502, "task", "fail_to_fetch_task", "<html>Bad Gateway</html>"))
         case "noid":
             headers = (("X-New-Api-Other-Ratios", "{}"),)
-            raise Refused(Refusal(500, "task", "invalid_response", "task_id is empty", headers))
+            raise Denied(Denial(500, "task", "invalid_response", "task_id is empty", headers))
 
 
-def busy(retry_after: str | None = None) -> Refused:
+def busy(retry_after: str | None = None) -> Denied:
     """429 as the gateway words every one of the upstream's."""
     headers = () if retry_after is None else (("Retry-After", retry_after),)
-    return Refused(Refusal(429, "task", "fail_to_fetch_task", "当前分组上游负载已饱和，请稍后再试", headers))
+    return Denied(Denial(429, "task", "fail_to_fetch_task", "当前分组上游负载已饱和，请稍后再试", headers))
 
 
-def _invalid(name: str) -> Refused:
+def _invalid(name: str) -> Denied:
     text = f"The parameter `{name}` specified in the request is not valid."
     return refusal.upstream(400, "InvalidParameter", text, "BadRequest")

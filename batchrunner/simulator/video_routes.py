@@ -11,7 +11,7 @@ from batchrunner.simulator import rendering
 from batchrunner.simulator.answers import common_fault, edge_answer, json_answer
 from batchrunner.simulator.charge import short_hash
 from batchrunner.simulator.faults import DOWNLOAD
-from batchrunner.simulator.refusal import Refusal, Refused
+from batchrunner.simulator.refusal import Denial, Denied
 from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.tasks import Task
 from batchrunner.simulator.video_model import FPS, told
@@ -181,8 +181,8 @@ async def _stream(
     return response
 
 
-def _proxy(status: int, kind: str, message: str) -> Refused:
-    return Refused(Refusal(status, "proxy", kind, message))
+def _proxy(status: int, kind: str, message: str) -> Denied:
+    return Denied(Denial(status, "proxy", kind, message))
 
 
 def _xml(status: int, code: str) -> web.Response:

@@ -15,9 +15,9 @@ from batchrunner.simulator.api_keys import Key, find_key
 from batchrunner.simulator.book import Book
 from batchrunner.simulator.chance import letters
 from batchrunner.simulator.faults import GENERATE, REFRESH
-from batchrunner.simulator.life import Pace
-from batchrunner.simulator.refusal import Refused
-from batchrunner.simulator.rules import Rule, Tally
+from batchrunner.simulator.life import Timings
+from batchrunner.simulator.refusal import Denied
+from batchrunner.simulator.rules import Rule, RuleCounts
 from batchrunner.simulator.scenario import Scenario
 from batchrunner.simulator.tasks import Task, Tasks
 from batchrunner.simulator.videos import Videos
@@ -38,7 +38,7 @@ class World:
         self.scenario = scenario
         self.time_scale = time_scale
         self.started_at = float(settings.get("started_at", self.now()))  # of the first start
-        self.pace = Pace(
+        self.pace = Timings(
             refresh=scenario.refresh_seconds * time_scale,
             line=scenario.line_seconds * time_scale,
             timeout=scenario.timeout_seconds * time_scale,
@@ -47,7 +47,7 @@ class World:
         )
         self.book = book
         self.tasks = Tasks(book.charges, self.started_at, self.pace, scenario.capacity)
-        self.tally = Tally(scenario.faults, scenario.seed, book.counts)
+        self.tally = RuleCounts(scenario.faults, scenario.seed, book.counts)
         self.videos = Videos(directory / "pictures")
         self.files_url = ""  # known once the file server listens
         self.requests: Counter[str] = Counter()  # "POST /v1/video/generations"
@@ -90,10 +90,10 @@ class World:
         return reset(request)
 
     def key(self, request: web.Request) -> Key:
-        """The key of a request; raises Refused (401) where it is unknown or used up."""
+        """The key of a request; raises Denied (401) where it is unknown or used up."""
         key = self.known_key(request)
         if key is None or (key.quota is not None and self.key_left(key) <= 0):
-            raise Refused(invalid_token(request))
+            raise Denied(invalid_token(request))
         return key
 
     def known_key(self, request: web.Request) -> Key | None:

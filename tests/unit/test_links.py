@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchrunner.core.links import LINK_EXPIRED, LINKS_LIVE, Dead, Source, after_no_video, is_dead
+from batchrunner.core.links import LINK_EXPIRED, LINKS_LIVE, Dead, VideoSource, after_no_video, is_dead
 from batchrunner.core.outcome import Receipt
 from batchrunner.core.states import Event, TaskState
 
@@ -10,23 +10,23 @@ OLD, YOUNG = LINKS_LIVE + 1, LINKS_LIVE
 UPSTREAM = "Upstream service returned status"
 
 ANSWERS = [
-    (Source.LINK, Receipt(403), True),
-    (Source.LINK, Receipt(404), True),
-    (Source.LINK, Receipt(410), True),
-    (Source.LINK, Receipt(500), False),
-    (Source.LINK, Receipt(502, message=f"{UPSTREAM} 403"), False),
-    (Source.LINK, Receipt(200, code="no_video"), False),
-    (Source.LINK, Receipt(code="no_answer"), False),
-    (Source.CONTENT, Receipt(404, message="Task not found"), True),
-    (Source.CONTENT, Receipt(410, code="artifact_gone"), True),
-    (Source.CONTENT, Receipt(502, message=f"{UPSTREAM} 403"), True),
-    (Source.CONTENT, Receipt(502, message=f"{UPSTREAM} 404"), True),
-    (Source.CONTENT, Receipt(502, code="artifact_upstream_auth_failed"), True),
-    (Source.CONTENT, Receipt(502, message=f"{UPSTREAM} 500"), False),
-    (Source.CONTENT, Receipt(502, message="Failed to fetch video content"), False),
-    (Source.CONTENT, Receipt(403, message="request blocked"), False),
-    (Source.CONTENT, Receipt(401), False),
-    (Source.CONTENT, Receipt(400, message="Task is not completed yet"), False),
+    (VideoSource.LINK, Receipt(403), True),
+    (VideoSource.LINK, Receipt(404), True),
+    (VideoSource.LINK, Receipt(410), True),
+    (VideoSource.LINK, Receipt(500), False),
+    (VideoSource.LINK, Receipt(502, message=f"{UPSTREAM} 403"), False),
+    (VideoSource.LINK, Receipt(200, code="no_video"), False),
+    (VideoSource.LINK, Receipt(code="no_answer"), False),
+    (VideoSource.CONTENT, Receipt(404, message="Task not found"), True),
+    (VideoSource.CONTENT, Receipt(410, code="artifact_gone"), True),
+    (VideoSource.CONTENT, Receipt(502, message=f"{UPSTREAM} 403"), True),
+    (VideoSource.CONTENT, Receipt(502, message=f"{UPSTREAM} 404"), True),
+    (VideoSource.CONTENT, Receipt(502, code="artifact_upstream_auth_failed"), True),
+    (VideoSource.CONTENT, Receipt(502, message=f"{UPSTREAM} 500"), False),
+    (VideoSource.CONTENT, Receipt(502, message="Failed to fetch video content"), False),
+    (VideoSource.CONTENT, Receipt(403, message="request blocked"), False),
+    (VideoSource.CONTENT, Receipt(401), False),
+    (VideoSource.CONTENT, Receipt(400, message="Task is not completed yet"), False),
 ]
 
 

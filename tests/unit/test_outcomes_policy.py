@@ -24,7 +24,7 @@ from batchrunner.core.policy import (
     BACKOFF_CAP,
     LAST_ANSWER_BYTES,
     Move,
-    Seen,
+    PollTime,
     after_failure,
     after_submit,
     after_success,
@@ -79,7 +79,7 @@ def failure(code="InternalServiceError", refunded=True, finished_at=None) -> Gen
     return GenerationFailed(code, "it failed", finished_at, "{}", refunded)
 
 
-SEEN = Seen(accepted_at=1000.0, at=1200.0)
+SEEN = PollTime(accepted_at=1000.0, at=1200.0)
 
 
 def test_an_accepted_submission_generates_and_keeps_its_remote_id():
@@ -238,7 +238,7 @@ def test_the_gateways_time_is_taken_only_where_it_is_possible():
     """An end before the acceptance, or after it was seen, is a wrong clock: the time of sight counts."""
     told = {1100.0: 1100.0, 999.0: 1200.0, 1201.0: 1200.0, None: 1200.0}
     assert {time: SEEN.finished(time) for time in told} == told
-    assert Seen(1000.0, 1001.0, time_scale=0.01).generation_seconds(None) == 100.0
+    assert PollTime(1000.0, 1001.0, time_scale=0.01).generation_seconds(None) == 100.0
 
 
 ASKED = {"duration": 5, "resolution": "720p", "ratio": "16:9", "seed": 42}

@@ -1,15 +1,15 @@
-"""Turns whose number changes while they are taken."""
+"""AdjustableSemaphore whose number changes while they are taken."""
 
 import asyncio
 
-from batchrunner.engine.semaphore import Turns
+from batchrunner.engine.semaphore import AdjustableSemaphore
 
 
 def test_number_of_turns_follows_the_limit_in_order_and_takes_none_away() -> None:
     """Raised, the longest waiting go first; lowered, those at work go on and the next one waits."""
 
     async def story() -> None:
-        turns, began, over = Turns(1), [], [asyncio.Event() for _ in range(6)]
+        turns, began, over = AdjustableSemaphore(1), [], [asyncio.Event() for _ in range(6)]
 
         async def take(number: int) -> None:
             async with turns:
@@ -47,7 +47,7 @@ def test_turn_of_somebody_cancelled_goes_to_the_next() -> None:
     """Cancelled in the moment in which the turn was given, it is not lost."""
 
     async def story() -> None:
-        turns = Turns(1)
+        turns = AdjustableSemaphore(1)
         await turns.__aenter__()
         first, second = (asyncio.create_task(turns.__aenter__()) for _ in range(2))
         await asyncio.sleep(0)

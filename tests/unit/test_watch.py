@@ -13,8 +13,8 @@ from batchrunner.core.outcome import (
     Receipt,
     Succeeded,
 )
-from batchrunner.core.policy import Seen, after_failure
-from batchrunner.core.poll_tracker import GoOn, Refused, Sightings, Vanished, Watch
+from batchrunner.core.policy import PollTime, after_failure
+from batchrunner.core.poll_tracker import GoOn, PollTracker, QueriesRefused, Sightings, Vanished
 
 RECEIPT = Receipt(400, code="task_not_exist")
 INVISIBLE, REFUSED, FAILED = NotVisible(RECEIPT), QueryRefused(RECEIPT), QueryFailed(RECEIPT)
@@ -26,9 +26,9 @@ def running(upstream: str = "running") -> InProgress:
     return InProgress("IN_PROGRESS", upstream, '{"raw": 1}')
 
 
-def hear(*story: tuple[float, object], watch: Watch | None = None):
+def hear(*story: tuple[float, object], watch: PollTracker | None = None):
     """The last conclusion from answers at their times."""
-    watch = watch or Watch()
+    watch = watch or PollTracker()
     conclusion = None
     for now, answer in story:
         conclusion = watch.heard(answer, now)
@@ -57,7 +57,7 @@ def test_a_task_has_vanished_after_three_in_a_row_over_two_minutes():
 
 @pytest.mark.parametrize("between", [running(), REFUSED])
 def test_any_other_word_about_the_task_starts_the_count_anew(between):
-    """Seen in between, or asked with a key that was refused, the task has not vanished."""
+    """PollTime in between, or asked with a key that was refused, the task has not vanished."""
     story = [(0, INVISIBLE), (60, INVISIBLE), (90, between), (120, INVISIBLE), (200, INVISIBLE)]
     assert hear(*story) == GoOn()
     assert hear(*story, (240, INVISIBLE)) == Vanished(RECEIPT)
@@ -86,7 +86,7 @@ def test_an_upstream_end_is_believed_after_three_over_five_minutes(word):
 def test_an_upstream_end_stays_counted_as_spent():
     """The gateway has not said FAILURE, so nothing shows that it gave the money back."""
     conclusion = hear(*[(150.0 * count, running("expired")) for count in range(3)])
-    facts = after_failure(conclusion, Seen(0.0, 300.0)).facts
+    facts = after_failure(conclusion, PollTime(0.0, 300.0)).facts
     assert (facts.tokens, facts.cost) == (None, None)
 
 
@@ -102,15 +102,15 @@ def test_a_task_that_goes_on_after_all_is_forgiven(word):
 def test_a_refused_query_is_believed_at_the_third_in_a_row():
     """Three refused polls in a row show that the key is refused, not that the task has ended."""
     assert hear((0, REFUSED), (15, REFUSED)) == GoOn()
-    assert hear((0, REFUSED), (15, REFUSED), (30, REFUSED)) == Refused(RECEIPT)
-    assert hear((0, REFUSED), (15, FAILED), (30, REFUSED), (45, REFUSED)) == Refused(RECEIPT)
+    assert hear((0, REFUSED), (15, REFUSED), (30, REFUSED)) == QueriesRefused(RECEIPT)
+    assert hear((0, REFUSED), (15, FAILED), (30, REFUSED), (45, REFUSED)) == QueriesRefused(RECEIPT)
     for between in (running(), INVISIBLE):
         assert hear((0, REFUSED), (15, REFUSED), (20, between), (30, REFUSED)) == GoOn()
 
 
 def test_failures_are_counted_in_a_row():
     """How often in a row no answer came is told, with the Retry-After of the last, and an answer ends it."""
-    watch = Watch()
+    watch = PollTracker()
     told = [hear((0, QueryFailed(RECEIPT, wait)), watch=watch) for wait in (None, 30.0, None)]
     assert told == [GoOn(1), GoOn(2, 30.0), GoOn(3)]
     assert hear((0, running()), watch=watch) == GoOn()
@@ -119,7 +119,7 @@ def test_failures_are_counted_in_a_row():
 
 def test_tasks_are_watched_apart():
     """What one task's polls add up to says nothing about another's."""
-    first, second = Watch(), Watch()
+    first, second = PollTracker(), PollTracker()
     hear((0, INVISIBLE), (60, INVISIBLE), watch=first)
     assert hear((120, INVISIBLE), watch=second) == GoOn()
     assert hear((120, INVISIBLE), watch=first) == Vanished(RECEIPT)

@@ -48,7 +48,7 @@ class InputLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class InputFault:
     """One thing that is wrong at a path of a request."""
 
     severity: Severity
@@ -57,17 +57,17 @@ class Finding:
     hint: str = ""
 
 
-def error(path: ValuePath, message: str, hint: str = "") -> Finding:
+def error(path: ValuePath, message: str, hint: str = "") -> InputFault:
     """A finding that stands against sending."""
-    return Finding(Severity.ERROR, path, message, hint)
+    return InputFault(Severity.ERROR, path, message, hint)
 
 
-def warning(path: ValuePath, message: str, hint: str = "") -> Finding:
+def warning(path: ValuePath, message: str, hint: str = "") -> InputFault:
     """A finding that the document allows and the model is known to refuse or ignore."""
-    return Finding(Severity.WARNING, path, message, hint)
+    return InputFault(Severity.WARNING, path, message, hint)
 
 
-def check_inputs(request: Request, metadata: Request, limits: InputLimits) -> list[Finding]:
+def check_inputs(request: Request, metadata: Request, limits: InputLimits) -> list[InputFault]:
     """What is wrong with the inputs of a request."""
     findings = [*_top_level(request, metadata, limits)]
     content = metadata.get("content")
@@ -95,7 +95,7 @@ def located(request: Request, metadata: Request) -> Iterator[tuple[ValuePath, st
                     yield (*CONTENT, index, field, "url"), kind, holder["url"]
 
 
-def _top_level(request: Request, metadata: Request, limits: InputLimits) -> Iterator[Finding]:
+def _top_level(request: Request, metadata: Request, limits: InputLimits) -> Iterator[InputFault]:
     images = request.get("images")
     count = len(images) if isinstance(images, Sequence) else 0
     if "image" in request and "images" in request:
@@ -113,7 +113,7 @@ def _top_level(request: Request, metadata: Request, limits: InputLimits) -> Iter
         yield warning(("images",), "the model refuses two or more pictures without roles", hint)
 
 
-def _items(items: Sequence[Item]) -> Iterator[Finding]:
+def _items(items: Sequence[Item]) -> Iterator[InputFault]:
     for index, item in enumerate(items):
         path = (*CONTENT, index)
         kind, role = str(item.get("type", "")), item.get("role")
@@ -130,7 +130,7 @@ def _items(items: Sequence[Item]) -> Iterator[Finding]:
             )
 
 
-def _counts(items: Sequence[Item], limits: InputLimits) -> Iterator[Finding]:
+def _counts(items: Sequence[Item], limits: InputLimits) -> Iterator[InputFault]:
     for field, kind in _KINDS.items():
         places = [index for index, item in enumerate(items) if item.get("type") == field]
         most = limits.counts[kind]
@@ -142,7 +142,7 @@ def _counts(items: Sequence[Item], limits: InputLimits) -> Iterator[Finding]:
         yield error(CONTENT, "a sound alone is no input", "add a picture or a video for it to go with")
 
 
-def _scenario(items: Sequence[Item]) -> Iterator[Finding]:
+def _scenario(items: Sequence[Item]) -> Iterator[InputFault]:
     """First and last frames are one way to work, references another; they exclude each other."""
     roles = Counter(item.get("role") for item in items if item.get("type") == "image_url")
     for role in ("first_frame", "last_frame"):
@@ -164,7 +164,7 @@ def _scenario(items: Sequence[Item]) -> Iterator[Finding]:
                 return
 
 
-def _roleless(items: Sequence[Item]) -> Iterator[Finding]:
+def _roleless(items: Sequence[Item]) -> Iterator[InputFault]:
     inputs = [item for item in items if item.get("type") in _KINDS]
     for index, item in enumerate(items):
         if item.get("type") == "image_url" and "role" not in item and len(inputs) > 1:
@@ -174,7 +174,7 @@ def _roleless(items: Sequence[Item]) -> Iterator[Finding]:
             )
 
 
-def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits) -> Iterator[Finding]:
+def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits) -> Iterator[InputFault]:
     if not isinstance(value, str):
         return
     scheme = value.partition(":")[0].lower()
@@ -191,7 +191,7 @@ def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits
         yield error(path, message, "put the file where the gateway can fetch it, and write its URL")
 
 
-def _address(path: ValuePath, url: str, kind: str) -> Iterator[Finding]:
+def _address(path: ValuePath, url: str, kind: str) -> Iterator[InputFault]:
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
@@ -212,7 +212,7 @@ def _is_private(host: str) -> bool:
         return "." not in host or bool(_LOCAL_NAME.search(host))
 
 
-def _data_uri(path: ValuePath, uri: str, kind: str, limits: InputLimits) -> Iterator[Finding]:
+def _data_uri(path: ValuePath, uri: str, kind: str, limits: InputLimits) -> Iterator[InputFault]:
     if kind == "video":
         yield error(path, "a video can't be sent as a data URI", "give an https URL or an asset:// id")
         return
@@ -226,7 +226,7 @@ def _data_uri(path: ValuePath, uri: str, kind: str, limits: InputLimits) -> Iter
         yield error(path, f"the {what} is over {limits.most_bytes[kind] // 1_000_000} MB", "make it smaller")
 
 
-def check_body(request: Request, metadata: Request, limits: InputLimits) -> Iterator[Finding]:
+def check_body(request: Request, metadata: Request, limits: InputLimits) -> Iterator[InputFault]:
     """Whether a request would be too large to send."""
     sizes = [(_sent_size(value), path) for path, _, value in located(request, metadata)]
     sizes.append((len(str(request.get("prompt", "")).encode()), ("prompt",)))

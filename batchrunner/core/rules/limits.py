@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from batchrunner.core.model import Request
-from batchrunner.core.rules.inputs import Finding, InputLimits, check_inputs, error, warning
+from batchrunner.core.rules.inputs import InputFault, InputLimits, check_inputs, error, warning
 from batchrunner.core.rules.picture_sizes import check_pictures
 from batchrunner.core.rules.prompts import check_words
 
@@ -69,17 +69,17 @@ class Limits:
     """List prices per million tokens by model, currency and resolution, without and with an input video."""
 
 
-def check(request: Request, limits: Limits) -> list[Finding]:
+def check(request: Request, limits: Limits) -> list[InputFault]:
     """Everything that is wrong with a request, as far as it can be known without opening a file."""
     return [*check_prompt(str(request.get("prompt", "")), limits), *check_fields(request, limits)]
 
 
-def check_prompt(prompt: str, limits: Limits) -> list[Finding]:
+def check_prompt(prompt: str, limits: Limits) -> list[InputFault]:
     """What is wrong with a prompt."""
     return [*check_words(prompt), *_prompt(prompt, limits.prompt)]
 
 
-def check_fields(request: Request, limits: Limits) -> list[Finding]:
+def check_fields(request: Request, limits: Limits) -> list[InputFault]:
     """What is wrong with everything but the prompt."""
     metadata = request.get("metadata")
     given = metadata if isinstance(metadata, Mapping) else {}
@@ -89,7 +89,7 @@ def check_fields(request: Request, limits: Limits) -> list[Finding]:
     return [*findings, *check_pictures(request, given, limits.inputs)]
 
 
-def _prompt(prompt: str, limits: PromptLimits) -> Iterator[Finding]:
+def _prompt(prompt: str, limits: PromptLimits) -> Iterator[InputFault]:
     if "--" in prompt:
         known = "|".join(limits.flags)
         for flag in sorted(set(re.findall(rf"(?<!\S)--({known})(?![\w-])", prompt))):
@@ -107,7 +107,7 @@ def _prompt(prompt: str, limits: PromptLimits) -> Iterator[Finding]:
         )
 
 
-def _model(request: Request, metadata: Request, limits: Limits) -> Iterator[Finding]:
+def _model(request: Request, metadata: Request, limits: Limits) -> Iterator[InputFault]:
     if "model" not in request:
         return
     name = str(request["model"])
@@ -133,7 +133,7 @@ def _model(request: Request, metadata: Request, limits: Limits) -> Iterator[Find
         )
 
 
-def _length(request: Request, metadata: Request, limits: Limits) -> Iterator[Finding]:
+def _length(request: Request, metadata: Request, limits: Limits) -> Iterator[InputFault]:
     duration, seconds = _number(request.get("duration")), _number(request.get("seconds"))
     below = _number(metadata.get("duration"))
     path: tuple[str, ...] = (
@@ -162,7 +162,7 @@ def _length(request: Request, metadata: Request, limits: Limits) -> Iterator[Fin
         )
 
 
-def _settings(metadata: Request, limits: Limits) -> Iterator[Finding]:
+def _settings(metadata: Request, limits: Limits) -> Iterator[InputFault]:
     low, high = limits.expires_after
     expires = _number(metadata.get("execution_expires_after"))
     if expires and not low <= expires <= high:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from batchrunner.core.model import MediaFile, Request
-from batchrunner.core.rules.inputs import Finding, InputLimits, ValuePath, error, located, warning
+from batchrunner.core.rules.inputs import InputFault, InputLimits, ValuePath, error, located, warning
 
 _TOLERANCE = 0.03
 """The model's own sizes are up to 2.5 % off the ratio that they are named for."""
 
 
-def check_pictures(request: Request, metadata: Request, limits: InputLimits) -> Iterator[Finding]:
+def check_pictures(request: Request, metadata: Request, limits: InputLimits) -> Iterator[InputFault]:
     """What is wrong with the local pictures of a request."""
     for path, _, value in located(request, metadata):
         if isinstance(value, MediaFile) and value.width and value.height:
@@ -20,7 +20,7 @@ def check_pictures(request: Request, metadata: Request, limits: InputLimits) -> 
                 yield from _cropped(path, value, str(metadata.get("ratio", "")))
 
 
-def check_measures(path: ValuePath, picture: MediaFile, limits: InputLimits) -> Iterator[Finding]:
+def check_measures(path: ValuePath, picture: MediaFile, limits: InputLimits) -> Iterator[InputFault]:
     """Whether the sides of a picture, and their proportion, are what the model takes."""
     low, high = limits.sides
     width, height = picture.width, picture.height
@@ -50,7 +50,7 @@ def _is_first_frame(path: ValuePath, request: Request, metadata: Request) -> boo
     return role == "first_frame" or (role is None and len(inputs) == 1)
 
 
-def _cropped(path: ValuePath, picture: MediaFile, ratio: str) -> Iterator[Finding]:
+def _cropped(path: ValuePath, picture: MediaFile, ratio: str) -> Iterator[InputFault]:
     width, _, height = ratio.partition(":")
     if not (width.isdigit() and height.isdigit()):  # adaptive, or left open, which is the same
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from batchrunner.core.rules.inputs import Finding, warning
+from batchrunner.core.rules.inputs import InputFault, warning
 
 _PLACEHOLDERS = frozenset(
     {
@@ -22,7 +22,7 @@ _LONGEST = 40
 _HINT = "write what the video should show, or delete the task: it is submitted and paid for as it is"
 
 
-def check_words(prompt: str) -> Iterator[Finding]:
+def check_words(prompt: str) -> Iterator[InputFault]:
     """Warn of a prompt that is blank to the eye, or stands in for one."""
     if not any(map(str.isalnum, prompt)):
         if prompt.strip():  # an empty one is an error elsewhere

@@ -7,7 +7,7 @@ import codecs
 from batchrunner.core.text import closest
 from batchrunner.manifest.row_formats.table import Reading
 from batchrunner.manifest.schema import schema
-from batchrunner.manifest.value_faults import Fault
+from batchrunner.manifest.value_faults import ValueFault
 
 _NO_ENCODINGS = frozenset({"unicode-escape", "raw-unicode-escape", "punycode", "idna"})
 """Of what Python takes for text encodings, what no file is saved in."""
@@ -28,10 +28,10 @@ _BELONGS = {
 """The endings for which each option means something."""
 
 
-def checked(reading: Reading, ending: str) -> tuple[Reading, list[Fault]]:
+def checked(reading: Reading, ending: str) -> tuple[Reading, list[ValueFault]]:
     """The options as a reader takes them, and what is wrong with them."""
     faults = [
-        Fault(
+        ValueFault(
             (key,), f"`{key}` means nothing for a {ending} file: it is for {kinds}", "delete it", on_key=True
         )
         for key, (endings, kinds) in _BELONGS.items()
@@ -43,7 +43,7 @@ def checked(reading: Reading, ending: str) -> tuple[Reading, list[Fault]]:
     if delimiter and (len(delimiter) > 1 or delimiter.isalnum() or delimiter in _NO_DELIMITERS):
         near = closest(delimiter.lower(), tuple(_WORDS))
         hint = f"did you mean {near}?" if near else 'write one character, such as ";", or the word tab'
-        faults.append(Fault(("delimiter",), f"`delimiter` can't be {reading.delimiter!r}", hint))
+        faults.append(ValueFault(("delimiter",), f"`delimiter` can't be {reading.delimiter!r}", hint))
     return reading._replace(delimiter=delimiter), faults
 
 
@@ -56,8 +56,8 @@ def _is_encoding(name: str) -> bool:
         return False
 
 
-def _unknown_encoding(name: str) -> Fault:
+def _unknown_encoding(name: str) -> ValueFault:
     known = schema("manifest")["$defs"]["entry"]["properties"]["encoding"]["anyOf"][0]["enum"]
     near = closest(name.lower(), known)
     hint = f"did you mean {near}?" if near else f"write one of: {', '.join(known)}"
-    return Fault(("encoding",), f"`encoding`: no encoding is called {name!r}", hint)
+    return ValueFault(("encoding",), f"`encoding`: no encoding is called {name!r}", hint)

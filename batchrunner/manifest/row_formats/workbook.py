@@ -49,7 +49,7 @@ def read_workbook(path: Path, table: RowsFile, sheet: str, report: Report) -> bo
             message = f"cells are merged: {', '.join(merged[:_NAMED])}{rest}"
             report.add(table.text.place(), message, "unmerge them, and fill each cell in")
             return False
-        reader = _Reader(table, report, has_formulas)
+        reader = _SheetReader(table, report, has_formulas)
         for number, cells in _numbered(chosen):
             reader.take(number, cells)
         if not table.columns:
@@ -118,7 +118,7 @@ def _numbered(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
     return enumerate(sheet.iter_rows(), start=1)
 
 
-class _Reader:
+class _SheetReader:
     """Takes rows of cells one after the other; the first with something in it is the header."""
 
     def __init__(self, table: RowsFile, report: Report, has_formulas: bool) -> None:
@@ -177,7 +177,7 @@ class _Reader:
         self._report.add(self._table.text.place(row=number), message, hint)
 
 
-def _find_unsaved(openpyxl: Any, path: Path, title: str, reader: _Reader) -> None:
+def _find_unsaved(openpyxl: Any, path: Path, title: str, reader: _SheetReader) -> None:
     """Programs that write formulas do not calculate them: such a cell looks as if it were empty."""
     book = openpyxl.load_workbook(path, read_only=True, data_only=False)
     try:

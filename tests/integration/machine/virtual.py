@@ -192,7 +192,7 @@ def replaced(loop: VirtualLoop, process: Process, open_gateway: Any, seed: int) 
             (flow, "Gateway", SimpleNamespace(open=open_gateway)),
             (flow, "Ledger", TimedLedger),
             (flow, "RunLock", HeldLock),
-            (flow, "signals_heard", no_signals),
+            (flow, "handle_signals", no_signals),
             (flow, "TICK", 600.0),
             (preparation, "time", SimpleNamespace(time=clock.wall)),
             *((aiosqlite.Connection, name, what) for name, what in _without_thread(process).items()),

@@ -12,7 +12,7 @@ from batchrunner.core.model import Fit, MediaFile
 from batchrunner.manifest import load_limits
 from batchrunner.media import pictures as module
 from batchrunner.media.local_files import MediaChanged, MediaFolder, data_uri
-from batchrunner.media.pictures import BrokenPicture, Look, fitted, look, picture_type
+from batchrunner.media.pictures import BrokenPicture, PictureFacts, fitted, inspect_picture, picture_type
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"]
 SMALL = Fit(side=800, max_bytes=1_000_000)
@@ -35,9 +35,9 @@ def stored(image: Image.Image, form: str = "JPEG", orientation: int = 1) -> byte
     return out.getvalue()
 
 
-def seen(data: bytes) -> Look:
+def seen(data: bytes) -> PictureFacts:
     """What is seen of a file."""
-    return look(data, picture_type(data))
+    return inspect_picture(data, picture_type(data))
 
 
 def fit(data: bytes, bounds: Fit = SMALL) -> Image.Image:
@@ -48,7 +48,7 @@ def fit(data: bytes, bounds: Fit = SMALL) -> Image.Image:
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_is_measured(form: str) -> None:
     """Each that the model takes, but for heic."""
-    assert seen(stored(photo(640, 480), form)) == Look(640, 480, True)
+    assert seen(stored(photo(640, 480), form)) == PictureFacts(640, 480, True)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -56,7 +56,7 @@ def test_every_format_is_measured(form: str) -> None:
 def test_a_turned_picture_is_measured_upright(form: str, orientation: int) -> None:
     """As a person sees it in a viewer."""
     width, height = (480, 640) if orientation >= 5 else (640, 480)
-    assert seen(stored(photo(640, 480), form, orientation)) == Look(width, height, orientation == 1)
+    assert seen(stored(photo(640, 480), form, orientation)) == PictureFacts(width, height, orientation == 1)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -82,7 +82,7 @@ def test_black_is_no_damage(form: str) -> None:
 
 def test_what_stands_after_the_end_does_no_harm() -> None:
     """Telephones append a film to their photos."""
-    assert seen(stored(photo(640, 480)) + b"ftypmp42" * 10_000) == Look(640, 480, True)
+    assert seen(stored(photo(640, 480)) + b"ftypmp42" * 10_000) == PictureFacts(640, 480, True)
 
 
 def test_a_whole_picture_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ def test_deep_grey_keeps_its_brightness() -> None:
 
 
 def test_colours_keep_their_profile() -> None:
-    """A telephone's wide colours would look pale without it."""
+    """A telephone's wide colours would inspect_picture pale without it."""
     out = io.BytesIO()
     photo().save(out, "JPEG", icc_profile=b"a profile")
     assert fit(out.getvalue()).info["icc_profile"] == b"a profile"

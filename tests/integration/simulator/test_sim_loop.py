@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrunner.simulator.life import Ending, Life, Pace, Seen
+from batchrunner.simulator.life import Ending, Life, ObservedLife, Timings
 from batchrunner.simulator.loop import RefreshLoop
 
-PACE = Pace(refresh=15, line=1, timeout=86_400, link=86_400)
+PACE = Timings(refresh=15, line=1, timeout=86_400, link=86_400)
 ALONE = replace(PACE, line=0)
 
 
@@ -18,9 +18,9 @@ def life(created_at: float, running_at: float, ended_at: float, ending: Ending =
     return Life(created_at, running_at, ended_at, ending)
 
 
-def seen(*lives: Life, pace: Pace = ALONE, until: float = 1e6) -> list[list[tuple[float, str, str]]]:
+def seen(*lives: Life, pace: Timings = ALONE, until: float = 1e6) -> list[list[tuple[float, str, str]]]:
     """All that the gateway shows of each life, its loop having begun at 0."""
-    loop, tasks = RefreshLoop(0, pace), [Seen(one, pace) for one in lives]
+    loop, tasks = RefreshLoop(0, pace), [ObservedLife(one, pace) for one in lives]
     for task in tasks:
         loop.add(task)
     loop.advance(until)
@@ -70,7 +70,7 @@ def test_an_expired_task_stays_in_progress_until_the_gateway_gives_it_up() -> No
 
 def test_what_is_given_up_keeps_what_the_upstream_last_said() -> None:
     """The failure is new; the state beside it is as old as the last question."""
-    loop, task = RefreshLoop(0, ALONE), Seen(life(1, 4, 100, Ending.CHANNEL_LOST), ALONE)
+    loop, task = RefreshLoop(0, ALONE), ObservedLife(life(1, 4, 100, Ending.CHANNEL_LOST), ALONE)
     loop.add(task)
     loop.advance(1000)
     assert (task.phase.status, task.phase.at) == ("FAILURE", 105)
@@ -90,8 +90,8 @@ def test_progress_may_go_backwards() -> None:
 @pytest.mark.parametrize("ending", list(Ending))
 def test_every_life_comes_to_an_end(ending: Ending) -> None:
     """The last phase of every life is a final one, and no other is."""
-    pace = Pace(0.3, 0.1, 500, 500)
-    task = Seen(life(1.1, 4.7, 77.7, ending), pace)
+    pace = Timings(0.3, 0.1, 500, 500)
+    task = ObservedLife(life(1.1, 4.7, 77.7, ending), pace)
     loop = RefreshLoop(0, pace)
     loop.add(task)
     loop.advance(1000)
@@ -109,7 +109,7 @@ def test_a_loop_that_is_asked_often_sees_what_one_sees_at_once(
     """However often it catches up, and with idle hours skipped: so a restart finds everything as it was."""
     pace = replace(PACE, line=pause, timeout=300)
     lives = [life(at, at + queued, at + queued + takes) for at, queued, takes in sorted(drawn)]
-    often, tasks = RefreshLoop(0, pace), [Seen(one, pace) for one in lives]
+    often, tasks = RefreshLoop(0, pace), [ObservedLife(one, pace) for one in lives]
     coming = list(zip(lives, tasks, strict=True))
     for moment in sorted([*asked_at, *(one.created_at for one in lives)]):
         often.advance(moment)
@@ -124,5 +124,5 @@ def test_a_loop_that_is_asked_often_sees_what_one_sees_at_once(
 def test_an_idle_night_costs_nothing() -> None:
     """A simulator that was left alone for years answers at once."""
     begun = time.monotonic()
-    assert seen(life(1e9, 1e9, 1e9), pace=Pace(0.001, 0, 1, 1), until=1e9 + 1)[0][-1][1] == "SUCCESS"
+    assert seen(life(1e9, 1e9, 1e9), pace=Timings(0.001, 0, 1, 1), until=1e9 + 1)[0][-1][1] == "SUCCESS"
     assert time.monotonic() - begun < 1

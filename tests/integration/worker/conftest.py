@@ -140,7 +140,7 @@ async def opened(
             ledger=ledger,
             gateway=gateway,
             clock=clock,
-            slots=admission,
+            admission=admission,
             settings=run,
             pricing=PRICING,
             tasks={task.key: task for task in plan.tasks},

@@ -10,7 +10,7 @@ from batchrunner.core.outcome import Preflight, PreflightOutcome, Receipt
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.engine.startup import LONGEST_WAIT, ask_first, put_pending, take_up
-from batchrunner.engine.task_group import Crew
+from batchrunner.engine.task_group import RunTaskGroup
 
 FAST = "dreamina-seedance-2-0-fast"
 
@@ -95,7 +95,7 @@ def test_what_is_paid_for_is_taken_up_oldest_first(shop):
 
         names = {task.key: task.id for task in parts.plan.tasks}
         async with asyncio.TaskGroup() as group:
-            crew = Crew(group, pytest.fail)
+            crew = RunTaskGroup(group, pytest.fail)
             collect = lambda key: order.append(("collect", names[key]))  # noqa: E731
             await take_up(parts.ledger, Following(), parts.admission, crew, collect, parts.clock)
         return order
@@ -122,7 +122,7 @@ def test_taking_up_waits_for_every_first_answer(shop):
                 await asyncio.Event().wait()
 
         async with asyncio.TaskGroup() as group:
-            crew = Crew(group, pytest.fail)
+            crew = RunTaskGroup(group, pytest.fail)
             taking = take_up(
                 parts.ledger, Following(), parts.admission, crew, parts.collected.append, parts.clock
             )

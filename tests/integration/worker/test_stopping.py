@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from batchrunner.core.errors import StorageError
-from batchrunner.engine.shutdown import StopRequest, supervised
-from batchrunner.engine.task_group import Crew
+from batchrunner.engine.shutdown import StopRequest, supervise
+from batchrunner.engine.task_group import RunTaskGroup
 
 
 class Gate:
@@ -26,7 +26,7 @@ async def for_ever():
 def test_work_that_ends_is_not_stopped():
     """Without a request the work runs to its end, and admission stays open."""
     gate, stop = Gate(), StopRequest()
-    asyncio.run(supervised(asyncio.sleep(0), gate, stop, pytest.fail))
+    asyncio.run(supervise(asyncio.sleep(0), gate, stop, pytest.fail))
     assert (gate.closed, stop.signal) == (False, 0)
 
 
@@ -37,7 +37,7 @@ def test_a_signal_closes_and_cancels():
         gate, stop = Gate(), StopRequest()
         asyncio.get_running_loop().call_soon(stop.by_signal, 15)
         asyncio.get_running_loop().call_soon(stop.by_signal, 2)
-        await supervised(for_ever(), gate, stop, pytest.fail)
+        await supervise(for_ever(), gate, stop, pytest.fail)
         return gate.closed, stop.signal
 
     assert asyncio.run(story()) == (True, 15)
@@ -61,7 +61,7 @@ def test_what_is_in_the_air_is_awaited_before_anything_is_cancelled():
                 raise
 
         asyncio.get_running_loop().call_soon(stop.by_signal, 2)
-        await supervised(work(), gate, stop, notices.append)
+        await supervise(work(), gate, stop, notices.append)
         return order, notices
 
     order, notices = asyncio.run(story())
@@ -77,7 +77,7 @@ def test_an_error_stops_like_a_signal_and_is_raised():
         asyncio.get_running_loop().call_soon(stop.by_error, StorageError("full"))
         asyncio.get_running_loop().call_soon(stop.by_error, ValueError("later"))
         with pytest.raises(StorageError, match="full"):
-            await supervised(for_ever(), gate, stop, pytest.fail)
+            await supervise(for_ever(), gate, stop, pytest.fail)
         return gate.closed
 
     assert asyncio.run(story())
@@ -90,7 +90,7 @@ def test_an_error_of_the_work_itself_comes_out():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(supervised(fails(), Gate(), StopRequest(), pytest.fail))
+        asyncio.run(supervise(fails(), Gate(), StopRequest(), pytest.fail))
 
 
 def test_a_failing_worker_does_not_tear_the_others_down():
@@ -106,7 +106,7 @@ def test_a_failing_worker_does_not_tear_the_others_down():
     async def story():
         failures, done = [], []
         async with asyncio.TaskGroup() as group:
-            crew = Crew(group, failures.append)
+            crew = RunTaskGroup(group, failures.append)
             crew.work(fails)
             crew.collect(fails)
             crew.work(goes_on, done)
@@ -120,7 +120,7 @@ def test_the_crew_knows_when_collecting_is_over():
 
     async def story():
         async with asyncio.TaskGroup() as group:
-            crew = Crew(group, pytest.fail)
+            crew = RunTaskGroup(group, pytest.fail)
             crew.work(for_ever)
             crew.chore(for_ever)
             order = []
