@@ -67,6 +67,17 @@ def test_a_doubt_after_which_nothing_was_accepted_stays(desk: Any, sim: Any) -> 
     assert sim.posts() == 2
 
 
+def test_keep_is_kept_though_the_log_proves_that_nothing_was_charged(desk: Any, sim: Any) -> None:
+    """A person's word is needed all the same: in doubt, exit 3, and not sent again."""
+    sim.start(
+        CUT | {"do": "cut_before_accept"},
+        {"on": "generate", "do": "slow", "prompt": "cat*", "factor": 20},
+    )
+    desk.write("ant", "bee", "cat", on_doubt="keep", concurrency=1)
+    desk.check(desk.run(), 3)
+    assert sim.posts() == 3
+
+
 LOOKUPS = "/api/usage/token/"
 
 

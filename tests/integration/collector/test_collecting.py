@@ -165,6 +165,22 @@ def test_a_file_left_by_a_killed_run_is_taken_without_a_download(bench, answers,
     assert on_disk() == {FINAL: video}
 
 
+def test_a_video_in_the_place_of_the_one_that_was_downloaded_is_not_taken(bench, answers, video, on_disk):
+    """Killed before the rename, and another whole MP4 was put there: it stays, the task is uncollected."""
+    theirs = video + b"\0\0\0\x08free"
+
+    async def story(parts):
+        (parts.directory / "videos" / FINAL).write_bytes(theirs)
+        await parts.ledger.note_file(parts.tasks[0].key, hashlib.sha256(video).hexdigest())
+        await parts.collector.collect(parts.tasks[0].key)
+        return await parts.ledger.task(parts.tasks[0].key), parts.files
+
+    record, files = bench([answers.whole()], [answers.whole()], story)
+    assert (record.state, record.error_code) == (TaskState.UNCOLLECTED, "name_taken")
+    assert files.asked == []
+    assert on_disk() == {FINAL: theirs}
+
+
 class Killed(BaseException):
     """Ends a story where a kill would."""
 

@@ -10,6 +10,7 @@ import pytest
 from batchrunner.core.errors import UsageError
 from batchrunner.core.outcome import FetchFailed, NotAdmitted
 from batchrunner.gateway import ApiKey, check_address, is_loopback, origin
+from batchrunner.gateway.download import no_answer
 
 ACCEPTANCE = b'{"id":"task_A"}'
 VIDEO = b"\x00" * 1000
@@ -124,6 +125,14 @@ def test_a_key_in_an_errors_words_is_masked(meet, key):
         return await everything(gateway)
 
     assert key not in repr(meet(story, says_key))
+
+
+def test_a_key_of_any_form_in_an_errors_words_is_masked():
+    """Nothing about a key's form is known for sure: the key itself is looked for."""
+    key = ApiKey("plain0word1of2another3form", "EASYROUTER_API_KEY")
+    receipt = no_answer(ValueError("can't send plain0word1of2another3form to the gateway"), key)
+    assert "plain0word1of2another3form" not in repr(receipt)
+    assert "can't send" in receipt.message
 
 
 def test_a_key_that_no_header_can_hold_is_not_shown(client):
