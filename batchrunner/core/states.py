@@ -58,8 +58,8 @@ TRANSITIONS: Mapping[TaskState, Mapping[Event, frozenset[TaskState]]] = {
     _S.PENDING: {
         _E.CLAIMED: frozenset({_S.SUBMITTING}),
         _E.UNSENDABLE: frozenset({_S.FAILED}),
-        # The gateway, or a verified file, shows an attempt that an older ledger does not know.
-        _E.RECOVERED: frozenset({_S.GENERATING, _S.DONE}),
+        # The gateway, a verified file, or run.log alone shows an attempt that an older ledger does not know.
+        _E.RECOVERED: frozenset({_S.GENERATING, _S.DONE, _S.IN_DOUBT}),
     },
     _S.SUBMITTING: {
         _E.ACCEPTED: frozenset({_S.GENERATING}),

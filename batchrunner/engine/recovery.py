@@ -30,6 +30,7 @@ from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog
 from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.seeds import derived_seed
 from batchrunner.core.states import Event, TaskState, TransitionRefused
 from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count, printable
@@ -37,19 +38,26 @@ from batchrunner.engine.admission import Admission
 from batchrunner.engine.evidence import Evidence, as_attempt, proven
 from batchrunner.engine.unknown_tasks import UnknownTasks
 from batchrunner.gateway import Gateway
-from batchrunner.ledger import Ledger, PaidAttempt, RemoteIdTaken, TaskRecord
+from batchrunner.ledger import Ledger, LostAttempt, PaidAttempt, RemoteIdTaken, TaskRecord
 from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, history
 
-PATIENCE = 600.0
+PATIENCE = 1800.0
 """Nominal seconds that submission waits for tasks of which it can't be told yet whether they are ours."""
-BETWEEN_LOOKS = 90.0
-"""Nominal seconds between two looks: the gateway answers 20 in 20 minutes, to all on this address."""
+BETWEEN_LOOKS, BETWEEN_LATER_LOOKS, LATER = 90.0, 300.0, 600.0
+"""Nominal seconds between two looks, and after `LATER`: 20 in 20 min are answered, to all on this address."""
 RETRIES = (5.0, 30.0)
 """Nominal seconds before each further try where the usage log can't be read for the moment."""
 LATEST = 3600.0
 """Nominal seconds after its claim in which a submission may have reached the gateway."""
 QUERIES_PER_SECOND = 20.0
 MOST_NAMED = 5
+LOST_TRACK = Move(
+    Event.RECOVERED,
+    TaskState.IN_DOUBT,
+    error_code="interrupted",
+    error_message="run.log says that it was submitted, and nothing shows what became of that",
+)
+"""What is entered for a submission of which run.log alone knows."""
 COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERATING)
 
 
@@ -138,9 +146,11 @@ class Recovery:
             why = f"{missed} may be paid for by an earlier run: looking again before submitting"
             self._gate.wait_for(why)
             self._notice(why)
-            await self._clock.sleep(min(BETWEEN_LOOKS, left))
+            between = BETWEEN_LOOKS if left > PATIENCE - LATER else BETWEEN_LATER_LOOKS
+            await self._clock.sleep(min(between, left))
         if missed:
             self._notice(f"{missed}: nothing shows whether an earlier run of this directory paid for them")
+        await self._doubt_the_rest(witnesses)
         await self._say_lookalikes(witnesses)
         if self._everything:
             await self.vouch()
@@ -169,18 +179,29 @@ class Recovery:
             self._gate.give_up(Stop(text, self._hint, ExitCode.USAGE))
             return
         self._notice(f"the gateway's usage log {why}; going by what the run directory says")
-        if self._everything and not await self._left_open(witnesses):
+        await self._doubt_the_rest(witnesses)
+        if self._everything:
             await self.vouch()
 
-    async def _left_open(self, witnesses: Evidence) -> list[str]:
-        """The pending tasks that were submitted, as run.log says, and of which nothing shows a remote id."""
-        pending = await self._ledger.wanted(TaskState.PENDING)
-        left = [printable(one.id) for one in pending if one.key in witnesses.under_way]
-        if left:
+    async def _doubt_the_rest(self, witnesses: Evidence) -> None:
+        """What was submitted, as run.log says, and shows nowhere, is in doubt: it may be charged."""
+        doubted = []
+        for one in witnesses.of(await self._ledger.wanted(TaskState.PENDING)):
+            if one.key not in witnesses.under_way or not one.claims:
+                continue
+            seed, number = one.given_seed, one.attempts + len(one.claims)
+            if seed is None:
+                seed = derived_seed(await self._ledger.run_id(), one.key, number)
+            lost = LostAttempt(number, seed, max(one.claims))
+            with suppress(TransitionRefused):
+                await self._ledger.doubt(one.key, lost, LOST_TRACK)
+                doubted.append(printable(one.id))
+        if doubted:
+            named = ", ".join(doubted[:MOST_NAMED]) + (", …" if len(doubted) > MOST_NAMED else "")
             self._notice(
-                f"run.log says that these were submitted, and nothing shows as what: {', '.join(left)}"
+                f"run.log says that {count(len(doubted), 'pending task')} left for the gateway, and nothing "
+                f"shows what became of that: in doubt now ({named})"
             )
-        return left
 
     async def _look_at(self, rows: Sequence[UsageRow], witnesses: Evidence, since: float) -> Missed:
         """Look at what is not ours, adopt what is, and return what can't be told yet."""

@@ -1,6 +1,6 @@
 """The ledger: the only truth about progress, and the only SQL."""
 
-from batchrunner.ledger.attempts import PaidAttempt, RemoteIdTaken
+from batchrunner.ledger.attempts import LostAttempt, PaidAttempt, RemoteIdTaken
 from batchrunner.ledger.database import LEDGER_NAME, check_path
 from batchrunner.ledger.events import LedgerEvent
 from batchrunner.ledger.glance import Unreadable, glance
@@ -17,6 +17,7 @@ __all__ = [
     "Ledger",
     "LedgerEvent",
     "LedgerReader",
+    "LostAttempt",
     "PaidAttempt",
     "RemoteIdTaken",
     "RunLock",

@@ -10,6 +10,7 @@ import aiosqlite
 
 from batchrunner.core.model import AttemptId, RemoteId, TaskKey
 from batchrunner.core.policy import RECOVERED, AttemptFacts, Move
+from batchrunner.core.states import Event
 
 
 class RemoteIdTaken(Exception):
@@ -78,6 +79,27 @@ async def enter(db: aiosqlite.Connection, key: TaskKey, paid: PaidAttempt, now: 
     )
     await record_facts(db, AttemptId(attempt), replace(paid.facts, remote_id=paid.remote_id))
     await db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (paid.number, key))
+    return AttemptId(attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class LostAttempt:
+    """A submission that only run.log knows of, and nobody knows what became of it."""
+
+    number: int
+    seed: int | None
+    submitted_at: float
+    """Unix seconds."""
+
+
+async def enter_lost(db: aiosqlite.Connection, key: TaskKey, lost: LostAttempt) -> AttemptId:
+    """Enter a submission whose answer, and whose record in this ledger, are lost."""
+    ((attempt,),) = await db.execute_fetchall(
+        "INSERT INTO attempts (task, number, seed, file_name, submitted_at, outcome) "
+        "SELECT key, ?, ?, file_name, ?, ? FROM tasks WHERE key = ? RETURNING id",
+        (lost.number, lost.seed, lost.submitted_at, Event.UNKNOWN, key),
+    )
+    await db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (lost.number, key))
     return AttemptId(attempt)
 
 

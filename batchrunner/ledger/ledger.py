@@ -23,8 +23,10 @@ from batchrunner.core.policy import INTERRUPTED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, check_transition
 from batchrunner.ledger import belonging, reconcile
 from batchrunner.ledger.attempts import (
+    LostAttempt,
     PaidAttempt,
     enter,
+    enter_lost,
     record_denial,
     record_facts,
     sent,
@@ -202,6 +204,18 @@ class Ledger(LedgerReader):
         async def change(db: aiosqlite.Connection) -> None:
             ids = [await enter(db, key, one, self._now()) for one in found]
             await self._move(db, key, move, ids[0])
+
+        await self._apply(change)
+
+    async def doubt(self, key: TaskKey, lost: LostAttempt, move: Move) -> None:
+        """Enter a submission of a pending task that this ledger did not know, and nobody knows the end of.
+
+        Raises:
+            TransitionRefused: the task is not pending any more; nothing was changed.
+        """
+
+        async def change(db: aiosqlite.Connection) -> None:
+            await self._move(db, key, move, await enter_lost(db, key, lost))
 
         await self._apply(change)
 

@@ -1,6 +1,6 @@
 """Other run directories near a manifest: has one of them already paid for what a new one would?
 
-They are only read. One whose ledger can't be read is judged by what its results.csv and run.log say.
+They are only read. What results.csv and run.log say counts beside the ledger: that may be gone or old.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,12 @@ from batchrunner.output.run_log import LOG_NAME
 
 _SIGNS = frozenset({"accepted", "adopted", "unknown", "collected"})
 """Events after which a task is paid for, or may be."""
+_PAID = frozenset(TaskState) - {TaskState.PENDING, TaskState.FAILED}
+"""States of a task that is paid for, or may be."""
+
+
+_MARKS = (LEDGER_NAME, RESULTS_NAME, LOG_NAME)
+"""Each of these makes a folder a run directory, or what is left of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,48 +90,63 @@ def unpaid(tasks: Sequence[PlannedTask], directory: Path) -> Sequence[PlannedTas
 
 def _children(folder: Path) -> list[Path]:
     try:
-        return [path.parent for path in folder.glob(f"*/{LEDGER_NAME}")]
+        return [path for path in folder.iterdir() if any((path / name).exists() for name in _MARKS)]
     except OSError:
         return []
 
 
 def _known(directory: Path, simulated: bool) -> Neighbour | None:
+    gateway, fault = "", ""
+    paid = Counter[TaskKey]()
     try:
-        seen = glance(directory)
-    except Unreadable as error:
-        if ((directory / SIMULATOR).is_dir()) is not simulated:
+        if not (directory / LEDGER_NAME).exists():
+            fault = "it is gone"
+        elif seen := glance(directory):
+            gateway, paid = seen.gateway, seen.paid
+        else:
             return None
-        return Neighbour(directory, _traces(directory), str(error))
-    if seen is None or (seen.gateway == SIMULATOR) is not simulated:
+    except Unreadable as error:
+        fault = str(error)
+    is_simulated = gateway == SIMULATOR if gateway else (directory / SIMULATOR).is_dir()
+    if is_simulated is not simulated:
         return None
-    return Neighbour(directory, seen.paid)
+    traces = _traces(directory, is_all_there_is=bool(fault))
+    if fault and not traces and not (directory / LEDGER_NAME).exists():
+        return None  # a folder that happens to hold a results.csv
+    return Neighbour(directory, paid | traces, fault)
 
 
-def _traces(directory: Path) -> Counter[TaskKey]:
-    """What a run directory has paid for, as far as its other files tell."""
+def _traces(directory: Path, is_all_there_is: bool) -> Counter[TaskKey]:
+    """What a run directory has paid for, or may have, as far as its other files tell.
+
+    Beside a ledger that can be read, which knows what was given back, only what they end with counts.
+    """
     keys: set[str] = set()
-    try:
-        with (directory / RESULTS_NAME).open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            keys |= {
-                row.get("fingerprint") or ""
-                for row in csv.DictReader(file)
-                if row.get("remote_id") or row.get("state") == "in_doubt"
-            }
-    except (OSError, csv.Error):
-        pass  # run.log may know
-    try:
-        with (directory / LOG_NAME).open(encoding="utf-8", errors="replace") as file:
-            keys |= {key for line in file if (key := _charged_in(line))}
-    except OSError:
-        pass
-    return Counter(TaskKey(key) for key in keys)
+    with (
+        suppress(OSError, csv.Error),
+        (directory / RESULTS_NAME).open(encoding="utf-8-sig", errors="replace", newline="") as file,
+    ):
+        keys |= {
+            row.get("fingerprint") or ""
+            for row in csv.DictReader(file)
+            if row.get("state") in _PAID or (is_all_there_is and row.get("remote_id"))
+        }
+    last: dict[str, str] = {}
+    with suppress(OSError), (directory / LOG_NAME).open(encoding="utf-8", errors="replace") as file:
+        for key, event, state in filter(None, map(_event, file)):
+            last[key] = state
+            if is_all_there_is and event in _SIGNS:
+                keys.add(key)
+    keys |= {key for key, state in last.items() if state in _PAID}
+    return Counter(TaskKey(key) for key in keys - {""})
 
 
-def _charged_in(line: str) -> str:
-    """The key of a task that a line of run.log shows to be paid for, or perhaps paid for."""
+def _event(line: str) -> tuple[str, str, str] | None:
+    """Task, event and new state of a line of run.log; None where it tells of no task."""
     try:
         entry = json.loads(line)
     except ValueError:
-        return ""
-    told = entry if isinstance(entry, dict) else {}
-    return str(told.get("key", "")) if told.get("event") in _SIGNS else ""
+        return None
+    if not isinstance(entry, dict) or not entry.get("key"):
+        return None
+    return str(entry["key"]), str(entry.get("event")), str(entry.get("to_state"))

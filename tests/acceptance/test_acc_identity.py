@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,6 +119,28 @@ def test_neighbour_with_a_damaged_ledger_is_judged_by_its_other_files(paid: Any)
     assert len(paid.sim.charges()) == 2
     done = run(paid, "other.yaml")
     assert (done.code, "batch.run can't be read" in done.stderr) == (0, True)
+
+
+@pytest.mark.parametrize("ledger", ["gone", "older"])
+def test_neighbour_whose_ledger_is_gone_or_older_is_judged_by_its_other_files(
+    desk: Any, sim: Any, tmp_path: Path, ledger: str
+) -> None:
+    """Renamed, with one task taken out, beside a restored or a lost ledger: refused, nothing charged."""
+    sim.start()
+    desk.write("ant", "bee", "cat")
+    assert desk.run("--limit", "1").code == 0
+    shutil.copy(desk.directory / "ledger.sqlite", tmp_path / "older")
+    desk.check(desk.run(), 0)
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    if ledger == "older":
+        shutil.copy(tmp_path / "older", desk.directory / "ledger.sqlite")
+    copy(desk, "renamed.yaml", tasks=[task("bee"), task("cat")])
+    desk.manifest.unlink()
+    refused, planned = run(desk, "renamed.yaml"), desk.do("plan", "renamed.yaml")
+    assert (refused.code, planned.code) == (ExitCode.USAGE, ExitCode.USAGE)
+    assert "2 of 2 tasks" in refused.stderr
+    assert len(sim.charges()) == 3
 
 
 def test_neighbour_at_work_is_read_too(desk: Any, sim: Any) -> None:

@@ -258,7 +258,7 @@ def test_a_resume_goes_on_where_the_log_is_switched_off(desk: Any, sim: Any) -> 
 
 
 def test_another_programs_task_is_waited_for_and_then_left_alone(desk: Any, sim: Any) -> None:
-    """Somebody submits with the same key: ten minutes at most, then the run goes on and says so."""
+    """Somebody submits with the same key: half an hour at most, then the run goes on and says so."""
     sim.start()
     desk.write("ant", "bee")
     assert desk.run("--limit", "1").code == 0
@@ -267,7 +267,7 @@ def test_another_programs_task_is_waited_for_and_then_left_alone(desk: Any, sim:
     sim.ask("/v1/video/generations", body)
     run = desk.start_run().reached(1, "claimed")
     assert "nothing shows whether" in run.stderr
-    assert 2 <= sim.requests()[LOOKS] <= 9
+    assert 2 <= sim.requests()[LOOKS] <= 13
     run.killed()
     assert len(sim.charges("bee")) <= 1
 
@@ -351,3 +351,36 @@ def test_a_file_that_is_not_as_results_csv_says_is_not_taken(desk: Any, sim: Any
     assert desk.row("ant")["error_code"] == "name_taken"
     assert video.read_bytes() == b"edited"
     assert sim.posts() == 1
+
+
+def test_a_doubt_that_only_run_log_knows_is_in_doubt_again(desk: Any, sim: Any, tmp_path: Path) -> None:
+    """The ledger of before the doubt is put back: run.log says that bee left; it is not sent again."""
+    sim.start({"on": "submit", "do": "cut_before_accept", "prompt": "bee*"})
+    desk.write("ant", "bee", "cat", concurrency=1)
+    assert desk.run("--limit", "1").code == 0
+    shutil.copytree(desk.directory, tmp_path / "backup")
+    desk.start_run().reached(1, "unknown").reached(1, "collected").killed()
+    put_back(desk, tmp_path / "backup", "ledger.sqlite")
+    done = desk.run()
+    desk.check(done, 3)
+    assert desk.states() == {"ant": "done", "bee": "in_doubt", "cat": "done"}
+    assert "in doubt now (bee)" in done.stderr
+    assert (sim.posts(), len(sim.charges())) == (3, 2)
+
+
+def test_a_doubt_of_a_lost_ledger_is_in_doubt_after_recover(desk: Any, sim: Any) -> None:
+    """`recover` with the usage log switched off: what may be charged is not pending, whoever runs it then."""
+    sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "bee*"}, usage_log=False)
+    desk.write("ant", "bee", concurrency=1)
+    assert desk.run().code == 3
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    (desk.directory / "results.csv").unlink()
+    for command in ("recover", "recover", "run"):
+        done = desk.do(command, desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
+        desk.check(done, 3)
+        assert desk.states() == {"ant": "done", "bee": "in_doubt"}
+    assert sim.posts() == 2
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 2

@@ -19,6 +19,7 @@ pending     claimed           submitting
 pending     unsendable        failed
 pending     recovered         generating
 pending     recovered         done
+pending     recovered         in_doubt
 submitting  accepted          generating
 submitting  not_admitted      pending
 submitting  account_refused   pending
