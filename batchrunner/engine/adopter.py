@@ -25,7 +25,8 @@ from batchrunner.core.doubts.adoption import (
     unexplained,
 )
 from batchrunner.core.doubts.failures import failures, named
-from batchrunner.core.doubts.silence import Witness, why_unproven
+from batchrunner.core.doubts.metering import MeterReading
+from batchrunner.core.doubts.silence import NOTHING, Witness, why_unproven
 from batchrunner.core.model import AttemptId, RemoteId
 from batchrunner.core.outcome import NotVisible, QueryFailed, QueryRefused
 from batchrunner.core.policy import ADOPTED, AttemptFacts, Move
@@ -86,9 +87,9 @@ class Adopter:
             self.awaited = True
             self._news.set()
 
-    async def begin(self) -> None:
+    async def begin(self) -> MeterReading | None:
         """Note how much the key has used; to be done before this process submits anything."""
-        await self._meter.start()
+        return await self._meter.start()
 
     async def keep_looking(self, heard: Callable[[LogLook, Sequence[Unowned]], Awaitable[None]]) -> None:
         """LogLook doubts up in time, for as long as the run goes on.
@@ -178,17 +179,17 @@ class Adopter:
         self, doubts: Sequence[Unowned], rows: Sequence[UsageRow], accepted: Sequence[Witness]
     ) -> LogLook:
         known, adopted = await self._ledger.request_ids(), await self._ledger.adopted_at()
-        latest, beyond = self._clock.real(LATEST), await self._meter.beyond(rows)
+        latest, beyond = self._clock.real(LATEST), await self._meter.beyond(rows, accepted)
         said, hopeful, silent = [], set(), set()
         for one in doubts:
             signs = unexplained(one, rows, known, adopted, latest)
-            units = beyond.get(one.process, 0)
-            unproven = why_unproven(one, rows, accepted, latest, units)
-            text = advice(one, rows, signs, unproven, units)
+            over = beyond.get(one.process, NOTHING)
+            unproven = why_unproven(one, rows, accepted, latest, over)
+            text = advice(one, rows, signs, unproven, over.certain)
             when = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y-%m-%d %H:%M UTC")
             await self._ledger.note(one.attempt, AttemptFacts(looked_up=f"{text} ({when})"))
             said.append((one, text))
-            if signs and one.seed is not None:
+            if (signs and one.seed is not None) or (over.may_be and not over.certain):
                 hopeful.add(one.attempt)
             if not signs and not unproven:
                 silent.add(one.attempt)

@@ -3,50 +3,77 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
 
 from batchrunner.core.doubts.adoption import UsageRow
-from batchrunner.core.doubts.metering import MeterReading, charged_beyond
+from batchrunner.core.doubts.metering import Beyond, MeterReading, charged_beyond
+from batchrunner.core.doubts.silence import Witness
+from batchrunner.core.outcome import QueryFailed
 from batchrunner.core.states import TaskState
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger
 
+FIRST_READINGS = "first_readings"
+"""By process, the used quota before its first submission; null where it could not be read (JSON)."""
 CHARGED_BEYOND = "charged_beyond"
-"""Quota units that each process found charged beyond the log (JSON): a later one may have another key."""
+"""By process, the quota units that were last known to be charged beyond the log (JSON)."""
 
 
 class KeyMeter:
-    """Reads the used quota before the first submission of this process, and with each look at the log."""
+    """Reads the used quota before the first submission of this process, and with each look at the log.
+
+    One process has one key. Where the gateway has no such number nothing is told.
+    """
 
     def __init__(self, ledger: Ledger, gateway: Gateway) -> None:
         self._ledger, self._gateway = ledger, gateway
-        self._first: MeterReading | None = None
-        self._last: MeterReading | None = None
+        self._before: MeterReading | QueryFailed | None = None
         self._on_their_way = 0
 
-    async def start(self) -> None:
-        """Read it before anything is submitted; where that can't be done, nothing will be told."""
-        self._first = await self._gateway.meter_reading()
+    async def start(self) -> MeterReading | None:
+        """Read it before anything is submitted, and keep it for whoever looks later."""
+        first = await self._gateway.meter_reading()
+        doubted = {one.process for one in await self._ledger.unowned() if one.is_doubt}
+        kept = {name: value for name, value in (await self._kept(FIRST_READINGS)).items() if name in doubted}
+        if first is not None:
+            kept[self._ledger.process] = asdict(first) if isinstance(first, MeterReading) else None
+        await self._ledger.set_meta(FIRST_READINGS, json.dumps(kept))
+        return first if isinstance(first, MeterReading) else None
 
     async def read(self) -> None:
         """Read it once more; the usage log is to be asked for only afterwards."""
-        if self._first:
-            self._last = await self._gateway.meter_reading()
-            self._on_their_way = (await self._ledger.counts(planned_only=False)).get(TaskState.SUBMITTING, 0)
+        self._before = None
+        # Without a first reading there is nothing to compare, and the look-ups are few.
+        if any((await self._kept(FIRST_READINGS)).values()):
+            self._before = await self._gateway.meter_reading()
+            self._on_their_way = (await self._ledger.counts(planned_only=False))[TaskState.SUBMITTING]
 
-    async def beyond(self, rows: Sequence[UsageRow]) -> Mapping[str, int]:
-        """Quota units charged beyond the log, by the process whose submissions they may be."""
-        found: dict[str, int] = {}
-        with suppress(ValueError):
-            found = json.loads(await self._ledger.meta(CHARGED_BEYOND) or "{}")
-        if self._first and self._last:
-            units = charged_beyond(self._first, self._last.used, rows, self._on_their_way)
-            if units and (later := await self._gateway.meter_reading()):
-                # What was given back just before the log was read was not in the reading before it.
-                used = min(self._last.used, later.used)
-                units = charged_beyond(self._first, used, rows, self._on_their_way)
-            if units != found.get(self._ledger.process, 0):
-                found[self._ledger.process] = units
-                await self._ledger.set_meta(CHARGED_BEYOND, json.dumps(found))
+    async def beyond(self, rows: Sequence[UsageRow], witnesses: Collection[Witness]) -> Mapping[str, Beyond]:
+        """What was charged beyond the log, by the process whose submissions it may be."""
+        first, told = await self._kept(FIRST_READINGS), await self._kept(CHARGED_BEYOND)
+        before, after = self._before, None
+        if isinstance(before, MeterReading):
+            after = await self._gateway.meter_reading()
+        shown = {row.request_id for row in rows if row.request_id}
+        here = {self._ledger.process, *(one.process for one in witnesses if one.request_id in shown)}
+        found = {process: Beyond(told.get(process, 0), is_known=False) for process in first}
+        if not isinstance(before, MeterReading) or not isinstance(after, MeterReading):
+            return found
+        for process, reading in first.items():
+            if reading is None or process not in here:  # this may be another key
+                continue
+            since = MeterReading(**reading)
+            now = charged_beyond(since, before.used, after.used, rows, self._on_their_way)
+            if now.is_known and (not self._on_their_way or now.certain > told.get(process, 0)):
+                told[process] = now.certain
+            found[process] = Beyond(max(now.certain, told.get(process, 0)), now.possible, now.is_known)
+        await self._ledger.set_meta(CHARGED_BEYOND, json.dumps({p: n for p, n in told.items() if p in first}))
         return found
+
+    async def _kept(self, name: str) -> dict[str, Any]:
+        with suppress(ValueError):
+            return dict(json.loads(await self._ledger.meta(name) or "{}"))
+        return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import time
 from collections.abc import AsyncIterator, Callable
@@ -45,6 +46,8 @@ MAX_JSON = 1 << 20
 """Bytes; a longer answer is none of ours."""
 MAX_LOG = 4 << 20
 """The same for the usage log with its 1,000 rows."""
+METER_TIMEOUT = 10.0
+"""Real seconds; a run waits for this answer, and can do without it."""
 MAX_VIDEO = 4 << 30
 """The same for a file, unless the caller knows better."""
 
@@ -183,12 +186,13 @@ class Gateway:
         outcome = usage_outcome(answer)
         return outcome if isinstance(outcome, UsageLog) else self._key.masked(outcome)
 
-    async def meter_reading(self) -> MeterReading | None:
-        """The key's used quota; free, and one of the 20 look-ups. None where the gateway does not show it."""
+    async def meter_reading(self) -> MeterReading | QueryFailed | None:
+        """The key's used quota; free, but one of the 20 look-ups. None where there is no such number."""
         try:
-            answer = await self._ask("/api/usage/token/")
-        except NETWORK_ERRORS:
-            return None
+            async with asyncio.timeout(METER_TIMEOUT):
+                answer = await self._ask("/api/usage/token/")
+        except NETWORK_ERRORS as error:
+            return QueryFailed(no_answer(error, self._key))
         return meter_reading(answer, time.time())
 
     async def sight(self, remote_id: RemoteId) -> Sighting | NotVisible | QueryFailed | QueryRefused:

@@ -31,10 +31,19 @@ def usage_outcome(answer: Answer) -> UsageOutcome:
     return QueryFailed(receipt, answer.retry_after)
 
 
-def meter_reading(answer: Answer, now: float) -> MeterReading | None:
-    """What an answer to `GET /api/usage/token/` shows, at the Unix time `now` unless it bears its own."""
+MOST_QUOTA = 10**15
+"""Quota units; two billion dollars are no reading."""
+
+
+def meter_reading(answer: Answer, now: float) -> MeterReading | QueryFailed | None:
+    """What an answer to `GET /api/usage/token/` shows, at the Unix time `now` unless it bears its own.
+
+    None where this gateway has no such number.
+    """
+    if answer.status == 429 or answer.status >= 500:
+        return QueryFailed(wire.receipt_of(answer), answer.retry_after)
     used = as_int(as_dict(as_object(answer.body).get("data")).get("total_used"))
-    if answer.status != 200 or used is None:
+    if answer.status != 200 or used is None or not 0 <= used < MOST_QUOTA:
         return None
     return MeterReading(used, answer.date or now)
 

@@ -129,3 +129,32 @@ def test_a_gateway_that_does_not_show_what_was_used_changes_nothing(desk: Any, s
     desk.check(desk.run("--base-url", relay.url), 0)
     assert relay.count("meter") == 1
     assert len(sim.charges("bee")) == 1
+
+
+HELD = CUT | {"do": "cut_hold_kept"}
+SLOW_CAT = {"on": "generate", "do": "slow", "prompt": "cat*", "factor": 60}
+
+
+def held_back(desk: Any, sim: Any) -> None:
+    """`bee`'s hold was taken, nothing else was charged for it, and it is in doubt."""
+    assert desk.states()["bee"] == "in_doubt"
+    assert sim.charges("bee") == []
+
+
+@pytest.mark.parametrize("nth", [1, 2, 4], ids=["first", "before the log", "after the log"])
+def test_a_reading_that_fails_leaves_silence_no_proof(desk: Any, sim: Any, nth: int) -> None:
+    """One 500 among the readings of the used quota: the doubt whose hold was kept is not paid again."""
+    sim.start(HELD, SLOW_CAT, {"on": "usage", "do": "500", "nth": nth})
+    desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
+    desk.check(desk.run(), 3)
+    held_back(desk, sim)
+
+
+def test_a_killed_processes_first_reading_is_kept(desk: Any, sim: Any) -> None:
+    """Killed before the first look, and resumed: what was charged since that process began is known."""
+    sim.start(HELD, SLOW_CAT)
+    desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
+    desk.start_run().reached(1, "unknown").reached(2, "accepted").killed()
+    desk.check(desk.run(), 3)
+    held_back(desk, sim)
+    assert "quota units that the log doesn't show" in desk.row("bee")["error_message"]

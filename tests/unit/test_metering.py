@@ -29,7 +29,10 @@ def refund(at: float, quota: int) -> UsageRow:
 
 def beyond(used: int, *rows: UsageRow, on_their_way: int = 0) -> int:
     """What was charged beyond these rows in ten minutes that cost `used` units."""
-    return charged_beyond(MeterReading(10_000, START + 0.4), 10_000 + used, rows, on_their_way)
+    found = charged_beyond(
+        MeterReading(10_000, START + 0.4), 10_000 + used, 10_000 + used, rows, on_their_way
+    )
+    return found.certain
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,16 @@ def test_submissions_on_their_way_hold_quota_and_have_no_row_yet() -> None:
     assert beyond(3 * HOLD, hold(5), on_their_way=2) == 0
     assert beyond(3 * HOLD, hold(5), on_their_way=1) == HOLD
     assert beyond(HOLD, on_their_way=1) == 0
+    assert charged_beyond(MeterReading(0, START), HOLD, HOLD, [hold(-5)], 1).may_be, "it may be a lost hold"
+
+
+@pytest.mark.parametrize(("before", "after"), [(HOLD, 2 * HOLD), (2 * HOLD, HOLD)])
+def test_what_came_while_the_log_was_asked_for_claims_nothing_and_hides_nothing(
+    before: int, after: int
+) -> None:
+    """One reading has it and the other hasn't: nothing is certain, and something is possible."""
+    found = charged_beyond(MeterReading(0, START), before, after, [hold(5)], 0)
+    assert (found.certain, found.possible, found.may_be) == (0, HOLD, True)
 
 
 def test_rows_that_may_account_for_anything() -> None:

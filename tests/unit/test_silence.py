@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from batchrunner.core.doubts.adoption import NEWEST_ROWS, Unowned, UsageRow
+from batchrunner.core.doubts.metering import Beyond
 from batchrunner.core.doubts.silence import Witness, why_unproven
 from batchrunner.core.model import AttemptId, TaskKey
 
@@ -70,4 +71,6 @@ def test_a_doubt_of_an_older_ledger_has_no_process() -> None:
 
 def test_a_charge_that_the_log_does_not_show_takes_its_word() -> None:
     """The gateway died with a submission in it and kept its hold: it may be this one's."""
-    assert "1,234 quota units" in why_unproven(DOUBT, [row(6)], [witness()], LATEST, beyond=1234)
+    assert "1,234 quota units" in why_unproven(DOUBT, [row(6)], [witness()], LATEST, Beyond(1234, 1234))
+    for unsure in (Beyond(possible=1), Beyond(is_known=False)):
+        assert why_unproven(DOUBT, [row(6)], [witness()], LATEST, unsure)

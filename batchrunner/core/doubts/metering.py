@@ -19,17 +19,36 @@ class MeterReading:
     """Unix seconds, by the gateway's clock where it tells it."""
 
 
-def charged_beyond(first: MeterReading, used: int, rows: Sequence[UsageRow], on_their_way: int) -> int:
-    """Quota units by which the used quota grew more than the rows of the usage log account for.
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """Quota units that a key was charged beyond its log."""
 
-    `on_their_way` submissions may hold quota already, and their rows come later. 0 also where nothing can
-    be told: a log that does not reach back, and a row without a quota, may account for any.
+    certain: int = 0
+    possible: int = 0
+    """The same, if nothing of what was on its way at the time accounts for it."""
+    is_known: bool = True
+    """False where it could not be read this time."""
+
+    @property
+    def may_be(self) -> bool:
+        """Whether something may have been charged that the log doesn't show."""
+        return not self.is_known or self.possible > 0
+
+
+def charged_beyond(
+    first: MeterReading, before: int, after: int, rows: Sequence[UsageRow], on_their_way: int
+) -> Beyond:
+    """By how much the used quota grew more than the rows of the usage log account for.
+
+    It was `before` when the log was asked for, and `after` when it had come; `on_their_way` submissions may
+    hold quota already, and their rows come later. Where rows are missing, or bear no quota, nothing is known.
     """
     since = [row for row in rows if row.at >= floor(first.at)]
     if not reaches_back(rows, first.at) or any(row.quota is None for row in since):
-        return 0
+        return Beyond(is_known=False)
     told = sum(-(row.quota or 0) if row.is_refund else row.quota or 0 for row in since)
     holds = [row.quota for row in rows if row.is_submission and row.quota]
-    if on_their_way and not holds:
-        return 0
-    return max(0, used - first.used - told - on_their_way * max(holds, default=0))
+    # What was charged, or given back, while the log was asked for is in one of the readings alone.
+    least, most = min(before, after) - first.used - told, max(before, after) - first.used - told
+    certain = 0 if on_their_way and not holds else max(0, least - on_their_way * max(holds, default=0))
+    return Beyond(certain, max(0, most))

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from batchrunner.core.doubts.adoption import Unowned, UsageRow, reaches_back
+from batchrunner.core.doubts.metering import Beyond
 from batchrunner.core.model import AttemptId
 from batchrunner.core.text import count
+
+NOTHING = Beyond()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,11 @@ class Witness:
 
 
 def why_unproven(
-    doubt: Unowned, rows: Sequence[UsageRow], witnesses: Iterable[Witness], latest: float, beyond: int = 0
+    doubt: Unowned,
+    rows: Sequence[UsageRow],
+    witnesses: Iterable[Witness],
+    latest: float,
+    beyond: Beyond = NOTHING,
 ) -> str:
     """Why a log that shows nothing of a doubt proves nothing; empty where it proves that it was not charged.
 
@@ -34,8 +41,9 @@ def why_unproven(
     """
     if not reaches_back(rows, doubt.submitted_at):
         return "it doesn't reach back to it"
-    if beyond:
-        return f"its key was charged {beyond:,} quota units that the log doesn't show, so it may be charged"
+    if beyond.certain:
+        units = f"{beyond.certain:,} quota units"
+        return f"its key was charged {units} that the log doesn't show, so it may be charged"
     inside = [
         one
         for one in witnesses
@@ -51,4 +59,7 @@ def why_unproven(
     if missing := [one for one in inside if one.request_id not in shown]:
         told = count(len(missing), "submission")
         return f"it lacks {told} of ours accepted since then: it is another key's log, or was switched off"
+    if beyond.may_be:
+        why = "is ahead of the log" if beyond.is_known else "can't be read at the moment"
+        return f"its key's used quota {why}, so that nothing shows that it was not charged"
     return ""
