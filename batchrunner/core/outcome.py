@@ -176,6 +176,8 @@ class UsageLog:
     """The newest rows of the key's usage log."""
 
     rows: tuple[UsageRow, ...]
+    ahead: float = 0.0
+    """Real seconds by which the gateway's clock was ahead of ours."""
 
 
 UsageOutcome = UsageLog | QueryRefused | QueryFailed

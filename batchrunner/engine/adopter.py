@@ -127,9 +127,11 @@ class Adopter:
                 failure=text,
                 retry_after=(log.retry_after or 0.0) if isinstance(log, QueryFailed) else 0.0,
             )
+        doubts = [replace(one, ahead=log.ahead) for one in doubts]
         seen, unseen = await self._sight(candidates(log.rows, await self._ledger.remote_ids(), doubts))
         # Asked only now: what is in the air competes, too, and may have got its own answer since.
-        unowned, ours = await self._ledger.unowned(), await self._ledger.remote_ids()
+        unowned = [replace(one, ahead=log.ahead) for one in await self._ledger.unowned()]
+        ours = await self._ledger.remote_ids()
         strange = [one for one in seen if one.remote_id not in ours]
         found = await self._found(unowned, strange, log.rows) if not unseen else {}
         adopted = []

@@ -50,6 +50,7 @@ from batchrunner.ledger import (
     RunLock,
     TaskRecord,
 )
+from batchrunner.ledger.history import LOOKED_AT
 from batchrunner.output.results import Results
 from batchrunner.output.run_log import RunLog
 
@@ -241,7 +242,7 @@ class Running:
             await recovery.look()
         if self._job.submits:
             if self._wanted[TaskState.PENDING]:
-                await adopter.begin()
+                await self._begin_by_the_gateways_clock(adopter)
             await put_pending(self._ledger, admission, self._clock, self.selected)
         while permit := await admission.next():
             group.work(worker.submit, permit)
@@ -249,6 +250,12 @@ class Running:
         await group.collected()
         # What is left is over its deadline and polled without a slot: the next run takes it up.
         group.dismiss()
+
+    async def _begin_by_the_gateways_clock(self, adopter: Adopter) -> None:
+        """Read the used quota; a new ledger knows all since then, by a clock that nobody sets here."""
+        reading = await adopter.begin()
+        if reading and self._witnesses is None:
+            await self._ledger.set_meta(LOOKED_AT, repr(reading.at))
 
     async def _look_doubts_up(
         self, parts: Wiring, adopter: Adopter, admission: Admission, worker: Worker, group: RunTaskGroup

@@ -156,7 +156,7 @@ class Recovery:
             await self.vouch()
         await self._strangers.keep(await self._ledger.remote_ids())
         # What could not be settled is looked at again by the next run.
-        await self._ledger.set_meta(LOOKED_AT, repr(min(began, missed.since)))
+        await self._ledger.set_meta(LOOKED_AT, repr(min(began + log.ahead, missed.since)))
 
     async def _read_log(self) -> UsageLog | QueryFailed | QueryRefused:
         log = await self._gateway.usage_log()

@@ -7,7 +7,7 @@ import io
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from urllib.parse import quote
 
@@ -184,7 +184,9 @@ class Gateway:
         except NETWORK_ERRORS as error:
             return QueryFailed(no_answer(error, self._key))
         outcome = usage_outcome(answer)
-        return outcome if isinstance(outcome, UsageLog) else self._key.masked(outcome)
+        if not isinstance(outcome, UsageLog):
+            return self._key.masked(outcome)
+        return replace(outcome, ahead=answer.date - time.time()) if answer.date else outcome
 
     async def meter_reading(self) -> MeterReading | QueryFailed | None:
         """The key's used quota; free, but one of the 20 look-ups. None where there is no such number."""

@@ -1,5 +1,6 @@
 """The computer's clock set back or forward by a day: no wait grows beyond its bound, nothing is lost."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -141,3 +142,33 @@ def test_set_during_a_post_the_answer_is_read_and_no_doubt_remains(
     hold.release()
     desk.check(run.ended(), 0)
     assert relay.count("submit") == 1
+
+
+@pytest.mark.parametrize("seconds", [75, 600, -600])
+@pytest.mark.parametrize("on_doubt", ["keep", "resubmit"])
+def test_off_all_the_time_a_doubt_is_found_and_not_paid_again(
+    desk: Any, sim: Any, shift: Path, seconds: int, on_doubt: str
+) -> None:
+    """The log's rows bear the gateway's clock, which its answers tell: adopted, one charge each."""
+    set_clock(shift, seconds / DAY)
+    sim.start(CUT | {"times": 1}, {"on": "generate", "do": "slow", "prompt": "cat*", "factor": 30})
+    desk.write("ant", "bee", "cat", concurrency=1, on_doubt=on_doubt)
+    desk.check(desk.run(), 0)
+    assert (sim.posts(), len(sim.charges())) == (3, 3)
+
+
+def test_put_right_after_a_snapshot_what_was_made_since_is_known(
+    desk: Any, sim: Any, shift: Path, tmp_path: Path
+) -> None:
+    """Two hours ahead at the first run, right at the second; the snapshot between them is put back."""
+    sim.start()
+    set_clock(shift, 2 / 24)
+    desk.write("ant", "bee", "cat")
+    assert desk.run("--limit", "1").code == 0
+    shutil.copytree(desk.directory, tmp_path / "snapshot")
+    set_clock(shift, 0)
+    desk.check(desk.run(), 0)
+    shutil.rmtree(desk.directory)
+    shutil.copytree(tmp_path / "snapshot", desk.directory)
+    desk.check(desk.run(), 0)
+    assert (sim.posts(), len(sim.charges())) == (3, 3)

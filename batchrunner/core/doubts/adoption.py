@@ -43,6 +43,21 @@ class Unowned:
     """Equal for equal requests, whatever their tasks; empty where that is not known."""
     paid_attempts: int = 1
     """How many attempts at its video may have been accepted, this one included."""
+    ahead: float = 0.0
+    """Real seconds by which the gateway's clock is ahead of ours now; nobody knows what it was then."""
+
+    @property
+    def earliest(self) -> float:
+        """When it left at the earliest, by the gateway's clock."""
+        return self.submitted_at + min(0.0, self.ahead)
+
+    def may_have_come(self, at: float, latest: float) -> bool:
+        """Whether the gateway may have got it then (Unix seconds of its clock).
+
+        `latest` is how many real seconds after its intent a submission may have reached the gateway.
+        """
+        left = (self.submitted_at, self.submitted_at + self.ahead)
+        return any(-CLOCKS_DIFFER <= at - moment <= latest + CLOCKS_DIFFER for moment in left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +106,7 @@ def candidates(
     """The remote ids in the log that are not ours and may be a doubt's, each once."""
     if not doubts:
         return []
-    oldest, models = min(doubt.submitted_at for doubt in doubts), {doubt.model for doubt in doubts}
+    oldest, models = min(doubt.earliest for doubt in doubts), {doubt.model for doubt in doubts}
     found = (
         row.remote_id
         for row in rows
@@ -103,18 +118,17 @@ def candidates(
 def matches(submission: Unowned, seen: Sighting, latest: float) -> bool:
     """Whether a task of the gateway may be this submission, in everything that both tell.
 
-    `latest` is how many real seconds after its intent a submission may have reached the gateway.
+    `latest` as for `may_have_come`.
     """
     if submission.seed is None or seen.submitted_at is None:
         return False
-    late = seen.submitted_at - submission.submitted_at
     return (
         seen.seed == submission.seed
         and seen.model == submission.model
         and submission.duration in (None, seen.duration)
         and submission.resolution in (None, seen.resolution)
         and submission.ratio in (None, seen.ratio)
-        and -CLOCKS_DIFFER <= late <= latest + CLOCKS_DIFFER
+        and submission.may_have_come(seen.submitted_at, latest)
     )
 
 
@@ -178,7 +192,7 @@ def unexplained(
         own = [row for row in strange if row.model == model and abs(row.at - at) <= SAME_MOMENT]
         if own:
             strange.remove(min(own, key=lambda row: abs(row.at - at)))
-    return [row for row in strange if -CLOCKS_DIFFER <= row.at - doubt.submitted_at <= latest + CLOCKS_DIFFER]
+    return [row for row in strange if doubt.may_have_come(row.at, latest)]
 
 
 def reaches_back(rows: Sequence[UsageRow], to: float) -> bool:
@@ -199,7 +213,7 @@ def advice(
         return f"{told}, and the key was charged {beyond:,} quota units" if beyond else told
     if doubt.request_id and any(row.request_id == doubt.request_id for row in found):
         return "the usage log shows that it was charged, but not under which id"
-    if not reaches_back(rows, doubt.submitted_at):
+    if not reaches_back(rows, doubt.earliest):
         return "the usage log doesn't reach back to it: it may be charged"
     if found:
         told = count(len(found), "submission")

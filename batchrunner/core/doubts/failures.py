@@ -32,7 +32,7 @@ def may_be(one: Unowned, seen: Sighting, latest: float) -> bool:
     """Whether nothing that the gateway shows of a task speaks against its being this submission."""
     return (
         seen.submitted_at is not None
-        and -CLOCKS_DIFFER <= seen.submitted_at - one.submitted_at <= latest + CLOCKS_DIFFER
+        and one.may_have_come(seen.submitted_at, latest)
         and seen.model in ("", one.model)
         and (one.seed is None or seen.seed in (None, one.seed))
         and (one.duration is None or seen.duration in (None, one.duration))
@@ -84,6 +84,6 @@ def named(
     found += [
         Candidate(remote_id, row.at, row.model, "")
         for remote_id, row in unseen.items()
-        if row.model == doubt.model and row.at >= doubt.submitted_at - CLOCKS_DIFFER
+        if row.model == doubt.model and row.at >= doubt.earliest - CLOCKS_DIFFER
     ]
     return sorted(found, key=lambda one: one.at or 0.0)

@@ -39,7 +39,7 @@ def why_unproven(
     `latest` real seconds, one of it submitted later, and its key was charged nothing `beyond` the log (quota
     units). The log may be switched off, or be another key's, or lack what was in the gateway when it died.
     """
-    if not reaches_back(rows, doubt.submitted_at):
+    if not reaches_back(rows, doubt.earliest):
         return "it doesn't reach back to it"
     if beyond.certain:
         units = f"{beyond.certain:,} quota units"
