@@ -34,6 +34,8 @@ class Evidence:
     """The remote ids of a task's attempts."""
     claims: Mapping[TaskKey, tuple[float, ...]] = field(default_factory=dict)
     """When attempts left that the ledger does not know."""
+    accepted_at: Mapping[RemoteId, float] = field(default_factory=dict)
+    """When the answers came that accepted them."""
     results: Mapping[TaskKey, Mapping[str, str]] = field(default_factory=dict)
     """The rows of results.csv."""
     under_way: frozenset[TaskKey] = frozenset()
@@ -97,6 +99,11 @@ async def heard(directory: Path, ledger: LedgerReader) -> Evidence:
         run_ids=frozenset(run_ids),
         named={key: frozenset(ids) for key, ids in named.items()},
         claims={key: tuple(times) for key, times in claimed.items()},
+        accepted_at={
+            RemoteId(str(line["remote_id"])): line["at"]
+            for line in lines
+            if line.get("event") == "accepted" and line.get("remote_id")
+        },
         results=results,
         under_way=_under_way(lines),
         newer=_newer(directory, lines, past, named_files),
@@ -170,8 +177,14 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return []
 
 
-def as_attempt(row: Mapping[str, str], number: int) -> PaidAttempt:
+def as_attempt(row: Mapping[str, str], number: int, accepted_at: float | None) -> PaidAttempt:
     """An attempt as a row of results.csv tells of it."""
+
+    def moment(name: str) -> float | None:
+        try:
+            return datetime.fromisoformat(row.get(name, "")).timestamp()
+        except ValueError:
+            return None
 
     def whole(name: str) -> int | None:
         text = row.get(name, "")
@@ -194,8 +207,16 @@ def as_attempt(row: Mapping[str, str], number: int) -> PaidAttempt:
         height=whole("height"),
         fps=number_of("fps"),
         generation_seconds=number_of("generation_seconds"),
+        finished_at=moment("finished_at"),
+        collected_at=moment("collected_at"),
     )
     made = max(number, whole("attempts") or number)
     return PaidAttempt(
-        made, whole("seed"), RemoteId(row["remote_id"]), None, file_name=row["file_name"], facts=facts
+        number=made,
+        seed=whole("seed"),
+        remote_id=RemoteId(row["remote_id"]),
+        submitted_at=moment("submitted_at"),
+        accepted_at=accepted_at,
+        file_name=row["file_name"],
+        facts=facts,
     )

@@ -273,7 +273,8 @@ class Recovery:
             if not await asyncio.to_thread(proven, self._directory, row):
                 continue
             with suppress(RemoteIdTaken):  # a person wants a further version of that very video
-                paid = as_attempt(row, one.attempts + 1)
+                accepted_at = witnesses.accepted_at.get(RemoteId(row["remote_id"]))
+                paid = as_attempt(row, one.attempts + 1, accepted_at)
                 await self._ledger.bring_back(one.key, [paid], Move(Event.RECOVERED, TaskState.DONE))
                 self._notice(f"{printable(one.id)} is done: {row['file_name']} is as results.csv says")
 

@@ -61,7 +61,9 @@ class PaidAttempt:
     seed: int | None
     remote_id: RemoteId
     submitted_at: float | None
-    """Unix seconds, by the gateway's clock."""
+    """Unix seconds, by the gateway's clock where it tells."""
+    accepted_at: float | None = None
+    """The same of its acceptance, where that is known apart."""
     file_name: str = ""
     """Where its video lies; empty where the task's own name is right."""
     facts: AttemptFacts = field(default_factory=AttemptFacts)
@@ -75,7 +77,7 @@ async def enter(db: aiosqlite.Connection, key: TaskKey, paid: PaidAttempt, now: 
     ((attempt,),) = await db.execute_fetchall(
         "INSERT INTO attempts (task, number, seed, file_name, submitted_at, outcome, accepted_at) "
         "SELECT key, ?, ?, file_name, ?, ?, ? FROM tasks WHERE key = ? RETURNING id",
-        (paid.number, paid.seed, at, RECOVERED, at, key),
+        (paid.number, paid.seed, at, RECOVERED, paid.accepted_at or at, key),
     )
     await record_facts(db, AttemptId(attempt), replace(paid.facts, remote_id=paid.remote_id))
     await db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (paid.number, key))

@@ -196,7 +196,7 @@ async def write_noted(
     if there == new:
         return ""
     kept = await asyncio.to_thread(write, directory, content, keep=not is_ours)
-    return f"{RESULTS_NAME} was changed by somebody else: kept as {kept.name}" if kept else ""
+    return f"{RESULTS_NAME} was not as this ledger wrote it last: kept as {kept.name}" if kept else ""
 
 
 def _there(directory: Path) -> str:

@@ -384,3 +384,20 @@ def test_a_doubt_of_a_lost_ledger_is_in_doubt_after_recover(desk: Any, sim: Any)
     sim.start()
     desk.check(desk.run(), 0)
     assert len(sim.charges()) == 2
+
+
+def test_what_came_back_from_results_csv_is_as_it_was_and_explains_its_rows(desk: Any, sim: Any) -> None:
+    """The ledger is gone: the row's times stay, and the next task is sent without waiting for them."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    before = desk.row("ant")
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    desk.check(desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway()), 0)
+    assert desk.row("ant") == before
+    desk.write("ant", "bee")
+    done = desk.run()
+    desk.check(done, 0)
+    assert "looking again" not in done.stderr
+    assert sim.requests()[LOOKS] <= 2
