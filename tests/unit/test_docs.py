@@ -14,7 +14,11 @@ from batchrunner.core.states import TaskState
 from batchrunner.output.results import COLUMNS
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, SCHEMAS, SURVIVAL = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "schemas/README.md", "tests/survival.md")
+)
+PAGES = sorted(path for path in ROOT.rglob("*.md") if not {".venv", ".git"} & set(path.parts))
 
 
 def commands() -> dict[str, str]:
@@ -36,9 +40,9 @@ def test_exit_codes_are_told(text: str) -> None:
     assert {str(int(code)) for code in ExitCode} <= set(re.findall(r"\b\d+\b", text))
 
 
-def test_readme_has_the_columns_in_order() -> None:
-    """The README lists the columns of results.csv as they are written."""
-    listed = re.search(r"`(id, state,[^`]*)`", README)
+def test_reference_has_the_columns_in_order() -> None:
+    """The reference lists the columns of results.csv as they are written."""
+    listed = re.search(r"`(id, state,[^`]*)`", SCHEMAS)
     assert listed
     assert listed.group(1).replace("\n", " ").split(", ") == list(COLUMNS)
 
@@ -50,9 +54,9 @@ def test_results_schema_has_the_columns_in_order() -> None:
     assert schema["properties"]["state"]["enum"] == [state.value for state in TaskState]
 
 
-def test_readme_has_the_run_settings() -> None:
-    """Every setting of `run:` stands in the README."""
-    (row,) = [line for line in README.splitlines() if line.startswith("| `run` |")]
+def test_reference_has_the_run_settings() -> None:
+    """Every setting of `run:` stands in the reference."""
+    (row,) = [line for line in SCHEMAS.splitlines() if line.startswith("| `run` |")]
     assert re.findall(r"`(\w+)`", row)[1:] == list(RunSettings.__dataclass_fields__)
 
 
@@ -62,9 +66,9 @@ def test_readme_imports_what_the_package_exports() -> None:
     assert all(getattr(batchrunner, name) for name in line.split(", "))
 
 
-def test_every_test_that_the_readme_names_is_there() -> None:
+def test_every_test_that_survival_names_is_there() -> None:
     """What survives what is shown by tests that exist; those without a folder are acceptance tests."""
-    named = re.findall(r"`([\w/]+\.py)::(\w+)`", README)
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", SURVIVAL)
     assert len(named) > 80
     missing = [
         f"{file}::{test}"
@@ -73,3 +77,15 @@ def test_every_test_that_the_readme_names_is_there() -> None:
         not in (ROOT / ("" if "/" in file else "tests/acceptance") / file).read_text(encoding="utf-8")
     ]
     assert missing == []
+
+
+def test_readme_is_short() -> None:
+    """The README is for users, who read it whole."""
+    assert len(README.splitlines()) <= 250
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page is a file or a folder of the project."""
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
