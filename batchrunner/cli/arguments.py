@@ -73,7 +73,7 @@ def time_scale(options: argparse.Namespace, default: float = 1.0) -> float:
     try:
         scale = float(text)
     except ValueError as error:
-        raise UsageError(f"{SCALE_VARIABLE} is {text!r}, which is no number") from error
+        raise UsageError(f"{SCALE_VARIABLE} is {text!r}, which is not a number") from error
     if not 0.0001 <= scale <= 100:
         raise UsageError(f"a time scale of {scale:g} makes no sense", "0.01 makes a second a hundredth")
     return scale

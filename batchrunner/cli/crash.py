@@ -23,7 +23,7 @@ def explained(error: Exception) -> BatchrunnerError:
     if isinstance(error, BatchrunnerError):
         return error
     if isinstance(error, OSError):
-        return StorageError(_os_words(error), "mend that, then run the same command again")
+        return StorageError(_os_words(error), "fix that, then run the same command again")
     if isinstance(error, _sqlite_errors()):
         return StorageError(f"SQLite says: {error}", "check the disk, its free space and permissions")
     return UnexpectedError(

@@ -34,17 +34,17 @@ def add_run(commands: Any) -> None:
         "--simulate", action="store_true", help="against a simulated gateway: no key, no cost"
     )
     parser.add_argument(
-        "--scenario", metavar="FILE", type=Path, help="how the simulated gateway shall behave"
+        "--scenario", metavar="FILE", type=Path, help="scenario file for the simulated gateway"
     )
     parser.add_argument(
-        "--limit", metavar="N", type=_positive, help="submit none but the first N tasks of the plan"
+        "--limit", metavar="N", type=_positive, help="submit only the first N tasks of the plan"
     )
     parser.add_argument(
         "--only",
         metavar="ID|LABEL=VALUE",
         action="append",
         default=[],
-        help="submit none but these tasks (may be given several times; before --limit)",
+        help="submit only these tasks (can be given several times; applied before --limit)",
     )
     _add_talk(parser)
     parser.set_defaults(run=run)
@@ -71,7 +71,7 @@ def _add_talk(parser: argparse.ArgumentParser) -> None:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of tasks: write 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of tasks: write 1 or more")
     return int(text)
 
 
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     if options.scenario and not options.simulate:
         raise UsageError("--scenario is for the simulated gateway", "add --simulate")
     if options.simulate and (options.base_url or options.api_key_file):
-        raise UsageError("--simulate brings its own gateway and key", "leave the other options away")
+        raise UsageError("--simulate brings its own gateway and key", "remove the other options")
     try:
         loaded = load(options)
         # A slip is to be known before a folder is made.

@@ -74,7 +74,8 @@ def existing_run(path: Path) -> Path:
         return path
     if not path.is_file():
         raise UsageError(
-            f"{path} is no folder", "name the run directory of an earlier `batchrunner run`, or its manifest"
+            f"{path} is not a folder",
+            "name the run directory of an earlier `batchrunner run`, or its manifest",
         )
     files = dict.fromkeys([_itself(path), path])
     places = [file.with_suffix(ending) for ending in (REAL, SIMULATED) for file in files]

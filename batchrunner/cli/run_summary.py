@@ -108,7 +108,7 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], agai
         ]
     if counts[TaskState.FAILED]:
         lines.append(
-            f"next     batchrunner retry {shown} --failed   and run again, once the causes are mended"
+            f"next     batchrunner retry {shown} --failed   then run again, once the causes are fixed"
         )
     uncollected = [task for task in wanting if task.state is TaskState.UNCOLLECTED]
     if any(task.error_code == LINK_EXPIRED for task in uncollected):

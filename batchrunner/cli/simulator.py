@@ -25,7 +25,12 @@ def add_simulator(commands: Any) -> None:
     parser.add_argument(
         "--port", type=_port, default=0, help="default: a free one, the same at the next start"
     )
-    parser.add_argument("--scenario", metavar="FILE", type=Path, help="how it shall behave")
+    parser.add_argument(
+        "--scenario",
+        metavar="FILE",
+        type=Path,
+        help="scenario file: what goes wrong, and how fast the gateway is",
+    )
     parser.add_argument(
         "--state-dir", metavar="DIR", type=Path, default=Path("simulator"), help="charge book and videos"
     )
@@ -37,7 +42,7 @@ def add_simulator(commands: Any) -> None:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: write a number from 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: write a number from 0 to 65535")
     return int(text)
 
 

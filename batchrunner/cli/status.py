@@ -80,9 +80,7 @@ async def _show(
     binding = await ledger.binding()
     total = sum(summary.counts.values())
     say(f"{printable(binding.name)}: {summary.counts[TaskState.DONE]:,} of {count(total, 'task')} done")
-    say(
-        f"  {'a run works on it' if going_on else 'no run works on it'}; gateway {printable(binding.gateway)}"
-    )
+    say(f"  {'running' if going_on else 'not running'}; gateway {printable(binding.gateway)}")
     if waiting_for:
         say(f"  nothing is submitted at the moment: {printable(waiting_for)}")
     for state in TaskState:

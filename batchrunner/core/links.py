@@ -90,7 +90,7 @@ def after_no_video(remote_id: str, has_link: bool, last: Receipt, dead: Dead) ->
         message = (
             f"the gateway no longer has the video: its links live for {LINKS_LIVE / 3600:.0f} hours "
             f"(last answer: {last.message or f'HTTP {last.status}'}). Ask the gateway's operator for "
-            f"{remote_id}; `batchrunner collect` asks the links once more, free"
+            f"{remote_id}; `batchrunner collect` asks the links again, free"
         )
     return Move(
         Event.UNCOLLECTABLE, TaskState.UNCOLLECTED, error_code=code, error_message=message, facts=facts

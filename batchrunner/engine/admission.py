@@ -256,7 +256,7 @@ class Admission:
     def _disk_full(self, lacking: int, now: float) -> Hold | Stop:
         why = f"the disk lacks {lacking / 1e9:.1f} GB for what is in flight and one more video"
         if self._disk.will_not_change() and not self._in_the_air:
-            return Stop(why, "make room, then run the same command again", ExitCode.STORAGE)
+            return Stop(why, "free disk space, then run the same command again", ExitCode.STORAGE)
         return Hold(why, now + DISK_PAUSE)
 
     def _situation(self, in_flight: int) -> Situation:

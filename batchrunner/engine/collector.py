@@ -90,7 +90,7 @@ class Collector:
         async with self._turn:
             try:
                 if not final.is_file():
-                    raise NotWhole("it is no file")
+                    raise NotWhole("it is not a file")
                 facts, sha256 = await asyncio.to_thread(_inspect, final)
                 if record.sha256 is None:
                     return None  # nothing says what it is: the download shows whether it is this one

@@ -15,6 +15,7 @@ from typing import Any
 
 from batchrunner.core.doubts.restored import Wanted
 from batchrunner.core.errors import UsageError
+from batchrunner.core.file_status import FileState
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.policy import AttemptFacts
 from batchrunner.ledger import LedgerReader, PaidAttempt
@@ -209,6 +210,7 @@ def as_attempt(row: Mapping[str, str], number: int, accepted_at: float | None) -
         generation_seconds=number_of("generation_seconds"),
         finished_at=moment("finished_at"),
         collected_at=moment("collected_at"),
+        file_state=FileState.IN_PLACE,
     )
     made = max(number, whole("attempts") or number)
     return PaidAttempt(

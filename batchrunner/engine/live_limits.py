@@ -45,7 +45,7 @@ def read_limits(directory: Path) -> Mapping[str, float]:
 
 
 def _no_number(word: str) -> float:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")
 
 
 def write_limits(directory: Path, limits: Mapping[str, float]) -> None:

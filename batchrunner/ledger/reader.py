@@ -55,7 +55,7 @@ class LedgerReader:
     @classmethod
     @asynccontextmanager
     async def open_existing(cls, directory: Path) -> AsyncIterator[Self]:
-        """Open the ledger of a run directory read-only; also while a run works on it.
+        """Open the ledger of a run directory read-only; also while running.
 
         Raises:
             UsageError: there is none, or it can't be used.

@@ -148,5 +148,5 @@ def _settle(done: asyncio.Future[Any], result: object, failure: Exception | None
 def _storage_error(error: Exception) -> StorageError:
     return StorageError(
         f"the ledger can't be written: {error}",
-        "make room or mend the disk, then run the same command again; it goes on where it was",
+        "free disk space or fix the disk, then run the same command again; it goes on where it was",
     )

@@ -99,10 +99,10 @@ def find_files(folder: Path, pattern: str) -> list[str]:
             f"{error.filename} can't be read: {error.strerror}", "let the runner read it"
         ) from error
     except ValueError as error:
-        raise PatternFault(f"{pattern!r} is no usable pattern", "write one like photos/*.jpg") from error
+        raise PatternFault(f"{pattern!r} is not a valid pattern", "write one like photos/*.jpg") from error
     for name in found:
         if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-            raise PatternFault(f"the name of the file {name!r} is no plain text", "rename it")
+            raise PatternFault(f"the name of the file {name!r} is not plain text", "rename it")
     return [PurePath(name).as_posix() for name in found]
 
 

@@ -57,7 +57,7 @@ def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
         UsageError: there is no such file.
     """
     if not is_text(str(path.absolute())):
-        message = f"the path of the manifest, {str(path.absolute())!r}, is no plain text"
+        message = f"the path of the manifest, {str(path.absolute())!r}, is not plain text"
         raise UsageError(message, "rename the file or its folder, with letters in UTF-8")
     report = Report()
     report.begin(str(path))
@@ -67,7 +67,7 @@ def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
         report.add(Source(str(path), "").place(fault.line, fault.column), fault.message, fault.hint)
         raise ManifestError(report.problems()) from fault
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "this is no usable path"
+        reason = getattr(error, "strerror", None) or "not a valid path"
         raise UsageError(
             f"{path} can't be read: {reason}", "give the path of a manifest, a YAML file"
         ) from error

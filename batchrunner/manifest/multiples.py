@@ -104,11 +104,11 @@ class Multiples:
     def names(self) -> Names | None:
         """What `${…}` may stand for; None where there is nothing."""
         if self.table is None:
-            return Names(tuple(self.matrix), "is no key of `matrix`") if self.matrix else None
+            return Names(tuple(self.matrix), "is not a key of `matrix`") if self.matrix else None
         if not self.matrix:
             return self.table.names
         own = self.table.names
-        unknown = f"{own.unknown}, and is no key of `matrix`"
+        unknown = f"{own.unknown}, and is not a key of `matrix`"
         return own._replace(known=(*own.known, *self.matrix), unknown=unknown, listed="known here")
 
     def fillings(self) -> Iterator[tuple[At, Row]]:
@@ -159,7 +159,7 @@ def matrix_faults(matrix: Matrix, entry: Mapping[str, Any], table: Table | None)
                 faults.append(ValueFault((*path, index), f"{shown(one)} stands twice in `{key}`", hint))
             seen.add(text)
             if isinstance(one, str) and "${" in one:
-                message = f"{shown(one)} is used as it stands: values of `matrix` are no templates"
+                message = f"{shown(one)} is used as it stands: values of `matrix` are not templates"
                 hint = "write the `${…}` into the field that takes the value"
                 faults.append(ValueFault((*path, index), message, hint, Severity.WARNING))
     return faults

@@ -138,5 +138,5 @@ def _likely_encoding(data: bytes) -> str:
 
 def _nul(before: str) -> TextFault:
     return TextFault.undecodable(
-        "the file holds a NUL byte, so it is no text", "save it as UTF-8 text", before
+        "the file holds a NUL byte, so it is not text", "save it as UTF-8 text", before
     )

@@ -51,7 +51,7 @@ class Tables:
                 return self._known[key], []
         except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None)
-            message = f"{written!r} can't be read: {reason}" if reason else f"{written!r} is no usable path"
+            message = f"{written!r} can't be read: {reason}" if reason else f"{written!r} is not a valid path"
         return None, [ValueFault(("rows",), f"`rows`: {message}", hint)]
 
     def files(self, patterns: str | list[str]) -> tuple[FilesFound | None, list[ValueFault]]:

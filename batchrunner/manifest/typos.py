@@ -59,7 +59,9 @@ def slip_after(line: str, column: int, text: str) -> Slip | None:
         hint = "put the whole text in quotes, or write a blank after the `#` if it is one"
         return Slip(message, hint, line.index("#", column - 1) + 1)
     if _QUOTES.fullmatch(text):
-        message = f"the signs {text[0]} {text[-1]} are part of the text, since they are no quotes to YAML"
+        message = (
+            f"the signs {text[0]} {text[-1]} are part of the text, since YAML does not take them as quotes"
+        )
         return Slip(message, 'write " instead of both, or put the whole in such quotes', 0)
     return None
 

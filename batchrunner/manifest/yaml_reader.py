@@ -125,7 +125,7 @@ class _Composer:
             raise _fault(
                 event,
                 f"`*{name}` refers to nothing",
-                f"write `&{name}` before the value it shall repeat, or put the text in quotes",
+                f"write `&{name}` before the value to repeat, or put the text in quotes",
             )
         self._unused.pop(name, None)
         node = self._anchors[name]
@@ -166,7 +166,7 @@ class _Composer:
 
     def _warn_of_unused(self, anchor: str) -> None:
         if place := self._unused.pop(anchor, None):
-            message = f"`&{anchor}` marks a text that nothing repeats, and is no part of it"
+            message = f"`&{anchor}` marks a text that nothing repeats; it is not part of the text"
             hint = "put the whole in quotes if it belongs to the text, or delete it"
             self._add(place, message, hint, Severity.WARNING)
 

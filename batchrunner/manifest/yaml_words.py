@@ -12,7 +12,7 @@ from batchrunner.manifest.typos import Slip, slip_in
 
 _NO_COLON = (
     "expected ':'",
-    "this line has no colon, so it is no `key: value`",
+    "this line has no colon, so it is not `key: value`",
     "write `key: value`, or indent the line further if it goes on with the text above",
 )
 _SAYINGS = (

@@ -33,7 +33,7 @@ def check_boxes(path: Path) -> None:
                 raise NotWhole(f"cut in the middle of a box at byte {at}")
             size, kind = _HEAD.unpack_from(head)
             if at == 0 and kind != b"ftyp":
-                raise NotWhole(f"begins with {head[:12]!r}, which is no MP4")
+                raise NotWhole(f"begins with {head[:12]!r}, which is not an MP4 file")
             if size == 1 and len(head) == _HEAD.size + _LARGE.size:
                 (size,) = _LARGE.unpack_from(head, _HEAD.size)
             elif size == 0:

@@ -32,8 +32,8 @@ _HEAD_OF_URI = 100
 """Characters of a data URI before its content."""
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?")
 _KNOWN_SCHEMES = frozenset({"http", "https", "data", "asset"})
-_PICTURES = "the model takes jpeg, png, webp, bmp, tiff, gif and heic"
-_SOUNDS = "the model takes wav and mp3"
+_PICTURES = "the model accepts jpeg, png, webp, bmp, tiff, gif and heic"
+_SOUNDS = "the model accepts wav and mp3"
 _SAME = (frozenset({"image/heic", "image/heif"}), frozenset({"audio/mpeg", "audio/mp3"}))
 """Names that are used for one another."""
 
@@ -125,7 +125,7 @@ class MediaFolder:
                 self._check_data_uri(written)
             return written
         if scheme and scheme.group(2):
-            message = f"`{scheme.group()}` is no address that the model can fetch"
+            message = f"`{scheme.group()}` is not an address that the model can fetch"
             raise MediaFault(message, "give an https URL, or a file beside the manifest")
         path = self._resolve(written)
         facts = self._files.get(path)
@@ -181,13 +181,13 @@ class MediaFolder:
             path = inside(self._folder, self._root, written)
         except (OSError, ValueError, RuntimeError) as error:
             raise MediaFault(
-                f"{written!r} is no usable path", "give the path of a picture, or its URL"
+                f"{written!r} is not a valid path", "give the path of a picture, or its URL"
             ) from error
         if path is None:
             message = f"{written} lies outside the manifest's folder"
             raise MediaFault(message, "move it beside the manifest, or write its absolute path")
         if not is_text(str(path)):  # `written` is a link to it
-            raise MediaFault(f"the name of the file {str(path)!r} is no plain text", "rename it")
+            raise MediaFault(f"the name of the file {str(path)!r} is not plain text", "rename it")
         return path
 
     def _read(self, path: Path, written: str) -> _Facts:
@@ -202,7 +202,7 @@ class MediaFolder:
             if not path.exists():
                 raise MediaFault(*missing(self._folder, written))
             if not path.is_file():
-                raise MediaFault(f"{written} is no ordinary file", "give a picture")
+                raise MediaFault(f"{written} is not a regular file", "give a picture")
             return self._facts(path)
         except OSError as error:
             hint = "let the runner read it"
@@ -215,7 +215,7 @@ class MediaFolder:
             return _Facts(wrong="is empty", hint="was it copied to its end?")
         mime = picture_type(head)
         if not mime:
-            return _Facts(wrong="is not a picture that the model takes", hint=_PICTURES)
+            return _Facts(wrong="is not a picture that the model accepts", hint=_PICTURES)
         most = _MOST_TO_FIT if self._fit and can_open(mime) else self._limits.most_bytes["image"]
         if path.stat().st_size > most:
             hint = "make the picture smaller"
@@ -264,9 +264,9 @@ def check_data_uri(uri: str, kind: str) -> tuple[bytes, str]:
         ) from error
     mime, what, hint = picture_type(data[:HEAD]), "picture", _PICTURES
     if kind == "audio":
-        mime, what, hint = sound_type(data[:HEAD]), "sound", _SOUNDS
+        mime, what, hint = sound_type(data[:HEAD]), "audio file", _SOUNDS
     if not mime:
-        raise MediaFault(f"this data URI holds no {what} that the model takes", hint)
+        raise MediaFault(f"this data URI holds no {what} that the model accepts", hint)
     named = head.removeprefix("data:").partition(";")[0]
     if named.startswith(f"{kind}/") and named != mime and {named, mime} not in _SAME:
         raise MediaFault(f"this data URI says {named}, and holds {mime}", f"write data:{mime};base64,")

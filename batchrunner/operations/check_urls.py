@@ -114,11 +114,11 @@ def _why(error: Exception) -> str:
         case aiohttp.TooManyRedirects():
             return "it leads from one address to the next"
         case aiohttp.ClientConnectorError():
-            return "there is no connection to its host"
+            return "its host can't be reached"
         case aiohttp.InvalidURL() | ValueError():
-            return "this is no URL that can be asked for"
+            return "this URL can't be requested"
         case aiohttp.ClientResponseError():
-            return "what came is no answer in HTTP"
+            return "the answer is not HTTP"
         case _:
             return "the connection broke off"
 
@@ -139,7 +139,9 @@ def _judged(
     if response.content_type == "text/html":
         return _warning(use, f"{_name(use)} is a web page", "give the address of the file itself")
     if not recognised(head):
-        return _warning(use, f"{_name(use)} holds no {what} that the model takes", "look at it in a browser")
+        return _warning(
+            use, f"{_name(use)} holds no {what} that the model accepts", "look at it in a browser"
+        )
     if (size := _size(response)) > most:
         message = f"{_name(use)} is {size / 1_000_000:.1f} MB large; up to {most // 1_000_000} MB are taken"
         return _warning(use, message, "make it smaller")

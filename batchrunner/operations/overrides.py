@@ -87,7 +87,7 @@ async def adopt(ledger: Ledger, task: TaskRecord, remote_id: str) -> None:
     """
     if not REMOTE_ID.fullmatch(remote_id):
         raise UsageError(
-            f"{remote_id!r} is no remote id", "it looks like task_jEctEHDF1vefS2L3HND2JnzXPslnAYby"
+            f"{remote_id!r} is not a remote id", "it looks like task_jEctEHDF1vefS2L3HND2JnzXPslnAYby"
         )
     if remote_id in await ledger.remote_ids():
         raise UsageError(f"{remote_id} is the id of another attempt", "look at `batchrunner status DIR`")

@@ -245,5 +245,5 @@ def write(directory: Path, content: bytes, keep: bool = False) -> Path | None:
 def _refused(path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"can't write {path}: {error.strerror}",
-        "make room or mend the disk; `batchrunner results DIR` writes it again from the ledger",
+        "free disk space or fix the disk; `batchrunner results DIR` writes it again from the ledger",
     )

@@ -99,7 +99,7 @@ class _disk_errors:  # noqa: N801  used like a function
         if isinstance(error, OSError):
             raise StorageError(
                 f"can't write {self._path}: {error.strerror}",
-                "make room or mend the disk, then run the same command again; nothing paid for is lost",
+                "free disk space or fix the disk, then run the same command again; nothing paid for is lost",
             ) from error
 
 

@@ -80,7 +80,7 @@ def test_a_limit_is_a_number_of_tasks(desk: Any, option: str) -> None:
     desk.write("ant")
     done = desk.do("run", "batch.yaml", "--simulate", option)
     assert done.code == 2
-    assert "is no number of tasks: write 1 or more" in done.stderr
+    assert "is not a number of tasks: write 1 or more" in done.stderr
 
 
 def test_again_is_for_finished_videos_only(desk: Any, sim: Any) -> None:

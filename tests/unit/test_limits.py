@@ -175,7 +175,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         content(video(), *[audio()] * 4),
         "error metadata.content.4: 4 inputs of type audio_url; the model takes up to 3",
     ),
-    "a sound alone": (content(audio()), "error metadata.content: a sound alone is no input"),
+    "a sound alone": (content(audio()), "error metadata.content: audio alone is not enough"),
     "a role of another type": (
         content({**video(), "role": "first_frame"}),
         "error metadata.content.0.role: the role first_frame does not fit the type video_url",
@@ -207,7 +207,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a video file": (
         content(video("a.mp4")),
         "error metadata.content.0.video_url.url: "
-        "a video is given as an https URL or an asset:// id, not as a file",
+        "a video must be given as an https URL or an asset:// id, not as a local file",
     ),
     "a video as data": (
         content(video("data:video/mp4;base64,AAAA")),
@@ -233,8 +233,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"image": "https://nas.local/a.png"},
         "warning image: the model can't fetch from `nas.local`, which is only known in your own network",
     ),
-    "no host": ({"image": "https:///a.png"}, "error image: this is no complete URL"),
-    "a broken address": ({"image": "https://[::1/a.png"}, "error image: this is no complete URL"),
+    "no host": ({"image": "https:///a.png"}, "error image: this is not a complete URL"),
+    "a broken address": ({"image": "https://[::1/a.png"}, "error image: this is not a complete URL"),
     "a body too large": (
         content(*[image(picture(25_000_000), "reference_image")] * 2),
         "error metadata.content.0.image_url.url: the request would be 66.7 MB large; up to 64 MB are taken",
@@ -279,7 +279,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a sound too large": (
         content(video(), audio("data:audio/wav;base64," + "A" * 20_000_004)),
-        "error metadata.content.1.audio_url.url: the sound is over 15 MB",
+        "error metadata.content.1.audio_url.url: the audio file is over 15 MB",
     ),
     "a data URI too large": (
         {"image": "data:image/png;base64," + "A" * 40_000_004},

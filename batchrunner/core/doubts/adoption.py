@@ -217,6 +217,6 @@ def advice(
         return "the usage log doesn't reach back to it: it may be charged"
     if found:
         told = count(len(found), "submission")
-        return f"the usage log shows {told} of its model that nobody accounts for: it may be charged"
+        return f"the usage log shows {told} of its model that no known task explains: it may be charged"
     told = "the usage log shows no submission that could be it"
     return f"{told}, which proves nothing: {unproven}" if unproven else told

@@ -17,7 +17,7 @@ Item = Mapping[str, RequestValue]
 
 CONTENT: ValuePath = ("metadata", "content")
 _KINDS = {"image_url": "image", "video_url": "video", "audio_url": "audio"}
-_A = {"image": "a picture", "video": "a video", "audio": "a sound"}
+_A = {"image": "a picture", "video": "a video", "audio": "an audio file"}
 _ROLES = {
     "first_frame": "image_url",
     "last_frame": "image_url",
@@ -139,7 +139,7 @@ def _counts(items: Sequence[Item], limits: InputLimits) -> Iterator[InputFault]:
             yield error((*CONTENT, places[most]), message, "delete some")
     types = {item.get("type") for item in items}
     if "audio_url" in types and not types & {"image_url", "video_url"}:
-        yield error(CONTENT, "a sound alone is no input", "add a picture or a video for it to go with")
+        yield error(CONTENT, "audio alone is not enough", "add a picture or a video for it to go with")
 
 
 def _scenario(items: Sequence[Item]) -> Iterator[InputFault]:
@@ -187,7 +187,7 @@ def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits
             hint = f"write asset://{value[6:].lstrip('/') or '<id>'}"
             yield error(path, "the id of an asset begins with asset://", hint)
     else:
-        message = f"{_A[kind]} is given as an https URL or an asset:// id, not as a file"
+        message = f"{_A[kind]} must be given as an https URL or an asset:// id, not as a local file"
         yield error(path, message, "put the file where the gateway can fetch it, and write its URL")
 
 
@@ -197,7 +197,7 @@ def _address(path: ValuePath, url: str, kind: str) -> Iterator[InputFault]:
     except ValueError:
         host = ""
     if not host or re.search(r"\s", url):
-        yield error(path, "this is no complete URL", "write it as https://host/path, blanks as %20")
+        yield error(path, "this is not a complete URL", "write it as https://host/path, blanks as %20")
     elif _is_private(host):
         message = f"the model can't fetch from `{host}`, which is only known in your own network"
         yield warning(path, message, "put the file where everybody can fetch it")

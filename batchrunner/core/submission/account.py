@@ -42,7 +42,7 @@ class AccountGate(Gate):
         if fault is AccountFault.OPERATOR:
             self._stop = Stop(
                 f"the gateway's own account with the model is refused: {said}",
-                "tell the gateway's operator; run the same command again when it is mended",
+                "tell the gateway's operator; run the same command again when it is fixed",
                 ExitCode.ACCOUNT,
             )
         elif receipt.code == PROXY:

@@ -26,7 +26,7 @@ class BalanceGate(Gate):
             if at.in_flight == 0 and not self._settled_since:
                 said = outcome.receipt.message or f"HTTP {outcome.receipt.status}"
                 self._stop = Stop(
-                    f"the balance does not reach for one more task: {said}",
+                    f"balance too low for another task: {said}",
                     "top up the account or raise the key's quota, then run the same command again",
                     ExitCode.ACCOUNT,
                 )

@@ -36,7 +36,7 @@ def read_jsonl(table: RowsFile, report: Report) -> bool:
         except ValueError as error:
             place = table.text.place(line, row=number)
             hint = 'write one object a line: {"id": "cat", "prompt": "…"}'
-            report.add(place, f"the line is no JSON object: {error}", hint)
+            report.add(place, f"the line is not a JSON object: {error}", hint)
             continue
         table.rows.append(TableRow(number, line, row))
         table.columns.update(dict.fromkeys(row))
@@ -242,7 +242,7 @@ def _whole(text: str) -> int:
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 _DECODER = json.JSONDecoder(

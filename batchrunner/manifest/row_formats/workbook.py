@@ -40,7 +40,7 @@ def read_workbook(path: Path, table: RowsFile, sheet: str, report: Report) -> bo
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile, SyntaxError) as error:
-        raise TextFault("the file is damaged, or is no .xlsx workbook", _SAVE_AGAIN) from error
+        raise TextFault("the file is damaged, or is not an .xlsx workbook", _SAVE_AGAIN) from error
     try:
         chosen = _chosen(book, sheet)
         merged, has_formulas = _peculiarities(path, chosen)
@@ -58,7 +58,7 @@ def read_workbook(path: Path, table: RowsFile, sheet: str, report: Report) -> bo
         if reader.blanks:
             _find_unsaved(openpyxl, path, chosen.title, reader)
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile, SyntaxError) as error:
-        raise TextFault("the file is damaged, or is no .xlsx workbook", _SAVE_AGAIN) from error
+        raise TextFault("the file is damaged, or is not an .xlsx workbook", _SAVE_AGAIN) from error
     finally:
         book.close()
     return reader.is_sound
@@ -74,7 +74,7 @@ def _look_over(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
     except (zipfile.BadZipFile, ValueError) as error:
-        raise TextFault("the file is damaged, or is no .xlsx workbook", _SAVE_AGAIN) from error
+        raise TextFault("the file is damaged, or is not an .xlsx workbook", _SAVE_AGAIN) from error
     size = sum(part.file_size for part in parts)
     if size > 2 * MAX_BYTES:
         message = f"the file unpacks to more than {2 * MAX_BYTES // 1_000_000} MB"

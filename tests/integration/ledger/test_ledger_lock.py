@@ -91,7 +91,7 @@ def test_asking_for_the_lock_takes_and_makes_nothing(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_a_storage_error(tmp_path):
-    """No lock file can be made where there is no folder."""
+    """No lock file can be made where there is not a folder."""
     with pytest.raises(StorageError, match="missing"):
         RunLock(tmp_path / "missing").acquire()
 

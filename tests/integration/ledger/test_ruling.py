@@ -25,7 +25,7 @@ def test_an_id_that_is_another_attempts_is_not_adopted(in_ledger, filled):
             await ledger.move(key, move)
         with pytest.raises(UsageError, match="is the id of another attempt"):
             await overrides.adopt(ledger, await ledger.task(doubt), "task_0001")
-        with pytest.raises(UsageError, match="is no remote id"):
+        with pytest.raises(UsageError, match="is not a remote id"):
             await overrides.adopt(ledger, await ledger.task(doubt), "../etc")
         await overrides.adopt(ledger, await ledger.task(doubt), "task_0002")
         return await ledger.task(doubt)

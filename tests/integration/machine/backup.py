@@ -12,7 +12,7 @@ LEDGER = "ledger.sqlite"
 
 
 class Backup:
-    """A copy of a run directory as it was at one moment, also while a run works on it."""
+    """A copy of a run directory as it was at one moment, also while running."""
 
     def __init__(self, directory: Path) -> None:
         self._kept = Path(tempfile.mkdtemp(dir=directory.parent))

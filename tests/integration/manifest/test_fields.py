@@ -160,7 +160,7 @@ FIELDS = [
         {"url": f"{URL}.mp4"},
         {"content.video_url": {"url": f"{URL}.mp4"}},
         {"url": "a.mp4"},
-        "a video is given as an https URL or an asset:// id, not as a file",
+        "a video must be given as an https URL or an asset:// id, not as a local file",
         beside={"type": "video_url"},
     ),
     Field(
@@ -168,7 +168,7 @@ FIELDS = [
         {"url": f"{URL}.mp3"},
         {"content.audio_url": {"url": f"{URL}.mp3"}},
         {"url": "data:audio/ogg;base64,T2dnUwACAAAAAAAA"},
-        "holds no sound that the model takes",
+        "holds no audio file that the model accepts",
         beside={"type": "audio_url"},
     ),
 ]

@@ -238,7 +238,7 @@ def test_values_of_a_matrix_are_no_templates(tmp_path: Path) -> None:
     loaded = load(tmp_path, '  - {prompt: "A ${a}", matrix: {a: ["${b}"], b: [cat]}, labels: {b: "${b}"}}\n')
     assert prompts(loaded.plan.tasks) == ["A ${b}"]
     (warning,) = loaded.warnings
-    assert warning.message == '"${b}" is used as it stands: values of `matrix` are no templates'
+    assert warning.message == '"${b}" is used as it stands: values of `matrix` are not templates'
 
 
 def test_a_manifest_has_no_more_than_a_million_tasks(tmp_path: Path) -> None:

@@ -118,9 +118,9 @@ def test_what_a_sheet_can_not_be_taken_with(
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"p,q\n1,2\n", "the file is damaged, or is no .xlsx workbook"),
+        (b"p,q\n1,2\n", "the file is damaged, or is not an .xlsx workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "the file is an old .xls, or has a password"),
-        (b"", "the file is damaged, or is no .xlsx workbook"),
+        (b"", "the file is damaged, or is not an .xlsx workbook"),
     ],
 )
 def test_what_is_no_workbook_is_said_in_one_line(data: bytes, words: str, tmp_path: Path) -> None:

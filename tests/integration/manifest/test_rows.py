@@ -94,7 +94,7 @@ def test_an_empty_jsonl_is_nothing_to_do(tmp_path: Path) -> None:
         (b"{", "it can't be read on from column 2"),
         (b"5", "it holds something else"),
         (b'{"a": 1, "a": 2}', "the key 'a' is written twice"),
-        (b'{"a": Infinity}', "Infinity is no JSON number"),
+        (b'{"a": Infinity}', "Infinity is not a JSON number"),
         (b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}", "it is nested too deeply"),
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "it is nested too deeply"),
         (rb'{"a": "\ud800"}', "half of a \\u pair is missing"),
@@ -106,7 +106,7 @@ def test_an_empty_jsonl_is_nothing_to_do(tmp_path: Path) -> None:
 def test_a_line_that_is_no_object_is_told(line: bytes, reason: str, tmp_path: Path) -> None:
     """The other lines are still read."""
     table, (wrong,) = read(tmp_path / "a.jsonl", b'{"a": 0}\n\n' + line + b'\n{"a": 3, "b": [1]}\n')
-    assert wrong.startswith(f"a.jsonl: row 2: the line is no JSON object: {reason}")
+    assert wrong.startswith(f"a.jsonl: row 2: the line is not a JSON object: {reason}")
     assert table is not None
     assert [row.number for row in table.rows] == [1, 3]
     assert list(table.columns) == ["a", "b"]

@@ -117,7 +117,7 @@ def test_what_is_there_is_not_complained_about(name: str, tmp_path: Path) -> Non
         ("403", "warning: host/403 is not handed out: HTTP 403"),
         ("500", "warning: host/500 is answered with HTTP 500"),
         ("page.png", "warning: host/page.png is a web page"),
-        ("b.mp4", "warning: host/b.mp4 holds no picture that the model takes"),
+        ("b.mp4", "warning: host/b.mp4 holds no picture that the model accepts"),
         ("huge.png", "warning: host/huge.png is 31.0 MB large; up to 30 MB are taken"),
         ("slow.png", "warning: host/slow.png does not come in time"),
     ],
@@ -134,7 +134,7 @@ def test_an_address_that_nobody_answers_is_a_warning(tmp_path: Path) -> None:
     """It may be reachable from where the model is."""
     (problem,) = told(tmp_path, "http://127.0.0.1:1/a.png")
     assert problem.severity is Severity.WARNING
-    assert problem.message == "127.0.0.1:1/a.png can't be fetched: there is no connection to its host"
+    assert problem.message == "127.0.0.1:1/a.png can't be fetched: its host can't be reached"
 
 
 @pytest.mark.parametrize(
