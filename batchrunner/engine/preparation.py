@@ -10,7 +10,7 @@ from pathlib import Path
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.model import Plan
 from batchrunner.core.plan import folded
-from batchrunner.core.policy import GIVEN_UP, AttemptFacts, Move, is_without_last_word
+from batchrunner.core.policy import GIVEN_UP, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.engine.evidence import RUN_ID_NAME, Evidence, heard, keep_run_id, run_id_beside_videos
 from batchrunner.ledger import LEDGER_NAME, Ledger, check_path
@@ -140,7 +140,7 @@ async def bring_up_to_date(
         on_disk = frozenset[str]() if names_again else names_on_disk(directory)
         gone = await ledger.reconcile(plan, on_disk)
     for task in await ledger.tasks(TaskState.FAILED) if recollect_all else ():
-        if task.remote_id and is_without_last_word(task.error_code):
+        if task.may_be_paid_for:
             facts = AttemptFacts(outcome=GIVEN_UP)
             await ledger.move(task.key, Move(Event.RECOLLECT, TaskState.GENERATING, facts=facts))
     for task in await ledger.tasks(TaskState.UNCOLLECTED):
