@@ -14,7 +14,7 @@ from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import Connection, real, simulated
 from batchrunner.cli.console import say_json, shown_path
 from batchrunner.cli.loading import add_manifest, load
-from batchrunner.cli.run_directory import add_directory, existing_run, run_directory
+from batchrunner.cli.run_directory import add_directory, has_ledger, run_directory
 from batchrunner.cli.run_summary import as_values, show_summary, wanting_attention
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import TaskState
@@ -45,11 +45,14 @@ def add_recover(commands: Any) -> None:
 def recover(options: argparse.Namespace) -> int:
     """Find what is paid for, and bring it in."""
     from batchrunner.engine.evidence import anything_left  # noqa: PLC0415
-    from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
     loaded = load(options)
-    directory = existing_run(run_directory(options))
-    if not (directory / LEDGER_NAME).exists() and not anything_left(directory):
+    directory = run_directory(options)
+    if not directory.is_dir():
+        raise UsageError(
+            f"{directory} is no folder", "name the run directory of an earlier `batchrunner run`"
+        )
+    if not has_ledger(directory) and not anything_left(directory):
         raise UsageError(
             f"nothing in {directory} says which tasks of the gateway are this run's: the ledger is gone, and "
             "run.log, results.csv and videos/.run-id name neither the run nor a task",

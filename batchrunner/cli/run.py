@@ -15,7 +15,7 @@ from batchrunner.cli.connection import Connection, of_run, real, simulated
 from batchrunner.cli.console import error_values, say_json, show_error
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.paid_tasks import collect_despite
-from batchrunner.cli.run_directory import add_place, existing_run, whereabouts
+from batchrunner.cli.run_directory import add_place, check_place, existing_run, whereabouts
 from batchrunner.cli.run_summary import as_values, show_summary, wanting_attention
 from batchrunner.core.errors import BatchrunnerError, UsageError
 from batchrunner.core.selection import select
@@ -96,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
         return collect_despite(mistake, options, carry_out)
     where = whereabouts(options, loaded.plan, selected)
     directory, timeout = where.directory, loaded.plan.settings.submit_timeout
+    check_place(directory, options.manifest)
     connecting: AbstractContextManager[Connection]
     if options.simulate:
         connecting = simulated(options, directory, timeout, options.scenario)
