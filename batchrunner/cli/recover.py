@@ -17,6 +17,7 @@ from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.run_directory import add_directory, has_ledger, run_directory
 from batchrunner.cli.run_summary import as_values, show_summary, wanting_attention
 from batchrunner.core.errors import UsageError
+from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count
 
@@ -58,6 +59,7 @@ def recover(options: argparse.Namespace) -> int:
             "run.log, results.csv and videos/.run-id name neither the run nor a task",
             "bring one of these files back from a backup; the gateway's own pages list what was paid for",
         )
+    _refuse_other_gateway(directory, options.simulate)
     timeout = loaded.plan.settings.submit_timeout
     connecting: AbstractContextManager[Connection]
     if options.simulate:
@@ -67,6 +69,25 @@ def recover(options: argparse.Namespace) -> int:
         shared.api_key(options)
     with connecting as connection:
         return _carry_out(options, loaded, directory, connection)
+
+
+def _refuse_other_gateway(directory: Path, simulate: bool) -> None:
+    """A simulated run is never taken for a real one, also where no ledger is left that says which it was.
+
+    The simulator keeps its state in the run directory, from before the first submission.
+    """
+    from batchrunner.engine.preparation import has_no_ledger  # noqa: PLC0415
+
+    was_simulated = (directory / SIMULATOR).is_dir()
+    if not has_no_ledger(directory) or was_simulated is simulate:
+        return  # a ledger says for itself what it belongs to
+    why = "holds a simulator's state" if was_simulated else "holds no simulator's state"
+    whose, other = ("the gateway simulator", "a real one") if was_simulated else ("a real gateway", SIMULATOR)
+    raise UsageError(
+        f"this run directory {why}, so it belongs to {whose}, not to {other}",
+        f"simulated and real runs have run directories of their own: "
+        f"{'add --simulate' if was_simulated else 'leave --simulate out'}, or name the other one with -o",
+    )
 
 
 def _carry_out(

@@ -173,6 +173,32 @@ def test_what_a_lost_simulated_ledger_is_told_to_type_works_as_it_stands(desk: A
     assert desk.states() == {"ant": "done"}
 
 
+def test_a_lost_simulated_ledger_is_not_made_again_for_a_real_gateway(desk: Any, sim: Any) -> None:
+    """Simulated videos never count as paid for elsewhere: exit 2, nothing changes, nothing is asked."""
+    sim.start()
+    desk.directory = desk.folder / "batch.simulated"
+    desk.write("ant")
+    assert desk.do("run", "batch.yaml", "--simulate", "--time-scale", "0.005").code == 0
+    lose_ledger(desk)
+    before = sorted(desk.directory.rglob("*"))
+    done = desk.do("recover", "batch.yaml", "-o", "batch.simulated", *desk.at_gateway())
+    assert done.code == 2
+    assert "belongs to the gateway simulator" in done.stderr
+    assert "simulated and real runs have run directories of their own: add --simulate" in done.stderr
+    assert sorted(desk.directory.rglob("*")) == before
+    assert not sim.requests()
+
+
+def test_a_lost_ledger_is_not_made_again_for_the_simulator(desk: Any, sim: Any, backup: Path) -> None:
+    """The other way round: the real gateway could not have it back afterwards."""
+    sim.start()
+    lose_ledger(desk)
+    before = sorted(desk.directory.rglob("*"))
+    done = desk.do("recover", "batch.yaml", "-o", "batch.run", "--simulate")
+    assert (done.code, "leave --simulate out" in done.stderr) == (2, True)
+    assert sorted(desk.directory.rglob("*")) == before
+
+
 def test_a_lost_run_directory_but_for_its_id_is_made_again(desk: Any, sim: Any, backup: Path) -> None:
     """Only videos/.run-id is left: `recover` downloads all six."""
     sim.start()
