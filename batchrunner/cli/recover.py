@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shlex
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import Connection, real, simulated
-from batchrunner.cli.console import say_json, shown_path
+from batchrunner.cli.console import say_json
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.run_directory import add_directory, has_ledger, run_directory
-from batchrunner.cli.run_summary import as_values, show_summary, wanting_attention
+from batchrunner.cli.run_summary import AGAIN, as_values, run_command, show_summary, wanting_attention
 from batchrunner.core.errors import UsageError
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.states import TaskState
@@ -125,10 +124,8 @@ def _carry_out(
 def _again(options: argparse.Namespace, directory: Path, counts: Any) -> str:
     """What to type now for the tasks that were not found, and for those that still generate."""
     if not counts[TaskState.PENDING]:
-        return "the same command again goes on from here"
-    command = f"batchrunner run {shlex.quote(str(options.manifest))} -o {shown_path(directory)}"
-    if options.simulate:
-        command += " --simulate"
+        return AGAIN
+    command = run_command(directory, options.manifest, options.simulate)
     return (
         f"{count(counts[TaskState.PENDING], 'task')} not found, so never paid for as far as anything shows;\n"
         f"         {command}   submits, and pays for, these"

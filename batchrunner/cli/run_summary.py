@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections import Counter
 from pathlib import Path
@@ -33,6 +34,25 @@ async def wanting_in(ledger: LedgerReader) -> list[TaskRecord]:
 
 
 AGAIN = "the same command again goes on from here"
+
+
+def run_command(directory: Path, manifest: Path | None, simulated: bool) -> str:
+    """The command that goes on in a run directory, as the shell takes it.
+
+    `manifest` is what a person named: where that is the run directory itself, MANIFEST stands for it.
+    """
+    named = shlex.quote(str(manifest)) if manifest and not manifest.is_dir() else "MANIFEST"
+    place = shlex.quote(shown_path(directory))
+    return f"batchrunner run {printable(named)} -o {place}{' --simulate' if simulated else ''}"
+
+
+def after_collecting(directory: Path, manifest: Path | None, simulated: bool, summary: Summary) -> str:
+    """What to type after `collect`, which never submits: it goes on only with what is paid for."""
+    if pending := summary.counts[TaskState.PENDING]:
+        them = "it" if pending == 1 else "them"
+        command = run_command(directory, manifest, simulated)
+        return f"{command}   submits, and pays for, {count(pending, 'pending task')}: collect leaves {them}"
+    return AGAIN
 
 
 def show_summary(
