@@ -15,6 +15,10 @@ _USER = re.compile(
     r"(?:[^\s/?#'\"<>]{0,500}|[^\s/?#:'\"<>]{0,200}:(?!\d+[/?#])[^\s'\"<>]{0,500})@",  # a password with a /
     re.IGNORECASE,
 )
+# The same where the scheme is missing or has a slip in it, as in a line of a manifest.
+_PAIR = re.compile(r"(?<![\w.%+-])(?!mailto:)[\w.%+-]{1,64}:[^\s/:@'\"<>]{1,200}@(?=[\w\[])", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,20}(?::?//|:/)|//", re.IGNORECASE)
+"""How an address begins, slips included: one slash too few, or no colon."""
 # Up to a blank or a double quote, for a URL may hold any other mark. It takes a URL whole, with a query or
 # without, so that nothing is looked at twice.
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^\s\"]*", re.IGNORECASE)
@@ -36,7 +40,7 @@ def redacted(text: str) -> str:
     Queries go as a whole, for a signature has a different name with every store.
     """
     if "@" in text:
-        text = _USER.sub(rf"\1{MASK}@", text)
+        text = _PAIR.sub(f"{MASK}@", _USER.sub(rf"\1{MASK}@", text))
     if "?" in text:
         text = _URL.sub(lambda found: _without_query(found.group()), text)
     text = _NAMED.sub(rf"\1{MASK}", text)
@@ -57,6 +61,15 @@ def redacted_url(value: str) -> str:
     user, at, _ = parts.netloc.rpartition("@")
     value = value.replace(f"//{user}@", f"//{MASK}@", 1) if at else value
     return redacted(_without_query(value))
+
+
+def without_user(address: str) -> str:
+    """What was meant as an address, without user and password, however it is written: `bob:secret@host`."""
+    before, at, host = address.rpartition("@")
+    if not at:
+        return address
+    scheme = _SCHEME.match(before)
+    return f"{scheme.group() if scheme else ''}{MASK}@{host}"
 
 
 def _without_query(url: str) -> str:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from batchrunner.core.redaction import redacted, redacted_url, redacted_values
+from batchrunner.core.redaction import redacted, redacted_url, redacted_values, without_user
 
 SECRET = "c4n4ry-S3cret"
 
@@ -15,6 +15,11 @@ SECRET = "c4n4ry-S3cret"
         f"http://user:{SECRET}@10.0.0.1:3128",
         f"407, message='Proxy Authentication Required', url='http://user:{SECRET}@proxy:3128'",
         f"http://{SECRET}@proxy",
+        f'"base_url":"bob:{SECRET}@host"',
+        f"base_url: //bob:{SECRET}@host",
+        f"base_url: https//bob:{SECRET}@host",
+        f"base_url: https:/bob:{SECRET}@host",
+        f"base_url: https:bob:{SECRET}@host",
         f"http://user:{SECRET}@x@proxy:3128/",
         f"http://user:a/{SECRET}?b#c@proxy:3128/",
         f"socks5h://u:{SECRET}@h",
@@ -51,6 +56,8 @@ def test_credentials_go(text: str) -> None:
         "a cat @ home, 2:30? basic lighting; max_tokens=4096",
         "一只猫?在月球",
         "user@example.com",
+        "mailto:user@example.com",
+        "2:30 pm @ home: a@b",
     ],
 )
 def test_everything_else_stays(text: str) -> None:
@@ -112,3 +119,11 @@ def test_a_whole_url_loses_its_query_and_its_user_whatever_marks_it_holds(url: s
 def test_a_value_without_secrets_stays(value: str) -> None:
     """A file's name may hold a question mark."""
     assert redacted_url(value) == value
+
+
+@pytest.mark.parametrize("scheme", ["", "//", "https//", "https:/", "https://", "ftp://"])
+@pytest.mark.parametrize("password", [SECRET, f"a/{SECRET}", f"@{SECRET}", f"a b'{SECRET}?"])
+def test_an_address_loses_its_user_however_it_is_written(scheme: str, password: str) -> None:
+    """Scheme and host stay, so that a person sees the slip."""
+    assert without_user(f"{scheme}bob:{password}@host:1/x") == f"{scheme}***@host:1/x"
+    assert without_user(f"{scheme}host:1/x") == f"{scheme}host:1/x"
