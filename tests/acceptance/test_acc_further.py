@@ -198,13 +198,18 @@ def test_retry_of_all_leaves_out_what_may_be_paid_for_and_a_name_pays_again(vani
     assert vanished.states()["bee"] == "pending"
 
 
-def test_what_to_type_next_begins_with_what_is_free_and_says_nothing_twice(vanished: Any) -> None:
-    """`collect` stands before `retry`, once; `--failed` is offered only where it does something."""
-    shown = vanished.do("status", "batch.run").stdout
+def test_what_to_type_next_begins_with_what_is_free_and_says_nothing_twice(desk: Any, sim: Any) -> None:
+    """One vanished, one was not collected, one refused: `collect` stands once, and before `retry`."""
+    seen_for_long = {"on": "generate", "do": "slow", "prompt": "ant*", "factor": 20}
+    sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"}, seen_for_long)
+    refused, gone = {"id": "cat", "prompt": "ark:inputmod"}, {"id": "dog", "prompt": "ark:gone walks"}
+    desk.write("ant", "bee", refused, gone)
+    shown = desk.run().stdout
+    assert desk.states() == {"ant": "done", "bee": "failed", "cat": "failed", "dog": "uncollected"}
     assert shown.index("batchrunner collect") < shown.index("batchrunner retry batch.run --failed")
     assert shown.count("batchrunner collect") == shown.count("--failed") == 1
-    assert vanished.do("retry", "batch.run", "--failed").code == 0
-    assert "--failed" not in vanished.do("status", "batch.run").stdout
+    assert desk.do("retry", "batch.run", "--failed").code == 0
+    assert "--failed" not in desk.do("status", "batch.run").stdout, "it would do nothing"
 
 
 def test_a_finished_video_is_fetched_by_its_link_though_the_key_is_refused(desk: Any, sim: Any) -> None:
