@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shlex
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import Connection, real, simulated
-from batchrunner.cli.console import say_json, shown_path
+from batchrunner.cli.console import say_json
 from batchrunner.cli.loading import add_manifest, load
-from batchrunner.cli.run_directory import add_directory, existing_run, run_directory
-from batchrunner.cli.run_summary import as_values, show_summary, wanting_attention
+from batchrunner.cli.run_directory import add_directory, has_ledger, run_directory
+from batchrunner.cli.run_summary import AGAIN, as_values, run_command, show_summary, wanting_attention
 from batchrunner.core.errors import UsageError
+from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count
 
@@ -45,16 +45,20 @@ def add_recover(commands: Any) -> None:
 def recover(options: argparse.Namespace) -> int:
     """Find what is paid for, and bring it in."""
     from batchrunner.engine.evidence import anything_left  # noqa: PLC0415
-    from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
     loaded = load(options)
-    directory = existing_run(run_directory(options))
-    if not (directory / LEDGER_NAME).exists() and not anything_left(directory):
+    directory = run_directory(options)
+    if not directory.is_dir():
+        raise UsageError(
+            f"{directory} is not a folder", "name the run directory of an earlier `batchrunner run`"
+        )
+    if not has_ledger(directory) and not anything_left(directory):
         raise UsageError(
             f"nothing in {directory} says which tasks of the gateway are this run's: the ledger is gone, and "
             "run.log, results.csv and videos/.run-id name neither the run nor a task",
             "bring one of these files back from a backup; the gateway's own pages list what was paid for",
         )
+    _refuse_other_gateway(directory, options.simulate)
     timeout = loaded.plan.settings.submit_timeout
     connecting: AbstractContextManager[Connection]
     if options.simulate:
@@ -64,6 +68,25 @@ def recover(options: argparse.Namespace) -> int:
         shared.api_key(options)
     with connecting as connection:
         return _carry_out(options, loaded, directory, connection)
+
+
+def _refuse_other_gateway(directory: Path, simulate: bool) -> None:
+    """A simulated run is never taken for a real one, also where no ledger is left that says which it was.
+
+    The simulator keeps its state in the run directory, from before the first submission.
+    """
+    from batchrunner.engine.preparation import has_no_ledger  # noqa: PLC0415
+
+    was_simulated = (directory / SIMULATOR).is_dir()
+    if not has_no_ledger(directory) or was_simulated is simulate:
+        return  # a ledger says for itself what it belongs to
+    why = "holds a simulator's state" if was_simulated else "holds no simulator's state"
+    whose, other = ("the gateway simulator", "a real one") if was_simulated else ("a real gateway", SIMULATOR)
+    raise UsageError(
+        f"this run directory {why}, so it belongs to {whose}, not to {other}",
+        f"simulated and real runs have run directories of their own: "
+        f"{'add --simulate' if was_simulated else 'leave --simulate out'}, or name the other one with -o",
+    )
 
 
 def _carry_out(
@@ -101,10 +124,8 @@ def _carry_out(
 def _again(options: argparse.Namespace, directory: Path, counts: Any) -> str:
     """What to type now for the tasks that were not found, and for those that still generate."""
     if not counts[TaskState.PENDING]:
-        return "the same command again goes on from here"
-    command = f"batchrunner run {shlex.quote(str(options.manifest))} -o {shown_path(directory)}"
-    if options.simulate:
-        command += " --simulate"
+        return AGAIN
+    command = run_command(directory, options.manifest, options.simulate)
     return (
         f"{count(counts[TaskState.PENDING], 'task')} not found, so never paid for as far as anything shows;\n"
         f"         {command}   submits, and pays for, these"

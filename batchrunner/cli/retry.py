@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ from batchrunner.cli.console import say, say_json, shown_path, talk
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import TaskState
-from batchrunner.core.text import count
+from batchrunner.core.text import count, printable, shortened
 
+MOST_NAMED = 5
+"""Tasks that a line names."""
 WANTED_AGAIN = frozenset({TaskState.DONE, TaskState.UNCOLLECTED})
 """States of a task of which a further version can be wanted."""
 
@@ -29,7 +31,9 @@ def add_retry(commands: Any) -> None:
     parser = commands.add_parser("retry", help="make failed tasks pending again; the next run submits them")
     parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory, or its manifest")
     parser.add_argument("tasks", metavar="ID", nargs="*", help="id, fingerprint or remote id")
-    parser.add_argument("--failed", action="store_true", help="all failed tasks")
+    parser.add_argument(
+        "--failed", action="store_true", help="all failed tasks but those that may be paid for"
+    )
     parser.add_argument(
         "--again", action="store_true", help="make a further version of finished videos; the old ones stay"
     )
@@ -64,12 +68,41 @@ async def _retry(options: argparse.Namespace) -> int:
     states = WANTED_AGAIN if options.again else frozenset({TaskState.FAILED})
     async with opened(options.directory) as ledger:
         tasks = await overrides.chosen(ledger, options.tasks, states, options.failed)
+        accepted = [task for task in tasks if task.may_be_paid_for]
+        if options.failed:  # says nothing of any one task: what may be paid for wants a word of its own
+            tasks = [task for task in tasks if not task.may_be_paid_for]
+            if accepted and not tasks:
+                raise UsageError(f"nothing is tried again: {_told(accepted)}", _hint(options.directory))
         if options.again:
             await overrides.want_again(ledger, tasks, names_on_disk(options.directory), time.time())
         else:
             await overrides.retry(ledger, tasks)
-        await tell(ledger, options, tasks, "pending again; the next run submits and pays")
+        more = {"left_out" if options.failed else "accepted_before": _names(accepted)} if accepted else {}
+        await tell(ledger, options, tasks, "pending again; the next run submits and pays", more)
+    if accepted and options.failed:
+        talk(f"left out: {_told(accepted)}")
+        talk(f"  hint: {_hint(options.directory)}")
+    elif accepted:
+        twice = "is paid for twice if it was" if len(accepted) == 1 else "are paid for twice if they were"
+        talk(f"{_told(accepted)}: the next run submits again, and what was charged {twice}")
     return 0
+
+
+def _told(accepted: list[TaskRecord]) -> str:
+    """Which tasks the gateway accepted and never ended, and what it said last."""
+    were = "was" if len(accepted) == 1 else "were"
+    named = [f"{shortened(task.id, 40)} ({printable(task.error_code)})" for task in accepted[:MOST_NAMED]]
+    more = f" and {len(accepted) - MOST_NAMED:,} more" if len(accepted) > MOST_NAMED else ""
+    return f"{count(len(accepted), 'task')} {were} accepted and may be paid for: {', '.join(named)}{more}"
+
+
+def _hint(directory: Path) -> str:
+    return f"`batchrunner collect {shown_path(directory)}` looks again, free; name them to pay again"
+
+
+def _names(tasks: list[TaskRecord]) -> list[dict[str, str]]:
+    """Tasks for programs."""
+    return [{"id": task.id, "fingerprint": task.key} for task in tasks]
 
 
 async def _results(options: argparse.Namespace) -> int:
@@ -118,11 +151,17 @@ async def write_results(
         talk(kept)
 
 
-async def tell(ledger: Ledger, options: argparse.Namespace, tasks: list[TaskRecord], what: str) -> None:
-    """Write results.csv, and say what was done with these tasks."""
+async def tell(
+    ledger: Ledger,
+    options: argparse.Namespace,
+    tasks: list[TaskRecord],
+    what: str,
+    more: Mapping[str, object] | None = None,
+) -> None:
+    """Write results.csv, and say what was done with these tasks; `more` is for programs alone."""
     await write_results(ledger, options.directory, await ledger.tasks(planned_only=True))
     if options.json:
-        say_json({"tasks": [{"id": task.id, "fingerprint": task.key} for task in tasks], "done": what})
+        say_json({"tasks": _names(tasks), "done": what} | dict(more or {}))
     elif tasks:
         say(f"{count(len(tasks), 'task')} {what}")
     else:

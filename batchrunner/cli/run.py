@@ -15,9 +15,10 @@ from batchrunner.cli.connection import Connection, of_run, real, simulated
 from batchrunner.cli.console import error_values, say_json, show_error
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.paid_tasks import collect_despite
-from batchrunner.cli.run_directory import add_place, existing_run, whereabouts
-from batchrunner.cli.run_summary import as_values, show_summary, wanting_attention
+from batchrunner.cli.run_directory import add_place, check_place, existing_run, whereabouts
+from batchrunner.cli.run_summary import AGAIN, after_collecting, as_values, show_summary, wanting_attention
 from batchrunner.core.errors import BatchrunnerError, UsageError
+from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.selection import select
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def run(options: argparse.Namespace) -> int:
         return collect_despite(mistake, options, carry_out)
     where = whereabouts(options, loaded.plan, selected)
     directory, timeout = where.directory, loaded.plan.settings.submit_timeout
+    check_place(directory, options.manifest)
     connecting: AbstractContextManager[Connection]
     if options.simulate:
         connecting = simulated(options, directory, timeout, options.scenario)
@@ -130,7 +132,7 @@ def collect(options: argparse.Namespace) -> int:
     codes, values = [], []
     for directory in options.directories:
         try:
-            code, value = _collect_one(existing_run(directory), options)
+            code, value = _collect_one(directory, options)
         except BatchrunnerError as error:
             show_error(error, as_json=False)
             code, value = int(error.exit_code), {"directory": str(directory)} | error_values(error)
@@ -141,10 +143,12 @@ def collect(options: argparse.Namespace) -> int:
     return next((code for code in codes if code), 0)
 
 
-def _collect_one(directory: Path, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
+def _collect_one(named: Path, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
+    directory = existing_run(named)
     with of_run(options, directory) as gateway:
         job = _collecting(gateway, directory, options)
-        return _carry_out(replace(job, recollect_all=True, fetch_missing=options.missing), options)
+        job = replace(job, recollect_all=True, fetch_missing=options.missing)
+        return _carry_out(job, options, manifest=named)
 
 
 def _collecting(gateway: Connection, directory: Path, options: argparse.Namespace) -> Job:
@@ -166,11 +170,12 @@ def _collecting(gateway: Connection, directory: Path, options: argparse.Namespac
 
 
 def _carry_out(
-    job: Job, options: argparse.Namespace, mistaken: bool = False
+    job: Job, options: argparse.Namespace, mistaken: bool = False, manifest: Path | None = None
 ) -> tuple[int, dict[str, object]]:
     """Run, and show the summary; return the exit code and the summary's values for `--json`.
 
-    `mistaken`: what the person wrote is wrong, and nothing is submitted.
+    `mistaken`: what the person wrote is wrong, and nothing is submitted. `manifest` is what `collect` was
+    given for its run directory.
     """
     from batchrunner.engine.flow import run as run_job  # noqa: PLC0415
 
@@ -179,7 +184,9 @@ def _carry_out(
     seconds = time.monotonic() - began
     wanting = asyncio.run(wanting_attention(job.directory))
     if not options.json:
-        show_summary(job.directory, summary, seconds, wanting)
+        simulated = job.gateway_name == SIMULATOR
+        again = AGAIN if job.submits else after_collecting(job.directory, manifest, simulated, summary)
+        show_summary(job.directory, summary, seconds, wanting, again)
     return summary.exit_code, as_values(job.directory, summary, seconds, wanting)
 
 

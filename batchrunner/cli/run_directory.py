@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +67,11 @@ def existing_run(path: Path) -> Path:
     """A run directory that must be there already, named by itself or by its manifest.
 
     Raises:
-        UsageError: it isn't there.
+        UsageError: it isn't there, or has lost its ledger.
     """
-    from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
-
     if path.is_dir():
+        if refusal := _lost(path):
+            raise refusal
         return path
     if not path.is_file():
         raise UsageError(
@@ -79,7 +80,9 @@ def existing_run(path: Path) -> Path:
         )
     files = dict.fromkeys([_itself(path), path])
     places = [file.with_suffix(ending) for ending in (REAL, SIMULATED) for file in files]
-    found = [place for place in places if (place / LEDGER_NAME).exists()]
+    # One that lost its ledger is meant all the same: another in its place would hide that.
+    lost = {place: refusal for place in places if (refusal := _lost(place, path))}
+    found = [place for place in places if place in lost or has_ledger(place)]
     if not found:
         raise UsageError(
             f"{path} has no run directory: there is no ledger in {' or '.join(map(str, places))}",
@@ -87,7 +90,38 @@ def existing_run(path: Path) -> Path:
         )
     if len(found) > 1:
         talk(f"{shown_path(found[0])} is meant; {', '.join(map(shown_path, found[1:]))} is there, too")
+    if found[0] in lost:
+        raise lost[found[0]]
     return found[0]
+
+
+def has_ledger(directory: Path) -> bool:
+    """Whether a run directory has a ledger, whatever is in it."""
+    from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
+
+    return (directory / LEDGER_NAME).exists()
+
+
+def check_place(directory: Path, manifest: Path) -> None:
+    """Pass if a run of this manifest may work in this directory; makes nothing.
+
+    Raises:
+        UsageError: it has lost its ledger, or can't be one.
+    """
+    from batchrunner.engine.preparation import check_directory  # noqa: PLC0415
+
+    check_directory(directory, shlex.quote(str(manifest)))
+
+
+def _lost(directory: Path, manifest: Path | None = None) -> UsageError | None:
+    """The refusal of a directory that has lost its ledger; what a ledger holds is for others to look at."""
+    from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
+
+    if has_ledger(directory) and (directory / LEDGER_NAME).stat().st_size:
+        return None
+    from batchrunner.engine.preparation import lost_ledger  # noqa: PLC0415
+
+    return lost_ledger(directory, shlex.quote(str(manifest))) if manifest else lost_ledger(directory)
 
 
 def whereabouts(

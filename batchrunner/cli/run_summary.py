@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections import Counter
 from pathlib import Path
 
 from batchrunner.cli.console import say, shown_path
 from batchrunner.core.links import LINK_EXPIRED
-from batchrunner.core.policy import is_without_last_word
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import UNFINISHED, Spent, Summary
 from batchrunner.core.text import count, printable, shortened, span
@@ -34,6 +34,25 @@ async def wanting_in(ledger: LedgerReader) -> list[TaskRecord]:
 
 
 AGAIN = "the same command again goes on from here"
+
+
+def run_command(directory: Path, manifest: Path | None, simulated: bool) -> str:
+    """The command that goes on in a run directory, as the shell takes it.
+
+    `manifest` is what a person named: where that is the run directory itself, MANIFEST stands for it.
+    """
+    named = shlex.quote(str(manifest)) if manifest and not manifest.is_dir() else "MANIFEST"
+    place = shlex.quote(shown_path(directory))
+    return f"batchrunner run {printable(named)} -o {place}{' --simulate' if simulated else ''}"
+
+
+def after_collecting(directory: Path, manifest: Path | None, simulated: bool, summary: Summary) -> str:
+    """What to type after `collect`, which never submits: it goes on only with what is paid for."""
+    if pending := summary.counts[TaskState.PENDING]:
+        them = "it" if pending == 1 else "them"
+        command = run_command(directory, manifest, simulated)
+        return f"{command}   submits, and pays for, {count(pending, 'pending task')}: collect leaves {them}"
+    return AGAIN
 
 
 def show_summary(
@@ -95,26 +114,28 @@ def _why(state: TaskState, wanting: list[TaskRecord]) -> str:
 def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], again: str = AGAIN) -> list[str]:
     """What a person may type now; what is free comes before what pays."""
     shown, counts = shown_path(directory), summary.counts
+    uncollected = [task for task in wanting if task.state is TaskState.UNCOLLECTED]
+    accepted = [task for task in wanting if task.may_be_paid_for]
+    free = ["looks again at what has vanished"] if accepted else []
+    free += ["fetches again"] if any(task.error_code != LINK_EXPIRED for task in uncollected) else []
     lines = []
-    if any(t.state is TaskState.FAILED and is_without_last_word(t.error_code) for t in wanting):
-        lines.append(
-            f"next     batchrunner collect {shown}   looks again at what has vanished, free of charge"
-        )
+    if free:
+        lines.append(f"next     batchrunner collect {shown}   {' and '.join(free)}, free of charge")
     if any(task.state is TaskState.IN_DOUBT for task in wanting):
         lines += [
             f"next     batchrunner resolve {shown}   tells what the usage log shows; then",
             f"         batchrunner resolve {shown} ID --adopt REMOTE_ID   it was accepted under this id",
             f"         batchrunner resolve {shown} ID --lost              it was not: submit (and pay) again",
         ]
-    if counts[TaskState.FAILED]:
+    failed = [task for task in wanting if task.state is TaskState.FAILED and not task.may_be_paid_for]
+    if counts[TaskState.FAILED] and failed:
         lines.append(
             f"next     batchrunner retry {shown} --failed   then run again, once the causes are fixed"
         )
-    uncollected = [task for task in wanting if task.state is TaskState.UNCOLLECTED]
+    if accepted:
+        lines.append(f"next     batchrunner retry {shown} ID   pays again for what stays vanished")
     if any(task.error_code == LINK_EXPIRED for task in uncollected):
         lines.append("next     ask the gateway's operator for what expired; results.csv has the remote IDs")
-    if any(task.error_code != LINK_EXPIRED for task in uncollected):
-        lines.append(f"next     batchrunner collect {shown}   fetches again, free of charge")
     if summary.mistaken:
         lines.append("next     nothing was submitted: correct what is wrong, then the same command again")
     elif any(counts[state] for state in UNFINISHED) and not summary.stop:

@@ -15,6 +15,7 @@ from batchrunner.cli import streams
 from batchrunner.cli.console import say, say_json, shown_path
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
+from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.redaction import redacted, redacted_values
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Summary
@@ -43,7 +44,7 @@ def add_status(commands: Any) -> None:
 
 def status(options: argparse.Namespace) -> int:
     """Show the counts and what needs a person, or one task."""
-    options.directory = existing_run(options.directory)
+    options.manifest, options.directory = options.directory, existing_run(options.directory)
     return asyncio.run(_status(options))
 
 
@@ -67,7 +68,13 @@ async def _status(options: argparse.Namespace) -> int:
 async def _show(
     ledger: LedgerReader, directory: Path, options: argparse.Namespace, going_on: bool
 ) -> Summary:
-    from batchrunner.cli.run_summary import as_values, spent_in_words, wanting_in, what_next  # noqa: PLC0415
+    from batchrunner.cli.run_summary import (  # noqa: PLC0415
+        as_values,
+        run_command,
+        spent_in_words,
+        wanting_in,
+        what_next,
+    )
     from batchrunner.ledger import WAITING_FOR  # noqa: PLC0415
 
     summary = Summary(counts=await ledger.counts(), spent=await ledger.spent())
@@ -95,7 +102,8 @@ async def _show(
     if len(wanting) > MOST_LISTED:
         say(f"  … and {len(wanting) - MOST_LISTED:,} more; see {shown_path(directory / 'results.csv')}")
     if not going_on:
-        for line in what_next(directory, summary, wanting):
+        again = run_command(directory, options.manifest, binding.gateway == SIMULATOR)
+        for line in what_next(directory, summary, wanting, f"{again}   goes on from here"):
             say(line)
     return summary
 

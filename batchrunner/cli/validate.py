@@ -13,7 +13,7 @@ from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import check_gateway
 from batchrunner.cli.console import as_values, say, say_json, shown_path, talk
 from batchrunner.cli.loading import add_manifest, load
-from batchrunner.cli.run_directory import add_place, whereabouts
+from batchrunner.cli.run_directory import add_place, check_place, whereabouts
 from batchrunner.core.text import count, printable, shortened
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def plan(options: argparse.Namespace) -> int:
     loaded = load(options)
     where = whereabouts(options, loaded.plan)
     directory = where.directory
+    check_place(directory, options.manifest)
     remarks = asyncio.run(check_gateway(options, directory, loaded.plan.base_url))
     steps = asyncio.run(_steps(loaded.plan, directory))
     for remark in (*where.remarks, *remarks):

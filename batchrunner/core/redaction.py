@@ -6,6 +6,7 @@ The one place that knows. Whatever is shown, logged or kept as a message passes 
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 MASK = "***"
 # Repetitions are bounded where they may fail: a hostile text must not take long.
@@ -14,7 +15,13 @@ _USER = re.compile(
     r"(?:[^\s/?#'\"<>]{0,500}|[^\s/?#:'\"<>]{0,200}:(?!\d+[/?#])[^\s'\"<>]{0,500})@",  # a password with a /
     re.IGNORECASE,
 )
-_QUERY = re.compile(r"([a-z][a-z0-9+.-]{0,20}://[^\s?#'\"<>]{0,1000})\?[^\s'\"<>]*", re.IGNORECASE)
+# The same where the scheme is missing or has a slip in it, as in a line of a manifest.
+_PAIR = re.compile(r"(?<![\w.%+-])(?!mailto:)[\w.%+-]{1,64}:[^\s/:@'\"<>]{1,200}@(?=[\w\[])", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,20}(?::?//|:/)|//", re.IGNORECASE)
+"""How an address begins, slips included: one slash too few, or no colon."""
+# Up to a blank or a double quote, for a URL may hold any other mark. It takes a URL whole, with a query or
+# without, so that nothing is looked at twice.
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^\s\"]*", re.IGNORECASE)
 _NAMED = re.compile(
     r"\b((?:x-(?:amz|tos|oss|goog|cos|bce)-[\w-]{1,40}|(?:q-)?signature|sign|sig|(?:access|security)?[_-]?token|"
     r"secret|password|passwd|api_?key|\w{1,10}accesskeyid)=)[^\s&;'\"<>]+",
@@ -23,6 +30,7 @@ _NAMED = re.compile(
 _HEADER = re.compile(
     r"\b(authorization['\"]?\s*[:=]\s*['\"]?\w{1,20}\s+|bearer\s+)[\w+/=.~-]{6,}", re.IGNORECASE
 )
+_BLANK = re.compile(r"\s")
 _KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}")
 
 
@@ -32,18 +40,47 @@ def redacted(text: str) -> str:
     Queries go as a whole, for a signature has a different name with every store.
     """
     if "@" in text:
-        text = _USER.sub(rf"\1{MASK}@", text)
+        text = _PAIR.sub(f"{MASK}@", _USER.sub(rf"\1{MASK}@", text))
     if "?" in text:
-        text = _QUERY.sub(r"\1?…", text)
+        text = _URL.sub(lambda found: _without_query(found.group()), text)
     text = _NAMED.sub(rf"\1{MASK}", text)
     text = _HEADER.sub(rf"\1{MASK}", text)
     return _KEY.sub(f"sk-{MASK}", text)
 
 
+def redacted_url(value: str) -> str:
+    """The same for a text that is a URL as a whole, whatever marks it holds; any other goes to `redacted`."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # no URL, but perhaps meant to be one
+        return redacted(_without_query(value) if "://" in value else value)
+    if not parts.scheme or not parts.netloc:
+        return redacted(value)
+    if "@" in value:
+        value = _USER.sub(rf"\1{MASK}@", value)  # a password with a / or a ? in it is not in `netloc`
+    user, at, _ = parts.netloc.rpartition("@")
+    value = value.replace(f"//{user}@", f"//{MASK}@", 1) if at else value
+    return redacted(_without_query(value))
+
+
+def without_user(address: str) -> str:
+    """What was meant as an address, without user and password, however it is written: `bob:secret@host`."""
+    before, at, host = address.rpartition("@")
+    if not at:
+        return address
+    scheme = _SCHEME.match(before)
+    return f"{scheme.group() if scheme else ''}{MASK}@{host}"
+
+
+def _without_query(url: str) -> str:
+    before, mark, _ = url.partition("?")
+    return f"{before}?…" if mark else url
+
+
 def redacted_values(value: object) -> object:
     """A value of JSON, redacted in every text but the user's own `prompt`."""
     if isinstance(value, str):
-        return redacted(value)
+        return redacted(value) if _BLANK.search(value) else redacted_url(value)
     if isinstance(value, dict):
         return {name: item if name == "prompt" else redacted_values(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -10,10 +10,10 @@ from pathlib import Path
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.model import Plan
 from batchrunner.core.plan import folded
-from batchrunner.core.policy import GIVEN_UP, AttemptFacts, Move, is_without_last_word
+from batchrunner.core.policy import GIVEN_UP, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.engine.evidence import RUN_ID_NAME, Evidence, heard, keep_run_id, run_id_beside_videos
-from batchrunner.ledger import LEDGER_NAME, Ledger, check_path
+from batchrunner.ledger import LEDGER_NAME, MANIFEST, Ledger, check_path, recover_command
 from batchrunner.ledger.history import LOOKED_AT
 from batchrunner.output.results import RESULTS_NAME
 from batchrunner.output.run_log import LOG_NAME
@@ -22,38 +22,56 @@ from batchrunner.storage.files import remove_part_files
 VIDEOS = "videos"
 
 
-def make_directories(directory: Path, recovers: bool = False) -> None:
-    """Make the run directory and its folder for videos; with `recovers`, whatever is left in it.
+def check_directory(directory: Path, manifest: str = MANIFEST, recovers: bool = False) -> None:
+    """Pass if a run may work in this directory; with `recovers`, whatever is left in it. Makes nothing.
 
     Raises:
         UsageError: results are there, but no ledger that knows them: they would be paid for again; or names
             of files would not be UTF-8.
-        StorageError: the folders can't be made, or not be written to.
     """
     if (encoding := sys.getfilesystemencoding()) != "utf-8":  # a command has restarted itself before
         raise UsageError(
             f"this Python names files in {encoding}, which lacks letters that their names may have",
             "start it with -X utf8, or with PYTHONUTF8=1",
         )
-    videos, ledger = directory / VIDEOS, directory / LEDGER_NAME
-    check_path(ledger)
+    check_path(directory / LEDGER_NAME)
     if directory.is_symlink() and not directory.exists():
         raise UsageError(
             f"{directory} is a symbolic link to {directory.readlink()}, which is not there",
             "mount its disk, or make that folder; what a run there has paid for is paid again elsewhere",
         )
-    if not recovers and not (ledger.exists() and ledger.stat().st_size):
-        traces = [
-            path
-            for path in (directory / RESULTS_NAME, directory / LOG_NAME, videos / RUN_ID_NAME)
-            if path.exists() and path.stat().st_size
-        ]
-        for found in traces or videos.glob("*.mp4"):
-            raise UsageError(
-                f"{found} is there, but {directory} has no ledger that knows it",
-                f"`batchrunner recover MANIFEST -o {directory}` makes it again, free of charge, from what "
-                "the gateway and the run directory still know; or bring the ledger back from a backup",
-            )
+    if not recovers and (refusal := lost_ledger(directory, manifest)):
+        raise refusal
+
+
+def lost_ledger(directory: Path, manifest: str = MANIFEST) -> UsageError | None:
+    """The refusal where results are there, but no ledger that knows them; None where all is well."""
+    if not has_no_ledger(directory):
+        return None
+    videos = directory / VIDEOS
+    traces = [
+        path
+        for path in (directory / RESULTS_NAME, directory / LOG_NAME, videos / RUN_ID_NAME)
+        if path.exists() and path.stat().st_size
+    ]
+    for found in traces or videos.glob("*.mp4"):
+        return UsageError(
+            f"{found} is there, but {directory} has no ledger that knows it",
+            f"`{recover_command(directory, manifest)}` makes it again, free of charge, from what "
+            "the gateway and the run directory still know; or bring the ledger back from a backup",
+        )
+    return None
+
+
+def make_directories(directory: Path, recovers: bool = False) -> None:
+    """Make the run directory and its folder for videos; with `recovers`, whatever is left in it.
+
+    Raises:
+        UsageError: as for `check_directory`.
+        StorageError: the folders can't be made, or not be written to.
+    """
+    check_directory(directory, recovers=recovers)
+    videos, ledger = directory / VIDEOS, directory / LEDGER_NAME
     try:
         videos.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
@@ -140,7 +158,7 @@ async def bring_up_to_date(
         on_disk = frozenset[str]() if names_again else names_on_disk(directory)
         gone = await ledger.reconcile(plan, on_disk)
     for task in await ledger.tasks(TaskState.FAILED) if recollect_all else ():
-        if task.remote_id and is_without_last_word(task.error_code):
+        if task.may_be_paid_for:
             facts = AttemptFacts(outcome=GIVEN_UP)
             await ledger.move(task.key, Move(Event.RECOLLECT, TaskState.GENERATING, facts=facts))
     for task in await ledger.tasks(TaskState.UNCOLLECTED):

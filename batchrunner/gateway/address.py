@@ -13,6 +13,7 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from batchrunner.core.errors import UsageError
+from batchrunner.core.redaction import without_user
 from batchrunner.gateway.proxies import SCHEMES, proxy_address, through_proxy
 
 _IPV4_INSIDE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
@@ -39,9 +40,10 @@ def check_address(base_url: str, insecure: bool) -> None:
     try:
         url = URL(base_url)
     except ValueError as error:
-        raise UsageError(f"{base_url!r} is not an address: {error}", hint) from error
+        why = "" if "@" in base_url else f": {error}"  # which may quote a part of it, such as a password
+        raise UsageError(f"{without_user(base_url)!r} is not an address{why}", hint) from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise UsageError(f"{base_url!r} is not an http(s) address", hint)
+        raise UsageError(f"{without_user(base_url)!r} is not an http(s) address", hint)
     if url.user or url.password or url.query_string or url.fragment:
         raise UsageError("the gateway's address may not hold a user, a query or a fragment", hint)
     if url.scheme == "http" and not is_loopback(base_url) and not insecure:

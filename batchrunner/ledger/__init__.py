@@ -1,7 +1,7 @@
 """The ledger: the only truth about progress, and the only SQL."""
 
 from batchrunner.ledger.attempts import LostAttempt, PaidAttempt, RemoteIdTaken
-from batchrunner.ledger.database import LEDGER_NAME, check_path
+from batchrunner.ledger.database import LEDGER_NAME, MANIFEST, check_path, recover_command
 from batchrunner.ledger.events import LedgerEvent
 from batchrunner.ledger.glance import Unreadable, glance
 from batchrunner.ledger.ledger import Ledger
@@ -11,6 +11,7 @@ from batchrunner.ledger.records import WAITING_FOR, Binding, FinishedFile, TaskE
 
 __all__ = [
     "LEDGER_NAME",
+    "MANIFEST",
     "WAITING_FOR",
     "Binding",
     "FinishedFile",
@@ -27,4 +28,5 @@ __all__ = [
     "check_path",
     "glance",
     "is_locked",
+    "recover_command",
 ]

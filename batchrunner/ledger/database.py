@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from typing import cast
 import aiosqlite
 
 from batchrunner.core.errors import StorageError, UsageError
+from batchrunner.core.identity import SIMULATOR
 
 LEDGER_NAME = "ledger.sqlite"
 APPLICATION_ID = 0x62726C31
@@ -34,6 +36,9 @@ MIGRATIONS = {
 }
 """The statements that make a ledger of each older version one of the next."""
 
+
+MANIFEST = "MANIFEST"
+"""Stands in a command for a manifest whose path is not known."""
 
 LONGEST_PATH = 504
 """Bytes of a ledger's whole path that SQLite can open; it keeps files with longer names beside it."""
@@ -188,12 +193,18 @@ async def pragma(db: aiosqlite.Connection, name: str) -> object:
     return rows[0][0]
 
 
+def recover_command(directory: Path, manifest: str = MANIFEST) -> str:
+    """What a person types to get the ledger of a run directory back; `manifest` as the shell takes it."""
+    simulate = " --simulate" if (directory / SIMULATOR).is_dir() else ""
+    return f"batchrunner recover {manifest} -o {shlex.quote(str(directory))}{simulate}"
+
+
 def unusable(path: Path, error: sqlite3.Error) -> UsageError | StorageError:
     """Our error for what SQLite says of the file."""
     if isinstance(error, sqlite3.OperationalError):
         return StorageError(f"can't use {path}: {error}", "check the disk, its free space and permissions")
     return UsageError(
         f"{path} is damaged or not a ledger: {error}",
-        f"move {path.name} aside, but keep it; then `batchrunner recover MANIFEST -o {path.parent}` makes it "
+        f"move {path.name} aside, but keep it; then `{recover_command(path.parent)}` makes it "
         "again, free of charge, from what the gateway and the run directory still know",
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from batchrunner.core.file_status import FileState
 from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, TaskKey
+from batchrunner.core.policy import is_without_last_word
 from batchrunner.core.states import TaskState
 
 WAITING_FOR = "waiting_for"
@@ -72,6 +73,15 @@ class TaskRecord:
     def links_dead(self) -> bool:
         """Whether no source has the video any more."""
         return self.content_dead_at is not None and not (self.result_url and self.link_dead_at is None)
+
+    @property
+    def may_be_paid_for(self) -> bool:
+        """Whether it failed although the gateway accepted it and never said how it ended.
+
+        It may be charged, and may be there yet: looking at it again is free, submitting it pays again.
+        """
+        accepted = self.state is TaskState.FAILED and self.remote_id is not None
+        return accepted and is_without_last_word(self.error_code)
 
     @property
     def metadata(self) -> Mapping[str, Any]:

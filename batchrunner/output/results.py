@@ -15,7 +15,7 @@ from pathlib import Path
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
 from batchrunner.core.file_status import FileState, warning
-from batchrunner.core.redaction import redacted
+from batchrunner.core.redaction import redacted, redacted_url
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import printable
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
@@ -57,7 +57,7 @@ COLUMNS: dict[str, _Column] = {
     "state": lambda t: t.state.value,
     "file_name": lambda t: t.file_name if t.state is TaskState.DONE else "",
     "prompt": lambda t: t.request.get("prompt", ""),
-    "inputs": lambda t: redacted("; ".join(t.inputs)),
+    "inputs": lambda t: "; ".join(map(redacted_url, t.inputs)),
     "model": lambda t: t.model,
     "error_code": lambda t: from_network(t.error_code),
     "error_message": lambda t: from_network(_message(t)),

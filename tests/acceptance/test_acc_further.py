@@ -1,6 +1,7 @@
 """Parts of a plan, further versions of a video, and the picture of its last frame."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,57 @@ def test_a_task_that_had_vanished_is_looked_at_again_for_free(desk: Any, sim: An
     assert desk.do(*collect).code == 0
     assert desk.states() == {"ant": "done", "bee": "done"}
     assert (len(sim.charges()), sim.posts()) == (2, 0)
+
+
+@pytest.fixture
+def vanished(desk: Any, sim: Any) -> Any:
+    """A desk with one video, one task that vanished after it was accepted, and one that was moderated."""
+    seen_for_long = {"on": "generate", "do": "slow", "prompt": "ant*", "factor": 20}
+    moderated = {"on": "generate", "do": "moderated", "prompt": "cat*", "times": 1}
+    sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"}, seen_for_long, moderated)
+    desk.write("ant", "bee", "cat", max_attempts=1)
+    desk.check(desk.run(), 1)
+    assert desk.states() == {"ant": "done", "bee": "failed", "cat": "failed"}
+    return desk
+
+
+def test_retry_of_all_leaves_out_what_may_be_paid_for_and_a_name_pays_again(vanished: Any, sim: Any) -> None:
+    """`--failed` is no word for a task that was accepted: it is named, and `collect`; its own name is one."""
+    retried = vanished.do("retry", "batch.run", "--failed", "--json")
+    assert retried.code == 0
+    value = json.loads(retried.stdout)
+    assert [[task["id"] for task in value[kind]] for kind in ("tasks", "left_out")] == [["cat"], ["bee"]]
+    assert "1 task was accepted and may be paid for: bee (task_not_exist)" in retried.stderr
+    assert "`batchrunner collect batch.run` looks again, free; name them to pay again" in retried.stderr
+    vanished.check(vanished.run(), 1, again={"cat": 1})
+    assert vanished.states() == {"ant": "done", "bee": "failed", "cat": "done"}
+    assert len(sim.charges("bee")) == 1, "nobody said to pay for it again"
+
+    none_left = vanished.do("retry", "batch.run", "--failed")
+    assert (none_left.code, none_left.stdout) == (2, "")
+    assert "bee (task_not_exist)" in none_left.stderr
+    assert "batchrunner collect batch.run" in none_left.stderr
+    assert vanished.states()["bee"] == "failed"
+
+    named = vanished.do("retry", "batch.run", "bee")
+    assert named.code == 0
+    assert "accepted and may be paid for" in named.stderr
+    assert "paid for twice" in named.stderr
+    assert vanished.states()["bee"] == "pending"
+
+
+def test_what_to_type_next_begins_with_what_is_free_and_says_nothing_twice(desk: Any, sim: Any) -> None:
+    """One vanished, one was not collected, one refused: `collect` stands once, and before `retry`."""
+    seen_for_long = {"on": "generate", "do": "slow", "prompt": "ant*", "factor": 20}
+    sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"}, seen_for_long)
+    refused, gone = {"id": "cat", "prompt": "ark:inputmod"}, {"id": "dog", "prompt": "ark:gone walks"}
+    desk.write("ant", "bee", refused, gone)
+    shown = desk.run().stdout
+    assert desk.states() == {"ant": "done", "bee": "failed", "cat": "failed", "dog": "uncollected"}
+    assert shown.index("batchrunner collect") < shown.index("batchrunner retry batch.run --failed")
+    assert shown.count("batchrunner collect") == shown.count("--failed") == 1
+    assert desk.do("retry", "batch.run", "--failed").code == 0
+    assert "--failed" not in desk.do("status", "batch.run").stdout, "it would do nothing"
 
 
 def test_a_finished_video_is_fetched_by_its_link_though_the_key_is_refused(desk: Any, sim: Any) -> None:

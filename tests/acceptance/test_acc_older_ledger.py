@@ -1,6 +1,7 @@
 """A ledger that was put back, copied or lost: what it does not know is found, and not paid again."""
 
 import json
+import shlex
 import shutil
 import sqlite3
 from contextlib import closing
@@ -120,13 +121,82 @@ def test_a_lost_ledger_is_made_again(desk: Any, sim: Any, backup: Path) -> None:
         path.unlink()
     refused = desk.run()
     assert refused.code == 2
-    assert "batchrunner recover MANIFEST -o" in refused.stderr
+    assert "`batchrunner recover batch.yaml -o batch.run` makes it again" in refused.stderr
     done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
     desk.check(done, 0)
     all_there(desk, sim)
     assert (sim.posts(), sim.downloads()) == (0, 0)
     desk.check(desk.run(), 0)
     assert sim.posts() == 0
+
+
+def lose_ledger(desk: Any) -> None:
+    """The ledger is deleted; all else stays."""
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_every_command_names_recover_where_the_ledger_is_lost(
+    desk: Any, sim: Any, backup: Path, emptied: bool
+) -> None:
+    """`plan` refuses in the words of `run`; what reads a run directory names `recover`, too."""
+    sim.start()
+    lose_ledger(desk)
+    if emptied:
+        (desk.directory / "ledger.sqlite").touch()
+    refused = desk.run()
+    planned = desk.do("plan", "batch.yaml", *desk.at_gateway()[:2])
+    assert (planned.code, planned.stdout, planned.stderr) == (2, "", refused.stderr)
+    for command in ("status", "collect", "results", "resolve", "retry"):
+        more = ["--failed"] if command == "retry" else []
+        for named, manifest in (("batch.run", "MANIFEST"), ("batch.yaml", "batch.yaml")):
+            done = desk.do(command, named, *more)
+            assert done.code == 2, command
+            assert f"`batchrunner recover {manifest} -o batch.run` makes it again" in done.stderr, command
+    assert sim.posts() == 0
+
+
+def test_what_a_lost_simulated_ledger_is_told_to_type_works_as_it_stands(desk: Any) -> None:
+    """The hint has the manifest's own path, quoted, and `--simulate`; typed so, all comes back."""
+    desk.manifest, desk.directory = desk.folder / "my batch.yaml", desk.folder / "my batch.simulated"
+    desk.write("ant")
+    simulated = ("my batch.yaml", "--simulate", "--time-scale", "0.005")
+    assert desk.do("run", *simulated).code == 0
+    lose_ledger(desk)
+    for command in (["run", *simulated], ["plan", *simulated[:2]], ["status", "my batch.yaml"]):
+        refused = desk.do(*command)
+        assert refused.code == 2
+        hint = refused.stderr.split("`")[1]
+        assert hint == "batchrunner recover 'my batch.yaml' -o 'my batch.simulated' --simulate"
+    assert desk.do(*shlex.split(hint)[1:], "--time-scale", "0.005").code == 0
+    assert desk.states() == {"ant": "done"}
+
+
+def test_a_lost_simulated_ledger_is_not_made_again_for_a_real_gateway(desk: Any, sim: Any) -> None:
+    """Simulated videos never count as paid for elsewhere: exit 2, nothing changes, nothing is asked."""
+    sim.start()
+    desk.directory = desk.folder / "batch.simulated"
+    desk.write("ant")
+    assert desk.do("run", "batch.yaml", "--simulate", "--time-scale", "0.005").code == 0
+    lose_ledger(desk)
+    before = sorted(desk.directory.rglob("*"))
+    done = desk.do("recover", "batch.yaml", "-o", "batch.simulated", *desk.at_gateway())
+    assert done.code == 2
+    assert "belongs to the gateway simulator" in done.stderr
+    assert "simulated and real runs have run directories of their own: add --simulate" in done.stderr
+    assert sorted(desk.directory.rglob("*")) == before
+    assert not sim.requests()
+
+
+def test_a_lost_ledger_is_not_made_again_for_the_simulator(desk: Any, sim: Any, backup: Path) -> None:
+    """The other way round: the real gateway could not have it back afterwards."""
+    sim.start()
+    lose_ledger(desk)
+    before = sorted(desk.directory.rglob("*"))
+    done = desk.do("recover", "batch.yaml", "-o", "batch.run", "--simulate")
+    assert (done.code, "leave --simulate out" in done.stderr) == (2, True)
+    assert sorted(desk.directory.rglob("*")) == before
 
 
 def test_a_lost_run_directory_but_for_its_id_is_made_again(desk: Any, sim: Any, backup: Path) -> None:

@@ -133,6 +133,21 @@ def test_a_time_scale_or_plain_http_is_refused_for_a_gateway_elsewhere(desk: Any
     assert not desk.directory.exists()
 
 
+@pytest.mark.parametrize("scheme", ["", "//", "https//", "https:/", "https:", "https://[", "https://"])
+def test_an_address_with_a_slip_shows_no_password(desk: Any, scheme: str) -> None:
+    """Exit 2, and the password is in nothing that is said: by option, by environment, or in the manifest."""
+    url = f"{scheme}bob:S3CRETPW@host"
+    desk.write("ant")
+    for more in ([], ["--json"]):
+        said = told(desk.do("run", "batch.yaml", "--base-url", url, *more), 2)
+        assert "S3CRETPW" not in said
+    desk.environment["EASYROUTER_BASE_URL"] = url
+    assert "S3CRETPW" not in told(desk.do("run", "batch.yaml"), 2)
+    text = desk.manifest.read_text().replace('"tasks"', f'"gateway": {{"base_url": "{url}"}}, "tasks"')
+    desk.manifest.write_text(text)
+    assert "S3CRETPW" not in told(desk.do("validate", "batch.yaml"), 2)
+
+
 def test_while_a_run_works_every_other_command_that_changes_something_is_refused(desk: Any, sim: Any) -> None:
     """A second run, retry, resolve, results and collect exit 75 within 1 s; status still answers."""
     sim.start(generation_seconds=100_000)

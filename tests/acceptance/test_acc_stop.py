@@ -97,6 +97,36 @@ def test_collect_brings_in_what_a_stopped_run_has_paid_for_and_submits_nothing(d
     assert sim.posts() == posts
 
 
+def test_collect_and_status_name_the_run_that_goes_on_with_what_is_pending(desk: Any, sim: Any) -> None:
+    """`collect` never submits, so it does not go on: `run` does, with the manifest where it is known."""
+    sim.start(generation_seconds=200)
+    desk.write("ant", "bee", concurrency=1)
+    run = desk.start_run().reached(1, "accepted")
+    run.send(signal.SIGINT)
+    desk.check(run.ended(), 130)
+    for named, manifest in (("batch.run", "MANIFEST"), ("batch.yaml", "batch.yaml")):
+        command = f"next     batchrunner run {manifest} -o batch.run   "
+        collected = desk.do("collect", named, "--time-scale", str(sim.scale))
+        assert f"{command}submits, and pays for, 1 pending task" in collected.stdout
+        status = desk.do("status", named)
+        assert f"{command}goes on from here" in status.stdout
+        for done in (collected, status):
+            assert (done.code, "the same command" in done.stdout) == (75, False)
+    assert sim.posts() == 1
+
+
+def test_what_goes_on_with_a_simulated_run_says_so(desk: Any) -> None:
+    """The command has `--simulate`: without it, a real gateway would be paid, or the run be refused."""
+    desk.directory = desk.folder / "batch.simulated"
+    desk.write("ant", "bee")
+    scale = ("--time-scale", "0.005")
+    assert desk.do("run", "batch.yaml", "--simulate", "--limit", "1", *scale).code == 0
+    for command in (("status", "batch.yaml"), ("collect", "batch.yaml", *scale)):
+        done = desk.do(*command)
+        assert "batchrunner run batch.yaml -o batch.simulated --simulate   " in done.stdout
+        assert done.code == 75
+
+
 def test_stopped_while_it_still_seeks_the_gateway_a_run_has_sent_nothing(desk: Any) -> None:
     """A run that waits for an unreachable gateway stops within 2 s, all its tasks pending."""
     desk.write("ant", "bee")

@@ -1,8 +1,10 @@
 """What is secret in texts that others wrote; everything else stays as it is."""
 
+import time
+
 import pytest
 
-from batchrunner.core.redaction import redacted, redacted_values
+from batchrunner.core.redaction import redacted, redacted_url, redacted_values, without_user
 
 SECRET = "c4n4ry-S3cret"
 
@@ -13,6 +15,11 @@ SECRET = "c4n4ry-S3cret"
         f"http://user:{SECRET}@10.0.0.1:3128",
         f"407, message='Proxy Authentication Required', url='http://user:{SECRET}@proxy:3128'",
         f"http://{SECRET}@proxy",
+        f'"base_url":"bob:{SECRET}@host"',
+        f"base_url: //bob:{SECRET}@host",
+        f"base_url: https//bob:{SECRET}@host",
+        f"base_url: https:/bob:{SECRET}@host",
+        f"base_url: https:bob:{SECRET}@host",
         f"http://user:{SECRET}@x@proxy:3128/",
         f"http://user:a/{SECRET}?b#c@proxy:3128/",
         f"socks5h://u:{SECRET}@h",
@@ -25,6 +32,12 @@ SECRET = "c4n4ry-S3cret"
         f"{{'Authorization': 'Bearer {SECRET}'}}",
         f"sent Bearer {SECRET}",
         f"the key sk-{SECRET}",
+        f"https://b.example/it's.png?{SECRET}",
+        f"https://b.example/a<b>c.png?{SECRET}",
+        f"https://b.example/{'d/' * 5000}a.png?{SECRET}",
+        f"https://b.example/a.png?name='a'&{SECRET}",
+        f"https://b.example/#/it's?{SECRET}",
+        f"can't fetch 'https://b.example/it's.png?{SECRET}' now",
         f"{'x' * 3000} http://user:{SECRET}@proxy {'y' * 3000}",
     ],
 )
@@ -43,6 +56,8 @@ def test_credentials_go(text: str) -> None:
         "a cat @ home, 2:30? basic lighting; max_tokens=4096",
         "一只猫?在月球",
         "user@example.com",
+        "mailto:user@example.com",
+        "2:30 pm @ home: a@b",
     ],
 )
 def test_everything_else_stays(text: str) -> None:
@@ -66,3 +81,49 @@ def test_a_hostile_text_takes_no_time() -> None:
     """Linear enough for all that is kept of an answer's words: the time limit is the judge."""
     for piece in ("a://b:", "a://", "x", "https://a", "a=", "token=", "://?"):
         redacted(f"{piece * (8_000 // len(piece))} @?")
+
+
+@pytest.mark.parametrize(
+    "piece", ["a://b:", "a://", "x", "https://a", "://?", "a://b'", "h://a?", "a.", "?@"]
+)
+def test_the_time_grows_with_the_text_alone(piece: str) -> None:
+    """100 kB of anything: four times the text takes no more than about four times as long."""
+
+    def seconds(size: int) -> float:
+        text = f"{piece * (size // len(piece))} @?"
+        began = time.process_time()
+        redacted(text)
+        return time.process_time() - began
+
+    short = min(seconds(25_000) for _ in range(3))
+    assert seconds(100_000) < 10 * short + 0.2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://b.example/a b\"c'd<e>.png?X-Signature={SECRET}",
+        f"https://b.example/{'d/' * 5000}a.png?{SECRET}#{SECRET}",
+        f"https://u:p'{SECRET}@b.example/a.png",
+        f"https://u:a/{SECRET}?b@b.example/a.png?{SECRET}",
+        f"https://[b.example/a b.png?{SECRET}",
+    ],
+)
+def test_a_whole_url_loses_its_query_and_its_user_whatever_marks_it_holds(url: str) -> None:
+    """Nothing ends it but its own end; host and path stay."""
+    assert SECRET not in redacted_url(url)
+    assert "b.example/" in redacted_url(url)
+
+
+@pytest.mark.parametrize("value", ["pictures/it's?.png", "https://b.example/a.png", "asset://a-1", "a@b"])
+def test_a_value_without_secrets_stays(value: str) -> None:
+    """A file's name may hold a question mark."""
+    assert redacted_url(value) == value
+
+
+@pytest.mark.parametrize("scheme", ["", "//", "https//", "https:/", "https://", "ftp://"])
+@pytest.mark.parametrize("password", [SECRET, f"a/{SECRET}", f"@{SECRET}", f"a b'{SECRET}?"])
+def test_an_address_loses_its_user_however_it_is_written(scheme: str, password: str) -> None:
+    """Scheme and host stay, so that a person sees the slip."""
+    assert without_user(f"{scheme}bob:{password}@host:1/x") == f"{scheme}***@host:1/x"
+    assert without_user(f"{scheme}host:1/x") == f"{scheme}host:1/x"

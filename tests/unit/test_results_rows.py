@@ -286,3 +286,10 @@ def test_every_time_of_a_record_is_in_utc(monkeypatch):
     assert {name: cells[name] for name in names} == dict.fromkeys(
         ["submitted_at", "finished_at", "collected_at"], "1970-01-01T00:00:00.000Z"
     )
+
+
+@pytest.mark.parametrize("path", ["it's a b.png", "a<b>.png", 'a"b.png', f"{'d/' * 600}a.png"])
+def test_the_inputs_show_no_signature_whatever_their_path_holds(path):
+    """A signed URL gives its file to whoever reads the row: its query goes, and only that."""
+    cells = row(inputs=("my cat?.jpg", f"https://a.example/{path}?X-Sign=S3cret"))
+    assert cells["inputs"] == f"my cat?.jpg; https://a.example/{path}?…"
