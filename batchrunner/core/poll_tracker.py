@@ -85,7 +85,7 @@ class PollTracker:
         """Whether the newest answers lead to a conclusion if they go on."""
         return any(streak.count for streak in (self._invisible, self._ended, self._refused))
 
-    def heard(self, answer: PollOutcome, now: float) -> Conclusion:
+    def record(self, answer: PollOutcome, now: float) -> Conclusion:
         """Take notice of an answer and say what is now known."""
         if not isinstance(answer, QueryFailed):
             self._failures = 0
@@ -140,7 +140,7 @@ class Sightings:
         self._seen: dict[TaskKey, float] = {}
         self._vanished: set[TaskKey] = set()
 
-    def heard(self, key: TaskKey, answer: PollOutcome, now: float, is_sure: bool = True) -> None:
+    def record(self, key: TaskKey, answer: PollOutcome, now: float, is_sure: bool = True) -> None:
         """Take notice of an answer about a task; `now` is nominal seconds.
 
         `is_sure` is false for an id of which nobody knows whether the gateway has it: that it isn't shown

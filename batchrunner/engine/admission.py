@@ -148,7 +148,7 @@ class Admission:
             self._suspects.accepted(permit.task)
         return Judgement()
 
-    def heard(self, permit: Permit, outcome: SubmitOutcome, spares_others: bool = False) -> None:
+    def record(self, permit: Permit, outcome: SubmitOutcome, spares_others: bool = False) -> None:
         """A submission has its outcome; its slot stays taken only if it was accepted.
 
         `spares_others` says that the refusal is known to be its task's alone.

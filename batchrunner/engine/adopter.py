@@ -91,10 +91,10 @@ class Adopter:
         """Note how much the key has used; to be done before this process submits anything."""
         return await self._meter.start()
 
-    async def keep_looking(self, heard: Callable[[LogLook, Sequence[Unowned]], Awaitable[None]]) -> None:
+    async def keep_looking(self, on_look: Callable[[LogLook, Sequence[Unowned]], Awaitable[None]]) -> None:
         """LogLook doubts up in time, for as long as the run goes on.
 
-        `heard` is told of each look, with the doubts for which no run should wait any longer, and
+        `on_look` is told of each look, with the doubts for which no run should wait any longer, and
         whenever `awaited` may have changed.
         """
         while True:
@@ -102,7 +102,7 @@ class Adopter:
             doubts = [one for one in await self._ledger.unowned() if one.is_doubt]
             self.awaited = any(self._is_awaited(one) for one in doubts)
             if (due := self._due(doubts)) > self._clock.now():
-                await heard(LogLook(), ())
+                await on_look(LogLook(), ())
                 await self._wait(due)
                 continue
             look = await self.look(doubts)
@@ -110,7 +110,7 @@ class Adopter:
             for one in doubts:
                 if self._age(one) >= FIRST_LOOK:
                     self._hopeful[one.attempt] = one.attempt in look.hopeful
-            await heard(look, [one for one, _ in look.advice if not self._is_awaited(one)])
+            await on_look(look, [one for one, _ in look.advice if not self._is_awaited(one)])
 
     async def look(self, doubts: Sequence[Unowned]) -> LogLook:
         """One look-up for all: adopt what is found, and keep what the log shows of the others."""
@@ -247,7 +247,7 @@ class Adopter:
                 await self._news.wait()
 
 
-def told(look: LogLook) -> str:
+def describe_look(look: LogLook) -> str:
     """A look in words, for a person who follows the run."""
     if look.failure:
         return look.failure

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.model import AttemptId, OnDoubt, RunSettings, TaskKey
 from batchrunner.core.text import printable
-from batchrunner.engine.adopter import LogLook, told
+from batchrunner.engine.adopter import LogLook, describe_look
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.operations.overrides import declare_lost
 
 
 class Doubts:
-    """Hears of each look; `heard` is what `Adopter.keep_looking` calls."""
+    """Hears of each look; `on_look` is what `Adopter.keep_looking` calls."""
 
     def __init__(
         self,
@@ -31,10 +31,10 @@ class Doubts:
         self._kept: dict[AttemptId, str] = {}
         """Why a doubt is not submitted again, as it was last said."""
 
-    async def heard(self, look: LogLook, given_up: Sequence[Unowned]) -> None:
+    async def on_look(self, look: LogLook, given_up: Sequence[Unowned]) -> None:
         """A look was made; no run should wait any longer for the doubts in `given_up`."""
         if look.adopted or look.advice:
-            self._notice(told(look))
+            self._notice(describe_look(look))
         for doubt, _ in look.adopted:
             self._follow(await self._ledger.task(doubt.key))
         if self._settings.on_doubt is OnDoubt.RESUBMIT:

@@ -18,7 +18,7 @@ from batchrunner.core.errors import UsageError
 from batchrunner.core.file_status import FileState
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.policy import AttemptFacts
-from batchrunner.ledger import LedgerReader, PaidAttempt
+from batchrunner.ledger import LedgerReader, PaidAttempt, recover_command
 from batchrunner.ledger.history import History, claims, file_names, history
 from batchrunner.storage.files import keep_small
 
@@ -45,7 +45,7 @@ class Evidence:
     """What is newer than the ledger, in words; empty where nothing is."""
 
     def of(self, wanted: Iterable[Wanted]) -> list[Wanted]:
-        """The same tasks, with what the witnesses say of each."""
+        """The same tasks, with what the evidence says of each."""
         return [
             replace(one, claims=self.claims.get(one.key, ()), named=self.named.get(one.key, frozenset()))
             for one in wanted
@@ -71,13 +71,13 @@ def keep_run_id(directory: Path, run_id: str) -> None:
     except FileExistsError as error:
         raise UsageError(
             f"the videos in {directory} were made with another ledger than the one that is there",
-            f"bring the right ledger back, or let `batchrunner recover MANIFEST -o {directory}` find out, "
+            f"bring the right ledger back, or let `{recover_command(directory)}` find out, "
             "free of charge, what is paid for; where only files were copied here, "
             f"{VIDEOS}/{RUN_ID_NAME} is the one to remove",
         ) from error
 
 
-async def heard(directory: Path, ledger: LedgerReader) -> Evidence:
+async def read_evidence(directory: Path, ledger: LedgerReader) -> Evidence:
     """What the files say, held against the ledger as it is now."""
     past = await ledger.ask_history(history)
     known, named_files = await ledger.ask_history(claims), await ledger.ask_history(file_names)

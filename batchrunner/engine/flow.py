@@ -69,7 +69,7 @@ async def run(job: Job) -> Summary:
         is_new = has_no_ledger(job.directory)
         async with Ledger.open(job.directory) as ledger:
             # Heard before anything is written: afterwards the ledger is no longer older than they are.
-            witnesses = await identify(ledger, job.directory, is_new, job.recovers) if job.plan else None
+            evidence = await identify(ledger, job.directory, is_new, job.recovers) if job.plan else None
             log.began(await ledger.run_id())
             ledger.observe(log.event)
             remarks = await _bound(job, ledger)
@@ -77,7 +77,7 @@ async def run(job: Job) -> Summary:
             names_again = is_new and job.recovers
             gone = await bring_up_to_date(ledger, job.directory, job.plan, job.recollect_all, names_again)
             async with LedgerReader.open_existing(job.directory) as reader:
-                running = Running(job, ledger, reader, log, await ledger.binding(), witnesses)
+                running = Running(job, ledger, reader, log, await ledger.binding(), evidence)
                 for remark in remarks:
                     running.notice(remark)
                 if gone:
@@ -138,10 +138,10 @@ class Running:
         reader: LedgerReader,
         log: RunLog,
         binding: Binding,
-        witnesses: Evidence | None = None,
+        evidence: Evidence | None = None,
     ) -> None:
         self._job, self._ledger, self._log, self._binding = job, ledger, log, binding
-        self._witnesses = witnesses
+        self._evidence = evidence
         self._clock = Clock(job.time_scale)
         self._results = Results(reader, ledger, job.directory, self._clock, self.notice)
         self._wanted, self._everything = Tally({}), Tally({})
@@ -232,7 +232,7 @@ class Running:
             admission.occupy()
             group.work(worker.resume, record, lambda: None)
 
-        recovery = parts.recovery(self._witnesses, admission, follow, self.notice)
+        recovery = parts.recovery(self._evidence, admission, follow, self.notice)
         worker = parts.worker(admission, collect, self.notice, recovery.is_paid)
         limits = LiveLimits(self._job.directory, self._binding.settings, admission, collector, self.notice)
         group.chore(limits.keep_watching)
@@ -254,7 +254,7 @@ class Running:
     async def _begin_by_the_gateways_clock(self, adopter: Adopter) -> None:
         """Read the used quota; a new ledger knows all since then, by a clock that nobody sets here."""
         reading = await adopter.begin()
-        if reading and self._witnesses is None:
+        if reading and self._evidence is None:
             await self._ledger.set_meta(LOOKED_AT, repr(reading.at))
 
     async def _look_doubts_up(
@@ -272,11 +272,11 @@ class Running:
         wanted = frozenset(task.key for task in parts.tasks)
         doubts = Doubts(self._ledger, self._binding.settings, wanted, follow, again, self.notice)
 
-        async def heard(look: LogLook, given_up: Sequence[Unowned]) -> None:
-            await doubts.heard(look, given_up)
+        async def on_look(look: LogLook, given_up: Sequence[Unowned]) -> None:
+            await doubts.on_look(look, given_up)
             admission.look_again()
 
-        await adopter.keep_looking(heard)
+        await adopter.keep_looking(on_look)
 
     def _noted(self, event: LedgerEvent) -> None:
         self._everything.moved(event.from_state, event.to_state)

@@ -12,7 +12,13 @@ from batchrunner.core.model import Plan
 from batchrunner.core.plan import folded
 from batchrunner.core.policy import GIVEN_UP, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
-from batchrunner.engine.evidence import RUN_ID_NAME, Evidence, heard, keep_run_id, run_id_beside_videos
+from batchrunner.engine.evidence import (
+    RUN_ID_NAME,
+    Evidence,
+    keep_run_id,
+    read_evidence,
+    run_id_beside_videos,
+)
 from batchrunner.ledger import LEDGER_NAME, MANIFEST, Ledger, check_path, recover_command
 from batchrunner.ledger.history import LOOKED_AT
 from batchrunner.output.results import RESULTS_NAME
@@ -123,13 +129,13 @@ async def identify(ledger: Ledger, directory: Path, is_new: bool, recovers: bool
         await ledger.set_meta(LOOKED_AT, repr(time.time()))
         keep_run_id(directory, await ledger.run_id())
         return None
-    witnesses = await heard(directory, ledger)
-    if is_new and (left := beside or next(iter(witnesses.run_ids - {await ledger.run_id()}), "")):
+    evidence = await read_evidence(directory, ledger)
+    if is_new and (left := beside or next(iter(evidence.run_ids - {await ledger.run_id()}), "")):
         await ledger.set_meta("run_id", left)
     if recovers and beside != await ledger.run_id():
         (directory / VIDEOS / RUN_ID_NAME).unlink(missing_ok=True)
     keep_run_id(directory, await ledger.run_id())
-    return witnesses
+    return evidence
 
 
 def names_on_disk(directory: Path) -> frozenset[str]:

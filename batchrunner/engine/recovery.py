@@ -90,18 +90,18 @@ class Recovery:
         gateway: Gateway,
         clock: Clock,
         directory: Path,
-        witnesses: Evidence | None,
+        evidence: Evidence | None,
         follow: Callable[[TaskRecord], None],
         gate: Admission,
         notice: Callable[[str], None],
         hint: str = "",
         everything: bool = False,
     ) -> None:
-        """`witnesses` is None for a ledger that is new; `everything` looks at the log as far as it goes."""
+        """`evidence` is None for a ledger that is new; `everything` looks at the log as far as it goes."""
         self._ledger, self._gateway, self._clock, self._directory = ledger, gateway, clock, directory
-        self._witnesses, self._follow, self._gate, self._notice = witnesses, follow, gate, notice
+        self._evidence, self._follow, self._gate, self._notice = evidence, follow, gate, notice
         self._hint, self._everything = hint, everything
-        self._strangers = UnknownTasks(ledger, gateway, Pace(clock, QUERIES_PER_SECOND), notice)
+        self._unknown = UnknownTasks(ledger, gateway, Pace(clock, QUERIES_PER_SECOND), notice)
         self._asking = asyncio.Lock()
         self._has_looked = False
         self._is_stopped = False
@@ -109,17 +109,17 @@ class Recovery:
     async def look(self) -> None:
         """Look once, before the first submission; adopt what is found, and wait for what may be ours."""
         async with self._asking:
-            if self._has_looked or self._witnesses is None:
+            if self._has_looked or self._evidence is None:
                 return
             try:
-                await self._look_until_settled(self._witnesses)
+                await self._look_until_settled(self._evidence)
             finally:
                 self._gate.wait_for("")
             self._has_looked = True
 
     async def is_paid(self, key: TaskKey) -> bool:
         """Whether the next attempt of a task is paid for already, and adopted now; or nothing may leave."""
-        if self._witnesses is None:
+        if self._evidence is None:
             return False
         await self.look()
         if self._is_stopped:
@@ -127,18 +127,18 @@ class Recovery:
         async with self._asking:
             tasks = await self._ledger.wanted(TaskState.PENDING, key=key)
             # One that waited for its turn while it was found is pending no more.
-            return not tasks or await self._adopt(tasks, self._witnesses)
+            return not tasks or await self._adopt(tasks, self._evidence)
 
-    async def _look_until_settled(self, witnesses: Evidence) -> None:
-        await self._strangers.remember()
-        await self._take_what_lies_there(witnesses)
+    async def _look_until_settled(self, evidence: Evidence) -> None:
+        await self._unknown.remember()
+        await self._take_what_lies_there(evidence)
         end, began = self._clock.now() + PATIENCE, self._clock.wall()
         since = 0.0 if self._everything else (await self._ledger.ask_history(history)).since
         while True:
             log = await self._read_log()
-            missed = await self._look_at(log.rows if isinstance(log, UsageLog) else (), witnesses, since)
-            if not isinstance(log, UsageLog) or not await self._can_know(log, witnesses, since):
-                await self._without_log(witnesses, log)
+            missed = await self._look_at(log.rows if isinstance(log, UsageLog) else (), evidence, since)
+            if not isinstance(log, UsageLog) or not await self._can_know(log, evidence, since):
+                await self._without_log(evidence, log)
                 return
             left = end - self._clock.now()
             if not missed or left <= 0:
@@ -150,11 +150,11 @@ class Recovery:
             await self._clock.sleep(min(between, left))
         if missed:
             self._notice(f"{missed}: nothing shows whether an earlier run of this directory paid for them")
-        await self._doubt_the_rest(witnesses)
-        await self._say_lookalikes(witnesses)
+        await self._doubt_the_rest(evidence)
+        await self._say_lookalikes(evidence)
         if self._everything:
             await self.vouch()
-        await self._strangers.keep(await self._ledger.remote_ids())
+        await self._unknown.keep(await self._ledger.remote_ids())
         # What could not be settled is looked at again by the next run.
         await self._ledger.set_meta(LOOKED_AT, repr(min(began + log.ahead, missed.since)))
 
@@ -167,27 +167,27 @@ class Recovery:
             log = await self._gateway.usage_log()
         return log
 
-    async def _without_log(self, witnesses: Evidence, log: object) -> None:
+    async def _without_log(self, evidence: Evidence, log: object) -> None:
         """The log says nothing: what is newer than the ledger keeps everything back."""
         why = "does not show what this ledger knows, or does not reach back to it"
         if isinstance(log, QueryFailed | QueryRefused):
             said = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
             why = f"can't be read: {said}"
-        if witnesses.newer and not self._everything:
+        if evidence.newer and not self._everything:
             self._is_stopped = True
-            text = f"this ledger is an older one: {witnesses.newer}; and the gateway's usage log {why}"
+            text = f"this ledger is an older one: {evidence.newer}; and the gateway's usage log {why}"
             self._gate.give_up(Stop(text, self._hint, ExitCode.USAGE))
             return
         self._notice(f"the gateway's usage log {why}; going by what the run directory says")
-        await self._doubt_the_rest(witnesses)
+        await self._doubt_the_rest(evidence)
         if self._everything:
             await self.vouch()
 
-    async def _doubt_the_rest(self, witnesses: Evidence) -> None:
+    async def _doubt_the_rest(self, evidence: Evidence) -> None:
         """What was submitted, as run.log says, and shows nowhere, is in doubt: it may be charged."""
         doubted = []
-        for one in witnesses.of(await self._ledger.wanted(TaskState.PENDING)):
-            if one.key not in witnesses.under_way or not one.claims:
+        for one in evidence.of(await self._ledger.wanted(TaskState.PENDING)):
+            if one.key not in evidence.under_way or not one.claims:
                 continue
             seed, number = one.given_seed, one.attempts + len(one.claims)
             if seed is None:
@@ -203,16 +203,16 @@ class Recovery:
                 f"shows what became of that: in doubt now ({named})"
             )
 
-    async def _look_at(self, rows: Sequence[UsageRow], witnesses: Evidence, since: float) -> Missed:
+    async def _look_at(self, rows: Sequence[UsageRow], evidence: Evidence, since: float) -> Missed:
         """Look at what is not ours, adopt what is, and return what can't be told yet."""
-        wanted = witnesses.of(await self._ledger.wanted(*COULD_BECOME_PENDING))
-        ours, strangers = await self._ledger.remote_ids(), self._strangers
+        wanted = evidence.of(await self._ledger.wanted(*COULD_BECOME_PENDING))
+        ours, unknown = await self._ledger.remote_ids(), self._unknown
         named = sorted({remote_id for one in wanted for remote_id in one.named} - ours)
-        await strangers.look_at(dict.fromkeys([*strange_ids(rows, ours, since), *named]))
-        await self._adopt(await self._ledger.wanted(TaskState.PENDING), witnesses)
+        await unknown.look_at(dict.fromkeys([*strange_ids(rows, ours, since), *named]))
+        await self._adopt(await self._ledger.wanted(TaskState.PENDING), evidence)
         known = await self._ledger.ask_history(accounted)
-        unseen, models = strangers.unseen - known.remote_ids, {one.model for one in wanted}
-        left = unaccounted(rows, known, strangers.settled(), unseen, since, self._clock.real(LATEST))
+        unseen, models = unknown.unseen - known.remote_ids, {one.model for one in wanted}
+        left = unaccounted(rows, known, unknown.settled(), unseen, since, self._clock.real(LATEST))
         without_row = unseen - {row.remote_id for row in rows if row.is_submission}
         return Missed(
             submissions=[row for row in left if row.model in models],
@@ -220,38 +220,38 @@ class Recovery:
             since=since if without_row else min((row.at for row in left), default=math.inf),
         )
 
-    async def _can_know(self, log: UsageLog, witnesses: Evidence, since: float) -> bool:
+    async def _can_know(self, log: UsageLog, evidence: Evidence, since: float) -> bool:
         """Whether the log shows what was submitted since then, as far as anything tells."""
         if not self._everything and not reaches_back(log.rows, since):
             return False
         known = await self._ledger.ask_history(accounted)
-        named = {remote_id for ids in witnesses.named.values() for remote_id in ids}
-        sights = (self._strangers.seen.get(remote_id) for remote_id in named)
+        named = {remote_id for ids in evidence.named.values() for remote_id in ids}
+        sights = (self._unknown.seen.get(remote_id) for remote_id in named)
         moments = [one.submitted_at for one in sights if one and one.submitted_at is not None]
         return can_know(log.rows, known, named, moments)
 
-    async def _adopt(self, pending: Sequence[Wanted], witnesses: Evidence) -> bool:
+    async def _adopt(self, pending: Sequence[Wanted], evidence: Evidence) -> bool:
         """Enter what is recognized of these tasks, and follow it; return whether anything was."""
         ours = await self._ledger.remote_ids()
-        strange = [one for one in self._strangers.seen.values() if one.remote_id not in ours]
+        strange = [one for one in self._unknown.seen.values() if one.remote_id not in ours]
         found: dict[TaskKey, list[Paid]] = defaultdict(list)
         latest = self._clock.real(LATEST)
-        for paid in recognized(witnesses.of(pending), strange, witnesses.run_ids, latest):
+        for paid in recognized(evidence.of(pending), strange, evidence.run_ids, latest):
             found[paid.key].append(paid)
         names = {one.key: printable(one.id) for one in pending}
         told = [
             f"{names[key]} as {', '.join(one.seen.remote_id for one in group)}"
             for key, group in found.items()
-            if await self._enter(key, group, witnesses)
+            if await self._enter(key, group, evidence)
         ]
         if told:
             more = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
             self._notice(f"paid for, and unknown to this ledger: {'; '.join(told[:MOST_NAMED])}{more}")
         return bool(told)
 
-    async def _enter(self, key: TaskKey, group: Sequence[Paid], witnesses: Evidence) -> bool:
+    async def _enter(self, key: TaskKey, group: Sequence[Paid], evidence: Evidence) -> bool:
         main = followed(group)
-        row = witnesses.results.get(key, {})
+        row = evidence.results.get(key, {})
         attempts = []
         for one in [main, *(other for other in group if other is not main)]:
             same = row.get("remote_id") == one.seen.remote_id and row.get("sha256")
@@ -266,21 +266,21 @@ class Recovery:
         self._follow(await self._ledger.task(key))
         return True
 
-    async def _take_what_lies_there(self, witnesses: Evidence) -> None:
+    async def _take_what_lies_there(self, evidence: Evidence) -> None:
         """A verified video of which results.csv tells all is done, whatever the gateway still shows."""
         for one in await self._ledger.wanted(TaskState.PENDING):
-            row = witnesses.results.get(one.key, {})
+            row = evidence.results.get(one.key, {})
             if not await asyncio.to_thread(proven, self._directory, row):
                 continue
             with suppress(RemoteIdTaken):  # a person wants a further version of that very video
-                accepted_at = witnesses.accepted_at.get(RemoteId(row["remote_id"]))
+                accepted_at = evidence.accepted_at.get(RemoteId(row["remote_id"]))
                 paid = as_attempt(row, one.attempts + 1, accepted_at)
                 await self._ledger.bring_back(one.key, [paid], Move(Event.RECOVERED, TaskState.DONE))
                 self._notice(f"{printable(one.id)} is done: {row['file_name']} is as results.csv says")
 
-    async def _say_lookalikes(self, witnesses: Evidence) -> None:
-        wanted = witnesses.of(await self._ledger.wanted(TaskState.PENDING))
-        for one, seen in lookalikes(wanted, self._strangers.seen.values()):
+    async def _say_lookalikes(self, evidence: Evidence) -> None:
+        wanted = evidence.of(await self._ledger.wanted(TaskState.PENDING))
+        for one, seen in lookalikes(wanted, self._unknown.seen.values()):
             self._notice(
                 f"{seen.remote_id} has the seed that the manifest gives to {printable(one.id)}, and nothing "
                 "shows whether it is this task's: it is not taken for it"

@@ -142,7 +142,7 @@ class Wiring:
 
     def recovery(
         self,
-        witnesses: Evidence | None,
+        evidence: Evidence | None,
         admission: Admission,
         follow: Callable[[TaskRecord], None],
         notice: Callable[[str], None],
@@ -156,7 +156,7 @@ class Wiring:
             self.gateway,
             self.clock,
             self.job.directory,
-            witnesses,
+            evidence,
             follow,
             admission,
             notice,

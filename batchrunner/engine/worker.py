@@ -194,7 +194,7 @@ class Worker:
             self._notice(f"{told}; {mend}")
             raise StorageError(f"{told}: {error}", mend) from error
         finally:
-            self._admission.heard(permit, outcome, judged.spares_others)
+            self._admission.record(permit, outcome, judged.spares_others)
         if move.to is TaskState.PENDING:
             self._admission.put(permit.task, judged.wait)
         if not isinstance(outcome, Accepted):
@@ -214,13 +214,13 @@ class Worker:
     async def _follow(
         self, generation: Generation, first_delay: float, polled: Callable[[], None] = lambda: None
     ) -> None:
-        watch, delay, holds_slot, last_status = PollTracker(), first_delay, True, ""
+        tracker, delay, holds_slot, last_status = PollTracker(), first_delay, True, ""
         while True:
             await self._clock.sleep(delay)
             await self._pace.turn()
             answer = await self._gateway.poll(generation.remote_id)
             await self._sighted(generation, answer)
-            conclusion = watch.heard(answer, self._clock.now())
+            conclusion = tracker.record(answer, self._clock.now())
             if not isinstance(conclusion, GoOn):
                 return await self._conclude(generation, conclusion, holds_slot)
             if isinstance(answer, InProgress) and answer.status + answer.upstream_status != last_status:
@@ -230,7 +230,7 @@ class Worker:
             if not isinstance(answer, NotVisible):  # which doesn't show that the key sees our tasks
                 polled()
             age = self._clock.now() - generation.began
-            if age > self._settings.task_deadline and not watch.is_counting:
+            if age > self._settings.task_deadline and not tracker.is_counting:
                 if holds_slot:
                     holds_slot = False
                     self._admission.free_slot(settled=False)
@@ -243,7 +243,7 @@ class Worker:
         if generation.named and is_seen(answer) and not self._sightings.ever(generation.key):
             await self._ledger.note(generation.attempt, AttemptFacts(outcome=ADOPTED))
         is_sure = not (generation.named or generation.given_up)
-        self._sightings.heard(generation.key, answer, self._clock.now(), is_sure)
+        self._sightings.record(generation.key, answer, self._clock.now(), is_sure)
 
     def _delay(self, generation: Generation, age: float, so_far: GoOn | None = None) -> float:
         if so_far and so_far.failures:
@@ -282,7 +282,7 @@ class Worker:
         """Where no other is in flight, a finished task of ours shows whether this key sees any."""
         if another := await self._ledger.another_finished(key):
             other, remote_id = another
-            self._sightings.heard(other, await self._gateway.poll(remote_id), self._clock.now())
+            self._sightings.record(other, await self._gateway.poll(remote_id), self._clock.now())
 
     async def _failed(self, generation: Generation, answer: GenerationFailed, seen: PollTime) -> None:
         key, paid = generation.key, await self._ledger.paid_attempts(generation.key)

@@ -26,12 +26,12 @@ def running(upstream: str = "running") -> InProgress:
     return InProgress("IN_PROGRESS", upstream, '{"raw": 1}')
 
 
-def hear(*story: tuple[float, object], watch: PollTracker | None = None):
+def hear(*story: tuple[float, object], tracker: PollTracker | None = None):
     """The last conclusion from answers at their times."""
-    watch = watch or PollTracker()
+    tracker = tracker or PollTracker()
     conclusion = None
     for now, answer in story:
-        conclusion = watch.heard(answer, now)
+        conclusion = tracker.record(answer, now)
     return conclusion
 
 
@@ -43,7 +43,7 @@ def test_an_end_is_believed_at_once(answer):
 
 
 def test_a_task_that_goes_on_decides_nothing():
-    """As long as it is in progress, the watch goes on."""
+    """As long as it is in progress, the tracker goes on."""
     assert hear(*[(15.0 * count, running()) for count in range(100)]) == GoOn()
 
 
@@ -110,19 +110,19 @@ def test_a_refused_query_is_believed_at_the_third_in_a_row():
 
 def test_failures_are_counted_in_a_row():
     """How often in a row no answer came is told, with the Retry-After of the last, and an answer ends it."""
-    watch = PollTracker()
-    told = [hear((0, QueryFailed(RECEIPT, wait)), watch=watch) for wait in (None, 30.0, None)]
+    tracker = PollTracker()
+    told = [hear((0, QueryFailed(RECEIPT, wait)), tracker=tracker) for wait in (None, 30.0, None)]
     assert told == [GoOn(1), GoOn(2, 30.0), GoOn(3)]
-    assert hear((0, running()), watch=watch) == GoOn()
-    assert hear((0, FAILED), watch=watch) == GoOn(1)
+    assert hear((0, running()), tracker=tracker) == GoOn()
+    assert hear((0, FAILED), tracker=tracker) == GoOn(1)
 
 
 def test_tasks_are_watched_apart():
     """What one task's polls add up to says nothing about another's."""
     first, second = PollTracker(), PollTracker()
-    hear((0, INVISIBLE), (60, INVISIBLE), watch=first)
-    assert hear((120, INVISIBLE), watch=second) == GoOn()
-    assert hear((120, INVISIBLE), watch=first) == Vanished(RECEIPT)
+    hear((0, INVISIBLE), (60, INVISIBLE), tracker=first)
+    assert hear((120, INVISIBLE), tracker=second) == GoOn()
+    assert hear((120, INVISIBLE), tracker=first) == Vanished(RECEIPT)
 
 
 def generation(key: str, **given: bool) -> Generation:
@@ -133,20 +133,20 @@ def test_an_id_that_a_person_gave_and_nobody_saw_says_nothing_about_the_key():
     """It is gone by itself, and no sign that others are hidden; one that the gateway had, is such a sign."""
     sightings = Sightings()
     for key in ("one", "two"):
-        sightings.heard(TaskKey(key), INVISIBLE, now=10, is_sure=False)
+        sightings.record(TaskKey(key), INVISIBLE, now=10, is_sure=False)
     assert sightings.is_gone(generation("one", named=True), since=10)
     assert not sightings.is_gone(generation("one"), since=10)
-    sightings.heard(TaskKey("ours"), INVISIBLE, now=20)
+    sightings.record(TaskKey("ours"), INVISIBLE, now=20)
     assert not sightings.is_gone(generation("one", named=True), since=10)
-    sightings.heard(TaskKey("ours"), running(), now=30)
+    sightings.record(TaskKey("ours"), running(), now=30)
     assert sightings.is_gone(generation("one", named=True), since=10)
 
 
 def test_an_id_that_a_person_gave_and_that_was_seen_is_one_like_any_other():
     """Shown once and then not any more, it is gone only where another is seen."""
     sightings = Sightings()
-    sightings.heard(TaskKey("one"), running(), now=10, is_sure=False)
-    sightings.heard(TaskKey("one"), INVISIBLE, now=20, is_sure=False)
+    sightings.record(TaskKey("one"), running(), now=10, is_sure=False)
+    sightings.record(TaskKey("one"), INVISIBLE, now=20, is_sure=False)
     assert not sightings.is_gone(generation("one", named=True), since=20)
 
 
@@ -154,12 +154,12 @@ def test_a_task_is_gone_only_where_another_is_seen():
     """One that was seen since vouches; none that was seen before, has vanished itself, or is the task."""
     gone, other = TaskKey("1-gone"), TaskKey("1-other")
     sightings = Sightings()
-    sightings.heard(other, running(), now=10)
-    sightings.heard(gone, INVISIBLE, now=20)
+    sightings.record(other, running(), now=10)
+    sightings.record(gone, INVISIBLE, now=20)
     assert sightings.vouched(gone, since=10)
     assert not sightings.vouched(gone, since=20)
     assert not sightings.vouched(other, since=0)
-    sightings.heard(other, INVISIBLE, now=30)
+    sightings.record(other, INVISIBLE, now=30)
     assert not sightings.vouched(gone, since=10)
-    sightings.heard(other, running(), now=40)
+    sightings.record(other, running(), now=40)
     assert sightings.vouched(gone, since=20)

@@ -42,7 +42,7 @@ def test_tasks_leave_in_plan_order_until_the_slots_are_taken(at_the_gate):
         gate.put(3, 1, 0, 2)
         permits = await gate.take(3)
         for permit in permits:
-            gate.admission.heard(permit, ACCEPTED)
+            gate.admission.record(permit, ACCEPTED)
         await gate.must_wait()
         gate.admission.free_slot(settled=True)
         return positions(permits + await gate.take())
@@ -60,7 +60,7 @@ def test_a_slot_is_held_from_the_permit_to_the_end(at_the_gate):
             (permit,) = await gate.take()
             before = (gate.admission.slots, gate.admission.in_the_air)
             if outcome:
-                gate.admission.heard(permit, outcome)
+                gate.admission.record(permit, outcome)
             else:
                 gate.admission.withdraw(permit)
             seen.append((before, (gate.admission.slots, gate.admission.in_the_air)))
@@ -95,7 +95,7 @@ def test_submissions_keep_their_distance(at_the_gate):
         for _ in range(5):
             (permit,) = await gate.take()
             times.append(gate.clock.time)
-            gate.admission.heard(permit, ACCEPTED)
+            gate.admission.record(permit, ACCEPTED)
         return times
 
     assert at_the_gate(story, submit_rate=60) == [0.0, 1.0, 2.0, 3.0, 4.0]
@@ -131,10 +131,10 @@ def test_while_a_slot_is_taken_more_may_come(at_the_gate):
         (permit,) = await gate.take()
         await gate.must_wait()
         at_once = NotAdmitted(Refusal.REFUNDED, Receipt(500), 0.0)  # no pause that chance decides
-        gate.admission.heard(permit, at_once)
+        gate.admission.record(permit, at_once)
         gate.put(7, delay=3)
         (permit,) = await gate.take()
-        gate.admission.heard(permit, ACCEPTED)
+        gate.admission.record(permit, ACCEPTED)
         await gate.must_wait()
         gate.admission.free_slot(settled=True)
         return await gate.admission.next(), gate.clock.time
@@ -221,7 +221,7 @@ def test_a_refused_key_stops_the_run(at_the_gate):
     async def story(gate):
         gate.put(0, 1)
         (permit,) = await gate.take()
-        gate.admission.heard(permit, AccountRefused(AccountFault.KEY, Receipt(401)))
+        gate.admission.record(permit, AccountRefused(AccountFault.KEY, Receipt(401)))
         assert await gate.admission.next() is None
         return gate.admission.stop.exit_code
 
@@ -277,7 +277,7 @@ def test_a_throttled_gateway_is_left_alone_for_as_long_as_it_asks(at_the_gate):
     async def story(gate):
         gate.put(0, 1)
         (permit,) = await gate.take()
-        gate.admission.heard(permit, THROTTLED)
+        gate.admission.record(permit, THROTTLED)
         gate.put(0)
         (permit,) = await gate.take()
         return permit.task.position, gate.clock.time
@@ -291,8 +291,8 @@ def test_a_short_balance_is_probed_after_a_settlement(at_the_gate):
     async def story(gate):
         gate.put(0, 1, 2)
         first, second = await gate.take(2)
-        gate.admission.heard(first, ACCEPTED)
-        gate.admission.heard(second, BALANCE)
+        gate.admission.record(first, ACCEPTED)
+        gate.admission.record(second, BALANCE)
         await gate.must_wait()
         gate.admission.free_slot(settled=True)
         await gate.take()
@@ -307,7 +307,7 @@ def test_an_hour_without_an_acceptance_is_enough(at_the_gate):
     async def story(gate):
         gate.put(0)
         while permit := await gate.admission.next():
-            gate.admission.heard(permit, UNREACHABLE)
+            gate.admission.record(permit, UNREACHABLE)
             gate.put(0)
         return gate.clock.time, gate.admission.stop
 
@@ -325,7 +325,7 @@ def test_the_hour_passes_while_the_last_tasks_are_in_the_air(at_the_gate):
         while permit and gate.clock.time < 2 * IDLE_LIMIT:
             waiting = asyncio.create_task(gate.admission.next())
             await asyncio.sleep(0)
-            gate.admission.heard(permit, UNREACHABLE)
+            gate.admission.record(permit, UNREACHABLE)
             gate.put(0)
             permit = await waiting
         return gate.clock.time, gate.admission.stop
@@ -341,7 +341,7 @@ def test_an_acceptance_starts_the_hour_anew(at_the_gate):
     async def story(gate):
         gate.put(0, 1)
         (permit,) = await gate.take()
-        gate.admission.heard(permit, ACCEPTED)
+        gate.admission.record(permit, ACCEPTED)
         gate.clock.time = 10 * IDLE_LIMIT  # a long generation
         gate.admission.free_slot(settled=True)
         return positions(await gate.take())
@@ -357,7 +357,7 @@ def test_so_many_in_the_air_that_all_may_end_in_doubt(at_the_gate):
         gate.put(*range(10))
         first, _ = await gate.take(2)
         await gate.must_wait()
-        gate.admission.heard(first, ACCEPTED)
+        gate.admission.record(first, ACCEPTED)
         await gate.take()
         await gate.must_wait()
 
@@ -370,7 +370,7 @@ def fall_into_doubt(gate):
     async def go():
         for permit in await gate.take(3):
             gate.in_doubt += 1
-            gate.admission.heard(permit, UNKNOWN)
+            gate.admission.record(permit, UNKNOWN)
 
     return go()
 
@@ -384,7 +384,7 @@ def test_after_three_unknown_a_probe_leaves_alone_after_five_minutes(at_the_gate
         (probe,) = await gate.take()
         assert (gate.clock.time, gate.asked) == (FIVE_MINUTES, [FIVE_MINUTES])
         await gate.must_wait()
-        gate.admission.heard(probe, ACCEPTED)
+        gate.admission.record(probe, ACCEPTED)
         return positions(await gate.take(2))
 
     assert at_the_gate(story) == [4, 5]
@@ -420,9 +420,9 @@ def test_a_probe_is_alone_until_its_own_answer(at_the_gate):
         (slow,) = await gate.take()
         await fall_into_doubt(gate)
         (probe,) = await gate.take()
-        gate.admission.heard(slow, NotAdmitted(Refusal.REFUNDED, Receipt(500)))
+        gate.admission.record(slow, NotAdmitted(Refusal.REFUNDED, Receipt(500)))
         await gate.must_wait()
-        gate.admission.heard(probe, ACCEPTED)
+        gate.admission.record(probe, ACCEPTED)
         await gate.take()
 
     at_the_gate(story)
@@ -449,7 +449,7 @@ def test_a_model_without_a_channel_holds_no_other_back(at_the_gate):
         gate.put(0, 1)
         gate.put(2, 3, model="other")
         (permit,) = await gate.take()
-        gate.admission.heard(permit, NO_CHANNEL)
+        gate.admission.record(permit, NO_CHANNEL)
         gate.put(0)
         permits = await gate.take(2)
         assert gate.clock.time == 0
@@ -465,11 +465,11 @@ def test_a_missing_model_is_probed_by_one(at_the_gate):
     async def story(gate):
         gate.put(*range(5))
         (permit,) = await gate.take()
-        gate.admission.heard(permit, NO_CHANNEL)
+        gate.admission.record(permit, NO_CHANNEL)
         gate.put(0)
         (probe,) = await gate.take()
         await gate.must_wait()
-        gate.admission.heard(probe, ACCEPTED)
+        gate.admission.record(probe, ACCEPTED)
         return positions(await gate.take(2))
 
     assert at_the_gate(story) == [1, 2]
@@ -483,7 +483,7 @@ def test_rejections_alike_stop_the_run(at_the_gate):
         sent = 0
         while permit := await gate.admission.next():
             sent += 1
-            gate.admission.heard(permit, REJECTED)
+            gate.admission.record(permit, REJECTED)
         return sent, gate.admission.stop.exit_code
 
     assert at_the_gate(story) == (11, ExitCode.FAILED)
@@ -502,7 +502,7 @@ def test_every_answer_wakes_who_waits(at_the_gate, outcome):
         if outcome is None:
             gate.admission.withdraw(permit)
         else:
-            gate.admission.heard(permit, outcome)
+            gate.admission.record(permit, outcome)
         if outcome is ACCEPTED:
             gate.admission.free_slot(settled=True)
         assert (await asyncio.wait_for(waiting, 5)).task.position in (1, 2)
