@@ -80,7 +80,7 @@ NOT_ADMITTED = [
     *((500, task_error(code)) for code in ("read_response_body_failed", "unmarshal_response_body_failed")),
 ]
 """Surely not accepted for now: pending, and accepted at the next try."""
-KEY, MONEY, ADDRESS, OPERATOR = "the key", "the balance", "this address", "own account"
+KEY, MONEY, ADDRESS, OPERATOR = "the key", "balance too low", "this address", "own account"
 REFUSED = [
     (401, open_ai(), KEY),
     (401, HTML, KEY),

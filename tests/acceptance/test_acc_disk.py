@@ -64,7 +64,7 @@ def test_a_disk_that_is_too_full_stops_before_the_first_post(desk: Any, sim: Any
     desk.write("ant", disk_reserve="900TB")
     done = desk.run()
     desk.check(done, 5)
-    assert "make room" in done.stdout
+    assert "free disk space" in done.stdout
     assert sim.posts() == 0
     desk.write("ant")
     desk.check(desk.run(), 0)

@@ -83,7 +83,7 @@ def test_a_disk_that_is_full_before_the_first_post_gets_none(
     hold.release()
     done = command.ended()
     assert done.code == 5, done.stdout + done.stderr
-    assert "make room" in done.stdout
+    assert "free disk space" in done.stdout
     assert relay.count("submit") == 0
     disk.make_room()
     desk.check(start_run(desk, relay, disk).ended(), 0)
@@ -124,7 +124,7 @@ def test_a_disk_that_fills_up_during_a_download_loses_nothing(
     hold.release()
     done = command.ended()
     assert done.code == 5, done.stdout + done.stderr
-    assert "make room" in done.stdout
+    assert "free disk space" in done.stdout
     assert list((desk.directory / "videos").glob("[!.]*")) == []
     disk.make_room()
     desk.check(start_run(desk, relay, disk).ended(), 0)
