@@ -80,7 +80,7 @@ async def _decide(options: argparse.Namespace) -> int:
         else:
             await overrides.declare_lost(ledger, tasks)
             await tell(
-                ledger, options, tasks, "declared lost; the next run submits and pays for what is pending"
+                ledger, options, tasks, "declared lost; the next run submits (and pays) again"
             )
             for task in tasks if not options.json else ():
                 say(f"  {printable(task.id)}: {task.looked_up or 'not looked up in the usage log'}")
