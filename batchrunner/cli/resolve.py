@@ -79,9 +79,7 @@ async def _decide(options: argparse.Namespace) -> int:
             await tell(ledger, options, tasks, f"adopted {options.adopt}; the next run polls and collects it")
         else:
             await overrides.declare_lost(ledger, tasks)
-            await tell(
-                ledger, options, tasks, "declared lost; the next run submits (and pays) again"
-            )
+            await tell(ledger, options, tasks, "declared lost; the next run submits (and pays) again")
             for task in tasks if not options.json else ():
                 say(f"  {printable(task.id)}: {task.looked_up or 'not looked up in the usage log'}")
     return ExitCode.DONE
