@@ -13,8 +13,8 @@ from batchrunner.version import __version__
 
 if TYPE_CHECKING:
     from batchrunner.core.summary import Summary
-    from batchrunner.engine.flow import run
     from batchrunner.engine.job import Job
+    from batchrunner.engine.session import run
     from batchrunner.gateway import ApiKey, GatewaySettings
     from batchrunner.manifest import load_manifest
 
@@ -26,7 +26,7 @@ _HOMES = {
     "Job": "batchrunner.engine.job",
     "Summary": "batchrunner.core.summary",
     "load_manifest": "batchrunner.manifest",
-    "run": "batchrunner.engine.flow",
+    "run": "batchrunner.engine.session",
 }
 
 

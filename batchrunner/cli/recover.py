@@ -92,8 +92,8 @@ def _refuse_other_gateway(directory: Path, simulate: bool) -> None:
 def _carry_out(
     options: argparse.Namespace, loaded: LoadedManifest, directory: Path, connection: Connection
 ) -> int:
-    from batchrunner.engine.flow import run  # noqa: PLC0415
     from batchrunner.engine.job import Job  # noqa: PLC0415
+    from batchrunner.engine.session import run  # noqa: PLC0415
     from batchrunner.output.progress import Silent, display_for_stderr  # noqa: PLC0415
 
     job = Job(

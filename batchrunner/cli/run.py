@@ -177,7 +177,7 @@ def _carry_out(
     `mistaken`: what the person wrote is wrong, and nothing is submitted. `manifest` is what `collect` was
     given for its run directory.
     """
-    from batchrunner.engine.flow import run as run_job  # noqa: PLC0415
+    from batchrunner.engine.session import run as run_job  # noqa: PLC0415
 
     began = time.monotonic()
     summary = replace(asyncio.run(run_job(job)), mistaken=mistaken)

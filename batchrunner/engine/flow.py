@@ -8,36 +8,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from batchrunner.clock import Clock
 from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.errors import AccountError, StorageError
 from batchrunner.core.model import TaskKey
 from batchrunner.core.redaction import redacted
-from batchrunner.core.replicas import recognised
 from batchrunner.core.selection import select
 from batchrunner.core.states import PAID_FOR, TaskState
-from batchrunner.core.summary import Summary, Tally
+from batchrunner.core.summary import Tally
 from batchrunner.core.text import count
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.adopter import Adopter, LogLook
 from batchrunner.engine.doubts import Doubts
 from batchrunner.engine.evidence import Evidence
 from batchrunner.engine.job import Job
-from batchrunner.engine.live_limits import LiveLimits, limits_of_one_run
+from batchrunner.engine.live_limits import LiveLimits
 from batchrunner.engine.preparation import (
-    bring_up_to_date,
     check_videos_writable,
-    has_no_ledger,
-    identify,
-    make_directories,
 )
-from batchrunner.engine.relocation import follow_gateway
 from batchrunner.engine.shutdown import StopRequest, handle_signals, supervise
 from batchrunner.engine.startup import ask_first, collect_known, put_pending, take_up
 from batchrunner.engine.task_group import RunTaskGroup
-from batchrunner.engine.video_check import look_at_files
 from batchrunner.engine.wiring import Wiring
 from batchrunner.engine.worker import Worker
 from batchrunner.gateway import ApiKey, Gateway
@@ -47,7 +39,6 @@ from batchrunner.ledger import (
     Ledger,
     LedgerEvent,
     LedgerReader,
-    RunLock,
     TaskRecord,
 )
 from batchrunner.ledger.history import LOOKED_AT
@@ -58,77 +49,7 @@ TICK = 0.5
 """Real seconds between two looks of the display at the clock."""
 
 
-async def run(job: Job) -> Summary:
-    """Carry a run as far as it goes, and say how it stands.
-
-    Raises:
-        BatchrunnerError: it could not begin; nothing was sent.
-    """
-    make_directories(job.directory, job.recovers)
-    with RunLock(job.directory), limits_of_one_run(job.directory), RunLog(job.directory) as log:
-        is_new = has_no_ledger(job.directory)
-        async with Ledger.open(job.directory) as ledger:
-            # Heard before anything is written: afterwards the ledger is no longer older than they are.
-            evidence = await identify(ledger, job.directory, is_new, job.recovers) if job.plan else None
-            log.began(await ledger.run_id())
-            ledger.observe(log.event)
-            remarks = await _bound(job, ledger)
-            job = await _recognised(job, ledger)
-            names_again = is_new and job.recovers
-            gone = await bring_up_to_date(ledger, job.directory, job.plan, job.recollect_all, names_again)
-            async with LedgerReader.open_existing(job.directory) as reader:
-                running = Running(job, ledger, reader, log, await ledger.binding(), evidence)
-                for remark in remarks:
-                    running.notice(remark)
-                if gone:
-                    running.notice(f"{count(gone, 'task')} left the manifest; what was paid for is kept")
-                if news := await look_at_files(ledger, job.directory, job.fetch_missing):
-                    running.notice(news)
-                storage = await running.to_the_end()
-                # Asked of the reader: after a failed write the writer may not even answer.
-                spent = await reader.spent()
-                counts = await reader.counts(running.selected)
-                missing = await reader.missing_files() if job.fetch_missing else 0
-            summary = Summary(
-                counts=counts,
-                stop=running.admission.stop if running.admission else None,
-                signal=running.stop.signal,
-                storage=storage,
-                spent=spent,
-                idle=running.admission is None,
-                missing=missing,
-            )
-            why = f": {summary.stop.why}" if summary.stop else ""
-            log.notice(f"ended with {summary.exit_code:d}{why}")
-            return summary
-
-
-async def _bound(job: Job, ledger: Ledger) -> list[str]:
-    """Tie the ledger to the job's gateway and manifest; return what a person is to know of it.
-
-    Raises:
-        BatchrunnerError: it belongs to others, or the gateway does not show whether it does.
-    """
-    remarks = list(job.remarks)
-    if job.plan:
-        await ledger.check_manifest(job.plan)  # which takes no network
-    await follow_gateway(ledger, job.address, Clock(job.time_scale), remarks.append)
-    if former := await ledger.bind(job.gateway_name, job.plan):
-        remarks.append(
-            f"this run directory was that of the manifest {former}, and has paid for tasks of this one"
-        )
-    return remarks
-
-
-async def _recognised(job: Job, ledger: Ledger) -> Job:
-    """The job, the twins of its plan with the keys under which the ledger knows them."""
-    if not job.plan:
-        return job
-    tasks = recognised(job.plan.tasks, await ledger.known())
-    return replace(job, plan=replace(job.plan, tasks=tasks))
-
-
-class Running:
+class Flow:
     """The parts of one run, wired together."""
 
     def __init__(

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-MODULES = ("cli.main", "engine.flow", "manifest", "operations.check_urls", "output.results", "simulator")
+MODULES = ("cli.main", "engine.session", "manifest", "operations.check_urls", "output.results", "simulator")
 """What commands import when they need it; it is what the time goes into."""
 
 

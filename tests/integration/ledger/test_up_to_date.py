@@ -6,7 +6,7 @@ import pytest
 
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
-from batchrunner.engine import flow
+from batchrunner.engine import session
 from batchrunner.engine.job import Job
 from batchrunner.engine.preparation import bring_up_to_date
 from batchrunner.gateway import ApiKey, GatewaySettings
@@ -64,6 +64,6 @@ def test_a_run_knows_the_twin_that_is_left_by_its_past(tmp_path, in_ledger, plan
         await ledger.reconcile(twins, frozenset())
         await finish(ledger, twins.tasks[1].key)
         job = Job(tmp_path, SimpleNamespace(), settings, "", lambda: ApiKey("sk-canary", "a test"), left)
-        return (await flow._recognised(job, ledger)).plan
+        return (await session._recognised(job, ledger)).plan
 
     assert [task.key for task in in_ledger(story).tasks] == [twins.tasks[1].key]

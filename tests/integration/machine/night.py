@@ -16,7 +16,7 @@ from batchrunner.core.model import OnDoubt, Plan, RunSettings
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.plan import WantedTask, plan_tasks
 from batchrunner.core.summary import Summary
-from batchrunner.engine import flow
+from batchrunner.engine import session
 from batchrunner.engine.job import Job
 from batchrunner.gateway import ApiKey, GatewaySettings
 from batchrunner.manifest.limits_file import load_limits
@@ -102,7 +102,7 @@ class Night(RuleBasedStateMachine):
         self.promises.new_process()
         self.promises.may_fetch_missing = fetch_missing
         self.promises.wanted = Counter(prompt for prompt, _ in self.tasks)
-        self.running = self.loop.create_task(flow.run(self.job(fetch_missing)))
+        self.running = self.loop.create_task(session.run(self.job(fetch_missing)))
         self.running.add_done_callback(self.loop.interrupt)
 
     def keep_running(self) -> None:

@@ -18,7 +18,7 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import Event, TaskState
-from batchrunner.engine import flow
+from batchrunner.engine import session
 from batchrunner.engine.adopter import Adopter
 from batchrunner.engine.preparation import names_on_disk
 from batchrunner.ledger import Ledger, TaskRecord
@@ -43,8 +43,8 @@ class Nights(Night):
 
     def command(self, what: Callable[[Ledger], Any]) -> Any:
         async def carried_out() -> Any:
-            with flow.RunLock(self.folder):
-                async with flow.Ledger.open(self.folder) as ledger:
+            with session.RunLock(self.folder):
+                async with session.Ledger.open(self.folder) as ledger:
                     await ledger.recover()
                     return await what(ledger)
 
