@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from batchrunner.core.doubts.adoption import Unowned
+from batchrunner.core.doubts.resubmission import resubmission
 from batchrunner.core.model import AttemptId, OnDoubt, RunSettings, TaskKey
 from batchrunner.core.text import printable
 from batchrunner.engine.adopter import LogLook, describe_look
@@ -41,19 +42,13 @@ class Doubts:
             await self._resubmit(look, given_up)
 
     async def _resubmit(self, look: LogLook, given_up: Sequence[Unowned]) -> None:
-        """`on_doubt: resubmit` is a person's word, but for what the log proves not to be charged alone."""
-        mine = [
-            one
-            for one in given_up
-            if one.key in self._wanted and one.paid_attempts < self._settings.max_attempts
-        ]
-        again = frozenset(one.key for one in mine if one.attempt in look.silent)
-        if again:
-            await declare_lost(self._ledger, [await self._ledger.task(key) for key in again])
-            await self._submit_again(again)
+        decided = resubmission(given_up, look.silent, self._wanted, self._settings.max_attempts)
+        if decided.again:
+            await declare_lost(self._ledger, [await self._ledger.task(key) for key in decided.again])
+            await self._submit_again(decided.again)
         said = {one.attempt: text for one, text in look.advice}
-        for one in mine:
+        for one in decided.kept:
             why = said[one.attempt]
-            if one.key not in again and self._kept.get(one.attempt) != why:
+            if self._kept.get(one.attempt) != why:
                 self._kept[one.attempt] = why
                 self._notice(f"{printable(one.id)} is not submitted again: {why}")

@@ -7,7 +7,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -17,7 +16,7 @@ from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.doubts.restored import Wanted
 from batchrunner.core.file_status import FileState
 from batchrunner.core.identity import Address, judged_address
-from batchrunner.core.model import AttemptId, OnDoubt, Plan, Pricing, RemoteId, RunSettings, TaskKey
+from batchrunner.core.model import Plan, Pricing, RemoteId, TaskKey
 from batchrunner.core.plan import fingerprint
 from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
@@ -26,17 +25,9 @@ from batchrunner.ledger import belonging
 from batchrunner.ledger.database import LEDGER_NAME, open_for_reading, unusable
 from batchrunner.ledger.history import Ask
 from batchrunner.ledger.records import Binding, FinishedFile, TaskEvent, TaskRecord
+from batchrunner.ledger.rows import SELECT_TASK, record_of, settings_of, unowned_of, wanted_of
 
 T = TypeVar("T")
-_COLUMNS = [field.name for field in fields(TaskRecord)]
-_TASK_COLUMNS = _COLUMNS[: _COLUMNS.index("attempt") + 1]
-_ATTEMPT_COLUMNS = _COLUMNS[len(_TASK_COLUMNS) :]
-_SELECT = (
-    f"SELECT {', '.join(f't.{name}' for name in _TASK_COLUMNS)}, "
-    f"{', '.join(f'a.{name}' for name in _ATTEMPT_COLUMNS)} "
-    "FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt"
-)
-
 _NOT_KNOWN = "('unknown', 'lost', 'adopted', 'named')"
 """Outcomes of attempts without a remote id that may have been accepted all the same."""
 _PAID = (
@@ -76,7 +67,7 @@ class LedgerReader:
             gateway=meta.get("gateway", ""),
             manifest=meta.get("manifest", ""),
             name=settings.get("name", ""),
-            settings=_settings(settings.get("run", {})),
+            settings=settings_of(settings.get("run", {})),
             pricing=Pricing(**settings.get("pricing", {})),
             former_gateways=tuple(json.loads(meta.get("former_gateways", "[]"))),
         )
@@ -123,13 +114,13 @@ class LedgerReader:
             conditions.append("t.position IS NOT NULL")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         order = " ORDER BY t.position IS NULL, t.position, t.rowid"
-        rows = await self._rows(_SELECT + where + order, states)
-        return [_record(row) for row in rows]
+        rows = await self._rows(SELECT_TASK + where + order, states)
+        return [record_of(row) for row in rows]
 
     async def task(self, key: TaskKey) -> TaskRecord:
         """One task by its key, which must exist."""
-        rows = await self._rows(f"{_SELECT} WHERE t.key = ?", (key,))
-        return _record(next(iter(rows)))
+        rows = await self._rows(f"{SELECT_TASK} WHERE t.key = ?", (key,))
+        return record_of(next(iter(rows)))
 
     async def find(self, text: str) -> list[TaskRecord]:
         """Tasks with this id, or whose fingerprint or remote id begins with `text` (6 characters or more)."""
@@ -139,8 +130,8 @@ class LedgerReader:
                 " OR substr(t.key, 3, length(?1)) = ?1 OR substr(t.key, 1, length(?1)) = ?1"
                 " OR substr(a.remote_id, 1, length(?1)) = ?1"
             )
-        rows = await self._rows(f"{_SELECT}{where} ORDER BY t.position IS NULL, t.position", (text,))
-        return [_record(row) for row in rows]
+        rows = await self._rows(f"{SELECT_TASK}{where} ORDER BY t.position IS NULL, t.position", (text,))
+        return [record_of(row) for row in rows]
 
     async def counts(
         self, among: frozenset[TaskKey] | None = None, planned_only: bool = True
@@ -188,7 +179,7 @@ class LedgerReader:
             "JOIN tasks t ON t.key = a.task WHERE a.remote_id IS NULL "
             f"AND (a.outcome IS NULL OR a.outcome IN {_NOT_KNOWN}) ORDER BY a.id"
         )
-        return [_unowned(row) for row in rows]
+        return [unowned_of(row) for row in rows]
 
     async def paid_attempts(self, key: TaskKey) -> int:
         """How many attempts at the newest wanted version of a video were, or may have been, accepted."""
@@ -266,7 +257,7 @@ class LedgerReader:
             f"AND state IN ({', '.join('?' * len(states))}){one_of_them} ORDER BY position",
             states if key is None else (*states, key),
         )
-        return [_wanted(row) for row in rows]
+        return [wanted_of(row) for row in rows]
 
     async def events(self, key: TaskKey) -> list[TaskEvent]:
         """A task's story, oldest first."""
@@ -287,60 +278,3 @@ class LedgerReader:
             return list(await self._db.execute_fetchall(query, values))
         except sqlite3.DatabaseError as error:
             raise unusable(self._path, error) from error
-
-
-def _settings(stored: Mapping[str, Any]) -> RunSettings:
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
-    }
-    if "on_doubt" in values:
-        values["on_doubt"] = OnDoubt(values["on_doubt"])
-    return RunSettings(**values)
-
-
-def _wanted(row: Any) -> Wanted:
-    request = json.loads(row["request"])
-    metadata = request.get("metadata") or {}
-    duration, ratio, seed = (metadata.get(name) for name in ("duration", "ratio", "seed"))
-    return Wanted(
-        key=TaskKey(row["key"]),
-        id=row["id"],
-        model=str(request.get("model", "")),
-        duration=duration if isinstance(duration, int) and duration > 0 else None,
-        resolution=metadata.get("resolution"),
-        ratio=ratio if ratio != "adaptive" else None,
-        attempts=row["attempts"],
-        given_seed=seed if isinstance(seed, int) and row["version"] == 1 else None,
-    )
-
-
-def _unowned(row: Any) -> Unowned:
-    request = json.loads(row["request"])
-    metadata = request.get("metadata") or {}
-    duration = metadata.get("duration")
-    return Unowned(
-        attempt=AttemptId(row["id"]),
-        key=TaskKey(row["key"]),
-        id=row["name"],
-        is_doubt=bool(row["is_doubt"]),
-        model=str(request.get("model", "")),
-        seed=row["seed"],
-        duration=duration if isinstance(duration, int) and duration > 0 else None,
-        resolution=metadata.get("resolution"),
-        submitted_at=row["submitted_at"],
-        ratio=ratio if (ratio := metadata.get("ratio")) != "adaptive" else None,
-        request_id=row["request_id"] or "",
-        process=row["process"] or "",
-        request=row["request"],
-        paid_attempts=row["paid"],
-    )
-
-
-def _record(row: Any) -> TaskRecord:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    values["state"] = TaskState(values["state"])
-    values["request"] = json.loads(values["request"])
-    values["labels"] = json.loads(values["labels"])
-    values["inputs"] = tuple(json.loads(values["inputs"]))
-    values["warnings"] = tuple(json.loads(values["warnings"]))
-    return TaskRecord(**values)

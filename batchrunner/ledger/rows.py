@@ -1,0 +1,84 @@
+"""Rows of the database → plain values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from batchrunner.core.doubts.adoption import Unowned
+from batchrunner.core.doubts.restored import Wanted
+from batchrunner.core.model import AttemptId, OnDoubt, RunSettings, TaskKey
+from batchrunner.core.states import TaskState
+from batchrunner.ledger.records import TaskRecord
+
+_COLUMNS = [field.name for field in fields(TaskRecord)]
+_TASK_COLUMNS = _COLUMNS[: _COLUMNS.index("attempt") + 1]
+_ATTEMPT_COLUMNS = _COLUMNS[len(_TASK_COLUMNS) :]
+SELECT_TASK = (
+    f"SELECT {', '.join(f't.{name}' for name in _TASK_COLUMNS)}, "
+    f"{', '.join(f'a.{name}' for name in _ATTEMPT_COLUMNS)} "
+    "FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt"
+)
+
+
+def settings_of(stored: Mapping[str, Any]) -> RunSettings:
+    """The settings of a run, as they were stored."""
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    if "on_doubt" in values:
+        values["on_doubt"] = OnDoubt(values["on_doubt"])
+    return RunSettings(**values)
+
+
+def wanted_of(row: Any) -> Wanted:
+    """A task that a run would submit, and by what an attempt of it is recognized."""
+    request = json.loads(row["request"])
+    metadata = request.get("metadata") or {}
+    duration, ratio, seed = (metadata.get(name) for name in ("duration", "ratio", "seed"))
+    return Wanted(
+        key=TaskKey(row["key"]),
+        id=row["id"],
+        model=str(request.get("model", "")),
+        duration=duration if isinstance(duration, int) and duration > 0 else None,
+        resolution=metadata.get("resolution"),
+        ratio=ratio if ratio != "adaptive" else None,
+        attempts=row["attempts"],
+        given_seed=seed if isinstance(seed, int) and row["version"] == 1 else None,
+    )
+
+
+def unowned_of(row: Any) -> Unowned:
+    """A submission without a remote id."""
+    request = json.loads(row["request"])
+    metadata = request.get("metadata") or {}
+    duration = metadata.get("duration")
+    return Unowned(
+        attempt=AttemptId(row["id"]),
+        key=TaskKey(row["key"]),
+        id=row["name"],
+        is_doubt=bool(row["is_doubt"]),
+        model=str(request.get("model", "")),
+        seed=row["seed"],
+        duration=duration if isinstance(duration, int) and duration > 0 else None,
+        resolution=metadata.get("resolution"),
+        submitted_at=row["submitted_at"],
+        ratio=ratio if (ratio := metadata.get("ratio")) != "adaptive" else None,
+        request_id=row["request_id"] or "",
+        process=row["process"] or "",
+        request=row["request"],
+        paid_attempts=row["paid"],
+    )
+
+
+def record_of(row: Any) -> TaskRecord:
+    """A task with its attempt, as `SELECT_TASK` gives it."""
+    values = dict(zip(_COLUMNS, row, strict=True))
+    values["state"] = TaskState(values["state"])
+    values["request"] = json.loads(values["request"])
+    values["labels"] = json.loads(values["labels"])
+    values["inputs"] = tuple(json.loads(values["inputs"]))
+    values["warnings"] = tuple(json.loads(values["warnings"]))
+    return TaskRecord(**values)
