@@ -81,6 +81,11 @@ class Admission:
         """Submissions that may have left and have no outcome yet."""
         return self._in_the_air
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether a doubt that was found took a slot, so that a permit given before it is one too many."""
+        return self._slots > self._breaker.most_in_flight
+
     def put(self, task: Waiting, delay: float = 0.0) -> None:
         """A task wants a submission, in `delay` nominal seconds at the earliest."""
         self._backlog.put(task, self._clock.now() + delay)

@@ -165,8 +165,10 @@ class Worker:
         run_id = await self._ledger.run_id()
         draw = partial(derived_seed, run_id, task.key) if self._settings.draw_seed else None
         attempt = await self._ledger.claim(task.key, self._given_seed(task), draw)
-        if self._admission.closing:
+        if self._admission.closing or self._admission.is_crowded:
             await self._ledger.move(task.key, Move(Event.RELEASED, TaskState.PENDING), attempt.id)
+            if not self._admission.closing:
+                self._admission.put(Waiting.of(task.position, task.key, task.request))
             return None
         return attempt, body.with_seed(attempt.seed)
 

@@ -140,6 +140,11 @@ class Breaker:
         return self._unknowns.allowed_in_the_air(in_doubt)
 
     @property
+    def most_in_flight(self) -> int:
+        """How many generations may be in flight at once now."""
+        return self._throttle.limit
+
+    @property
     def asks_first(self) -> bool:
         """Whether a free question should be answered before the next submission leaves."""
         return self._unknowns.is_open

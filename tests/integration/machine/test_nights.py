@@ -76,3 +76,27 @@ def test_a_wrong_id_beside_a_hidden_task_of_ours_is_kept(night: Nights) -> None:
     night.world.hidden["task_000001"] = night.world.now() + 100_000
     assert ended_with(night) == [4]
     assert len(night.promises.in_state(TaskState.GENERATING)) == 2
+
+
+def test_a_doubt_that_is_found_takes_its_slot_from_a_permit_that_was_given(night: Nights) -> None:
+    """One slot: the doubt is adopted while the probe is on its way to its POST, which is put off."""
+    night.begin(
+        tasks=[("a", "one")],
+        on_doubt=OnDoubt.KEEP,
+        seed=0,
+        concurrency=1,
+        max_in_doubt=1,
+        max_attempts=1,
+        draw_seed=True,
+    )
+    night.the_manifest_is_rewritten(tasks=[("a", "one"), ("a", "five")])
+    night.start()
+    night.ctrl_c(seconds=0.0)
+    night.ctrl_c(seconds=0.0)
+    night.submissions_will(coming=["cut_after_accept"])
+    night.time_passes(seconds=30.0)
+    like = night.world.charges["task_000001"].body
+    for _ in range(2):
+        night.world.stranger({**like, "metadata": {**like["metadata"], "duration": 4}})
+    night.time_passes(seconds=1000.0)
+    night.promises_are_kept()
