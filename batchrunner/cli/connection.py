@@ -114,7 +114,7 @@ def simulated(
     try:
         line = process.stdout.readline()
         if not line.startswith('{"url"'):
-            raise UsageError("the simulator did not start", "its own words stand above")
+            raise UsageError("the simulator did not start", "see its error message above")
         settings = GatewaySettings(json.loads(line)["url"], submit_timeout)
         yield Connection(settings, SIMULATOR, scale, lambda: ApiKey(SIMULATED_KEY, "the simulator"))
     finally:

@@ -77,10 +77,10 @@ def _judged(problems: tuple[Problem, ...], strict: bool) -> tuple[Problem, ...]:
 
 
 def is_short(options: argparse.Namespace) -> bool:
-    """Whether problems shall be one line each."""
+    """Whether to show each problem in one line."""
     return getattr(options, "format", "long") == "short"
 
 
 def wants_every(options: argparse.Namespace) -> bool:
-    """Whether equal problems shall be shown one by one, as commands without a manifest do."""
+    """Whether to show equal problems one by one, as commands without a manifest do."""
     return getattr(options, "every_problem", True)

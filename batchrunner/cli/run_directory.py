@@ -127,7 +127,7 @@ def _lost(directory: Path, manifest: Path | None = None) -> UsageError | None:
 def whereabouts(
     options: argparse.Namespace, plan: Plan, selected: frozenset[TaskKey] | None = None
 ) -> Whereabouts:
-    """Where a run of this plan works; with `selected`, it submits none but these tasks.
+    """Where a run of this plan works; with `selected`, it submits only these tasks.
 
     Raises:
         UsageError: what it wants was paid for in another run directory, and nobody said to pay again.

@@ -1,4 +1,4 @@
-"""Which tasks of a plan a run shall submit, where it shall not submit all."""
+"""Which tasks of a plan a run may submit, where it may not submit all."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Adopter:
     async def keep_looking(self, on_look: Callable[[LogLook, Sequence[Unowned]], Awaitable[None]]) -> None:
         """LogLook doubts up in time, for as long as the run goes on.
 
-        `on_look` is told of each look, with the doubts for which no run should wait any longer, and
+        `on_look` is called after each look with the doubts for which no run should wait any longer, and
         whenever `awaited` may have changed.
         """
         while True:

@@ -18,7 +18,7 @@ TOLD_EVERY = 5
 
 
 class StopRequest:
-    """Why the run shall end before its work does: a signal, or an error that nothing can go on after."""
+    """Why the run is to end before its work does: a signal, or an error that nothing can go on after."""
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()

@@ -150,7 +150,7 @@ class Worker:
         return await self._record(permit, task, attempt, outcome)
 
     async def _ready(self, task: PlannedTask) -> tuple[Attempt, bytes] | None:
-        """The intent on disk and the bytes to send; None where nothing shall leave after all.
+        """The intent on disk and the bytes to send; None where nothing is to leave after all.
 
         The body is finished first, so that nothing but the POST follows the intent.
         """
@@ -192,9 +192,9 @@ class Worker:
                 raise
             # The one thing that nobody else knows, said at once where it can be read.
             told = f"{task.id} was ACCEPTED as {outcome.remote_id}, but can't be written down"
-            mend = f"once it can: batchrunner resolve DIR {task.id} --adopt {outcome.remote_id}"
-            self._notice(f"{told}; {mend}")
-            raise StorageError(f"{told}: {error}", mend) from error
+            fix = f"once it can: batchrunner resolve DIR {task.id} --adopt {outcome.remote_id}"
+            self._notice(f"{told}; {fix}")
+            raise StorageError(f"{told}: {error}", fix) from error
         finally:
             self._admission.record(permit, outcome, judged.spares_others)
         if move.to is TaskState.PENDING:

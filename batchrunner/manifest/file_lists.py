@@ -61,7 +61,7 @@ class FilesFound:
         return name in NAMES
 
     def place(self, row: TableRow) -> Place:
-        """The file itself: it is what there is to mend."""
+        """The file itself: it is what has to be fixed."""
         return Place(str(self._beside / self.source(row)))
 
     def source(self, row: TableRow) -> str:

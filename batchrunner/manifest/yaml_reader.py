@@ -139,7 +139,7 @@ class _Composer:
             raise _fault(
                 event, f"nested more than {MAX_DEPTH} levels deep through `*{name}`", "write it flatter"
             )
-        # Its own place is kept, not the alias's: what is wrong in it is to be mended there.
+        # Its own place is kept, not the alias's: what is wrong in it has to be fixed there.
         return node
 
     def _scalar(self, event: ScalarEvent) -> Node:

@@ -49,7 +49,7 @@ def not_found(request: web.Request) -> web.Response:
 
 
 def without_gateway(request: web.Request) -> None:
-    """The answer shall not bear the gateway's own headers."""
+    """Mark that the answer must not bear the gateway's own headers."""
     request[EDGE] = True
 
 
