@@ -16,11 +16,10 @@ from typing import TypeVar
 
 import aiosqlite
 
-from batchrunner.core.errors import UsageError
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
 from batchrunner.core.plan import folded, version_name
 from batchrunner.core.policy import INTERRUPTED, AttemptFacts, Move
-from batchrunner.core.states import Event, TaskState, check_transition
+from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import belonging, reconcile
 from batchrunner.ledger.attempts import (
     LostAttempt,
@@ -29,11 +28,11 @@ from batchrunner.ledger.attempts import (
     enter_lost,
     record_denial,
     record_facts,
-    sent,
     unused_seed,
 )
 from batchrunner.ledger.database import LEDGER_NAME, open_for_writing
 from batchrunner.ledger.events import INSERT_EVENT, LedgerEvent, Observer, written
+from batchrunner.ledger.moving import carry_out
 from batchrunner.ledger.reader import LedgerReader
 from batchrunner.ledger.writer import Change, Writer, to_its_end
 
@@ -247,56 +246,7 @@ class Ledger(LedgerReader):
     async def _move(
         self, db: aiosqlite.Connection, key: TaskKey, move: Move, attempt: AttemptId | None
     ) -> None:
-        """The one place that changes a task's state: table, update, event, in one transaction."""
-        rows = list(
-            await db.execute_fetchall(
-                "SELECT id, position, state, attempt, refused, warnings FROM tasks WHERE key = ?", (key,)
-            )
-        )
-        if not rows:
-            raise UsageError(f"the ledger has no task {key}")
-        before, attempt = TaskState(rows[0]["state"]), attempt or rows[0]["attempt"]
-        check_transition(before, move.event, move.to)
-        starts_anew = move.event in (Event.RETRIED, Event.ACCEPTED)
-        refused = 0 if starts_anew else rows[0]["refused"] + int(move.refused)
-        # Fetched again, a video differs from what was asked for as it did before.
-        warnings = list(dict.fromkeys([*json.loads(rows[0]["warnings"]), *move.warnings]))
-        # What is done has no error, though a further copy of it could not be fetched: the event tells that.
-        said = ("", "") if move.to is TaskState.DONE else (move.error_code, move.error_message)
-        changed = await db.execute(
-            "UPDATE tasks SET state = ?, attempt = ?, error_code = ?, error_message = ?, not_before = ?, "
-            "refused = ?, warnings = ? WHERE key = ? AND state = ?",
-            (
-                *(move.to, attempt, *said, move.not_before),
-                *(refused, json.dumps(warnings, ensure_ascii=False), key, before),
-            ),
-        )
-        if changed.rowcount != 1:
-            raise AssertionError("a second writer moved this task: the lock does not hold")
-        if attempt is not None:
-            await record_facts(db, attempt, move.facts)
-        seed, remote_id = await sent(db, attempt)
-        if move.forget_remote_id:
-            await db.execute(
-                "UPDATE attempts SET remote_id = NULL, accepted_at = NULL WHERE id = ?", (attempt,)
-            )
-        await self._tell(
-            db,
-            LedgerEvent(
-                at=self._now(),
-                key=key,
-                id=rows[0]["id"],
-                attempt=attempt,
-                event=move.event,
-                from_state=before,
-                to_state=move.to,
-                code=move.error_code,
-                message=move.error_message,
-                planned=rows[0]["position"] is not None,
-                seed=seed,
-                remote_id=remote_id,
-            ),
-        )
+        await self._tell(db, await carry_out(db, key, move, attempt, self._now()))
 
     async def _tell(self, db: aiosqlite.Connection, told: LedgerEvent) -> None:
         """Write an event down, and tell the observers of it once it is on disk."""

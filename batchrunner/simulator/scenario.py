@@ -1,4 +1,4 @@
-"""A scenario: how the simulator behaves, and every decision that follows from it. Pure: values in, values out.
+"""A scenario: how the simulator behaves, and all that follows from it. Pure: values in, values out.
 
 All seconds here are nominal: the simulator's time scale turns them into real ones.
 """

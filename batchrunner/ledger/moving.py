@@ -1,0 +1,71 @@
+"""The one place that changes a task's state: table, update, event."""
+
+from __future__ import annotations
+
+import json
+
+import aiosqlite
+
+from batchrunner.core.errors import UsageError
+from batchrunner.core.model import AttemptId, TaskKey
+from batchrunner.core.policy import Move
+from batchrunner.core.states import Event, TaskState, check_transition
+from batchrunner.ledger.attempts import record_facts, sent
+from batchrunner.ledger.events import LedgerEvent
+
+
+async def carry_out(
+    db: aiosqlite.Connection, key: TaskKey, move: Move, attempt: AttemptId | None, now: float
+) -> LedgerEvent:
+    """Move a task as decided and record what that says of the attempt, within a transaction.
+
+    `now` is in Unix seconds. Returns the event, which is still to be written.
+
+    Raises:
+        TransitionRefused: the table of states has no such way.
+        RemoteIdTaken: the remote id is another attempt's.
+    """
+    rows = list(
+        await db.execute_fetchall(
+            "SELECT id, position, state, attempt, refused, warnings FROM tasks WHERE key = ?", (key,)
+        )
+    )
+    if not rows:
+        raise UsageError(f"the ledger has no task {key}")
+    before, attempt = TaskState(rows[0]["state"]), attempt or rows[0]["attempt"]
+    check_transition(before, move.event, move.to)
+    starts_anew = move.event in (Event.RETRIED, Event.ACCEPTED)
+    refused = 0 if starts_anew else rows[0]["refused"] + int(move.refused)
+    # Fetched again, a video differs from what was asked for as it did before.
+    warnings = list(dict.fromkeys([*json.loads(rows[0]["warnings"]), *move.warnings]))
+    # What is done has no error, though a further copy of it could not be fetched: the event tells that.
+    said = ("", "") if move.to is TaskState.DONE else (move.error_code, move.error_message)
+    changed = await db.execute(
+        "UPDATE tasks SET state = ?, attempt = ?, error_code = ?, error_message = ?, not_before = ?, "
+        "refused = ?, warnings = ? WHERE key = ? AND state = ?",
+        (
+            *(move.to, attempt, *said, move.not_before),
+            *(refused, json.dumps(warnings, ensure_ascii=False), key, before),
+        ),
+    )
+    if changed.rowcount != 1:
+        raise AssertionError("a second writer moved this task: the lock does not hold")
+    if attempt is not None:
+        await record_facts(db, attempt, move.facts)
+    seed, remote_id = await sent(db, attempt)
+    if move.forget_remote_id:
+        await db.execute("UPDATE attempts SET remote_id = NULL, accepted_at = NULL WHERE id = ?", (attempt,))
+    return LedgerEvent(
+        at=now,
+        key=key,
+        id=rows[0]["id"],
+        attempt=attempt,
+        event=move.event,
+        from_state=before,
+        to_state=move.to,
+        code=move.error_code,
+        message=move.error_message,
+        planned=rows[0]["position"] is not None,
+        seed=seed,
+        remote_id=remote_id,
+    )
