@@ -39,9 +39,13 @@ AGAIN = "the same command again goes on from here"
 def run_command(directory: Path, manifest: Path | None, simulated: bool) -> str:
     """The command that goes on in a run directory, as the shell takes it.
 
-    `manifest` is what a person named: where that is the run directory itself, MANIFEST stands for it.
+    `manifest` is what a person named: where that is the run directory itself, the manifest beside it is
+    named, or MANIFEST stands for it.
     """
-    named = shlex.quote(str(manifest)) if manifest and not manifest.is_dir() else "MANIFEST"
+    if manifest is None or manifest.is_dir():
+        beside = (directory.with_suffix(ending) for ending in (".yaml", ".yml", ".json"))
+        manifest = next((path for path in beside if path.is_file()), None)
+    named = shlex.quote(shown_path(manifest)) if manifest else "MANIFEST"
     place = shlex.quote(shown_path(directory))
     return f"batchrunner run {printable(named)} -o {place}{' --simulate' if simulated else ''}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
@@ -94,9 +95,18 @@ def no_answer(error: Exception, key: ApiKey) -> Receipt:
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         message = f"the proxy {error.host}:{error.port} can't be reached: {error.strerror}"
         return Receipt(code=PROXY, message=redacted(message))
-    words = redacted(str(error) or type(error).__name__)
+    words = redacted(_words(error))
     code = "timeout" if isinstance(error, TimeoutError) else "no_answer"
     return Receipt(code=code, message=key.mask(words)[: wire.MESSAGE_LENGTH])
+
+
+def _words(error: Exception) -> str:
+    """What an exception says; of a connection that failed, what the system says of it."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        number = error.os_error.errno or 0
+        if number > 0:
+            return f"no connection to {error.host}:{error.port}: {os.strerror(number)}"
+    return str(error) or type(error).__name__
 
 
 def _private(error: PrivateAddress) -> FetchFailed:

@@ -98,20 +98,22 @@ def test_collect_brings_in_what_a_stopped_run_has_paid_for_and_submits_nothing(d
 
 
 def test_collect_and_status_name_the_run_that_goes_on_with_what_is_pending(desk: Any, sim: Any) -> None:
-    """`collect` never submits, so it does not go on: `run` does, with the manifest where it is known."""
+    """`collect` never submits, so it does not go on: `run` does, with the manifest named or beside it."""
     sim.start(generation_seconds=200)
     desk.write("ant", "bee", concurrency=1)
     run = desk.start_run().reached(1, "accepted")
     run.send(signal.SIGINT)
     desk.check(run.ended(), 130)
-    for named, manifest in (("batch.run", "MANIFEST"), ("batch.yaml", "batch.yaml")):
-        command = f"next     batchrunner run {manifest} -o batch.run   "
+    for named in ("batch.run", "batch.yaml"):
+        command = "next     batchrunner run batch.yaml -o batch.run   "
         collected = desk.do("collect", named, "--time-scale", str(sim.scale))
         assert f"{command}submits, and pays for, 1 pending task" in collected.stdout
         status = desk.do("status", named)
         assert f"{command}goes on from here" in status.stdout
         for done in (collected, status):
             assert (done.code, "the same command" in done.stdout) == (75, False)
+    desk.directory.rename(desk.folder / "night.run")
+    assert "batchrunner run MANIFEST -o night.run" in desk.do("status", "night.run").stdout
     assert sim.posts() == 1
 
 

@@ -258,3 +258,14 @@ def test_a_signed_link_is_asked_for_letter_by_letter(meet):
         return server.requests[0].target
 
     assert meet(story, replies(200, VIDEO, "video/mp4")) == path
+
+
+def test_a_connection_that_fails_is_told_in_the_systems_words(client, nowhere):
+    """Where it was to lead, and why it did not come: nothing of how a library calls it."""
+
+    async def story():
+        async with client(nowhere) as gateway:
+            return await gateway.poll("task_A")
+
+    message = asyncio.run(story()).receipt.message
+    assert message == f"no connection to {nowhere.removeprefix('http://')}: Connection refused"
