@@ -19,6 +19,8 @@ from batchrunner.core.errors import BusyError, UsageError
 from batchrunner.core.identity import SIMULATOR
 
 if TYPE_CHECKING:
+    from batchrunner.core.rules.limits import Limits
+    from batchrunner.engine.job import Job
     from batchrunner.engine.relocation import GivenAddress
     from batchrunner.gateway import ApiKey, GatewaySettings
     from batchrunner.ledger import Binding
@@ -44,6 +46,23 @@ class Connection:
 
         is_same = bool(getattr(options, "same_gateway", False))
         return GivenAddress(self.name, self.settings, self.key, self.is_named, is_same)
+
+    def job(self, options: argparse.Namespace, directory: Path, limits: Limits) -> Job:
+        """A run in this directory, with the options that all commands which run something have."""
+        from batchrunner.engine.job import Job  # noqa: PLC0415
+        from batchrunner.output.progress import Silent, display_for_stderr  # noqa: PLC0415
+
+        return Job(
+            directory=directory,
+            limits=limits,
+            gateway=self.settings,
+            gateway_name=self.name,
+            key=self.key,
+            time_scale=self.scale,
+            display=Silent() if options.quiet else display_for_stderr(),
+            address_named=self.is_named,
+            same_gateway=options.same_gateway,
+        )
 
 
 def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) -> Connection:

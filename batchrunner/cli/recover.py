@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import time
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,24 +93,10 @@ def _refuse_other_gateway(directory: Path, simulate: bool) -> None:
 def _carry_out(
     options: argparse.Namespace, loaded: LoadedManifest, directory: Path, connection: Connection
 ) -> int:
-    from batchrunner.engine.job import Job  # noqa: PLC0415
     from batchrunner.engine.session import run  # noqa: PLC0415
-    from batchrunner.output.progress import Silent, display_for_stderr  # noqa: PLC0415
 
-    job = Job(
-        directory=directory,
-        limits=loaded.limits,
-        gateway=connection.settings,
-        gateway_name=connection.name,
-        key=connection.key,
-        plan=loaded.plan,
-        time_scale=connection.scale,
-        display=Silent() if options.quiet else display_for_stderr(),
-        address_named=connection.is_named,
-        same_gateway=options.same_gateway,
-        recovers=True,
-        recollect_all=True,
-    )
+    base = connection.job(options, directory, loaded.limits)
+    job = replace(base, plan=loaded.plan, recovers=True, recollect_all=True)
     began = time.monotonic()
     summary = asyncio.run(run(job))
     seconds = time.monotonic() - began

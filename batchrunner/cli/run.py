@@ -23,7 +23,6 @@ from batchrunner.core.selection import select
 
 if TYPE_CHECKING:
     from batchrunner.engine.job import Job
-    from batchrunner.output.progress import Display
 
 
 def add_run(commands: Any) -> None:
@@ -78,7 +77,6 @@ def _positive(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Carry the manifest as far as it goes."""
-    from batchrunner.engine.job import Job  # noqa: PLC0415
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
     if options.scenario and not options.simulate:
@@ -106,20 +104,9 @@ def run(options: argparse.Namespace) -> int:
         if not (directory / LEDGER_NAME).exists():
             shared.api_key(options)  # a first run without a key makes no folder
     with connecting as gateway:
-        job = Job(
-            directory=directory,
-            limits=loaded.limits,
-            gateway=gateway.settings,
-            gateway_name=gateway.name,
-            key=gateway.key,
-            plan=loaded.plan,
-            only=tuple(options.only),
-            limit=options.limit,
-            time_scale=gateway.scale,
-            display=_display(options),
-            address_named=gateway.is_named,
-            same_gateway=options.same_gateway,
-            remarks=where.remarks,
+        base = gateway.job(options, directory, loaded.limits)
+        job = replace(
+            base, plan=loaded.plan, only=tuple(options.only), limit=options.limit, remarks=where.remarks
         )
         code, values = _carry_out(job, options)
     if options.json:
@@ -153,20 +140,9 @@ def _collect_one(named: Path, options: argparse.Namespace) -> tuple[int, dict[st
 
 def _collecting(gateway: Connection, directory: Path, options: argparse.Namespace) -> Job:
     """Poll and collect what an existing run has paid for, with the settings that it was started with."""
-    from batchrunner.engine.job import Job  # noqa: PLC0415
     from batchrunner.manifest import load_limits  # noqa: PLC0415
 
-    return Job(
-        directory=directory,
-        limits=load_limits(),
-        gateway=gateway.settings,
-        gateway_name=gateway.name,
-        key=gateway.key,
-        time_scale=gateway.scale,
-        display=_display(options),
-        address_named=gateway.is_named,
-        same_gateway=options.same_gateway,
-    )
+    return gateway.job(options, directory, load_limits())
 
 
 def _carry_out(
@@ -188,9 +164,3 @@ def _carry_out(
         again = AGAIN if job.submits else after_collecting(job.directory, manifest, simulated, summary)
         show_summary(job.directory, summary, seconds, wanting, again)
     return summary.exit_code, as_values(job.directory, summary, seconds, wanting)
-
-
-def _display(options: argparse.Namespace) -> Display:
-    from batchrunner.output.progress import Silent, display_for_stderr  # noqa: PLC0415
-
-    return Silent() if options.quiet else display_for_stderr()

@@ -39,42 +39,28 @@ class AccountGate(Gate):
     def refuse(self, fault: AccountFault, receipt: Receipt) -> Stop:
         """Close: the key, or the address, was refused (a query may have shown it, too)."""
         said = receipt.message or f"HTTP {receipt.status}"
+        again = "run the same command again"
         if fault is AccountFault.OPERATOR:
-            self._stop = Stop(
-                f"the gateway's own account with the model is refused: {said}",
-                "tell the gateway's operator; run the same command again when it is fixed",
-                ExitCode.ACCOUNT,
-            )
+            why = f"the gateway's own account with the model is refused: {said}"
+            hint = f"tell the gateway's operator; {again} when it is fixed"
         elif receipt.code == PROXY:
-            self._stop = Stop(
-                f"the way to the gateway is closed: {said}",
-                "check that proxy, and its user and password in HTTPS_PROXY; then run the same command again",
-                ExitCode.ACCOUNT,
-            )
+            why = f"the way to the gateway is closed: {said}"
+            hint = f"check that proxy, and its user and password in HTTPS_PROXY; then {again}"
         elif fault is AccountFault.UNREACHABLE:
-            self._stop = Stop(
-                f"the gateway can't be reached: {said}",
-                "check the network, and --base-url or EASYROUTER_BASE_URL; then run the same command again",
-                ExitCode.ACCOUNT,
-            )
+            why = f"the gateway can't be reached: {said}"
+            hint = f"check the network, and --base-url or EASYROUTER_BASE_URL; then {again}"
         elif fault is AccountFault.ADDRESS:
-            self._stop = Stop(
-                f"this address does not answer like the gateway: {said}",
-                "check --base-url or EASYROUTER_BASE_URL, and any proxy or firewall on the way",
-                ExitCode.ACCOUNT,
-            )
+            why = f"this address does not answer like the gateway: {said}"
+            hint = "check --base-url or EASYROUTER_BASE_URL, and any proxy or firewall on the way"
         elif receipt.code == NOT_VISIBLE:
-            self._stop = Stop(
-                f"the gateway shows none of the tasks under way to {self._key}",
-                "is it the account that they were submitted with? Then wait, and run the same command again",
-                ExitCode.ACCOUNT,
+            why = f"the gateway shows none of the tasks under way to {self._key}"
+            hint = (
+                "is it the account that they were submitted with? Then wait, and run the same command again"
             )
         else:
-            self._stop = Stop(
-                f"the gateway refuses {self._key}: {said}",
-                "check that key, its model list and its quota, then run the same command again",
-                ExitCode.ACCOUNT,
-            )
+            why = f"the gateway refuses {self._key}: {said}"
+            hint = f"check that key, its model list and its quota, then {again}"
+        self._stop = Stop(why, hint, ExitCode.ACCOUNT)
         return self._stop
 
     def decide(self, at: Situation) -> Decision:
