@@ -8,8 +8,6 @@ from enum import StrEnum
 from typing import Protocol
 
 from batchrunner.core.outcome import Receipt
-from batchrunner.core.policy import AttemptFacts, Move
-from batchrunner.core.states import Event, TaskState
 
 LINKS_LIVE = 24 * 3600.0
 """Nominal seconds, after the generation has ended, for which the gateway promises to keep a video."""
@@ -79,19 +77,3 @@ class Dead:
         if source is VideoSource.CONTENT:
             return Dead(at, self.link_at)
         return Dead(self.content_at, at)
-
-
-def after_no_video(remote_id: str, has_link: bool, last: Receipt, dead: Dead) -> Move:
-    """What becomes of a task whose video did not come; `last` is the newest answer."""
-    facts = AttemptFacts(content_dead_at=dead.content_at, link_dead_at=dead.link_at)
-    code, message = last.code or f"http_{last.status}", last.message
-    if dead.sources >= ({VideoSource.CONTENT, VideoSource.LINK} if has_link else {VideoSource.CONTENT}):
-        code = LINK_EXPIRED
-        message = (
-            f"the gateway no longer has the video: its links live for {LINKS_LIVE / 3600:.0f} hours "
-            f"(last answer: {last.message or f'HTTP {last.status}'}). Ask the gateway's operator for "
-            f"{remote_id}; `batchrunner collect` asks the links again, free"
-        )
-    return Move(
-        Event.UNCOLLECTABLE, TaskState.UNCOLLECTED, error_code=code, error_message=message, facts=facts
-    )

@@ -10,6 +10,10 @@ from batchrunner.core.model import RemoteId
 
 PROXY = "proxy"
 """Our code for what the environment's proxy did, and not the gateway."""
+NOT_VISIBLE = "task_not_exist"
+"""The gateway's code for a task that it doesn't know."""
+UPSTREAM = "upstream_"
+"""How our code for an end begins that the model shows and the gateway does not."""
 
 
 @dataclass(frozen=True, slots=True)

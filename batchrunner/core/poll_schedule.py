@@ -6,6 +6,8 @@ from statistics import median
 
 GATEWAY_REFRESH = 15.0
 """Seconds between two looks of the gateway at the model; asking sooner shows nothing new."""
+STRAGGLER_INTERVAL = 240.0
+"""Seconds between polls of a task that is over its deadline."""
 
 
 def poll_delay(age: float, typical: float | None, chance: float) -> float:

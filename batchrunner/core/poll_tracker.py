@@ -7,6 +7,7 @@ from typing import assert_never
 
 from batchrunner.core.model import Generation, TaskKey
 from batchrunner.core.outcome import (
+    UPSTREAM,
     GenerationFailed,
     InProgress,
     NotVisible,
@@ -16,15 +17,13 @@ from batchrunner.core.outcome import (
     Receipt,
     Succeeded,
 )
-from batchrunner.core.policy import (
-    NOT_VISIBLE_COUNT,
-    NOT_VISIBLE_SECONDS,
-    UPSTREAM,
-    UPSTREAM_ENDED,
-    UPSTREAM_ENDED_COUNT,
-    UPSTREAM_ENDED_SECONDS,
-)
 
+UPSTREAM_ENDED = frozenset({"expired", "cancelled", "canceled", "failed"})
+"""Upstream states that the gateway shows as in progress until its own timeout, a day later."""
+UPSTREAM_ENDED_COUNT, UPSTREAM_ENDED_SECONDS = 3, 300.0
+"""How often, and over how long, an ended upstream state must be seen before it is believed."""
+NOT_VISIBLE_COUNT, NOT_VISIBLE_SECONDS = 3, 120.0
+"""The same for `task_not_exist`."""
 REFUSED_COUNT = 3
 
 

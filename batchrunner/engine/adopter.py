@@ -29,8 +29,8 @@ from batchrunner.core.doubts.metering import MeterReading
 from batchrunner.core.doubts.silence import NOTHING, Witness, why_unproven
 from batchrunner.core.model import AttemptId, RemoteId
 from batchrunner.core.outcome import NotVisible, QueryFailed, QueryRefused
-from batchrunner.core.policy import ADOPTED, AttemptFacts, Move
-from batchrunner.core.states import Event, TaskState
+from batchrunner.core.policy import AttemptFacts, adopted
+from batchrunner.core.states import TaskState
 from batchrunner.core.text import count, printable
 from batchrunner.engine.key_meter import KeyMeter
 from batchrunner.gateway import Gateway
@@ -134,24 +134,21 @@ class Adopter:
         ours = await self._ledger.remote_ids()
         strange = [one for one in seen if one.remote_id not in ours]
         found = await self._found(unowned, strange, log.rows) if not unseen else {}
-        adopted = []
+        taken_up = []
         for one in (one for one in unowned if one.attempt in found):
             remote_id = found[one.attempt]
-            facts = AttemptFacts(
-                outcome=ADOPTED, remote_id=remote_id, accepted_at=self._accepted(one, remote_id)
-            )
             with suppress(RemoteIdTaken):  # another submission's own answer came in between
-                await self._ledger.move(one.key, Move(Event.ADOPTED, TaskState.GENERATING, facts=facts))
-                adopted.append((one, remote_id))
-        settled = {one.attempt for one, _ in adopted}
+                await self._ledger.move(one.key, adopted(remote_id, self._accepted(one, remote_id)))
+                taken_up.append((one, remote_id))
+        settled = {one.attempt for one, _ in taken_up}
         left = [one for one in doubts if one.attempt not in settled]
         look = await self._advised(left, log.rows, accepted)
-        taken = {remote_id for _, remote_id in adopted}
+        taken = {remote_id for _, remote_id in taken_up}
         rows = {row.remote_id: row for row in log.rows if row.remote_id in unseen}
         await self._keep_candidates(left, [one for one in strange if one.remote_id not in taken], rows)
         # Of what could not be looked at, nobody knows whose it is.
         silent = look.silent if not unseen else frozenset()
-        return replace(look, adopted=tuple(adopted), silent=silent)
+        return replace(look, adopted=tuple(taken_up), silent=silent)
 
     async def _found(
         self, unowned: Sequence[Unowned], strange: Sequence[Sighting], rows: Sequence[UsageRow]

@@ -12,11 +12,18 @@ from pathlib import Path
 
 from batchrunner.clock import Clock
 from batchrunner.core.file_status import FileState
-from batchrunner.core.links import LINKS_LIVE, Dead, VideoSource, after_no_video, is_dead
+from batchrunner.core.links import LINKS_LIVE, Dead, VideoSource, is_dead
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.outcome import Fetched, FetchOutcome, Receipt
-from batchrunner.core.policy import AttemptFacts, Move
-from batchrunner.core.states import Event, TaskState
+from batchrunner.core.policy import (
+    AttemptFacts,
+    Move,
+    after_another_copy,
+    after_name_taken,
+    after_no_video,
+    after_video,
+)
+from batchrunner.core.states import TaskState
 from batchrunner.engine.semaphore import AdjustableSemaphore
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, TaskRecord
@@ -75,8 +82,8 @@ class Collector:
             name, warnings = await self._last_frame(record)
             facts = replace(move.facts, last_frame_file=name)
             move = replace(move, facts=facts, warnings=move.warnings + warnings)
-        if move.to is TaskState.UNCOLLECTED and record.collected_at is not None:
-            move = replace(move, to=TaskState.DONE)
+        if record.collected_at is not None:
+            move = after_another_copy(move)
         await self._ledger.move(key, move)
 
     async def _found(self, record: TaskRecord) -> Move | None:
@@ -97,7 +104,7 @@ class Collector:
                 if sha256 != record.sha256:
                     raise NotWhole("it is not the video that was downloaded")
             except (NotWhole, NotPlayable, OSError) as error:
-                return _name_taken(record, str(error))
+                return after_name_taken(record.file_name, str(error))
         return self._collected(record, facts, sha256, final.stat().st_size)
 
     async def _download(self, record: TaskRecord) -> Move:
@@ -146,7 +153,7 @@ class Collector:
         with suppress(OSError), final.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
                 return self._collected(record, facts, sha256, final.stat().st_size)
-        return _name_taken(record, "it is not the video that was downloaded")
+        return after_name_taken(record.file_name, "it is not the video that was downloaded")
 
     async def _last_frame(self, record: TaskRecord) -> tuple[str | None, tuple[str, ...]]:
         """Bring the last frame beside the video; the video counts without it, so a failure is a warning."""
@@ -175,31 +182,18 @@ class Collector:
         return await self._gateway.fetch_url(record.result_url or "", part.write, largest)
 
     def _collected(self, record: TaskRecord, facts: VideoFacts, sha256: str, size: int) -> Move:
-        return Move(
-            Event.COLLECTED,
-            TaskState.DONE,
-            warnings=self._differs(record, facts),
-            facts=AttemptFacts(
-                collected_at=self._clock.wall(),
-                size=size,
-                sha256=sha256,
-                duration=facts.duration,
-                width=facts.width,
-                height=facts.height,
-                fps=facts.fps,
-                file_state=FileState.IN_PLACE,
-                file_seen=seen_as((self._directory / record.file_name).stat()),
-            ),
+        collected = AttemptFacts(
+            collected_at=self._clock.wall(),
+            size=size,
+            sha256=sha256,
+            duration=facts.duration,
+            width=facts.width,
+            height=facts.height,
+            fps=facts.fps,
+            file_state=FileState.IN_PLACE,
+            file_seen=seen_as((self._directory / record.file_name).stat()),
         )
-
-
-def _name_taken(record: TaskRecord, why: str) -> Move:
-    return Move(
-        Event.UNCOLLECTABLE,
-        TaskState.UNCOLLECTED,
-        error_code="name_taken",
-        error_message=f"{record.file_name} is there, but {why}: move it away, and collect",
-    )
+        return after_video(collected, self._differs(record, facts))
 
 
 def _playable(path: Path) -> VideoFacts:

@@ -10,8 +10,8 @@ from pathlib import Path
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.model import Plan
 from batchrunner.core.plan import folded
-from batchrunner.core.policy import GIVEN_UP, AttemptFacts, Move
-from batchrunner.core.states import Event, TaskState
+from batchrunner.core.policy import COLLECT_AGAIN, POLL_AGAIN
+from batchrunner.core.states import TaskState
 from batchrunner.engine.evidence import (
     RUN_ID_NAME,
     Evidence,
@@ -165,9 +165,8 @@ async def bring_up_to_date(
         gone = await ledger.reconcile(plan, on_disk)
     for task in await ledger.tasks(TaskState.FAILED) if recollect_all else ():
         if task.may_be_paid_for:
-            facts = AttemptFacts(outcome=GIVEN_UP)
-            await ledger.move(task.key, Move(Event.RECOLLECT, TaskState.GENERATING, facts=facts))
+            await ledger.move(task.key, POLL_AGAIN)
     for task in await ledger.tasks(TaskState.UNCOLLECTED):
         if recollect_all or not task.links_dead:
-            await ledger.move(task.key, Move(Event.RECOLLECT, TaskState.COLLECTING))
+            await ledger.move(task.key, COLLECT_AGAIN)
     return gone

@@ -29,9 +29,14 @@ from batchrunner.core.doubts.restored import (
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog
-from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.policy import (
+    FOUND_DONE,
+    FOUND_GENERATING,
+    SUBMISSION_LOST_TRACK_OF,
+    AttemptFacts,
+)
 from batchrunner.core.seeds import derived_seed
-from batchrunner.core.states import Event, TaskState, TransitionRefused
+from batchrunner.core.states import TaskState, TransitionRefused
 from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count, printable
 from batchrunner.engine.admission import Admission
@@ -51,13 +56,6 @@ LATEST = 3600.0
 """Nominal seconds after its claim in which a submission may have reached the gateway."""
 QUERIES_PER_SECOND = 20.0
 MOST_NAMED = 5
-LOST_TRACK = Move(
-    Event.RECOVERED,
-    TaskState.IN_DOUBT,
-    error_code="interrupted",
-    error_message="run.log says that it was submitted, and nothing shows what became of that",
-)
-"""What is entered for a submission of which run.log alone knows."""
 COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERATING)
 
 
@@ -194,7 +192,7 @@ class Recovery:
                 seed = derived_seed(await self._ledger.run_id(), one.key, number)
             lost = LostAttempt(number, seed, max(one.claims))
             with suppress(TransitionRefused):
-                await self._ledger.doubt(one.key, lost, LOST_TRACK)
+                await self._ledger.doubt(one.key, lost, SUBMISSION_LOST_TRACK_OF)
                 doubted.append(printable(one.id))
         if doubted:
             named = ", ".join(doubted[:MOST_NAMED]) + (", …" if len(doubted) > MOST_NAMED else "")
@@ -260,7 +258,7 @@ class Recovery:
                 PaidAttempt(one.number, one.seen.seed, one.seen.remote_id, one.seen.submitted_at, facts=facts)
             )
         try:
-            await self._ledger.bring_back(key, attempts, Move(Event.RECOVERED, TaskState.GENERATING))
+            await self._ledger.bring_back(key, attempts, FOUND_GENERATING)
         except (TransitionRefused, RemoteIdTaken):
             return False
         self._follow(await self._ledger.task(key))
@@ -275,7 +273,7 @@ class Recovery:
             with suppress(RemoteIdTaken):  # a person wants a further version of that very video
                 accepted_at = evidence.accepted_at.get(RemoteId(row["remote_id"]))
                 paid = as_attempt(row, one.attempts + 1, accepted_at)
-                await self._ledger.bring_back(one.key, [paid], Move(Event.RECOVERED, TaskState.DONE))
+                await self._ledger.bring_back(one.key, [paid], FOUND_DONE)
                 self._notice(f"{printable(one.id)} is done: {row['file_name']} is as results.csv says")
 
     async def _say_lookalikes(self, evidence: Evidence) -> None:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchrunner.core.file_status import FileState
-from batchrunner.core.policy import AttemptFacts, Move
-from batchrunner.core.states import Event, TaskState
+from batchrunner.core.policy import FETCH_AGAIN, AttemptFacts
 from batchrunner.core.text import count, shortened
 from batchrunner.ledger import FinishedFile, Ledger
 from batchrunner.storage.files import seen_as
@@ -54,7 +53,7 @@ async def look_at_files(ledger: Ledger, directory: Path, fetch_missing: bool = F
         now = {one.file.attempt: one.state for one in findings}
         for file in files:
             if now.get(file.attempt, file.state) is FileState.MISSING:
-                await ledger.move(file.key, Move(Event.MISSING, TaskState.COLLECTING))
+                await ledger.move(file.key, FETCH_AGAIN)
         return ""
     gone = [one.file for one in findings if one.state is not one.file.state and one.state]
     return _news(gone, directory)

@@ -36,7 +36,7 @@ from batchrunner.core.policy import (
     GIVEN_UP,
     LAST_ANSWER_BYTES,
     NAMED,
-    STRAGGLER_INTERVAL,
+    RELEASED,
     AttemptFacts,
     Move,
     PollTime,
@@ -46,8 +46,9 @@ from batchrunner.core.policy import (
     after_success,
     backoff,
     is_worth_another,
+    unsendable,
 )
-from batchrunner.core.poll_schedule import Typical, poll_delay
+from batchrunner.core.poll_schedule import STRAGGLER_INTERVAL, Typical, poll_delay
 from batchrunner.core.poll_tracker import (
     Conclusion,
     GoOn,
@@ -58,7 +59,7 @@ from batchrunner.core.poll_tracker import (
     is_seen,
 )
 from batchrunner.core.seeds import derived_seed
-from batchrunner.core.states import Event, TaskState
+from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Permit, Waiting
 from batchrunner.core.submission.models import ONE_MODEL
 from batchrunner.core.submission.suspects import Judgement
@@ -157,8 +158,7 @@ class Worker:
         try:
             body = await asyncio.to_thread(encode, task.request, data_uri)
         except MediaChanged as error:
-            move = Move(Event.UNSENDABLE, TaskState.FAILED, error_code="unsendable", error_message=str(error))
-            await self._ledger.move(task.key, move)
+            await self._ledger.move(task.key, unsendable(str(error)))
             return None
         if await self._is_paid(task.key) or self._admission.closing:
             return None
@@ -166,7 +166,7 @@ class Worker:
         draw = partial(derived_seed, run_id, task.key) if self._settings.draw_seed else None
         attempt = await self._ledger.claim(task.key, self._given_seed(task), draw)
         if self._admission.closing or self._admission.is_crowded:
-            await self._ledger.move(task.key, Move(Event.RELEASED, TaskState.PENDING), attempt.id)
+            await self._ledger.move(task.key, RELEASED, attempt.id)
             if not self._admission.closing:
                 self._admission.put(Waiting.of(task.position, task.key, task.request))
             return None

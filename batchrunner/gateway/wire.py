@@ -14,6 +14,7 @@ from typing import Any
 
 from batchrunner.core.model import MediaFile, RemoteId, Request, RequestValue
 from batchrunner.core.outcome import (
+    NOT_VISIBLE,
     Accepted,
     AccountFault,
     AccountRefused,
@@ -32,7 +33,6 @@ from batchrunner.core.outcome import (
     Succeeded,
     Unknown,
 )
-from batchrunner.core.policy import NOT_VISIBLE
 from batchrunner.core.redaction import redacted
 from batchrunner.gateway.reading import as_dict, as_int, as_number, as_object, as_text, as_tokens, as_url
 

@@ -18,8 +18,7 @@ import aiosqlite
 
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
 from batchrunner.core.plan import folded, version_name
-from batchrunner.core.policy import INTERRUPTED, AttemptFacts, Move
-from batchrunner.core.states import Event, TaskState
+from batchrunner.core.policy import CLAIMED, INTERRUPTED, WANTED_AGAIN, AttemptFacts, Move
 from batchrunner.ledger import belonging, reconcile
 from batchrunner.ledger.attempts import (
     LostAttempt,
@@ -152,7 +151,7 @@ class Ledger(LedgerReader):
                 (number, chosen, now, self.process, key),
             )
             ((attempt_id,),) = rows
-            await self._move(db, key, Move(Event.CLAIMED, TaskState.SUBMITTING), AttemptId(attempt_id))
+            await self._move(db, key, CLAIMED, AttemptId(attempt_id))
             await db.execute(_COUNT_ATTEMPT, (key,))
             return Attempt(AttemptId(attempt_id), key, number, chosen, now, refused)
 
@@ -171,7 +170,7 @@ class Ledger(LedgerReader):
             ((name, version),) = await db.execute_fetchall(
                 "SELECT file_name, version + 1 FROM tasks WHERE key = ?", (key,)
             )
-            await self._move(db, key, Move(Event.WANTED_AGAIN, TaskState.PENDING), None)
+            await self._move(db, key, WANTED_AGAIN, None)
             taken = await db.execute_fetchall(reconcile.GIVEN_NAMES)
             new = version_name(name, version, {folded(row[0]) for row in taken} | on_disk)
             await db.execute("UPDATE tasks SET file_name = ?, version = ? WHERE key = ?", (new, version, key))

@@ -7,8 +7,8 @@ import re
 from batchrunner.core.errors import UsageError
 from batchrunner.core.links import LINKS_LIVE
 from batchrunner.core.model import RemoteId
-from batchrunner.core.policy import NAMED, AttemptFacts, Move
-from batchrunner.core.states import Event, TaskState
+from batchrunner.core.policy import DECLARED_LOST, RETRIED, adopted
+from batchrunner.core.states import TaskState
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 
 REMOTE_ID = re.compile(r"task_[A-Za-z0-9_-]{4,100}")
@@ -46,7 +46,7 @@ async def chosen(
 async def retry(ledger: Ledger, tasks: list[TaskRecord]) -> None:
     """Make failed tasks pending; the next run submits them."""
     for task in tasks:
-        await ledger.move(task.key, Move(Event.RETRIED, TaskState.PENDING))
+        await ledger.move(task.key, RETRIED)
 
 
 async def want_again(ledger: Ledger, tasks: list[TaskRecord], on_disk: frozenset[str], now: float) -> None:
@@ -74,9 +74,7 @@ async def declare_lost(ledger: Ledger, tasks: list[TaskRecord]) -> None:
     If they were accepted after all, they are paid for twice: that is why a person must say it.
     """
     for task in tasks:
-        await ledger.move(
-            task.key, Move(Event.DECLARED_LOST, TaskState.PENDING, facts=AttemptFacts(outcome="lost"))
-        )
+        await ledger.move(task.key, DECLARED_LOST)
 
 
 async def adopt(ledger: Ledger, task: TaskRecord, remote_id: str) -> None:
@@ -91,5 +89,4 @@ async def adopt(ledger: Ledger, task: TaskRecord, remote_id: str) -> None:
         )
     if remote_id in await ledger.remote_ids():
         raise UsageError(f"{remote_id} is the id of another attempt", "look at `batchrunner status DIR`")
-    facts = AttemptFacts(outcome=NAMED, remote_id=RemoteId(remote_id), accepted_at=task.submitted_at)
-    await ledger.move(task.key, Move(Event.ADOPTED, TaskState.GENERATING, facts=facts))
+    await ledger.move(task.key, adopted(RemoteId(remote_id), task.submitted_at, named=True))

@@ -2,8 +2,9 @@
 
 import pytest
 
-from batchrunner.core.links import LINK_EXPIRED, LINKS_LIVE, Dead, VideoSource, after_no_video, is_dead
+from batchrunner.core.links import LINK_EXPIRED, LINKS_LIVE, Dead, VideoSource, is_dead
 from batchrunner.core.outcome import Receipt
+from batchrunner.core.policy import after_no_video
 from batchrunner.core.states import Event, TaskState
 
 OLD, YOUNG = LINKS_LIVE + 1, LINKS_LIVE

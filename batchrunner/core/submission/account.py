@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from batchrunner.core.errors import ExitCode
-from batchrunner.core.outcome import PROXY, AccountFault, AccountRefused, Receipt, SubmitOutcome
-from batchrunner.core.policy import NOT_VISIBLE
+from batchrunner.core.outcome import NOT_VISIBLE, PROXY, AccountFault, AccountRefused, Receipt, SubmitOutcome
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.decision import Decision, Go, Situation, Stop
 from batchrunner.core.submission.gate import Gate

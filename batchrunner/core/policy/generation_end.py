@@ -1,0 +1,126 @@
+"""What the end of a generation does to its task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from batchrunner.core.model import Generation, Pricing, RunSettings
+from batchrunner.core.outcome import NOT_VISIBLE, UPSTREAM, GenerationFailed, Receipt, Succeeded
+from batchrunner.core.policy.moves import LAST_ANSWER_BYTES, AttemptFacts, Move
+from batchrunner.core.states import Event, TaskState
+
+
+def after_success(answer: Succeeded, generation: Generation, pricing: Pricing, seen: PollTime) -> Move:
+    """What a finished generation does to its task; an echo unlike the request is a warning in its row."""
+    metadata = generation.request.get("metadata")
+    requested = {**(metadata if isinstance(metadata, Mapping) else {}), "seed": generation.seed}
+    return Move(
+        Event.SUCCEEDED,
+        TaskState.COLLECTING,
+        warnings=echo_warnings(answer, requested),
+        facts=AttemptFacts(
+            finished_at=seen.finished(answer.finished_at),
+            generation_seconds=seen.generation_seconds(answer.finished_at),
+            tokens=answer.tokens,
+            cost=pricing.cost(str(generation.request.get("model")), answer.tokens),
+            currency=pricing.currency or None,
+            result_url=answer.result_url,
+            last_frame_url=answer.last_frame_url,
+            last_answer=answer.raw[:LAST_ANSWER_BYTES],
+        ),
+    )
+
+
+def is_worth_another(
+    answer: GenerationFailed, paid_attempts: int, settings: RunSettings, adopted: bool = False
+) -> bool:
+    """Whether a failed generation is tried again on its own.
+
+    Only after a code of the model's own, which the gateway refunds, and while fewer than `max_attempts`
+    at this video were, or may have been, accepted. Never where it was adopted: a failed task shows no seed,
+    so that it may be a stranger's, and the charge of our own submission still to come.
+    """
+    listed = any(answer.code == code or answer.code.startswith(f"{code}.") for code in settings.retry_codes)
+    return listed and answer.refunded and paid_attempts < settings.max_attempts and not adopted
+
+
+def after_failure(answer: GenerationFailed, seen: PollTime, again_at: float | None = None) -> Move:
+    """What a failed generation does to its task, which may be tried again from `again_at` (Unix seconds).
+
+    A charge of 0 is a refund, whoever ended the task. Without that word the gateway refunds what the model
+    refused (one version shows the hold for ever), and a FAILURE without its code stays counted as spent.
+    """
+    free = answer.refunded and (bool(answer.code) or answer.charged == 0)
+    return Move(
+        Event.GENERATION_FAILED,
+        TaskState.FAILED if again_at is None else TaskState.PENDING,
+        not_before=again_at,
+        error_code=answer.code or "generation_failed",
+        error_message=answer.message,
+        facts=AttemptFacts(
+            finished_at=seen.finished(answer.finished_at),
+            generation_seconds=seen.generation_seconds(answer.finished_at),
+            tokens=0 if free else None,
+            cost=0.0 if free else None,
+            last_answer=answer.raw[:LAST_ANSWER_BYTES],
+        ),
+    )
+
+
+def after_loss(generation: Generation, receipt: Receipt, ever_seen: bool) -> Move:
+    """What becomes of a task that the gateway doesn't know, though nothing says that it hides our tasks.
+
+    An id that a person gave and nobody ever saw was a slip: the submission is in doubt, as it was.
+    """
+    if generation.named and not ever_seen:
+        return Move(
+            Event.LOST,
+            TaskState.IN_DOUBT,
+            error_code="adopted_id_unknown",
+            error_message=f"the gateway doesn't show {generation.remote_id}, which was given with --adopt: "
+            "check the ID, and that this is the key of the submission",
+            forget_remote_id=True,
+            facts=AttemptFacts(outcome="unknown"),
+        )
+    return Move(Event.LOST, TaskState.FAILED, error_code=receipt.code, error_message=receipt.message)
+
+
+def is_without_last_word(error_code: str) -> bool:
+    """Whether a task failed without SUCCESS or FAILURE from the gateway, which may still say something."""
+    return error_code == NOT_VISIBLE or error_code.startswith(UPSTREAM)
+
+
+def echo_warnings(answer: Succeeded, requested: Mapping[str, object]) -> tuple[str, ...]:
+    """Where the model says that it made something else than `requested` (metadata fields by name)."""
+    echo = answer.echo
+    pairs = (
+        ("duration", echo.duration),
+        ("resolution", echo.resolution),
+        ("ratio", echo.ratio),
+        ("seed", echo.seed),
+    )
+    return tuple(
+        f"asked for {name} {requested[name]}, the model made {made}"
+        for name, made in pairs
+        if made is not None and requested.get(name) not in (None, -1, "adaptive", made)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PollTime:
+    """When an attempt was accepted and when its end was seen (Unix seconds), and the clock's scale."""
+
+    accepted_at: float
+    at: float
+    time_scale: float = 1.0
+
+    def finished(self, told: float | None) -> float:
+        """When it ended: what the gateway says, where that is possible, else when it was seen."""
+        if told is None or not self.accepted_at <= told <= self.at:
+            return self.at
+        return told
+
+    def generation_seconds(self, told: float | None) -> float:
+        """From acceptance to the end, in nominal seconds."""
+        return round((self.finished(told) - self.accepted_at) / self.time_scale, 1)

@@ -1,0 +1,120 @@
+"""What a decision about a task looks like, and the decisions that need no argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from batchrunner.core.model import RemoteId
+from batchrunner.core.states import Event, TaskState
+
+ADOPTED = "adopted"
+"""The outcome of an attempt whose remote ID did not come as the answer to its POST."""
+RECOVERED = "recovered"
+"""The outcome of an attempt that the ledger did not know, and that the gateway or a file showed."""
+NAMED = "named"
+"""The same, given by a person and not shown by the gateway yet: once it is, this becomes `ADOPTED`."""
+GIVEN_UP = "given_up"
+"""The outcome of an attempt that failed without a final answer from the gateway, and is polled once more."""
+LAST_ANSWER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFacts:
+    """What became known of an attempt; None leaves the ledger as it is. Times are Unix seconds."""
+
+    outcome: str | None = None
+    remote_id: RemoteId | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    accepted_at: float | None = None
+    finished_at: float | None = None
+    generation_seconds: float | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    currency: str | None = None
+    result_url: str | None = None
+    last_frame_url: str | None = None
+    last_answer: str | None = None
+    collected_at: float | None = None
+    size: int | None = None
+    sha256: str | None = None
+    duration: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    last_frame_file: str | None = None
+    looked_up: str | None = None
+    candidates: str | None = None
+    content_dead_at: float | None = None
+    link_dead_at: float | None = None
+    file_state: str | None = None
+    file_seen: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A decision: this event takes the task there, and this is to be recorded with it."""
+
+    event: Event
+    to: TaskState
+    error_code: str = ""
+    error_message: str = ""
+    warnings: tuple[str, ...] = ()
+    not_before: float | None = None
+    """Unix seconds before which a pending task may not be claimed."""
+    forget_remote_id: bool = False
+    """The attempt's remote id turned out to be wrong."""
+    refused: bool = False
+    """Counts one more refusal that only this task had."""
+    facts: AttemptFacts = field(default_factory=AttemptFacts)
+
+
+INTERRUPTED = Move(
+    Event.UNKNOWN,
+    TaskState.IN_DOUBT,
+    error_code="interrupted",
+    error_message="the program ended while the submission was in the air",
+    facts=AttemptFacts(outcome="unknown"),
+)
+"""A crash left a submission without an outcome."""
+
+SUBMISSION_LOST_TRACK_OF = Move(
+    Event.RECOVERED,
+    TaskState.IN_DOUBT,
+    error_code="interrupted",
+    error_message="run.log says that it was submitted, and nothing shows what became of that",
+)
+"""Only run.log knows of a submission."""
+
+CLAIMED = Move(Event.CLAIMED, TaskState.SUBMITTING)
+"""The intent to submit is written; the POST follows."""
+RELEASED = Move(Event.RELEASED, TaskState.PENDING)
+"""The POST did not leave after all."""
+RETRIED = Move(Event.RETRIED, TaskState.PENDING)
+"""Somebody wants a failed task submitted again."""
+WANTED_AGAIN = Move(Event.WANTED_AGAIN, TaskState.PENDING)
+"""Somebody wants another version of a video."""
+DECLARED_LOST = Move(Event.DECLARED_LOST, TaskState.PENDING, facts=AttemptFacts(outcome="lost"))
+"""Somebody says that a submission in doubt was not accepted."""
+FOUND_GENERATING = Move(Event.RECOVERED, TaskState.GENERATING)
+"""The gateway shows an attempt that the ledger did not know."""
+FOUND_DONE = Move(Event.RECOVERED, TaskState.DONE)
+"""A verified file shows an attempt that the ledger did not know."""
+FETCH_AGAIN = Move(Event.MISSING, TaskState.COLLECTING)
+"""Somebody wants the missing file of a finished video fetched."""
+COLLECT_AGAIN = Move(Event.RECOLLECT, TaskState.COLLECTING)
+"""An uncollected video is to be fetched once more."""
+POLL_AGAIN = Move(Event.RECOLLECT, TaskState.GENERATING, facts=AttemptFacts(outcome=GIVEN_UP))
+"""A task that failed without a final answer is to be polled once more."""
+
+
+def unsendable(why: str) -> Move:
+    """The request can't be built any more, because a local file changed."""
+    return Move(Event.UNSENDABLE, TaskState.FAILED, error_code="unsendable", error_message=why)
+
+
+def adopted(remote_id: RemoteId, accepted_at: float | None, *, named: bool = False) -> Move:
+    """A submission in doubt was accepted under this ID; `named` if only a person says so."""
+    outcome = NAMED if named else ADOPTED
+    facts = AttemptFacts(outcome=outcome, remote_id=remote_id, accepted_at=accepted_at)
+    return Move(Event.ADOPTED, TaskState.GENERATING, facts=facts)
