@@ -56,28 +56,28 @@ class Collector:
         limit: int,
         differs: Expected,
         largest: Largest,
-        links_only: bool = False,
         asks_dead_links: bool = False,
     ) -> None:
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
         self._directory, self._differs, self._largest = directory, differs, largest
-        self._links_only, self._asks_dead_links = links_only, asks_dead_links
+        self._asks_dead_links = asks_dead_links
         self._turn = AdjustableSemaphore(limit)
 
     def allow(self, downloads: int) -> None:
         """Download so many at once from now on; what is under way goes on."""
         self._turn.allow(downloads)
 
-    async def collect(self, key: TaskKey) -> None:
+    async def collect(self, key: TaskKey, links_only: bool = False) -> None:
         """Bring one video in, or leave the task uncollected after the last try; never submits anything.
 
-        A video that was brought in before, and whose file is gone, stays done after the last try.
+        A video that was brought in before, and whose file is gone, stays done after the last try. With
+        `links_only` the gateway is not asked, only the model's own link.
 
         Raises:
             StorageError: the disk refused; the task stays collecting.
         """
         record = await self._ledger.task(key)
-        move = await self._found(record) or await self._download(record)
+        move = await self._found(record) or await self._download(record, links_only)
         if move.to is TaskState.DONE and record.last_frame_url:
             name, warnings = await self._last_frame(record)
             facts = replace(move.facts, last_frame_file=name)
@@ -107,10 +107,10 @@ class Collector:
                 return after_name_taken(record.file_name, str(error))
         return self._collected(record, facts, sha256, final.stat().st_size)
 
-    async def _download(self, record: TaskRecord) -> Move:
+    async def _download(self, record: TaskRecord, links_only: bool) -> Move:
         last, dead = Receipt(code="no_link", message="the gateway gave no link"), Dead.of(record)
         age = 0.0 if record.finished_at is None else self._clock.since(record.finished_at)
-        left = self._sources(record, dead)
+        left = self._sources(record, dead, links_only)
         # Past their time, links may be dead without saying so: one try each, at once.
         for number, wait in enumerate(TRIES if age <= LINKS_LIVE else TRIES[: len(VideoSource)]):
             source = VideoSource.LINK if number % 2 else VideoSource.CONTENT
@@ -138,10 +138,10 @@ class Collector:
                     part.discard()
         return after_no_video(record.remote_id or "", bool(record.result_url), last, dead)
 
-    def _sources(self, record: TaskRecord, dead: Dead) -> set[VideoSource]:
+    def _sources(self, record: TaskRecord, dead: Dead, links_only: bool) -> set[VideoSource]:
         """Where to ask for a video."""
         given = {
-            VideoSource.CONTENT: record.remote_id and not self._links_only,
+            VideoSource.CONTENT: record.remote_id and not links_only,
             VideoSource.LINK: record.result_url,
         }
         known = frozenset[VideoSource]() if self._asks_dead_links else dead.sources

@@ -1,51 +1,61 @@
-"""What a run makes of a look at the log: the found is followed, what was not charged is submitted again."""
+"""What a run does after a look at the usage log: follow what was found, submit again what was not charged."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
+from batchrunner.clock import Clock
 from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.doubts.resubmission import resubmission
 from batchrunner.core.model import AttemptId, OnDoubt, RunSettings, TaskKey
 from batchrunner.core.text import printable
-from batchrunner.engine.adopter import LogLook, describe_look
+from batchrunner.engine.admission import Admission
+from batchrunner.engine.adopter import Adopter, LogLook, describe_look
+from batchrunner.engine.startup import put_pending
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.operations.overrides import declare_lost
 
 
 class Doubts:
-    """Hears of each look; `on_look` is what `Adopter.keep_looking` calls."""
+    """Looks the submissions in doubt up for as long as a run goes on."""
 
     def __init__(
         self,
         ledger: Ledger,
+        clock: Clock,
+        adopter: Adopter,
+        admission: Admission,
         settings: RunSettings,
         wanted: frozenset[TaskKey],
         follow: Callable[[TaskRecord], None],
-        submit_again: Callable[[frozenset[TaskKey]], Awaitable[None]],
         notice: Callable[[str], None],
     ) -> None:
-        self._ledger, self._settings, self._notice = ledger, settings, notice
-        self._wanted = wanted
-        """The tasks that this run may submit."""
-        self._follow, self._submit_again = follow, submit_again
+        """`wanted` are the tasks that this run may submit; `follow` is called with what was found."""
+        self._ledger, self._clock, self._adopter, self._admission = ledger, clock, adopter, admission
+        self._settings, self._wanted = settings, wanted
+        self._follow, self._notice = follow, notice
         self._kept: dict[AttemptId, str] = {}
-        """Why a doubt is not submitted again, as it was last said."""
+        """The last reason given for not submitting a doubt again."""
+
+    async def keep_looking(self) -> None:
+        """Look again and again; never returns."""
+        await self._adopter.keep_looking(self.on_look)
 
     async def on_look(self, look: LogLook, given_up: Sequence[Unowned]) -> None:
-        """A look was made; no run should wait any longer for the doubts in `given_up`."""
+        """Act on a look; `given_up` are the doubts that no run should wait for any longer."""
         if look.adopted or look.advice:
             self._notice(describe_look(look))
         for doubt, _ in look.adopted:
             self._follow(await self._ledger.task(doubt.key))
         if self._settings.on_doubt is OnDoubt.RESUBMIT:
             await self._resubmit(look, given_up)
+        self._admission.look_again()
 
     async def _resubmit(self, look: LogLook, given_up: Sequence[Unowned]) -> None:
         decided = resubmission(given_up, look.silent, self._wanted, self._settings.max_attempts)
         if decided.again:
             await declare_lost(self._ledger, [await self._ledger.task(key) for key in decided.again])
-            await self._submit_again(decided.again)
+            await put_pending(self._ledger, self._admission, self._clock, decided.again)
         said = {one.attempt: text for one, text in look.advice}
         for one in decided.kept:
             why = said[one.attempt]

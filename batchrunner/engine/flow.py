@@ -1,98 +1,62 @@
-"""One run, from an up-to-date ledger to the summary: what is paid for first, then what is wanted.
+"""The order of one run whose ledger is up to date: what is paid for first, then what is wanted.
 
-prepare ─▶ preflight ─▶ take up (poll, collect) ─▶ submit while admission lets ─▶ drain ─▶ results.csv
+ask the gateway ─▶ poll and collect what is paid for ─▶ submit while admission allows it ─▶ drain
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 
-from batchrunner.clock import Clock
-from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.errors import AccountError, StorageError
-from batchrunner.core.model import TaskKey
-from batchrunner.core.redaction import redacted
-from batchrunner.core.selection import select
 from batchrunner.core.states import PAID_FOR, TaskState
-from batchrunner.core.summary import Tally
+from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count
-from batchrunner.engine.admission import Admission
-from batchrunner.engine.adopter import Adopter, LogLook
-from batchrunner.engine.doubts import Doubts
-from batchrunner.engine.evidence import Evidence
-from batchrunner.engine.job import Job
-from batchrunner.engine.live_limits import LiveLimits
-from batchrunner.engine.preparation import (
-    check_videos_writable,
-)
+from batchrunner.engine.preparation import check_videos_writable
 from batchrunner.engine.shutdown import StopRequest, handle_signals, supervise
-from batchrunner.engine.startup import ask_first, collect_known, put_pending, take_up
-from batchrunner.engine.task_group import RunTaskGroup
-from batchrunner.engine.wiring import Wiring
-from batchrunner.engine.worker import Worker
+from batchrunner.engine.startup import ask_first, collect_known, note_beginning, put_pending, take_up
+from batchrunner.engine.wiring import Parts, Wiring
 from batchrunner.gateway import ApiKey, Gateway
-from batchrunner.ledger import (
-    WAITING_FOR,
-    Binding,
-    Ledger,
-    LedgerEvent,
-    LedgerReader,
-    TaskRecord,
-)
-from batchrunner.ledger.history import LOOKED_AT
-from batchrunner.output.results import Results
-from batchrunner.output.run_log import RunLog
-
-TICK = 0.5
-"""Real seconds between two looks of the display at the clock."""
 
 
 class Flow:
-    """The parts of one run, wired together."""
+    """One run, from its first question to the gateway to the last video."""
 
-    def __init__(
-        self,
-        job: Job,
-        ledger: Ledger,
-        reader: LedgerReader,
-        log: RunLog,
-        binding: Binding,
-        evidence: Evidence | None = None,
-    ) -> None:
-        self._job, self._ledger, self._log, self._binding = job, ledger, log, binding
-        self._evidence = evidence
-        self._clock = Clock(job.time_scale)
-        self._results = Results(reader, ledger, job.directory, self._clock, self.notice)
-        self._wanted, self._everything = Tally({}), Tally({})
-        self.selected = select(job.plan.tasks, job.only, job.limit) if job.plan else None
-        self.stop = StopRequest()
-        self.admission: Admission | None = None
-        """None until there is something to do."""
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring, self._job, self._reporter = wiring, wiring.job, wiring.reporter
+        self._ledger, self._clock = wiring.ledger, wiring.clock
+        self._request = StopRequest()
+        self._parts: Parts | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to do."""
+        return self._parts is None
+
+    @property
+    def stop(self) -> Stop | None:
+        """What stopped submission for good, if something did."""
+        return self._parts.admission.stop if self._parts else None
+
+    @property
+    def signal(self) -> int:
+        """The signal that ended the run, or 0."""
+        return self._request.signal
 
     async def to_the_end(self) -> str:
-        """Do what there is to do; where all is done that takes neither key nor network.
+        """Do what there is to do, and write results.csv; where nothing is left, take neither key nor network.
 
         Returns what could not be written to disk, empty where everything could.
         """
-        self._wanted = Tally(await self._ledger.counts(self.selected))
-        self._everything = Tally(await self._ledger.counts(planned_only=False))
-        self._ledger.observe(self._noted)
+        await self._reporter.begin()
         try:
             if key := self._key():
                 check_videos_writable(self._job.directory)
                 async with Gateway.open(self._job.gateway, key) as gateway:
                     await self._supervised(gateway)
         except StorageError as error:
-            with suppress(StorageError):  # one word about the disk is enough
-                await self._results.write()
+            await self._reporter.try_to_write_results()
             return f"{error}: {error.hint}"
-        try:
-            await self._results.write()
-        except StorageError as error:
-            return f"{error}: {error.hint}"
-        return ""
+        return await self._reporter.write_results()
 
     def _key(self) -> ApiKey | None:
         """The key, where there is something to do with it; a doubt alone is looked up only if there is one.
@@ -100,129 +64,60 @@ class Flow:
         Raises:
             AccountError: there is none, and it is needed.
         """
-        wanted = self._wanted[TaskState.PENDING] if self._job.plan else 0
-        if wanted or any(self._everything[state] for state in PAID_FOR):
+        wanted, everything = self._reporter.wanted, self._reporter.everything
+        if (self._job.plan and wanted[TaskState.PENDING]) or any(everything[state] for state in PAID_FOR):
             return self._job.key()
         with suppress(AccountError):
-            return self._job.key() if self._everything[TaskState.IN_DOUBT] else None
+            return self._job.key() if everything[TaskState.IN_DOUBT] else None
         return None
 
     async def _supervised(self, gateway: Gateway) -> None:
-        parts = Wiring(
-            self._job, self._binding, self._ledger, self._clock, gateway, self._everything, self.selected
-        )
-        adopter = Adopter(self._ledger, gateway, self._clock)
-        self._ledger.observe(adopter.observe)
-        self.admission = admission = parts.admission(adopter)
-        self._job.display.start(self._wanted, admission, self._clock)
-        self.notice(self._beginning())
+        self._parts = parts = self._wiring.connect(gateway, self._request.by_error)
+        self._reporter.show(parts.admission, self._clock)
+        self._reporter.notice(self._beginning())
         try:
-            with handle_signals(self.stop, self._job.display.close):
-                work = self._work(parts, admission, adopter)
-                await supervise(work, admission, self.stop, self.notice)
+            with handle_signals(self._request, self._reporter.close):
+                await supervise(self._work(parts), parts.admission, self._request, self._reporter.notice)
         finally:
-            self._job.display.close()
+            self._reporter.close()
 
-    async def _work(self, parts: Wiring, admission: Admission, adopter: Adopter) -> None:
-        await self._ledger.set_meta(WAITING_FOR, "asking the gateway first whether it knows the key")
-        answered = await ask_first(parts.gateway, admission, self._clock, parts.models, self.notice)
-        await self._ledger.set_meta(WAITING_FOR, "")
-        async with asyncio.TaskGroup() as tasks:
-            group = RunTaskGroup(tasks, self.stop.by_error)
-            if answered:
-                await group.guarded(self._flow, parts, admission, adopter, group)
-            else:
-                await group.guarded(self._by_links, parts, group)
+    def _beginning(self) -> str:
+        wanted, concurrency = self._reporter.wanted, self._wiring.binding.settings.concurrency
+        todo = count(wanted.total() - wanted[TaskState.DONE], "task")
+        told = f"{todo} to do, {concurrency} at once, gateway {self._job.gateway_name}"
+        return f"{told}; Ctrl-C is safe, and the same command goes on"
 
-    async def _by_links(self, parts: Wiring, group: RunTaskGroup) -> None:
+    async def _work(self, parts: Parts) -> None:
+        notice = self._reporter.notice
+        await self._reporter.waiting_for("asking the gateway first whether it knows the key")
+        answered = await ask_first(parts.gateway, parts.admission, self._clock, parts.models, notice)
+        await self._reporter.waiting_for("")
+        async with parts.group as group:
+            await group.guarded(self._carry_out if answered else self._collect_by_links, parts)
+
+    async def _collect_by_links(self, parts: Parts) -> None:
         """The gateway or its key is refused: links need neither, and live for a day only."""
-        collector = parts.collector(links_only=True)
-        await collect_known(self._ledger, lambda key: group.collect(collector.collect, key), links_only=True)
-        await group.collected()
+        await collect_known(self._ledger, parts.collect_by_link, links_only=True)
+        await parts.group.collected()
 
-    async def _flow(self, parts: Wiring, admission: Admission, adopter: Adopter, group: RunTaskGroup) -> None:
+    async def _carry_out(self, parts: Parts) -> None:
         """What is paid for first, then what is wanted, until nothing is left to wait for."""
-        group.chore(self._results.keep_fresh)
-        group.chore(self._tick)
-        collector = parts.collector()
-
-        def collect(key: TaskKey) -> None:
-            group.collect(collector.collect, key)
-
-        def follow(record: TaskRecord) -> None:
-            admission.occupy()
-            group.work(worker.resume, record, lambda: None)
-
-        recovery = parts.recovery(self._evidence, admission, follow, self.notice)
-        worker = parts.worker(admission, collect, self.notice, recovery.is_paid)
-        limits = LiveLimits(self._job.directory, self._binding.settings, admission, collector, self.notice)
-        group.chore(limits.keep_watching)
-        group.chore(self._look_doubts_up, parts, adopter, admission, worker, group)
-        await take_up(self._ledger, worker, admission, group, collect, self._clock)
-        if self._job.recovers or (self._job.submits and self._wanted[TaskState.PENDING]):
-            await recovery.look()
+        admission, group = parts.admission, parts.group
+        group.chore(self._reporter.keep_results_fresh)
+        group.chore(self._reporter.keep_ticking, admission)
+        group.chore(parts.limits.keep_watching)
+        group.chore(parts.doubts.keep_looking)
+        await take_up(self._ledger, parts.worker, admission, group, parts.collect, self._clock)
+        wanted = self._job.submits and self._reporter.wanted[TaskState.PENDING]
+        if self._job.recovers or wanted:
+            await parts.recovery.look()
+        if wanted:
+            await note_beginning(self._ledger, parts.adopter, is_new=self._wiring.evidence is None)
         if self._job.submits:
-            if self._wanted[TaskState.PENDING]:
-                await self._begin_by_the_gateways_clock(adopter)
-            await put_pending(self._ledger, admission, self._clock, self.selected)
+            await put_pending(self._ledger, admission, self._clock, self._wiring.selected)
         while permit := await admission.next():
-            group.work(worker.submit, permit)
+            group.work(parts.worker.submit, permit)
         await admission.drained()
         await group.collected()
         # What is left is over its deadline and polled without a slot: the next run takes it up.
         group.dismiss()
-
-    async def _begin_by_the_gateways_clock(self, adopter: Adopter) -> None:
-        """Read the used quota; a new ledger knows all since then, by a clock that nobody sets here."""
-        reading = await adopter.begin()
-        if reading and self._evidence is None:
-            await self._ledger.set_meta(LOOKED_AT, repr(reading.at))
-
-    async def _look_doubts_up(
-        self, parts: Wiring, adopter: Adopter, admission: Admission, worker: Worker, group: RunTaskGroup
-    ) -> None:
-        """Follow what is found; what is not is submitted again if the manifest says so."""
-
-        def follow(task: TaskRecord) -> None:
-            admission.occupy()
-            group.work(worker.resume, task, lambda: None)
-
-        async def again(keys: frozenset[TaskKey]) -> None:
-            await put_pending(self._ledger, admission, self._clock, keys)
-
-        wanted = frozenset(task.key for task in parts.tasks)
-        doubts = Doubts(self._ledger, self._binding.settings, wanted, follow, again, self.notice)
-
-        async def on_look(look: LogLook, given_up: Sequence[Unowned]) -> None:
-            await doubts.on_look(look, given_up)
-            admission.look_again()
-
-        await adopter.keep_looking(on_look)
-
-    def _noted(self, event: LedgerEvent) -> None:
-        self._everything.moved(event.from_state, event.to_state)
-        if event.planned and (self.selected is None or event.key in self.selected):
-            self._wanted.moved(event.from_state, event.to_state)
-        self._results.outdated()
-        self._job.display.event(event)
-
-    def _beginning(self) -> str:
-        todo = count(self._wanted.total() - self._wanted[TaskState.DONE], "task")
-        told = f"{todo} to do, {self._binding.settings.concurrency} at once, gateway {self._job.gateway_name}"
-        return f"{told}; Ctrl-C is safe, and the same command goes on"
-
-    def notice(self, text: str) -> None:
-        """Tell a person, now and in run.log."""
-        self._log.notice(text)
-        self._job.display.notice(redacted(text))
-
-    async def _tick(self) -> None:
-        """Let the display look at the clock, and note in run.log why nothing was submitted, and when."""
-        waiting_for = ""
-        while self.admission:
-            await asyncio.sleep(TICK)
-            self._job.display.tick()
-            if self.admission.waiting_for != waiting_for:
-                waiting_for = self.admission.waiting_for
-                self._log.notice(waiting_for or "submitting again")
-                await self._ledger.set_meta(WAITING_FOR, waiting_for)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from batchrunner.clock import Clock
+from batchrunner.core.model import TaskKey
 from batchrunner.core.replicas import recognised
+from batchrunner.core.selection import select
 from batchrunner.core.summary import Summary
 from batchrunner.core.text import count
 from batchrunner.engine.flow import Flow
@@ -18,12 +20,15 @@ from batchrunner.engine.preparation import (
     make_directories,
 )
 from batchrunner.engine.relocation import follow_gateway
+from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.video_check import look_at_files
+from batchrunner.engine.wiring import Wiring
 from batchrunner.ledger import (
     Ledger,
     LedgerReader,
     RunLock,
 )
+from batchrunner.output.results import Results
 from batchrunner.output.run_log import RunLog
 
 
@@ -45,31 +50,51 @@ async def run(job: Job) -> Summary:
             job = await _recognised(job, ledger)
             names_again = is_new and job.recovers
             gone = await bring_up_to_date(ledger, job.directory, job.plan, job.recollect_all, names_again)
+            clock = Clock(job.time_scale)
+            selected = select(job.plan.tasks, job.only, job.limit) if job.plan else None
             async with LedgerReader.open_existing(job.directory) as reader:
-                flow = Flow(job, ledger, reader, log, await ledger.binding(), evidence)
+                reporter = _reporter(job, ledger, reader, log, selected, clock)
                 for remark in remarks:
-                    flow.notice(remark)
+                    reporter.notice(remark)
                 if gone:
-                    flow.notice(f"{count(gone, 'task')} left the manifest; what was paid for is kept")
+                    reporter.notice(f"{count(gone, 'task')} left the manifest; what was paid for is kept")
                 if news := await look_at_files(ledger, job.directory, job.fetch_missing):
-                    flow.notice(news)
+                    reporter.notice(news)
+                binding = await ledger.binding()
+                flow = Flow(Wiring(job, binding, evidence, ledger, clock, reporter, selected))
                 storage = await flow.to_the_end()
                 # Asked of the reader: after a failed write the writer may not even answer.
                 spent = await reader.spent()
-                counts = await reader.counts(flow.selected)
+                counts = await reader.counts(selected)
                 missing = await reader.missing_files() if job.fetch_missing else 0
             summary = Summary(
                 counts=counts,
-                stop=flow.admission.stop if flow.admission else None,
-                signal=flow.stop.signal,
+                stop=flow.stop,
+                signal=flow.signal,
                 storage=storage,
                 spent=spent,
-                idle=flow.admission is None,
+                idle=flow.idle,
                 missing=missing,
             )
             why = f": {summary.stop.why}" if summary.stop else ""
             log.notice(f"ended with {summary.exit_code:d}{why}")
             return summary
+
+
+def _reporter(
+    job: Job,
+    ledger: Ledger,
+    reader: LedgerReader,
+    log: RunLog,
+    selected: frozenset[TaskKey] | None,
+    clock: Clock,
+) -> Reporter:
+    def notice(text: str) -> None:
+        reporter.notice(text)
+
+    results = Results(reader, ledger, job.directory, clock, notice)
+    reporter = Reporter(ledger, log, job.display, results, selected)
+    return reporter
 
 
 async def _bound(job: Job, ledger: Ledger) -> list[str]:

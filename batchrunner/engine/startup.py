@@ -13,10 +13,12 @@ from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.suspects import OWN_WAIT_CAP, OWN_WAIT_LEAST
 from batchrunner.engine.admission import Admission
+from batchrunner.engine.adopter import Adopter
 from batchrunner.engine.task_group import RunTaskGroup
 from batchrunner.engine.worker import Worker
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger
+from batchrunner.ledger.history import LOOKED_AT
 
 PREFLIGHT_WAITS = (0.0, 5.0, 15.0, 30.0)
 """Nominal seconds before each try to reach the gateway."""
@@ -112,3 +114,13 @@ async def put_pending(
         wait = ((task.not_before or 0.0) - clock.wall()) / clock.scale
         # A clock that was set back must not make anything wait for longer than it ever could.
         admission.put(Waiting.of(task.position, task.key, task.request), min(max(wait, 0.0), LONGEST_WAIT))
+
+
+async def note_beginning(ledger: Ledger, adopter: Adopter, is_new: bool) -> None:
+    """Read how much the key has used, before anything is submitted with it.
+
+    A new ledger (`is_new`) knows everything since then, by the gateway's clock, which nobody sets here.
+    """
+    reading = await adopter.begin()
+    if reading and is_new:
+        await ledger.set_meta(LOOKED_AT, repr(reading.at))

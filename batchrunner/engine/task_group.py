@@ -1,9 +1,11 @@
-"""Who works in a run: every coroutine has an owner here, and none fails unnoticed."""
+"""The task group of a run: it owns every coroutine, and none fails unnoticed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from types import TracebackType
+from typing import Self
 
 Job = Callable[..., Coroutine[None, None, None]]
 """Called when it starts: a coroutine that was made and never started would be warned of."""
@@ -16,10 +18,20 @@ class RunTaskGroup:
     before the run ends.
     """
 
-    def __init__(self, group: asyncio.TaskGroup, failed: Callable[[Exception], None]) -> None:
-        self._group, self._failed = group, failed
+    def __init__(self, failed: Callable[[Exception], None]) -> None:
+        """`failed` is called with each failure."""
+        self._group, self._failed = asyncio.TaskGroup(), failed
         self._all: set[asyncio.Task[None]] = set()
         self._collecting: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._group.__aexit__(kind, error, trace)
 
     def work(self, job: Job, *args: object) -> None:
         """Start a worker."""

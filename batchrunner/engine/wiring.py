@@ -1,9 +1,9 @@
-"""The parts of a run, made from its job and told of each other."""
+"""The parts of a run: made from its job, and connected with each other."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +13,17 @@ from batchrunner.core.estimate import video_bytes
 from batchrunner.core.model import PlannedTask, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.states import PAID_FOR, TaskState
-from batchrunner.core.summary import Tally
 from batchrunner.engine.admission import Admission, Disk
 from batchrunner.engine.adopter import Adopter
 from batchrunner.engine.collector import Collector
+from batchrunner.engine.doubts import Doubts
 from batchrunner.engine.evidence import Evidence
 from batchrunner.engine.job import Job
+from batchrunner.engine.live_limits import LiveLimits
 from batchrunner.engine.preparation import VIDEOS
 from batchrunner.engine.recovery import Recovery
+from batchrunner.engine.reporter import Reporter
+from batchrunner.engine.task_group import RunTaskGroup
 from batchrunner.engine.worker import Worker
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Binding, Ledger, TaskRecord
@@ -44,55 +47,129 @@ def room(directory: Path, reserve: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """What works in a run."""
+
+    gateway: Gateway
+    models: frozenset[str]
+    """The models that the tasks ask for."""
+    adopter: Adopter
+    admission: Admission
+    group: RunTaskGroup
+    collector: Collector
+    recovery: Recovery
+    worker: Worker
+    doubts: Doubts
+    limits: LiveLimits
+
+    def collect(self, key: TaskKey) -> None:
+        """Start collecting a video."""
+        self.group.collect(self.collector.collect, key)
+
+    def collect_by_link(self, key: TaskKey) -> None:
+        """The same without the gateway."""
+        self.group.collect(self.collector.collect, key, True)
+
+
+@dataclass(frozen=True, slots=True)
 class Wiring:
-    """What all parts of one run share."""
+    """What the parts of one run are made from."""
 
     job: Job
     binding: Binding
-    """The settings, as the manifest has them, or as an earlier run left them."""
+    """The settings, as the manifest has them or as an earlier run left them."""
+    evidence: Evidence | None
+    """What else knows of earlier runs; None if the ledger is new."""
     ledger: Ledger
     clock: Clock
-    gateway: Gateway
-    tally: Tally
-    """All tasks of the ledger."""
+    reporter: Reporter
     selected: frozenset[TaskKey] | None
     """The tasks that may be submitted; None for all."""
 
-    @property
-    def tasks(self) -> tuple[PlannedTask, ...]:
-        """The plan's tasks that may be submitted."""
+    def connect(self, gateway: Gateway, failed: Callable[[Exception], None]) -> Parts:
+        """Make the parts, and connect them. `failed` is called with each failure of one."""
+        ledger, clock, settings, notice = self.ledger, self.clock, self.binding.settings, self.reporter.notice
+        tasks = self._tasks()
+        group = RunTaskGroup(failed)
+        adopter = Adopter(ledger, gateway, clock)
+        ledger.observe(adopter.observe)
+        admission = self._admission(gateway, adopter, tasks)
+        collector = self._collector(gateway)
+
+        def collect(key: TaskKey) -> None:
+            group.collect(collector.collect, key)
+
+        def follow(record: TaskRecord) -> None:
+            admission.occupy()
+            group.work(worker.resume, record, lambda: None)
+
+        recovery = Recovery(
+            ledger,
+            gateway,
+            clock,
+            self.job.directory,
+            self.evidence,
+            follow,
+            admission,
+            notice,
+            hint=self._how_to_recover(),
+            everything=self.job.recovers,
+        )
+        worker = Worker(
+            ledger=ledger,
+            gateway=gateway,
+            clock=clock,
+            admission=admission,
+            settings=settings,
+            pricing=self.binding.pricing,
+            tasks={task.key: task for task in tasks},
+            collect=collect,
+            notice=notice,
+            is_paid=recovery.is_paid,
+        )
+        wanted = frozenset(task.key for task in tasks)
+        return Parts(
+            gateway,
+            models=frozenset(str(task.request.get("model")) for task in tasks),
+            adopter=adopter,
+            admission=admission,
+            group=group,
+            collector=collector,
+            recovery=recovery,
+            worker=worker,
+            doubts=Doubts(ledger, clock, adopter, admission, settings, wanted, follow, notice),
+            limits=LiveLimits(self.job.directory, settings, admission, collector, notice),
+        )
+
+    def _tasks(self) -> tuple[PlannedTask, ...]:
+        """The tasks of the plan that may be submitted."""
         tasks = self.job.plan.tasks if self.job.plan and self.job.submits else ()
         return tasks if self.selected is None else tuple(one for one in tasks if one.key in self.selected)
 
-    @property
-    def models(self) -> frozenset[str]:
-        """The models that they ask for."""
-        return frozenset(str(task.request.get("model")) for task in self.tasks)
-
-    def admission(self, adopter: Adopter) -> Admission:
-        """Says when a submission may leave."""
+    def _admission(self, gateway: Gateway, adopter: Adopter, tasks: Sequence[PlannedTask]) -> Admission:
+        reserve, tally = self.binding.settings.disk_reserve, self.reporter.everything
         disk = Disk(
-            free=lambda: room(self.job.directory, self.binding.settings.disk_reserve),
-            reserve=self.binding.settings.disk_reserve,
-            largest=max((video_bytes(task.request, self.job.limits) for task in self.tasks), default=0),
-            coming=lambda: sum(self.tally[state] for state in PAID_FOR),
+            free=lambda: room(self.job.directory, reserve),
+            reserve=reserve,
+            largest=max((video_bytes(task.request, self.job.limits) for task in tasks), default=0),
+            coming=lambda: sum(tally[state] for state in PAID_FOR),
         )
 
         async def answers() -> bool:
-            return (await self.gateway.preflight()).verdict is Preflight.READY
+            return (await gateway.preflight()).verdict is Preflight.READY
 
         return Admission(
             self.clock,
             self.binding.settings,
             disk,
-            in_doubt=lambda: self.tally[TaskState.IN_DOUBT],
+            in_doubt=lambda: tally[TaskState.IN_DOUBT],
             gateway_answers=answers,
             more_may_come=lambda: adopter.awaited,
-            key_origin=self.gateway.key_origin,
+            key_origin=gateway.key_origin,
         )
 
-    def collector(self, links_only: bool = False) -> Collector:
-        """Brings finished videos in."""
+    def _collector(self, gateway: Gateway) -> Collector:
+        limits = self.job.limits
 
         def differs(task: TaskRecord, facts: VideoFacts) -> tuple[str, ...]:
             return differences(
@@ -101,65 +178,25 @@ class Wiring:
                 width=facts.width,
                 height=facts.height,
                 fps=facts.fps,
-                limits=self.job.limits,
+                limits=limits,
             )
 
         def largest(task: TaskRecord) -> int:
-            return SPARE_BYTES + 4 * video_bytes(task.request, self.job.limits)
+            return SPARE_BYTES + 4 * video_bytes(task.request, limits)
 
         return Collector(
             self.ledger,
-            self.gateway,
+            gateway,
             self.clock,
             self.job.directory,
             self.binding.settings.downloads,
             differs,
             largest,
-            links_only,
             asks_dead_links=self.job.recollect_all,
         )
 
-    def worker(
-        self,
-        admission: Admission,
-        collect: Callable[[TaskKey], None],
-        notice: Callable[[str], None],
-        is_paid: Callable[[TaskKey], Awaitable[bool]],
-    ) -> Worker:
-        """Submits, and follows what was accepted."""
-        return Worker(
-            ledger=self.ledger,
-            gateway=self.gateway,
-            clock=self.clock,
-            admission=admission,
-            settings=self.binding.settings,
-            pricing=self.binding.pricing,
-            tasks={task.key: task for task in self.tasks},
-            collect=collect,
-            notice=notice,
-            is_paid=is_paid,
-        )
-
-    def recovery(
-        self,
-        evidence: Evidence | None,
-        admission: Admission,
-        follow: Callable[[TaskRecord], None],
-        notice: Callable[[str], None],
-    ) -> Recovery:
-        """Finds what is paid for and not in the ledger."""
-        plan = self.job.plan
-        simulate = " --simulate" if self.job.gateway_name == "simulator" else ""
-        command = f"batchrunner recover {plan.manifest if plan else 'MANIFEST'}"
-        return Recovery(
-            self.ledger,
-            self.gateway,
-            self.clock,
-            self.job.directory,
-            evidence,
-            follow,
-            admission,
-            notice,
-            hint=f"`{command} -o {self.job.directory}{simulate}` looks for what is paid for, free of charge",
-            everything=self.job.recovers,
-        )
+    def _how_to_recover(self) -> str:
+        job = self.job
+        simulate = " --simulate" if job.gateway_name == "simulator" else ""
+        command = f"batchrunner recover {job.plan.manifest if job.plan else 'MANIFEST'}"
+        return f"`{command} -o {job.directory}{simulate}` looks for what is paid for, free of charge"

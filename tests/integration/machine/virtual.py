@@ -20,7 +20,7 @@ from unittest.mock import patch
 import aiosqlite
 
 from batchrunner.clock import Clock
-from batchrunner.engine import flow, preparation, session
+from batchrunner.engine import flow, preparation, reporter, session
 from batchrunner.engine.shutdown import StopRequest
 from batchrunner.ledger import Ledger, RunLock
 
@@ -188,13 +188,12 @@ def replaced(loop: VirtualLoop, process: Process, open_gateway: Any, seed: int) 
 
     with ExitStack() as patches:
         for where, name, what in (
-            (flow, "Clock", lambda scale: VirtualClock(loop)),
             (session, "Clock", lambda scale: VirtualClock(loop)),
             (flow, "Gateway", SimpleNamespace(open=open_gateway)),
             (session, "Ledger", TimedLedger),
             (session, "RunLock", HeldLock),
             (flow, "handle_signals", no_signals),
-            (flow, "TICK", 600.0),
+            (reporter, "TICK", 600.0),
             (preparation, "time", SimpleNamespace(time=clock.wall)),
             *((aiosqlite.Connection, name, what) for name, what in _without_thread(process).items()),
         ):

@@ -94,10 +94,9 @@ def test_what_is_paid_for_is_taken_up_oldest_first(shop):
                 polled()
 
         names = {task.key: task.id for task in parts.plan.tasks}
-        async with asyncio.TaskGroup() as group:
-            crew = RunTaskGroup(group, pytest.fail)
+        async with RunTaskGroup(pytest.fail) as group:
             collect = lambda key: order.append(("collect", names[key]))  # noqa: E731
-            await take_up(parts.ledger, Following(), parts.admission, crew, collect, parts.clock)
+            await take_up(parts.ledger, Following(), parts.admission, group, collect, parts.clock)
         return order
 
     assert shop(story, "young", "old", "late", "early", "new") == [
@@ -121,10 +120,9 @@ def test_taking_up_waits_for_every_first_answer(shop):
                 told.append(polled)
                 await asyncio.Event().wait()
 
-        async with asyncio.TaskGroup() as group:
-            crew = RunTaskGroup(group, pytest.fail)
+        async with RunTaskGroup(pytest.fail) as group:
             taking = take_up(
-                parts.ledger, Following(), parts.admission, crew, parts.collected.append, parts.clock
+                parts.ledger, Following(), parts.admission, group, parts.collected.append, parts.clock
             )
             waiting = asyncio.create_task(taking)
             while len(told) < 2:  # noqa: ASYNC110 both are being followed
@@ -135,7 +133,7 @@ def test_taking_up_waits_for_every_first_answer(shop):
                 assert not waiting.done()
                 polled()
             await asyncio.wait_for(waiting, 5)
-            crew.dismiss()
+            group.dismiss()
 
     shop(story, "a", "b")
 

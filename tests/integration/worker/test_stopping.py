@@ -105,11 +105,10 @@ def test_a_failing_worker_does_not_tear_the_others_down():
 
     async def story():
         failures, done = [], []
-        async with asyncio.TaskGroup() as group:
-            crew = RunTaskGroup(group, failures.append)
-            crew.work(fails)
-            crew.collect(fails)
-            crew.work(goes_on, done)
+        async with RunTaskGroup(failures.append) as group:
+            group.work(fails)
+            group.collect(fails)
+            group.work(goes_on, done)
         return [type(failure) for failure in failures], done
 
     assert asyncio.run(story()) == ([ZeroDivisionError, ZeroDivisionError], ["done"])
@@ -119,10 +118,9 @@ def test_the_crew_knows_when_collecting_is_over():
     """`collected` waits for collectors alone, those that start meanwhile included, or for so long."""
 
     async def story():
-        async with asyncio.TaskGroup() as group:
-            crew = RunTaskGroup(group, pytest.fail)
-            crew.work(for_ever)
-            crew.chore(for_ever)
+        async with RunTaskGroup(pytest.fail) as group:
+            group.work(for_ever)
+            group.chore(for_ever)
             order = []
 
             async def second():
@@ -131,16 +129,16 @@ def test_the_crew_knows_when_collecting_is_over():
 
             async def first():
                 await asyncio.sleep(0.01)
-                crew.collect(second)
+                group.collect(second)
                 order.append("first")
 
-            crew.collect(first)
-            await crew.collected()
+            group.collect(first)
+            await group.collected()
             order.append("over")
-            crew.collect(for_ever)
-            await crew.collected(at_most=0.01)
+            group.collect(for_ever)
+            await group.collected(at_most=0.01)
             order.append("not over")
-            crew.dismiss()
+            group.dismiss()
         return order
 
     assert asyncio.run(story()) == ["first", "second", "over", "not over"]

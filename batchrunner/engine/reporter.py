@@ -1,0 +1,98 @@
+"""What a run says while it goes on: counts of its tasks, notices, the display, run.log and results.csv."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from batchrunner.clock import Clock
+from batchrunner.core.errors import StorageError
+from batchrunner.core.model import TaskKey
+from batchrunner.core.redaction import redacted
+from batchrunner.core.summary import Tally
+from batchrunner.engine.admission import Admission
+from batchrunner.ledger import WAITING_FOR, Ledger, LedgerEvent
+from batchrunner.output.progress import Display
+from batchrunner.output.results import Results
+from batchrunner.output.run_log import RunLog
+
+TICK = 0.5
+"""Real seconds between two updates of the display."""
+
+
+class Reporter:
+    """Follows the ledger's events, and passes them on to everything that people read."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        log: RunLog,
+        display: Display,
+        results: Results,
+        selected: frozenset[TaskKey] | None,
+    ) -> None:
+        """`selected` are the tasks that the run is about; None for all."""
+        self._ledger, self._log, self._display, self._results = ledger, log, display, results
+        self._selected = selected
+        self.wanted = Tally({})
+        """The selected tasks of the plan."""
+        self.everything = Tally({})
+        """All tasks of the ledger."""
+
+    async def begin(self) -> None:
+        """Count the tasks, and follow the ledger from now on."""
+        self.wanted = Tally(await self._ledger.counts(self._selected))
+        self.everything = Tally(await self._ledger.counts(planned_only=False))
+        self._ledger.observe(self._record)
+
+    def show(self, admission: Admission, clock: Clock) -> None:
+        """Open the display."""
+        self._display.start(self.wanted, admission, clock)
+
+    def close(self) -> None:
+        """Close the display, and leave the terminal as it was."""
+        self._display.close()
+
+    def notice(self, text: str) -> None:
+        """Tell a person, now and in run.log."""
+        self._log.notice(text)
+        self._display.notice(redacted(text))
+
+    async def waiting_for(self, why: str) -> None:
+        """Let `status` say why nothing is submitted; empty when it is."""
+        await self._ledger.set_meta(WAITING_FOR, why)
+
+    async def keep_ticking(self, admission: Admission) -> None:
+        """Update the display as time passes, and record when and why nothing was submitted."""
+        waiting_for = ""
+        while True:
+            await asyncio.sleep(TICK)
+            self._display.tick()
+            if admission.waiting_for != waiting_for:
+                waiting_for = admission.waiting_for
+                self._log.notice(waiting_for or "submitting again")
+                await self.waiting_for(waiting_for)
+
+    async def keep_results_fresh(self) -> None:
+        """Write results.csv from time to time where something changed."""
+        await self._results.keep_fresh()
+
+    async def write_results(self) -> str:
+        """Write results.csv; return what went wrong, empty where nothing did."""
+        try:
+            await self._results.write()
+        except StorageError as error:
+            return f"{error}: {error.hint}"
+        return ""
+
+    async def try_to_write_results(self) -> None:
+        """The same after the disk failed already, which was said."""
+        with suppress(StorageError):
+            await self._results.write()
+
+    def _record(self, event: LedgerEvent) -> None:
+        self.everything.moved(event.from_state, event.to_state)
+        if event.planned and (self._selected is None or event.key in self._selected):
+            self.wanted.moved(event.from_state, event.to_state)
+        self._results.outdated()
+        self._display.event(event)
