@@ -106,8 +106,8 @@ def _names(tasks: list[TaskRecord]) -> list[dict[str, str]]:
 
 
 async def _results(options: argparse.Namespace) -> int:
+    from batchrunner.core.file_names import RESULTS_NAME  # noqa: PLC0415
     from batchrunner.engine.video_check import look_at_files  # noqa: PLC0415
-    from batchrunner.output.results import RESULTS_NAME  # noqa: PLC0415
 
     path = options.directory / RESULTS_NAME
     async with opened(options.directory) as ledger:

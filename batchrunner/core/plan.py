@@ -16,6 +16,7 @@ from collections.abc import Container, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from batchrunner.core.file_names import VIDEOS
 from batchrunner.core.model import MediaFile, PlannedTask, Request, RequestValue, TaskKey
 
 FINGERPRINT_VERSION = 1
@@ -190,7 +191,7 @@ def file_name(task_id: str, key: TaskKey, taken: Container[str]) -> str:
     whole = key.partition("-")[2]
     further = (f"-{whole}-{number}" for number in itertools.count(2))
     endings = itertools.chain(("", f"-{short(key)}", f"-{whole}"), further)
-    names = (f"videos/{task_id}{ending}.mp4" for ending in endings)
+    names = (f"{VIDEOS}/{task_id}{ending}.mp4" for ending in endings)
     return next(name for name in names if folded(name) not in taken)
 
 

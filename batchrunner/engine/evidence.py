@@ -15,14 +15,13 @@ from typing import Any
 
 from batchrunner.core.doubts.restored import Wanted
 from batchrunner.core.errors import UsageError
+from batchrunner.core.file_names import LOG_NAME, RESULTS_NAME, RUN_ID_NAME, VIDEOS
 from batchrunner.core.file_status import FileState
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.policy import AttemptFacts
 from batchrunner.ledger import LedgerReader, PaidAttempt, recover_command
 from batchrunner.ledger.history import History, claims, file_names, history
 from batchrunner.storage.files import keep_small
-
-VIDEOS, RUN_ID_NAME, RESULTS_NAME, LOG_NAME = "videos", ".run-id", "results.csv", "run.log"
 
 
 @dataclass(frozen=True, slots=True)

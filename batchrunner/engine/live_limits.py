@@ -13,13 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from batchrunner.core.errors import StorageError, UsageError
+from batchrunner.core.file_names import LIMITS_NAME
 from batchrunner.core.model import RunSettings
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.collector import Collector
 from batchrunner.manifest import checked_limits
 from batchrunner.storage.files import PartFile, sync_directory
 
-LIMITS_NAME = "limits.json"
 LOOK_INTERVAL = 1.0
 """Real seconds between two looks at the file."""
 MOST_BYTES = 4096

@@ -8,24 +8,20 @@ import time
 from pathlib import Path
 
 from batchrunner.core.errors import StorageError, UsageError
+from batchrunner.core.file_names import LEDGER_NAME, LOG_NAME, RESULTS_NAME, RUN_ID_NAME, VIDEOS
 from batchrunner.core.model import Plan
 from batchrunner.core.plan import folded
 from batchrunner.core.policy import COLLECT_AGAIN, POLL_AGAIN
 from batchrunner.core.states import TaskState
 from batchrunner.engine.evidence import (
-    RUN_ID_NAME,
     Evidence,
     keep_run_id,
     read_evidence,
     run_id_beside_videos,
 )
-from batchrunner.ledger import LEDGER_NAME, MANIFEST, Ledger, check_path, recover_command
+from batchrunner.ledger import MANIFEST, Ledger, check_path, recover_command
 from batchrunner.ledger.history import LOOKED_AT
-from batchrunner.output.results import RESULTS_NAME
-from batchrunner.output.run_log import LOG_NAME
 from batchrunner.storage.files import remove_part_files
-
-VIDEOS = "videos"
 
 
 def check_directory(directory: Path, manifest: str = MANIFEST, recovers: bool = False) -> None:

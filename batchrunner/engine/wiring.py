@@ -10,6 +10,7 @@ from pathlib import Path
 from batchrunner.clock import Clock
 from batchrunner.core.comparison import differences
 from batchrunner.core.estimate import video_bytes
+from batchrunner.core.file_names import VIDEOS
 from batchrunner.core.model import PlannedTask, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.states import PAID_FOR, TaskState
@@ -20,7 +21,6 @@ from batchrunner.engine.doubts import Doubts
 from batchrunner.engine.evidence import Evidence
 from batchrunner.engine.job import Job
 from batchrunner.engine.live_limits import LiveLimits
-from batchrunner.engine.preparation import VIDEOS
 from batchrunner.engine.recovery import Recovery
 from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.task_group import RunTaskGroup

@@ -1,7 +1,8 @@
 """The ledger: the only truth about progress, and the only SQL."""
 
+from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.ledger.attempts import LostAttempt, PaidAttempt, RemoteIdTaken
-from batchrunner.ledger.database import LEDGER_NAME, MANIFEST, check_path, recover_command
+from batchrunner.ledger.database import MANIFEST, check_path, recover_command
 from batchrunner.ledger.events import LedgerEvent
 from batchrunner.ledger.glance import Unreadable, glance
 from batchrunner.ledger.ledger import Ledger

@@ -16,7 +16,6 @@ import aiosqlite
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.identity import SIMULATOR
 
-LEDGER_NAME = "ledger.sqlite"
 APPLICATION_ID = 0x62726C31
 """`brl1`: tells our file from any other SQLite file."""
 SCHEMA_VERSION = 3

@@ -9,11 +9,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.model import TaskKey
 from batchrunner.core.plan import fingerprint
 from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
-from batchrunner.ledger.database import APPLICATION_ID, LEDGER_NAME
+from batchrunner.ledger.database import APPLICATION_ID
 
 _MAY_BE_CHARGED = (
     "SELECT 1 FROM attempts a WHERE a.task = t.key AND a.tokens IS NOT 0 "

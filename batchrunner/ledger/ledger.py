@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import aiosqlite
 
+from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
 from batchrunner.core.plan import folded, version_name
 from batchrunner.core.policy import CLAIMED, INTERRUPTED, WANTED_AGAIN, AttemptFacts, Move
@@ -29,7 +30,7 @@ from batchrunner.ledger.attempts import (
     record_facts,
     unused_seed,
 )
-from batchrunner.ledger.database import LEDGER_NAME, open_for_writing
+from batchrunner.ledger.database import open_for_writing
 from batchrunner.ledger.events import INSERT_EVENT, LedgerEvent, Observer, written
 from batchrunner.ledger.moving import carry_out
 from batchrunner.ledger.reader import LedgerReader

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from batchrunner.core.errors import BusyError, StorageError, UsageError
+from batchrunner.core.file_names import LOCK_NAME
 
-LOCK_NAME = "lock"
 GLANCES, GLANCE = 10, 0.02
 """How often, and at what distance in seconds, a lock is tried that another process holds."""
 _OCTAL = re.compile(r"\\([0-7]{3})")

@@ -14,6 +14,7 @@ import aiosqlite
 
 from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.doubts.restored import Wanted
+from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.file_status import FileState
 from batchrunner.core.identity import Address, judged_address
 from batchrunner.core.model import Plan, Pricing, RemoteId, TaskKey
@@ -22,7 +23,7 @@ from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Spent
 from batchrunner.ledger import belonging
-from batchrunner.ledger.database import LEDGER_NAME, open_for_reading, unusable
+from batchrunner.ledger.database import open_for_reading, unusable
 from batchrunner.ledger.history import Ask
 from batchrunner.ledger.records import Binding, FinishedFile, TaskEvent, TaskRecord
 from batchrunner.ledger.rows import SELECT_TASK, record_of, settings_of, unowned_of, wanted_of

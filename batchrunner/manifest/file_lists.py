@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
+from batchrunner.core.file_names import LEDGER_NAME, VIDEOS
 from batchrunner.core.problems import Place
 from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.order import natural_key
@@ -15,10 +16,6 @@ from batchrunner.manifest.templates import Names
 
 NAMES = ("file", "base", "stem", "name", "folder")
 """What a file gives: its path with and without the ending, its name without and with it, and its folder."""
-_LEDGER = "ledger.sqlite"
-"""A folder with such a file is the run directory of some run."""
-_VIDEOS = "videos"
-"""Where a run directory keeps what it has made."""
 _ANY_FOLDERS = "**"
 _WILD = frozenset("*?[")
 
@@ -141,5 +138,5 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
     with os.scandir(folder) as found:
         entries = list(found)
-    is_run = any(entry.name == _LEDGER for entry in entries)
-    return [entry for entry in entries if not (is_run and entry.name == _VIDEOS)]
+    is_run = any(entry.name == LEDGER_NAME for entry in entries)
+    return [entry for entry in entries if not (is_run and entry.name == VIDEOS)]

@@ -13,13 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchrunner.core.file_names import LEDGER_NAME, LOG_NAME, RESULTS_NAME
 from batchrunner.core.identity import SIMULATOR, paid_again
 from batchrunner.core.model import PlannedTask, TaskKey
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
-from batchrunner.ledger import LEDGER_NAME, Unreadable, glance
-from batchrunner.output.results import RESULTS_NAME
-from batchrunner.output.run_log import LOG_NAME
+from batchrunner.ledger import Unreadable, glance
 
 _SIGNS = frozenset({"accepted", "adopted", "unknown", "collected"})
 """Events after which a task is paid for, or may be."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
+from batchrunner.core.file_names import RESULTS_NAME
 from batchrunner.core.file_status import FileState, warning
 from batchrunner.core.redaction import redacted, redacted_url
 from batchrunner.core.states import TaskState
@@ -21,7 +22,6 @@ from batchrunner.core.text import printable
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 from batchrunner.output.results_backup import digest_of, keep_copy
 
-RESULTS_NAME = "results.csv"
 LABEL = "label."
 REFRESH_INTERVAL = 15.0
 """Nominal seconds between two writings during a run, at least."""
@@ -151,7 +151,7 @@ class Results:
         if self._writing:
             await asyncio.wait({self._writing})
         self._outdated.clear()
-        self._writing = asyncio.create_task(self._written(), name="results.csv")
+        self._writing = asyncio.create_task(self._written(), name=RESULTS_NAME)
         # Whoever gave a writing up does not hear of its failure; the next writing fails the same way.
         self._writing.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(self._writing)

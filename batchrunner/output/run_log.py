@@ -11,10 +11,9 @@ from types import TracebackType
 from typing import IO, Self
 
 from batchrunner.core.errors import StorageError
+from batchrunner.core.file_names import LOG_NAME
 from batchrunner.core.redaction import redacted
 from batchrunner.ledger import LedgerEvent
-
-LOG_NAME = "run.log"
 
 
 class RunLog:

@@ -13,8 +13,9 @@ import pytest
 import batchrunner.output.results as results_module
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
+from batchrunner.core.file_names import RESULTS_NAME
 from batchrunner.ledger import Ledger
-from batchrunner.output.results import RESULTS_NAME, Results, as_csv, write, write_noted
+from batchrunner.output.results import Results, as_csv, write, write_noted
 
 
 @pytest.fixture

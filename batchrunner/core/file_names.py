@@ -1,0 +1,12 @@
+"""What the files of a run directory are called."""
+
+VIDEOS = "videos"
+"""The folder of the videos."""
+RUN_ID_NAME = ".run-id"
+"""In that folder: the ID of the run that made them."""
+LEDGER_NAME = "ledger.sqlite"
+RESULTS_NAME = "results.csv"
+LOG_NAME = "run.log"
+LOCK_NAME = "lock"
+LIMITS_NAME = "limits.json"
+"""Limits that were set for the run in progress."""
