@@ -246,6 +246,7 @@ class Gateway:
             body += chunk
             if len(body) > at_most:
                 raise ValueError(f"the answer is longer than {at_most >> 20} MB")
+        # Masked here, before texts are cut and the key with them; `ApiKey.masked` sees what JSON had escaped.
         masked = self._key.mask(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
         return wire.Answer(
             status=response.status,
