@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.harness.nursery import Nursery
+from tests.harness.fork_server import ForkServer
 
 # Deadlines and the database would make a test depend on the machine and on what ran there before.
 settings.register_profile(
@@ -20,10 +20,10 @@ settings.load_profile("gate")
 
 
 @pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """Where simulators and most commands come from; all test processes share the encoded videos."""
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """Starts simulators and most commands; all test processes share the encoded videos."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    nursery = Nursery(tmp_path_factory.mktemp("nursery"), shared / "pictures")
-    yield nursery
-    nursery.close()
+    server = ForkServer(tmp_path_factory.mktemp("fork_server"), shared / "pictures")
+    yield server
+    server.close()

@@ -14,7 +14,7 @@ LOOKS = "GET /api/log/token"
 
 def auto(desk: Any, *options: str) -> Any:
     """`resolve --auto` on the desk's run directory."""
-    return desk.do("resolve", "batch.run", "--auto", "--time-scale", str(desk.sim.scale), *options)
+    return desk.do("resolve", "batch.run", "--auto", "--time-scale", str(desk.gateway.scale), *options)
 
 
 @pytest.fixture
@@ -221,3 +221,16 @@ def test_resolve_auto_without_a_key_asks_nothing(doubtful: Any, sim: Any) -> Non
     assert "EASYROUTER_API_KEY" in done.stderr
     assert sim.requests()[LOOKS] == 0
     assert [task["id"] for task in doubtful.do("resolve", "batch.run", "--json").json] == ["bee"]
+
+
+def test_a_look_up_of_one_task_wants_one_that_is_in_doubt(desk: Any, sim: Any) -> None:
+    """`resolve DIR ID --auto` says what is wrong with a name that is no doubt's, and finds one that is."""
+    sim.start(CUT | {"times": 1}, usage_log=False)
+    desk.write("ant", "bee")
+    desk.check(desk.run(), 3)
+    sim.start()
+    options = ("--auto", *desk.at_gateway())
+    assert desk.do("resolve", "batch.run", "ant", *options).code == 2
+    assert desk.do("resolve", "batch.run", "nobody", *options).code == 2
+    assert desk.do("resolve", "batch.run", "bee", *options).code == 0
+    desk.check(desk.run(), 0)

@@ -11,6 +11,7 @@ import pytest
 
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.states import TaskState
+from tests.harness import charge_book
 
 COMMANDS = [
     "run",
@@ -32,7 +33,9 @@ STATES = {"ant": "done", "bee": "failed", "cat": "in_doubt", "dog": "uncollected
 def story(make_desk: Any) -> Iterator[Any]:
     """A run that ended with every kind of end; its tests only look at it."""
     desk = make_desk()
-    desk.sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "cat*"}, scale=0.001, usage_log=False)
+    desk.gateway.start(
+        {"on": "submit", "do": "cut_after_accept", "prompt": "cat*"}, scale=0.001, usage_log=False
+    )
     refused, gone = {"id": "bee", "prompt": "ark:inputmod"}, {"id": "dog", "prompt": "ark:gone walks"}
     desk.write("ant", refused, "cat", gone, "elk", concurrency=1)
     desk.ended = desk.run("--json")
@@ -216,13 +219,12 @@ def test_collect_on_a_simulated_run_starts_its_simulator(desk: Any) -> None:
     command = ("run", "batch.yaml", "--simulate", "--scenario", "night.yaml", *hurry)
     desk.check(desk.do(*command, key=None), 1)
     assert desk.states() == {"ant": "uncollected", "bee": "uncollected"}
-    book = desk.directory / "simulator" / "charges.jsonl"
-    charged = [line for line in book.read_text().splitlines() if '"charge"' in line]
+    charged = charge_book.read(desk.directory / "simulator")
 
     done = desk.do("collect", "batch.simulated", "--json", *hurry, key=None)
     desk.check(done, 0)
     assert only_json(done)["counts"]["done"] == 2
-    assert [line for line in book.read_text().splitlines() if '"charge"' in line] == charged
+    assert charge_book.read(desk.directory / "simulator") == charged
 
 
 def test_collect_of_several_folders_goes_on_after_one_that_is_wrong(story: Any) -> None:

@@ -104,3 +104,18 @@ def test_the_key_is_never_shown_to_the_file_server(desk: Any, sim: Any) -> None:
     asked = sim.requests()
     assert asked["GET file server"] == 1
     assert asked["GET file server with Authorization"] == 0
+
+
+def test_a_finished_video_is_fetched_by_its_link_though_the_key_is_refused(desk: Any, sim: Any) -> None:
+    """Revoked between two runs, the key is not needed for what has a link; nothing is sent, exit 4."""
+    sim.start({"on": "download", "do": "slow", "seconds": 5000, "times": 1})
+    desk.write("ant")
+    run = desk.start_run()
+    desk.until(sim.downloads, "the download")
+    run.killed()
+    desk.write("ant", "bee")
+    sim.start({"on": "models", "do": "401"})
+    desk.check(desk.run(), 4)
+    assert desk.states() == {"ant": "done", "bee": "pending"}
+    assert sim.posts() == 0
+    assert not sim.requests()["GET file server with Authorization"]

@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.harness.run_directory import update_ledger
 
 IDS = ("ant", "bee", "cat")
 
@@ -29,17 +29,16 @@ def video(desk: Any, task_id: str) -> Path:
 
 def asked(desk: Any) -> int:
     """How many requests of any kind were made."""
-    return sum(desk.sim.requests().values())
+    return sum(desk.gateway.requests().values())
 
 
 def long_ago(desk: Any) -> None:
     """Let the generations have ended a long time ago, as far as the ledger knows."""
-    with closing(sqlite3.connect(desk.directory / "ledger.sqlite")) as ledger, ledger:
-        ledger.execute("UPDATE attempts SET finished_at = finished_at - 1000000")
+    update_ledger(desk.directory, "attempts SET finished_at = finished_at - 1000000")
 
 
 def collect(desk: Any, *arguments: str) -> Any:
-    return desk.do("collect", "batch.run", "--time-scale", str(desk.sim.scale), *arguments)
+    return desk.do("collect", "batch.run", "--time-scale", str(desk.gateway.scale), *arguments)
 
 
 def test_videos_that_were_moved_away_stay_done_and_cost_nothing(done: Any) -> None:
@@ -80,12 +79,12 @@ def test_missing_videos_are_fetched_again_on_a_persons_word_without_a_charge(don
     video(done, "ant").unlink()
     done.check(collect(done, "--missing"), 0)
     assert {**done.row("ant"), "collected_at": ""} == {**before, "collected_at": ""}
-    assert (done.sim.posts(), done.sim.downloads()) == (0, 1)
+    assert (done.gateway.posts(), done.gateway.downloads()) == (0, 1)
 
 
 def test_a_missing_video_whose_links_have_expired_stays_done(done: Any) -> None:
     """The word could not be carried out: exit 1, once. The task is done, and no later run asks."""
-    done.sim.start(link_seconds=0)
+    done.gateway.start(link_seconds=0)
     video(done, "ant").unlink()
     long_ago(done)
     refused = collect(done, "--missing")
@@ -97,19 +96,19 @@ def test_a_missing_video_whose_links_have_expired_stays_done(done: Any) -> None:
     before = asked(done)
     assert done.run().code == 0
     assert asked(done) == before
-    assert len(done.sim.charges()) == len(IDS)
+    assert len(done.gateway.charges()) == len(IDS)
 
 
 def test_killed_while_fetching_a_missing_video_it_stays_paid_for_and_done_in_the_end(done: Any) -> None:
     """A kill between the two states loses nothing: the next run carries the word out."""
-    done.sim.start({"on": "download", "do": "hang", "source": "both", "seconds": 100_000})
+    done.gateway.start({"on": "download", "do": "hang", "source": "both", "seconds": 100_000})
     video(done, "ant").unlink()
-    fetching = done.start("collect", "batch.run", "--missing", "--time-scale", str(done.sim.scale))
-    done.until(done.sim.downloads, "a download")
+    fetching = done.start("collect", "batch.run", "--missing", "--time-scale", str(done.gateway.scale))
+    done.until(done.gateway.downloads, "a download")
     fetching.killed()
-    done.sim.start()
+    done.gateway.start()
     done.check(done.run(), 0)
-    assert done.sim.posts() == 0
+    assert done.gateway.posts() == 0
 
 
 def test_a_video_that_was_changed_in_place_is_left_alone(done: Any) -> None:
@@ -163,7 +162,7 @@ def test_the_folder_may_be_moved_away(done: Any) -> None:
     assert done.run().code == 0
     assert done.row("ant")["file_name"] not in ("", "videos/ant.mp4")
     assert len(list((done.directory / "videos").glob("*.mp4"))) == 1
-    assert done.sim.posts() == 1
+    assert done.gateway.posts() == 1
 
 
 def test_videos_may_lie_on_another_disk(desk: Any, sim: Any, tmp_path: Path) -> None:
@@ -209,7 +208,7 @@ def test_results_csv_is_not_written_when_nothing_changed(done: Any) -> None:
         lambda: done.do("results", "batch.run"),
         lambda: done.do("retry", "batch.run", "--failed"),
         lambda: done.do("resolve", "batch.run", "--all", "--lost"),
-        lambda: done.do("resolve", "batch.run", "--auto", "--time-scale", str(done.sim.scale)),
+        lambda: done.do("resolve", "batch.run", "--auto", "--time-scale", str(done.gateway.scale)),
     ):
         assert command().code == 0
         assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)

@@ -46,21 +46,21 @@ def test_renamed_manifest_is_refused_and_goes_on_with_its_run_directory(paid: An
     assert "2 of 2 tasks" in run(paid, "renamed.yaml", "--json").json["error"]
     assert not (paid.folder / "renamed.run").exists()
     paid.check(run(paid, "renamed.yaml", "-o", "batch.run"), 0)
-    assert len(paid.sim.charges()) == 2
+    assert len(paid.gateway.charges()) == 2
 
 
 def test_partly_paid_copy_is_refused_until_a_person_says_new(paid: Any) -> None:
     """One of two tasks is paid elsewhere: exit 2; `--new` pays and says so; then the plain one goes on."""
     copy(paid, "copy.yaml", tasks=[task("bee"), task("cat")])
     assert "1 of 2 tasks is paid" in run(paid, "copy.yaml").stderr
-    assert len(paid.sim.charges()) == 2
+    assert len(paid.gateway.charges()) == 2
     assert "1 of 2 tasks is already paid for in batch.run" in run(paid, "copy.yaml", "--new").stderr
-    assert len(paid.sim.charges()) == 4
+    assert len(paid.gateway.charges()) == 4
     again = run(paid, "copy.yaml")
     assert (again.code, "paid for in" in again.stderr) == (0, False)
     refused = run(paid, "copy.yaml", "--new")
     assert (refused.code, "is there already" in refused.stderr) == (2, True)
-    assert len(paid.sim.charges()) == 4
+    assert len(paid.gateway.charges()) == 4
 
 
 def test_equal_names_or_a_neighbour_without_shared_tasks_are_no_reason(paid: Any) -> None:
@@ -75,7 +75,7 @@ def test_link_in_another_folder_finds_the_run_beside_the_file(paid: Any) -> None
     (paid.folder / "links").mkdir()
     (paid.folder / "links" / "tonight.yaml").symlink_to("../batch.yaml")
     assert run(paid, "links/tonight.yaml").code == 0
-    assert len(paid.sim.charges()) == 2
+    assert len(paid.gateway.charges()) == 2
     assert [path.name for path in (paid.folder / "links").iterdir()] == ["tonight.yaml"]
 
 
@@ -85,7 +85,7 @@ def test_manifest_moved_with_its_run_directory_goes_on(paid: Any) -> None:
     paid.directory.rename(paid.folder / "archive" / "dogs.run")
     copy(paid, "archive/dogs.yaml", tasks=[task("ant"), task("dog")])
     assert run(paid, "archive/dogs.yaml").code == 0
-    assert [charge["prompt"].split()[0] for charge in paid.sim.charges()] == ["ant", "bee", "dog"]
+    assert [charge["prompt"].split()[0] for charge in paid.gateway.charges()] == ["ant", "bee", "dog"]
 
 
 def test_explicit_new_directory_is_a_persons_word_and_says_what_it_pays_again(paid: Any) -> None:
@@ -100,7 +100,7 @@ def test_explicit_new_directory_is_a_persons_word_and_says_what_it_pays_again(pa
     done = run(paid, "batch.yaml", "-o", "night2")
     assert (done.code, line in done.stderr) == (0, True)
     assert line in (paid.folder / "night2" / "run.log").read_text(encoding="utf-8")
-    assert len(paid.sim.charges()) == 4
+    assert len(paid.gateway.charges()) == 4
     done = run(paid, "batch.yaml", "-o", "night2")
     assert (done.code, "paid for in" in done.stderr) == (0, False)
 
@@ -116,7 +116,7 @@ def test_neighbour_with_a_damaged_ledger_is_judged_by_its_other_files(paid: Any)
     assert (refused.code, "from a backup" in refused.stderr) == (2, True)
     (paid.directory / "results.csv").unlink()
     assert run(paid, "copy.yaml").code == ExitCode.USAGE
-    assert len(paid.sim.charges()) == 2
+    assert len(paid.gateway.charges()) == 2
     done = run(paid, "other.yaml")
     assert (done.code, "batch.run can't be read" in done.stderr) == (0, True)
 

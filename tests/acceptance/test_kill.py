@@ -16,7 +16,9 @@ def settle(desk: Any, chance: random.Random) -> None:
     """Decide every task in doubt as the charge book has it, where its seed tells the charges apart."""
     for row in desk.rows():
         if row["state"] == "in_doubt":
-            charged = [c["remote_id"] for c in desk.sim.charges(row["id"]) if str(c["seed"]) == row["seed"]]
+            charged = [
+                c["remote_id"] for c in desk.gateway.charges(row["id"]) if str(c["seed"]) == row["seed"]
+            ]
             verdict = ("--adopt", charged[0]) if charged else ("--lost",)
             name = chance.choice((row["id"], row["fingerprint"].partition("-")[2]))
             assert desk.do("resolve", desk.directory.name, name, *verdict).code == 0
@@ -163,3 +165,13 @@ def test_two_equal_requests_are_made_once_each_though_the_run_is_killed(desk: An
     assert first["remote_id"] != second["remote_id"]
     desk.check(desk.run(), 0)
     assert len(sim.charges()) == 3
+
+
+def test_a_generation_that_failed_between_two_runs_is_tried_once_more(desk: Any, sim: Any) -> None:
+    """Taken up and found failed while the run still opens, its task is submitted once, not twice."""
+    sim.start({"on": "generate", "do": "fail", "prompt": "bee*", "times": 1})
+    desk.write("bee")
+    desk.start_run().reached(1, "accepted").killed()
+    desk.until(sim.settled, "the failure")
+    desk.check(desk.run(), 0)
+    assert len(sim.charges("bee")) == 2

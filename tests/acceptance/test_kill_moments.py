@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.harness.relay import Hold
+
 STOP_AT_FOLDER = """
 import os, time
 from pathlib import Path
@@ -162,7 +164,7 @@ def test_killed_before_the_rename_the_part_file_goes_and_the_video_is_fetched_ag
         exchange.raw(bytes(3 << 20))
         hold(exchange)
 
-    hold = relay.Hold()
+    hold = Hold()
     relay.rule("content", half, times=1)
     command = start_run(desk, relay)
     videos = desk.directory / "videos"

@@ -225,3 +225,26 @@ def test_of_twins_the_one_that_is_left_is_the_one_that_was_made(desk: Any, sim: 
     assert desk.run().code == 0
     assert desk.states() == {"second": "done"}
     assert len(sim.charges("twin")) == 2
+
+
+def twin(task_id: str, **metadata: Any) -> dict[str, Any]:
+    """One of several equal requests."""
+    return {"id": task_id, "prompt": "twin walks", "metadata": {"generate_audio": False} | metadata}
+
+
+@pytest.mark.parametrize(
+    "left", [{"execution_expires_after": 7200}, {"seed": 5, "generate_audio": False}], ids=["policy", "order"]
+)
+def test_a_twin_written_otherwise_is_still_the_one_that_was_made(
+    desk: Any, sim: Any, left: dict[str, Any]
+) -> None:
+    """What is not in the fingerprint, or stands in another order, makes no new task of what is left."""
+    sim.start()
+    seed = {"seed": 5} if "seed" in left else {}
+    desk.write(twin("first", **seed), twin("second", **seed))
+    assert desk.run("--only", "second").code == 0
+    rest = {"id": "second", "prompt": "twin walks", "metadata": {**left, "generate_audio": False}}
+    for _ in range(2):
+        desk.write(rest)
+        assert desk.run().code == 0
+    assert len(sim.charges("twin")) == 1

@@ -1,6 +1,5 @@
 """Every example manifest is run, and what is wrong with a manifest is told in each form."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness.nursery import Nursery
+from tests.harness import charge_book
+from tests.harness.fork_server import ForkServer
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = sorted(path.stem for path in (ROOT / "manifests").glob("*.yaml"))
@@ -23,20 +23,19 @@ LINE = re.compile(r"[^:]+:[0-9]+:[0-9]+: (error|warning): .+")
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_an_example_manifest_runs(name: str, desk: Any, nursery: Nursery) -> None:
+def test_an_example_manifest_runs(name: str, desk: Any, fork_server: ForkServer) -> None:
     """Each makes all of its videos against the simulated gateway, and pays for each once."""
     folder = desk.folder / "manifests"
     shutil.copytree(ROOT / "manifests", folder, ignore=shutil.ignore_patterns("*.simulated", "*.run"))
     desk.directory = folder / f"{name}.simulated"
     state = desk.directory / "simulator"
     state.mkdir(parents=True)
-    (state / "pictures").symlink_to(nursery.pictures)
+    (state / "pictures").symlink_to(fork_server.pictures)
     done = desk.do("run", f"manifests/{name}.yaml", "--simulate", "--time-scale", "0.002", key=None)
     assert done.code == 0, done.stderr
     rows = desk.rows()
     assert {row["state"] for row in rows} == {"done"}
-    charges = (state / "charges.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len([line for line in charges if json.loads(line)["kind"] == "charge"]) == len(rows)
+    assert len(charge_book.read(state)) == len(rows)
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ TASKS = ("ant", "bee", "cat")
 def killed(make_desk: Callable[[], Any]) -> Iterator[tuple[Any, Path]]:
     """A desk whose run was killed with two of three tasks paid for, and a copy of all that it left."""
     desk = make_desk()
-    desk.sim.start(capacity=2, generation_seconds=2000)
+    desk.gateway.start(capacity=2, generation_seconds=2000)
     desk.write(*TASKS, concurrency=2)
     desk.start_run().reached(2, "accepted").killed()
     snapshot = desk.folder.parent / "snapshot"
     shutil.copytree(desk.folder, snapshot)
-    desk.sim.start(generation_seconds=20)
+    desk.gateway.start(generation_seconds=20)
     yield desk, snapshot
     desk.clear_away()
 
@@ -62,7 +62,7 @@ MISTAKES: dict[str, Callable[[Any], list[str] | None]] = {
 def test_what_is_paid_for_is_collected_whatever_the_mistake(left: Any, mistake: str) -> None:
     """The mistake is told first, then how many tasks wait; nothing is submitted; exit 2."""
     desk = left
-    posts = desk.sim.posts()
+    posts = desk.gateway.posts()
     done = desk.run(*(MISTAKES[mistake](desk) or []))
     assert done.code == 2
     first, _, rest = done.stderr.partition("2 paid tasks waiting in batch.run")
@@ -70,8 +70,8 @@ def test_what_is_paid_for_is_collected_whatever_the_mistake(left: Any, mistake: 
     assert rest
     assert "nothing was submitted" in done.stdout
     assert desk.states() == {"ant": "done", "bee": "done", "cat": "pending"}
-    assert desk.sim.posts() == posts
-    assert len(desk.sim.charges()) == 2
+    assert desk.gateway.posts() == posts
+    assert len(desk.gateway.charges()) == 2
 
 
 def test_once_it_is_corrected_the_same_command_goes_on(desk: Any, sim: Any) -> None:
@@ -128,26 +128,26 @@ def test_quiet_shows_the_mistake_and_the_summary(left: Any) -> None:
 def test_another_gateway_gets_no_more_than_free_questions(left: Any, web_page: Any, by_option: bool) -> None:
     """A named address is asked whether it is the ledger's gateway: exit 2 says that it is not."""
     edit(left, taskz=[])
-    before = left.sim.requests()
+    before = left.gateway.requests()
     left.environment = {} if by_option else {"EASYROUTER_BASE_URL": web_page.url}
     option = ["--base-url", web_page.url] if by_option else []
-    done = left.do("run", left.manifest.name, *option, "--time-scale", str(left.sim.scale))
+    done = left.do("run", left.manifest.name, *option, "--time-scale", str(left.gateway.scale))
     left.environment = {}
     assert done.code == 2
     assert "belongs to the gateway" in done.stderr
     assert set(web_page.methods) == {"GET"}
-    assert left.sim.requests() == before
+    assert left.gateway.requests() == before
 
 
 def test_without_a_key_both_faults_are_told(left: Any) -> None:
     """The mistake, and why nothing was collected; nothing is asked."""
     edit(left, taskz=[])
-    before = left.sim.requests()
+    before = left.gateway.requests()
     done = left.start("run", left.manifest.name, *left.at_gateway(), key=None).ended()
     assert done.code == 2
     assert "taskz" in done.stderr
     assert "there is no API key" in done.stderr
-    assert left.sim.requests() == before
+    assert left.gateway.requests() == before
     value = left.start("run", left.manifest.name, *left.at_gateway(), "--json", key=None).ended().json
     assert (value["exit_code"], value["collected"]) == (2, None)
     assert "API key" in value["not_collected"]["error"]
@@ -232,8 +232,8 @@ def test_a_real_run_and_a_simulated_one_are_not_taken_for_each_other(left: Any) 
 def test_validate_and_plan_stay_as_they_are(left: Any) -> None:
     """They ask nobody anything."""
     edit(left, taskz=[])
-    before = left.sim.requests()
+    before = left.gateway.requests()
     for command in ("validate", "plan"):
         done = left.do(command, left.manifest.name)
         assert (done.code, done.stdout) == (2, "")
-    assert left.sim.requests() == before
+    assert left.gateway.requests() == before

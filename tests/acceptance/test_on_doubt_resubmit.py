@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from tests.harness.run_directory import let_hours_pass
+
 CUT = {"on": "submit", "do": "cut_after_accept", "prompt": "bee*", "times": 1}
 OTHER_KEY = "sk-another-key-of-the-same-user"
 
@@ -158,3 +160,57 @@ def test_a_killed_processes_first_reading_is_kept(desk: Any, sim: Any) -> None:
     desk.check(desk.run(), 3)
     held_back(desk, sim)
     assert "quota units that the log doesn't show" in desk.row("bee")["error_message"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"on": "usage", "do": "429", "seconds": 1200}, {"on": "usage", "do": "html_502"}],
+    ids=["used up", "unreadable"],
+)
+def test_resubmit_waits_for_a_look_that_could_see_something(
+    desk: Any, sim: Any, fault: dict[str, Any]
+) -> None:
+    """A log that can't be read has not shown that the task is not there: it stays in doubt, paid once."""
+    sim.start(CUT)
+    desk.write("bee", on_doubt="resubmit")
+    desk.start_run().reached(1, "unknown").killed()
+    desk.until(sim.settled, "the end of the generation")
+    let_hours_pass(desk.directory)
+    sim.start(fault)
+    desk.check(desk.run(), 3)
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert len(sim.charges("bee")) == 1
+
+
+@pytest.mark.parametrize("command", ["--only", "removed"])
+def test_resubmit_concerns_what_this_run_wants(desk: Any, sim: Any, command: str) -> None:
+    """A doubt that is not selected, or has left the manifest, is not declared lost: it is found later."""
+    sim.start(CUT, {"on": "usage", "do": "html_502"})
+    desk.write("ant", "bee", on_doubt="resubmit")
+    desk.start_run().reached(1, "unknown").killed()
+    desk.until(sim.settled, "the end of the generation")
+    let_hours_pass(desk.directory)
+    if command == "removed":
+        desk.write("ant", on_doubt="resubmit")
+    desk.run(*(["--only", "ant"] if command == "--only" else []))
+    sim.start()
+    desk.write("ant", "bee", on_doubt="resubmit")
+    desk.check(desk.run(), 0)
+    assert len(sim.charges("bee")) == 1
+
+
+def test_what_was_adopted_explains_no_row_of_another_model(desk: Any, sim: Any) -> None:
+    """Charged within the same second, one found and one still generating: the latter is not paid again."""
+    sim.start(
+        CUT | {"prompt": "cat*"},
+        CUT,
+        {"on": "generate", "do": "slow", "prompt": "bee*", "factor": 100},
+    )
+    cat = {"id": "cat", "prompt": "cat walks along the shore", "model": "dreamina-seedance-2-0"}
+    desk.write(cat, "bee", "ant", on_doubt="resubmit", concurrency=1)
+    done = desk.run()
+    desk.check(done, 3)
+    assert desk.states() == {"cat": "done", "bee": "in_doubt", "ant": "done"}
+    assert "it may be charged" in desk.row("bee")["error_message"]
+    assert len(sim.charges("bee")) == sim.posts() - 2 == 1

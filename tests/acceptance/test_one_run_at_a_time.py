@@ -1,11 +1,12 @@
 """One run at a time in a folder: a second command ends at once and touches nothing."""
 
-import hashlib
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.harness.run_directory import sha256_of
 
 COMMANDS = {
     "run": ("run", "batch.yaml"),
@@ -35,7 +36,7 @@ def running(desk: Any, sim: Any) -> Any:
 def content(folder: Path) -> dict[str, str]:
     """What lies in a folder, by the hash of its bytes."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-shm"))
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {str(path): sha256_of(path) for path in files}
 
 
 @pytest.mark.parametrize("lock", ["in its place", "deleted", "replaced"])

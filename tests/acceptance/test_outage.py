@@ -86,3 +86,11 @@ def test_a_gateway_that_breaks_off_or_never_ends_leaves_a_doubt(
     assert desk.states() == {"ant": "done", "bee": "in_doubt"}
     assert sum(sent) < 64 << 20
     assert relay.count("submit", "bee") == 1
+
+
+def test_a_run_that_begins_in_an_outage_waits_for_its_end(desk: Any, sim: Any) -> None:
+    """Something answers in the gateway's place for a quarter of an hour: the night is not lost."""
+    sim.start({"on": "models", "do": "html_502", "times": 15})
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    assert sim.requests()["GET /v1/models"] == 16

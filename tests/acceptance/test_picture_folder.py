@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.harness.nursery import Nursery
+from tests.harness.fork_server import ForkServer
 
 MANIFEST = """version: 1
 {images}
@@ -127,14 +127,14 @@ def test_what_is_too_large_can_be_made_to_fit(photos: Any) -> None:
     assert faults(photos, "images: {fit: 4096}").keys() == BROKEN.keys()
 
 
-def test_what_is_left_becomes_videos(photos: Any, nursery: Nursery) -> None:
+def test_what_is_left_becomes_videos(photos: Any, fork_server: ForkServer) -> None:
     """Without the broken ones each picture is a video, named after it, with the file as its input."""
     for name in BROKEN:
         (photos.folder / "photos" / name).unlink()
     photos.manifest.write_text(MANIFEST.format(images="images: {fit: 4096}"), encoding="utf-8")
     photos.directory = photos.folder / "batch.simulated"
     (photos.directory / "simulator").mkdir(parents=True)
-    (photos.directory / "simulator" / "pictures").symlink_to(nursery.pictures)
+    (photos.directory / "simulator" / "pictures").symlink_to(fork_server.pictures)
     sent = [*sound(), *LARGE]
     photos.planned = len(sent)
     done = photos.do("run", "batch.yaml", "--simulate", "--time-scale", "0.002", "-q", key=None)

@@ -212,7 +212,7 @@ def test_the_run_directory_of_another_gateway_is_refused(finished: Any, web_page
     """An address that does not show what was paid for gets no POST: the ledger's own is named."""
     finished.write("ant", "bee")
     said = told(finished.do("run", "batch.yaml", *finished.at_gateway(web_page.url)), ExitCode.ACCOUNT)
-    assert f"--base-url {finished.sim.url}" in said
+    assert f"--base-url {finished.gateway.url}" in said
     assert set(web_page.methods) == {"GET"}
     said = told(finished.do("run", "batch.yaml", "--simulate", "-o", "batch.run"), ExitCode.USAGE)
     assert "leave -o out" in said
@@ -230,7 +230,7 @@ def test_the_run_directory_of_another_manifest_is_refused(finished: Any) -> None
         said = told(finished.do(*command, "-o", "batch.run"), ExitCode.USAGE)
         assert "belongs to the manifest named pets" in said
         assert "another run directory" not in said
-    assert finished.sim.posts() == 1
+    assert finished.gateway.posts() == 1
 
 
 def test_videos_without_their_ledger_are_not_paid_for_again(finished: Any) -> None:
@@ -238,7 +238,7 @@ def test_videos_without_their_ledger_are_not_paid_for_again(finished: Any) -> No
     for path in finished.directory.glob("ledger.sqlite*"):
         path.unlink()
     assert "ledger" in told(finished.run(), ExitCode.USAGE)
-    assert finished.sim.posts() == 1
+    assert finished.gateway.posts() == 1
 
 
 def test_a_ledger_of_a_newer_version_is_refused_and_left_alone(finished: Any) -> None:
@@ -247,7 +247,7 @@ def test_a_ledger_of_a_newer_version_is_refused_and_left_alone(finished: Any) ->
         ledger.execute("PRAGMA user_version = 99")
     assert "version" in told(finished.run(), ExitCode.USAGE)
     assert told(finished.do("status", "batch.run"), ExitCode.USAGE)
-    assert finished.sim.posts() == 1
+    assert finished.gateway.posts() == 1
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 400, b""], ids=["damaged", "emptied"])
@@ -257,4 +257,4 @@ def test_a_damaged_or_emptied_ledger_is_refused(finished: Any, content: bytes) -
         path.unlink()
     (finished.directory / "ledger.sqlite").write_bytes(content)
     assert "ledger" in told(finished.run(), ExitCode.USAGE)
-    assert finished.sim.posts() == 1
+    assert finished.gateway.posts() == 1

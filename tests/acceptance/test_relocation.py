@@ -20,7 +20,7 @@ def paid(desk: Any, sim: Any) -> Any:
 
 def by_name(desk: Any) -> str:
     """The simulated gateway's address with the machine's name in it."""
-    return str(desk.sim.url).replace("127.0.0.1", "localhost")
+    return str(desk.gateway.url).replace("127.0.0.1", "localhost")
 
 
 def test_same_gateway_under_another_address_goes_on_and_is_remembered(paid: Any) -> None:
@@ -28,11 +28,11 @@ def test_same_gateway_under_another_address_goes_on_and_is_remembered(paid: Any)
     done = paid.do("run", "batch.yaml", *paid.at_gateway(by_name(paid)))
     assert "it is the same gateway" in done.stderr
     paid.check(done, 0)
-    assert len(paid.sim.charges()) == 2
-    for url in (paid.sim.url, by_name(paid)):
+    assert len(paid.gateway.charges()) == 2
+    for url in (paid.gateway.url, by_name(paid)):
         again = paid.do("run", "batch.yaml", *paid.at_gateway(url))
         assert (again.code, "same gateway" in again.stderr) == (0, False)
-    assert len(paid.sim.charges()) == 2
+    assert len(paid.gateway.charges()) == 2
 
 
 @pytest.mark.parametrize("command", [["collect", "batch.run"], ["resolve", "batch.run", "--auto"]])
@@ -45,15 +45,15 @@ def test_other_commands_recognise_the_gateway_too(paid: Any, command: list[str])
 def test_gateway_that_shows_none_of_the_tasks_gets_no_post(paid: Any, make_desk: Any) -> None:
     """Another gateway: exit 2 after free questions; a person's word, and only that, lets it be paid."""
     other = make_desk()
-    other.sim.start(seed=8)
-    elsewhere = paid.at_gateway(other.sim.url)
+    other.gateway.start(seed=8)
+    elsewhere = paid.at_gateway(other.gateway.url)
     done = paid.do("run", "batch.yaml", *elsewhere)
     assert done.code == ExitCode.USAGE
-    for said in ("shows none of the 1 task", f"--base-url {paid.sim.url}", "--same-gateway"):
+    for said in ("shows none of the 1 task", f"--base-url {paid.gateway.url}", "--same-gateway"):
         assert said in done.stderr
-    assert other.sim.posts() == 0
+    assert other.gateway.posts() == 0
     assert "--same-gateway says so" in paid.do("run", "batch.yaml", *elsewhere, "--same-gateway").stderr
-    assert [charge["prompt"].split()[0] for charge in other.sim.charges()] == ["bee"]
+    assert [charge["prompt"].split()[0] for charge in other.gateway.charges()] == ["bee"]
     other.clear_away()
 
 
@@ -74,7 +74,7 @@ def test_with_nothing_to_show_it_by_nothing_is_asked(desk: Any, sim: Any, web_pa
 def test_address_that_nobody_named_gets_no_key(paid: Any) -> None:
     """Without an address the run goes nowhere but where the ledger's gateway is: exit 2 says which."""
     done = paid.do("run", "batch.yaml")
-    assert (done.code, f"--base-url {paid.sim.url}" in done.stderr) == (ExitCode.USAGE, True)
+    assert (done.code, f"--base-url {paid.gateway.url}" in done.stderr) == (ExitCode.USAGE, True)
 
 
 def test_simulated_and_real_runs_keep_apart_in_plan_as_in_run(paid: Any) -> None:
@@ -89,7 +89,7 @@ def test_simulated_and_real_runs_keep_apart_in_plan_as_in_run(paid: Any) -> None
 @pytest.mark.parametrize("ending", ["/", "/v1", "/v1/", "/v1/video/generations"])
 def test_address_with_the_path_of_the_api_is_taken_as_meant(paid: Any, ending: str) -> None:
     """As clients of OpenAI-like gateways take it: the same gateway, nothing asked of a wrong path."""
-    done = paid.do("run", "batch.yaml", *paid.at_gateway(paid.sim.url + ending))
+    done = paid.do("run", "batch.yaml", *paid.at_gateway(paid.gateway.url + ending))
     assert "same gateway" not in done.stderr
     paid.check(done, 0)
 

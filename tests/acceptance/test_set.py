@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batchrunner.core.errors import ExitCode
-from tests.acceptance.conftest import log_lines
+from tests.harness.run_directory import log_lines
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def told(desk: Any, words: str) -> None:
 
 def test_raised_concurrency_fills_further_slots_and_lowering_cancels_nothing(working: Any) -> None:
     """From 1 to 4 during the run: four charges are in flight; back to 2: all four go on, no more leave."""
-    assert len(working.sim.charges()) == 1
+    assert len(working.gateway.charges()) == 1
     done = working.do("set", "batch.run", "concurrency=4", "submit_rate=6000")
     assert (done.code, "until it ends: concurrency 4" in done.stdout) == (0, True)
     working.command.reached(4, "accepted")
@@ -37,7 +37,7 @@ def test_raised_concurrency_fills_further_slots_and_lowering_cancels_nothing(wor
     assert working.do("set", "batch.yaml", "concurrency=2", "--json").json["limits"]["concurrency"] == 2
     told(working, "concurrency 4 → 2")
     status = working.do("status", "batch.run", "--json").json
-    assert (status["counts"]["generating"], len(working.sim.charges())) == (4, 4)
+    assert (status["counts"]["generating"], len(working.gateway.charges())) == (4, 4)
 
 
 def test_what_was_set_does_not_outlive_its_run(working: Any) -> None:

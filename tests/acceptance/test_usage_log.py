@@ -1,10 +1,10 @@
 """What stands in the usage log, and what may be wrong with it: other programs' tasks, limits, faults."""
 
-import sqlite3
-from contextlib import closing
 from typing import Any
 
 import pytest
+
+from tests.harness.run_directory import update_ledger
 
 CUT = {"on": "submit", "do": "cut_before_accept", "prompt": "bee*"}
 CHARGED = CUT | {"do": "cut_after_accept"}
@@ -48,8 +48,7 @@ def post(sim: Any, *bodies: dict[str, Any]) -> list[str]:
 
 def submitted_earlier(desk: Any, seconds: float) -> None:
     """Let the ledger say that every submission left so much earlier."""
-    with closing(sqlite3.connect(desk.directory / "ledger.sqlite")) as ledger, ledger:
-        ledger.execute("UPDATE attempts SET submitted_at = submitted_at - ?", (seconds,))
+    update_ledger(desk.directory, "attempts SET submitted_at = submitted_at - ?", seconds)
 
 
 def in_doubt(desk: Any, sim: Any, fault: dict[str, Any], **scenario: Any) -> None:
@@ -209,3 +208,13 @@ def test_a_task_of_the_log_that_can_not_be_looked_at_settles_nothing(desk: Any, 
     desk.check(desk.run("--base-url", relay.url), 0)
     assert relay.count("usage") == 2
     assert relay.count("submit") == 1
+
+
+def test_what_was_adopted_is_no_sign_that_another_doubt_was_charged(desk: Any, sim: Any) -> None:
+    """The one row in the log is the adopted one's: of the other doubt the log shows nothing."""
+    never = CUT | {"prompt": "cat*", "times": 1}
+    sim.start(CHARGED | {"times": 1}, never)
+    desk.write("bee", "cat")
+    desk.check(desk.run(), 3)
+    assert desk.states() == {"bee": "done", "cat": "in_doubt"}
+    assert "no submission that could be it" in desk.row("cat")["error_message"]

@@ -1,12 +1,12 @@
 """The computer's clock set back or forward by a day: no wait grows beyond its bound, nothing is lost."""
 
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.harness.run_directory import update_ledger
 
 DAY = 86_400.0
 SITE = """
@@ -88,8 +88,7 @@ def test_set_back_a_task_that_waits_for_its_next_try_waits_no_longer_than_it_cou
     sim.start({"on": "submit", "do": "500_refunded", "times": 1})
     desk.write("ant")
     desk.start_run().reached(1, "not_admitted").killed()
-    with closing(sqlite3.connect(desk.directory / "ledger.sqlite")) as ledger, ledger:
-        ledger.execute("UPDATE tasks SET not_before = not_before + ?", (DAY,))
+    update_ledger(desk.directory, "tasks SET not_before = not_before + ?", DAY)
     desk.check(desk.run(), 0)
     assert len(sim.charges()) == 1
 

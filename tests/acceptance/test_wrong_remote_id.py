@@ -1,4 +1,4 @@
-"""A person names a remote ID for a task in doubt, and it is wrong, or right with the wrong key."""
+"""Remote IDs of tasks in doubt that are wrong, or right with the key of another account."""
 
 from typing import Any
 
@@ -49,3 +49,21 @@ def test_the_right_id_and_the_key_of_another_account_forget_nothing(desk: Any, s
     relay.clear()
     desk.check(desk.run("--base-url", relay.url), 0)
     assert len(sim.charges()) == 3
+
+
+def test_the_key_of_another_account_forgets_nothing_and_pays_nothing(desk: Any, sim: Any, relay: Any) -> None:
+    """It sees none of our tasks: exit 4 before any POST, and what was adopted stays adopted."""
+    sim.start(CUT)
+    desk.write("bee", "ant")
+    desk.start_run("--base-url", relay.url).reached(1, "unknown").reached(1, "accepted").killed()
+    desk.until(sim.settled, "both ends")
+    looked_up = ("resolve", "batch.run", "--auto", *desk.at_gateway(relay.url))
+    assert desk.do(*looked_up).code == 0
+    relay.rule("poll", relay.says(400, GONE))
+    desk.write("bee", "ant", "cat", "dog")
+    assert desk.run("--base-url", relay.url).code == 4
+    assert len(sim.charges()) == 2
+    assert desk.states()["bee"] == "generating"
+    relay.clear()
+    desk.check(desk.run("--base-url", relay.url), 0)
+    assert [len(sim.charges(name)) for name in ("ant", "bee", "cat", "dog")] == [1, 1, 1, 1]

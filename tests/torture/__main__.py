@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
-from tests.harness.nursery import Nursery
+from tests.harness.fork_server import ForkServer
 from tests.torture import plan
 from tests.torture.cases import Outcome, Stage
 from tests.torture.tracing import unavailable
@@ -126,8 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     seed = options.seed if options.seed is not None else random.randrange(10**6)
     home = Path(tempfile.mkdtemp(prefix="torture-"))
-    nursery = Nursery(home, home / "pictures")
-    stage = Stage(home, nursery)
+    fork_server = ForkServer(home, home / "pictures")
+    stage = Stage(home, fork_server)
     torture = Torture(stage, options.jobs)
     try:
         if options.repeat:
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             said(f"python -m tests.torture --seed {seed} --kills {options.kills}{only}")
             _all_kinds(torture, stage, options, seed)
     finally:
-        nursery.close()
+        fork_server.close()
     said("\n".join(table(torture.outcomes)))
     wrong = [outcome for outcome in torture.outcomes if outcome.wrong]
     for outcome in wrong[:MOST_SHOWN]:

@@ -8,14 +8,16 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from tests.harness.nursery import Nursery
-from tests.torture.desk import MORE_TASKS, TASKS, Desk
-from tests.torture.gateway import Gateway
+from tests.harness.fork_server import ForkServer
+from tests.harness.gateway import SimulatedGateway
+from tests.harness.run_directory import exit_code_of
+from tests.torture.case_folder import MORE_TASKS, TASKS, CaseFolder
 from tests.torture.moments import by_chance, scenario_of, signalled
 from tests.torture.person import Person
 from tests.torture.points import FAILING, OURS, TARGETS, error_points, kill_points
-from tests.torture.promises import Promises, code_of
+from tests.torture.promises import Promises
 from tests.torture.situations import SITUATIONS
 from tests.torture.tracing import Moment, failed_at, killed_at, recorded
 
@@ -55,8 +57,8 @@ class Outcome:
 class Stage:
     """Where cases are played, each in a folder of its own."""
 
-    def __init__(self, home: Path, nursery: Nursery) -> None:
-        self.home, self._nursery = home, nursery
+    def __init__(self, home: Path, fork_server: ForkServer) -> None:
+        self.home, self._fork_server = home, fork_server
 
     def play(self, name: str) -> Outcome:
         """Play a case; whatever goes wrong stands in the outcome."""
@@ -76,17 +78,21 @@ class Stage:
         what, situation = kind.split("/")
         folder = self.home / f"record-{what}-{situation}"
         folder.mkdir()
-        with Gateway(folder / "gateway", self._nursery, SITUATIONS[situation].scenario) as gateway:
-            desk = Desk(folder, gateway, TASKS)
+        with self._gateway(folder, SITUATIONS[situation].scenario) as gateway:
+            desk = CaseFolder(folder, self._fork_server, gateway, TASKS)
             arguments = SITUATIONS[situation].prepare(desk)
             calls, _ = recorded(desk, arguments, list(TARGETS) if what == "kill" else FAILING)
         return (kill_points if what == "kill" else error_points)(situation, calls)
 
+    def _gateway(self, folder: Path, scenario: Mapping[str, Any]) -> SimulatedGateway:
+        return SimulatedGateway(folder / "gateway", self._fork_server).start(**scenario)
+
     def _play(self, folder: Path, outcome: Outcome) -> None:
         what, *words = outcome.name.split("/")
         scenario = scenario_of(int(words[0])) if what in BY_CHANCE else SITUATIONS[words[0]].scenario
-        with Gateway(folder / "gateway", self._nursery, scenario) as gateway:
-            desk = Desk(folder, gateway, MORE_TASKS if what in BY_CHANCE else TASKS)
+        with self._gateway(folder, scenario) as gateway:
+            tasks = MORE_TASKS if what in BY_CHANCE else TASKS
+            desk = CaseFolder(folder, self._fork_server, gateway, tasks)
             person = Person(desk, Promises(desk))
             try:
                 outcome.hits = _KINDS[what](person, words)
@@ -115,9 +121,9 @@ def _error(person: Person, words: Sequence[str]) -> int:
     promises.after_kill(ended)
     in_order = all(re.search(OURS, text) for text in failed)  # else a file of Python's own was not opened
     if in_order:
-        promises.no_traceback(ended)
-        expected = (STORAGE, code_of(desk.rows()))
-        promises.hold(ended.code in expected, f"exit {ended.code}, not {expected}: {ended.said}")
+        promises.no_crash(ended)
+        expected = (STORAGE, exit_code_of(desk.rows()))
+        promises.hold(ended.code in expected, f"exit {ended.code}, not {expected}: {ended.output}")
     person.has_results_written()
     promises.every_charge_accounted(all_answered=in_order)
     person.does_what_was_said(ended)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.torture.desk import Command, Desk, Ended
+from tests.harness.commands import Command, Ended
 from tests.torture.person import Person
 
 MOST_KILLS = 5
@@ -55,8 +55,8 @@ def by_chance(person: Person, words: Sequence[str]) -> int:
     chance = random.Random(f"kills {words[0]}")
     kills = 0
     for _ in range(chance.randint(1, MOST_KILLS)):
-        run = person.desk.start(*person.desk.run_arguments())
-        _some_moment(person.desk, run, chance)
+        run = person.desk.start_run()
+        _some_moment(run, chance)
         kills += run.process.poll() is None
         run.process.kill()
         person.promises.after_kill(run.ended())
@@ -68,7 +68,7 @@ def signalled(person: Person, words: Sequence[str]) -> int:
     chance = random.Random(f"signals {words[0]}")
     desk, number, twice = person.desk, chance.choice((signal.SIGINT, signal.SIGTERM)), chance.random() < 0.5
     run = desk.start(*desk.run_arguments(), executed=True)  # a signal may come before it listens
-    _some_moment(desk, run, chance)
+    _some_moment(run, chance)
     if run.process.poll() is not None:
         person.promises.after_end(run.ended())
         return 0
@@ -76,7 +76,7 @@ def signalled(person: Person, words: Sequence[str]) -> int:
     if twice:
         time.sleep(chance.uniform(0, 0.1))
         run.process.send_signal(number)
-    desk.tell(f"{number.name} {'twice' if twice else 'once'}")
+    desk.note(f"{number.name} {'twice' if twice else 'once'}")
     _stopped(person, run.ended(), number, twice)
     return 1 + twice
 
@@ -90,11 +90,11 @@ def _stopped(person: Person, ended: Ended, number: int, twice: bool) -> None:
         person.promises.no_part_files()
 
 
-def _some_moment(desk: Desk, run: Command, chance: random.Random) -> None:
+def _some_moment(run: Command, chance: random.Random) -> None:
     """Some time, or some event."""
     events, moment = chance.randrange(EVENTS), time.monotonic() + chance.uniform(0, LONGEST)
-    by_events, already = chance.random() < 0.5, desk.events()
+    by_events = chance.random() < 0.5
     while run.process.poll() is None and time.monotonic() < moment:
-        if by_events and desk.events() - already > events:
+        if by_events and len(run.events()) > events:
             return
         time.sleep(0.003)

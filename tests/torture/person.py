@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 
-from tests.torture.desk import Desk, Ended
+from tests.harness.commands import Ended
+from tests.torture.case_folder import CaseFolder
 from tests.torture.promises import Promises
 
 RESUMES = 8
@@ -18,7 +19,7 @@ _RECOVERY = re.compile(r"batchrunner resolve DIR (\S+) --adopt (task_\w+)")
 class Person:
     """Sees a case through to its end."""
 
-    def __init__(self, desk: Desk, promises: Promises) -> None:
+    def __init__(self, desk: CaseFolder, promises: Promises) -> None:
         self.desk, self.promises = desk, promises
         self.endings: list[int] = []
         """The exit codes of the resumes."""
@@ -42,25 +43,25 @@ class Person:
         for row in self.desk.rows():
             if row["state"] != "in_doubt":
                 continue
-            charged = [c for c in self.desk.gateway.charges_of(row["id"]) if str(c["seed"]) == row["seed"]]
+            charged = [c for c in self.desk.gateway.charges(row["id"]) if str(c["seed"]) == row["seed"]]
             verdict = ["--adopt", charged[0]["remote_id"]] if charged else ["--lost"]
             ended = self.desk.do("resolve", self.desk.directory.name, row["id"], *verdict)
-            self.promises.hold(ended.code == 0, f"resolve {row['id']} {verdict}: {ended.said}")
+            self.promises.hold(ended.code == 0, f"resolve {row['id']} {verdict}: {ended.output}")
 
     def has_results_written(self) -> None:
         """After an error of the disk, which is mended now: bring results.csv up to date."""
         if self.desk.gateway.charges():
             anew = self.desk.do("results", self.desk.directory.name)
-            self.promises.hold(anew.code == 0, f"after the disk was mended: {anew.said}")
+            self.promises.hold(anew.code == 0, f"after the disk was mended: {anew.output}")
 
     def does_what_was_said(self, ended: Ended) -> None:
         """Do what each recovery line says: adopt the answer that could not be written down."""
-        for task, remote_id in dict.fromkeys(_RECOVERY.findall(ended.said)):
-            known = [charge["remote_id"] for charge in self.desk.gateway.charges_of(task)]
+        for task, remote_id in dict.fromkeys(_RECOVERY.findall(ended.output)):
+            known = [charge["remote_id"] for charge in self.desk.gateway.charges(task)]
             self.promises.hold(
                 remote_id in known, f"{remote_id} was printed for {task}; the book has {known}"
             )
             adopted = self.desk.do("resolve", self.desk.directory.name, task, "--adopt", remote_id)
             # The answer may have reached the disk after all, though nobody was told so.
             there = [row for row in self.desk.rows() if row["remote_id"] == remote_id]
-            self.promises.hold(adopted.code == 0 or there, f"the recovery line: {adopted.said}")
+            self.promises.hold(adopted.code == 0 or there, f"the recovery line: {adopted.output}")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.harness.nursery import until
-from tests.torture.desk import Desk
+from tests.harness.processes import until
+from tests.torture.case_folder import CaseFolder
 from tests.torture.promises import Broken
 from tests.torture.tracing import Moment, killed_at
 
@@ -17,39 +17,37 @@ SLOW = {"on": "download", "do": "slow", "seconds": 1000, "first": 3}
 A_VIDEO_IS_RENAMED = Moment("rename", r"\.mp4", number=0, rank=1, after=True)
 
 
-def _fresh(desk: Desk) -> Arguments:
+def _fresh(desk: CaseFolder) -> Arguments:
     """Nothing is there yet."""
     return desk.run_arguments()
 
 
-def _submitting(desk: Desk) -> Arguments:
+def _submitting(desk: CaseFolder) -> Arguments:
     """Two were accepted, one was charged and not answered."""
-    run = desk.start(*desk.run_arguments())
-    desk.reached(run, 2, "accepted")
-    until(lambda: desk.gateway.charges_of("bee"), "the charge")
-    run.process.kill()
-    run.ended()
+    run = desk.start_run().reached(2, "accepted")
+    until(lambda: desk.gateway.charges("bee"), "the charge")
+    run.killed()
     return desk.run_arguments()
 
 
-def _in_doubt(desk: Desk) -> Arguments:
+def _in_doubt(desk: CaseFolder) -> Arguments:
     """The others are done, one is in doubt, and a person is about to adopt it."""
     _submitting(desk)
     desk.run()
-    return ["resolve", desk.directory.name, "bee", "--adopt", desk.gateway.charges_of("bee")[0]["remote_id"]]
+    return ["resolve", desk.directory.name, "bee", "--adopt", desk.gateway.charges("bee")[0]["remote_id"]]
 
 
-def _generating(desk: Desk) -> Arguments:
+def _generating(desk: CaseFolder) -> Arguments:
     """All were accepted."""
     return _killed_when_all(desk, "accepted")
 
 
-def _collecting(desk: Desk) -> Arguments:
+def _collecting(desk: CaseFolder) -> Arguments:
     """All have been generated, and their downloads were cut short by the kill."""
     return _killed_when_all(desk, "succeeded")
 
 
-def _renamed(desk: Desk) -> Arguments:
+def _renamed(desk: CaseFolder) -> Arguments:
     """A video has its final name, and the ledger does not know it yet."""
     hit, _ = killed_at(desk, desk.run_arguments(), A_VIDEO_IS_RENAMED)
     if not hit:
@@ -57,11 +55,8 @@ def _renamed(desk: Desk) -> Arguments:
     return desk.run_arguments()
 
 
-def _killed_when_all(desk: Desk, event: str) -> Arguments:
-    run = desk.start(*desk.run_arguments())
-    desk.reached(run, len(desk.tasks), event)
-    run.process.kill()
-    run.ended()
+def _killed_when_all(desk: CaseFolder, event: str) -> Arguments:
+    desk.start_run().reached(len(desk.tasks), event).killed()
     return desk.run_arguments()
 
 
@@ -69,7 +64,7 @@ def _killed_when_all(desk: Desk, event: str) -> Arguments:
 class Situation:
     """How a run directory stands when the torment begins."""
 
-    prepare: Callable[[Desk], Arguments]
+    prepare: Callable[[CaseFolder], Arguments]
     """Bring it about; the command that comes next."""
     scenario: Mapping[str, Any] = field(default_factory=dict)
 

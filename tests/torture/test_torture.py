@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.harness.nursery import Nursery
+from tests.harness.fork_server import ForkServer
 from tests.torture import plan
 from tests.torture.cases import BY_CHANCE, Stage
 from tests.torture.tracing import unavailable
@@ -17,9 +17,9 @@ REQUIRED = "REQUIRE_STRACE"
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Stage:
+def stage(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Stage:
     """Where the cases of one test process are played."""
-    return Stage(tmp_path_factory.mktemp("torture"), nursery)
+    return Stage(tmp_path_factory.mktemp("torture"), fork_server)
 
 
 @pytest.mark.parametrize("kind", plan.KINDS)

@@ -18,8 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness.nursery import PATIENCE
-from tests.torture.desk import Desk, Ended
+from tests.harness.commands import Ended
+from tests.harness.processes import PATIENCE
+from tests.torture.case_folder import CaseFolder
 
 HOLD = 150_000
 """Microseconds that a call is held while it is looked at, and the process is killed."""
@@ -129,12 +130,14 @@ def _options(log: Path, names: Sequence[str], inject: str = "") -> list[str]:
 class Traced:
     """A command under strace."""
 
-    def __init__(self, desk: Desk, arguments: Sequence[str], names: Sequence[str], inject: str = "") -> None:
+    def __init__(
+        self, desk: CaseFolder, arguments: Sequence[str], names: Sequence[str], inject: str = ""
+    ) -> None:
         pipe = desk.folder / "trace"
         pipe.unlink(missing_ok=True)
         os.mkfifo(pipe)
         self._fd = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        self.command = desk.start(*arguments, before=_options(pipe, names, inject))
+        self.command = desk.start(*arguments, prefix=_options(pipe, names, inject))
         self.trace = Trace(self._fd)
 
     def calls(self) -> Iterator[Call]:
@@ -153,14 +156,14 @@ class Traced:
         os.kill(self.trace.process, signal.SIGKILL)
 
 
-def recorded(desk: Desk, arguments: Sequence[str], names: Sequence[str]) -> tuple[list[Call], Ended]:
+def recorded(desk: CaseFolder, arguments: Sequence[str], names: Sequence[str]) -> tuple[list[Call], Ended]:
     """All calls of these names that an undisturbed command makes, as they returned."""
     traced = Traced(desk, arguments, names)
     calls = [call for call in traced.calls() if call.returned]
     return calls, traced.command.ended()
 
 
-def killed_at(desk: Desk, arguments: Sequence[str], moment: Moment) -> tuple[bool, Ended]:
+def killed_at(desk: CaseFolder, arguments: Sequence[str], moment: Moment) -> tuple[bool, Ended]:
     """Kill a command at a moment; whether that moment came before its own end."""
     when = f":when={moment.number}" if moment.number else ""
     held = f"{moment.call}:delay_{'exit' if moment.after else 'enter'}={HOLD}{when}"
@@ -179,16 +182,16 @@ def killed_at(desk: Desk, arguments: Sequence[str], moment: Moment) -> tuple[boo
         if rank == moment.rank:
             traced.kill()
             hit = True
-            desk.tell(f"SIGKILL {'after' if moment.after else 'before'} {call.name}({call.text}")
+            desk.note(f"SIGKILL {'after' if moment.after else 'before'} {call.name}({call.text}")
     return hit, traced.command.ended()
 
 
 def failed_at(
-    desk: Desk, arguments: Sequence[str], name: str, number: int, error: str, from_then_on: bool
+    desk: CaseFolder, arguments: Sequence[str], name: str, number: int, error: str, from_then_on: bool
 ) -> tuple[list[str], Ended]:
     """Let the `number`th call of each thread fail, once or from then on; the calls that did."""
     when = f"{number}{'+' if from_then_on else ''}"
     traced = Traced(desk, arguments, [name], f"{name}:error={error}:when={when}")
     failed = [f"{c.name}({c.text}" for c in traced.calls() if c.returned and c.text.endswith(_INJECTED)]
-    desk.tell(f"made to fail: {failed}")
+    desk.note(f"made to fail: {failed}")
     return failed, traced.command.ended()

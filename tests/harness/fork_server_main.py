@@ -1,8 +1,9 @@
-"""Starts `batchrunner` often without importing it as often: one line of JSON on stdin, one process.
+"""The process behind fork_server.py: imports batchrunner once, then forks a command for each order.
 
-Each is a process of its own that carries the real command out: only its imports happened before. An order
-has `arguments`, `environment`, `cwd` and the paths `stdin`, `stdout`, `stderr` and `code`; the answer is the
-process's id. When it has ended, `code` holds its exit code, negative for the signal that ended it.
+An order is one line of JSON on stdin with `arguments`, `environment`, `cwd` and the paths `stdin`, `stdout`,
+`stderr` and `code`; the answer is the process id. Each fork is a process of its own that runs the real
+command; only its imports happened before. When it has ended, the file `code` holds its exit code, negative
+for the signal that killed it.
 """
 
 import gc
@@ -16,11 +17,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 MODULES = ("cli.main", "engine.session", "manifest", "operations.check_urls", "output.results", "simulator")
-"""What commands import when they need it; it is what the time goes into."""
+"""What commands import on demand, which is what takes the time."""
 
 
 def child(order: dict[str, Any]) -> NoReturn:
-    """Become the command."""
+    """Run the command in this forked process, and exit."""
     main = import_module("batchrunner.cli.main").main
     os.chdir(order["cwd"])
     os.environ.clear()
@@ -40,8 +41,8 @@ def child(order: dict[str, Any]) -> NoReturn:
     os._exit(code)
 
 
-def keep_codes(codes: dict[int, Path]) -> None:
-    """Keep the exit code of every command that has ended, in the file that was named for it."""
+def write_codes(codes: dict[int, Path]) -> None:
+    """Write the exit code of every command that has ended to the file its order names."""
     for pid in list(codes):
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
@@ -61,18 +62,18 @@ def fork(order: dict[str, Any]) -> int:
 
 
 def serve() -> None:
-    """Fork a command for each order, say its process id, and keep the codes of those that end."""
+    """Fork a command for each order, print its process id, and write the exit codes of those that end."""
     codes: dict[int, Path] = {}
     ended, signalled = os.pipe()
     os.set_blocking(signalled, False)
     signal.set_wakeup_fd(signalled)
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # it only ends the wait
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # the handler only wakes the select
     tail = b""
     while True:
         ready, _, _ = select.select([0, ended], [], [])
         if ended in ready:
             os.read(ended, 1 << 16)
-            keep_codes(codes)
+            write_codes(codes)
         if 0 in ready:
             chunk = os.read(0, 1 << 16)
             if not chunk:

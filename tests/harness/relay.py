@@ -1,8 +1,10 @@
-"""A server between the command and the simulator: it passes everything on, but what a test words itself.
+"""A proxy between the command and the simulator: passes requests on, except those a test answers itself.
 
 With it any answer can be given to any request, charged or not, and a request can be held at the moment
 that a test is about. The charge book stays the simulator's.
 """
+
+from __future__ import annotations
 
 import http.client
 import json
@@ -15,6 +17,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.harness.gateway import SimulatedGateway
+from tests.harness.processes import PATIENCE
+
 KINDS = {
     "POST /v1/video/generations": "submit",
     "GET /v1/video/generations/": "poll",
@@ -24,7 +29,6 @@ KINDS = {
     "GET /api/usage/token/": "meter",
 }
 UNPASSED = {"transfer-encoding", "connection", "content-length", "server", "date"}
-PATIENCE = 60.0
 
 
 @dataclass
@@ -82,9 +86,9 @@ class Hold:
         self._go.wait(PATIENCE)
         exchange.send(*(answer or exchange.pass_on()))
 
-    def reached(self) -> "Hold":
+    def reached(self) -> Hold:
         """Wait until a request is held."""
-        assert self.arrived.wait(PATIENCE), "waited in vain for a request to hold"
+        assert self.arrived.wait(PATIENCE), "timed out waiting for a request to hold"
         return self
 
     def release(self) -> None:
@@ -106,10 +110,8 @@ class Rule:
 class Relay:
     """The server; `url` is where the command finds it."""
 
-    Hold = Hold
-
-    def __init__(self, sim: Any) -> None:
-        self._sim, self._rules, self._lock = sim, list[Rule](), threading.Lock()
+    def __init__(self, gateway: SimulatedGateway) -> None:
+        self._gateway, self._rules, self._lock = gateway, list[Rule](), threading.Lock()
         self.asked: list[tuple[str, str]] = []
         """Every request: its kind, and the beginning of its task's prompt."""
         relay = self
@@ -192,7 +194,11 @@ class Relay:
         line = f"{handler.command} {handler.path}"
         kind = next((kind for start, kind in KINDS.items() if line.startswith(start)), line)
         exchange = Exchange(
-            handler, kind, self._prompt(kind, handler.path, body), body, self._sim.url.removeprefix("http://")
+            handler,
+            kind,
+            self._prompt(kind, handler.path, body),
+            body,
+            self._gateway.url.removeprefix("http://"),
         )
         with self._lock:
             self.asked.append((kind, exchange.prompt))
@@ -212,6 +218,6 @@ class Relay:
     def _prompt(self, kind: str, path: str, body: bytes) -> str:
         if kind == "submit":
             return str(json.loads(body).get("prompt", ""))
-        prompts = {charge["remote_id"]: charge["prompt"] for charge in self._sim.charges()}
+        prompts = {charge["remote_id"]: charge["prompt"] for charge in self._gateway.charges()}
         parts = path.split("/")
         return next((prompts[part] for part in parts if part in prompts), "")

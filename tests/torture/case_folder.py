@@ -1,0 +1,53 @@
+"""The folder of one case: a fixed manifest, its gateway, and a story of what was done there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tests.harness.fork_server import ForkServer
+from tests.harness.gateway import SimulatedGateway
+from tests.harness.run_directory import Row
+from tests.harness.workspace import ALONG, DEFAULTS, Workspace
+
+TASKS: Mapping[str, Mapping[str, Any]] = {
+    "ant": {},
+    "bee": {"metadata": {"return_last_frame": True}},
+    "cat": {"image": "cat.png"},
+}
+"""The small run: an ordinary task, one with a picture of its last frame, one with a picture of its own."""
+MORE_TASKS: Mapping[str, Mapping[str, Any]] = {**TASKS, "dog": {}, "elk": {}}
+
+
+class CaseFolder(Workspace):
+    """Where a case takes place; `story.txt` says what was done, for a case that fails."""
+
+    defaults: Mapping[str, Any] = {**DEFAULTS, "metadata": {"resolution": "480p", "ratio": "adaptive"}}
+    may_crash = True
+
+    def __init__(
+        self,
+        folder: Path,
+        fork_server: ForkServer,
+        gateway: SimulatedGateway,
+        tasks: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        super().__init__(folder, fork_server)
+        self.gateway: SimulatedGateway = gateway
+        self.tasks = tasks
+        entries = [{"id": name, "prompt": f"{name} {ALONG}", **extra} for name, extra in tasks.items()]
+        self.write(*entries, concurrency=3, disk_reserve="1MB", submit_timeout=2)
+        Image.linear_gradient("L").resize((400, 300)).convert("RGB").save(folder / "cat.png")
+
+    def note(self, text: str) -> None:
+        """Add a line to the story."""
+        with (self.folder / "story.txt").open("a", encoding="utf-8") as story:
+            story.write(f"{time.strftime('%H:%M:%S')}  {text}\n")
+
+    def rows(self) -> list[Row]:
+        """results.csv; empty where there is none yet."""
+        return super().rows() if (self.directory / "results.csv").exists() else []
