@@ -1,7 +1,6 @@
-"""A ledger that was put back, copied or lost: what it does not know is found, and not paid again."""
+"""A ledger that was put back or copied: what it does not know is found, and not paid for again."""
 
 import json
-import shlex
 import shutil
 import sqlite3
 from contextlib import closing
@@ -38,20 +37,13 @@ def backup(desk: Any, sim: Any, tmp_path: Path) -> Path:
     return tmp_path / "backup"
 
 
-def all_there(desk: Any, sim: Any) -> None:
-    """Six videos, six charges, and each row is the charge's."""
-    assert set(desk.states().values()) == {"done"}
-    assert {row["remote_id"] for row in desk.rows()} == {charge["remote_id"] for charge in sim.charges()}
-    assert len(sim.charges()) == 6
-
-
 def test_a_restored_run_directory_pays_for_nothing_again(desk: Any, sim: Any, backup: Path) -> None:
     """The whole directory is put back: one look, no POST, all six videos."""
     sim.start()
     put_back(desk, backup)
     done = desk.run()
     desk.check(done, 0)
-    all_there(desk, sim)
+    desk.check_all_made(len(SIX))
     assert sim.posts() == 0
     assert sim.requests()[LOOKS] == 1
     assert "paid for, and unknown to this ledger" in done.stderr
@@ -62,7 +54,7 @@ def test_a_restored_ledger_alone_pays_for_nothing_again(desk: Any, sim: Any, bac
     sim.start()
     put_back(desk, backup, "ledger.sqlite")
     desk.check(desk.run(), 0)
-    all_there(desk, sim)
+    desk.check_all_made(len(SIX))
     assert (sim.posts(), sim.downloads()) == (0, 0)
 
 
@@ -72,7 +64,7 @@ def test_a_copy_of_the_run_directory_pays_for_nothing_again(desk: Any, sim: Any,
     desk.directory = desk.folder / "copy.run"
     shutil.copytree(backup, desk.directory)
     desk.check(desk.run("-o", "copy.run"), 0)
-    all_there(desk, sim)
+    desk.check_all_made(len(SIX))
     assert sim.posts() == 0
 
 
@@ -114,115 +106,6 @@ def test_with_the_log_switched_off_an_older_ledger_submits_nothing(desk: Any, si
     assert sim.posts() == 0
 
 
-def test_a_lost_ledger_is_made_again(desk: Any, sim: Any, backup: Path) -> None:
-    """The ledger is deleted: `run` names `recover`, which brings all back without a POST or a download."""
-    sim.start()
-    for path in desk.directory.glob("ledger.sqlite*"):
-        path.unlink()
-    refused = desk.run()
-    assert refused.code == 2
-    assert "`batchrunner recover batch.yaml -o batch.run` makes it again" in refused.stderr
-    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
-    desk.check(done, 0)
-    all_there(desk, sim)
-    assert (sim.posts(), sim.downloads()) == (0, 0)
-    desk.check(desk.run(), 0)
-    assert sim.posts() == 0
-
-
-def lose_ledger(desk: Any) -> None:
-    """The ledger is deleted; all else stays."""
-    for path in desk.directory.glob("ledger.sqlite*"):
-        path.unlink()
-
-
-@pytest.mark.parametrize("emptied", [False, True])
-def test_every_command_names_recover_where_the_ledger_is_lost(
-    desk: Any, sim: Any, backup: Path, emptied: bool
-) -> None:
-    """`plan` refuses in the words of `run`; what reads a run directory names `recover`, too."""
-    sim.start()
-    lose_ledger(desk)
-    if emptied:
-        (desk.directory / "ledger.sqlite").touch()
-    refused = desk.run()
-    planned = desk.do("plan", "batch.yaml", *desk.at_gateway()[:2])
-    assert (planned.code, planned.stdout, planned.stderr) == (2, "", refused.stderr)
-    for command in ("status", "collect", "results", "resolve", "retry"):
-        more = ["--failed"] if command == "retry" else []
-        for named, manifest in (("batch.run", "MANIFEST"), ("batch.yaml", "batch.yaml")):
-            done = desk.do(command, named, *more)
-            assert done.code == 2, command
-            assert f"`batchrunner recover {manifest} -o batch.run` makes it again" in done.stderr, command
-    assert sim.posts() == 0
-
-
-def test_what_a_lost_simulated_ledger_is_told_to_type_works_as_it_stands(desk: Any) -> None:
-    """The hint has the manifest's own path, quoted, and `--simulate`; typed so, all comes back."""
-    desk.manifest, desk.directory = desk.folder / "my batch.yaml", desk.folder / "my batch.simulated"
-    desk.write("ant")
-    simulated = ("my batch.yaml", "--simulate", "--time-scale", "0.005")
-    assert desk.do("run", *simulated).code == 0
-    lose_ledger(desk)
-    for command in (["run", *simulated], ["plan", *simulated[:2]], ["status", "my batch.yaml"]):
-        refused = desk.do(*command)
-        assert refused.code == 2
-        hint = refused.stderr.split("`")[1]
-        assert hint == "batchrunner recover 'my batch.yaml' -o 'my batch.simulated' --simulate"
-    assert desk.do(*shlex.split(hint)[1:], "--time-scale", "0.005").code == 0
-    assert desk.states() == {"ant": "done"}
-
-
-def test_a_lost_simulated_ledger_is_not_made_again_for_a_real_gateway(desk: Any, sim: Any) -> None:
-    """Simulated videos never count as paid for elsewhere: exit 2, nothing changes, nothing is asked."""
-    sim.start()
-    desk.directory = desk.folder / "batch.simulated"
-    desk.write("ant")
-    assert desk.do("run", "batch.yaml", "--simulate", "--time-scale", "0.005").code == 0
-    lose_ledger(desk)
-    before = sorted(desk.directory.rglob("*"))
-    done = desk.do("recover", "batch.yaml", "-o", "batch.simulated", *desk.at_gateway())
-    assert done.code == 2
-    assert "belongs to the gateway simulator" in done.stderr
-    assert "simulated and real runs have run directories of their own: add --simulate" in done.stderr
-    assert sorted(desk.directory.rglob("*")) == before
-    assert not sim.requests()
-
-
-def test_a_lost_ledger_is_not_made_again_for_the_simulator(desk: Any, sim: Any, backup: Path) -> None:
-    """The other way round: the real gateway could not have it back afterwards."""
-    sim.start()
-    lose_ledger(desk)
-    before = sorted(desk.directory.rglob("*"))
-    done = desk.do("recover", "batch.yaml", "-o", "batch.run", "--simulate")
-    assert (done.code, "leave --simulate out" in done.stderr) == (2, True)
-    assert sorted(desk.directory.rglob("*")) == before
-
-
-def test_a_lost_run_directory_but_for_its_id_is_made_again(desk: Any, sim: Any, backup: Path) -> None:
-    """Only videos/.run-id is left: `recover` downloads all six."""
-    sim.start()
-    for path in desk.directory.rglob("*"):
-        if path.is_file() and path.name != ".run-id":
-            path.unlink()
-    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
-    desk.check(done, 0)
-    all_there(desk, sim)
-    assert sim.posts() == 0
-
-
-def test_without_an_id_recover_changes_nothing(desk: Any, sim: Any, backup: Path) -> None:
-    """Nothing names the run: exit 2 says so, and no file is made."""
-    for path in desk.directory.rglob("*"):
-        if path.is_file() and path.suffix != ".mp4":
-            path.unlink()
-    before = sorted(desk.directory.rglob("*"))
-    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
-    assert done.code == 2
-    assert "videos/.run-id" in done.stderr
-    assert sorted(desk.directory.rglob("*")) == before
-
-
 def test_a_normal_resume_makes_one_look_and_does_not_wait(desk: Any, sim: Any) -> None:
     """Killed with one in doubt and two accepted: the next run looks once, and submits at once."""
     sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "ant*"}, generation_seconds=4000, scale=1)
@@ -252,7 +135,7 @@ def test_what_still_generates_is_waited_for(desk: Any, sim: Any, tmp_path: Path)
     desk.start_run().reached(4, "accepted").killed()
     put_back(desk, tmp_path / "backup")
     desk.check(desk.run(), 0)
-    all_there(desk, sim)
+    desk.check_all_made(len(SIX))
     assert sim.posts() == 6
 
 
@@ -285,9 +168,6 @@ def test_seeds_are_the_same_in_every_copy_and_others_elsewhere(desk: Any, sim: A
     assert desk.run("-o", "other.run").code == 0
     (first, other) = sim.charges("ant")
     assert first["seed"] != other["seed"]
-
-
-# --- what else is to be seen ----------------------------------------------------------------------------
 
 
 def test_the_id_of_the_run_is_beside_the_videos_and_in_run_log(desk: Any, sim: Any) -> None:
@@ -358,44 +238,6 @@ def test_a_lookalike_with_the_manifests_seed_is_named_and_not_taken(desk: Any, s
     assert len(sim.charges("bee")) == 1
 
 
-def test_a_lost_simulated_run_is_made_again(desk: Any) -> None:
-    """`recover --simulate` asks the run directory's own simulator."""
-    desk.write("ant", "bee")
-    arguments = ["--simulate", "-o", "batch.run", "--time-scale", "0.002"]
-    assert desk.do("run", desk.manifest.name, *arguments, key=None).code == 0
-    for path in [*desk.directory.glob("ledger.sqlite*"), desk.directory / "results.csv"]:
-        path.unlink()
-    done = desk.do("recover", desk.manifest.name, *arguments, key=None)
-    desk.check(done, 0)
-    assert set(desk.states().values()) == {"done"}
-
-
-def test_recover_says_what_was_not_found_and_how_to_make_it(desk: Any, sim: Any) -> None:
-    """What was never submitted stays pending: exit 75 as for any unfinished run, with what to type."""
-    sim.start()
-    desk.write("ant", "bee")
-    assert desk.run("--limit", "1").code == 0
-    for path in desk.directory.glob("ledger.sqlite*"):
-        path.unlink()
-    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
-    desk.check(done, 75)
-    assert desk.states() == {"ant": "done", "bee": "pending"}
-    assert "1 task not found" in done.stdout
-    assert "batchrunner run batch.yaml -o" in done.stdout
-    assert sim.posts() == 1
-
-
-def test_a_video_that_the_gateway_forgot_comes_back_as_done(desk: Any, sim: Any, backup: Path) -> None:
-    """results.csv and the file prove it: done without the gateway, and never made again."""
-    sim.start({"on": "poll", "do": "task_not_exist"}, {"on": "usage", "do": "refused"})
-    for path in desk.directory.glob("ledger.sqlite*"):
-        path.unlink()
-    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
-    assert done.code == 0, done.stderr
-    desk.check(desk.run(), 0)
-    assert (sim.posts(), sim.downloads()) == (0, 0)
-
-
 def test_after_recover_a_run_goes_on(desk: Any, sim: Any, backup: Path) -> None:
     """A person had all looked through: what is newer than the ledger keeps the next run no longer back."""
     sim.start(usage_log=False)
@@ -404,22 +246,6 @@ def test_after_recover_a_run_goes_on(desk: Any, sim: Any, backup: Path) -> None:
     recovered = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
     assert recovered.code == 75, recovered.stderr
     desk.check(desk.run(), 0)
-    assert sim.posts() == 1
-
-
-def test_a_file_that_is_not_as_results_csv_says_is_not_taken(desk: Any, sim: Any) -> None:
-    """Something else lies under the name: it stays, the task is uncollected, and nothing is made again."""
-    sim.start()
-    desk.write("ant")
-    assert desk.run().code == 0
-    for path in desk.directory.glob("ledger.sqlite*"):
-        path.unlink()
-    video = desk.directory / "videos" / "ant.mp4"
-    video.write_bytes(b"edited")
-    done = desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
-    assert done.code == 1, done.stderr
-    assert desk.row("ant")["error_code"] == "name_taken"
-    assert video.read_bytes() == b"edited"
     assert sim.posts() == 1
 
 
@@ -436,38 +262,3 @@ def test_a_doubt_that_only_run_log_knows_is_in_doubt_again(desk: Any, sim: Any, 
     assert desk.states() == {"ant": "done", "bee": "in_doubt", "cat": "done"}
     assert "in doubt now (bee)" in done.stderr
     assert (sim.posts(), len(sim.charges())) == (3, 2)
-
-
-def test_a_doubt_of_a_lost_ledger_is_in_doubt_after_recover(desk: Any, sim: Any) -> None:
-    """`recover` with the usage log switched off: what may be charged is not pending, whoever runs it then."""
-    sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "bee*"}, usage_log=False)
-    desk.write("ant", "bee", concurrency=1)
-    assert desk.run().code == 3
-    for path in desk.directory.glob("ledger.sqlite*"):
-        path.unlink()
-    (desk.directory / "results.csv").unlink()
-    for command in ("recover", "recover", "run"):
-        done = desk.do(command, desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway())
-        desk.check(done, 3)
-        assert desk.states() == {"ant": "done", "bee": "in_doubt"}
-    assert sim.posts() == 2
-    sim.start()
-    desk.check(desk.run(), 0)
-    assert len(sim.charges()) == 2
-
-
-def test_what_came_back_from_results_csv_is_as_it_was_and_explains_its_rows(desk: Any, sim: Any) -> None:
-    """The ledger is gone: the row's times stay, and the next task is sent without waiting for them."""
-    sim.start()
-    desk.write("ant")
-    desk.check(desk.run(), 0)
-    before = desk.row("ant")
-    for path in desk.directory.glob("ledger.sqlite*"):
-        path.unlink()
-    desk.check(desk.do("recover", desk.manifest.name, "-o", str(desk.directory), *desk.at_gateway()), 0)
-    assert desk.row("ant") == before
-    desk.write("ant", "bee")
-    done = desk.run()
-    desk.check(done, 0)
-    assert "looking again" not in done.stderr
-    assert sim.requests()[LOOKS] <= 2

@@ -32,7 +32,6 @@ from batchrunner.core.policy import (
     echo_warnings,
     is_worth_another,
 )
-from batchrunner.core.poll_schedule import GATEWAY_REFRESH, Typical, poll_delay
 from batchrunner.core.states import Event, TaskState, check_transition
 
 PROPERTY = settings(max_examples=300)
@@ -277,40 +276,6 @@ def test_every_difference_is_told():
 
 
 @PROPERTY
-@given(AGE, TYPICAL, CHANCE)
-def test_the_wait_for_a_poll_is_positive_and_bounded(age, typical, chance):
-    """The next poll never comes at once, and never later than a minute or the rest of the usual time."""
-    delay = poll_delay(age, typical, chance)
-    assert 5.0 <= delay <= max(60.0, 0.6 * (typical or 0)) * 1.15
-
-
-@PROPERTY
-@given(TYPICAL, CHANCE)
-def test_the_first_poll_is_late(typical, chance):
-    """Nobody asks right after a submission: at half a refresh of the gateway, or much of the usual time."""
-    delay = poll_delay(0.0, typical, chance)
-    if typical is None:
-        assert delay >= GATEWAY_REFRESH
-    elif typical > 25:
-        assert delay >= 0.5 * typical
-
-
-@PROPERTY
-@given(st.floats(30, 1e4), CHANCE)
-def test_polls_are_densest_around_the_usual_end(typical, chance):
-    """Around the time that others took, polls come faster than later, and slowest at last."""
-    at_end, later, last = (poll_delay(factor * typical, typical, chance) for factor in (1.0, 2.0, 5.0))
-    assert at_end < later < last
-
-
-@PROPERTY
-@given(AGE, TYPICAL)
-def test_chance_spreads_the_polls(age, typical):
-    """Tasks that were submitted together are not polled together."""
-    assert poll_delay(age, typical, 0.0) < poll_delay(age, typical, 0.5) < poll_delay(age, typical, 0.99)
-
-
-@PROPERTY
 @given(st.integers(1, 10_000), CHANCE)
 def test_a_backoff_stays_below_its_bound(attempt, chance):
     """Full jitter: from nothing up to a bound that doubles from 5 s and ends at 2 min."""
@@ -321,25 +286,6 @@ def test_the_bound_of_a_backoff_doubles():
     """The first bounds are 5, 10, 20, 40, 80 and 120 s."""
     bounds = [backoff(attempt, 1.0) for attempt in range(1, 8)]
     assert bounds == [5.0, 10.0, 20.0, 40.0, 80.0, 120.0, 120.0]
-
-
-def test_what_is_usual_is_known_after_three():
-    """How long a kind takes is its median, once three have been seen; other kinds say nothing about it."""
-    typical = Typical()
-    for seconds in (90, 300):
-        typical.add("fast 720p", seconds)
-    assert typical.of("fast 720p") is None
-    typical.add("fast 720p", 100)
-    assert typical.of("fast 720p") == 100
-    assert typical.of("fast 480p") is None
-
-
-def test_what_is_usual_follows_the_newest():
-    """A gateway that has become slower is waited for longer: the newest 50 count."""
-    typical = Typical()
-    for seconds in [100] * 200 + [300] * 50:
-        typical.add("kind", seconds)
-    assert typical.of("kind") == 300
 
 
 @pytest.mark.parametrize(
