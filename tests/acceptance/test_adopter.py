@@ -145,7 +145,7 @@ def test_a_charge_that_comes_late_is_found_by_a_later_look(desk: Any, sim: Any) 
 
 
 @pytest.mark.parametrize("attempts", [1, 2])
-def test_resubmitted_on_the_users_word_no_more_than_max_attempts_are_risked_and_each_after_a_look(
+def test_on_doubt_resubmit_makes_at_most_max_attempts_and_looks_before_each(
     desk: Any, sim: Any, relay: Any, attempts: int
 ) -> None:
     """`on_doubt: resubmit` sends again only after a look-up found nothing; then it stays in doubt, exit 3."""
@@ -160,7 +160,7 @@ def test_resubmitted_on_the_users_word_no_more_than_max_attempts_are_risked_and_
     assert relay.count("submit", "bee") == attempts, "not even by another run"
 
 
-def test_what_the_log_shows_is_adopted_and_not_submitted_again(desk: Any, sim: Any) -> None:
+def test_a_task_that_the_log_shows_is_adopted_and_not_submitted_again(desk: Any, sim: Any) -> None:
     """`on_doubt: resubmit` pays nothing for what can be found."""
     sim.start(CUT)
     desk.write("ant", "bee", on_doubt="resubmit", max_attempts=5)
@@ -168,7 +168,7 @@ def test_what_the_log_shows_is_adopted_and_not_submitted_again(desk: Any, sim: A
     adopted(desk, sim)
 
 
-def test_a_doubt_that_was_not_charged_is_made_by_a_second_submission(desk: Any, sim: Any) -> None:
+def test_a_doubt_that_was_not_charged_is_submitted_again_and_made(desk: Any, sim: Any) -> None:
     """With `on_doubt: resubmit` the night ends with every video, and this one was paid for once."""
     sim.start(CUT | {"do": "cut_before_accept", "times": 1})
     desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
@@ -177,7 +177,7 @@ def test_a_doubt_that_was_not_charged_is_made_by_a_second_submission(desk: Any, 
     assert len(sim.charges("bee")) == 1
 
 
-def test_kept_a_doubt_is_never_submitted_again_by_itself(desk: Any, sim: Any) -> None:
+def test_on_doubt_keep_never_submits_a_doubt_again(desk: Any, sim: Any) -> None:
     """Without `on_doubt: resubmit` three runs leave it at one POST, whatever the log says."""
     sim.start(CUT | {"do": "cut_before_accept"})
     desk.write("ant", "bee", max_attempts=9)
@@ -199,7 +199,7 @@ def test_without_a_key_a_run_with_nothing_but_doubts_asks_nothing(desk: Any, sim
     assert set(asked) <= {"GET /simulator/requests"}
 
 
-def test_stopped_while_it_waits_for_a_look_a_run_is_gone_and_the_next_adopts(desk: Any, sim: Any) -> None:
+def test_a_run_stopped_while_it_waits_for_a_look_ends_and_the_next_adopts(desk: Any, sim: Any) -> None:
     """With nothing left but a doubt, SIGTERM ends the run; nothing is lost, and nothing is sent again."""
     sim.start(CUT, scale=0.02)
     desk.write("bee")
@@ -223,7 +223,7 @@ def test_resolve_auto_without_a_key_asks_nothing(doubtful: Any, sim: Any) -> Non
     assert [task["id"] for task in doubtful.do("resolve", "batch.run", "--json").json] == ["bee"]
 
 
-def test_a_look_up_of_one_task_wants_one_that_is_in_doubt(desk: Any, sim: Any) -> None:
+def test_resolve_auto_for_one_task_refuses_a_task_that_is_not_in_doubt(desk: Any, sim: Any) -> None:
     """`resolve DIR ID --auto` says what is wrong with a name that is no doubt's, and finds one that is."""
     sim.start(CUT | {"times": 1}, usage_log=False)
     desk.write("ant", "bee")

@@ -85,7 +85,7 @@ def test_status_as_json_is_the_same_for_programs(story: Any) -> None:
     assert value["counts"]["done"] == 2
 
 
-def test_the_story_of_one_task_is_told_by_id_fingerprint_or_remote_id(story: Any) -> None:
+def test_status_tells_one_tasks_story_by_id_fingerprint_or_remote_id(story: Any) -> None:
     """`status DIR ID` tells attempts and events in order, whichever name is given."""
     row = story.row("ant")
     told = [
@@ -126,7 +126,7 @@ def test_resolve_lists_a_doubt_by_id_or_the_start_of_its_fingerprint(story: Any)
         assert listed["id"] == "cat"
 
 
-def test_doubt_that_left_the_manifest_is_named_by_every_command(desk: Any, sim: Any) -> None:
+def test_a_doubt_that_left_the_manifest_is_named_by_every_command(desk: Any, sim: Any) -> None:
     """`run`, `status` and `resolve`, for people and for programs, name the same doubt and what to type."""
     sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "cat*"}, usage_log=False)
     desk.write("ant", "cat")
@@ -254,7 +254,7 @@ def test_the_simulator_says_where_it_is_and_ends_when_told(desk: Any) -> None:
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "http"])
-def test_a_port_that_cannot_be_one_is_refused(desk: Any, port: str) -> None:
+def test_an_impossible_port_is_refused(desk: Any, port: str) -> None:
     """Exit 2 in words, not in a traceback."""
     assert desk.do("simulator", f"--port={port}").code == 2
 

@@ -21,7 +21,7 @@ def test_a_doubt_whose_generation_failed_is_found_by_its_rows(desk: Any, sim: An
     assert sim.posts() == 2
 
 
-def test_what_the_gateways_own_timeout_ended_costs_nothing(desk: Any, sim: Any) -> None:
+def test_a_generation_ended_by_the_gateways_timeout_costs_nothing(desk: Any, sim: Any) -> None:
     """It shows a quota of 0: tokens and cost are 0, and no attempt is of unknown cost."""
     sim.start({"on": "generate", "do": "timeout_24h", "prompt": "bee*"}, timeout_seconds=200)
     desk.write("ant", "bee", max_attempts=1)
@@ -56,7 +56,7 @@ def test_a_log_that_names_a_task_before_it_has_a_seed_is_looked_at_again(desk: A
     assert sim.posts() == 2
 
 
-def test_a_task_that_generates_still_is_named_by_resolve(desk: Any, sim: Any) -> None:
+def test_resolve_names_a_task_that_is_still_generating(desk: Any, sim: Any) -> None:
     """Killed before it ended: what the log names is a candidate, in the gateway's word."""
     sim.start(CUT, SLOW | {"factor": 9000}, log_names_task=True)
     desk.write("bee")

@@ -49,7 +49,7 @@ def run(desk: Any, relay: Any) -> Any:
     return desk.run("--base-url", relay.url)
 
 
-def test_whatever_the_gateway_answers_the_video_comes_by_its_link(desk: Any, sim: Any, relay: Any) -> None:
+def test_a_video_comes_by_its_link_whatever_the_gateway_answers(desk: Any, sim: Any, relay: Any) -> None:
     """Every refusal and every body that is no video leads to the other source: done, one POST, exit 0."""
     sim.start()
     for task, (status, body) in zip(names(len(REFUSED)), REFUSED, strict=True):
@@ -76,7 +76,7 @@ def test_a_download_that_never_ends_is_given_up_and_leaves_nothing(desk: Any, si
     assert 0 < sum(sent) < 512 << 20
 
 
-def test_a_length_that_is_a_lie_is_no_video(desk: Any, sim: Any, relay: Any) -> None:
+def test_a_download_of_the_wrong_length_is_not_taken(desk: Any, sim: Any, relay: Any) -> None:
     """Shorter or longer than said, the body is not taken; the video comes by its link."""
 
     def said(length: int) -> Any:

@@ -58,14 +58,14 @@ def test_videos_that_were_moved_away_stay_done_and_cost_nothing(done: Any) -> No
     assert done.row("ant")["warnings"] == ""
 
 
-def test_it_is_told_when_it_is_first_seen(done: Any) -> None:
+def test_a_missing_video_is_reported_when_first_seen(done: Any) -> None:
     """With the way to fetch it again; not every night anew."""
     video(done, "ant").unlink()
     assert "collect batch.run --missing" in done.run().stderr
     assert "missing" not in done.run().stderr
 
 
-def test_results_looks_at_the_files_too(done: Any) -> None:
+def test_results_checks_the_files_too(done: Any) -> None:
     """`batchrunner results` tells of what was moved since the last run."""
     video(done, "ant").unlink()
     assert done.do("results", "batch.run").code == 0
@@ -99,7 +99,7 @@ def test_a_missing_video_whose_links_have_expired_stays_done(done: Any) -> None:
     assert len(done.gateway.charges()) == len(IDS)
 
 
-def test_killed_while_fetching_a_missing_video_it_stays_paid_for_and_done_in_the_end(done: Any) -> None:
+def test_a_run_killed_while_fetching_a_missing_video_loses_nothing(done: Any) -> None:
     """A kill between the two states loses nothing: the next run carries the word out."""
     done.gateway.start({"on": "download", "do": "hang", "source": "both", "seconds": 100_000})
     video(done, "ant").unlink()
@@ -153,7 +153,7 @@ def test_links_known_to_be_dead_are_asked_again_by_a_person_only(desk: Any, sim:
     assert sim.posts() == 0
 
 
-def test_the_folder_may_be_moved_away(done: Any) -> None:
+def test_the_videos_folder_may_be_moved_away(done: Any) -> None:
     """It is made again, empty; what is done stays done, and new videos take no old name."""
     (done.directory / "videos").rename(done.folder / "archive")
     assert done.run().code == 0
@@ -232,7 +232,7 @@ def test_a_results_csv_that_somebody_changed_is_kept(done: Any) -> None:
     assert kept == {"results.csv.bak": first, "results.csv.bak2": second}
 
 
-def test_what_the_program_wrote_itself_is_never_kept_as_somebody_elses(done: Any) -> None:
+def test_files_the_program_wrote_itself_are_not_kept_as_backups(done: Any) -> None:
     """With --excel, with --all, after a change of state, after a kill: no copy."""
     done.do("results", "batch.run", "--excel")
     done.run()

@@ -70,7 +70,7 @@ def start_run(desk: Any, relay: Any, disk: SmallDisk) -> Any:
     return desk.start_run("--base-url", relay.url, "-o", str(disk.inside / "batch.run"))
 
 
-def test_a_disk_that_is_full_before_the_first_post_gets_none(
+def test_a_disk_that_is_full_at_the_start_stops_before_the_first_post(
     desk: Any, sim: Any, relay: Any, disk: SmallDisk
 ) -> None:
     """Full by the time of the first submission: exit 5, nothing sent; with room the same command makes it."""
@@ -152,7 +152,7 @@ def test_an_answer_that_a_full_disk_can_not_hold_is_printed_and_found_again(
     assert (len(sim.charges()), relay.count("submit")) == (2, 2)
 
 
-def test_an_answer_that_can_not_be_saved_is_adopted_by_the_printed_line(
+def test_an_answer_that_can_not_be_saved_is_adopted_by_the_printed_command(
     desk: Any, sim: Any, relay: Any
 ) -> None:
     """The ledger may not grow any more: the line has the id and the command, which is all a person needs."""
@@ -174,7 +174,7 @@ def test_an_answer_that_can_not_be_saved_is_adopted_by_the_printed_line(
     assert relay.count("submit") == 1
 
 
-def test_a_file_size_limit_is_a_refusing_disk_too(desk: Any, sim: Any, relay: Any) -> None:
+def test_a_file_size_limit_counts_as_a_full_disk(desk: Any, sim: Any, relay: Any) -> None:
     """A part file that may not grow (EFBIG, as EIO would): exit 5, no file named; then fetched for free."""
     sim.start()
     desk.write("ant")

@@ -143,7 +143,7 @@ def test_neighbour_whose_ledger_is_gone_or_older_is_judged_by_its_other_files(
     assert len(sim.charges()) == 3
 
 
-def test_neighbour_at_work_is_read_too(desk: Any, sim: Any) -> None:
+def test_a_neighbour_at_work_is_read_too(desk: Any, sim: Any) -> None:
     """A copy started while the first still generates is refused: what is in flight is paid for."""
     sim.start(generation_seconds=100_000)
     desk.write("ant", task_deadline="1000h")

@@ -26,9 +26,7 @@ def settle(desk: Any, chance: random.Random) -> None:
 
 @pytest.mark.executed
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_again_and_again_at_random_moments_every_task_is_charged_once(
-    desk: Any, sim: Any, seed: int
-) -> None:
+def test_repeated_kills_at_random_moments_charge_every_task_once(desk: Any, sim: Any, seed: int) -> None:
     """Killed three times and settled by a person who looks the doubts up, all is done with a charge each."""
     chance = random.Random(seed)
     sim.start({"on": "submit", "do": "slow_accept", "seconds": 5, "every": 2}, seed=seed, scale=0.004)
@@ -58,7 +56,7 @@ def charged(desk: Any, sim: Any) -> Any:
     return desk
 
 
-def test_killed_after_the_charge_a_task_is_in_doubt_and_never_sent_again_by_itself(
+def test_a_task_killed_after_the_charge_is_in_doubt_and_never_sent_again_by_itself(
     charged: Any, sim: Any
 ) -> None:
     """The next runs finish the others, exit 3, name the task and the command, and do not submit it."""
@@ -72,7 +70,7 @@ def test_killed_after_the_charge_a_task_is_in_doubt_and_never_sent_again_by_itse
     assert len(sim.charges("bee")) == 1
 
 
-def test_declared_lost_the_task_is_charged_exactly_once_more(charged: Any, sim: Any) -> None:
+def test_a_task_declared_lost_is_charged_exactly_once_more(charged: Any, sim: Any) -> None:
     """A person's `--lost` frees the task, whose next submission is the only further charge."""
     charged.check(charged.run(), 3)
     assert charged.do("resolve", "batch.run", "--all", "--lost").code == 0
@@ -83,7 +81,7 @@ def test_declared_lost_the_task_is_charged_exactly_once_more(charged: Any, sim: 
     assert charged.row("bee")["remote_id"] == sim.charges("bee")[1]["remote_id"]
 
 
-def test_adopted_the_task_is_collected_without_another_charge(charged: Any, sim: Any) -> None:
+def test_an_adopted_task_is_collected_without_another_charge(charged: Any, sim: Any) -> None:
     """With the remote id from the gateway's book the paid video is brought in, and nothing is sent."""
     charged.check(charged.run(), 3)
     (charge,) = sim.charges("bee")
@@ -119,7 +117,7 @@ def test_a_simulated_run_that_was_killed_takes_its_simulator_along_and_resumes(d
     desk.check(desk.do(*command, key=None), 0)
 
 
-def test_killed_while_generating_the_same_remote_id_is_polled(desk: Any, sim: Any) -> None:
+def test_a_run_killed_while_generating_resumes_polling_the_same_remote_id(desk: Any, sim: Any) -> None:
     """What was accepted before the kill is taken up under its remote id, and nothing is in doubt."""
     sim.start(generation_seconds=200)
     desk.write("ant", "bee")
@@ -129,7 +127,7 @@ def test_killed_while_generating_the_same_remote_id_is_polled(desk: Any, sim: An
     assert len(sim.charges()) == 2
 
 
-def test_killed_while_downloading_the_video_is_fetched_again_for_free(desk: Any, sim: Any) -> None:
+def test_a_video_whose_download_was_killed_is_fetched_again_for_free(desk: Any, sim: Any) -> None:
     """A download cut short by the kill leaves nothing under a final name, and is made again."""
     sim.start({"on": "download", "do": "slow", "seconds": 5000, "times": 1})
     desk.write("ant")
@@ -142,7 +140,7 @@ def test_killed_while_downloading_the_video_is_fetched_again_for_free(desk: Any,
 
 
 @pytest.mark.parametrize("left", ["videos/.ant.0badcafe.part", ".results.csv.0badcafe.part"])
-def test_what_a_killed_run_left_half_written_is_gone_after_the_next(desk: Any, sim: Any, left: str) -> None:
+def test_half_written_files_of_a_killed_run_are_removed_by_the_next(desk: Any, sim: Any, left: str) -> None:
     """Part files of videos and of results.csv do not outlive the next run."""
     sim.start()
     desk.write("ant")
@@ -152,7 +150,7 @@ def test_what_a_killed_run_left_half_written_is_gone_after_the_next(desk: Any, s
     assert not (desk.directory / left).exists()
 
 
-def test_two_equal_requests_are_made_once_each_though_the_run_is_killed(desk: Any, sim: Any) -> None:
+def test_two_equal_requests_are_made_once_each_despite_a_kill(desk: Any, sim: Any) -> None:
     """Replicas are two tasks: interrupted and resumed, each has its own charge, file and row."""
     sim.start(generation_seconds=100)
     same = {"prompt": "twin walks along the shore"}

@@ -51,7 +51,7 @@ def run(desk: Any, relay: Any) -> Any:
     return start_run(desk, relay).ended()
 
 
-def test_killed_before_the_intent_is_on_disk_a_task_is_pending_and_submitted_once(
+def test_a_task_killed_before_its_intent_is_on_disk_is_submitted_once(
     desk: Any, sim: Any, relay: Any
 ) -> None:
     """Killed while the intent waits for the disk, no POST has left, nothing is in doubt, paid once later."""
@@ -71,7 +71,7 @@ def test_killed_before_the_intent_is_on_disk_a_task_is_pending_and_submitted_onc
     assert len(sim.charges()) == 1
 
 
-def test_killed_after_the_intent_a_task_that_was_never_charged_is_in_doubt(
+def test_a_task_killed_after_its_intent_and_never_charged_is_in_doubt(
     desk: Any, sim: Any, relay: Any
 ) -> None:
     """The POST was on its way and never got through: in doubt all the same, sent once, the others go on."""
@@ -91,7 +91,7 @@ def test_killed_after_the_intent_a_task_that_was_never_charged_is_in_doubt(
 
 
 @pytest.mark.parametrize("log", [False, True], ids=["nothing to look it up in", "found in the usage log"])
-def test_killed_after_the_charge_a_task_is_in_doubt_or_found_and_never_sent_again(
+def test_a_task_killed_after_the_charge_is_found_or_in_doubt_and_never_sent_again(
     desk: Any, sim: Any, relay: Any, log: bool
 ) -> None:
     """The gateway had charged and its answer had not arrived: in doubt, or adopted; one POST either way."""
@@ -109,7 +109,7 @@ def test_killed_after_the_charge_a_task_is_in_doubt_or_found_and_never_sent_agai
 
 
 @pytest.mark.parametrize("log", [False, True], ids=["nothing to look it up in", "found in the usage log"])
-def test_killed_after_the_answer_was_read_a_task_is_in_doubt_or_found_and_never_sent_again(
+def test_a_task_killed_after_its_answer_was_read_is_found_or_in_doubt_and_never_sent_again(
     desk: Any, sim: Any, relay: Any, log: bool
 ) -> None:
     """Killed while the remote id waits for the disk: what is not on disk is not known, and not sent again."""
@@ -128,7 +128,7 @@ def test_killed_after_the_answer_was_read_a_task_is_in_doubt_or_found_and_never_
     assert relay.count("submit") == 1
 
 
-def test_killed_between_rename_and_commit_the_video_is_taken_without_a_download(
+def test_a_video_killed_between_rename_and_commit_is_taken_without_a_download(
     desk: Any, sim: Any, tmp_path: Path
 ) -> None:
     """The file has its name and the ledger doesn't know: the next run verifies it, and asks for nothing."""
@@ -152,7 +152,7 @@ def test_killed_between_rename_and_commit_the_video_is_taken_without_a_download(
     assert (sim.downloads(), len(sim.charges())) == (downloads, 1)
 
 
-def test_killed_before_the_rename_the_part_file_goes_and_the_video_is_fetched_again(
+def test_a_part_file_left_before_the_rename_is_removed_and_the_video_fetched_again(
     desk: Any, sim: Any, relay: Any
 ) -> None:
     """A half video that a kill has left is removed, never named; fetching it again is free."""

@@ -75,7 +75,7 @@ def test_a_simulated_run_and_its_manifest_have_chinese_names_in_any_locale(
     assert (story.code, CAT["prompt"] in story.stdout) == (0, True)
 
 
-def test_what_a_stream_has_no_letter_for_is_escaped(desk: Any, sim: Any) -> None:
+def test_characters_that_a_stream_can_not_encode_are_escaped(desk: Any, sim: Any) -> None:
     """PYTHONIOENCODING=ascii: the run and every command that shows its ids end as they would, in ASCII."""
     sim.start()
     desk.write(CAT)
@@ -90,7 +90,7 @@ def test_what_a_stream_has_no_letter_for_is_escaped(desk: Any, sim: Any) -> None
 
 
 @pytest.mark.parametrize("environment", [{}, {"LANG": "C"}, {"LC_ALL": "POSIX"}], ids=["empty", "C", "POSIX"])
-def test_nothing_in_the_environment_is_needed(desk: Any, environment: dict[str, str]) -> None:
+def test_a_run_needs_no_environment_variable(desk: Any, environment: dict[str, str]) -> None:
     """No HOME, no TERM, no PATH, no LANG: a simulated run ends as ever."""
     desk.directory = desk.folder / "batch.simulated"
     desk.write(CAT)

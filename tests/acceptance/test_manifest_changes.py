@@ -214,7 +214,7 @@ def test_twins_that_change_places_are_not_paid_again(desk: Any, sim: Any) -> Non
     assert desk.row("second")["file_name"] == "videos/second.mp4"
 
 
-def test_of_twins_the_one_that_is_left_is_the_one_that_was_made(desk: Any, sim: Any) -> None:
+def test_removing_a_failed_twin_keeps_the_one_that_was_made(desk: Any, sim: Any) -> None:
     """One of two equal requests failed and the other is done: taking one out loses no video."""
     sim.start({"on": "generate", "do": "moderated", "nth": 1})
     same = {"prompt": "twin walks along the shore"}
@@ -235,9 +235,7 @@ def twin(task_id: str, **metadata: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "left", [{"execution_expires_after": 7200}, {"seed": 5, "generate_audio": False}], ids=["policy", "order"]
 )
-def test_a_twin_written_otherwise_is_still_the_one_that_was_made(
-    desk: Any, sim: Any, left: dict[str, Any]
-) -> None:
+def test_a_twin_written_differently_is_still_recognized(desk: Any, sim: Any, left: dict[str, Any]) -> None:
     """What is not in the fingerprint, or stands in another order, makes no new task of what is left."""
     sim.start()
     seed = {"seed": 5} if "seed" in left else {}

@@ -47,7 +47,7 @@ def faulty(desk: Any) -> Any:
 
 
 @pytest.mark.parametrize("command", ["validate", "plan", "run"])
-def test_problems_are_told_with_the_place_marked(command: str, faulty: Any) -> None:
+def test_problems_are_shown_with_the_place_marked(command: str, faulty: Any) -> None:
     """Errors first; each with the line, a mark below the place, and what to do; then how many there are."""
     done = faulty.do(command, "batch.yaml")
     assert (done.code, done.stdout) == (2, "")
@@ -96,7 +96,7 @@ def test_problems_as_json_are_complete(faulty: Any) -> None:
     }
 
 
-def test_there_is_an_end_to_the_list_but_not_to_the_json(desk: Any) -> None:
+def test_the_printed_list_is_limited_but_the_json_is_complete(desk: Any) -> None:
     """A hundred different ones are enough for a person; a program, and who asks for it, get all."""
     tasks = "".join(
         f"  - {{prompt: task {n}, dur{chr(97 + n // 26)}{chr(97 + n % 26)}: 5}}\n" for n in range(150)
@@ -159,9 +159,7 @@ def test_equal_warnings_are_shown_once_too(command: str, desk: Any) -> None:
 
 
 @pytest.mark.parametrize("command", ["validate", "run"])
-def test_a_url_where_nothing_is_ends_it_before_anything_is_sent(
-    command: str, desk: Any, web_page: Any
-) -> None:
+def test_a_dead_url_stops_the_run_before_anything_is_sent(command: str, desk: Any, web_page: Any) -> None:
     """`--check-urls` asks once, and tells it at the place of the URL."""
     web_page.status = 404
     desk.write({"id": "cat", "prompt": "A cat", "image": f"{web_page.url}/cat.png"}, "dog")

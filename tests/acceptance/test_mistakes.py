@@ -59,7 +59,7 @@ MISTAKES: dict[str, Callable[[Any], list[str] | None]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_what_is_paid_for_is_collected_whatever_the_mistake(left: Any, mistake: str) -> None:
+def test_paid_tasks_are_collected_whatever_the_mistake(left: Any, mistake: str) -> None:
     """The mistake is told first, then how many tasks wait; nothing is submitted; exit 2."""
     desk = left
     posts = desk.gateway.posts()
@@ -74,7 +74,7 @@ def test_what_is_paid_for_is_collected_whatever_the_mistake(left: Any, mistake: 
     assert len(desk.gateway.charges()) == 2
 
 
-def test_once_it_is_corrected_the_same_command_goes_on(desk: Any, sim: Any) -> None:
+def test_the_same_command_goes_on_once_the_mistake_is_corrected(desk: Any, sim: Any) -> None:
     """The plan was left alone by the mistaken run: only what was not paid for is submitted."""
     sim.start(generation_seconds=300)
     desk.write(*TASKS, concurrency=2)
@@ -87,7 +87,7 @@ def test_once_it_is_corrected_the_same_command_goes_on(desk: Any, sim: Any) -> N
     assert len(sim.charges()) == 3
 
 
-def test_with_nothing_to_collect_a_mistake_is_all_there_is(desk: Any, sim: Any) -> None:
+def test_a_mistake_with_nothing_to_collect_ends_at_once(desk: Any, sim: Any) -> None:
     """All done, or nothing begun: exit 2 at once, without a request or a summary."""
     sim.start()
     desk.write("ant")
@@ -106,7 +106,7 @@ def test_with_nothing_to_collect_a_mistake_is_all_there_is(desk: Any, sim: Any) 
     assert sim.requests() == before
 
 
-def test_for_a_program_there_is_one_value_with_problems_and_summary(left: Any) -> None:
+def test_json_output_is_one_value_with_problems_and_summary(left: Any) -> None:
     """`--json`: what is wrong, what was collected, and the process's own exit code."""
     edit(left, taskz=[])
     value = left.run("--json", "-q").json
@@ -139,7 +139,7 @@ def test_another_gateway_gets_no_more_than_free_questions(left: Any, web_page: A
     assert left.gateway.requests() == before
 
 
-def test_without_a_key_both_faults_are_told(left: Any) -> None:
+def test_a_missing_key_and_the_mistake_are_both_reported(left: Any) -> None:
     """The mistake, and why nothing was collected; nothing is asked."""
     edit(left, taskz=[])
     before = left.gateway.requests()
@@ -153,7 +153,7 @@ def test_without_a_key_both_faults_are_told(left: Any) -> None:
     assert "API key" in value["not_collected"]["error"]
 
 
-def test_a_refused_key_is_told_and_the_mistake_decides(left: Any) -> None:
+def test_a_refused_key_is_reported_and_the_mistake_decides_the_exit_code(left: Any) -> None:
     """An account that is refused does not hide that the manifest is wrong."""
     edit(left, taskz=[])
     done = left.start("run", left.manifest.name, *left.at_gateway(), key="sk-bad-key-of-nobody").ended()
@@ -161,7 +161,7 @@ def test_a_refused_key_is_told_and_the_mistake_decides(left: Any) -> None:
     assert left.states()["ant"] == "generating"
 
 
-def test_a_disk_that_refuses_is_exit_5(left: Any) -> None:
+def test_a_disk_error_exits_5(left: Any) -> None:
     """Nothing can be brought in: that is said beside the mistake."""
     edit(left, taskz=[])
     shutil.rmtree(left.directory / "videos")
@@ -172,7 +172,7 @@ def test_a_disk_that_refuses_is_exit_5(left: Any) -> None:
     assert "videos" in done.stderr
 
 
-def test_while_another_run_works_it_is_left_alone(desk: Any, sim: Any) -> None:
+def test_another_run_at_work_is_left_alone(desk: Any, sim: Any) -> None:
     """The other run collects: exit 2 for the mistake, and a word about the other."""
     sim.start(generation_seconds=200_000)
     desk.write("ant")
@@ -184,7 +184,7 @@ def test_while_another_run_works_it_is_left_alone(desk: Any, sim: Any) -> None:
     running.killed()
 
 
-def test_ctrl_c_during_the_collecting_is_130(desk: Any, sim: Any) -> None:
+def test_ctrl_c_while_collecting_exits_130(desk: Any, sim: Any) -> None:
     """The signal decides, as in every run; what is paid for waits for the next."""
     sim.start(generation_seconds=200_000)
     desk.write("ant")
@@ -229,7 +229,7 @@ def test_a_real_run_and_a_simulated_one_are_not_taken_for_each_other(left: Any) 
     assert not (left.directory / "simulator").exists()
 
 
-def test_validate_and_plan_stay_as_they_are(left: Any) -> None:
+def test_validate_and_plan_report_only_the_mistake(left: Any) -> None:
     """They ask nobody anything."""
     edit(left, taskz=[])
     before = left.gateway.requests()

@@ -106,7 +106,7 @@ def test_with_the_log_switched_off_an_older_ledger_submits_nothing(desk: Any, si
     assert sim.posts() == 0
 
 
-def test_a_normal_resume_makes_one_look_and_does_not_wait(desk: Any, sim: Any) -> None:
+def test_a_normal_resume_makes_one_look_up_and_does_not_wait(desk: Any, sim: Any) -> None:
     """Killed with one in doubt and two accepted: the next run looks once, and submits at once."""
     sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "ant*"}, generation_seconds=4000, scale=1)
     desk.write(*SIX, concurrency=2)
@@ -119,14 +119,14 @@ def test_a_normal_resume_makes_one_look_and_does_not_wait(desk: Any, sim: Any) -
     run.killed()
 
 
-def test_nothing_pending_makes_no_look(desk: Any, sim: Any, backup: Path) -> None:
+def test_a_run_with_nothing_pending_makes_no_look_up(desk: Any, sim: Any, backup: Path) -> None:
     """A run that finds nothing to submit asks nothing."""
     sim.start()
     desk.check(desk.run(), 0)
     assert sim.requests()[LOOKS] == 0
 
 
-def test_what_still_generates_is_waited_for(desk: Any, sim: Any, tmp_path: Path) -> None:
+def test_submission_waits_for_tasks_that_are_still_generating(desk: Any, sim: Any, tmp_path: Path) -> None:
     """The log shows submissions without a task yet: submission waits for their seeds, and pays for none."""
     sim.start(generation_seconds=120)
     desk.write(*SIX)
@@ -139,7 +139,7 @@ def test_what_still_generates_is_waited_for(desk: Any, sim: Any, tmp_path: Path)
     assert sim.posts() == 6
 
 
-def test_seeds_of_the_manifest_count_with_a_claim_of_ours(desk: Any, sim: Any, tmp_path: Path) -> None:
+def test_a_manifest_seed_counts_with_a_claim_in_run_log(desk: Any, sim: Any, tmp_path: Path) -> None:
     """run.log has the claim of a task whose seed the manifest gives: it is ours, and not paid again."""
     sim.start()
     bee = {"id": "bee", "prompt": "bee walks along the shore", "metadata": {"seed": 77}}
@@ -154,7 +154,7 @@ def test_seeds_of_the_manifest_count_with_a_claim_of_ours(desk: Any, sim: Any, t
     assert len(sim.charges()) == 2
 
 
-def test_seeds_are_the_same_in_every_copy_and_others_elsewhere(desk: Any, sim: Any) -> None:
+def test_copies_of_a_run_directory_share_seeds_and_others_do_not(desk: Any, sim: Any) -> None:
     """Two copies of a directory give an attempt the same seed; another directory gives it another."""
     sim.start()
     desk.write("ant", "bee")
@@ -238,7 +238,7 @@ def test_a_lookalike_with_the_manifests_seed_is_named_and_not_taken(desk: Any, s
     assert len(sim.charges("bee")) == 1
 
 
-def test_after_recover_a_run_goes_on(desk: Any, sim: Any, backup: Path) -> None:
+def test_a_run_goes_on_after_recover(desk: Any, sim: Any, backup: Path) -> None:
     """A person had all looked through: what is newer than the ledger keeps the next run no longer back."""
     sim.start(usage_log=False)
     put_back(desk, backup, "ledger.sqlite", "results.csv")

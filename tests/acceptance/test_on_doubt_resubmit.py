@@ -59,7 +59,7 @@ def test_a_gateway_without_request_ids_proves_nothing(desk: Any, sim: Any) -> No
     assert sim.posts() == 3
 
 
-def test_a_doubt_after_which_nothing_was_accepted_stays(desk: Any, sim: Any) -> None:
+def test_a_doubt_followed_by_no_acceptance_stays(desk: Any, sim: Any) -> None:
     """The log may have been switched off since: nothing shows that it works still."""
     sim.start(CUT | {"do": "cut_before_accept"})
     desk.write("ant", "bee", on_doubt="resubmit", concurrency=1)
@@ -69,7 +69,7 @@ def test_a_doubt_after_which_nothing_was_accepted_stays(desk: Any, sim: Any) -> 
     assert sim.posts() == 2
 
 
-def test_keep_is_kept_though_the_log_proves_that_nothing_was_charged(desk: Any, sim: Any) -> None:
+def test_on_doubt_keep_holds_even_if_the_log_proves_no_charge(desk: Any, sim: Any) -> None:
     """A person's word is needed all the same: in doubt, exit 3, and not sent again."""
     sim.start(
         CUT | {"do": "cut_before_accept"},
@@ -84,7 +84,7 @@ LOOKUPS = "/api/usage/token/"
 
 
 @pytest.mark.parametrize("on_doubt", ["keep", "resubmit"])
-def test_a_hold_that_the_log_does_not_show_is_told_of(desk: Any, sim: Any, on_doubt: str) -> None:
+def test_a_hold_missing_from_the_log_is_reported(desk: Any, sim: Any, on_doubt: str) -> None:
     """The gateway died with the submission in it and kept its hold: not sent again, and the row says why."""
     sim.start(CUT | {"do": "cut_hold_kept"})
     desk.write("ant", "bee", "cat", on_doubt=on_doubt, concurrency=1)
@@ -98,7 +98,7 @@ def test_a_hold_that_the_log_does_not_show_is_told_of(desk: Any, sim: Any, on_do
     assert (sim.posts(), sim.charges("bee")) == (3, [])
 
 
-def test_a_hold_in_an_empty_log_is_told_of(desk: Any, sim: Any) -> None:
+def test_a_hold_missing_from_an_empty_log_is_reported(desk: Any, sim: Any) -> None:
     """The first submission of all is lost so: the log is empty, and what the key was charged is said."""
     sim.start(CUT | {"do": "cut_hold_kept"})
     desk.write("bee")
@@ -108,7 +108,7 @@ def test_a_hold_in_an_empty_log_is_told_of(desk: Any, sim: Any) -> None:
     assert sim.posts() == 1
 
 
-def test_what_others_are_charged_on_the_key_is_in_its_log(desk: Any, sim: Any) -> None:
+def test_charges_of_other_programs_on_the_key_are_accounted_for(desk: Any, sim: Any) -> None:
     """A doubt that was never charged, beside another program's tasks and refunds: sent again, paid once."""
     sim.start(
         CUT | {"do": "cut_before_accept"},
@@ -123,7 +123,7 @@ def test_what_others_are_charged_on_the_key_is_in_its_log(desk: Any, sim: Any) -
     assert len(sim.charges("bee")) == 1
 
 
-def test_a_gateway_that_does_not_show_what_was_used_changes_nothing(desk: Any, sim: Any, relay: Any) -> None:
+def test_a_gateway_without_a_usage_meter_changes_nothing(desk: Any, sim: Any, relay: Any) -> None:
     """Neither route nor number: a doubt that the log proves not to be charged is submitted again."""
     sim.start(CUT | {"do": "cut_before_accept"})
     relay.rule("meter", relay.says(404, {"error": {"message": "Invalid URL"}}))
@@ -144,7 +144,7 @@ def held_back(desk: Any, sim: Any) -> None:
 
 
 @pytest.mark.parametrize("nth", [1, 2, 4], ids=["first", "before the log", "after the log"])
-def test_a_reading_that_fails_leaves_silence_no_proof(desk: Any, sim: Any, nth: int) -> None:
+def test_without_a_meter_reading_an_empty_log_proves_nothing(desk: Any, sim: Any, nth: int) -> None:
     """One 500 among the readings of the used quota: the doubt whose hold was kept is not paid again."""
     sim.start(HELD, SLOW_CAT, {"on": "usage", "do": "500", "nth": nth})
     desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
@@ -152,7 +152,7 @@ def test_a_reading_that_fails_leaves_silence_no_proof(desk: Any, sim: Any, nth: 
     held_back(desk, sim)
 
 
-def test_a_killed_processes_first_reading_is_kept(desk: Any, sim: Any) -> None:
+def test_the_first_reading_of_a_killed_process_is_kept(desk: Any, sim: Any) -> None:
     """Killed before the first look, and resumed: what was charged since that process began is known."""
     sim.start(HELD, SLOW_CAT)
     desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
@@ -167,9 +167,7 @@ def test_a_killed_processes_first_reading_is_kept(desk: Any, sim: Any) -> None:
     [{"on": "usage", "do": "429", "seconds": 1200}, {"on": "usage", "do": "html_502"}],
     ids=["used up", "unreadable"],
 )
-def test_resubmit_waits_for_a_look_that_could_see_something(
-    desk: Any, sim: Any, fault: dict[str, Any]
-) -> None:
+def test_resubmit_waits_for_a_readable_log(desk: Any, sim: Any, fault: dict[str, Any]) -> None:
     """A log that can't be read has not shown that the task is not there: it stays in doubt, paid once."""
     sim.start(CUT)
     desk.write("bee", on_doubt="resubmit")
@@ -184,7 +182,7 @@ def test_resubmit_waits_for_a_look_that_could_see_something(
 
 
 @pytest.mark.parametrize("command", ["--only", "removed"])
-def test_resubmit_concerns_what_this_run_wants(desk: Any, sim: Any, command: str) -> None:
+def test_resubmit_concerns_only_tasks_of_this_run(desk: Any, sim: Any, command: str) -> None:
     """A doubt that is not selected, or has left the manifest, is not declared lost: it is found later."""
     sim.start(CUT, {"on": "usage", "do": "html_502"})
     desk.write("ant", "bee", on_doubt="resubmit")
@@ -200,7 +198,7 @@ def test_resubmit_concerns_what_this_run_wants(desk: Any, sim: Any, command: str
     assert len(sim.charges("bee")) == 1
 
 
-def test_what_was_adopted_explains_no_row_of_another_model(desk: Any, sim: Any) -> None:
+def test_an_adopted_task_explains_no_row_of_another_model(desk: Any, sim: Any) -> None:
     """Charged within the same second, one found and one still generating: the latter is not paid again."""
     sim.start(
         CUT | {"prompt": "cat*"},

@@ -64,7 +64,7 @@ def test_during_a_run_no_other_command_touches_anything(
     running.run_under_way.killed()
 
 
-def test_after_a_kill_the_lock_is_nobodys_and_the_file_means_nothing(running: Any, sim: Any) -> None:
+def test_a_lock_file_left_by_a_killed_run_holds_no_one_up(running: Any, sim: Any) -> None:
     """No stale lock: the next command works at once, without a word about the old one."""
     running.run_under_way.killed()
     assert (running.directory / "lock").exists()

@@ -13,7 +13,7 @@ import pytest
         (["--only", "kind=bird", "--only", "ant", "--limit", "2"], {"ant", "dove"}),
     ],
 )
-def test_a_selection_is_submitted_and_nothing_else_however_often(
+def test_repeated_runs_submit_the_same_selection(
     desk: Any, sim: Any, options: list[str], made: set[str]
 ) -> None:
     """`--limit` and `--only` mean the same tasks at every run: exit 0 for them, the others wait unpaid."""
@@ -28,7 +28,7 @@ def test_a_selection_is_submitted_and_nothing_else_however_often(
     assert len(sim.charges()) == 4
 
 
-def test_a_selection_that_fits_nothing_sends_nothing(desk: Any, sim: Any) -> None:
+def test_a_selection_that_matches_no_task_sends_nothing(desk: Any, sim: Any) -> None:
     """Exit 2 with the nearest name, and no folder."""
     sim.start()
     desk.write("ant", "bee")
@@ -40,7 +40,7 @@ def test_a_selection_that_fits_nothing_sends_nothing(desk: Any, sim: Any) -> Non
 
 
 @pytest.mark.parametrize("option", ["--limit=0", "--limit=x", "--limit=-1"])
-def test_a_limit_is_a_number_of_tasks(desk: Any, option: str) -> None:
+def test_an_invalid_limit_is_refused(desk: Any, option: str) -> None:
     """What is wrong with another value is said in words."""
     desk.write("ant")
     done = desk.do("run", "batch.yaml", "--simulate", option)

@@ -113,7 +113,7 @@ def faults(desk: Any, images: str = "") -> dict[str, str]:
     return {Path(problem["place"]["file"]).name: problem["message"] for problem in problems}
 
 
-def test_what_can_not_be_sent_is_told_file_by_file(photos: Any) -> None:
+def test_unusable_pictures_are_reported_one_by_one(photos: Any) -> None:
     """Every file that is too large or broken, each with its reason, and no other."""
     found = faults(photos)
     expected = LARGE | BROKEN
@@ -122,12 +122,12 @@ def test_what_can_not_be_sent_is_told_file_by_file(photos: Any) -> None:
     assert not photos.directory.exists()
 
 
-def test_what_is_too_large_can_be_made_to_fit(photos: Any) -> None:
+def test_pictures_that_are_too_large_can_be_made_to_fit(photos: Any) -> None:
     """One line in the manifest, and only what is broken remains."""
     assert faults(photos, "images: {fit: 4096}").keys() == BROKEN.keys()
 
 
-def test_what_is_left_becomes_videos(photos: Any, fork_server: ForkServer) -> None:
+def test_each_usable_picture_becomes_a_video(photos: Any, fork_server: ForkServer) -> None:
     """Without the broken ones each picture is a video, named after it, with the file as its input."""
     for name in BROKEN:
         (photos.folder / "photos" / name).unlink()

@@ -56,7 +56,7 @@ def names(count: int) -> list[str]:
     return [f"t{number:02}" for number in range(count)]
 
 
-def test_every_odd_answer_is_polled_on_and_every_video_comes(desk: Any, sim: Any, relay: Any) -> None:
+def test_every_odd_answer_to_a_poll_is_followed_by_another_poll(desk: Any, sim: Any, relay: Any) -> None:
     """Twice each, for a task of its own: done with one POST and one charge each, none failed, exit 0."""
     sim.start()
     for task, (status, body) in zip(names(len(ODD)), ODD, strict=True):
@@ -110,7 +110,7 @@ def test_other_words_for_an_end_are_understood(desk: Any, sim: Any, relay: Any) 
     assert relay.count("submit") == len(ENDS)
 
 
-def test_progress_that_goes_back_is_still_progress(desk: Any, sim: Any) -> None:
+def test_progress_that_goes_back_is_still_in_progress(desk: Any, sim: Any) -> None:
     """An error between the gateway and the model shows 50 % as 30 %: polled on, done, paid once."""
     sim.start({"on": "refresh", "do": "error"}, generation_seconds=100)
     desk.write("ant", "bee")
@@ -132,7 +132,7 @@ def test_a_task_that_the_gateway_lost_hold_of_is_failed_and_stays_counted_as_spe
 
 
 @pytest.mark.parametrize("word", ["expired", "cancelled"])
-def test_what_the_model_has_given_up_is_failed_and_never_submitted_again(
+def test_a_generation_the_model_gave_up_fails_and_is_never_submitted_again(
     desk: Any, sim: Any, word: str
 ) -> None:
     """The gateway shows it in progress for a day: seen three times over 5 min it is failed."""

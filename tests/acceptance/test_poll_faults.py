@@ -126,7 +126,7 @@ def test_every_end_of_a_generation_stands_in_its_row(desk: Any, sim: Any) -> Non
     assert "1 attempt of unknown cost" in done.stdout
 
 
-def test_retried_by_a_person_a_failed_generation_is_charged_once_more(desk: Any, sim: Any) -> None:
+def test_a_failed_generation_retried_by_a_person_is_charged_once_more(desk: Any, sim: Any) -> None:
     """`retry` makes the task pending; the next run submits it once, with a seed of its own."""
     sim.start({"on": "generate", "do": "moderated", "prompt": "bee*", "times": 1})
     desk.write("ant", "bee", max_attempts=1)
@@ -169,7 +169,7 @@ def test_a_failure_that_is_not_listed_or_has_no_code_is_not_tried_again(
     assert len(sim.charges("bee")) == 1
 
 
-def test_over_its_deadline_a_task_gives_its_slot_back_and_stays_paid_for(desk: Any, sim: Any) -> None:
+def test_a_task_over_its_deadline_gives_its_slot_back_and_stays_paid_for(desk: Any, sim: Any) -> None:
     """A task that takes too long does not hold the next one up, and a later run takes it up again."""
     sim.start({"on": "generate", "do": "slow", "prompt": "bee*", "factor": 50})
     desk.write("bee", "cat", concurrency=1, task_deadline=100)

@@ -61,7 +61,7 @@ def test_every_command_names_recover_where_the_ledger_is_lost(
     assert sim.posts() == 0
 
 
-def test_what_a_lost_simulated_ledger_is_told_to_type_works_as_it_stands(desk: Any) -> None:
+def test_the_recover_command_printed_for_a_lost_simulated_ledger_works(desk: Any) -> None:
     """The hint has the manifest's own path, quoted, and `--simulate`; typed so, all comes back."""
     desk.manifest, desk.directory = desk.folder / "my batch.yaml", desk.folder / "my batch.simulated"
     desk.write("ant")
@@ -163,7 +163,7 @@ def test_a_video_that_the_gateway_forgot_comes_back_as_done(desk: Any, sim: Any,
     assert (sim.posts(), sim.downloads()) == (0, 0)
 
 
-def test_a_file_that_is_not_as_results_csv_says_is_not_taken(desk: Any, sim: Any) -> None:
+def test_a_file_that_differs_from_results_csv_is_not_taken(desk: Any, sim: Any) -> None:
     """Something else lies under the name: it stays, the task is uncollected, and nothing is made again."""
     sim.start()
     desk.write("ant")
@@ -195,7 +195,7 @@ def test_a_doubt_of_a_lost_ledger_is_in_doubt_after_recover(desk: Any, sim: Any)
     assert len(sim.charges()) == 2
 
 
-def test_what_came_back_from_results_csv_is_as_it_was_and_explains_its_rows(desk: Any, sim: Any) -> None:
+def test_rows_recovered_from_results_csv_are_unchanged(desk: Any, sim: Any) -> None:
     """The ledger is gone: the row's times stay, and the next task is sent without waiting for them."""
     sim.start()
     desk.write("ant")

@@ -134,7 +134,7 @@ def test_a_time_scale_or_plain_http_is_refused_for_a_gateway_elsewhere(desk: Any
 
 
 @pytest.mark.parametrize("scheme", ["", "//", "https//", "https:/", "https:", "https://[", "https://"])
-def test_an_address_with_a_slip_shows_no_password(desk: Any, scheme: str) -> None:
+def test_a_mistyped_address_shows_no_password(desk: Any, scheme: str) -> None:
     """Exit 2, and the password is in nothing that is said: by option, by environment, or in the manifest."""
     url = f"{scheme}bob:S3CRETPW@host"
     desk.write("ant")

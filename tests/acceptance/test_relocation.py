@@ -57,7 +57,7 @@ def test_gateway_that_shows_none_of_the_tasks_gets_no_post(paid: Any, make_desk:
     other.clear_away()
 
 
-def test_with_nothing_to_show_it_by_nothing_is_asked(desk: Any, sim: Any, web_page: Any) -> None:
+def test_a_gateway_that_can_not_be_recognized_is_asked_nothing(desk: Any, sim: Any, web_page: Any) -> None:
     """The only submission is in doubt: `run` and `plan` exit 2 in the same words, and nobody is asked."""
     sim.start({"on": "submit", "do": "cut_after_accept"}, usage_log=False)
     desk.write("ant")
@@ -77,7 +77,7 @@ def test_address_that_nobody_named_gets_no_key(paid: Any) -> None:
     assert (done.code, f"--base-url {paid.gateway.url}" in done.stderr) == (ExitCode.USAGE, True)
 
 
-def test_simulated_and_real_runs_keep_apart_in_plan_as_in_run(paid: Any) -> None:
+def test_simulated_and_real_runs_are_kept_apart_in_plan_and_run(paid: Any) -> None:
     """`--simulate` in a real run's directory is refused in the same words by both."""
     command = ("batch.yaml", "--simulate", "-o", "batch.run")
     run, plan = paid.do("run", *command), paid.do("plan", *command)
@@ -103,7 +103,7 @@ def test_address_with_the_path_of_the_api_is_taken_as_meant(paid: Any, ending: s
         ("EASYROUTER_API_KEY=sk-canary-5f0c77aa91d2e4", "name of a variable"),
     ],
 )
-def test_what_was_copied_with_the_key_is_named_and_the_key_not_shown(
+def test_text_copied_along_with_the_key_is_named_without_the_key(
     desk: Any, web_page: Any, key: str, fault: str
 ) -> None:
     """Exit 4 says what is wrong with it; nothing is asked."""

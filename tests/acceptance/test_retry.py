@@ -6,7 +6,7 @@ from typing import Any
 from tests.harness.run_directory import sha256_of
 
 
-def test_a_further_version_has_a_new_seed_and_leaves_the_old_file_alone(desk: Any, sim: Any) -> None:
+def test_another_version_has_a_new_seed_and_leaves_the_old_file_alone(desk: Any, sim: Any) -> None:
     """`retry ID --again` pays once more, for another video under another name; the first stays."""
     sim.start()
     desk.write({"id": "ant", "prompt": "ant digs", "metadata": {"seed": 7}}, "bee")
@@ -26,7 +26,7 @@ def test_a_further_version_has_a_new_seed_and_leaves_the_old_file_alone(desk: An
     assert row["sha256"] == sha256_of(Path(desk.directory, row["file_name"]))
 
 
-def test_retry_says_what_it_can_not_try_again(desk: Any, sim: Any) -> None:
+def test_retry_explains_why_a_task_can_not_be_retried(desk: Any, sim: Any) -> None:
     """A finished video has --again, and where nothing failed there is nothing to do; neither is paid."""
     sim.start()
     desk.write("ant")
@@ -49,7 +49,7 @@ def test_again_is_for_finished_videos_only(desk: Any, sim: Any) -> None:
     assert desk.do("status", "batch.run", "ant", "--json").json["state"] == "failed"
 
 
-def test_a_further_version_takes_no_name_that_a_file_has(desk: Any, sim: Any) -> None:
+def test_another_version_takes_no_name_that_a_file_has(desk: Any, sim: Any) -> None:
     """A file of the user's own under the next version's name stays, and the video goes beside it."""
     sim.start()
     desk.write("ant")
@@ -76,7 +76,7 @@ def test_a_video_that_can_still_be_fetched_is_not_made_again(desk: Any, sim: Any
     assert len(sim.charges()) == 1
 
 
-def test_what_to_type_next_begins_with_what_is_free_and_says_nothing_twice(desk: Any, sim: Any) -> None:
+def test_suggested_commands_start_with_the_free_ones_and_do_not_repeat(desk: Any, sim: Any) -> None:
     """One vanished, one was not collected, one refused: `collect` stands once, and before `retry`."""
     seen_for_long = {"on": "generate", "do": "slow", "prompt": "ant*", "factor": 20}
     sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"}, seen_for_long)

@@ -55,7 +55,7 @@ def check_no_canary(desk: Any, *done: Any, kept_in: tuple[str, ...] = ()) -> Non
             assert CANARY.encode() not in path.read_bytes(), path
 
 
-def test_a_proxys_password_is_nowhere_and_the_proxy_is_named(desk: Any, proxy: Proxy) -> None:
+def test_a_proxy_is_named_without_its_password(desk: Any, proxy: Proxy) -> None:
     """A proxy that answers 407: exit 4, the proxy's address in the hint, its password in no file."""
     desk.write("ant")
     desk.environment["HTTPS_PROXY"] = f"http://user:{CANARY}@127.0.0.1:{proxy.port}"
@@ -84,7 +84,7 @@ def test_the_proxy_gets_its_password(desk: Any, proxy: Proxy) -> None:
     check_no_canary(desk, done)
 
 
-def test_a_proxy_that_cannot_be_one_is_refused_without_its_password(desk: Any) -> None:
+def test_an_invalid_proxy_is_refused_without_showing_its_password(desk: Any) -> None:
     """A slip in HTTPS_PROXY is exit 2 before a folder is made."""
     desk.write("ant")
     desk.environment["HTTPS_PROXY"] = f"socks5://user:{CANARY}@127.0.0.1:1"

@@ -51,7 +51,7 @@ def test_the_key_from_a_file_is_in_no_process_argument_and_no_environment(desk: 
     desk.check_key()
 
 
-def test_the_simulator_of_a_run_is_not_told_a_key_that_it_does_not_need(desk: Any) -> None:
+def test_the_simulator_of_a_run_does_not_get_the_key(desk: Any) -> None:
     """With --simulate and a real key in the environment, the simulated gateway's process doesn't have it."""
     desk.directory = desk.folder / "batch.simulated"
     desk.write("ant")
@@ -141,7 +141,7 @@ def test_no_redirect_is_followed_with_the_key(desk: Any, sim: Any, relay: Any, w
 # --- the terminal and the spreadsheet -----------------------------------------------------------------
 
 
-def test_nothing_from_outside_drives_the_terminal(desk: Any, sim: Any, relay: Any) -> None:
+def test_no_text_from_outside_drives_the_terminal(desk: Any, sim: Any, relay: Any) -> None:
     """Controls in prompts, errors, codes, states and the names of files reach no command's output raw."""
     desk.manifest = desk.folder / f"b{HOSTILE.replace('/', '')}.yaml"
     desk.directory = desk.manifest.with_suffix(".run")

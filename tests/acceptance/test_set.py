@@ -40,7 +40,7 @@ def test_raised_concurrency_fills_further_slots_and_lowering_cancels_nothing(wor
     assert (status["counts"]["generating"], len(working.gateway.charges())) == (4, 4)
 
 
-def test_what_was_set_does_not_outlive_its_run(working: Any) -> None:
+def test_limits_that_were_set_end_with_their_run(working: Any) -> None:
     """The next run keeps to the manifest, though the first was killed and left its limits behind."""
     limits = working.directory / "limits.json"
     working.do("set", "batch.run", "downloads=2")
@@ -55,7 +55,7 @@ def test_what_was_set_does_not_outlive_its_run(working: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"concurrency": 0}', '{"submit_rate": NaN}', '{"tasks": 5}'])
-def test_file_that_makes_no_sense_is_ignored_and_named(working: Any, text: str) -> None:
+def test_an_invalid_limits_file_is_ignored_and_named(working: Any, text: str) -> None:
     """The run goes on as it was, says what it ignored, and takes the next sensible one."""
     (working.directory / "limits.json").write_text(text, encoding="utf-8")
     told(working, "ignored what was set")
@@ -76,7 +76,7 @@ def test_file_that_makes_no_sense_is_ignored_and_named(working: Any, text: str) 
         ("concurrency", "NAME=VALUE"),
     ],
 )
-def test_limit_that_the_schema_refuses_is_refused(desk: Any, limit: str, words: str) -> None:
+def test_a_limit_that_the_schema_refuses_is_refused(desk: Any, limit: str, words: str) -> None:
     """Exit 2 with the reason; nothing is written."""
     desk.directory.mkdir()
     done = desk.do("set", "batch.run", limit)
@@ -84,7 +84,7 @@ def test_limit_that_the_schema_refuses_is_refused(desk: Any, limit: str, words: 
     assert list(desk.directory.iterdir()) == []
 
 
-def test_without_a_run_it_says_where_to_write_it(desk: Any) -> None:
+def test_set_without_a_run_points_to_the_manifest(desk: Any) -> None:
     """What is set holds for one run: with none at work, the manifest is the place."""
     desk.directory.mkdir()
     done = desk.do("set", "batch.run", "concurrency=4", "--json")

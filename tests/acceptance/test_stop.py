@@ -12,7 +12,7 @@ AT_ONCE = 2.0
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
-def test_stopped_while_generating_a_run_is_gone_at_once_and_resumes(
+def test_a_run_stopped_while_generating_ends_at_once_and_resumes(
     desk: Any, sim: Any, number: int, code: int
 ) -> None:
     """With no POST in the air the signal ends the run within 2 s; the next run polls the same tasks."""
@@ -31,7 +31,7 @@ def test_stopped_while_generating_a_run_is_gone_at_once_and_resumes(
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
-def test_stopped_with_a_post_in_the_air_its_answer_is_awaited(
+def test_a_run_stopped_with_a_post_in_flight_awaits_its_answer(
     desk: Any, sim: Any, number: int, code: int
 ) -> None:
     """The answer is awaited with a countdown, its remote id recorded, and nothing is in doubt."""
@@ -68,7 +68,7 @@ def test_a_second_signal_ends_at_once_and_leaves_a_doubt(desk: Any, sim: Any, nu
     assert len(sim.charges("ant")) == 1
 
 
-def test_stopped_while_collecting_a_run_is_gone_at_once_and_resumes(desk: Any, sim: Any) -> None:
+def test_a_run_stopped_while_collecting_ends_at_once_and_resumes(desk: Any, sim: Any) -> None:
     """A download under way does not hold the run up, and the video is fetched by the next."""
     sim.start({"on": "download", "do": "slow", "seconds": 5000, "times": 1})
     desk.write("ant")
@@ -117,7 +117,7 @@ def test_collect_and_status_name_the_run_that_goes_on_with_what_is_pending(desk:
     assert sim.posts() == 1
 
 
-def test_what_goes_on_with_a_simulated_run_says_so(desk: Any) -> None:
+def test_the_command_that_resumes_a_simulated_run_has_simulate(desk: Any) -> None:
     """The command has `--simulate`: without it, a real gateway would be paid, or the run be refused."""
     desk.directory = desk.folder / "batch.simulated"
     desk.write("ant", "bee")
@@ -129,7 +129,7 @@ def test_what_goes_on_with_a_simulated_run_says_so(desk: Any) -> None:
         assert done.code == 75
 
 
-def test_stopped_while_it_still_seeks_the_gateway_a_run_has_sent_nothing(desk: Any) -> None:
+def test_a_run_stopped_before_the_gateway_answers_has_sent_nothing(desk: Any) -> None:
     """A run that waits for an unreachable gateway stops within 2 s, all its tasks pending."""
     desk.write("ant", "bee")
     run = desk.start_run("--base-url", "http://127.0.0.1:1", "--time-scale", "1")

@@ -102,7 +102,7 @@ def test_a_terminal_that_is_closed_stops_its_run_cleanly_with_129(desk: Any, sim
     assert len(sim.charges()) == 1
 
 
-def test_sighup_is_called_by_its_name_and_comes_twice_without_harm(desk: Any, sim: Any) -> None:
+def test_repeated_sighup_is_named_and_does_no_harm(desk: Any, sim: Any) -> None:
     """Shell and kernel both send one when a terminal goes: the answer in the air is awaited all the same."""
     sim.start({"on": "submit", "do": "slow_accept", "seconds": 600, "times": 1}, usage_log=False, **WAITS)
     desk.write("ant")
@@ -142,7 +142,7 @@ def test_closed_descriptors_change_nothing(desk: Any, sim: Any, redirect: str) -
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_output_that_is_lost_on_a_full_disk_is_5_and_one_line(desk: Any, sim: Any) -> None:
+def test_output_lost_on_a_full_disk_exits_5_with_one_line(desk: Any, sim: Any) -> None:
     """Of every command; a run carries on to its end first. A full stderr is talk and changes nothing."""
     sim.start()
     desk.write("ant")
@@ -196,7 +196,7 @@ def test_a_terminal_gets_the_live_display_and_what_it_can_show(desk: Any, sim: A
     assert "\x1b[" in said
 
 
-def test_a_mistyped_command_or_option_is_told_with_what_was_meant(desk: Any) -> None:
+def test_a_mistyped_command_or_option_is_answered_with_a_suggestion(desk: Any) -> None:
     """Two lines, exit 2, and JSON stays off stdout."""
     done = desk.do("stauts")
     assert (done.code, done.stdout) == (2, "")

@@ -113,7 +113,7 @@ def run(desk: Any, relay: Any) -> Any:
     return desk.run("--base-url", relay.url)
 
 
-def test_every_answer_that_leaves_it_open_leaves_one_doubt_and_the_others_go_on(
+def test_every_inconclusive_answer_leaves_one_doubt_and_the_others_go_on(
     desk: Any, sim: Any, relay: Any
 ) -> None:
     """Every other task meets one, charged before it: in doubt after one POST each, the rest done, exit 3."""
@@ -147,7 +147,7 @@ def test_every_rejection_fails_its_own_task_once_with_the_most_telling_code(
     assert (relay.count("submit"), len(sim.charges())) == (len(ids) + 1, 1)
 
 
-def test_every_refusal_for_the_moment_is_tried_again_and_made(desk: Any, sim: Any, relay: Any) -> None:
+def test_every_temporary_refusal_is_retried_and_made(desk: Any, sim: Any, relay: Any) -> None:
     """429 in any shape, no channel, the gateway's own trouble, a refund: made at the second try, exit 0."""
     sim.start()
     ids = names(len(NOT_ADMITTED))

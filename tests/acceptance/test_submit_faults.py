@@ -60,7 +60,7 @@ def test_an_acceptance_in_an_unusual_form_is_an_acceptance(desk: Any, sim: Any) 
 
 
 @pytest.mark.parametrize("do", THROTTLED)
-def test_429_in_any_shape_is_tried_again_after_a_pause(desk: Any, sim: Any, do: str) -> None:
+def test_a_429_in_any_shape_is_retried_after_a_pause(desk: Any, sim: Any, do: str) -> None:
     """A throttled submission costs nothing and is accepted later; Retry-After is waited for."""
     after = {"seconds": 60} if do == "429_retry_after" else {}
     sim.start(fault(do, times=2, **after))
@@ -77,7 +77,7 @@ def test_429_in_any_shape_is_tried_again_after_a_pause(desk: Any, sim: Any, do: 
             assert min(claim for claim in claimed if claim > moment) - moment > 0.95 * 60 * sim.scale
 
 
-def test_429_for_an_hour_ends_the_run_unfinished(desk: Any, sim: Any) -> None:
+def test_an_hour_of_429_ends_the_run_unfinished(desk: Any, sim: Any) -> None:
     """With nothing accepted and nothing in flight for an hour the run gives up: exit 75, nothing charged."""
     sim.start({"on": "submit", "do": "429"}, scale=0.0005)
     desk.write("ant", "bee")

@@ -18,7 +18,7 @@ def overslept(desk: Any, seconds: float) -> None:
     desk.until(lambda: time.monotonic() > end, "the time to pass")
 
 
-def test_suspended_for_longer_than_the_timeout_the_answer_is_still_read(
+def test_an_answer_is_read_after_a_suspension_longer_than_the_timeout(
     desk: Any, sim: Any, relay: Any
 ) -> None:
     """The gateway answers while the process is stopped, long past submit_timeout: accepted, no doubt."""
@@ -37,9 +37,7 @@ def test_suspended_for_longer_than_the_timeout_the_answer_is_still_read(
     assert relay.count("submit") == 2
 
 
-def test_suspended_while_the_gateway_has_not_answered_yet_the_answer_is_awaited_afterwards(
-    desk: Any, sim: Any, relay: Any
-) -> None:
+def test_an_answer_that_comes_after_a_suspension_is_awaited(desk: Any, sim: Any, relay: Any) -> None:
     """Woken before the answer, the process waits on: the time it was stopped doesn't count as silence."""
     sim.start(usage_log=False)
     desk.write("ant", submit_timeout=5)
@@ -54,7 +52,7 @@ def test_suspended_while_the_gateway_has_not_answered_yet_the_answer_is_awaited_
     assert len(sim.charges()) == 1
 
 
-def test_suspended_while_polling_and_downloading_nothing_is_lost(desk: Any, sim: Any, relay: Any) -> None:
+def test_a_suspension_while_polling_and_downloading_loses_nothing(desk: Any, sim: Any, relay: Any) -> None:
     """Stopped with a generation in flight and a download half done, the run goes on where it was."""
     sim.start(generation_seconds=60)
     desk.write("ant", "bee")

@@ -52,7 +52,7 @@ def test_a_task_that_is_refused_each_time_fails_and_holds_nobody_up(
     assert order[:2] != ["bad", "bad"], "others go before its second try"
 
 
-def test_two_tasks_that_are_refused_each_time_fail_both(desk: Any, sim: Any) -> None:
+def test_two_tasks_that_are_always_refused_both_fail(desk: Any, sim: Any) -> None:
     """When only refused tasks are left, each is judged by what it was answered while others were accepted."""
     sim.start(fault("500_refunded", "bad*", code="fail_to_fetch_task"))
     desk.write("bad1", "bad2", *GOOD, concurrency=2)
@@ -61,7 +61,7 @@ def test_two_tasks_that_are_refused_each_time_fail_both(desk: Any, sim: Any) -> 
 
 
 @pytest.mark.parametrize("code", ["fail_to_fetch_task", "do_request_failed"])
-def test_when_nobody_is_accepted_no_task_fails(desk: Any, sim: Any, code: str) -> None:
+def test_no_task_fails_while_none_is_accepted(desk: Any, sim: Any, code: str) -> None:
     """Every submission is refused for an hour: the gateway's trouble; exit 75, all tasks pending."""
     sim.start({"on": "submit", "do": "500_refunded", "code": code}, scale=0.0005)
     desk.write(*GOOD[:4])
@@ -70,7 +70,7 @@ def test_when_nobody_is_accepted_no_task_fails(desk: Any, sim: Any, code: str) -
     assert sim.charges() == []
 
 
-def test_an_outage_after_the_first_videos_fails_nobody(desk: Any, sim: Any) -> None:
+def test_an_outage_after_the_first_videos_fails_no_task(desk: Any, sim: Any) -> None:
     """Refusals of everybody say nothing about a task, also where some were accepted before."""
     sim.start({"on": "submit", "do": "500_refunded", "code": "get_channel_failed", "prompt": "late*"})
     desk.write("ant", "bee", *(f"late{number}" for number in range(4)), concurrency=2)
@@ -78,7 +78,7 @@ def test_an_outage_after_the_first_videos_fails_nobody(desk: Any, sim: Any) -> N
     assert Counter(desk.states().values()) == {"done": 2, "pending": 4}
 
 
-def test_what_a_task_was_refused_counts_in_the_next_run(desk: Any, sim: Any) -> None:
+def test_refusals_of_a_task_count_in_the_next_run(desk: Any, sim: Any) -> None:
     """A task that was refused while others were accepted does not start from zero the next night."""
     sim.start(fault("500_refunded", "bad *", code="fail_to_fetch_task"), generation_seconds=300)
     desk.write("bad", *GOOD, concurrency=2)
@@ -115,7 +115,7 @@ def test_a_model_that_the_key_may_not_use_stops_no_other(desk: Any, sim: Any) ->
     assert desk.row("d0")["error_message"] == ""
 
 
-def test_with_only_a_model_that_the_key_may_not_use_one_post_is_made(desk: Any, sim: Any) -> None:
+def test_a_run_with_only_a_forbidden_model_makes_one_post(desk: Any, sim: Any) -> None:
     """Not each of its tasks is submitted; exit 4 soon, with the words in every row."""
     sim.start(keys={desk.key: {"models": [FAST]}})
     desk.write(*(slow(name) for name in GOOD), concurrency=8)
@@ -138,7 +138,7 @@ def test_a_refused_model_is_tried_every_five_minutes_while_others_work(desk: Any
 
 
 @pytest.mark.parametrize("do", ["429", "429_retry_after"])
-def test_429_of_one_model_holds_up_no_other(desk: Any, sim: Any, do: str) -> None:
+def test_a_429_for_one_model_holds_up_no_other(desk: Any, sim: Any, do: str) -> None:
     """While another model is accepted the pause is the throttled model's alone."""
     after = {"seconds": 1200} if do == "429_retry_after" else {}
     sim.start(fault(do, "s*", times=3, **after))
@@ -151,7 +151,7 @@ def test_429_of_one_model_holds_up_no_other(desk: Any, sim: Any, do: str) -> Non
         assert sorted(accepted[-2:]) == ["s1", "s2"]
 
 
-def test_rejections_alike_stop_the_run_after_a_probe_elsewhere(desk: Any, sim: Any) -> None:
+def test_identical_rejections_stop_the_run_after_a_probe_elsewhere(desk: Any, sim: Any) -> None:
     """A mistake in all tasks: ten different prompts, one more as a probe, then exit 1."""
     sim.start({"on": "submit", "do": "400"})
     desk.write(*(f"t{number}" for number in range(40)), concurrency=1)
@@ -163,7 +163,7 @@ def test_rejections_alike_stop_the_run_after_a_probe_elsewhere(desk: Any, sim: A
     assert "same words" in done.stdout
 
 
-def test_rejections_alike_in_one_place_do_not_stop_the_others(desk: Any, sim: Any) -> None:
+def test_identical_rejections_in_one_place_do_not_stop_the_others(desk: Any, sim: Any) -> None:
     """Fifteen bad prompts in a row, then good ones: a probe shows that the rest may go on."""
     sim.start(fault("400", "bad*"))
     bad = tuple(f"bad{number}" for number in range(15))

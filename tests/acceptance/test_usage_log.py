@@ -109,7 +109,9 @@ def test_other_programs_on_the_key_do_not_disturb(desk: Any, sim: Any) -> None:
     assert desk.row("bee")["remote_id"] == sim.charges("bee")[0]["remote_id"]
 
 
-def test_what_has_dropped_out_of_the_log_stays_in_doubt_and_is_said(desk: Any, sim: Any) -> None:
+def test_a_task_that_has_dropped_out_of_the_log_stays_in_doubt_and_its_row_says_so(
+    desk: Any, sim: Any
+) -> None:
     """The log shows its newest 1,000 rows: a doubt older than they are is not settled by silence."""
     in_doubt(desk, sim, CHARGED, generation_seconds=1)
     submitted_earlier(desk, 5)
@@ -123,9 +125,7 @@ def test_what_has_dropped_out_of_the_log_stays_in_doubt_and_is_said(desk: Any, s
     assert sim.posts() == 521
 
 
-def test_when_the_look_ups_are_used_up_there_is_no_storm_and_a_later_look_finds_it(
-    desk: Any, sim: Any
-) -> None:
+def test_used_up_look_ups_cause_no_storm_and_a_later_one_finds_the_task(desk: Any, sim: Any) -> None:
     """429 with Retry-After: asked again when it is over, within the run where others keep it going."""
     sim.start(
         CHARGED,
@@ -141,7 +141,7 @@ def test_when_the_look_ups_are_used_up_there_is_no_storm_and_a_later_look_finds_
     assert sim.posts() == 2
 
 
-def test_when_the_look_ups_stay_used_up_it_stays_in_doubt(desk: Any, sim: Any) -> None:
+def test_a_task_stays_in_doubt_while_look_ups_are_used_up(desk: Any, sim: Any) -> None:
     """Others on this address use them all: a look or two, exit 3, and a later run finds it."""
     sim.start(CHARGED, {"on": "usage", "do": "429", "seconds": 1200})
     desk.write(BEE)
@@ -152,7 +152,7 @@ def test_when_the_look_ups_stay_used_up_it_stays_in_doubt(desk: Any, sim: Any) -
     assert len(sim.charges()) == 1
 
 
-def test_with_the_logs_switched_off_it_stays_in_doubt_and_is_said(desk: Any, sim: Any) -> None:
+def test_with_the_log_switched_off_a_task_stays_in_doubt_and_its_row_says_so(desk: Any, sim: Any) -> None:
     """An empty log proves nothing: exit 3, and the row says that the gateway may not keep one."""
     sim.start(CHARGED, usage_log=False)
     desk.write("ant", BEE)
@@ -185,7 +185,7 @@ def test_a_look_up_that_fails_once_is_made_again(desk: Any, sim: Any, fault: dic
     UNREADABLE,
     ids=str,
 )
-def test_a_log_that_can_never_be_read_leaves_it_in_doubt(
+def test_a_log_that_can_never_be_read_leaves_the_task_in_doubt(
     desk: Any, sim: Any, relay: Any, status: int, body: Any
 ) -> None:
     """No such route, no permission, a web page, rows that are none: exit 3, not sent again, run not ended."""
@@ -210,7 +210,7 @@ def test_a_task_of_the_log_that_can_not_be_looked_at_settles_nothing(desk: Any, 
     assert relay.count("submit") == 1
 
 
-def test_what_was_adopted_is_no_sign_that_another_doubt_was_charged(desk: Any, sim: Any) -> None:
+def test_an_adopted_task_is_no_sign_that_another_doubt_was_charged(desk: Any, sim: Any) -> None:
     """The one row in the log is the adopted one's: of the other doubt the log shows nothing."""
     never = CUT | {"prompt": "cat*", "times": 1}
     sim.start(CHARGED | {"times": 1}, never)

@@ -34,7 +34,7 @@ def vanished(desk: Any, sim: Any) -> Any:
     return desk
 
 
-def test_retry_of_all_leaves_out_what_may_be_paid_for_and_a_name_pays_again(vanished: Any, sim: Any) -> None:
+def test_retry_failed_leaves_out_tasks_that_may_be_paid_for(vanished: Any, sim: Any) -> None:
     """`--failed` is no word for a task that was accepted: it is named, and `collect`; its own name is one."""
     retried = vanished.do("retry", "batch.run", "--failed", "--json")
     assert retried.code == 0

@@ -40,7 +40,7 @@ def set_clock(shift: Path, days: float) -> None:
 
 
 @SHIFTS
-def test_set_while_tasks_generate_and_wait_the_run_goes_on(
+def test_a_clock_set_while_tasks_generate_and_wait_does_not_stop_the_run(
     desk: Any, sim: Any, shift: Path, days: float
 ) -> None:
     """Set in the middle of a run: what generates is polled and collected, what waits is sent, once each."""
@@ -53,7 +53,7 @@ def test_set_while_tasks_generate_and_wait_the_run_goes_on(
 
 
 @SHIFTS
-def test_set_between_two_runs_what_generates_is_taken_up_and_collected(
+def test_a_clock_set_between_two_runs_does_not_lose_generations(
     desk: Any, sim: Any, shift: Path, days: float
 ) -> None:
     """Accepted tomorrow or yesterday, as the clock now has it: the same ids are polled, none sent again."""
@@ -66,7 +66,7 @@ def test_set_between_two_runs_what_generates_is_taken_up_and_collected(
     assert sim.posts() == 2
 
 
-def test_set_forward_over_the_deadline_a_generation_is_paid_for_all_the_same(
+def test_a_clock_set_past_the_deadline_does_not_lose_a_paid_generation(
     desk: Any, sim: Any, shift: Path
 ) -> None:
     """A day after its acceptance, as it seems, a task has lost its slot and nothing else."""
@@ -81,7 +81,7 @@ def test_set_forward_over_the_deadline_a_generation_is_paid_for_all_the_same(
     assert sim.posts() == 1
 
 
-def test_set_back_a_task_that_waits_for_its_next_try_waits_no_longer_than_it_could(
+def test_a_clock_set_back_does_not_lengthen_the_wait_for_the_next_try(
     desk: Any, sim: Any, shift: Path
 ) -> None:
     """Its time lies a day ahead, as the clock now has it: two minutes are the most, and it is made."""
@@ -95,7 +95,7 @@ def test_set_back_a_task_that_waits_for_its_next_try_waits_no_longer_than_it_cou
 
 @pytest.mark.parametrize("fault", ["cut_after_accept", "cut_before_accept"])
 @SHIFTS
-def test_set_while_a_submission_is_in_doubt_the_run_ends_and_pays_nothing_more(
+def test_a_clock_set_while_a_submission_is_in_doubt_costs_nothing_more(
     desk: Any, sim: Any, shift: Path, days: float, fault: str
 ) -> None:
     """Submitted tomorrow or yesterday, as it seems: looked up within a few minutes, one POST."""
@@ -115,7 +115,7 @@ def test_set_while_a_submission_is_in_doubt_the_run_ends_and_pays_nothing_more(
 
 
 @SHIFTS
-def test_set_a_day_off_the_gateways_clock_all_night_every_video_comes(
+def test_a_clock_a_day_off_the_gateways_still_brings_every_video(
     desk: Any, sim: Any, shift: Path, days: float
 ) -> None:
     """A clock that was wrong from the start changes nothing but the times in the rows."""
@@ -128,7 +128,7 @@ def test_set_a_day_off_the_gateways_clock_all_night_every_video_comes(
 
 
 @SHIFTS
-def test_set_during_a_post_the_answer_is_read_and_no_doubt_remains(
+def test_a_clock_set_during_a_post_leaves_no_doubt(
     desk: Any, sim: Any, relay: Any, shift: Path, days: float
 ) -> None:
     """A day that passes on the clock while a submission is in the air is no timeout."""
@@ -145,7 +145,7 @@ def test_set_during_a_post_the_answer_is_read_and_no_doubt_remains(
 
 @pytest.mark.parametrize("seconds", [75, 600, -600])
 @pytest.mark.parametrize("on_doubt", ["keep", "resubmit"])
-def test_off_all_the_time_a_doubt_is_found_and_not_paid_again(
+def test_a_clock_that_is_always_off_does_not_hide_a_doubt(
     desk: Any, sim: Any, shift: Path, seconds: int, on_doubt: str
 ) -> None:
     """The log's rows bear the gateway's clock, which its answers tell: adopted, one charge each."""
@@ -156,7 +156,7 @@ def test_off_all_the_time_a_doubt_is_found_and_not_paid_again(
     assert (sim.posts(), len(sim.charges())) == (3, 3)
 
 
-def test_put_right_after_a_snapshot_what_was_made_since_is_known(
+def test_a_clock_corrected_after_a_snapshot_does_not_hide_newer_tasks(
     desk: Any, sim: Any, shift: Path, tmp_path: Path
 ) -> None:
     """Two hours ahead at the first run, right at the second; the snapshot between them is put back."""

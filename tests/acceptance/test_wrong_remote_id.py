@@ -16,7 +16,7 @@ def misadopted(desk: Any, sim: Any, *others: str) -> None:
     desk.write("bee", *others)
 
 
-def test_a_wrong_id_is_in_doubt_again_and_blames_no_key(desk: Any, sim: Any) -> None:
+def test_a_wrong_id_puts_the_task_in_doubt_again_and_blames_no_key(desk: Any, sim: Any) -> None:
     """Nothing else vouches for the key: the run ends, says which ID was wrong, and the charge is found."""
     misadopted(desk, sim)
     done = desk.run()

@@ -56,7 +56,7 @@ def row(at: float = SENT + 1, remote_id: str = "", **given: Any) -> UsageRow:
 # --- matches ------------------------------------------------------------------------------------------
 
 
-def test_equal_in_everything_it_matches() -> None:
+def test_a_task_that_agrees_in_everything_matches() -> None:
     """Seed, model, length, resolution and time agree."""
     assert matches(doubt(), seen(), LATEST)
 
@@ -78,7 +78,7 @@ def test_equal_in_everything_it_matches() -> None:
     ],
     ids=str,
 )
-def test_one_thing_that_differs_or_is_not_told_is_enough_to_be_another(other: dict[str, Any]) -> None:
+def test_a_single_differing_or_missing_field_rules_a_task_out(other: dict[str, Any]) -> None:
     """A task unlike the submission in a single field is not taken for it, nor one that hides the field."""
     assert not matches(doubt(), seen(**other), LATEST)
 
@@ -90,7 +90,7 @@ def test_without_a_seed_of_ours_nothing_matches() -> None:
 
 
 @pytest.mark.parametrize("left_open", ["duration", "resolution"])
-def test_what_the_request_left_open_may_be_anything(left_open: str) -> None:
+def test_fields_the_request_left_open_match_any_value(left_open: str) -> None:
     """Where the model was to choose, its choice says nothing."""
     assert matches(doubt(**{left_open: None}), seen(), LATEST)
     assert matches(doubt(**{left_open: None}), seen(**{left_open: None}), LATEST)
@@ -202,7 +202,7 @@ def test_a_chain_of_fits_is_left_alone() -> None:
 # --- unexplained and advice ---------------------------------------------------------------------------
 
 
-def test_a_charge_under_the_doubts_own_request_id_is_the_sign() -> None:
+def test_a_charge_under_its_own_request_id_shows_a_doubt_was_charged() -> None:
     """Where the answer bore the gateway's id of the exchange, that row and no other counts."""
     own = row(request_id="r-own")
     rows = [row(), own, row(at=SENT + 3)]
@@ -221,14 +221,14 @@ def test_a_charge_under_the_doubts_own_request_id_is_the_sign() -> None:
     ],
     ids=str,
 )
-def test_a_row_that_somebody_accounts_for_or_that_can_not_be_it_is_no_sign(other: dict[str, Any]) -> None:
+def test_an_explained_or_impossible_row_is_no_sign_of_a_charge(other: dict[str, Any]) -> None:
     """Another model or time, a settlement, an exchange whose outcome is known."""
     known = frozenset({"r-known"})
     assert unexplained(doubt(), [row()], known, (), LATEST) == [row()]
     assert unexplained(doubt(), [row(**other)], known, (), LATEST) == []
 
 
-def test_what_was_adopted_explains_one_row_of_its_own_model() -> None:
+def test_an_adopted_task_explains_one_row_of_its_own_model() -> None:
     """Of two rows in the same second it is never the other model's that is explained away."""
     own, others = row(), row(model="another", request_id="r-2")
     for rows in ([own, others], [others, own]):
@@ -237,7 +237,7 @@ def test_what_was_adopted_explains_one_row_of_its_own_model() -> None:
     assert unexplained(doubt(), [own, own], frozenset(), [(FAST, SENT + 1)], LATEST) == [own]
 
 
-def test_advice_for_each_thing_that_the_log_may_show() -> None:
+def test_advice_follows_what_the_log_shows() -> None:
     """Empty, charged under its own exchange, unaccounted submissions, too short a log, nothing at all."""
     one, own = doubt(request_id="r-own"), row(request_id="r-own")
     assert "is empty" in advice(one, [], [])

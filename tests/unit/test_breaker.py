@@ -111,7 +111,7 @@ def test_a_refused_query_stops_the_run_too():
     assert "401" in stop.why
 
 
-def test_a_stop_goes_before_every_pause():
+def test_a_stop_outranks_every_pause():
     """Where several rows object, the one that needs a person decides."""
     night = Night().hear(throttled(1000), UNKNOWN, UNKNOWN, UNKNOWN)
     night.hear(AccountRefused(AccountFault.KEY, Receipt(401)))
@@ -190,7 +190,7 @@ def test_retry_after_is_waited_for_exactly():
         assert night.verdict(now=130) == Go()
 
 
-def test_another_concurrency_counts_from_then_on():
+def test_a_changed_concurrency_takes_effect_at_once():
     """Raised, more may be in flight; lowered, no more leave until fewer are."""
     night = Night()
     night.breaker.allow(CONCURRENCY + 2)
@@ -212,7 +212,7 @@ def test_a_raised_concurrency_does_not_undo_what_a_429_cut():
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 12))
-def test_without_retry_after_a_backoff_with_full_jitter(chance, times):
+def test_without_retry_after_the_pause_is_a_backoff_with_full_jitter(chance, times):
     """A 429 without Retry-After pauses for chance times a bound that doubles from 5 s up to 2 min."""
     night, now = Night(), 0.0
     for count in range(1, times + 1):
@@ -225,13 +225,13 @@ def test_without_retry_after_a_backoff_with_full_jitter(chance, times):
 
 
 @pytest.mark.parametrize("why", [Refusal.THROTTLED, Refusal.GATEWAY_BUSY, Refusal.UNREACHABLE])
-def test_what_concerns_everybody_pauses_everybody(why):
+def test_a_refusal_that_concerns_every_model_pauses_all(why):
     """429, a busy gateway and an unreachable one hold all submissions, of every model."""
     night = Night().hear(NotAdmitted(why, Receipt()), now=0, chance=0.9)
     assert isinstance(night.verdict(now=1), Hold)
 
 
-def test_the_number_in_flight_is_cut_once_an_episode():
+def test_the_limit_in_flight_is_cut_once_per_episode():
     """However many of those in the air come back with 429, the number in flight is cut by a quarter once."""
     night = Night().hear(*[throttled(10)] * 6, in_flight=8)
     assert night.limit() == 6
@@ -242,14 +242,14 @@ def test_the_number_in_flight_is_cut_once_an_episode():
 
 
 @pytest.mark.parametrize("retry_after", [None, 10])
-def test_refusals_of_one_moment_are_one_step_of_the_backoff(retry_after):
+def test_simultaneous_refusals_are_one_step_of_the_backoff(retry_after):
     """Eight in the air together that come back with 429 lengthen the next pause once, not eight times."""
     night = Night().hear(*[throttled(retry_after)] * 8, in_flight=8, chance=0.9)
     night.hear(throttled(), now=10, in_flight=4, chance=0.99)
     assert night.verdict(now=10 + 10) == Go()
 
 
-def test_the_cut_starts_from_what_was_really_in_flight():
+def test_the_cut_starts_from_the_number_really_in_flight():
     """With 4 of 8 slots taken a 429 leaves 3, and never less than 1."""
     assert Night().hear(throttled(10), in_flight=4).limit() == 3
     for in_flight in (0, 1):
@@ -303,13 +303,13 @@ def test_three_unknown_in_a_row_stop_submission_for_five_minutes():
 
 
 @pytest.mark.parametrize("answer", [ACCEPTED, rejected()])
-def test_a_clear_answer_between_ends_the_row(answer):
+def test_a_clear_answer_in_between_resets_the_count(answer):
     """Unknown outcomes count in a row: an acceptance or a rejection between them starts the count anew."""
     night = Night().hear(UNKNOWN, UNKNOWN, answer, UNKNOWN, UNKNOWN)
     assert night.verdict() == Go()
 
 
-def test_a_probe_in_the_air_is_alone():
+def test_nothing_else_is_sent_while_a_probe_is_in_flight():
     """While a probe has no answer nothing else leaves, at whatever time."""
     night = Night().hear(UNKNOWN, UNKNOWN, UNKNOWN)
     assert night.let_one_go(now=300).probe
@@ -350,7 +350,7 @@ def test_a_run_that_begins_with_many_in_doubt_begins_with_a_probe():
     assert Night().verdict(in_doubt=MAX_IN_DOUBT - 1) == Go()
 
 
-def test_what_is_in_the_air_may_all_end_in_doubt():
+def test_submissions_in_flight_count_as_possible_doubts():
     """So many submissions may be without an answer that `max_in_doubt` is not passed, and always one."""
     allowed = Night().breaker.most_in_the_air
     assert [allowed(in_doubt) for in_doubt in (0, 1, 4, 5, 50)] == [5, 4, 1, 1, 1]
@@ -415,7 +415,7 @@ def test_other_rejections_between_do_not_hide_a_mistake(other):
     assert night.hear(rejected()).verdict() == Go(probe=True)
 
 
-def test_an_acceptance_between_starts_the_count_anew():
+def test_an_acceptance_in_between_resets_the_count():
     """Whatever was rejected before, the request as such is right."""
     assert Night().hear(*[rejected()] * 9, ACCEPTED, *[rejected()] * 9).verdict() == Go()
 
@@ -503,7 +503,7 @@ def test_the_waits_for_a_model_grow_to_five_minutes():
     assert sum(wait for wait in waits if wait < FIVE_MINUTES) <= 600
 
 
-def test_refusals_of_one_moment_are_one_try():
+def test_simultaneous_refusals_are_one_try():
     """Several submissions in the air that come back together lengthen the wait once."""
     once = Night().hear(no_channel(), now=5).waits_until("fast")
     assert Night().hear(*[no_channel()] * 5, now=5).waits_until("fast") == once

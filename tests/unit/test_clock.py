@@ -7,7 +7,7 @@ import pytest
 from batchrunner.clock import Clock
 
 
-def test_the_wall_clock_moves_nothing_but_the_record(monkeypatch):
+def test_changes_of_the_wall_clock_change_no_wait(monkeypatch):
     """Set forward or back by a day, it changes what is written down and not how long anything waits."""
     clock, wall = Clock(), time.time()
     for jump in (86400.0, -86400.0):

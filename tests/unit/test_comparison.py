@@ -14,7 +14,7 @@ def found(asked=ASKED, **changes) -> tuple[str, ...]:
     return differences(asked, **made | changes, limits=LIMITS)
 
 
-def test_what_was_asked_for_is_no_difference():
+def test_a_video_as_requested_has_no_difference():
     """A video of the length, size and rate asked for has no warning; 121 pictures are 5 s."""
     assert found() == ()
 
@@ -29,19 +29,19 @@ def test_what_was_asked_for_is_no_difference():
         ({"fps": 30.0}, ("24", "30")),
     ],
 )
-def test_each_difference_is_told_with_both_values(changes, words):
+def test_each_difference_is_reported_with_both_values(changes, words):
     """Another length, size or rate is one warning, with what was asked and what the file has."""
     (warning,) = found(**changes)
     assert all(word in warning for word in words)
 
 
-def test_several_differences_are_several_warnings():
+def test_each_of_several_differences_is_a_warning():
     """Length, size and rate are compared one by one."""
     assert len(found(duration=1.0, width=1, height=1, fps=1.0)) == 3
 
 
 @pytest.mark.parametrize("asked", [{"duration": -1}, {"duration": -1, "ratio": "adaptive"}, {}])
-def test_what_the_model_may_choose_is_no_difference(asked):
+def test_values_left_to_the_model_are_no_difference(asked):
     """An open length or shape can't be wrong."""
     assert found(asked, duration=11.3, width=1112, height=834) == ()
 
@@ -53,7 +53,7 @@ def test_a_length_in_frames_is_compared_in_seconds():
 
 
 @pytest.mark.parametrize("resolution", LIMITS.sizes)
-def test_every_size_of_the_models_table(resolution):
+def test_every_resolution_and_ratio_has_one_size(resolution):
     """Each resolution and ratio of the table is one size, and any other is a warning."""
     for ratio, (width, height) in LIMITS.sizes[resolution].items():
         asked = {"duration": 5, "resolution": resolution, "ratio": ratio}

@@ -35,7 +35,7 @@ def test_readme_has_every_command_with_its_help(name: str) -> None:
 
 
 @pytest.mark.parametrize("text", [README, EPILOG], ids=["README", "--help"])
-def test_exit_codes_are_told(text: str) -> None:
+def test_exit_codes_are_documented(text: str) -> None:
     """Every exit code stands in the README and in `--help`."""
     assert {str(int(code)) for code in ExitCode} <= set(re.findall(r"\b\d+\b", text))
 

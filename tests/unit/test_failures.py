@@ -56,7 +56,7 @@ def found(*unowned: Unowned, seen: Any = None, rows: Any = None) -> Any:
     return failures(unowned, [failed()] if seen is None else seen, rows, frozenset(), (), LATEST)
 
 
-def test_one_failure_one_charge_and_its_refund_are_the_doubts() -> None:
+def test_one_failure_with_its_charge_and_refund_settles_the_doubt() -> None:
     """Exactly one id can be meant, with or without a seed of ours, and where the row names the task."""
     assert found(doubt()) == {1: A}
     assert found(doubt(seed=None)) == {1: A}
@@ -85,19 +85,19 @@ def test_one_failure_one_charge_and_its_refund_are_the_doubts() -> None:
     ],
     ids=str,
 )
-def test_anything_else_that_may_be_meant_or_is_missing_leaves_it_in_doubt(given: dict[str, Any]) -> None:
+def test_an_ambiguous_or_missing_row_leaves_it_in_doubt(given: dict[str, Any]) -> None:
     """No refund, another charge, another quota, another task beside it, one that did not fail or differs."""
     assert found(doubt(), **given) == {}
 
 
 @pytest.mark.parametrize("is_doubt", [True, False])
-def test_a_rival_that_it_may_be_as_well_leaves_it_in_doubt(is_doubt: bool) -> None:
+def test_a_second_possible_submission_leaves_it_in_doubt(is_doubt: bool) -> None:
     """Another doubt, or a submission in the air or declared lost, may be its owner."""
     assert found(doubt(), doubt(2, seed=7, is_doubt=is_doubt)) == {}
     assert found(doubt(), doubt(2, model="another")) == {1: A}
 
 
-def test_candidates_are_what_it_may_be_oldest_first() -> None:
+def test_candidates_are_listed_oldest_first() -> None:
     """With time, model and status; what could not be looked at is named by its row."""
     unseen = {RemoteId("task_C"): charge(at=SENT + 5), RemoteId("task_D"): charge(model="another")}
     late = failed("task_B", submitted_at=SENT + 9, succeeded=None, status="IN_PROGRESS")

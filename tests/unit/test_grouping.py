@@ -21,7 +21,7 @@ def test_equal_problems_stand_together_at_the_place_of_the_first() -> None:
     assert found == [tuple(many), (other,)]
 
 
-def test_a_few_stay_apart_in_their_order() -> None:
+def test_a_few_problems_are_listed_separately_in_order() -> None:
     """What is short enough is shown in full."""
     few = [problem(row) for row in range(1, FEW + 1)]
     other = problem(1, "is a list")
@@ -37,7 +37,7 @@ def test_a_few_stay_apart_in_their_order() -> None:
         [f"a.csv: row {n + 7}: the same request as a.csv: row {n}: both are made" for n in range(5)],
     ],
 )
-def test_a_value_makes_no_other_mistake(messages: list[str]) -> None:
+def test_different_values_are_the_same_mistake(messages: list[str]) -> None:
     """A column in which each cell is wrong in its own way is one mistake."""
     assert len(list(grouped([problem(row, text) for row, text in enumerate(messages, start=1)]))) == 1
 
@@ -50,7 +50,7 @@ def test_a_value_makes_no_other_mistake(messages: list[str]) -> None:
         [{"message": name} for name in ("is empty", "is a list", "is a mapping", "is damaged")],
     ],
 )
-def test_what_wants_different_cures_stays_apart(others: list[dict[str, str]]) -> None:
+def test_problems_with_different_fixes_stay_apart(others: list[dict[str, str]]) -> None:
     """Other fields, other hints, other words."""
     assert len(list(grouped([problem(1, **other) for other in others]))) == len(others)
 
@@ -71,7 +71,7 @@ def test_the_first_places_are_named_as_short_as_can_be() -> None:
     assert where(files) == "a.png, b.png"
 
 
-def test_one_problem_is_one_problem() -> None:
+def test_a_single_problem_is_its_own_group() -> None:
     """Not `1 problems`."""
     assert str(ManifestError((problem(1),))) == "1 problem in the manifest"
     assert str(ManifestError((problem(1), problem(2)), "scenario")) == "2 problems in the scenario"

@@ -19,7 +19,7 @@ from batchrunner.manifest.headers import column_name, separator_line
         ("a\nsep=;\n", ("", 0)),
     ],
 )
-def test_the_line_of_excel_names_the_separator(text: str, expected: tuple[str, int]) -> None:
+def test_the_sep_line_of_excel_names_the_separator(text: str, expected: tuple[str, int]) -> None:
     """With or without quotes, and only as the first line."""
     assert separator_line(text) == expected
 
@@ -50,6 +50,6 @@ def test_a_column_is_named_as_it_looks(cell: str, name: str) -> None:
         ("一只猫 — “a” é …\n", "一只猫 — “a” é …\n"),
     ],
 )
-def test_what_no_eye_sees_is_written_as_an_escape(text: str, seen: str) -> None:
+def test_invisible_characters_are_shown_as_escapes(text: str, seen: str) -> None:
     """Everything else is left as it is."""
     assert visible(text) == seen

@@ -289,13 +289,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", FINE)
-def test_what_is_allowed_is_not_complained_about(name: str) -> None:
+def test_a_request_within_the_limits_has_no_findings(name: str) -> None:
     """A request within the limits has no findings."""
     assert told(**FINE[name]) == []
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_each_rule_is_told_at_its_field(name: str) -> None:
+def test_each_broken_rule_is_reported_at_its_field(name: str) -> None:
     """A broken rule leads to exactly one finding."""
     fields, expected = WRONG[name]
     assert told(**fields) == [expected]

@@ -34,7 +34,7 @@ def test_a_line_is_a_prompt_or_a_comment(line: str, prompt: str | None) -> None:
         (["提示词", "猫"], 1),
     ],
 )
-def test_what_is_no_prompt_by_its_looks_is_warned_of(lines: list[str], line: int) -> None:
+def test_a_line_that_does_not_look_like_a_prompt_is_warned_about(lines: list[str], line: int) -> None:
     """Lists and headers."""
     (doubt,) = doubts([Line(number, prompt) for number, prompt in enumerate(lines, start=1)])
     assert doubt.line == line

@@ -49,12 +49,12 @@ def beyond(used: int, *rows: UsageRow, on_their_way: int = 0) -> int:
     ],
     ids=["held", "settled for less", "failed", "settled for more", "no row", "earlier", "no log", "negative"],
 )
-def test_growth_that_the_rows_do_not_account_for(used: int, rows: list[UsageRow], units: int) -> None:
+def test_quota_used_beyond_the_rows_is_counted(used: int, rows: list[UsageRow], units: int) -> None:
     """Holds and settlements charge, refunds give back; rows from before the first reading don't count."""
     assert beyond(used, *rows) == units
 
 
-def test_a_row_of_the_first_readings_own_second_accounts() -> None:
+def test_a_row_from_the_second_of_the_first_reading_explains_quota() -> None:
     """Rows are stamped in whole seconds: it may be of before or after, and nothing is claimed."""
     assert beyond(HOLD, row(0, HOLD, is_submission=True)) == 0
 
@@ -68,15 +68,13 @@ def test_submissions_on_their_way_hold_quota_and_have_no_row_yet() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(HOLD, 2 * HOLD), (2 * HOLD, HOLD)])
-def test_what_came_while_the_log_was_asked_for_claims_nothing_and_hides_nothing(
-    before: int, after: int
-) -> None:
+def test_rows_that_arrive_between_two_readings_prove_nothing(before: int, after: int) -> None:
     """One reading has it and the other hasn't: nothing is certain, and something is possible."""
     found = charged_beyond(MeterReading(0, START), before, after, [hold(5)], 0)
     assert (found.certain, found.possible, found.may_be) == (0, HOLD, True)
 
 
-def test_rows_that_may_account_for_anything() -> None:
+def test_some_rows_may_explain_any_amount() -> None:
     """A row without its quota, and a log whose older rows are gone: nothing is told."""
     assert beyond(5 * HOLD, row(5, None, is_submission=True)) == 0
     assert beyond(10**9, *[hold(300)] * NEWEST_ROWS) == 0

@@ -97,7 +97,7 @@ def test_a_fingerprint_is_the_hash_of_sorted_json() -> None:
     assert fingerprint(body) == f"1-{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def test_what_does_not_change_the_video_does_not_change_the_key() -> None:
+def test_fields_that_do_not_change_the_video_do_not_change_the_key() -> None:
     """Order, id, labels, source, callback and expiry are not in it."""
     first, second = WantedTask(request(), "a", {"x": "1"}, "m:1"), WantedTask(request(prompt="A dog"))
     tasks = plan_tasks([first, second])
@@ -123,7 +123,7 @@ def test_what_does_not_change_the_video_does_not_change_the_key() -> None:
         {"metadata": {"generate_audio": False}},
     ],
 )
-def test_what_changes_the_video_changes_the_key(fields: dict[str, Any]) -> None:
+def test_fields_that_change_the_video_change_the_key(fields: dict[str, Any]) -> None:
     """One changed field is a new task."""
     assert key(**fields) != key()
 
@@ -156,12 +156,12 @@ def test_a_length_is_one_thing_however_it_is_written(fields: dict[str, Any], len
     assert normalise(request(**fields)) == request(metadata={"duration": length})
 
 
-def test_frames_stand_for_themselves() -> None:
+def test_frames_replace_the_duration() -> None:
     """With `frames` there is no duration."""
     assert normalise(request(metadata={"frames": 121}))["metadata"] == {"frames": 121}
 
 
-def test_none_is_absent() -> None:
+def test_a_value_of_none_counts_as_absent() -> None:
     """A value of None leaves no trace."""
     assert key(image=None, metadata={"seed": None}) == key()
 

@@ -44,7 +44,7 @@ def known(
     ]
 
 
-def test_everything_is_new_to_an_empty_ledger():
+def test_every_task_is_new_to_an_empty_ledger():
     """Without a ledger each task is new, in the order of the plan."""
     steps = compare(plan(wanted("a"), wanted("b", "a dog")), [])
     assert [(step.change, step.id) for step in steps] == [(Change.NEW, "a"), (Change.NEW, "b")]
@@ -117,7 +117,7 @@ def test_one_more_of_the_same_is_one_new_task():
     assert [step.change for step in compare(new, known(old))] == [Change.DONE, Change.NEW]
 
 
-def test_a_removed_task_is_told_once():
+def test_a_removed_task_is_reported_once():
     """A task that is no longer wanted is told as removed when it goes, and not again in later runs."""
     old, new = plan(wanted("a"), wanted("b", "a dog")), plan(wanted("a"))
     gone = [step for step in compare(new, known(old)) if step.change is Change.REMOVED]

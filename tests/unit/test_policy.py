@@ -94,7 +94,7 @@ def test_an_accepted_submission_generates_and_keeps_its_remote_id():
 
 
 @pytest.mark.parametrize("why", list(Refusal))
-def test_what_was_not_admitted_wants_another_submission(why):
+def test_a_submission_that_was_not_admitted_is_pending_again(why):
     """Not admitted, for whatever reason: pending again, not before its wait is over."""
     move = decide(NotAdmitted(why, RECEIPT))
     assert (move.event, move.to, move.not_before) == (Event.NOT_ADMITTED, TaskState.PENDING, 1007.0)
@@ -159,7 +159,7 @@ def test_refusals_that_others_have_too_never_make_a_task_fail(why):
     assert decide(NotAdmitted(why, RECEIPT), 99, counts=False).to is TaskState.PENDING
 
 
-def test_every_decision_is_a_way_of_the_table():
+def test_every_decision_is_a_transition_of_the_table():
     """Whatever comes of a POST, the decision about it is one that the table of states allows."""
     outcomes = [
         Accepted(RemoteId("task_1"), RECEIPT),
@@ -261,14 +261,14 @@ def test_an_echo_unlike_the_request_is_a_warning(echo, words):
     assert all(word in warnings[0] for word in words)
 
 
-def test_what_was_left_open_is_no_difference():
+def test_fields_left_open_are_no_difference():
     """Nothing is said about values that the request left to the model."""
     echo = Echo(5, "720p", "16:9", 42)
     for requested in ({}, {"duration": -1, "ratio": "adaptive", "seed": -1}, dict.fromkeys(ASKED)):
         assert echo_warnings(success(echo=echo), requested) == ()
 
 
-def test_every_difference_is_told():
+def test_every_difference_is_a_warning():
     """Four differences are four warnings, and they go into the task's row."""
     answer = success(echo=Echo(10, "480p", "1:1", 7))
     move = after_success(answer, generated("m", ASKED), Pricing(), SEEN)

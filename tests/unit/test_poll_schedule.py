@@ -21,7 +21,7 @@ def test_the_wait_for_a_poll_is_positive_and_bounded(age, typical, chance):
 
 @PROPERTY
 @given(TYPICAL, CHANCE)
-def test_the_first_poll_is_late(typical, chance):
+def test_the_first_poll_is_not_made_at_once(typical, chance):
     """Nobody asks right after a submission: at half a refresh of the gateway, or much of the usual time."""
     delay = poll_delay(0.0, typical, chance)
     if typical is None:
@@ -45,7 +45,7 @@ def test_chance_spreads_the_polls(age, typical):
     assert poll_delay(age, typical, 0.0) < poll_delay(age, typical, 0.5) < poll_delay(age, typical, 0.99)
 
 
-def test_what_is_usual_is_known_after_three():
+def test_a_typical_time_is_known_after_three():
     """How long a kind takes is its median, once three have been seen; other kinds say nothing about it."""
     typical = Typical()
     for seconds in (90, 300):
@@ -56,7 +56,7 @@ def test_what_is_usual_is_known_after_three():
     assert typical.of("fast 480p") is None
 
 
-def test_what_is_usual_follows_the_newest():
+def test_the_typical_time_follows_the_newest():
     """A gateway that has become slower is waited for longer: the newest 50 count."""
     typical = Typical()
     for seconds in [100] * 200 + [300] * 50:

@@ -36,7 +36,7 @@ def hear(*story: tuple[float, object], tracker: PollTracker | None = None):
 
 
 @pytest.mark.parametrize("answer", [SUCCEEDED, GONE])
-def test_an_end_is_believed_at_once(answer):
+def test_a_final_state_is_believed_at_once(answer):
     """SUCCESS and FAILURE are the gateway's last word, whatever came before."""
     assert hear((0, answer)) is answer
     assert hear((0, INVISIBLE), (10, FAILED), (20, answer)) is answer
@@ -56,7 +56,7 @@ def test_a_task_has_vanished_after_three_in_a_row_over_two_minutes():
 
 
 @pytest.mark.parametrize("between", [running(), REFUSED])
-def test_any_other_word_about_the_task_starts_the_count_anew(between):
+def test_any_other_answer_about_the_task_resets_the_count(between):
     """PollTime in between, or asked with a key that was refused, the task has not vanished."""
     story = [(0, INVISIBLE), (60, INVISIBLE), (90, between), (120, INVISIBLE), (200, INVISIBLE)]
     assert hear(*story) == GoOn()
@@ -91,7 +91,7 @@ def test_an_upstream_end_stays_counted_as_spent():
 
 
 @pytest.mark.parametrize("word", ["running", "queued", "", "succeeded", "something new"])
-def test_a_task_that_goes_on_after_all_is_forgiven(word):
+def test_a_task_that_goes_on_after_all_resets_the_count(word):
     """Any other upstream word in between starts the count anew."""
     ended = running("expired")
     story = [(0, ended), (150, ended), (200, running(word)), (300, ended), (450, ended)]

@@ -41,7 +41,7 @@ SECRET = "c4n4ry-S3cret"
         f"{'x' * 3000} http://user:{SECRET}@proxy {'y' * 3000}",
     ],
 )
-def test_credentials_go(text: str) -> None:
+def test_credentials_are_removed(text: str) -> None:
     """Whatever form they come in."""
     assert SECRET not in redacted(text)
     assert SECRET not in str(redacted_values({"a": [text, {"b": (text,)}]}))
@@ -60,12 +60,12 @@ def test_credentials_go(text: str) -> None:
         "2:30 pm @ home: a@b",
     ],
 )
-def test_everything_else_stays(text: str) -> None:
+def test_other_text_is_left_unchanged(text: str) -> None:
     """Words that only look alike."""
     assert redacted(text) == text
 
 
-def test_what_is_left_names_host_and_path() -> None:
+def test_a_redacted_url_still_names_host_and_path() -> None:
     """A person must still know which proxy or file it was."""
     assert redacted("http://u:p@proxy:3128 x") == "http://***@proxy:3128 x"
     assert redacted("https://h.example/a.png?sig=1, then") == "https://h.example/a.png?… then"
@@ -77,7 +77,7 @@ def test_the_users_prompt_is_not_touched() -> None:
     assert redacted_values({"prompt": prompt}) == {"prompt": prompt}
 
 
-def test_a_hostile_text_takes_no_time() -> None:
+def test_a_hostile_text_is_redacted_quickly() -> None:
     """Linear enough for all that is kept of an answer's words: the time limit is the judge."""
     for piece in ("a://b:", "a://", "x", "https://a", "a=", "token=", "://?"):
         redacted(f"{piece * (8_000 // len(piece))} @?")
@@ -86,7 +86,7 @@ def test_a_hostile_text_takes_no_time() -> None:
 @pytest.mark.parametrize(
     "piece", ["a://b:", "a://", "x", "https://a", "://?", "a://b'", "h://a?", "a.", "?@"]
 )
-def test_the_time_grows_with_the_text_alone(piece: str) -> None:
+def test_redaction_takes_linear_time(piece: str) -> None:
     """100 kB of anything: four times the text takes no more than about four times as long."""
 
     def seconds(size: int) -> float:
@@ -116,7 +116,7 @@ def test_a_whole_url_loses_its_query_and_its_user_whatever_marks_it_holds(url: s
 
 
 @pytest.mark.parametrize("value", ["pictures/it's?.png", "https://b.example/a.png", "asset://a-1", "a@b"])
-def test_a_value_without_secrets_stays(value: str) -> None:
+def test_a_value_without_secrets_is_left_unchanged(value: str) -> None:
     """A file's name may hold a question mark."""
     assert redacted_url(value) == value
 

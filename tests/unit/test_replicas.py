@@ -42,7 +42,7 @@ def test_without_a_ledger_the_plan_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations("abc")))
-def test_reordered_each_keeps_its_own_past(order: Sequence[str]) -> None:
+def test_reordered_replicas_each_keep_their_own_past(order: Sequence[str]) -> None:
     """Ids tell twins apart, wherever they stand."""
     before = planned("a", "b", "c")
     ledger = known(before, TaskState.DONE, TaskState.PENDING, TaskState.FAILED)
@@ -51,7 +51,7 @@ def test_reordered_each_keeps_its_own_past(order: Sequence[str]) -> None:
 
 @pytest.mark.parametrize("better", [TaskState.DONE, TaskState.GENERATING, TaskState.UNCOLLECTED])
 @pytest.mark.parametrize("worse", [TaskState.FAILED, TaskState.PENDING, TaskState.IN_DOUBT])
-def test_where_fewer_are_wanted_what_is_paid_for_stays(better: TaskState, worse: TaskState) -> None:
+def test_when_fewer_replicas_are_wanted_the_paid_ones_stay(better: TaskState, worse: TaskState) -> None:
     """Taken out, a twin that failed takes the video of the other along neither by its id nor by its place."""
     before = planned("a", "b")
     ledger = known(before, worse, better)
@@ -67,7 +67,7 @@ def test_a_doubt_is_taken_before_anything_that_would_be_paid_for_now() -> None:
     assert task.key == before[1].key
 
 
-def test_a_further_one_is_new_and_the_others_are_known() -> None:
+def test_an_additional_replica_is_new_and_the_others_are_known() -> None:
     """One more than there were: only that one has a key that the ledger doesn't know."""
     before = planned("a", "b")
     after = recognised(planned("new", "b", "a"), known(before, TaskState.DONE, TaskState.DONE))
@@ -76,7 +76,7 @@ def test_a_further_one_is_new_and_the_others_are_known() -> None:
     assert len({task.key for task in after}) == 3
 
 
-def test_ids_that_were_made_up_follow_their_key() -> None:
+def test_generated_ids_follow_their_key() -> None:
     """Anonymous twins are interchangeable: the one that is left is the one that is done."""
     before = planned("", "")
     (task,) = recognised(planned(""), known(before, TaskState.FAILED, TaskState.DONE))
@@ -90,7 +90,7 @@ def test_tasks_without_a_twin_are_untouched() -> None:
     assert recognised(tasks, ledger) == tasks
 
 
-def test_of_two_that_are_equally_far_the_one_that_kept_its_id_stays() -> None:
+def test_of_two_equally_advanced_replicas_the_one_that_kept_its_id_stays() -> None:
     """Both under way: the first leaves the manifest, and the other one keeps its own past."""
     before = planned("a", "b")
     for state in TaskState:
@@ -109,7 +109,7 @@ def test_of_two_that_are_equally_far_the_one_that_kept_its_id_stays() -> None:
     ],
     ids=lambda extra: next(iter(extra)),
 )
-def test_what_the_ledger_keeps_of_a_request_tells_its_twins(extra: dict[str, Any]) -> None:
+def test_the_stored_request_identifies_its_twins(extra: dict[str, Any]) -> None:
     """The request as it is stored, media as hashes, has the fingerprint of the first of its twins."""
     for task in plan_tasks([WantedTask(SAME | extra)] * 2):
         assert fingerprint(json.loads(request_text(task.request))) == task.first

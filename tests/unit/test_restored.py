@@ -56,12 +56,12 @@ def test_an_attempt_that_the_ledger_knows_is_no_new_one() -> None:
     [{"model": "slow"}, {"duration": 4}, {"resolution": "720p"}, {"ratio": "1:1"}, {"seed": 5}],
     ids=str,
 )
-def test_what_differs_in_one_thing_is_not_ours(change: dict[str, object]) -> None:
+def test_a_task_that_differs_in_one_field_is_not_ours(change: dict[str, object]) -> None:
     """The seed alone is not enough, and nothing else is without the seed."""
     assert ids([CAT], seen(**change)) == []  # type: ignore[arg-type]
 
 
-def test_what_the_model_was_to_choose_may_be_anything() -> None:
+def test_fields_left_to_the_model_match_any_value() -> None:
     """A length or a ratio that was left open agrees with what came."""
     assert ids([replace(CAT, duration=None, ratio=None)], seen(duration=9, ratio="1:1")) == [(KEY, 1)]
 
@@ -115,7 +115,7 @@ def test_two_replicas_with_one_seed_may_be_paired_in_any_way() -> None:
     [((True, True), 1), ((False, True), 2), ((False, None), 2), ((True, None), 1), ((False, False), 2)],
     ids=str,
 )
-def test_of_several_attempts_the_first_video_counts(endings: tuple[bool | None, ...], number: int) -> None:
+def test_the_first_video_of_several_attempts_counts(endings: tuple[bool | None, ...], number: int) -> None:
     """A video, else what still generates, else the newest failure."""
     found = [
         Paid(KEY, place, seen(f"task_{place}", succeeded=ending)) for place, ending in enumerate(endings, 1)

@@ -14,7 +14,7 @@ def doubt(number: int = 5, key: TaskKey = KEY, **given: Any) -> Unowned:
     return Unowned(AttemptId(number), key, "bee", True, "m", 42, 4, "480p", 0.0, **given)
 
 
-def test_what_the_log_proves_not_to_be_charged_is_submitted_again() -> None:
+def test_a_doubt_proven_not_charged_is_submitted_again() -> None:
     """And nothing else: the other one is kept, and said so."""
     decided = resubmission([doubt(), doubt(6, OTHER)], {AttemptId(5)}, {KEY, OTHER}, 3)
     assert decided.again == {KEY}

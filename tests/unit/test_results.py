@@ -64,7 +64,7 @@ def test_the_columns_are_those_of_the_design_in_its_order():
     assert header(labelled) == [*DESIGNED, "label.b", "label.a", "label.c"]
 
 
-def test_what_is_not_known_is_empty():
+def test_unknown_values_are_empty():
     """A task that has not begun has what was asked, and no invented zeros or Nones."""
     known = {name: value for name, value in row().items() if value}
     assert known == {
@@ -79,7 +79,7 @@ def test_what_is_not_known_is_empty():
     }
 
 
-def test_a_whole_row():
+def test_a_finished_task_fills_every_column():
     """A finished task shows everything that the ledger knows of it."""
     done = row(
         state=TaskState.DONE,
@@ -263,7 +263,7 @@ def test_the_same_ledger_makes_the_same_file():
     assert [cells["id"] for cells in rows(second, first)] == ["b", "a"]
 
 
-def test_no_tasks_make_a_header():
+def test_a_run_without_tasks_writes_the_header():
     """A run without tasks has a file with the names of the columns."""
     assert as_csv([]).decode().splitlines() == [",".join(DESIGNED)]
 

@@ -8,7 +8,7 @@ KEY = TaskKey("1-" + "ab" * 32)
 GOLDEN = [764515567, 1690853202, 226143638]
 
 
-def test_golden_vectors() -> None:
+def test_seeds_match_the_recorded_vectors() -> None:
     """These seeds were sent and paid for: another function would not recognize them."""
     assert [derived_seed(RUN, KEY, 1), derived_seed(RUN, KEY, 2), derived_seed(RUN, KEY, 1, salt=1)] == GOLDEN
 

@@ -25,7 +25,7 @@ TASKS = tuple(
         (("a=b",), None, {"a=b"}),
     ],
 )
-def test_select(only, limit, chosen):
+def test_selection_combines_ids_labels_and_limit(only, limit, chosen):
     """Ids and labels add up, and the limit counts in plan order."""
     assert select(TASKS, only, limit) == chosen
 

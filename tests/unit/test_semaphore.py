@@ -5,7 +5,7 @@ import asyncio
 from batchrunner.engine.semaphore import AdjustableSemaphore
 
 
-def test_number_of_turns_follows_the_limit_in_order_and_takes_none_away() -> None:
+def test_permits_follow_the_limit_in_order_and_none_is_revoked() -> None:
     """Raised, the longest waiting go first; lowered, those at work go on and the next one waits."""
 
     async def story() -> None:
@@ -43,7 +43,7 @@ def test_number_of_turns_follows_the_limit_in_order_and_takes_none_away() -> Non
     asyncio.run(story())
 
 
-def test_turn_of_somebody_cancelled_goes_to_the_next() -> None:
+def test_permit_of_a_cancelled_waiter_goes_to_the_next() -> None:
     """Cancelled in the moment in which the turn was given, it is not lost."""
 
     async def story() -> None:

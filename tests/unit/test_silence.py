@@ -27,7 +27,7 @@ def row(number: int, **given: Any) -> UsageRow:
     return UsageRow(**{"model": FAST, "request_id": f"r-{number}"} | usual | given)
 
 
-def test_a_log_that_shows_all_that_was_accepted_since_proves_it() -> None:
+def test_a_log_that_shows_every_later_acceptance_proves_it() -> None:
     """Also what was submitted before and accepted after it; one more or less of others is nothing."""
     assert why_unproven(DOUBT, [row(6)], [witness()], LATEST) == ""
     assert why_unproven(DOUBT, [row(6), row(4), row(99)], [witness(4), witness()], LATEST) == ""
@@ -45,12 +45,12 @@ def test_a_log_that_shows_all_that_was_accepted_since_proves_it() -> None:
     ],
     ids=str,
 )
-def test_nothing_else_vouches_for_the_log(other: dict[str, Any]) -> None:
+def test_only_acceptances_of_this_process_vouch_for_the_log(other: dict[str, Any]) -> None:
     """Another process may have another key; outside the window, or sent before, it shows nothing of then."""
     assert why_unproven(DOUBT, [row(6), row(4), row(0, request_id="")], [witness(**other)], LATEST)
 
 
-def test_a_submission_of_ours_that_the_log_lacks_takes_its_word() -> None:
+def test_a_log_that_lacks_one_of_our_submissions_proves_nothing() -> None:
     """One that is there does not help: it was switched off and on, or it is another key's."""
     assert "lacks 1 submission" in why_unproven(DOUBT, [row(6)], [witness(), witness(7)], LATEST)
     assert "lacks 1 submission" in why_unproven(DOUBT, [row(6)], [witness(), witness(4)], LATEST)
@@ -69,7 +69,7 @@ def test_a_doubt_of_an_older_ledger_has_no_process() -> None:
     assert why_unproven(older, [row(6)], [witness(process="")], LATEST)
 
 
-def test_a_charge_that_the_log_does_not_show_takes_its_word() -> None:
+def test_a_log_that_lacks_a_charge_proves_nothing() -> None:
     """The gateway died with a submission in it and kept its hold: it may be this one's."""
     assert "1,234 quota units" in why_unproven(DOUBT, [row(6)], [witness()], LATEST, Beyond(1234, 1234))
     for unsure in (Beyond(possible=1), Beyond(is_known=False)):

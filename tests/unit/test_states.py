@@ -55,12 +55,12 @@ def allowed(state: TaskState, event: Event, to: TaskState) -> bool:
     return True
 
 
-def test_exactly_the_ways_of_the_design_are_allowed():
+def test_exactly_the_transitions_of_the_design_are_allowed():
     """Of all triples of state, event and state the table allows those of the design and no other."""
     assert {triple for triple in ALL if allowed(*triple)} == WAYS
 
 
-def test_the_words_are_those_of_the_design():
+def test_the_state_names_are_those_of_the_design():
     """States and events are the design's words, stored as they are spelt there."""
     assert {state.value for state in TaskState} == {way[0] for way in WAYS}
     assert {event.value for event in Event} == {way[1] for way in WAYS}
@@ -79,7 +79,7 @@ def test_a_refusal_changes_nothing_and_says_what_was_refused():
     assert {state: dict(ways) for state, ways in TRANSITIONS.items()} == before
 
 
-def test_nothing_leaves_a_doubt_but_a_decision_about_it():
+def test_a_doubt_is_left_only_by_a_decision_about_it():
     """A task in doubt is left only by being adopted or by a person's word."""
     assert {
         event for state, event, to in ALL if state is TaskState.IN_DOUBT and allowed(state, event, to)
@@ -97,6 +97,6 @@ def test_only_a_claim_leads_to_a_submission():
     assert ways == {(TaskState.PENDING, Event.CLAIMED)}
 
 
-def test_a_run_goes_on_first_with_what_the_gateway_has():
+def test_a_run_resumes_tasks_at_the_gateway_first():
     """What is taken up before the first POST is what the gateway generates or has ready."""
     assert set(PAID_FOR) == {TaskState.GENERATING, TaskState.COLLECTING}

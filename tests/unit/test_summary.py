@@ -36,13 +36,13 @@ def code(*present: TaskState, **ended) -> int:
         (TaskState.FAILED, 1),
     ],
 )
-def test_each_state_alone(state, expected):
+def test_each_state_has_its_exit_code(state, expected):
     """What one state among tasks that are done makes of the run."""
     assert code(state) == expected
     assert code(state, TaskState.DONE) == expected
 
 
-def test_nothing_asked_for_is_done():
+def test_a_run_without_tasks_is_done():
     """A run without tasks is done."""
     assert code() == 0
     assert Summary({}).exit_code == 0
@@ -73,7 +73,7 @@ def expected_code(present: tuple[TaskState, ...], signal: int, storage: str, rea
     return 1 if here & {TaskState.FAILED, TaskState.UNCOLLECTED} else 0
 
 
-def test_the_order_when_several_apply():
+def test_the_most_urgent_exit_code_wins():
     """Every combination of states, signal, disk and stop gives the first code of the design's order."""
     subsets = [
         present for size in range(len(TaskState) + 1) for present in itertools.combinations(TaskState, size)

@@ -25,7 +25,7 @@ def told(*story: str, model: str = "fast") -> list[bool]:
     return counted
 
 
-def test_nothing_counts_while_nobody_is_accepted():
+def test_refusals_do_not_count_while_no_task_is_accepted():
     """Where nobody is accepted it is the gateway's trouble."""
     assert told(*["bad-"] * 9, *["a-", "b-"] * 3) == [False] * 15
 
@@ -56,7 +56,7 @@ def test_refusals_that_pass_count_against_nobody():
     assert told("a+", "x-", "b+", "y-", "y+", "x-") == [True, True, False]
 
 
-def test_what_no_task_could_avoid_is_not_judged():
+def test_a_refusal_that_no_task_could_avoid_does_not_count():
     """No connection, or no channel for the model: no count and no wait of the task's own."""
     for why in (Refusal.UNREACHABLE, Refusal.MODEL_UNAVAILABLE):
         suspects = Suspects()

@@ -19,7 +19,7 @@ DANGEROUS = [
 
 
 @pytest.mark.parametrize("char", DANGEROUS, ids=lambda char: f"U+{ord(char):04X}")
-def test_nothing_steers_a_terminal(char):
+def test_no_text_steers_a_terminal(char):
     """Control characters and marks that turn the writing direction become blanks."""
     assert printable(f"a{char}b") == "a b"
     assert printable(f"{char}a{char}{char}") == "a"
@@ -32,7 +32,7 @@ def test_ordinary_text_is_untouched():
 
 
 @given(TEXT, st.integers(1, 30))
-def test_what_is_shortened_fits(text, width):
+def test_a_shortened_text_fits(text, width):
     """A shortened text is never wider than asked, is on one line, and is whole where it fits."""
     short = shortened(text, width)
     assert columns(short) <= width
@@ -54,7 +54,7 @@ def test_wide_characters_take_two_columns():
     ("seconds", "words"),
     [(0, "0 s"), (48.4, "48 s"), (89, "89 s"), (90, "2 min"), (720, "12 min"), (11_100, "3 h 05 min")],
 )
-def test_lengths_of_time(seconds, words):
+def test_lengths_of_time_use_the_usual_unit(seconds, words):
     """A length of time is told in the unit that people would use."""
     assert span(seconds) == words
 
@@ -62,7 +62,7 @@ def test_lengths_of_time(seconds, words):
 @pytest.mark.parametrize(
     ("number", "words"), [(0, "0 tasks"), (1, "1 task"), (2, "2 tasks"), (1000, "1,000 tasks")]
 )
-def test_counted_things(number, words):
+def test_counted_nouns_take_singular_or_plural(number, words):
     """One thing is one, several are several."""
     assert count(number, "task") == words
     assert count(2, "reply", "replies") == "2 replies"

@@ -126,7 +126,7 @@ ERRORS_ON_POST = [
 
 
 @pytest.mark.parametrize(("status", "body", "expected"), ERRORS_ON_POST)
-def test_every_error_on_post(status, body, expected):
+def test_every_error_on_post_has_its_outcome(status, body, expected):
     """Each line of the gateway's table of errors on POST has the outcome that the design gives it."""
     assert meaning(status, body) == expected
 
@@ -295,7 +295,7 @@ STATUS = st.integers(100, 999) | st.sampled_from([200, 400, 401, 403, 429, 500, 
 
 @PROPERTY
 @given(STATUS, BODIES)
-def test_no_answer_to_a_post_raises(status, body):
+def test_no_answer_to_a_post_raises_an_exception(status, body):
     """Any status with any bytes has an outcome, and a 2xx is accepted or in doubt, never anything else."""
     outcome = submit_outcome(Answer(status, body))
     if 200 <= status < 300:
@@ -306,7 +306,7 @@ def test_no_answer_to_a_post_raises(status, body):
 
 @PROPERTY
 @given(STATUS, BODIES)
-def test_no_answer_to_a_poll_raises(status, body):
+def test_no_answer_to_a_poll_raises_an_exception(status, body):
     """Any status with any bytes has an outcome, and only a 200 can end a task."""
     outcome = poll_outcome(Answer(status, body))
     if status != 200:
@@ -381,7 +381,7 @@ RECORDED_ACCEPTANCE = (
 
 
 @pytest.mark.parametrize("recorded", RECORDED_POSTS, ids=lambda recorded: recorded[0])
-def test_recorded_answers_to_a_post(recorded):
+def test_recorded_answers_to_a_post_are_understood(recorded):
     """What a running gateway answered to submissions is understood."""
     _, status, expected, *body = recorded
     assert meaning(status, body[0] if body else RECORDED_ACCEPTANCE) == expected
@@ -444,13 +444,13 @@ def poll(body: bytes, status: int = 200, **answer: Any):
         ("IN_PROGRESS", {"status": "expired"}, "expired"),
     ],
 )
-def test_recorded_polls_of_a_task_that_goes_on(status, data, upstream):
+def test_recorded_polls_of_a_running_task_are_understood(status, data, upstream):
     """What a running gateway shows of an unfinished task: in progress, with the model's own word."""
     body = poll_body(status, data)
     assert poll(body) == InProgress(status, upstream, body.decode())
 
 
-def test_a_recorded_success():
+def test_a_recorded_success_is_understood():
     """Success brings link, tokens, time, echo and the raw answer."""
     body = poll_body("SUCCESS", MADE, result_url=LINK, finish_time=1795372452, progress="100%")
     assert poll(body) == Succeeded(
@@ -463,14 +463,14 @@ def test_a_recorded_success():
     )
 
 
-def test_a_recorded_failure():
+def test_a_recorded_failure_is_understood():
     """Failure: the code is the model's, the words are the gateway's, the text in `result_url` is no link."""
     body = poll_body("FAILURE", MODERATED, fail_reason=WHY, result_url=WHY, finish_time=1795372432)
     code = "OutputVideoSensitiveContentDetected"
     assert poll(body) == GenerationFailed(code, WHY, 1795372432.0, body.decode(), charged=113663)
 
 
-def test_recorded_refusals_of_a_poll():
+def test_recorded_refusals_of_a_poll_decide_nothing():
     """Unknown ids and refused keys say nothing about how the task stands."""
     assert isinstance(poll(task_error("task_not_exist"), 400), NotVisible)
     assert isinstance(poll(openai(), 401), QueryRefused)
@@ -479,7 +479,7 @@ def test_recorded_refusals_of_a_poll():
     assert isinstance(poll(task_error("get_task_failed"), 500), QueryFailed)
 
 
-def test_recorded_answers_in_openais_form():
+def test_recorded_answers_in_the_openai_form_are_understood():
     """The flat form of the other route is understood as well."""
     flat: dict[str, object] = {"id": "task_A", "object": "video", "progress": 0, "metadata": {"url": ""}}
 
@@ -496,7 +496,7 @@ def test_recorded_answers_in_openais_form():
     assert (failed.code, failed.message) == ("OutputVideoSensitiveContentDetected", WHY)
 
 
-def test_the_flat_form_of_a_later_version():
+def test_the_flat_form_of_a_later_version_is_understood():
     """A body without any wrapping, as one version answered, is read like the others."""
     body = (
         b'{"created_at":1,"fail_reason":"no","finished_at":1795372432,"status":"FAILURE","task_id":"task_A"}'
@@ -508,7 +508,7 @@ def test_the_flat_form_of_a_later_version():
 
 
 @pytest.mark.parametrize("word", ["SUCCESS", "success", "Succeeded", "completed", "COMPLETED"])
-def test_words_for_success(word):
+def test_every_word_for_success_is_understood(word):
     """Each synonym of success is one, in any case of letters."""
     assert isinstance(poll(poll_body(word, MADE)), Succeeded)
 
@@ -516,7 +516,7 @@ def test_words_for_success(word):
 @pytest.mark.parametrize(
     "word", ["FAILURE", "failure", "failed", "error", "ERROR", "cancelled", "canceled", "expired"]
 )
-def test_words_for_failure(word):
+def test_every_word_for_failure_is_understood(word):
     """Each synonym of failure is one, in any case of letters."""
     assert isinstance(poll(poll_body(word)), GenerationFailed)
 
@@ -548,7 +548,7 @@ def test_missing_data_decides_nothing(body):
 
 
 @pytest.mark.parametrize("status", [200, 429, 500, 502, 503, 504, 301, 404])
-def test_what_is_no_answer_says_nothing_about_the_task(status):
+def test_a_page_or_garbage_says_nothing_about_the_task(status):
     """Web pages, empty bodies and garbage are failed polls, with their Retry-After."""
     for body in (EMPTY, HTML, b"[1]", b"\xff", b"{"):
         answer = poll(body, status, retry_after=9.0)
@@ -613,7 +613,7 @@ def test_a_failure_of_the_gateway_itself_has_no_code(charged):
     assert answer.charged == (charged if isinstance(charged, int) else None)
 
 
-def test_the_list_of_models():
+def test_the_list_of_models_is_read():
     """The names in a list of models; anything else is no list."""
     listed = b'{"data":[{"id":"a","object":"model"},{"id":"b"},{},7],"object":"list","success":true}'
     assert models_listed(Answer(200, listed)) == {"a", "b"}
@@ -650,7 +650,7 @@ NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
         ("Sun, 99 Nov 1994 08:50:07 GMT", None),
     ],
 )
-def test_forms_of_retry_after(header, seconds):
+def test_every_form_of_retry_after_is_understood(header, seconds):
     """Seconds or a date, an hour at most; anything else is as if it were not there."""
     assert retry_after_seconds(header, NOW) == seconds
 
@@ -674,7 +674,7 @@ def test_a_date_without_a_zone_is_in_gmt(monkeypatch):
         "Sun, {} Nov {} 08:{}:37 {}".format, *[st.integers() | st.sampled_from(["GMT", "+0000", "-0000"])] * 4
     )
 )
-def test_no_retry_after_raises(header):
+def test_no_retry_after_header_raises_an_exception(header):
     """Whatever stands in the header, the answer that it came with is not lost over it."""
     seconds = retry_after_seconds(header, NOW)
     assert seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER
@@ -760,7 +760,7 @@ def test_local_files_are_sent_as_data_uris_wherever_they_stand():
     ]
 
 
-def test_what_the_reader_of_files_raises_passes_through():
+def test_errors_from_reading_a_file_pass_through():
     """A picture that can't be read stops the sending, whatever it raises."""
     picture = MediaFile("/a/cat.jpg", "cat.jpg", "0" * 64, "image/jpeg", 3)
 

@@ -50,7 +50,7 @@ def test_tasks_leave_in_plan_order_until_the_slots_are_taken(at_the_gate):
     assert at_the_gate(story, concurrency=3) == [0, 1, 2, 3]
 
 
-def test_a_slot_is_held_from_the_permit_to_the_end(at_the_gate):
+def test_a_slot_is_held_from_the_permit_to_the_end_of_the_generation(at_the_gate):
     """A slot is taken by a permit, kept by an acceptance, and given back by everything else."""
 
     async def story(gate):
@@ -86,7 +86,7 @@ def test_generations_of_earlier_runs_hold_their_slots(at_the_gate):
     assert at_the_gate(story, concurrency=2) == [0]
 
 
-def test_submissions_keep_their_distance(at_the_gate):
+def test_submissions_are_spaced_by_the_rate_limit(at_the_gate):
     """With 60 submissions a minute each leaves a second after the last, and none before its turn."""
 
     async def story(gate):
@@ -113,7 +113,7 @@ def test_a_task_with_a_delay_lets_others_pass(at_the_gate):
     assert at_the_gate(story) == ([1, 0], 40.0)
 
 
-def test_nothing_to_do_is_the_end(at_the_gate):
+def test_admission_ends_when_there_is_nothing_to_do(at_the_gate):
     """Without tasks and with every slot free there is nothing to wait for."""
 
     async def story(gate):
@@ -142,7 +142,7 @@ def test_while_a_slot_is_taken_more_may_come(at_the_gate):
     assert at_the_gate(story) == (None, 3.0)
 
 
-def test_after_closing_nothing_leaves(at_the_gate):
+def test_no_permit_is_given_after_closing(at_the_gate):
     """Closed, also while somebody waits, admission lets nothing leave any more."""
 
     async def story(gate):
@@ -243,7 +243,7 @@ def test_a_refused_query_stops_the_run(at_the_gate):
     assert at_the_gate(story, concurrency=1) == ExitCode.ACCOUNT
 
 
-def test_a_refused_query_is_told_when_nothing_is_left_to_submit(at_the_gate):
+def test_a_refused_query_is_reported_when_nothing_is_left_to_submit(at_the_gate):
     """Also where no task waits any more, the run ends with the reason why its last one is not followed."""
 
     async def story(gate):
@@ -301,7 +301,7 @@ def test_a_short_balance_is_probed_after_a_settlement(at_the_gate):
     at_the_gate(story)
 
 
-def test_an_hour_without_an_acceptance_is_enough(at_the_gate):
+def test_an_hour_without_an_acceptance_ends_submission(at_the_gate):
     """With nothing accepted and nothing in flight for 60 min the run ends unfinished, exit 75."""
 
     async def story(gate):
@@ -335,7 +335,7 @@ def test_the_hour_passes_while_the_last_tasks_are_in_the_air(at_the_gate):
     assert stop.exit_code == ExitCode.UNFINISHED
 
 
-def test_an_acceptance_starts_the_hour_anew(at_the_gate):
+def test_an_acceptance_restarts_the_hour(at_the_gate):
     """The hour counts from the last acceptance, or from the end of the last generation."""
 
     async def story(gate):
@@ -349,7 +349,7 @@ def test_an_acceptance_starts_the_hour_anew(at_the_gate):
     assert at_the_gate(story) == [1]
 
 
-def test_so_many_in_the_air_that_all_may_end_in_doubt(at_the_gate):
+def test_submissions_in_flight_are_limited_by_max_in_doubt(at_the_gate):
     """With 3 of 5 in doubt only two submissions are without an answer at once, whatever slots are free."""
 
     async def story(gate):
@@ -375,7 +375,7 @@ def fall_into_doubt(gate):
     return go()
 
 
-def test_after_three_unknown_a_probe_leaves_alone_after_five_minutes(at_the_gate):
+def test_a_probe_leaves_alone_five_minutes_after_three_unknown_outcomes(at_the_gate):
     """First the free question, then one submission; the others wait for its answer."""
 
     async def story(gate):
@@ -428,7 +428,7 @@ def test_a_probe_is_alone_until_its_own_answer(at_the_gate):
     at_the_gate(story)
 
 
-def test_what_is_withdrawn_beside_a_probe_does_not_end_its_turn(at_the_gate):
+def test_a_permit_withdrawn_beside_a_probe_does_not_end_the_probe(at_the_gate):
     """An earlier permit that did not leave after all sends no other after the probe either."""
 
     async def story(gate):
@@ -475,7 +475,7 @@ def test_a_missing_model_is_probed_by_one(at_the_gate):
     assert at_the_gate(story) == [1, 2]
 
 
-def test_rejections_alike_stop_the_run(at_the_gate):
+def test_identical_rejections_stop_the_run(at_the_gate):
     """Ten identical rejections, and a probe too: the rest of the plan is not sent, exit 1."""
 
     async def story(gate):
@@ -490,7 +490,7 @@ def test_rejections_alike_stop_the_run(at_the_gate):
 
 
 @pytest.mark.parametrize("outcome", [ACCEPTED, REJECTED, UNKNOWN, THROTTLED, NO_CHANNEL, None])
-def test_every_answer_wakes_who_waits(at_the_gate, outcome):
+def test_every_answer_wakes_the_dispatcher(at_the_gate, outcome):
     """The dispatcher looks again after each outcome and each withdrawal; none of them leaves it asleep."""
 
     async def story(gate):

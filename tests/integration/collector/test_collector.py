@@ -68,7 +68,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_what_one_source_lacks_the_other_has(bench, answers, video, on_disk, kind):
+def test_a_video_missing_from_one_source_comes_from_the_other(bench, answers, video, on_disk, kind):
     """A broken answer of the gateway leads to the model's own link, and the video is whole."""
     record, files = bench([BROKEN[kind](answers)], [answers.whole()])
     assert record.state is TaskState.DONE

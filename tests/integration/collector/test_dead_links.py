@@ -132,7 +132,7 @@ def test_a_name_that_was_taken_meanwhile_is_left_alone(missing, answers, on_disk
     assert on_disk() == {"cat.mp4": b"theirs"}
 
 
-def test_what_is_collected_is_known_again_by_size_and_time(bench, answers, tmp_path):
+def test_a_collected_file_is_recognized_by_size_and_time(bench, answers, tmp_path):
     """So that the next run needs no more than a stat."""
 
     async def story(parts):

@@ -61,7 +61,7 @@ def test_boxes_that_end_where_the_file_ends_are_whole(file, content):
         FTYP + MOOV + MDAT + b"junk",
     ],
 )
-def test_anything_else_is_not_whole(file, content):
+def test_a_file_with_missing_or_wrong_boxes_is_not_whole(file, content):
     """Missing boxes, wrong sizes, junk at the end or another kind of file: not whole, and no endless walk."""
     with pytest.raises(NotWhole) as refused:
         check_boxes(file(content))
@@ -84,7 +84,7 @@ def test_every_file_that_is_cut_is_not_whole(file, video):
     assert whole == 0
 
 
-def test_what_is_in_a_video(file, video):
+def test_probe_reads_length_size_and_rate_of_a_video(file, video):
     """Length, size and rate of a real video."""
     assert probe(file(video)) == VideoFacts(duration=1.0, width=64, height=48, fps=24.0)
 
@@ -102,7 +102,7 @@ def sound_only() -> bytes:
     return content.getvalue()
 
 
-def test_a_sound_is_no_video(file):
+def test_a_sound_file_is_not_a_video(file):
     """A whole MP4 without pictures is not playable as a video."""
     path = file(sound_only())
     check_boxes(path)
@@ -121,7 +121,7 @@ def slices(video: bytes):
 
 
 @pytest.mark.parametrize("spoilt", ["all", "the key picture", "all but the first"])
-def test_boxes_are_not_enough(file, video, spoilt):
+def test_whole_boxes_alone_do_not_make_a_playable_video(file, video, spoilt):
     """A file whose boxes are whole and whose pictures are garbage is not playable."""
     content = bytearray(video)
     for number, (begin, end) in enumerate(slices(video)):

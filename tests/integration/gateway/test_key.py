@@ -221,7 +221,7 @@ def test_cookies_are_not_sent_back(meet):
         "",
     ],
 )
-def test_an_address_that_may_not_have_the_key(url):
+def test_the_key_is_not_sent_to_an_insecure_address(url):
     """Plain http to another machine, something that is no address, or one with more in it than an address."""
     with pytest.raises(UsageError) as refused:
         check_address(url, False)
@@ -232,7 +232,7 @@ def test_an_address_that_may_not_have_the_key(url):
     "url",
     ["https://gateway.example", "https://gateway.example/api/", "http://127.0.0.1:3000", "http://[::1]:1"],
 )
-def test_an_address_that_may_have_the_key(url):
+def test_the_key_is_sent_to_https_or_this_machine(url):
     """https anywhere, and http on this machine."""
     check_address(url, False)
 
@@ -244,7 +244,7 @@ def test_plain_http_may_be_allowed_by_a_person():
         check_address("ftp://10.0.0.1", True)
 
 
-def test_what_an_origin_is():
+def test_an_origin_is_scheme_host_and_port():
     """Scheme, host and port: a path or the default port make no difference."""
     assert origin("https://gateway.example:443/api/") == origin("https://gateway.example")
     assert origin("https://gateway.example") != origin("http://gateway.example")

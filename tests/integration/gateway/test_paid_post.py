@@ -67,7 +67,7 @@ def submit(meet, body):
     return run
 
 
-def test_what_is_sent_is_what_was_given(submit, body, key):
+def test_the_post_sends_the_given_body_and_key_once(submit, body, key):
     """One POST with the body as it is and the key; the answer's id and request id are kept."""
     outcome, posts = submit(accept)
     assert outcome == Accepted("task_A", Receipt(200, "req-1"))

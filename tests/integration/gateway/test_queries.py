@@ -89,7 +89,7 @@ def test_a_poll_where_nobody_listens_has_failed(meet, nowhere):
     assert isinstance(meet(lambda gateway: gateway.poll("task_A"), base_url=nowhere), QueryFailed)
 
 
-def test_an_odd_id_stays_in_its_place(meet):
+def test_an_odd_id_stays_in_its_part_of_the_path(meet):
     """Whatever an adopted id holds, it is one part of the path and no other address."""
 
     async def story(gateway, server):
@@ -199,7 +199,7 @@ def test_a_chunked_body_is_written_as_it_came(fetch):
         reset,
     ],
 )
-def test_what_is_no_whole_body_has_failed(fetch, answer):
+def test_an_incomplete_or_wrong_body_is_a_failed_download(fetch, answer):
     """A short or cut body, a web page, JSON or an error is a failed download, with what the server said."""
     outcome, _ = fetch(answer)
     assert isinstance(outcome, FetchFailed)
@@ -214,7 +214,7 @@ def test_a_failed_download_says_what_the_server_said(fetch):
     assert written == b""
 
 
-def test_what_the_disk_says_is_not_taken_for_the_network(meet):
+def test_a_disk_error_is_not_taken_for_a_network_error(meet):
     """An error of the one who writes passes through: it is no failed download."""
 
     def refuse(data):
@@ -238,7 +238,7 @@ def test_no_compression_is_asked_for(meet):
 
 
 @pytest.mark.parametrize("url", ["", "http://", "no url", "http://[::1", "ftp://127.0.0.1/a", "http://a b/"])
-def test_a_link_that_is_none_is_a_failed_download(meet, url):
+def test_an_invalid_link_is_a_failed_download(meet, url):
     """Whatever stands where a link should be, no exception comes of it and nothing is asked."""
 
     async def story(gateway, server):
@@ -260,7 +260,7 @@ def test_a_signed_link_is_asked_for_letter_by_letter(meet):
     assert meet(story, replies(200, VIDEO, "video/mp4")) == path
 
 
-def test_a_connection_that_fails_is_told_in_the_systems_words(client, nowhere):
+def test_a_failed_connection_is_reported_in_the_systems_words(client, nowhere):
     """Where it was to lead, and why it did not come: nothing of how a library calls it."""
 
     async def story():

@@ -37,7 +37,7 @@ def change(path, *statements):
     db.close()
 
 
-def test_the_pragmas_that_promises_rest_on(tmp_path):
+def test_the_pragmas_that_durability_depends_on_are_set(tmp_path):
     """WAL, synchronous FULL and foreign keys are in force on the writer's connection."""
 
     async def go():

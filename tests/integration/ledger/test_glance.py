@@ -33,7 +33,7 @@ REJECTED = Move(Event.REJECTED, TaskState.FAILED, facts=AttemptFacts(outcome="re
         ([REJECTED], False),
     ],
 )
-def test_what_is_paid_for_or_may_be_is_counted(in_ledger, plan, tmp_path, moves, is_paid):
+def test_tasks_that_are_or_may_be_paid_for_are_counted(in_ledger, plan, tmp_path, moves, is_paid):
     """Everything but what was refused, or given back, by the gateway."""
     planned = plan("cat", "dog")
 
@@ -70,7 +70,7 @@ def test_ledger_of_the_first_version_is_read_as_it_is(in_ledger, plan, tmp_path)
     assert seen.paid.total() == 1
 
 
-def test_what_is_no_ledger_is_nobodys_and_a_damaged_one_says_so(tmp_path):
+def test_another_file_is_ignored_and_a_damaged_ledger_is_an_error(tmp_path):
     """Another program's file is passed over; one that can't be read is an error to be judged."""
     with closing(sqlite3.connect(tmp_path / LEDGER_NAME)) as db:
         db.executescript("PRAGMA application_id = 77; CREATE TABLE tasks (x)")

@@ -131,7 +131,7 @@ def test_a_network_file_system_is_refused(tmp_path, mounts, kind):
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "apfs"])
-def test_a_local_disk_is_fine(tmp_path, mounts, kind):
+def test_a_local_disk_is_accepted(tmp_path, mounts, kind):
     """A disk of this machine is used, whatever else is mounted beside it."""
     mounts(mount("/", "nfs"), mount(str(tmp_path), kind), mount(f"{tmp_path}-other", "nfs"))
     with RunLock(tmp_path):
@@ -152,7 +152,7 @@ def test_the_nearest_mount_counts(tmp_path, mounts):
 
 
 @pytest.mark.parametrize("name", ["a b", "back\\slash", "数据", "Übung"])
-def test_any_name_of_a_mount_is_understood(tmp_path, mounts, name):
+def test_escaped_names_of_mounts_are_understood(tmp_path, mounts, name):
     """Blanks and the like stand escaped in the kernel's list, other scripts as they are."""
     directory = tmp_path / name
     directory.mkdir()

@@ -37,7 +37,7 @@ def test_the_file_is_what_the_ledger_says(tmp_path, tasks):
     assert listing(tmp_path) == [RESULTS_NAME]
 
 
-def test_what_would_not_change_is_left_alone(tmp_path, tasks):
+def test_an_unchanged_file_is_not_written(tmp_path, tasks):
     """The same rows again touch neither the file nor its time; other rows replace it."""
     path = tmp_path / RESULTS_NAME
     write(tmp_path, as_csv(tasks))
@@ -213,9 +213,7 @@ def test_a_file_of_an_earlier_version_is_ours(tmp_path, in_ledger, tasks):
     assert copies(tmp_path) == ["results.csv.bak"]
 
 
-def test_a_ledger_that_can_not_be_written_does_not_keep_the_file_from_being_so(
-    tmp_path, in_ledger, tasks, monkeypatch
-):
+def test_results_are_written_even_if_the_ledger_can_not_be(tmp_path, in_ledger, tasks, monkeypatch):
     """What happened in the night is told all the same."""
 
     async def refused(self, written):

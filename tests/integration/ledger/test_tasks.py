@@ -96,7 +96,7 @@ def test_only_a_pending_task_is_claimed(in_ledger, filled, on_disk):
     assert on_disk.one("SELECT attempts FROM tasks") == 1
 
 
-def test_of_claims_at_the_same_moment_one_wins(in_ledger, filled, on_disk):
+def test_only_one_of_many_simultaneous_claims_succeeds(in_ledger, filled, on_disk):
     """Fifty claims of one task at once make one attempt."""
     (key,) = filled("a")
 
@@ -257,7 +257,7 @@ def test_an_event_says_whether_the_task_is_still_wanted(in_ledger, filled, plan)
 # --- recover ------------------------------------------------------------------------------------------
 
 
-def test_what_was_in_the_air_is_in_doubt_after_a_crash(in_ledger, filled, on_disk):
+def test_a_submission_in_flight_is_in_doubt_after_a_crash(in_ledger, filled, on_disk):
     """Tasks that were being submitted are in doubt, counted, and never pending again by themselves."""
     keys = filled("a", "b", "c")
 
@@ -281,7 +281,7 @@ def test_recovering_twice_changes_nothing_more(in_ledger, filled, on_disk):
 
 
 @pytest.mark.parametrize("move", [accepted(), RELEASED, REJECTED])
-def test_what_had_its_outcome_is_not_recovered(in_ledger, filled, on_disk, move):
+def test_a_submission_with_an_outcome_is_not_recovered(in_ledger, filled, on_disk, move):
     """A submission whose outcome is on disk stays as it is."""
     (key,) = filled("a")
 
@@ -340,7 +340,7 @@ def test_a_name_made_from_the_file_does_not_bind(in_ledger, plan):
     assert in_ledger(lambda ledger: ledger.binding()).manifest == "another name"
 
 
-def test_what_was_paid_for_says_more_than_a_name(in_ledger, plan):
+def test_paid_tasks_identify_a_run_better_than_its_name(in_ledger, plan):
     """Another name, and a task that this ledger paid for: it goes on and says under which name it was."""
     in_ledger(lambda ledger: submitted(ledger, plan("cat")))
     other = replace(plan("dog", "cat"), name="another name")
@@ -458,7 +458,7 @@ def test_a_name_that_was_ever_given_is_not_given_again(bring, plan, want, on_dis
 @pytest.mark.parametrize(
     ("first", "second"), [("Cat", "cat"), ("straße", "STRASSE"), ("caf\u00e9", "cafe\u0301")]
 )
-def test_names_that_some_disk_takes_for_one_are_told_apart(bring, plan, want, on_disk, first, second):
+def test_names_that_some_disks_treat_as_equal_are_kept_distinct(bring, plan, want, on_disk, first, second):
     """Ids that differ in case, or in how a letter is composed, get names that differ on every file system."""
     bring(plan(want(first, "a cat"), want(second, "a dog")))
     files = names(on_disk)
@@ -489,7 +489,7 @@ def test_replicas_of_one_request_are_tasks_of_their_own(bring, plan, want, on_di
     assert len(set(files)) == 3
 
 
-def test_what_is_not_in_the_fingerprint_may_change(bring, plan, want, on_disk):
+def test_fields_outside_the_fingerprint_may_change(bring, plan, want, on_disk):
     """Another callback, place in the manifest or label is taken over by the task as it stands."""
     bring(plan(want("a", "a cat", callback_url="https://a.example")))
     bring(plan(want("a", "a cat", callback_url="https://b.example")))
@@ -544,7 +544,7 @@ def test_a_reader_works_while_the_writer_does(tmp_path, in_ledger, filled):
     assert in_ledger(story)[TaskState.SUBMITTING] == 40
 
 
-def test_tasks_are_told_in_plan_order_and_by_state(in_ledger, filled, plan):
+def test_tasks_are_listed_in_plan_order_and_by_state(in_ledger, filled, plan):
     """Those no longer planned come last, or not at all; states may be chosen."""
     keys = filled("a", "b", "c")
 

@@ -76,7 +76,7 @@ def test_a_file_that_is_in_place_is_neither_read_nor_noted(finished, look, monke
     assert look() == ("", [DONE])
 
 
-def test_a_file_that_was_moved_away_is_told_once_and_named_in_its_row(finished, look):
+def test_a_file_that_was_moved_away_is_reported_once_and_named_in_its_row(finished, look):
     """Done stays done with its file name; the news come once, the warning stays until the file is back."""
     path = finished("a")["a"]
     path.rename(path.with_suffix(".away"))
@@ -126,7 +126,7 @@ def test_a_changed_file_that_went_and_came_back_is_still_changed(finished, look)
     assert look()[1] == changed
 
 
-def test_a_link_to_nowhere_is_told_apart(finished, look):
+def test_a_dangling_link_has_its_own_warning(finished, look):
     """A link into an archive that is not mounted: a warning of its own; mounted, all is well."""
     path = finished("a")["a"]
     archive = path.with_name("archive")
@@ -169,7 +169,7 @@ def test_only_what_is_missing_is_fetched_on_a_persons_word(finished, look):
     assert states == [TaskState.COLLECTING, TaskState.DONE, TaskState.DONE, TaskState.DONE]
 
 
-def test_what_an_earlier_version_collected_is_not_read_at_every_start(finished, look, monkeypatch):
+def test_files_of_an_earlier_version_are_not_hashed_at_every_start(finished, look, monkeypatch):
     """Of such a file the ledger has no time: one that is older than its collecting is taken for it."""
     path = finished("a", seen=False)["a"]
     with monkeypatch.context() as patches:
@@ -179,7 +179,7 @@ def test_what_an_earlier_version_collected_is_not_read_at_every_start(finished, 
     assert look()[1][0][2]
 
 
-def test_hashing_has_an_end(finished, look, monkeypatch):
+def test_hashing_at_the_start_is_limited(finished, look, monkeypatch):
     """What a look does not come to is left to the next one, and nothing is said of it."""
     path = finished("a")["a"]
     edit(path, b"WHOLE")

@@ -101,7 +101,7 @@ def test_a_refused_change_does_not_doom_its_batch(in_ledger, filled, on_disk, co
     assert on_disk.one("SELECT count(*) FROM events") == on_disk.one("SELECT count(*) FROM attempts") == 10
 
 
-def test_the_change_of_a_cancelled_caller_still_lands(in_ledger, filled, on_disk):
+def test_a_change_of_a_cancelled_caller_is_still_written(in_ledger, filled, on_disk):
     """Whoever no longer waits, what the gateway did is recorded."""
     keys = filled("a", "b")
     heard = []
@@ -119,7 +119,7 @@ def test_the_change_of_a_cancelled_caller_still_lands(in_ledger, filled, on_disk
     assert heard == keys
 
 
-def test_what_is_queued_is_written_before_the_ledger_closes(in_ledger, filled, on_disk):
+def test_queued_changes_are_written_before_the_ledger_closes(in_ledger, filled, on_disk):
     """Leaving the ledger with changes under way writes them first."""
     keys = filled(*(f"task-{number}" for number in range(50)))
     claims = []
@@ -132,7 +132,7 @@ def test_what_is_queued_is_written_before_the_ledger_closes(in_ledger, filled, o
     assert on_disk.one("SELECT count(*) FROM tasks WHERE state = 'submitting'") == 50
 
 
-def test_an_error_in_the_run_does_not_lose_what_is_queued(in_ledger, filled, on_disk):
+def test_an_error_in_the_run_does_not_lose_queued_changes(in_ledger, filled, on_disk):
     """Also when the run ends by an exception, what was queued reaches the disk."""
     (key,) = filled("a")
     claims = []
@@ -147,7 +147,7 @@ def test_an_error_in_the_run_does_not_lose_what_is_queued(in_ledger, filled, on_
     assert on_disk.states() == {"a": "submitting"}
 
 
-def test_a_cancelled_closing_does_not_lose_what_is_queued(tmp_path, filled, on_disk):
+def test_cancelling_close_does_not_lose_queued_changes(tmp_path, filled, on_disk):
     """Ctrl-C while the ledger closes: what is queued is what the gateway did, and reaches the disk."""
     keys = filled(*(f"task-{number}" for number in range(50)))
     claims = []

@@ -97,7 +97,7 @@ ENTRIES = st.fixed_dictionaries({}, optional={"id": LEAVES, **MULTIPLES, **VALUE
         max_size=2,
     ),
 )
-def test_anything_is_refused_or_planned(
+def test_any_manifest_is_refused_or_planned(
     defaults: object, entries: list[object], top: dict[str, object], tmp_path: Path
 ) -> None:
     """What passes the checks has an estimate, and what doesn't has its reasons."""

@@ -104,7 +104,7 @@ def message_port(message: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["a.png", "whole.png", "endless.png", "moved.png", "猫.png"])
-def test_what_is_there_is_not_complained_about(name: str, tmp_path: Path) -> None:
+def test_a_url_that_works_gives_no_finding(name: str, tmp_path: Path) -> None:
     """With ranges or without, however long it is, here or where it has moved to."""
     assert told(tmp_path, f"@/{name}") == []
 
@@ -122,7 +122,7 @@ def test_what_is_there_is_not_complained_about(name: str, tmp_path: Path) -> Non
         ("slow.png", "warning: host/slow.png does not come in time"),
     ],
 )
-def test_what_is_wrong_is_told(name: str, expected: str, tmp_path: Path) -> None:
+def test_a_url_that_fails_is_reported(name: str, expected: str, tmp_path: Path) -> None:
     """Only what is gone for everybody is an error."""
     (problem,) = told(tmp_path, f"@/{name}", patience=0.5)
     assert words(problem) == expected
@@ -157,7 +157,7 @@ def test_the_password_of_a_proxy_is_not_shown(tmp_path: Path, monkeypatch: pytes
     assert problem.message == "example.com/a.png can't be fetched: the proxy can't be reached"
 
 
-def test_each_url_is_asked_once_and_told_where_it_stands_first(tmp_path: Path) -> None:
+def test_each_url_is_requested_once_and_reported_at_its_first_place(tmp_path: Path) -> None:
     """However many tasks have it; errors come first."""
     files = Files()
     found = told(tmp_path, "@/a.png", "@/500", "@/404", "@/a.png", "@/404", files=files)

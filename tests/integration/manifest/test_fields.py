@@ -215,7 +215,7 @@ def test_a_field_is_sent_where_it_belongs(field: Field, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=IDS)
-def test_a_wrong_value_is_told_at_its_place(field: Field, tmp_path: Path) -> None:
+def test_a_wrong_value_is_reported_at_its_place(field: Field, tmp_path: Path) -> None:
     """Before anything is sent."""
     with pytest.raises(ManifestError) as caught:
         load_manifest(manifest(tmp_path, field, field.wrong))

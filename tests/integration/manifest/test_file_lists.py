@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
         ("a\0b*", []),
     ],
 )
-def test_what_matches_is_found_in_order(pattern: str, found: list[str], folder: Path) -> None:
+def test_matching_files_are_found_in_order(pattern: str, found: list[str], folder: Path) -> None:
     """By their paths; hidden ones only where the pattern says so."""
     assert find_files(folder, pattern) == found
 
@@ -95,7 +95,7 @@ def test_links_do_not_lead_in_circles(folder: Path) -> None:
     assert find_files(folder, "also/**/*.png") == ["also/d.png", "also/deep/e.png"]
 
 
-def test_what_runs_have_made_is_left_alone(folder: Path) -> None:
+def test_files_made_by_runs_are_not_matched(folder: Path) -> None:
     """The last frames of one run must not become tasks of the next, unless the pattern names them."""
     for run in ("m.run", "sub/other.run", "."):
         (folder / run / "videos").mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ def read(text: str) -> tuple[Node | None, list[str]]:
 
 @pytest.mark.parametrize("indent", [None, 1, 4, "\t"])
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_what_json_dump_writes_is_read(indent: int | str | None, ascii_only: bool) -> None:
+def test_output_of_json_dump_is_read(indent: int | str | None, ascii_only: bool) -> None:
     """Escapes, surrogate pairs, tabs, long keys and long lines."""
     written = {
         "prompt": '😀 𝄞 \\ud83d " / \b\f\n\r\t \x7f\u2028\x85 #: - é',
@@ -78,7 +78,7 @@ def test_json_values_have_their_places() -> None:
         ('{"a": 1', "m.json:1:1: a `[` or `{` is not closed, or a comma is missing"),
     ],
 )
-def test_what_is_wrong_in_json_has_its_place(text: str, wrong: str) -> None:
+def test_a_json_error_is_reported_at_its_place(text: str, wrong: str) -> None:
     """JSON that can't be used is an error, not another value."""
     _, found = read(text)
     assert [one.rpartition(": ")[0] for one in found] == [wrong]

@@ -46,7 +46,7 @@ def test_sections_become_settings() -> None:
     assert plan.name == "sections"
 
 
-def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
+def test_omitted_settings_have_their_defaults(tmp_path: Path) -> None:
     """The name is the file's, and the rest is the runner's."""
     plan = load(tmp_path, HEAD + "run:\ntasks:\n  - prompt: A cat\n").plan
     assert (plan.name, plan.manifest) == ("m", str(tmp_path / "m.yaml"))

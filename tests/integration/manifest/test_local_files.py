@@ -79,7 +79,7 @@ def test_a_url_is_no_file(url: str, tmp_path: Path) -> None:
     assert media(tmp_path).picture(url) == url
 
 
-def test_what_is_sent_is_what_was_planned(tmp_path: Path) -> None:
+def test_the_data_uri_holds_the_planned_bytes(tmp_path: Path) -> None:
     """The data URI holds the file's bytes under its true type."""
     (tmp_path / "cat.jpg").write_bytes(PNG)
     assert data_uri(planned(tmp_path, "cat.jpg")) == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
@@ -99,7 +99,7 @@ def test_a_changed_file_is_not_sent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stands_in", ["fifo", "device", "folder", "longer"])
-def test_what_took_a_pictures_place_is_not_read(tmp_path: Path, stands_in: str) -> None:
+def test_a_special_file_in_a_pictures_place_is_not_read(tmp_path: Path, stands_in: str) -> None:
     """A FIFO would be waited for, a device never ends: neither hangs the run, and nothing of it is sent."""
     path = tmp_path / "cat.png"
     path.write_bytes(PNG)
@@ -137,7 +137,7 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     assert planned(tmp_path, "link.png").path == str(tmp_path / "cat.png")
 
 
-def test_what_is_no_ordinary_file_is_refused(tmp_path: Path) -> None:
+def test_a_special_file_is_refused(tmp_path: Path) -> None:
     """A pipe is not opened, for it would block; a circle of links is no path."""
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "loop.png").symlink_to("loop.png")
@@ -169,7 +169,7 @@ def test_a_large_picture_may_be_planned_to_fit(tmp_path: Path) -> None:
     assert caught.value.hint == "make the picture smaller"
 
 
-def test_of_a_heic_only_the_type_is_known(tmp_path: Path) -> None:
+def test_only_the_type_of_a_heic_is_known(tmp_path: Path) -> None:
     """It is sent as it is, whatever is said about pictures that are too large."""
     (tmp_path / "cat.heic").write_bytes(HEIC)
     found = planned(tmp_path, "cat.heic", Fit(1000, 1_000_000))

@@ -127,7 +127,7 @@ def test_an_unmeant_twin_is_warned_of_beside_replicas(tmp_path: Path) -> None:
     assert len(loaded.plan.tasks) == 4
 
 
-def test_rows_a_matrix_and_repeat_together(tmp_path: Path) -> None:
+def test_rows_matrix_and_repeat_combine(tmp_path: Path) -> None:
     """Each row with each combination, each as often as wanted, in that order."""
     (tmp_path / "r.csv").write_text("sku,what\na,mug\nb,lamp\n")
     found = tasks(
@@ -191,7 +191,7 @@ def test_several_patterns_keep_their_order_and_take_a_file_once(photos: Path) ->
     assert [task.id for task in tasks(photos, entry)] == ["a", "b"]
 
 
-def test_no_match_is_nothing_to_do(photos: Path) -> None:
+def test_a_pattern_without_a_match_makes_no_tasks(photos: Path) -> None:
     """It is said, and the rest of the manifest is run."""
     entries = '  - {files: photos/*.PNG, image: "${file}", prompt: x}\n  - {prompt: A cat}\n'
     loaded = load(photos, entries)
@@ -208,7 +208,7 @@ def test_a_picture_that_can_not_be_sent_is_the_place_of_its_fault(photos: Path) 
     assert problem.message == "`image`: photos/c.png can't be decoded: it is damaged or not whole"
 
 
-def test_a_fault_of_a_matrix_value_is_told_at_the_value(tmp_path: Path) -> None:
+def test_a_fault_of_a_matrix_value_is_reported_at_the_value(tmp_path: Path) -> None:
     """Once, however many combinations have it."""
     found = problems(
         tmp_path, '  - {prompt: "A ${a}", duration: "${d}", matrix: {a: [cat, fox], d: [5, long, 7]}}\n'
@@ -218,7 +218,7 @@ def test_a_fault_of_a_matrix_value_is_told_at_the_value(tmp_path: Path) -> None:
     assert problem.message == '`duration` must be a whole number, not "long"'
 
 
-def test_a_fault_of_row_and_matrix_is_told_at_the_row(tmp_path: Path) -> None:
+def test_a_fault_of_row_and_matrix_is_reported_at_the_row(tmp_path: Path) -> None:
     """With the columns that it comes from."""
     (tmp_path / "r.csv").write_text("sku\na/b\n")
     entries = '  - {rows: r.csv, id: "${sku}-${n}", prompt: x, matrix: {n: [1], metadata.seed: [2]}}\n'
@@ -226,7 +226,7 @@ def test_a_fault_of_row_and_matrix_is_told_at_the_row(tmp_path: Path) -> None:
     assert (problem.place.row, problem.message.endswith("may not hold '/' (column `sku`)")) == (1, True)
 
 
-def test_a_fault_of_several_matrix_values_is_told_where_they_meet(tmp_path: Path) -> None:
+def test_a_fault_of_several_matrix_values_is_reported_at_the_matrix(tmp_path: Path) -> None:
     """Neither of them is to blame alone."""
     entries = '  - {id: "${a}${b}", prompt: x, matrix: {a: [.], b: [x], metadata.seed: [1]}}\n'
     (problem,) = problems(tmp_path, entries)

@@ -75,12 +75,12 @@ def test_a_file_that_ends_in_zeros_is_broken() -> None:
 
 
 @pytest.mark.parametrize("form", ["BMP", "TIFF"])
-def test_black_is_no_damage(form: str) -> None:
+def test_a_black_picture_is_not_damaged(form: str) -> None:
     """Where nothing is compressed, a dark sky is zeros."""
     assert seen(stored(Image.new("RGB", (640, 480)), form)).width == 640
 
 
-def test_what_stands_after_the_end_does_no_harm() -> None:
+def test_data_after_the_end_of_a_picture_is_ignored() -> None:
     """Telephones append a film to their photos."""
     assert seen(stored(photo(640, 480)) + b"ftypmp42" * 10_000) == PictureFacts(640, 480, True)
 
@@ -116,7 +116,7 @@ def test_too_many_pixels_are_not_opened(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_what_fits_is_a_jpeg_within_the_bounds(form: str) -> None:
+def test_a_fitted_picture_is_a_jpeg_within_the_bounds(form: str) -> None:
     """Its shape stays as it was."""
     copy = fit(stored(photo(), form))
     assert (copy.format, copy.size) == ("JPEG", (800, 600))
@@ -124,7 +124,7 @@ def test_what_fits_is_a_jpeg_within_the_bounds(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_what_fits_is_upright(form: str, orientation: int) -> None:
+def test_a_fitted_picture_is_upright(form: str, orientation: int) -> None:
     """The copy has no EXIF data, and needs none: its pixels are where they are seen."""
     data = stored(photo(), form, orientation)
     copy = fit(data)
@@ -137,7 +137,7 @@ def test_what_fits_is_upright(form: str, orientation: int) -> None:
             assert copy.getpixel(place) == pytest.approx(expected.getpixel(place), abs=12)
 
 
-def test_what_is_large_in_bytes_is_compressed_more_and_then_made_smaller() -> None:
+def test_a_picture_of_too_many_bytes_is_compressed_and_then_scaled_down() -> None:
     """Noise, which hardly compresses, fits in the end."""
     data = stored(Image.effect_noise((2000, 1500), 120).convert("RGB"), "PNG")
     copy = fitted(data, "image/png", Fit(4096, 300_000))
@@ -154,7 +154,7 @@ def test_the_same_bytes_come_out_each_time() -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF"])
-def test_what_is_transparent_becomes_white(form: str) -> None:
+def test_transparent_pixels_become_white(form: str) -> None:
     """A jpeg has no transparency, and black would be a surprise."""
     image = Image.new("RGBA", (1000, 1000), (0, 0, 255, 255))
     image.paste((0, 0, 0, 0), (0, 0, 500, 1000))

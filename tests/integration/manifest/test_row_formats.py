@@ -86,7 +86,7 @@ def test_a_list_is_reached_by_index_and_a_missing_item_is_an_empty_cell(tmp_path
     ]
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+def test_a_gzip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     """What unpacks to two hundred times its size is no table, and what is too large is cut short."""
     bomb = tmp_path / "a.csv.gz"
     bomb.write_bytes(gzip.compress(b"a" * 100_000_000))
@@ -199,7 +199,7 @@ def test_a_prompt_that_begins_with_an_at_sign_is_a_prompt(tmp_path: Path) -> Non
     assert prompts(tmp_path, {"prompt": "@photos/a.txt"}) == ["@photos/a.txt"]
 
 
-def test_prompt_files_that_are_missing_are_told_together(tmp_path: Path) -> None:
+def test_missing_prompt_files_are_reported_together(tmp_path: Path) -> None:
     """A folder without captions is one mistake, not one for each of its pictures."""
     captioned(tmp_path, **{f"p{number:03}": b"" for number in range(200)})
     for caption in (tmp_path / "photos").glob("*.txt"):

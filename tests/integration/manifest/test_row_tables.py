@@ -108,7 +108,7 @@ def test_a_formula_without_a_result_is_no_empty_cell(tmp_path: Path) -> None:
         ([], lambda _: None, "a.xlsx: the sheet has no header"),
     ],
 )
-def test_what_a_sheet_can_not_be_taken_with(
+def test_a_sheet_that_would_be_misread_is_refused(
     rows: list[list[Any]], change: Callable[[Any], None], words: str, tmp_path: Path
 ) -> None:
     """Each would make other videos than the person sees in the sheet."""
@@ -123,13 +123,15 @@ def test_what_a_sheet_can_not_be_taken_with(
         (b"", "the file is damaged, or is not an .xlsx workbook"),
     ],
 )
-def test_what_is_no_workbook_is_said_in_one_line(data: bytes, words: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_workbook_is_refused_in_one_line(
+    data: bytes, words: str, tmp_path: Path
+) -> None:
     """Whatever stands in the file."""
     (tmp_path / "a.xlsx").write_bytes(data)
     assert read(tmp_path / "a.xlsx") == (None, [f"a.xlsx: {words}"])
 
 
-def test_a_damaged_workbook_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_damaged_workbook_is_refused_in_one_line(tmp_path: Path) -> None:
     """A zip that lacks a part, or holds another."""
     whole = workbook(tmp_path / "a.xlsx", ["p"], ["a"])
     with zipfile.ZipFile(whole) as archive:
@@ -181,7 +183,7 @@ def test_values_of_a_parquet_file_are_taken_as_those_of_jsonl(tmp_path: Path) ->
     assert not table.has("cam.refs.1")
 
 
-def test_columns_of_bytes_are_left_out_and_said(tmp_path: Path) -> None:
+def test_columns_of_bytes_are_left_out_with_a_warning(tmp_path: Path) -> None:
     """Data sets carry their pictures beside the captions; the captions can be used."""
     path = parquet(tmp_path / "a.parquet", p=["a"], image=[{"bytes": b"x", "path": "a.png"}], raw=[b"y"])
     table, wrong = read(path)
@@ -204,7 +206,7 @@ def test_a_value_that_no_request_can_hold_is_an_error(column: list[Any], words: 
     assert read(parquet(tmp_path / "a.parquet", p=column))[1] == [words]
 
 
-def test_a_damaged_parquet_file_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_damaged_parquet_file_is_refused_in_one_line(tmp_path: Path) -> None:
     """Cut short, or something else altogether."""
     data = parquet(tmp_path / "a.parquet", p=["a"] * 100).read_bytes()
     for part in (data[:-1], data[:100], b"", b"p\na\n", data[:4] + bytes(40) + data[44:]):

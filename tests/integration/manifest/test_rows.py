@@ -63,7 +63,7 @@ def test_line_breaks_in_a_cell_are_of_one_kind(tmp_path: Path) -> None:
     assert [table.rows[0].cells if table else {} for table in tables] == [{"a": "x\ny"}] * 3
 
 
-def test_half_a_character_is_no_text(tmp_path: Path) -> None:
+def test_half_a_character_is_refused_as_text(tmp_path: Path) -> None:
     """UTF-7 can say it, and nothing can keep it."""
     table, wrong = read(tmp_path / "a.csv", b"a\n+2AA-\n", "utf-7")
     assert table is None
@@ -103,7 +103,7 @@ def test_an_empty_jsonl_is_nothing_to_do(tmp_path: Path) -> None:
         (rb'{"a": [{"b": "x\u0000"}]}', "it holds a NUL character"),
     ],
 )
-def test_a_line_that_is_no_object_is_told(line: bytes, reason: str, tmp_path: Path) -> None:
+def test_a_line_that_is_not_an_object_is_reported(line: bytes, reason: str, tmp_path: Path) -> None:
     """The other lines are still read."""
     table, (wrong,) = read(tmp_path / "a.jsonl", b'{"a": 0}\n\n' + line + b'\n{"a": 3, "b": [1]}\n')
     assert wrong.startswith(f"a.jsonl: row 2: the line is not a JSON object: {reason}")
@@ -134,7 +134,7 @@ def test_a_tsv_is_a_csv_with_tabs(tmp_path: Path) -> None:
     ("name", "header", "kinds"),
     [("a.csv", b"a\tb", "tabs"), ("a.csv", b"a;b", "semicolons"), ("a.tsv", b"a,b", "commas")],
 )
-def test_another_separator_is_told(name: str, header: bytes, kinds: str, tmp_path: Path) -> None:
+def test_another_separator_is_named(name: str, header: bytes, kinds: str, tmp_path: Path) -> None:
     """Rather than that the only column has a strange name."""
     assert read(tmp_path / name, header + b"\n1\n") == (
         None,
@@ -189,7 +189,7 @@ def test_another_encoding_is_read_where_it_is_named(encoding: str, bom: str, tmp
     ],
 )
 @pytest.mark.parametrize("encoding", ["", "gb18030"])
-def test_bytes_that_are_no_text_are_told_with_their_row(
+def test_undecodable_bytes_are_reported_with_their_row(
     name: str, begin: bytes, row: int, encoding: str, tmp_path: Path
 ) -> None:
     """Cells of several lines and blank lines don't mislead it."""

@@ -48,7 +48,7 @@ def described(field: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("schema", [TASK, MANIFEST], ids=["task", "manifest"])
-def test_a_schema_is_a_schema(schema: dict[str, Any]) -> None:
+def test_every_schema_is_a_valid_json_schema(schema: dict[str, Any]) -> None:
     """Both are valid JSON Schema 2020-12."""
     Draft202012Validator.check_schema(schema)
 
@@ -121,7 +121,7 @@ def test_examples_pass_their_own_schema() -> None:
             assert list(check("manifest", {**base, name: example})) == []
 
 
-def test_schemas_and_figures_agree() -> None:
+def test_schemas_and_limits_agree() -> None:
     """Models, resolutions, ratios and seeds are the same in both."""
     limits, metadata = load_limits(), TASK["$defs"]["metadata"]["properties"]
     assert TASK["properties"]["model"]["anyOf"][0]["enum"] == list(limits.models)

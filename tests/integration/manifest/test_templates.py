@@ -45,7 +45,7 @@ def test_an_exact_template_takes_the_wanted_type() -> None:
     }
 
 
-def test_what_can_not_be_converted_stays_for_the_check() -> None:
+def test_a_value_that_can_not_be_converted_is_left_for_validation() -> None:
     """The schema's check then tells what is wrong with it."""
     assert filled({"duration": "${d}"}, d="5 s") == {"duration": "5 s"}
     assert filled({"duration": "${d}"}, d="9" * 5000) == {"duration": "9" * 5000}
@@ -68,7 +68,7 @@ def test_within_a_text_an_empty_cell_is_empty_text() -> None:
     assert filled("${a}${b}", a="", b=None) == ""
 
 
-def test_dollars_stay_dollars() -> None:
+def test_a_dollar_without_braces_is_literal() -> None:
     """`$$` is one dollar sign, and one that stands before nothing special is itself."""
     assert filled("$5, $$5, $$${a}, $${a}, $a $", a="x") == "$5, $5, $x, ${a}, $a $"
 
@@ -80,7 +80,7 @@ def test_names_may_be_any_header() -> None:
     )
 
 
-def test_unknown_names_are_told_with_the_columns() -> None:
+def test_unknown_names_are_reported_with_the_columns() -> None:
     """The likely column is named, and all there are."""
     (fault,) = prepared({"prompt": "${promt}"}, "id", "prompt").faults
     assert fault.message == "in `prompt`, `${promt}` names no column of rows.csv"
@@ -123,11 +123,11 @@ def test_nothing_is_expanded_twice(cell: str, other: str) -> None:
 
 
 @given(text=st.text(alphabet="${}ab "))
-def test_doubling_the_dollars_writes_any_text(text: str) -> None:
+def test_doubled_dollars_can_write_any_text(text: str) -> None:
     """Every text can be asked for."""
     assert filled(text.replace("$", "$$")) == text
 
 
-def test_absent_is_told_apart_from_none() -> None:
+def test_absent_differs_from_none() -> None:
     """The mark for an empty cell is a value of its own."""
     assert filled("${a}", a=None) is ABSENT

@@ -83,7 +83,7 @@ def test_keys_are_text_as_written() -> None:
     assert value("{01: a, yes: b, true: c, 'd': d}") == {"01": "a", "yes": "b", "true": "c", "d": "d"}
 
 
-def test_merge_keys_fill_in() -> None:
+def test_merge_keys_fill_in_missing_values() -> None:
     """What the mapping says itself wins, wherever `<<` stands, and then what is merged first."""
     text = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {z: 3, <<: [*a, *b]}\nd: {'<<': plain key}\n"
     assert value(text) == {
@@ -127,7 +127,7 @@ def test_depth_is_bounded_just_so() -> None:
     ],
     ids=["flow", "tasks", "mappings", "sequences", "indented", "behind"],
 )
-def test_too_deep_a_text_is_said_so_at_the_first_place(
+def test_a_text_that_is_too_deep_is_reported_at_the_first_place(
     text: str, place: tuple[int, int], parser: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever limit the parser has itself, and however far it looks ahead."""
@@ -155,7 +155,7 @@ def test_too_deep_a_text_is_said_so_at_the_first_place(
     ],
     ids=["flow", "mappings", "sequences", "keys", "anchors", "one-node", "wide", "ladder", "merge"],
 )
-def test_a_bomb_is_refused(bomb: str) -> None:
+def test_a_yaml_bomb_is_refused(bomb: str) -> None:
     """Deep nesting and expanding aliases neither crash nor fill the memory."""
     node, wrong = read(bomb)
     assert node is None

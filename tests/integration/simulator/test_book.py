@@ -98,7 +98,7 @@ def test_a_torn_line_is_forgotten(night: Any, tmp_path: Path) -> None:
     assert [json.loads(line)["ordinal"] for line in book.read_text().splitlines()] == [1, 2]
 
 
-def test_one_simulator_at_a_time(night: Any, tmp_path: Path) -> None:
+def test_a_second_simulator_on_one_state_is_refused(night: Any, tmp_path: Path) -> None:
     """A second simulator on the same state directory is refused, with the directory's name."""
 
     async def story(_gateway: Any) -> None:
@@ -109,7 +109,7 @@ def test_one_simulator_at_a_time(night: Any, tmp_path: Path) -> None:
     night(story)
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
     """An explicit port must be free; the remembered one gives way to another."""
 
     async def story() -> None:

@@ -10,7 +10,7 @@ FAST, WHOLE = "dreamina-seedance-2-0-fast", "dreamina-seedance-2-0"
 SATURATED = {"code": "fail_to_fetch_task", "message": "当前分组上游负载已饱和，请稍后再试", "data": None}
 
 
-def test_so_many_submissions_a_minute(night: Any) -> None:
+def test_submissions_per_minute_are_limited(night: Any) -> None:
     """The next of the same model is 429 until a minute has gone by; a restart forgets nothing."""
 
     async def story(gateway: Any) -> Any:
@@ -27,7 +27,7 @@ def test_so_many_submissions_a_minute(night: Any) -> None:
     assert night(later, submits_per_minute=2) == (429, 200, 4)
 
 
-def test_so_many_in_the_queue(night: Any) -> None:
+def test_the_queue_is_limited(night: Any) -> None:
     """With the one slot taken and two tasks waiting the next is 429, until a slot is free again."""
 
     async def story(gateway: Any) -> Any:

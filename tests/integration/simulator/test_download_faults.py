@@ -26,7 +26,7 @@ DOWNLOADS: list[tuple[str, int, bytes]] = [
 
 
 @pytest.mark.parametrize(("fault", "status", "beginning"), DOWNLOADS)
-def test_a_download_that_is_no_video(night: Any, fault: str, status: int, beginning: bytes) -> None:
+def test_a_faulty_download_is_not_a_video(night: Any, fault: str, status: int, beginning: bytes) -> None:
     """The first download meets the fault, the second gets the file."""
 
     async def story(gateway: Any) -> Any:
@@ -64,7 +64,7 @@ def test_another_video_has_another_length(night: Any) -> None:
     assert round(seconds_of(other.body) - seconds_of(whole.body), 3) == 2
 
 
-def test_a_download_that_hangs(night: Any) -> None:
+def test_a_hanging_download_is_reset_in_the_end(night: Any) -> None:
     """Nothing comes for so long, then the connection is reset."""
 
     async def story(gateway: Any) -> Any:
@@ -77,7 +77,7 @@ def test_a_download_that_hangs(night: Any) -> None:
 
 
 @pytest.mark.parametrize(("prompt", "faults"), [("ark:short", []), ("x", [{"on": "download", "do": "cut"}])])
-def test_a_cut_download(night: Any, prompt: str, faults: list[Any]) -> None:
+def test_a_cut_download_ends_half_way(night: Any, prompt: str, faults: list[Any]) -> None:
     """Half of what Content-Length promises, then the end."""
 
     async def story(gateway: Any) -> Any:
@@ -120,7 +120,7 @@ def test_a_slow_download_takes_its_time(night: Any) -> None:
     assert took >= 0.1
 
 
-def test_a_download_fault_on_the_link_alone(night: Any) -> None:
+def test_a_download_fault_can_be_limited_to_the_link(night: Any) -> None:
     """`source: url` spares /content, and the other way round by default."""
 
     async def story(gateway: Any) -> Any:
@@ -134,7 +134,7 @@ def test_a_download_fault_on_the_link_alone(night: Any) -> None:
 
 
 @pytest.mark.parametrize(("prompt", "cut"), [("a cat", True), ("ark:chunked", False)])
-def test_the_gateway_gives_a_slow_download_only_so_long(night: Any, prompt: str, cut: bool) -> None:
+def test_the_gateway_cuts_a_slow_download_at_its_ceiling(night: Any, prompt: str, cut: bool) -> None:
     """/content is cut at its ceiling, which without a length looks like a clean end; the link is not."""
 
     async def story(gateway: Any) -> Any:

@@ -154,7 +154,7 @@ def test_an_example_is_valid_and_says_so_to_an_editor(name: str) -> None:
     assert not list(Draft202012Validator(schema).iter_errors(parsed(name)))
 
 
-def test_the_examples_show_everything() -> None:
+def test_the_examples_show_every_key_and_kind_of_fault() -> None:
     """Every key of a scenario, and a fault of every kind of request."""
     values = [parsed(name) for name in NAMES]
     assert {key for value in values for key in value} == {field.name for field in fields(Scenario)}

@@ -209,7 +209,7 @@ def test_a_lost_channel_is_a_failure_that_nobody_refunds(night: Any) -> None:
     assert [row["type"] for row in rows] == [2]
 
 
-def test_who_is_given_up_unseen_has_nothing_to_show(night: Any) -> None:
+def test_a_task_given_up_before_any_poll_shows_only_its_id(night: Any) -> None:
     """A task that was never asked for again keeps the bare id of the upstream's first answer."""
 
     async def story(gateway: Any) -> Any:

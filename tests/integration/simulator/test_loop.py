@@ -27,7 +27,7 @@ def seen(*lives: Life, pace: Timings = ALONE, until: float = 1e6) -> list[list[t
     return [[(phase.at, phase.status, phase.progress) for phase in task.phases] for task in tasks]
 
 
-def test_news_come_only_with_the_refresh_loop() -> None:
+def test_upstream_changes_show_at_the_next_refresh() -> None:
     """What happens upstream is shown at the next full round, not when it happens."""
     assert seen(life(31, 50, 100)) == [
         [
@@ -52,7 +52,7 @@ def test_a_round_takes_a_second_for_each_task_in_line() -> None:
     ]
 
 
-def test_who_comes_during_a_round_waits_for_the_next_one() -> None:
+def test_a_task_submitted_during_a_round_waits_for_the_next() -> None:
     """A round asks after the tasks that were there when it began."""
     first, late = seen(life(10, 10, 11), life(15.5, 15.5, 16), pace=PACE)
     assert (first[-1][0], late[-1][0]) == (15, 31)
@@ -68,7 +68,7 @@ def test_an_expired_task_stays_in_progress_until_the_gateway_gives_it_up() -> No
         ]
 
 
-def test_what_is_given_up_keeps_what_the_upstream_last_said() -> None:
+def test_a_task_given_up_keeps_the_last_upstream_state() -> None:
     """The failure is new; the state beside it is as old as the last question."""
     loop, task = RefreshLoop(0, ALONE), ObservedLife(life(1, 4, 100, Ending.CHANNEL_LOST), ALONE)
     loop.add(task)
@@ -103,7 +103,7 @@ def test_every_life_comes_to_an_end(ending: Ending) -> None:
     st.lists(st.floats(0, 900), max_size=30),
     st.sampled_from((0.0, 1.0, 0.7)),
 )
-def test_a_loop_that_is_asked_often_sees_what_one_sees_at_once(
+def test_frequent_refreshes_show_the_same_as_one(
     drawn: list[tuple[float, float, float]], asked_at: list[float], pause: float
 ) -> None:
     """However often it catches up, and with idle hours skipped: so a restart finds everything as it was."""
@@ -121,7 +121,7 @@ def test_a_loop_that_is_asked_often_sees_what_one_sees_at_once(
     )
 
 
-def test_an_idle_night_costs_nothing() -> None:
+def test_the_refresh_loop_is_idle_without_tasks() -> None:
     """A simulator that was left alone for years answers at once."""
     begun = time.monotonic()
     assert seen(life(1e9, 1e9, 1e9), pace=Timings(0.001, 0, 1, 1), until=1e9 + 1)[0][-1][1] == "SUCCESS"

@@ -25,7 +25,7 @@ POLLS: list[tuple[str, int, bytes]] = [
 
 
 @pytest.mark.parametrize(("fault", "status", "beginning"), POLLS)
-def test_a_poll_fault_befalls_one_poll(night: Any, fault: str, status: int, beginning: bytes) -> None:
+def test_a_poll_fault_affects_one_poll(night: Any, fault: str, status: int, beginning: bytes) -> None:
     """The first poll meets the fault, the second sees the task, which knows nothing of it."""
 
     async def story(gateway: Any) -> Any:
@@ -38,7 +38,7 @@ def test_a_poll_fault_befalls_one_poll(night: Any, fault: str, status: int, begi
     assert task["status"] == "SUCCESS"
 
 
-def test_a_cut_poll(night: Any) -> None:
+def test_a_cut_poll_works_the_next_time(night: Any) -> None:
     """The connection of a poll is reset, and the next poll works."""
 
     async def story(gateway: Any) -> Any:
@@ -51,7 +51,7 @@ def test_a_cut_poll(night: Any) -> None:
     assert night(story, faults=[{"on": "poll", "do": "cut", "nth": [1, 2]}])["id"] == 1
 
 
-def test_a_poll_that_hangs(night: Any) -> None:
+def test_a_hanging_poll_is_reset_in_the_end(night: Any) -> None:
     """Nothing comes for so long, then the connection is reset."""
 
     async def story(gateway: Any) -> Any:
@@ -93,7 +93,7 @@ MODEL_LIST: list[tuple[str, int, bytes]] = [
 
 
 @pytest.mark.parametrize(("fault", "status", "beginning"), MODEL_LIST)
-def test_a_fault_of_the_list_of_models(night: Any, fault: str, status: int, beginning: bytes) -> None:
+def test_the_list_of_models_can_fail(night: Any, fault: str, status: int, beginning: bytes) -> None:
     """What a wrong address, a wrong key or another gateway answers to the free question before a run."""
 
     async def story(gateway: Any) -> Any:
@@ -119,7 +119,7 @@ LOOK_UP_PATHS = (
 
 
 @pytest.mark.parametrize(("fault", "status", "beginning"), LOOK_UPS)
-def test_a_fault_of_a_look_up(night: Any, fault: str, status: int, beginning: bytes) -> None:
+def test_a_look_up_can_fail_once(night: Any, fault: str, status: int, beginning: bytes) -> None:
     """The usage log, the key's quota and the billing pair fail alike; the next look-up works."""
 
     async def story(gateway: Any) -> Any:
@@ -132,7 +132,7 @@ def test_a_fault_of_a_look_up(night: Any, fault: str, status: int, beginning: by
 
 
 @pytest.mark.parametrize(("on", "path"), [("models", "/v1/models"), ("usage", LOG)])
-def test_a_question_whose_answer_is_lost(night: Any, on: str, path: str) -> None:
+def test_a_query_can_lose_its_answer(night: Any, on: str, path: str) -> None:
     """The connection is reset."""
 
     async def story(gateway: Any) -> Any:

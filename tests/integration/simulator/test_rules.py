@@ -56,7 +56,7 @@ def test_each_tasks_requests_may_be_counted_on_their_own(night: Any) -> None:
     assert night(story, faults=faults) == [[200, 200], [500, 500], [200, 200]]
 
 
-def test_what_passes_is_counted_over_a_restart(night: Any) -> None:
+def test_rule_counts_survive_a_restart_without_a_match(night: Any) -> None:
     """The third submission is the third, whether or not the gateway was started again in between."""
 
     async def story(gateway: Any) -> Any:

@@ -11,7 +11,7 @@ from batchrunner.simulator import Scenario, ScenarioError, Simulator, load_scena
 from batchrunner.simulator.rules import FAULTS
 
 
-def test_no_file_is_the_ordinary_night() -> None:
+def test_without_a_file_the_scenario_is_ordinary() -> None:
     """None gives the defaults."""
     assert load_scenario(None) == Scenario()
 
@@ -41,7 +41,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     )
 
 
-def test_an_empty_file_is_the_ordinary_night(tmp_path: Path) -> None:
+def test_an_empty_file_is_the_ordinary_scenario(tmp_path: Path) -> None:
     """A file of comments alone says nothing."""
     path = tmp_path / "night.yaml"
     path.write_text("# nothing\n")
@@ -81,7 +81,7 @@ def test_a_wrong_file_is_refused(tmp_path: Path, text: str, message: str) -> Non
         load_scenario(path)
 
 
-def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_of_a_scenario_are_reported_at_once(tmp_path: Path) -> None:
     """In the order of the file, each with its place."""
     path = tmp_path / "night.yaml"
     path.write_text(
@@ -113,7 +113,7 @@ def test_both_ends_of_a_kind_are_included(tmp_path: Path) -> None:
     assert scenario.generating("task_1", model, "720p", 5) > 9
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_a_missing_scenario_is_refused_by_name(tmp_path: Path) -> None:
     """A scenario that does not exist is a ValueError with its name."""
     with pytest.raises(ValueError, match=r"nowhere\.yaml: cannot be read"):
         load_scenario(tmp_path / "nowhere.yaml")

@@ -45,7 +45,7 @@ def agree(value: Any) -> bool:
     return taken
 
 
-def test_it_is_a_schema() -> None:
+def test_the_scenario_schema_is_a_valid_json_schema() -> None:
     """It holds to the standard, and takes the ordinary night."""
     Draft202012Validator.check_schema(SCHEMA)
     assert agree(None)

@@ -202,7 +202,7 @@ def test_both_submit_routes_are_the_same(night: Any) -> None:
     assert requests["requests"]["POST /v1/video/generations"] == 1
 
 
-def test_unknown_routes_and_ids(night: Any) -> None:
+def test_unknown_routes_and_ids_are_refused_as_recorded(night: Any) -> None:
     """Other paths and HEAD are 404 as recorded; an unknown id is 400 to a poll and 404 to a download."""
 
     async def story(gateway: Any) -> Any:

@@ -55,7 +55,7 @@ def test_a_fault_before_the_charge_costs_nothing(
     assert requests["requests"]["POST /v1/video/generations"] == 2
 
 
-def test_429_in_its_other_shapes(night: Any) -> None:
+def test_a_429_has_several_shapes(night: Any) -> None:
     """Retry-After bears the seconds of the rule; the empty 429 has neither body nor header."""
 
     async def story(gateway: Any) -> Any:
@@ -87,7 +87,7 @@ def test_a_redirect_leads_to_the_file_server_which_refuses_the_key(night: Any) -
 @pytest.mark.parametrize(
     ("fault", "charged"), [("cut_before_accept", 0), ("cut_after_accept", 1), ("hang_after_accept", 1)]
 )
-def test_a_lost_answer(night: Any, fault: str, charged: int) -> None:
+def test_a_lost_answer_is_charged_only_where_its_name_says_so(night: Any, fault: str, charged: int) -> None:
     """A connection that is reset or never answers leaves a charge exactly where its name says so."""
 
     async def story(gateway: Any) -> Any:
@@ -161,7 +161,7 @@ def test_whatever_stands_in_front_of_the_gateway_answers(night: Any, status: int
 
 @pytest.mark.parametrize("shape", ["openai", "task"])
 @pytest.mark.parametrize(("fault", "status"), [("402", 402), ("403_quota", 403), ("403_token_quota", 403)])
-def test_too_little_money_in_both_shapes(night: Any, fault: str, status: int, shape: str) -> None:
+def test_too_little_money_is_refused_in_both_shapes(night: Any, fault: str, status: int, shape: str) -> None:
     """The refusal comes in the shape that the rule wants."""
 
     async def story(gateway: Any) -> Any:

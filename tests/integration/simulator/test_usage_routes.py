@@ -95,7 +95,7 @@ def test_look_ups_are_limited(night: Any) -> None:
     assert status.json["data"]["quota_per_unit"] == 500_000
 
 
-def test_quota_and_billing(night: Any) -> None:
+def test_quota_and_billing_agree(night: Any) -> None:
     """The usage page and the billing pair agree on what a key has and has used."""
 
     async def story(gateway: Any) -> Any:
@@ -158,7 +158,7 @@ def test_a_balance_is_free_again_when_tasks_settle(night: Any) -> None:
     assert (later.status, len(charges)) == (200, 2)
 
 
-def test_keys_of_the_scenario(night: Any) -> None:
+def test_a_key_of_the_scenario_has_its_own_quota(night: Any) -> None:
     """A scenario's key has its own quota, and is unknown once that is used up."""
 
     async def story(gateway: Any) -> Any:

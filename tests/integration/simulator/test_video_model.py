@@ -18,7 +18,7 @@ UPSTREAM: list[tuple[str, int, str]] = [
 
 
 @pytest.mark.parametrize(("prompt", "status", "code"), UPSTREAM)
-def test_what_upstream_refuses_is_passed_on_as_text(night: Any, prompt: str, status: int, code: str) -> None:
+def test_an_upstream_refusal_is_passed_on_as_text(night: Any, prompt: str, status: int, code: str) -> None:
     """The upstream's status and whole body come through in the task shape, and nothing is charged."""
 
     async def story(gateway: Any) -> Any:
@@ -38,7 +38,7 @@ def test_what_upstream_refuses_is_passed_on_as_text(night: Any, prompt: str, sta
         ("ark:noid", 500, {"code": "invalid_response", "message": "task_id is empty"}),
     ],
 )
-def test_what_upstream_garbles_is_refunded(
+def test_a_garbled_upstream_answer_is_refunded(
     night: Any, prompt: str, status: int, answer: dict[str, Any]
 ) -> None:
     """An upstream that is busy or makes no sense gives an error in the task shape, and no charge."""
@@ -77,7 +77,9 @@ LENGTHS: list[tuple[str, dict[str, Any], int | None, int]] = [
 @pytest.mark.parametrize(
     ("body", "duration", "frames"), [case[1:] for case in LENGTHS], ids=[c[0] for c in LENGTHS]
 )
-def test_the_length_that_is_made(night: Any, body: dict[str, Any], duration: int | None, frames: int) -> None:
+def test_a_video_has_the_length_the_model_makes(
+    night: Any, body: dict[str, Any], duration: int | None, frames: int
+) -> None:
     """The model is asked for the length as the recorded gateway maps it."""
 
     async def story(gateway: Any) -> Any:
@@ -88,7 +90,7 @@ def test_the_length_that_is_made(night: Any, body: dict[str, Any], duration: int
     assert (charge["duration"], charge["frames"]) == (duration, frames)
 
 
-def test_what_is_left_to_the_model_is_drawn(night: Any) -> None:
+def test_values_left_to_the_model_are_drawn(night: Any) -> None:
     """A length from 4 to 15 seconds and a ratio: the same for the same request, and not for every one."""
 
     async def story(gateway: Any) -> Any:
@@ -113,7 +115,7 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("metadata", "size", "tokens", "settled"), SIZES)
-def test_sizes_tokens_and_money(
+def test_size_tokens_and_price_follow_from_the_request(
     night: Any, metadata: dict[str, Any], size: tuple[int, int], tokens: int, settled: int
 ) -> None:
     """Size by resolution and ratio, tokens by size and frames, money by tokens; unknown keys vanish."""

@@ -130,7 +130,7 @@ def test_links_expire(night: Any) -> None:
     assert (content.status, content.json) == (502, error)
 
 
-def test_a_file_that_is_gone(night: Any) -> None:
+def test_a_file_that_is_gone_is_a_502_or_404(night: Any) -> None:
     """ark:gone succeeds, and its file cannot be had."""
 
     async def story(gateway: Any) -> Any:

@@ -21,7 +21,7 @@ async def worked(parts):
 @pytest.mark.parametrize(
     "fault", ["500", "html_502", "cut", "null_data", "unknown_state", "task_not_exist", "401"]
 )
-def test_a_bad_poll_or_two_decide_nothing(shop, fault):
+def test_one_or_two_bad_polls_decide_nothing(shop, fault):
     """A task whose first polls go wrong is finished all the same, charged once."""
     tasks, charges, stop = shop(worked, "cat", scenario={"faults": [poll_fault(fault, times=2)]})
     assert (tasks["cat"].state, len(charges), stop) == (TaskState.COLLECTING, 1, None)
@@ -85,7 +85,7 @@ def test_an_expired_generation_ends_before_the_gateway_says_so(shop):
     assert charges[0]["quota"] > 0  # the hold is not returned yet
 
 
-def test_over_its_deadline_a_task_gives_its_slot_to_the_next(shop):
+def test_a_task_over_its_deadline_gives_its_slot_to_the_next(shop):
     """A generation that takes too long frees its slot, is still polled, and stays paid for."""
     slow = {"on": "generate", "do": "slow", "factor": 1000, "prompt": "slow"}
 

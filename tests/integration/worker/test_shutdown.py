@@ -43,7 +43,7 @@ def test_a_signal_closes_and_cancels():
     assert asyncio.run(story()) == (True, 15)
 
 
-def test_what_is_in_the_air_is_awaited_before_anything_is_cancelled():
+def test_submissions_in_flight_are_awaited_before_anything_is_cancelled():
     """The work goes on until the last submission has its outcome, and the waiting is told."""
 
     async def story():
@@ -114,7 +114,7 @@ def test_a_failing_worker_does_not_tear_the_others_down():
     assert asyncio.run(story()) == ([ZeroDivisionError, ZeroDivisionError], ["done"])
 
 
-def test_the_crew_knows_when_collecting_is_over():
+def test_the_task_group_knows_when_collecting_is_over():
     """`collected` waits for collectors alone, those that start meanwhile included, or for so long."""
 
     async def story():

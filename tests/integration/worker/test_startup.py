@@ -78,7 +78,7 @@ async def accepted(parts, task_id, at, finished_at=None):
         await parts.ledger.move(key, Move(Event.SUCCEEDED, TaskState.COLLECTING, facts=known), attempt.id)
 
 
-def test_what_is_paid_for_is_taken_up_oldest_first(shop):
+def test_paid_tasks_are_resumed_oldest_first(shop):
     """Videos that are ready are collected and generations followed, oldest first, and hold their slots."""
 
     async def story(parts):
@@ -107,7 +107,7 @@ def test_what_is_paid_for_is_taken_up_oldest_first(shop):
     ]
 
 
-def test_taking_up_waits_for_every_first_answer(shop):
+def test_resuming_waits_for_the_first_answer_of_every_task(shop):
     """Before more is paid, each generation in flight must have been answered, or have ended."""
 
     async def story(parts):
@@ -138,7 +138,7 @@ def test_taking_up_waits_for_every_first_answer(shop):
     shop(story, "a", "b")
 
 
-def test_pending_tasks_wait_for_their_time_and_no_longer_than_can_be(shop):
+def test_pending_tasks_wait_for_their_time_but_no_longer_than_the_limit(shop):
     """`not_before` is kept over a restart; a clock that was set back holds nobody for hours."""
 
     async def story(parts):
@@ -162,7 +162,7 @@ def test_pending_tasks_wait_for_their_time_and_no_longer_than_can_be(shop):
     assert 0.0 < delays["soon"] <= 50.0  # nominal seconds
 
 
-def test_only_what_is_selected_is_put(shop):
+def test_only_selected_tasks_enter_the_backlog(shop):
     """With a selection, the other pending tasks are left for another run."""
 
     async def story(parts):

@@ -110,7 +110,7 @@ def test_a_seed_that_the_model_did_not_use_is_a_warning(raw_shop):
         ("redirect", 0),
     ],
 )
-def test_what_nobody_knows_is_in_doubt_and_not_sent_again(shop, fault, charged):
+def test_an_unknown_outcome_is_in_doubt_and_not_sent_again(shop, fault, charged):
     """Charged or not, a submission whose outcome is unknown is one POST, and its task stays in doubt."""
     tasks, charges, posts = shop(worked, "cat", scenario=submit_fault(fault), submit_timeout=0.1)
     assert (tasks["cat"].state, posts, len(charges)) == (TaskState.IN_DOUBT, 1, charged)
@@ -118,7 +118,7 @@ def test_what_nobody_knows_is_in_doubt_and_not_sent_again(shop, fault, charged):
 
 
 @pytest.mark.parametrize("fault", ["429", "429_retry_after", "429_empty", "503_model", "500_refunded"])
-def test_what_was_not_admitted_is_sent_again(shop, fault):
+def test_a_submission_that_was_not_admitted_is_sent_again(shop, fault):
     """Refused twice for the moment, a task is accepted at the third time, and charged once."""
     tasks, charges, posts = shop(worked, "cat", scenario=submit_fault(fault, times=2))
     assert (tasks["cat"].state, posts, len(charges)) == (TaskState.COLLECTING, 3, 1)
@@ -198,7 +198,7 @@ def test_a_picture_that_changed_is_not_sent(shop, tmp_path, content):
 # --- stopping -----------------------------------------------------------------------------------------
 
 
-def test_stopped_before_the_claim_nothing_is_written(shop):
+def test_a_stop_before_the_claim_writes_nothing(shop):
     """A permit that is given when the stop comes leaves no attempt and no POST."""
 
     async def story(parts):
@@ -212,7 +212,7 @@ def test_stopped_before_the_claim_nothing_is_written(shop):
     assert shop(story, "cat") == ({"cat": "pending"}, [], 0, 0)
 
 
-def test_stopped_between_claim_and_post_the_task_is_released(shop):
+def test_a_stop_between_claim_and_post_releases_the_task(shop):
     """The intent is on disk, the POST has not left: the task is pending again, and nothing is in doubt."""
 
     async def story(parts):
@@ -249,7 +249,7 @@ def test_an_answer_that_comes_after_the_stop_is_recorded(shop):
     assert in_the_air == 0
 
 
-def test_cancelled_in_the_air_the_task_is_in_doubt(shop):
+def test_a_task_cancelled_in_flight_is_in_doubt(shop):
     """A worker that is cancelled while its POST has no answer leaves the doubt on disk: it was charged."""
 
     async def story(parts):
@@ -283,7 +283,7 @@ def commits_fail(monkeypatch):
     return lambda: monkeypatch.setattr(aiosqlite.Connection, "execute", failing)
 
 
-def test_an_acceptance_that_can_not_be_written_is_told_with_its_id(shop, commits_fail):
+def test_an_acceptance_that_can_not_be_written_is_printed_with_its_id(shop, commits_fail):
     """Accepted and charged, but the disk is full: the error names the remote id and how to adopt it."""
 
     async def story(parts):
