@@ -166,6 +166,13 @@ class Workspace:
         assert {row["remote_id"] for row in self.rows()} == {charge["remote_id"] for charge in charges}
         assert len(charges) == count
 
+    def verdict(self, row: Row) -> list[str]:
+        """What a person who looks a task in doubt up in the charge book, by its seed, tells `resolve`."""
+        assert self.gateway
+        charges = self.gateway.charges(row["id"])
+        ids = [charge["remote_id"] for charge in charges if str(charge["seed"]) == row["seed"]]
+        return ["--adopt", ids[0]] if ids else ["--lost"]
+
     def clear_away(self) -> None:
         """Stop what a failed test has left running."""
         for command in self._commands:

@@ -43,8 +43,7 @@ class Person:
         for row in self.desk.rows():
             if row["state"] != "in_doubt":
                 continue
-            charged = [c for c in self.desk.gateway.charges(row["id"]) if str(c["seed"]) == row["seed"]]
-            verdict = ["--adopt", charged[0]["remote_id"]] if charged else ["--lost"]
+            verdict = self.desk.verdict(row)
             ended = self.desk.do("resolve", self.desk.directory.name, row["id"], *verdict)
             self.promises.hold(ended.code == 0, f"resolve {row['id']} {verdict}: {ended.output}")
 

@@ -14,7 +14,7 @@ class Broken(Exception):
 
 
 class Promises:
-    """Holds a desk against the promises, and counts how often it has."""
+    """Checks a case against the promises, and counts the checks."""
 
     def __init__(self, desk: CaseFolder) -> None:
         self._desk, self.checked = desk, 0
