@@ -1,4 +1,4 @@
-"""The house rules that a reader relies on: one place per decision, and no part that grew too large."""
+"""The structure of the package: one place decides, modules stay small, and class names are unique."""
 
 import ast
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_only_the_policy_makes_moves(path):
         assert not calls(ast.parse(path.read_text(encoding="utf-8")), "Move")
 
 
-def test_a_module_can_be_held_in_the_head():
+def test_modules_and_the_flow_stay_small():
     """No module has more than 300 lines, and the order of a run needs at most 12 of ours."""
     lengths = {names(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
     assert {name: length for name, length in lengths.items() if length > 300} == {}
