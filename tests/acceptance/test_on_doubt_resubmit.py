@@ -155,7 +155,7 @@ def test_without_a_meter_reading_an_empty_log_proves_nothing(desk: Any, sim: Any
 def test_the_first_reading_of_a_killed_process_is_kept(desk: Any, sim: Any) -> None:
     """Killed before the first look, and resumed: what was charged since that process began is known."""
     sim.start(HELD, SLOW_CAT)
-    desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
+    desk.write("ant", "bee", "cat", "dog", on_doubt="resubmit", concurrency=1)
     desk.start_run().reached(1, "unknown").reached(2, "accepted").killed()
     desk.check(desk.run(), 3)
     held_back(desk, sim)
