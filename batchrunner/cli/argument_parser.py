@@ -1,4 +1,4 @@
-"""A parser whose mistakes are told like all others: what is wrong, then a hint."""
+"""An argument parser that reports mistakes the way every other error is reported: message, then hint."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _UNRECOGNIZED = re.compile(r"unrecognized arguments: (-\S+)")
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises what argparse would print before it exits."""
+    """Raises a UsageError where argparse would print its message and exit."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the command line.
+        """Report what is wrong with the command line.
 
         Raises:
             UsageError: always.
         """
-        hint = f"`{self.prog} --help` lists what there is"
+        hint = f"`{self.prog} --help` lists commands and options"
         if close := self._meant(message):
             hint = f"did you mean `{close}`? {hint}"
         raise UsageError(message, hint)
@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         return close[0] if close else ""
 
     def _options(self) -> Iterator[str]:
-        """Every option of this parser and of the commands below it."""
+        """Every option of this parser and its subcommands."""
         for action in self._actions:
             yield from action.option_strings
             if isinstance(action, argparse._SubParsersAction):

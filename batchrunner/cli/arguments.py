@@ -1,4 +1,4 @@
-"""Options that several commands share, and where key and address come from."""
+"""Options shared by several commands, and where the API key and the address come from."""
 
 from __future__ import annotations
 
@@ -20,46 +20,48 @@ SCALE_VARIABLE = "BATCHRUNNER_TIME_SCALE"
 CREDENTIAL = "easyrouter_api_key"
 """Name of the systemd credential."""
 SIMULATED_SCALE = 0.05
-"""A simulated minute takes 3 seconds, unless told otherwise."""
+"""A simulated minute takes 3 seconds by default."""
 
 _QUOTES = frozenset("\"'`“”‘’«»")
 
 _KEY_HINT = (
-    f"set {KEY_VARIABLE}, or name a file with --api-key-file; with --simulate no key is needed "
-    "and nothing is paid"
+    f"set {KEY_VARIABLE}, or pass a file with --api-key-file; --simulate needs no key and costs nothing"
 )
 
 
 def add_address(parser: argparse._ActionsContainer) -> None:
-    """The gateway's address, and a person's word for it."""
+    """Add the options for the gateway's address."""
     parser.add_argument(
-        "--base-url", metavar="URL", help=f"its address (also {URL_VARIABLE}, or the manifest)"
+        "--base-url", metavar="URL", help=f"gateway address (default: {URL_VARIABLE}, then the manifest)"
     )
     parser.add_argument(
         "--same-gateway",
         action="store_true",
-        help="the gateway that was paid is now at this address, although it can't show it",
+        help="assert that the gateway that was paid has moved to this address, if it can't show that itself",
     )
 
 
 def add_gateway(parser: argparse.ArgumentParser) -> None:
-    """Options of every command that talks to the gateway."""
+    """Add the options of every command that talks to the gateway."""
     group = parser.add_argument_group("gateway")
     add_address(group)
     group.add_argument(
-        "--api-key-file", metavar="FILE", type=Path, help=f"file that holds the key (else {KEY_VARIABLE})"
+        "--api-key-file",
+        metavar="FILE",
+        type=Path,
+        help=f"read the API key from FILE (default: {KEY_VARIABLE})",
     )
-    group.add_argument("--insecure", action="store_true", help="allow plain http to another machine")
+    group.add_argument("--insecure", action="store_true", help="allow plain http to a remote host")
     group.add_argument(
         "--time-scale",
         metavar="F",
         type=float,
-        help=f"length of a simulated second, for a gateway on this machine only (also {SCALE_VARIABLE})",
+        help=f"real seconds per simulated second; local gateways only (default: {SCALE_VARIABLE})",
     )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Results for programs."""
+    """Add `--json`."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
 
@@ -67,15 +69,17 @@ def time_scale(options: argparse.Namespace, default: float = 1.0) -> float:
     """The clock's scale, from the option or the environment.
 
     Raises:
-        UsageError: it is no sensible number.
+        UsageError: it is not a number, or out of range.
     """
     text = options.time_scale if options.time_scale is not None else os.environ.get(SCALE_VARIABLE, default)
     try:
         scale = float(text)
     except ValueError as error:
-        raise UsageError(f"{SCALE_VARIABLE} is {text!r}, which is not a number") from error
+        raise UsageError(f"{SCALE_VARIABLE} is {text!r}, not a number") from error
     if not 0.0001 <= scale <= 100:
-        raise UsageError(f"a time scale of {scale:g} makes no sense", "0.01 makes a second a hundredth")
+        raise UsageError(
+            f"time scale {scale:g} is out of range", "use 0.0001 to 100; 0.01 runs 100 times faster"
+        )
     return scale
 
 
@@ -83,7 +87,7 @@ def api_key(options: argparse.Namespace) -> ApiKey:
     """The key, from the file, the environment or a systemd credential; never from an option's value.
 
     Raises:
-        AccountError: there is none, or it can't be one. The message never shows it.
+        AccountError: there is none, or it can't be a key. The message never contains it.
     """
     from batchrunner.gateway import ApiKey  # noqa: PLC0415
 
@@ -96,26 +100,26 @@ def api_key(options: argparse.Namespace) -> ApiKey:
     elif credential and credential.exists():
         key, origin = _key_in(credential, private=False), f"the credential {CREDENTIAL}"
     else:
-        raise AccountError("there is no API key", _KEY_HINT)
+        raise AccountError("no API key", _KEY_HINT)
     if fault := _key_fault(key):
-        raise AccountError(f"what {origin} holds can't be an API key: {fault}", "write the key alone: sk-…")
+        raise AccountError(f"{origin} does not hold a valid API key: {fault}", "write only the key: sk-…")
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise AccountError(
-            f"what {origin} holds can't be an API key: it is empty or has blanks in it", _KEY_HINT
+            f"{origin} does not hold a valid API key: it is empty or contains spaces", _KEY_HINT
         )
     return ApiKey(key, origin)
 
 
 def _key_fault(key: str) -> str:
-    """What was copied along with the key; empty where nothing was."""
+    """What was copied along with the key; empty if nothing was."""
     if key[:1] in _QUOTES or key[-1:] in _QUOTES:
         return "it is in quotes"
     word, _, rest = key.partition(" ")
     if rest and word.rstrip(":").lower() in ("bearer", "authorization"):
-        return "it begins with a word of the header, such as `Bearer`"
+        return "it starts with part of the header, such as `Bearer`"
     name, _, value = key.removeprefix("export ").partition("=")
     if value and name.isidentifier() and name.isupper():
-        return "it begins with the name of a variable and `=`"
+        return "it starts with a variable name and `=`"
     return ""
 
 
@@ -123,7 +127,7 @@ def _key_in(path: Path, private: bool) -> str:
     try:
         mode = path.stat().st_mode
         if private and mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise AccountError(f"{path} can be read by others", f"chmod 600 {path}")
+            raise AccountError(f"{path} is readable by other users", f"chmod 600 {path}")
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise AccountError(f"can't read the key in {path}: {error}", _KEY_HINT) from error

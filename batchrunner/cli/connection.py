@@ -1,4 +1,4 @@
-"""Which gateway a command talks to: a real one, or a simulator that it starts for itself."""
+"""Chooses the gateway a command talks to: a real one, or a simulator started for the command."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ class Connection:
 
     settings: GatewaySettings
     name: str
-    """What the ledger is tied to."""
+    """The name that the ledger is bound to."""
     scale: float
     key: Callable[[], ApiKey]
     is_named: bool = True
-    """Whether a person named the address, now or when the run directory was made."""
+    """Whether the user gave the address, now or when the run directory was created."""
 
     def address(self, options: argparse.Namespace) -> GivenAddress:
-        """The address, and what a person said of it."""
+        """The address and the user's options for it."""
         from batchrunner.engine.relocation import GivenAddress  # noqa: PLC0415
 
         is_same = bool(getattr(options, "same_gateway", False))
         return GivenAddress(self.name, self.settings, self.key, self.is_named, is_same)
 
     def job(self, options: argparse.Namespace, directory: Path, limits: Limits) -> Job:
-        """A run in this directory, with the options that all commands which run something have."""
+        """A job for this run directory, with the options that all running commands share."""
         from batchrunner.engine.job import Job  # noqa: PLC0415
         from batchrunner.output.progress import Silent, display_for_stderr  # noqa: PLC0415
 
@@ -66,10 +66,10 @@ class Connection:
 
 
 def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) -> Connection:
-    """The gateway named by the option, the environment or the manifest; EasyRouter's where none names one.
+    """The gateway given by option, environment or manifest; EasyRouter's by default.
 
     Raises:
-        UsageError: the address can't be used, or a time scale is given for a gateway that isn't local.
+        UsageError: the address is unusable, or a time scale is given for a remote gateway.
     """
     from batchrunner.gateway import GatewaySettings, check_address, is_loopback, origin  # noqa: PLC0415
 
@@ -80,14 +80,14 @@ def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) 
     scale = shared.time_scale(options)
     if scale != 1.0 and not is_loopback(url):
         raise UsageError(
-            f"a time scale is for simulated gateways, and {url} is not on this machine",
-            f"leave --time-scale away, and unset {shared.SCALE_VARIABLE}",
+            f"a time scale only works with a local gateway, and {url} is remote",
+            f"remove --time-scale and unset {shared.SCALE_VARIABLE}",
         )
     return Connection(settings, origin(url), scale, lambda: shared.api_key(options), bool(named))
 
 
 def named_address(options: argparse.Namespace, manifest_url: str) -> str:
-    """The gateway's address as a person named it: by option, environment or manifest; empty if nowhere."""
+    """The address given by option, environment or manifest; empty if none is given."""
     return options.base_url or os.environ.get(shared.URL_VARIABLE) or manifest_url
 
 
@@ -99,12 +99,12 @@ def simulated(
     scenario: Path | None = None,
     recovers: bool = False,
 ) -> Iterator[Connection]:
-    """Start a simulator that keeps its charge book in the run directory; it ends with this process.
+    """Start a simulator with its charge book in the run directory; it stops with this process.
 
     Raises:
-        BusyError: a run goes on in the run directory, and has its simulator.
-        StorageError: the run directory can't be made.
-        UsageError: it could not start; its own words are on stderr.
+        BusyError: another run is using the run directory and its simulator.
+        StorageError: the run directory can't be created.
+        UsageError: it did not start; its own error message is on stderr.
     """
     from batchrunner.engine.preparation import make_directories  # noqa: PLC0415
     from batchrunner.gateway import ApiKey, GatewaySettings  # noqa: PLC0415
@@ -112,14 +112,14 @@ def simulated(
 
     scale = shared.time_scale(options, default=shared.SIMULATED_SCALE)
     if is_locked(directory):
-        raise BusyError(f"another batchrunner works in {directory}", "wait for it to end")
+        raise BusyError(f"another batchrunner is using {directory}", "wait for it to finish")
     make_directories(directory, recovers)
     command = [sys.executable, "-X", "utf8", "-m", "batchrunner", "simulator", "--json"]
     command += ["--until-stdin-closes"]
     command += ["--state-dir", str(directory / SIMULATOR), "--time-scale", str(scale)]
     if scenario:
         command += ["--scenario", str(scenario)]
-    # A session of its own: a Ctrl-C on the terminal is for the run, which still needs its gateway.
+    # Its own session: Ctrl-C on the terminal must reach only the run, which still needs its gateway.
     process = subprocess.Popen(  # noqa: S603  our own command
         command,
         stdin=subprocess.PIPE,
@@ -143,9 +143,9 @@ def simulated(
 
 
 async def check_gateway(options: argparse.Namespace, directory: Path, manifest_url: str) -> tuple[str, ...]:
-    """Hold the address that a run would use against the ledger; nothing is asked.
+    """Check the address that a run would use against the ledger, without any request.
 
-    Returns what a person is to know of it. Where no address is named, a run may still be given one.
+    Returns remarks for the user. Without an address there is nothing to check: a run may still be given one.
 
     Raises:
         UsageError: the run directory belongs to another gateway.
@@ -165,7 +165,7 @@ async def check_gateway(options: argparse.Namespace, directory: Path, manifest_u
         await ledger.check_gateway(name)
         if await check_address_of(ledger, connection.address(options)):
             bound = (await ledger.binding()).gateway
-            return (f"a run first asks {name}, free of charge, for what was paid for at {bound}",)
+            return (f"a run first asks {name}, free of charge, about the tasks paid for at {bound}",)
     return ()
 
 
@@ -173,10 +173,10 @@ async def check_gateway(options: argparse.Namespace, directory: Path, manifest_u
 def of_run(
     options: argparse.Namespace, directory: Path, scenario: Path | None = None
 ) -> Iterator[Connection]:
-    """The gateway that an existing run directory belongs to; `scenario` is for a simulated one.
+    """The gateway that an existing run directory is bound to; `scenario` is for a simulated one.
 
     Raises:
-        BatchrunnerError: there is no such run, or as for `real` and `simulated`.
+        BatchrunnerError: there is no such run, or as in `real` and `simulated`.
     """
     binding = asyncio.run(_binding(directory))
     timeout = binding.settings.submit_timeout

@@ -1,4 +1,4 @@
-"""Words on the terminal: stdout is data, stderr is talk."""
+"""Terminal output: results go to stdout, messages to stderr."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from batchrunner.core.text import printable
 
 
 def say(text: str = "") -> None:
-    """One line of result, on stdout, which never raises: see `streams`."""
+    """Print one line of a result to stdout; never raises (see `streams`)."""
     print(text, flush=True)  # noqa: T201
 
 
 def talk(text: str) -> None:
-    """One line about it, on stderr, likewise."""
+    """Print one message to stderr; never raises."""
     print(text, file=sys.stderr)  # noqa: T201
 
 
 def say_json(value: object) -> None:
-    """A result for programs, on stdout."""
-    ascii_only = not streams.shows_any_character()  # a stream's own escapes are not those of JSON
+    """Print a result to stdout as JSON."""
+    ascii_only = not streams.shows_any_character()  # a stream's own escapes are not JSON escapes
     say(json.dumps(value, ensure_ascii=ascii_only, indent=2, default=str))
 
 
 def as_values(problems: Iterable[Problem]) -> list[dict[str, Any]]:
-    """Problems for programs: all of them."""
+    """Problems as JSON values: all of them."""
     return [cast(dict[str, Any], redacted_values(asdict(problem))) for problem in problems]
 
 
 def show_error(
     error: BatchrunnerError, as_json: bool, short: bool = False, every_problem: bool = True
 ) -> None:
-    """What is wrong, where, and what to do next; `short` makes one line of each problem in a manifest."""
+    """Print what is wrong, where, and what to do next; `short` prints each manifest problem on one line."""
     problems = error.problems if isinstance(error, ManifestError) else ()
     if as_json:
         say_json(error_values(error))
@@ -54,7 +54,7 @@ def show_error(
 
 
 def error_values(error: BatchrunnerError) -> dict[str, object]:
-    """An error for programs."""
+    """An error as JSON values."""
     problems = error.problems if isinstance(error, ManifestError) else ()
     return {
         "error": redacted(str(error)),
@@ -67,10 +67,10 @@ def error_values(error: BatchrunnerError) -> dict[str, object]:
 def show_problems(
     problems: Iterable[Problem], short: bool = False, refused: bool = False, every: bool = True
 ) -> None:
-    """Every problem with its place, the line it stands in, and what to do; then how many there are.
+    """Print every problem with its place, source line and hint, then the totals.
 
-    `short` is one line each and nothing else, in the form that editors look for; `refused` says that
-    nothing was sent because of them; without `every`, equal ones are shown once.
+    `short` prints one line per problem and nothing else, in the format editors parse; `refused` adds that
+    nothing was sent because of them; without `every`, equal problems are shown once.
     """
     found = list(problems)
     lines = list(short_lines(found) if short else long_lines(found, every))
@@ -81,7 +81,7 @@ def show_problems(
 
 
 def shown_path(path: Path) -> str:
-    """A path as a person here would type it, but for what could steer a terminal."""
+    """A path as the user would type it here, without control characters."""
     try:
         return printable(str(path.relative_to(Path.cwd()) if Path.cwd() != Path("/") else path))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What nobody foresaw: what the environment does gets its words, a bug gets a file for its traceback."""
+"""Turns unexpected exceptions into errors: OS errors keep their message, bugs get a traceback file."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from batchrunner.core.errors import BatchrunnerError, ExitCode, StorageError
 
 
 class UnexpectedError(BatchrunnerError):
-    """A bug of ours."""
+    """A bug in batchrunner."""
 
     exit_code = ExitCode.FAILED
 
 
 def explained(error: Exception) -> BatchrunnerError:
-    """Our error for one that nobody caught."""
+    """The error to show for an exception that nothing caught."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, BatchrunnerError):
         return error
     if isinstance(error, OSError):
-        return StorageError(_os_words(error), "fix that, then run the same command again")
+        return StorageError(_os_words(error), "fix it, then run the same command again")
     if isinstance(error, _sqlite_errors()):
-        return StorageError(f"SQLite says: {error}", "check the disk, its free space and permissions")
+        return StorageError(f"SQLite error: {error}", "check the disk: free space and permissions")
     return UnexpectedError(
         f"unexpected error: {type(error).__name__}: {error}",
-        f"this is a bug; please report it with {_kept(error)}. The same command goes on where this one ended",
+        f"this is a bug; please report it with {_kept(error)}. Run the same command again to resume",
     )
 
 
@@ -38,13 +38,13 @@ def _os_words(error: OSError) -> str:
 
 
 def _sqlite_errors() -> tuple[type[Exception], ...]:
-    """Known only where SQLite was loaded: most commands that fail early don't need it."""
+    """SQLite's exception class, if SQLite was loaded: most commands that fail early don't need it."""
     module = sys.modules.get("sqlite3")
     return (module.Error,) if module else ()
 
 
 def _kept(error: Exception) -> str:
-    """Write the traceback to a file that only this user can read; return its path, or what to say without."""
+    """Write the traceback to a file only this user can read; return a phrase that says where it is."""
     from batchrunner.core.redaction import redacted  # noqa: PLC0415
 
     text = redacted("".join(traceback.format_exception(error)))
@@ -60,5 +60,5 @@ def _kept(error: Exception) -> str:
             file.write(text)
         return f"the traceback in {Path(file.name)}"
     except OSError:
-        print(text, file=sys.stderr)  # noqa: T201  better there than nowhere
+        print(text, file=sys.stderr)  # noqa: T201  better on stderr than lost
         return "the traceback above"

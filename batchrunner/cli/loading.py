@@ -1,4 +1,4 @@
-"""The manifest of a command: its options, and what is wrong with it told as they say."""
+"""Loads a command's manifest and reports its problems in the requested format."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 def add_manifest(parser: argparse.ArgumentParser, checks: bool = True) -> None:
-    """The manifest and how its problems are told; with `checks`, how closely it is looked at."""
+    """Add the manifest and the format of its problems; with `checks`, also the stricter checks."""
     parser.add_argument("manifest", metavar="MANIFEST", type=Path)
     parser.add_argument(
         "--format",
         choices=("long", "short"),
         default="long",
-        help="problems with the line they stand in, or as one line each, for editors",
+        help="show problems with their source line, or one per line for editors",
     )
     parser.add_argument(
-        "--all", dest="every_problem", action="store_true", help="show equal problems one by one"
+        "--all", dest="every_problem", action="store_true", help="list every problem, even repeated ones"
     )
     parser.set_defaults(strict=False, check_urls=False)
     if checks:
+        parser.add_argument("--strict", action="store_true", help="treat manifest warnings as errors")
         parser.add_argument(
-            "--strict", action="store_true", help="treat warnings about the manifest as errors"
-        )
-        parser.add_argument(
-            "--check-urls", action="store_true", help="ask for each URL among the inputs, once"
+            "--check-urls",
+            action="store_true",
+            help="request each input URL once to check that it is reachable",
         )
 
 
 def load(options: argparse.Namespace) -> LoadedManifest:
-    """The manifest, checked; its warnings are told.
+    """Load and check the manifest, and show its warnings.
 
     Raises:
         ManifestError: it has errors, or warnings with --strict.
@@ -65,11 +65,15 @@ def load(options: argparse.Namespace) -> LoadedManifest:
 
 
 def _judged(problems: tuple[Problem, ...], strict: bool) -> tuple[Problem, ...]:
-    """With `strict`, warnings as errors that say why they are."""
+    """The problems, with warnings turned into errors if `strict`."""
     if not strict:
         return problems
     return tuple(
-        replace(problem, severity=Severity.ERROR, message=f"{problem.message} (a warning, but for --strict)")
+        replace(
+            problem,
+            severity=Severity.ERROR,
+            message=f"{problem.message} (a warning, made an error by --strict)",
+        )
         if problem.severity is Severity.WARNING
         else problem
         for problem in problems
@@ -77,10 +81,10 @@ def _judged(problems: tuple[Problem, ...], strict: bool) -> tuple[Problem, ...]:
 
 
 def is_short(options: argparse.Namespace) -> bool:
-    """Whether to show each problem in one line."""
+    """Whether to show each problem on one line."""
     return getattr(options, "format", "long") == "short"
 
 
 def wants_every(options: argparse.Namespace) -> bool:
-    """Whether to show equal problems one by one, as commands without a manifest do."""
+    """Whether to list equal problems one by one, as commands without a manifest do."""
     return getattr(options, "every_problem", True)

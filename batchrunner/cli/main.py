@@ -1,4 +1,4 @@
-"""The command `batchrunner`: one parser, one place where an error becomes words and an exit code."""
+"""The `batchrunner` command: builds the parser, runs a command, turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from batchrunner.version import __version__
 EPILOG = """\
 exit codes:
   0  every task done                        4  the account: key, permission or balance
-  1  some tasks failed or not collected     5  disk or file permission
-  2  command line or manifest is wrong      75  unfinished: run the same command again
-  3  tasks in doubt: a person must decide   129, 130, 143  stopped by a signal; resumable
+  1  some tasks failed or uncollected       5  disk or file permission
+  2  bad command line, manifest or ledger   75  unfinished: run the same command again
+  3  tasks in doubt: you must decide        129, 130, 143  stopped by a signal; resumable
 """
 
 
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = Parser(
         prog="batchrunner",
-        description="Runs batches of Seedance video generations from a manifest; resumes, never pays twice.",
+        description="Run batches of Seedance video generations from a manifest; resumes, never pays twice.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; without `arguments`, that of this process's command line."""
+    """Run one command and return its exit code; `arguments` default to this process's command line."""
     process.open_standard_descriptors()
     streams.install()
     return streams.exit_code(_carried_out(arguments))
@@ -83,7 +83,7 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
 
 
 def _forbid_core_dumps() -> None:
-    """A dump would hold the key. A size of 1 byte also keeps the kernel from piping one to a collector."""
+    """Disable core dumps: they would contain the key. A limit of 1 byte also stops piped dumps."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     size = 1 if hard == resource.RLIM_INFINITY else min(1, hard)
     resource.setrlimit(resource.RLIMIT_CORE, (size, size))

@@ -1,6 +1,6 @@
-"""A mistake must not keep what is paid for from being brought in: its links live for a day only.
+"""Collects paid tasks even if the manifest is broken: their links live for a day only.
 
-`run` says what is wrong, then polls and collects what the ledger holds, submits nothing, and ends with 2.
+`run` reports the mistake, polls and collects what is in the ledger, submits nothing, and exits with 2.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 Values = dict[str, object]
 CarryOut = Callable[["Connection", Path], tuple[int, Values]]
-"""Collects in a run directory; returns the exit code, and the summary for `--json`."""
+"""Collects in a run directory; returns the exit code and the summary for `--json`."""
 
 
 def collect_despite(mistake: UsageError, options: argparse.Namespace, carry_out: CarryOut) -> int:
-    """Say what is wrong, collect what is paid for, and return the exit code.
+    """Report the mistake, collect paid tasks, and return the exit code.
 
-    That is 2, unless a signal (130, 143) or the disk (5) ended the collecting.
+    The exit code is 2, unless a signal (130, 143) or the disk (5) stopped collecting.
 
     Raises:
-        UsageError: the mistake itself, where nothing waits to be collected.
+        UsageError: the mistake itself, if there is nothing to collect.
     """
     directory = _run_directory(options)
     waiting = _waiting(directory) if directory else 0
@@ -42,7 +42,7 @@ def collect_despite(mistake: UsageError, options: argparse.Namespace, carry_out:
         raise mistake
     show_error(mistake, as_json=False, short=is_short(options))
     if not options.quiet:
-        talk(f"{count(waiting, 'paid task')} waiting in {directory}: collecting, submitting nothing")
+        talk(f"collecting {count(waiting, 'paid task')} in {directory}; submitting nothing")
     code, values = _collected(directory, options, carry_out)
     if options.json:
         say_json(error_values(mistake) | {"exit_code": code, "waiting": waiting} | values)
@@ -50,7 +50,7 @@ def collect_despite(mistake: UsageError, options: argparse.Namespace, carry_out:
 
 
 def _collected(directory: Path, options: argparse.Namespace, carry_out: CarryOut) -> tuple[int, Values]:
-    """The exit code, and for `--json` the summary, or why there is none."""
+    """The exit code and, for `--json`, the summary or why there is none."""
     try:
         _refuse_other_gateway(directory, options)
         with of_run(options, directory, options.scenario) as connection:
@@ -63,7 +63,7 @@ def _collected(directory: Path, options: argparse.Namespace, carry_out: CarryOut
 
 
 def _run_directory(options: argparse.Namespace) -> Path | None:
-    """Where the run keeps its things; None where there is no run, or the manifest's path names no place."""
+    """The run directory; None if there is no run, or the manifest's path is unusable."""
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
     try:
@@ -74,7 +74,7 @@ def _run_directory(options: argparse.Namespace) -> Path | None:
 
 
 def _waiting(directory: Path) -> int:
-    """How many tasks are, or may be, paid for and can still be brought in; 0 where the ledger is unusable."""
+    """How many tasks are, or may be, paid for and can still be collected; 0 if the ledger is unusable."""
     try:
         return asyncio.run(_count(directory))
     except BatchrunnerError:
@@ -85,7 +85,7 @@ async def _count(directory: Path) -> int:
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
 
     async with LedgerReader.open_existing(directory) as ledger:
-        # What was being submitted when a run was killed may be charged: it is looked up, as `collect` does.
+        # A submission interrupted by a kill may be charged: it is looked up, as `collect` does.
         counts = await ledger.counts(planned_only=False)
         uncollected = await ledger.tasks(TaskState.UNCOLLECTED)
     waiting = sum(counts[state] for state in PAID_FOR) + counts[TaskState.SUBMITTING]
@@ -93,7 +93,7 @@ async def _count(directory: Path) -> int:
 
 
 def _refuse_other_gateway(directory: Path, options: argparse.Namespace) -> None:
-    """A run that is simulated and one that is not are never taken for each other."""
+    """Refuse to mix a simulated run with a real one."""
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
 
     async def gateway() -> str:
@@ -103,5 +103,6 @@ def _refuse_other_gateway(directory: Path, options: argparse.Namespace) -> None:
     bound = asyncio.run(gateway())
     if (bound == SIMULATOR) != options.simulate:
         raise UsageError(
-            f"{directory} belongs to the gateway {bound}", "nothing was collected; run it as before"
+            f"{directory} belongs to the gateway {bound}",
+            "nothing was collected; use the same gateway options as before",
         )

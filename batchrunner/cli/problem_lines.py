@@ -1,4 +1,4 @@
-"""The problems of a manifest as lines for a terminal, or for an editor."""
+"""Formats manifest problems as lines for a terminal or an editor."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from batchrunner.core.text import columns, count, cut, printable
 
 SNIPPET_WIDTH = 100
 MOST_PROBLEMS = 100
-"""How many problems, or groups of equal ones, are printed before `and N more`."""
+"""How many problems, or groups of equal problems, are printed before `and N more`."""
 
 
 def short_lines(problems: Iterable[Problem]) -> Iterator[str]:
-    """One line each, and nothing else, in the form that editors look for."""
+    """One line per problem and nothing else, in the format editors parse."""
     for problem in problems:
         place = problem.place
         where_it_is = f"{printable(place.file)}:{place.line or 1}:{place.column or 1}"
@@ -23,9 +23,9 @@ def short_lines(problems: Iterable[Problem]) -> Iterator[str]:
 
 
 def long_lines(problems: Sequence[Problem], every: bool) -> Iterator[str]:
-    """Each problem with the line it stands in and what to do; then how many there are.
+    """Each problem with its source line and hint, then the totals.
 
-    Equal ones are shown once, with their first places; `every` shows each.
+    Equal problems are shown once, with their first places; `every` lists each.
     """
     groups = [(problem,) for problem in problems] if every else list(grouped(problems))
     most = len(groups) if every else MOST_PROBLEMS
@@ -43,7 +43,7 @@ def long_lines(problems: Sequence[Problem], every: bool) -> Iterator[str]:
 
 
 def _problem(problem: Problem) -> Iterator[str]:
-    """One problem as a compiler would print it."""
+    """One problem, printed as a compiler would."""
     place = problem.place
     yield f"{printable(str(place))}: {problem.severity}: {printable(redacted(problem.message))}"
     if place.snippet and place.line:

@@ -1,4 +1,4 @@
-"""The first thing that a command does: open the standard streams, and leave the locale's encoding behind."""
+"""Prepares the process: opens missing standard streams, and restarts in UTF-8 mode if the locale differs."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ _UTF8 = ("-X", "utf8=1")
 
 
 def open_standard_descriptors() -> None:
-    """Open what the caller closed of 0, 1 and 2 on /dev/null.
+    """Open descriptors 0, 1 and 2 on /dev/null if the caller closed them.
 
-    Else the ledger or a socket would get that number, and what is printed would go there.
+    Otherwise the ledger or a socket would get that number, and output would be written to it.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free: this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: this one
 
 
 def restart_in_utf8() -> None:
-    """Where the locale has another encoding, become the same command in Python's UTF-8 mode.
+    """If the locale is not UTF-8, re-execute the same command in Python's UTF-8 mode.
 
-    Names of files are UTF-8 whatever the locale says: a name that Latin-1 has no letters for can't be
-    written, and one in GBK is another file for the next run. Arguments keep their bytes.
+    File names are UTF-8 in every locale: Latin-1 can't encode some names, and a name in GBK would be a
+    different file to the next run. Arguments keep their bytes.
 
     Raises:
-        UsageError: the restart was refused.
+        UsageError: the restart failed.
     """
     if sys.getfilesystemencoding() == "utf-8" or sys.flags.utf8_mode or not sys.executable:
         return
     command = [os.fsencode(part) for part in (sys.executable, *_UTF8)] + _arguments()[1:]
     try:
-        os.execv(sys.executable, command)  # noqa: S606  ourselves
+        os.execv(sys.executable, command)  # noqa: S606  our own executable
     except OSError as error:
         raise UsageError(
             f"the locale's encoding is {sys.getfilesystemencoding()}, and Python can't be restarted in UTF-8 "
@@ -46,7 +46,7 @@ def restart_in_utf8() -> None:
 
 
 def _arguments() -> list[bytes]:
-    """The arguments of this process as the bytes that they came in: decoding and encoding may lose some."""
+    """This process's arguments as the original bytes: decoding and encoding may lose some."""
     try:
         found = Path("/proc/self/cmdline").read_bytes().split(b"\0")[:-1]
     except OSError:

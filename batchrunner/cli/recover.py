@@ -1,4 +1,4 @@
-"""`batchrunner recover`: the ledger is lost or an older one; what was paid for comes back, free of charge."""
+"""`batchrunner recover`: rebuilds a lost or outdated ledger and collects paid tasks, free of charge."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ if TYPE_CHECKING:
 
 
 def add_recover(commands: Any) -> None:
-    """What a lost or older ledger does not know."""
+    """Add `recover`."""
     parser = commands.add_parser(
         "recover",
-        help="bring back what is paid for when the ledger is lost or old; never submits",
-        description="Make the ledger of a run directory again, or bring an older one up to date: look "
-        "through the gateway's usage log, run.log and results.csv for attempts that the ledger does not "
-        "know, enter them, and poll and download them. It is free of charge, and overwrites no video.",
+        help="rebuild a lost or outdated ledger and collect paid tasks; never submits",
+        description="Rebuild the ledger of a run directory, or bring an outdated one up to date: search the "
+        "gateway's usage log, run.log and results.csv for attempts missing from the ledger, add them, then "
+        "poll and download them. Free of charge; no video is overwritten.",
     )
     add_manifest(parser, checks=False)
     add_directory(parser)
-    parser.add_argument("--simulate", action="store_true", help="the run directory of a simulated run")
-    parser.add_argument("-q", "--quiet", action="store_true", help="show only the summary")
+    parser.add_argument("--simulate", action="store_true", help="use the run directory of a simulated run")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only the summary")
     shared.add_json(parser)
     shared.add_gateway(parser)
     parser.set_defaults(run=recover)
 
 
 def recover(options: argparse.Namespace) -> int:
-    """Find what is paid for, and bring it in."""
+    """Find paid tasks and collect them."""
     from batchrunner.engine.evidence import anything_left  # noqa: PLC0415
 
     loaded = load(options)
     directory = run_directory(options)
     if not directory.is_dir():
         raise UsageError(
-            f"{directory} is not a folder", "name the run directory of an earlier `batchrunner run`"
+            f"{directory} is not a folder", "pass the run directory of an earlier `batchrunner run`"
         )
     if not has_ledger(directory) and not anything_left(directory):
         raise UsageError(
-            f"nothing in {directory} says which tasks of the gateway are this run's: the ledger is gone, and "
+            f"can't tell which of the gateway's tasks belong to {directory}: the ledger is missing, and "
             "run.log, results.csv and videos/.run-id name neither the run nor a task",
-            "bring one of these files back from a backup; the gateway's own pages list what was paid for",
+            "restore one of these files from a backup; the gateway's web pages list what was paid for",
         )
     _refuse_other_gateway(directory, options.simulate)
     timeout = loaded.plan.settings.submit_timeout
@@ -72,21 +72,21 @@ def recover(options: argparse.Namespace) -> int:
 
 
 def _refuse_other_gateway(directory: Path, simulate: bool) -> None:
-    """A simulated run is never taken for a real one, also where no ledger is left that says which it was.
+    """Refuse to mix a simulated run with a real one, even if no ledger is left to tell which it was.
 
-    The simulator keeps its state in the run directory, from before the first submission.
+    The simulator creates its state in the run directory before the first submission.
     """
     from batchrunner.engine.preparation import has_no_ledger  # noqa: PLC0415
 
     was_simulated = (directory / SIMULATOR).is_dir()
     if not has_no_ledger(directory) or was_simulated is simulate:
-        return  # a ledger says for itself what it belongs to
-    why = "holds a simulator's state" if was_simulated else "holds no simulator's state"
+        return  # the ledger knows its own gateway
+    why = "contains simulator state" if was_simulated else "contains no simulator state"
     whose, other = ("the gateway simulator", "a real one") if was_simulated else ("a real gateway", SIMULATOR)
     raise UsageError(
         f"this run directory {why}, so it belongs to {whose}, not to {other}",
-        f"simulated and real runs have run directories of their own: "
-        f"{'add --simulate' if was_simulated else 'leave --simulate out'}, or name the other one with -o",
+        f"simulated and real runs use separate run directories: "
+        f"{'add --simulate' if was_simulated else 'remove --simulate'}, or pass another one with -o",
     )
 
 
@@ -109,11 +109,11 @@ def _carry_out(
 
 
 def _again(options: argparse.Namespace, directory: Path, counts: Any) -> str:
-    """What to type now for the tasks that were not found, and for those that still generate."""
+    """The next command for tasks that were not found or are still generating."""
     if not counts[TaskState.PENDING]:
         return AGAIN
     command = run_command(directory, options.manifest, options.simulate)
     return (
-        f"{count(counts[TaskState.PENDING], 'task')} not found, so never paid for as far as anything shows;\n"
-        f"         {command}   submits, and pays for, these"
+        f"{count(counts[TaskState.PENDING], 'task')} not found: nothing shows that they were paid for;\n"
+        f"         {command}   to submit and pay for them"
     )

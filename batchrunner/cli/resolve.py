@@ -1,4 +1,4 @@
-"""`batchrunner resolve`: submissions in doubt, looked up, and decided by a person."""
+"""`batchrunner resolve`: look up submissions in doubt, or record the user's decision."""
 
 from __future__ import annotations
 
@@ -25,28 +25,30 @@ if TYPE_CHECKING:
 
 
 def add_resolve(commands: Any) -> None:
-    """Submissions in doubt decided."""
+    """Add `resolve`."""
     parser = commands.add_parser(
         "resolve",
-        help="look up, or decide, tasks in doubt",
-        description="Decide submissions of which nobody knows whether the gateway accepted and charged them. "
-        "A run looks them up in the gateway's usage log by itself, and takes up what it finds for sure; what "
-        "it saw of the others is listed here. Without a decision the tasks in doubt are listed.",
+        help="look up or settle tasks in doubt",
+        description="Settle tasks in doubt: submissions that the gateway may or may not have accepted and "
+        "charged. A run looks them up in the gateway's usage log and adopts unambiguous matches by itself. "
+        "Without --adopt, --lost or --auto, list the remaining tasks with what the log showed.",
     )
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory, or its manifest")
-    parser.add_argument("task", metavar="ID", nargs="?", help="id or fingerprint")
-    parser.add_argument("--all", action="store_true", help="every task in doubt (with --lost or --auto)")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
+    parser.add_argument("task", metavar="ID", nargs="?", help="ID or fingerprint")
+    parser.add_argument("--all", action="store_true", help="all tasks in doubt (with --lost or --auto)")
     verdict = parser.add_mutually_exclusive_group()
     verdict.add_argument(
-        "--adopt", metavar="REMOTE", help="it was accepted under this id: poll and collect it"
+        "--adopt", metavar="REMOTE", help="the submission was accepted as REMOTE: poll and collect it"
     )
     verdict.add_argument(
-        "--lost", action="store_true", help="it was not accepted: submit it again (and pay again if it was)"
+        "--lost",
+        action="store_true",
+        help="the submission was not accepted: submit again (pays twice if it was)",
     )
     verdict.add_argument(
         "--auto",
         action="store_true",
-        help="look in the usage log now; adopt what is found for sure",
+        help="search the usage log now and adopt unambiguous matches",
     )
     shared.add_json(parser)
     shared.add_gateway(parser)
@@ -54,7 +56,7 @@ def add_resolve(commands: Any) -> None:
 
 
 def resolve(options: argparse.Namespace) -> int:
-    """Decide, look up, or list."""
+    """Settle, look up, or list tasks in doubt."""
     options.directory = existing_run(options.directory)
     if options.auto:
         with of_run(options, options.directory) as connection:
@@ -68,20 +70,22 @@ async def _decide(options: argparse.Namespace) -> int:
     from batchrunner.operations import overrides  # noqa: PLC0415
 
     if bool(options.task) == options.all:
-        raise UsageError("name the task in doubt, or all of them with --all")
+        raise UsageError("name a task in doubt, or pass --all")
     if options.adopt is not None and options.all:
-        raise UsageError("one remote id can't be adopted for all", "name the task it belongs to")
+        raise UsageError("can't adopt one remote ID for all tasks", "name the task it belongs to")
     async with opened(options.directory) as ledger:
         names = [options.task] if options.task else []
         tasks = await overrides.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), options.all)
         if options.adopt is not None:
             await overrides.adopt(ledger, tasks[0], options.adopt)
-            await tell(ledger, options, tasks, f"adopted {options.adopt}; the next run polls and collects it")
+            await tell(
+                ledger, options, tasks, f"adopted {options.adopt}; the next run will poll and collect it"
+            )
         else:
             await overrides.declare_lost(ledger, tasks)
-            await tell(ledger, options, tasks, "declared lost; the next run submits (and pays) again")
+            await tell(ledger, options, tasks, "declared lost; the next run will submit (and pay) again")
             for task in tasks if not options.json else ():
-                say(f"  {printable(task.id)}: {task.looked_up or 'not looked up in the usage log'}")
+                say(f"  {printable(task.id)}: {task.looked_up or 'not yet looked up in the usage log'}")
     return ExitCode.DONE
 
 
@@ -117,11 +121,11 @@ def _show(look: LogLook, as_json: bool) -> None:
         say_json({"adopted": adopted, "in_doubt": in_doubt, "failure": look.failure})
         return
     for one, remote_id in look.adopted:
-        say(f"{printable(one.id)}: found as {remote_id}; the next run polls and collects it")
+        say(f"{printable(one.id)}: found as {remote_id}; the next run will poll and collect it")
     for one, text in look.advice:
         say(f"{printable(one.id)}: {printable(text)}")
     if not (look.adopted or look.advice):
-        say("no task is in doubt")
+        say("no tasks in doubt")
 
 
 async def _list_doubts(options: argparse.Namespace) -> int:
@@ -135,7 +139,7 @@ async def _list_doubts(options: argparse.Namespace) -> int:
     if options.json:
         say_json([_as_value(task) for task in tasks])
         return ExitCode.DONE
-    say(f"{count(len(tasks), 'task')} in doubt" + (", by the time of submission (UTC):" if tasks else ""))
+    say(f"{count(len(tasks), 'task')} in doubt" + (", by submission time (UTC):" if tasks else ""))
     for task in tasks:
         when = datetime.fromtimestamp(task.submitted_at or 0.0, UTC).strftime("%Y-%m-%d %H:%M:%S")
         say(f"  {when}  {task.model}  seed {task.seed}  {printable(task.id)}")
@@ -143,7 +147,7 @@ async def _list_doubts(options: argparse.Namespace) -> int:
             say(f"                       {printable(task.looked_up)}")
         for one in _candidates(task):
             at = datetime.fromtimestamp(one["at"] or 0.0, UTC).strftime("%Y-%m-%d %H:%M:%S")
-            status = one["status"] or "not looked at"
+            status = one["status"] or "not checked"
             told = f"may be {one['remote_id']}  {at}  {one['model']}  {status}"
             say(f"                       {printable(told)}")
     return ExitCode.DONE
@@ -162,5 +166,5 @@ def _as_value(task: TaskRecord) -> dict[str, object]:
 
 
 def _candidates(task: TaskRecord) -> list[dict[str, Any]]:
-    """The gateway's tasks that it may be, as the last look-up showed them."""
+    """The gateway's tasks that may be this one, as of the last look-up."""
     return list(json.loads(task.candidates or "[]"))

@@ -1,4 +1,4 @@
-"""`batchrunner retry` and `results`: what needs the ledger for itself, so that no run may be under way."""
+"""`batchrunner retry` and `results`: commands that lock the ledger, so no run may be in progress."""
 
 from __future__ import annotations
 
@@ -18,41 +18,45 @@ from batchrunner.core.states import TaskState
 from batchrunner.core.text import count, printable, shortened
 
 MOST_NAMED = 5
-"""Tasks that a line names."""
+"""How many tasks a line names."""
 WANTED_AGAIN = frozenset({TaskState.DONE, TaskState.UNCOLLECTED})
-"""States of a task of which a further version can be wanted."""
+"""States from which a task can be made again."""
 
 if TYPE_CHECKING:
     from batchrunner.ledger import Ledger, TaskRecord
 
 
 def add_retry(commands: Any) -> None:
-    """Failed tasks once more."""
-    parser = commands.add_parser("retry", help="make failed tasks pending again; the next run submits them")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory, or its manifest")
-    parser.add_argument("tasks", metavar="ID", nargs="*", help="id, fingerprint or remote id")
+    """Add `retry`."""
+    parser = commands.add_parser("retry", help="reset failed tasks to pending; the next run submits them")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
+    parser.add_argument("tasks", metavar="ID", nargs="*", help="ID, fingerprint or remote ID")
     parser.add_argument(
-        "--failed", action="store_true", help="all failed tasks but those that may be paid for"
+        "--failed", action="store_true", help="all failed tasks except those that may be paid for"
     )
     parser.add_argument(
-        "--again", action="store_true", help="make a further version of finished videos; the old ones stay"
+        "--again",
+        action="store_true",
+        help="make finished videos again as new versions; the old files are kept (pays again)",
     )
     shared.add_json(parser)
     parser.set_defaults(run=lambda options: asyncio.run(_retry(_of_run(options))))
 
 
 def add_results(commands: Any) -> None:
-    """The CSV once more."""
-    parser = commands.add_parser("results", help="write results.csv again from the ledger")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory, or its manifest")
-    parser.add_argument("--all", action="store_true", help="with tasks that left the manifest")
-    parser.add_argument("--excel", action="store_true", help="with the byte-order mark that Excel asks for")
+    """Add `results`."""
+    parser = commands.add_parser("results", help="rewrite results.csv from the ledger")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
+    parser.add_argument("--all", action="store_true", help="include tasks no longer in the manifest")
+    parser.add_argument(
+        "--excel", action="store_true", help="add the byte order mark Excel needs to detect UTF-8"
+    )
     shared.add_json(parser)
     parser.set_defaults(run=lambda options: asyncio.run(_results(_of_run(options))))
 
 
 def _of_run(options: argparse.Namespace) -> argparse.Namespace:
-    """The options with the run directory itself, where a manifest stands for it."""
+    """The options with a manifest replaced by its run directory."""
     options.directory = existing_run(options.directory)
     return options
 
@@ -62,34 +66,34 @@ async def _retry(options: argparse.Namespace) -> int:
     from batchrunner.operations import overrides  # noqa: PLC0415
 
     if bool(options.tasks) == options.failed:
-        raise UsageError("name the tasks to try again, or all failed ones with --failed")
+        raise UsageError("name the tasks to retry, or pass --failed for all failed tasks")
     if options.again and options.failed:
-        raise UsageError("--again is for finished videos, --failed for failed tasks", "give one of them")
+        raise UsageError("--again is for finished videos, --failed for failed tasks", "use only one of them")
     states = WANTED_AGAIN if options.again else frozenset({TaskState.FAILED})
     async with opened(options.directory) as ledger:
         tasks = await overrides.chosen(ledger, options.tasks, states, options.failed)
         accepted = [task for task in tasks if task.may_be_paid_for]
-        if options.failed:  # says nothing of any one task: what may be paid for wants a word of its own
+        if options.failed:  # tasks that may be paid for must be named one by one
             tasks = [task for task in tasks if not task.may_be_paid_for]
             if accepted and not tasks:
-                raise UsageError(f"nothing is tried again: {_told(accepted)}", _hint(options.directory))
+                raise UsageError(f"nothing to retry: {_told(accepted)}", _hint(options.directory))
         if options.again:
             await overrides.want_again(ledger, tasks, names_on_disk(options.directory), time.time())
         else:
             await overrides.retry(ledger, tasks)
         more = {"left_out" if options.failed else "accepted_before": _names(accepted)} if accepted else {}
-        await tell(ledger, options, tasks, "pending again; the next run submits and pays", more)
+        await tell(ledger, options, tasks, "pending again; the next run will submit and pay for them", more)
     if accepted and options.failed:
-        talk(f"left out: {_told(accepted)}")
+        talk(f"skipped: {_told(accepted)}")
         talk(f"  hint: {_hint(options.directory)}")
     elif accepted:
-        twice = "is paid for twice if it was" if len(accepted) == 1 else "are paid for twice if they were"
-        talk(f"{_told(accepted)}: the next run submits again, and what was charged {twice}")
+        it = "it" if len(accepted) == 1 else "any of them"
+        talk(f"{_told(accepted)}: the next run will submit again, and pay twice if {it} was charged")
     return 0
 
 
 def _told(accepted: list[TaskRecord]) -> str:
-    """Which tasks the gateway accepted and never ended, and what it said last."""
+    """The tasks that the gateway accepted but never finished, with their last error code."""
     were = "was" if len(accepted) == 1 else "were"
     named = [f"{shortened(task.id, 40)} ({printable(task.error_code)})" for task in accepted[:MOST_NAMED]]
     more = f" and {len(accepted) - MOST_NAMED:,} more" if len(accepted) > MOST_NAMED else ""
@@ -97,11 +101,11 @@ def _told(accepted: list[TaskRecord]) -> str:
 
 
 def _hint(directory: Path) -> str:
-    return f"`batchrunner collect {shown_path(directory)}` looks again, free; name them to pay again"
+    return f"`batchrunner collect {shown_path(directory)}` checks again for free; name tasks to pay again"
 
 
 def _names(tasks: list[TaskRecord]) -> list[dict[str, str]]:
-    """Tasks for programs."""
+    """Tasks as JSON values."""
     return [{"id": task.id, "fingerprint": task.key} for task in tasks]
 
 
@@ -123,17 +127,17 @@ async def _results(options: argparse.Namespace) -> int:
 
 @asynccontextmanager
 async def opened(directory: Path) -> AsyncIterator[Ledger]:
-    """The ledger of an existing run directory, in which no run may be under way.
+    """Open and lock the ledger of an existing run directory.
 
     Raises:
-        BusyError: one is.
+        BusyError: a run is in progress.
         UsageError: there is no ledger.
     """
     from batchrunner.ledger import LEDGER_NAME, Ledger, RunLock  # noqa: PLC0415
 
     if not (directory / LEDGER_NAME).exists():
         raise UsageError(
-            f"{directory} has no ledger", "name the run directory of an earlier `batchrunner run`"
+            f"{directory} has no ledger", "pass the run directory of an earlier `batchrunner run`"
         )
     with RunLock(directory):
         async with Ledger.open(directory) as ledger:
@@ -144,7 +148,7 @@ async def opened(directory: Path) -> AsyncIterator[Ledger]:
 async def write_results(
     ledger: Ledger, directory: Path, tasks: list[TaskRecord], excel: bool = False
 ) -> None:
-    """Write results.csv, and say what was kept of a file that somebody else changed."""
+    """Write results.csv, and report if a copy of an edited file was kept."""
     from batchrunner.output.results import write_noted  # noqa: PLC0415
 
     if kept := await write_noted(ledger, directory, tasks, excel):
@@ -158,11 +162,11 @@ async def tell(
     what: str,
     more: Mapping[str, object] | None = None,
 ) -> None:
-    """Write results.csv, and say what was done with these tasks; `more` is for programs alone."""
+    """Write results.csv and report what was done with these tasks; `more` goes only into the JSON."""
     await write_results(ledger, options.directory, await ledger.tasks(planned_only=True))
     if options.json:
         say_json({"tasks": _names(tasks), "done": what} | dict(more or {}))
     elif tasks:
         say(f"{count(len(tasks), 'task')} {what}")
     else:
-        say(f"no task {'has failed' if options.command == 'retry' else 'is in doubt'}; nothing changed")
+        say(f"no tasks {'failed' if options.command == 'retry' else 'in doubt'}; nothing changed")

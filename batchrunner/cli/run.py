@@ -26,16 +26,14 @@ if TYPE_CHECKING:
 
 
 def add_run(commands: Any) -> None:
-    """The main job."""
-    parser = commands.add_parser("run", help="submit, poll and download what a manifest asks for; resumes")
+    """Add `run`."""
+    parser = commands.add_parser(
+        "run", help="submit, poll and download the videos of a manifest; resumes an earlier run"
+    )
     add_manifest(parser)
     add_place(parser)
-    parser.add_argument(
-        "--simulate", action="store_true", help="against a simulated gateway: no key, no cost"
-    )
-    parser.add_argument(
-        "--scenario", metavar="FILE", type=Path, help="scenario file for the simulated gateway"
-    )
+    parser.add_argument("--simulate", action="store_true", help="use a simulated gateway: no key, no cost")
+    parser.add_argument("--scenario", metavar="FILE", type=Path, help="scenario for the simulated gateway")
     parser.add_argument(
         "--limit", metavar="N", type=_positive, help="submit only the first N tasks of the plan"
     )
@@ -44,48 +42,48 @@ def add_run(commands: Any) -> None:
         metavar="ID|LABEL=VALUE",
         action="append",
         default=[],
-        help="submit only these tasks (can be given several times; applied before --limit)",
+        help="submit only these tasks (repeatable; applied before --limit)",
     )
     _add_talk(parser)
     parser.set_defaults(run=run)
 
 
 def add_collect(commands: Any) -> None:
-    """Everything but submitting."""
-    parser = commands.add_parser("collect", help="poll and download what is paid for; never submits")
+    """Add `collect`."""
+    parser = commands.add_parser("collect", help="poll and download paid tasks; never submits")
     parser.add_argument(
-        "directories", metavar="DIR", type=Path, nargs="+", help="a run directory, or its manifest"
+        "directories", metavar="DIR", type=Path, nargs="+", help="run directory, or its manifest"
     )
     parser.add_argument(
-        "--missing", action="store_true", help="fetch finished videos that were moved or deleted, too"
+        "--missing", action="store_true", help="also download finished videos that were moved or deleted"
     )
     _add_talk(parser)
     parser.set_defaults(run=collect)
 
 
 def _add_talk(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but the summary")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only the summary")
     shared.add_json(parser)
     shared.add_gateway(parser)
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of tasks: write 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of tasks: use 1 or more")
     return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry the manifest as far as it goes."""
+    """Run a manifest to its end, or resume it."""
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
     if options.scenario and not options.simulate:
         raise UsageError("--scenario is for the simulated gateway", "add --simulate")
     if options.simulate and (options.base_url or options.api_key_file):
-        raise UsageError("--simulate brings its own gateway and key", "remove the other options")
+        raise UsageError("--simulate uses its own gateway and key", "remove --base-url and --api-key-file")
     try:
         loaded = load(options)
-        # A slip is to be known before a folder is made.
+        # Find mistakes before creating a folder.
         selected = select(loaded.plan.tasks, options.only, options.limit)
     except UsageError as mistake:
 
@@ -102,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         connecting = nullcontext(real(options, loaded.plan.base_url, timeout))
         if not (directory / LEDGER_NAME).exists():
-            shared.api_key(options)  # a first run without a key makes no folder
+            shared.api_key(options)  # fail before creating a folder if there is no key
     with connecting as gateway:
         base = gateway.job(options, directory, loaded.limits)
         job = replace(
@@ -115,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Bring in what is paid for, in every run directory named; the first exit code that is not 0 stays."""
+    """Collect paid tasks in each run directory; return the first exit code that is not 0."""
     codes, values = [], []
     for directory in options.directories:
         try:
@@ -139,7 +137,7 @@ def _collect_one(named: Path, options: argparse.Namespace) -> tuple[int, dict[st
 
 
 def _collecting(gateway: Connection, directory: Path, options: argparse.Namespace) -> Job:
-    """Poll and collect what an existing run has paid for, with the settings that it was started with."""
+    """The job that polls and collects an existing run's paid tasks, with the run's own settings."""
     from batchrunner.manifest import load_limits  # noqa: PLC0415
 
     return gateway.job(options, directory, load_limits())
@@ -148,10 +146,10 @@ def _collecting(gateway: Connection, directory: Path, options: argparse.Namespac
 def _carry_out(
     job: Job, options: argparse.Namespace, mistaken: bool = False, manifest: Path | None = None
 ) -> tuple[int, dict[str, object]]:
-    """Run, and show the summary; return the exit code and the summary's values for `--json`.
+    """Run the job and show the summary; return the exit code and the summary as JSON values.
 
-    `mistaken`: what the person wrote is wrong, and nothing is submitted. `manifest` is what `collect` was
-    given for its run directory.
+    `mistaken` means that the user's input is wrong and nothing is submitted. `manifest` is the argument
+    that `collect` was given.
     """
     from batchrunner.engine.session import run as run_job  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Which run directory a command means: named by itself, or found by its manifest."""
+"""Finds the run directory of a command: given directly, or derived from its manifest."""
 
 from __future__ import annotations
 
@@ -18,56 +18,58 @@ if TYPE_CHECKING:
     from batchrunner.operations.other_runs import PaidElsewhere
 
 REAL, SIMULATED = ".run", ".simulated"
-"""Endings of the default run directories."""
+"""Suffixes of the default run directories."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Where a run of a manifest works, and what a person is to know of that."""
+    """The run directory of a manifest, and remarks for the user."""
 
     directory: Path
     paid_elsewhere: PaidElsewhere | None
-    """What it pays for although another run directory has it."""
+    """Tasks it pays for although another run directory has paid for them."""
     remarks: tuple[str, ...]
 
     def as_values(self) -> dict[str, object]:
-        """For programs."""
+        """As JSON values."""
         found = self.paid_elsewhere
         known = {"directory": str(found.directory), "tasks": found.tasks} if found else None
         return {"paid_elsewhere": known}
 
 
 def add_directory(parser: argparse.ArgumentParser) -> None:
-    """The run directory, where a manifest names the default one."""
+    """Add `-o`, the run directory if not the manifest's default one."""
     parser.add_argument(
         "-o",
         "--output",
         metavar="DIR",
         type=Path,
-        help="the run directory (default: MANIFEST's name with .run, beside it)",
+        help="run directory (default: MANIFEST with the suffix .run)",
     )
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
-    """The options that say where a run keeps its things, and whether it may begin anew."""
+    """Add the options for where a run keeps its files and whether it may start over."""
     add_directory(parser)
     parser.add_argument(
-        "--new", action="store_true", help="make a new run directory although another one has paid for tasks"
+        "--new",
+        action="store_true",
+        help="create a new run directory even if another one has paid for tasks (pays again)",
     )
 
 
 def run_directory(options: argparse.Namespace) -> Path:
-    """Where a manifest's run keeps its things: beside the file itself, by whatever link it was reached."""
+    """The manifest's run directory: next to the file itself, even if reached through a symlink."""
     if options.output is not None:
         return Path(options.output)
     return _itself(options.manifest).with_suffix(SIMULATED if options.simulate else REAL)
 
 
 def existing_run(path: Path) -> Path:
-    """A run directory that must be there already, named by itself or by its manifest.
+    """An existing run directory, given directly or by its manifest.
 
     Raises:
-        UsageError: it isn't there, or has lost its ledger.
+        UsageError: it doesn't exist, or has lost its ledger.
     """
     if path.is_dir():
         if refusal := _lost(path):
@@ -76,37 +78,37 @@ def existing_run(path: Path) -> Path:
     if not path.is_file():
         raise UsageError(
             f"{path} is not a folder",
-            "name the run directory of an earlier `batchrunner run`, or its manifest",
+            "pass the run directory of an earlier `batchrunner run`, or its manifest",
         )
     files = dict.fromkeys([_itself(path), path])
     places = [file.with_suffix(ending) for ending in (REAL, SIMULATED) for file in files]
-    # One that lost its ledger is meant all the same: another in its place would hide that.
+    # A directory that lost its ledger still counts: choosing another one would hide the loss.
     lost = {place: refusal for place in places if (refusal := _lost(place, path))}
     found = [place for place in places if place in lost or has_ledger(place)]
     if not found:
         raise UsageError(
-            f"{path} has no run directory: there is no ledger in {' or '.join(map(str, places))}",
-            "name the run directory that `batchrunner run` was given with -o DIR",
+            f"{path} has no run directory: no ledger in {' or '.join(map(str, places))}",
+            "pass the run directory that was given to `batchrunner run` with -o DIR",
         )
     if len(found) > 1:
-        talk(f"{shown_path(found[0])} is meant; {', '.join(map(shown_path, found[1:]))} is there, too")
+        talk(f"using {shown_path(found[0])}; {', '.join(map(shown_path, found[1:]))} also exists")
     if found[0] in lost:
         raise lost[found[0]]
     return found[0]
 
 
 def has_ledger(directory: Path) -> bool:
-    """Whether a run directory has a ledger, whatever is in it."""
+    """Whether a run directory has a ledger, even an unreadable one."""
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
     return (directory / LEDGER_NAME).exists()
 
 
 def check_place(directory: Path, manifest: Path) -> None:
-    """Pass if a run of this manifest may work in this directory; makes nothing.
+    """Check that this manifest may run in this directory; creates nothing.
 
     Raises:
-        UsageError: it has lost its ledger, or can't be one.
+        UsageError: it has lost its ledger, or can't be a run directory.
     """
     from batchrunner.engine.preparation import check_directory  # noqa: PLC0415
 
@@ -114,7 +116,7 @@ def check_place(directory: Path, manifest: Path) -> None:
 
 
 def _lost(directory: Path, manifest: Path | None = None) -> UsageError | None:
-    """The refusal of a directory that has lost its ledger; what a ledger holds is for others to look at."""
+    """The error for a directory that has lost its ledger; the ledger's content is not checked here."""
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
     if has_ledger(directory) and (directory / LEDGER_NAME).stat().st_size:
@@ -127,10 +129,10 @@ def _lost(directory: Path, manifest: Path | None = None) -> UsageError | None:
 def whereabouts(
     options: argparse.Namespace, plan: Plan, selected: frozenset[TaskKey] | None = None
 ) -> Whereabouts:
-    """Where a run of this plan works; with `selected`, it submits only these tasks.
+    """The run directory for this plan; with `selected`, only these tasks will be submitted.
 
     Raises:
-        UsageError: what it wants was paid for in another run directory, and nobody said to pay again.
+        UsageError: another run directory has paid for its tasks, and neither -o nor --new was given.
     """
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
     from batchrunner.operations.other_runs import neighbours, paid_elsewhere, unpaid  # noqa: PLC0415
@@ -139,8 +141,8 @@ def whereabouts(
     is_new = not (directory / LEDGER_NAME).exists()
     if options.new and not is_new:
         raise UsageError(
-            f"{shown_path(directory)} is there already, so --new makes none",
-            "leave --new out to go on in it; another one, with -o DIR, pays again for what this one has",
+            f"--new: {shown_path(directory)} already exists",
+            "remove --new to resume it; a new one, with -o DIR, pays again for what this one has",
         )
     tasks = plan.tasks if is_new else unpaid(plan.tasks, directory)
     if not tasks:
@@ -154,7 +156,7 @@ def whereabouts(
     if is_new:
         remarks += [
             f"the ledger in {shown_path(one.directory)} can't be read ({one.fault}); "
-            "its other files name no task of this manifest"
+            "its other files don't mention any task of this manifest"
             for one in near
             if one.fault and not paid_elsewhere(tasks, [one])
         ]
@@ -162,30 +164,32 @@ def whereabouts(
 
 
 def _itself(path: Path) -> Path:
-    """The file that a link leads to; any other as it is written."""
+    """The target of a symlink; any other path unchanged."""
     return path.resolve() if path.is_symlink() and path.exists() else path
 
 
 def _near(options: argparse.Namespace, directory: Path) -> list[Path]:
-    """The folders whose run directories may hold what is wanted."""
+    """The folders whose run directories may have paid for these tasks."""
     files = [_itself(options.manifest), options.manifest, *([directory] if options.output else [])]
     return [Path(file).absolute().parent for file in files]
 
 
 def _refusal(found: PaidElsewhere, wanted: int, directory: Path) -> UsageError:
     there, here = shown_path(found.directory), shown_path(directory)
-    more = f", and some in {count(found.others, 'further run directory', 'further run directories')}"
+    more = f", and some in {count(found.others, 'other run directory', 'other run directories')}"
     what = (
-        f"{found.tasks:,} of {count(wanted, 'task')} {'is' if found.tasks == 1 else 'are'} paid for already, "
+        f"{found.tasks:,} of {count(wanted, 'task')} {'is' if found.tasks == 1 else 'are'} already paid for, "
         f"or may be, in {there}{more if found.others else ''}"
     )
     if found.fault:
         what += f", whose ledger can't be read ({found.fault})"
         return UsageError(
             what,
-            f"bring that ledger back from a backup, and go on with -o {there}; --new pays again in {here}",
+            f"restore that ledger from a backup and resume with -o {there}; --new pays again in {here}",
         )
-    return UsageError(what, f"-o {there} goes on there, paying for nothing twice; --new pays again in {here}")
+    return UsageError(
+        what, f"use -o {there} to resume there without paying twice; --new pays again in {here}"
+    )
 
 
 def _told(found: PaidElsewhere, asked: Sequence[PlannedTask]) -> str:

@@ -1,4 +1,4 @@
-"""The end of a run in words: how many, where they are, what went wrong, what to type next."""
+"""Prints a run's summary: counts, files, errors, and the next commands to run."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ MOST_NAMED = 5
 
 
 WANTING = (TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED)
-"""States that want a person's attention."""
+"""States that need the user's attention."""
 
 
 async def wanting_attention(directory: Path) -> list[TaskRecord]:
-    """What wants a person in a run directory; as `wanting_in`."""
+    """The tasks of a run directory that need attention; see `wanting_in`."""
     async with LedgerReader.open_existing(directory) as ledger:
         return await wanting_in(ledger)
 
 
 async def wanting_in(ledger: LedgerReader) -> list[TaskRecord]:
-    """The planned tasks that a person must look at, and all that are in doubt: money may be in them."""
+    """The planned tasks that need attention, and all tasks in doubt: they may have been charged."""
     found = await ledger.tasks(*WANTING)
     return [task for task in found if task.position is not None or task.state is TaskState.IN_DOUBT]
 
 
-AGAIN = "the same command again goes on from here"
+AGAIN = "run the same command again to resume"
 
 
 def run_command(directory: Path, manifest: Path | None, simulated: bool) -> str:
-    """The command that goes on in a run directory, as the shell takes it.
+    """The shell command that resumes a run directory.
 
-    `manifest` is what a person named: where that is the run directory itself, the manifest beside it is
-    named, or MANIFEST stands for it.
+    `manifest` is the user's argument: if that is the run directory itself, the manifest next to it is
+    used, or the placeholder MANIFEST.
     """
     if manifest is None or manifest.is_dir():
         beside = (directory.with_suffix(ending) for ending in (".yaml", ".yml", ".json"))
@@ -51,18 +51,18 @@ def run_command(directory: Path, manifest: Path | None, simulated: bool) -> str:
 
 
 def after_collecting(directory: Path, manifest: Path | None, simulated: bool, summary: Summary) -> str:
-    """What to type after `collect`, which never submits: it goes on only with what is paid for."""
+    """The next command after `collect`, which never submits pending tasks."""
     if pending := summary.counts[TaskState.PENDING]:
         them = "it" if pending == 1 else "them"
         command = run_command(directory, manifest, simulated)
-        return f"{command}   submits, and pays for, {count(pending, 'pending task')}: collect leaves {them}"
+        return f"{command}   to submit and pay for {count(pending, 'pending task')}; collect skips {them}"
     return AGAIN
 
 
 def show_summary(
     directory: Path, summary: Summary, seconds: float, wanting: list[TaskRecord], again: str = AGAIN
 ) -> None:
-    """Print the summary of a run that took `seconds` real seconds; `again` is how unfinished tasks go on."""
+    """Print the summary of a run that took `seconds` real seconds; `again` says how to resume it."""
     total, done = sum(summary.counts.values()), summary.counts[TaskState.DONE]
     how = "nothing to do: " if summary.idle else ""
     say(f"{how}{done:,} of {count(total, 'task')} done" + ("" if summary.idle else f" in {span(seconds)}"))
@@ -80,9 +80,9 @@ def show_summary(
     if summary.storage:
         say(f"  disk: {printable(summary.storage)}")
     if summary.missing:
-        say(f"  {count(summary.missing, 'missing video')} could not be fetched again; results.csv says which")
+        say(f"  {count(summary.missing, 'missing video')} could not be downloaded again; see results.csv")
     if summary.spent != Spent():
-        say(f"spent    {spent_in_words(summary.spent)}, all runs together")
+        say(f"spent    {spent_in_words(summary.spent)}in all runs")
     say(f"videos   {shown_path(directory / 'videos')}")
     say(f"results  {shown_path(directory / 'results.csv')}")
     for line in what_next(directory, summary, wanting, again):
@@ -90,7 +90,7 @@ def show_summary(
 
 
 def spent_in_words(spent: Spent) -> str:
-    """Tokens, money, and how much is not known."""
+    """Tokens, cost, and how many attempts have an unknown cost."""
     known = [
         count(spent.tokens, "token"),
         *(f"{cost:,.2f} {currency}" for currency, cost in spent.cost.items()),
@@ -111,40 +111,40 @@ def _why(state: TaskState, wanting: list[TaskRecord]) -> str:
             shortened(task.id, 40) for task in wanting if task.state is state and task.position is not None
         ]
         more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
-        return f" (nobody knows whether they are charged): {', '.join(ids[:MOST_NAMED])}{more}"
+        return f" (may have been charged): {', '.join(ids[:MOST_NAMED])}{more}"
     return f": {told}" if told else ""
 
 
 def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], again: str = AGAIN) -> list[str]:
-    """What a person may type now; what is free comes before what pays."""
+    """The commands to run next; free ones come before ones that cost money."""
     shown, counts = shown_path(directory), summary.counts
     uncollected = [task for task in wanting if task.state is TaskState.UNCOLLECTED]
     accepted = [task for task in wanting if task.may_be_paid_for]
-    free = ["looks again at what has vanished"] if accepted else []
-    free += ["fetches again"] if any(task.error_code != LINK_EXPIRED for task in uncollected) else []
+    free = ["check again for vanished tasks"] if accepted else []
+    free += ["download again"] if any(task.error_code != LINK_EXPIRED for task in uncollected) else []
     lines = []
     if free:
-        lines.append(f"next     batchrunner collect {shown}   {' and '.join(free)}, free of charge")
+        lines.append(f"next     batchrunner collect {shown}   to {' and '.join(free)}, free of charge")
     if any(task.state is TaskState.IN_DOUBT for task in wanting):
         lines += [
-            f"next     batchrunner resolve {shown}   tells what the usage log shows; then",
-            f"         batchrunner resolve {shown} ID --adopt REMOTE_ID   it was accepted under this id",
-            f"         batchrunner resolve {shown} ID --lost              it was not: submit (and pay) again",
+            f"next     batchrunner resolve {shown}   to see what the usage log shows; then",
+            f"         batchrunner resolve {shown} ID --adopt REMOTE_ID   if it was accepted as REMOTE_ID",
+            f"         batchrunner resolve {shown} ID --lost              if not: submit (and pay) again",
         ]
     failed = [task for task in wanting if task.state is TaskState.FAILED and not task.may_be_paid_for]
     if counts[TaskState.FAILED] and failed:
         lines.append(
-            f"next     batchrunner retry {shown} --failed   then run again, once the causes are fixed"
+            f"next     batchrunner retry {shown} --failed   once the causes are fixed, then run again"
         )
     if accepted:
-        lines.append(f"next     batchrunner retry {shown} ID   pays again for what stays vanished")
+        lines.append(f"next     batchrunner retry {shown} ID   to pay again for tasks that stay vanished")
     if any(task.error_code == LINK_EXPIRED for task in uncollected):
-        lines.append("next     ask the gateway's operator for what expired; results.csv has the remote IDs")
+        lines.append("next     ask the gateway's operator for expired videos; results.csv has the remote IDs")
     if summary.mistaken:
-        lines.append("next     nothing was submitted: correct what is wrong, then the same command again")
+        lines.append("next     nothing was submitted: fix the error, then run the same command again")
     elif any(counts[state] for state in UNFINISHED) and not summary.stop:
         lines.append(f"next     {again}")
-    if not lines and not summary.stop:  # whose hint says what to do
+    if not lines and not summary.stop:  # a stop has its own hint
         lines.append(f"next     open {shown_path(directory / 'results.csv')}")
     return lines
 
@@ -152,7 +152,7 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], agai
 def as_values(
     directory: Path, summary: Summary, seconds: float, wanting: list[TaskRecord]
 ) -> dict[str, object]:
-    """The summary for programs."""
+    """The summary as JSON values."""
     return {
         "exit_code": int(summary.exit_code),
         "directory": str(directory),

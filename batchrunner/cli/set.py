@@ -1,4 +1,4 @@
-"""`batchrunner set`: other limits for a run that works, over its run directory."""
+"""`batchrunner set`: changes the limits of a run in progress, through a file in its run directory."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from batchrunner.core.errors import UsageError
 
 
 def add_set(commands: Any) -> None:
-    """Limits changed during a run."""
+    """Add `set`."""
     parser = commands.add_parser(
         "set",
-        help="change limits while a run works",
-        description="Change how much a run does at once, while it works: it takes the new limits over within "
-        "two seconds and keeps them until it ends. A lower limit cancels nothing.",
+        help="change the limits of a run in progress",
+        description="Change the limits of a run in progress. It picks up the new limits within two seconds "
+        "and keeps them until it ends. A lower limit cancels nothing.",
     )
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory, or its manifest")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
     parser.add_argument(
-        "limits", metavar="NAME=VALUE", nargs="+", help="concurrency=N, downloads=N, submit_rate=N a minute"
+        "limits",
+        metavar="NAME=VALUE",
+        nargs="+",
+        help="concurrency=N, downloads=N, submit_rate=N (per minute)",
     )
     shared.add_json(parser)
     parser.set_defaults(run=set_limits)
 
 
 def set_limits(options: argparse.Namespace) -> int:
-    """Write the limits down for the run that works in a run directory."""
+    """Write the limits to a file that the run in progress reads."""
     from batchrunner.engine.live_limits import read_limits, write_limits  # noqa: PLC0415
     from batchrunner.ledger import is_locked  # noqa: PLC0415
     from batchrunner.manifest import checked_limits  # noqa: PLC0415
@@ -40,26 +43,26 @@ def set_limits(options: argparse.Namespace) -> int:
     if not is_locked(directory):
         values = ", ".join(f"{name}: {value}" for name, value in given.items())
         raise UsageError(
-            f"no run works in {shown_path(directory)}, and what is set holds for one run only",
-            f"write `run: {{{values}}}` in the manifest for the next one",
+            f"no run in progress in {shown_path(directory)}",
+            f"limits last for one run; for the next one, write `run: {{{values}}}` in the manifest",
         )
     try:
         limits = dict(read_limits(directory)) | dict(given)
     except UsageError:
-        limits = dict(given)  # a file that makes no sense is replaced
+        limits = dict(given)  # an invalid file is replaced
     write_limits(directory, limits)
     if options.json:
         say_json({"directory": str(directory), "limits": limits})
     else:
         told = ", ".join(f"{name} {value:g}" for name, value in limits.items())
-        say(f"set for the run in {shown_path(directory)} until it ends: {told}")
+        say(f"limits set for the run in {shown_path(directory)} until it ends: {told}")
     return 0
 
 
 def _limit(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise UsageError(f"{text} is not NAME=VALUE", "write for example concurrency=20")
+        raise UsageError(f"{text} is not NAME=VALUE", "for example, concurrency=20")
     try:
         number = float(value)
     except ValueError:

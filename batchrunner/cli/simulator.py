@@ -1,4 +1,4 @@
-"""`batchrunner simulator`."""
+"""`batchrunner simulator`: runs the simulated gateway."""
 
 from __future__ import annotations
 
@@ -16,25 +16,32 @@ from batchrunner.core.errors import BusyError, ManifestError, UsageError
 from batchrunner.core.problems import Place, Problem, Severity
 
 LET_GO = 10.0
-"""Seconds that a simulator of a killed run is given to let go of its state."""
+"""Seconds to wait for the simulator of a killed run to release its state."""
 
 
 def add_simulator(commands: Any) -> None:
-    """The simulated gateway on its own."""
-    parser = commands.add_parser("simulator", help="serve a simulated gateway on this machine")
+    """Add `simulator`."""
+    parser = commands.add_parser("simulator", help="run a simulated gateway on this machine")
     parser.add_argument(
-        "--port", type=_port, default=0, help="default: a free one, the same at the next start"
+        "--port",
+        type=_port,
+        default=0,
+        help="port to listen on (default: a free one, reused on the next start)",
     )
     parser.add_argument(
         "--scenario",
         metavar="FILE",
         type=Path,
-        help="scenario file: what goes wrong, and how fast the gateway is",
+        help="scenario file: the gateway's speed and faults",
     )
     parser.add_argument(
-        "--state-dir", metavar="DIR", type=Path, default=Path("simulator"), help="charge book and videos"
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        default=Path("simulator"),
+        help="folder for the charge book and videos",
     )
-    parser.add_argument("--time-scale", metavar="F", type=float, help="length of a simulated second")
+    parser.add_argument("--time-scale", metavar="F", type=float, help="real seconds per simulated second")
     parser.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
     shared.add_json(parser)
     parser.set_defaults(run=serve)
@@ -42,12 +49,12 @@ def add_simulator(commands: Any) -> None:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: write a number from 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port number from 0 to 65535")
     return int(text)
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve until Ctrl-C, SIGTERM, or the end of whoever started it."""
+    """Serve until Ctrl-C, SIGTERM, or the parent process ends."""
     from batchrunner.simulator import ScenarioError, load_scenario  # noqa: PLC0415
 
     try:
@@ -79,13 +86,13 @@ async def _serve(options: argparse.Namespace, scenario: Any, scale: float) -> in
                     say(json.dumps({"url": simulator.url}))
                 else:
                     say(simulator.url)
-                    talk(f"charge book in {options.state_dir}; any key like sk-… will do; Ctrl-C ends it")
+                    talk(f"charge book in {options.state_dir}; any key like sk-… works; press Ctrl-C to stop")
                 sys.stdout.flush()
                 await stop.wait()
                 return 0
         except RuntimeError as error:
             if loop.time() > end or stop.is_set():
-                raise BusyError(str(error), "wait for the other simulator to end") from error
+                raise BusyError(str(error), "wait for the other simulator to finish") from error
             await asyncio.sleep(0.1)
         except OSError as error:
             raise UsageError(f"can't serve: {error}", "choose another --port or --state-dir") from error

@@ -1,4 +1,4 @@
-"""`batchrunner status`: how a run stands, or one task's story."""
+"""`batchrunner status`: shows a run's progress, or one task's history."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 20
 WATCH_INTERVAL = 2.0
-"""Seconds between two looks of `--watch`."""
+"""Seconds between refreshes with `--watch`."""
 CLEAR = "\x1b[H\x1b[2J"
 
 
 def add_status(commands: Any) -> None:
-    """How a run stands."""
-    parser = commands.add_parser("status", help="show how a run stands, also while it goes on")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the run directory, or its manifest")
+    """Add `status`."""
+    parser = commands.add_parser("status", help="show the progress of a run, also while it is running")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
     parser.add_argument(
-        "task", metavar="ID", nargs="?", help="one task's story: id, fingerprint or remote id"
+        "task", metavar="ID", nargs="?", help="show one task's history: ID, fingerprint or remote ID"
     )
-    parser.add_argument("--watch", action="store_true", help="look again every 2 s until the run is over")
+    parser.add_argument("--watch", action="store_true", help="refresh every 2 s until the run ends")
     shared.add_json(parser)
     parser.set_defaults(run=status)
 
 
 def status(options: argparse.Namespace) -> int:
-    """Show the counts and what needs a person, or one task."""
+    """Show the counts and the tasks that need attention, or one task."""
     options.manifest, options.directory = options.directory, existing_run(options.directory)
     return asyncio.run(_status(options))
 
@@ -89,7 +89,7 @@ async def _show(
     say(f"{printable(binding.name)}: {summary.counts[TaskState.DONE]:,} of {count(total, 'task')} done")
     say(f"  {'running' if going_on else 'not running'}; gateway {printable(binding.gateway)}")
     if waiting_for:
-        say(f"  nothing is submitted at the moment: {printable(waiting_for)}")
+        say(f"  not submitting: {printable(waiting_for)}")
     for state in TaskState:
         if summary.counts[state]:
             say(f"{summary.counts[state]:>8,}  {state.replace('_', ' ')}")
@@ -103,13 +103,13 @@ async def _show(
         say(f"  … and {len(wanting) - MOST_LISTED:,} more; see {shown_path(directory / 'results.csv')}")
     if not going_on:
         again = run_command(directory, options.manifest, binding.gateway == SIMULATOR)
-        for line in what_next(directory, summary, wanting, f"{again}   goes on from here"):
+        for line in what_next(directory, summary, wanting, f"{again}   to resume"):
             say(line)
     return summary
 
 
 def _while(going_on: bool) -> dict[str, object]:
-    """What differs for programs while a run works: the exit code says nothing of the rows yet."""
+    """The JSON values that differ while a run is in progress: the exit code is 0 until it ends."""
     return {"running": True, "exit_code": 0} if going_on else {"running": False}
 
 
@@ -121,7 +121,7 @@ async def _story(ledger: LedgerReader, options: argparse.Namespace) -> int:
     found = await ledger.find(options.task)
     if not found:
         raise UsageError(
-            f"no task is called {options.task}", "an id, or the start of a fingerprint or remote id"
+            f"no such task: {options.task}", "use an ID, or the start of a fingerprint or remote ID"
         )
     stories: list[dict[str, object]] = []
     for task in found:
@@ -130,7 +130,7 @@ async def _story(ledger: LedgerReader, options: argparse.Namespace) -> int:
             stories.append({**asdict(task), "events": [asdict(e) for e in events], "all_attempts": attempts})
             continue
         say(f"{printable(task.id)}: {task.state.replace('_', ' ')}  {_why(task)}".rstrip())
-        say(f"  asked for in {printable(task.source)}; fingerprint {task.key}")
+        say(f"  from {printable(task.source)}; fingerprint {task.key}")
         say(f"  prompt  {shortened(str(task.request.get('prompt', '')), 100)}")
         say(f"  file    {printable(task.file_name)}" + ("" if task.state is TaskState.DONE else " (not yet)"))
         for warning in task.warnings:
@@ -138,8 +138,8 @@ async def _story(ledger: LedgerReader, options: argparse.Namespace) -> int:
         for attempt in attempts:
             say(
                 f"  attempt {attempt['number']}: {attempt['outcome'] or 'no outcome yet'}, "
-                f"seed {attempt['seed']}, remote id {printable(attempt['remote_id'] or '—')}, "
-                f"request id {printable(attempt['request_id'] or '—')}, tokens {attempt['tokens'] or '—'}"
+                f"seed {attempt['seed']}, remote ID {printable(attempt['remote_id'] or '—')}, "
+                f"request ID {printable(attempt['request_id'] or '—')}, tokens {attempt['tokens'] or '—'}"
             )
         for event in events:
             when = datetime.fromtimestamp(event.at).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,4 +1,4 @@
-"""stdout and stderr that never raise, whoever has gone or whatever disk is full."""
+"""stdout and stderr that never raise, even if the reader is gone or the disk is full."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 _READER_GONE = frozenset({errno.EPIPE, errno.ECONNRESET})
 _SAYS_MORE = frozenset({ExitCode.USAGE, *(code for code in ExitCode if code > 128)})
-"""Exit codes that a lost stdout does not replace."""
+"""Exit codes that take precedence over lost output."""
 
 
 class Unbreakable(io.FileIO):
-    """A descriptor to write to; what can't be written is dropped, and the first reason is kept."""
+    """A descriptor that drops what can't be written and keeps the first error."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "w", closefd=False)
@@ -28,7 +28,7 @@ class Unbreakable(io.FileIO):
         self.error: OSError | None = None
 
     def write(self, data: ReadableBuffer) -> int:
-        """Write some of `data`; wait where the descriptor doesn't, as one that another program left so."""
+        """Write some of `data`; wait if another program has set the descriptor to non-blocking."""
         try:
             while (written := super().write(data)) is None:
                 select.select((), (self,), ())
@@ -39,16 +39,16 @@ class Unbreakable(io.FileIO):
 
     @property
     def reader_gone(self) -> bool:
-        """Whether nobody reads it any more: a closed pipe, a terminal that has vanished."""
+        """Whether the reader is gone: a closed pipe or terminal."""
         return self.error is not None and (self._is_terminal or self.error.errno in _READER_GONE)
 
 
 def install() -> None:
-    """Put unbreakable streams in the places of stdout and stderr, which keep their encodings.
+    """Replace stdout and stderr with unbreakable streams in the same encodings.
 
-    A character that the encoding lacks is shown as its escape.
+    A character missing from the encoding is written as an escape.
     """
-    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  as long as we live
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  open until exit
     sys.stdout = _unbreakable(sys.stdout, 1)
     sys.stderr = _unbreakable(sys.stderr, 2)
 
@@ -63,25 +63,25 @@ def _unbreakable(stream: io.TextIOBase | object, descriptor: int) -> io.TextIOWr
 
 
 def stdout_lost() -> OSError | None:
-    """Why what was written to stdout did not arrive; None where it did, or where nobody wants it any more."""
+    """The error that lost output to stdout; None if nothing was lost or the reader is gone."""
     sys.stdout.flush()
     raw = _raw(sys.stdout)
     return raw.error if raw and not raw.reader_gone else None
 
 
 def stdout_reader_gone() -> bool:
-    """Whether nobody reads stdout any more."""
+    """Whether stdout's reader is gone."""
     raw = _raw(sys.stdout)
     return raw is not None and raw.reader_gone
 
 
 def shows_any_character() -> bool:
-    """Whether stdout has an encoding for every character."""
+    """Whether stdout can encode every character."""
     return (sys.stdout.encoding or "").lower().replace("_", "-") in ("utf-8", "utf8")
 
 
 def exit_code(code: int) -> int:
-    """The exit code of a command that ended with `code`: 5 where its output was lost and `code` says less."""
+    """The exit code of a command that ended with `code`: 5 if output was lost, unless `code` matters more."""
     error = stdout_lost()
     if error is None:
         return code

@@ -1,4 +1,4 @@
-"""`batchrunner validate`, `plan` and `schema`: nothing is sent, nothing is made."""
+"""`batchrunner validate`, `plan` and `schema`: send nothing and create nothing."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from batchrunner.operations.plan_changes import Step
 
 MOST_LISTED = 50
-"""Tasks of one kind that `plan` lists; `--json` lists all."""
+"""How many tasks of each kind `plan` lists; `--json` lists all."""
 
 
 def add_validate(commands: Any) -> None:
-    """Every check that needs no network."""
-    parser = commands.add_parser("validate", help="check a manifest; sends nothing")
+    """Add `validate`."""
+    parser = commands.add_parser("validate", help="check a manifest without sending anything")
     add_manifest(parser)
     shared.add_json(parser)
     parser.set_defaults(run=validate)
 
 
 def add_plan(commands: Any) -> None:
-    """What a run would do."""
-    parser = commands.add_parser("plan", help="show what a run would do, and why; sends nothing")
+    """Add `plan`."""
+    parser = commands.add_parser("plan", help="show what a run would do and why, without sending anything")
     add_manifest(parser, checks=False)
     add_place(parser)
     shared.add_address(parser)
-    parser.add_argument("--simulate", action="store_true", help="against the simulated run's directory")
+    parser.add_argument("--simulate", action="store_true", help="compare with the simulated run's directory")
     shared.add_json(parser)
     parser.set_defaults(run=plan)
 
 
 def add_schema(commands: Any) -> None:
-    """The contract with users."""
+    """Add `schema`."""
     parser = commands.add_parser("schema", help="print a JSON Schema")
     names = ("manifest", "task", "results", "scenario")
     parser.add_argument("name", nargs="?", default="manifest", choices=names)
@@ -52,18 +52,18 @@ def add_schema(commands: Any) -> None:
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Check a manifest and say how many tasks it asks for."""
+    """Check a manifest and print how many tasks it has."""
     loaded = load(options)
     tasks = loaded.plan.tasks
     if options.json:
         say_json({"tasks": len(tasks), "warnings": as_values(loaded.warnings)})
     else:
-        say(f"{printable(str(options.manifest))}: {count(len(tasks), 'task')}, no error")
+        say(f"{printable(str(options.manifest))}: {count(len(tasks), 'task')}, no errors")
     return 0
 
 
 def plan(options: argparse.Namespace) -> int:
-    """Hold a manifest against the ledger of its run directory."""
+    """Compare a manifest with the ledger of its run directory."""
     from batchrunner.operations.plan_changes import SUBMITTED, Change  # noqa: PLC0415
 
     loaded = load(options)
@@ -99,7 +99,7 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def schema(options: argparse.Namespace) -> int:
-    """Print a schema for an editor or a program."""
+    """Print a JSON Schema."""
     from batchrunner.manifest import schema_text  # noqa: PLC0415
 
     say(schema_text(options.name).rstrip())

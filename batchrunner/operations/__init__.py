@@ -1,1 +1,1 @@
-"""What a person does to a run directory between runs."""
+"""Operations on run directories outside a run."""

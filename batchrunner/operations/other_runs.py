@@ -1,6 +1,6 @@
-"""Other run directories near a manifest: has one of them already paid for what a new one would?
+"""Finds tasks that other run directories near a manifest have already paid for.
 
-They are only read. What results.csv and run.log say counts beside the ledger: that may be gone or old.
+They are only read. Besides the ledger, results.csv and run.log count too: the ledger may be gone or old.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ _PAID = frozenset(TaskState) - {TaskState.PENDING, TaskState.FAILED}
 
 
 _MARKS = (LEDGER_NAME, RESULTS_NAME, LOG_NAME)
-"""Each of these makes a folder a run directory, or what is left of one."""
+"""Each of these files marks a folder as a run directory, or what is left of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another run directory, and what it has paid for."""
+    """Another run directory and the tasks it has paid for."""
 
     directory: Path
     paid: Counter[TaskKey]
     fault: str = ""
-    """Why its ledger can't be read; empty where it can."""
+    """Why its ledger can't be read; empty if it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaidElsewhere:
-    """What a run would pay for although other run directories have it, or may have it."""
+    """Tasks that a run would pay for although other run directories have, or may have, paid for them."""
 
     directory: Path
-    """The one that has most of it."""
+    """The run directory with most of these tasks."""
     tasks: int
     fault: str = ""
-    """Why that one's ledger can't be read; empty where it can."""
+    """Why its ledger can't be read; empty if it can."""
     others: int = 0
-    """How many further run directories have some of it."""
+    """How many other run directories have some of them."""
 
 
 def neighbours(folders: Iterable[Path], own: Path, simulated: bool) -> list[Neighbour]:
-    """The run directories in these folders, without `own`: of simulated runs, or of real ones."""
+    """The run directories in these folders except `own`: those of simulated runs, or of real ones."""
     found: dict[Path, Neighbour] = {}
     for folder in dict.fromkeys(folders):
         for path in sorted(_children(folder)):
@@ -66,22 +66,22 @@ def neighbours(folders: Iterable[Path], own: Path, simulated: bool) -> list[Neig
 
 
 def paid_elsewhere(tasks: Sequence[PlannedTask], near: Iterable[Neighbour]) -> PaidElsewhere | None:
-    """What of these tasks was paid for in a neighbour; None where nothing was."""
+    """Which of these tasks a neighbour has paid for; None if none."""
     numbers = [(paid_again(tasks, one.paid), one) for one in near]
     holding = [(number, one) for number, one in numbers if number]
     if not holding:
         return None
-    # A ledger that can be read is where a person can go on.
+    # Prefer a readable ledger: the user can resume there.
     number, best = max(holding, key=lambda pair: (not pair[1].fault, pair[0]))
     return PaidElsewhere(best.directory, number, best.fault, len(holding) - 1)
 
 
 def unpaid(tasks: Sequence[PlannedTask], directory: Path) -> Sequence[PlannedTask]:
-    """Those of a plan's tasks that a run would submit in an existing run directory, as far as is known."""
+    """The tasks of a plan that a run would submit in an existing run directory, as far as is known."""
     try:
         seen = glance(directory)
     except Unreadable:
-        return ()  # the run says what is wrong, and submits nothing
+        return ()  # the run will report the problem and submit nothing
     known = seen.tasks if seen else ()
     over = {task.key for task in known if task.state is not TaskState.PENDING}
     return [task for task in recognised(tasks, known) if task.key not in over]
@@ -99,7 +99,7 @@ def _known(directory: Path, simulated: bool) -> Neighbour | None:
     paid = Counter[TaskKey]()
     try:
         if not (directory / LEDGER_NAME).exists():
-            fault = "it is gone"
+            fault = "it is missing"
         elif seen := glance(directory):
             gateway, paid = seen.gateway, seen.paid
         else:
@@ -111,14 +111,14 @@ def _known(directory: Path, simulated: bool) -> Neighbour | None:
         return None
     traces = _traces(directory, is_all_there_is=bool(fault))
     if fault and not traces and not (directory / LEDGER_NAME).exists():
-        return None  # a folder that happens to hold a results.csv
+        return None  # just a folder that contains a results.csv
     return Neighbour(directory, paid | traces, fault)
 
 
 def _traces(directory: Path, is_all_there_is: bool) -> Counter[TaskKey]:
-    """What a run directory has paid for, or may have, as far as its other files tell.
+    """The tasks that a run directory has, or may have, paid for according to its other files.
 
-    Beside a ledger that can be read, which knows what was given back, only what they end with counts.
+    A readable ledger knows about refunds, so next to one only the final states in these files count.
     """
     keys: set[str] = set()
     with (
@@ -141,7 +141,7 @@ def _traces(directory: Path, is_all_there_is: bool) -> Counter[TaskKey]:
 
 
 def _event(line: str) -> tuple[str, str, str] | None:
-    """Task, event and new state of a line of run.log; None where it tells of no task."""
+    """Task, event and new state of a line of run.log; None if the line is not about a task."""
     try:
         entry = json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a run would do and why: the plan held against the ledger, without touching either."""
+"""Compares a plan with the ledger: what a run would do, and why. Changes neither."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Change(StrEnum):
     NEW = "new"
     """Submit: the ledger doesn't know it."""
     CHANGED = "changed"
-    """Submit: its id, or its place in the manifest, was that of another request."""
+    """Submit: its ID, or its place in the manifest, belonged to another request."""
     PENDING = "pending"
-    """Submit: an earlier run did not come to it, or a person wants it tried again."""
+    """Submit: an earlier run did not reach it, or the user asked to retry it."""
     UNDER_WAY = "under way"
     """Poll and collect what is paid for."""
     DONE = "done"
     """Nothing."""
     WAITS = "waits for a person"
-    """Nothing, until somebody decides: failed, in doubt."""
+    """Nothing until the user decides: failed, in doubt."""
     REMOVED = "removed"
     """No longer in the manifest; what was paid for is kept."""
 
@@ -60,9 +60,9 @@ class Step:
 
 
 def compare(plan: Plan, known: Sequence[TaskRecord], twins: Sequence[Known] = ()) -> list[Step]:
-    """A step for every task of the plan, in its order, then one for each that is no longer in it.
+    """A step for every task of the plan, in order, then one for each task no longer in it.
 
-    `twins` is what the ledger says of every task, as `core.twins` needs to know it.
+    `twins` is what the ledger knows of every task, in the form that `core.replicas` needs.
     """
     by_key = {task.key: task for task in known}
     tasks = recognised(plan.tasks, twins)
@@ -85,9 +85,9 @@ def _step(task: PlannedTask, record: TaskRecord | None, former: TaskRecord | Non
         return Step(_BY_STATE[record.state], task.id, task.key, why, task.source)
     if former:
         request: Mapping[str, Any] = json.loads(json.dumps(digest_form(task.request)))
-        fields = ", ".join(_different(former.request, request)) or "nothing but how often it is wanted"
+        fields = ", ".join(_different(former.request, request)) or "the number of replicas"
         return Step(
-            Change.CHANGED, task.id, task.key, f"differs in {fields}; the old one is kept", task.source
+            Change.CHANGED, task.id, task.key, f"differs in {fields}; the old video is kept", task.source
         )
     return Step(Change.NEW, task.id, task.key, "not in the ledger", task.source)
 

@@ -89,7 +89,7 @@ def test_a_missing_video_whose_links_have_expired_stays_done(done: Any) -> None:
     long_ago(done)
     refused = collect(done, "--missing")
     assert refused.code == 1
-    assert "1 missing video could not be fetched again" in refused.stdout
+    assert "1 missing video could not be downloaded again" in refused.stdout
     row = done.row("ant")
     assert (row["state"], row["file_name"], row["error_code"]) == ("done", "videos/ant.mp4", "")
     assert "no longer has the video" in row["warnings"]

@@ -65,7 +65,7 @@ def test_paid_tasks_are_collected_whatever_the_mistake(left: Any, mistake: str) 
     posts = desk.gateway.posts()
     done = desk.run(*(MISTAKES[mistake](desk) or []))
     assert done.code == 2
-    first, _, rest = done.stderr.partition("2 paid tasks waiting in batch.run")
+    first, _, rest = done.stderr.partition("collecting 2 paid tasks in batch.run")
     assert first
     assert rest
     assert "nothing was submitted" in done.stdout
@@ -102,7 +102,7 @@ def test_a_mistake_with_nothing_to_collect_ends_at_once(desk: Any, sim: Any) -> 
     edit(desk, taskz=[])
     done = desk.run()
     assert (done.code, done.stdout) == (2, "")
-    assert "waiting" not in done.stderr
+    assert "collecting" not in done.stderr
     assert sim.requests() == before
 
 
@@ -180,7 +180,7 @@ def test_another_run_at_work_is_left_alone(desk: Any, sim: Any) -> None:
     edit(desk, taskz=[])
     done = desk.run()
     assert done.code == 2
-    assert "another batchrunner works" in done.stderr
+    assert "another batchrunner is using" in done.stderr
     running.killed()
 
 
@@ -216,7 +216,7 @@ def test_the_run_directory_may_be_named(left: Any) -> None:
     edit(left, taskz=[])
     done = left.run("-o", "elsewhere")
     assert done.code == 2
-    assert "2 paid tasks waiting in elsewhere" in done.stderr
+    assert "collecting 2 paid tasks in elsewhere" in done.stderr
     assert len(list((left.folder / "elsewhere" / "videos").glob("*.mp4"))) == 2
 
 

@@ -88,7 +88,7 @@ def test_a_lost_simulated_ledger_is_not_made_again_for_a_real_gateway(desk: Any,
     done = desk.do("recover", "batch.yaml", "-o", "batch.simulated", *desk.at_gateway())
     assert done.code == 2
     assert "belongs to the gateway simulator" in done.stderr
-    assert "simulated and real runs have run directories of their own: add --simulate" in done.stderr
+    assert "simulated and real runs use separate run directories: add --simulate" in done.stderr
     assert sorted(desk.directory.rglob("*")) == before
     assert not sim.requests()
 
@@ -99,7 +99,7 @@ def test_a_lost_ledger_is_not_made_again_for_the_simulator(desk: Any, sim: Any, 
     lose_ledger(desk.directory)
     before = sorted(desk.directory.rglob("*"))
     done = desk.do("recover", "batch.yaml", "-o", "batch.run", "--simulate")
-    assert (done.code, "leave --simulate out" in done.stderr) == (2, True)
+    assert (done.code, "remove --simulate" in done.stderr) == (2, True)
     assert sorted(desk.directory.rglob("*")) == before
 
 

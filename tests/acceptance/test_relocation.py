@@ -100,7 +100,7 @@ def test_address_with_the_path_of_the_api_is_taken_as_meant(paid: Any, ending: s
         ('"sk-canary-5f0c77aa91d2e4"', "quotes"),
         ("“sk-canary-5f0c77aa91d2e4”", "quotes"),
         ("Bearer sk-canary-5f0c77aa91d2e4", "Bearer"),
-        ("EASYROUTER_API_KEY=sk-canary-5f0c77aa91d2e4", "name of a variable"),
+        ("EASYROUTER_API_KEY=sk-canary-5f0c77aa91d2e4", "variable name"),
     ],
 )
 def test_text_copied_along_with_the_key_is_named_without_the_key(

@@ -35,7 +35,7 @@ def test_retry_explains_why_a_task_can_not_be_retried(desk: Any, sim: Any) -> No
     assert refused.code == 2
     assert "retry DIR ant --again" in refused.stderr
     done = desk.do("retry", "batch.run", "--failed")
-    assert (done.code, done.stdout) == (0, "no task has failed; nothing changed\n")
+    assert (done.code, done.stdout) == (0, "no tasks failed; nothing changed\n")
     assert sim.posts() == 1
 
 

@@ -107,9 +107,9 @@ def test_collect_and_status_name_the_run_that_goes_on_with_what_is_pending(desk:
     for named in ("batch.run", "batch.yaml"):
         command = "next     batchrunner run batch.yaml -o batch.run   "
         collected = desk.do("collect", named, "--time-scale", str(sim.scale))
-        assert f"{command}submits, and pays for, 1 pending task" in collected.stdout
+        assert f"{command}to submit and pay for 1 pending task" in collected.stdout
         status = desk.do("status", named)
-        assert f"{command}goes on from here" in status.stdout
+        assert f"{command}to resume" in status.stdout
         for done in (collected, status):
             assert (done.code, "the same command" in done.stdout) == (75, False)
     desk.directory.rename(desk.folder / "night.run")

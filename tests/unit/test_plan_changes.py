@@ -91,14 +91,14 @@ def test_a_changed_prompt_costs_one_task():
     new = plan(wanted("a"), wanted("b", "a wolf"), wanted("c", "a fox"))
     steps = compare(new, known(old))
     assert [step.change for step in steps] == [Change.DONE, Change.CHANGED, Change.DONE]
-    assert steps[1].why == "differs in prompt; the old one is kept"
+    assert steps[1].why == "differs in prompt; the old video is kept"
 
 
 def test_a_change_below_is_named_by_its_path():
     """Several differences are named, those within `metadata` by their path."""
     old, new = plan(wanted("a", seed=1)), plan(wanted("a", "a dog", seed=2, ratio="1:1"))
     step = compare(new, known(old))[0]
-    assert step.why == "differs in prompt, metadata.seed, metadata.ratio; the old one is kept"
+    assert step.why == "differs in prompt, metadata.seed, metadata.ratio; the old video is kept"
 
 
 def test_reordering_and_renaming_cost_nothing():

@@ -146,7 +146,7 @@ def test_bytes_are_durable_before_the_name_and_the_name_before_the_ledger(
     assert order == [("fsync", ".part"), ("rename", FINAL), ("fsync", "folder"), ("ledger", "done")]
 
 
-# --- what is there already ----------------------------------------------------------------------------
+# --- what already exists ----------------------------------------------------------------------------
 
 
 def test_a_file_left_by_a_killed_run_is_taken_without_a_download(bench, answers, video, on_disk):

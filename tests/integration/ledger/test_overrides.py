@@ -23,9 +23,9 @@ def test_an_id_that_is_another_attempts_is_not_adopted(in_ledger, filled):
         ):
             await ledger.claim(key, 1, None)
             await ledger.move(key, move)
-        with pytest.raises(UsageError, match="is the id of another attempt"):
+        with pytest.raises(UsageError, match="belongs to another attempt"):
             await overrides.adopt(ledger, await ledger.task(doubt), "task_0001")
-        with pytest.raises(UsageError, match="is not a remote id"):
+        with pytest.raises(UsageError, match="is not a remote ID"):
             await overrides.adopt(ledger, await ledger.task(doubt), "../etc")
         await overrides.adopt(ledger, await ledger.task(doubt), "task_0002")
         return await ledger.task(doubt)
