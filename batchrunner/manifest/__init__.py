@@ -1,4 +1,4 @@
-"""From a YAML file to a plan; nothing else knows what a manifest looks like."""
+"""Turns a YAML manifest into a plan; no other package knows the manifest format."""
 
 from batchrunner.manifest.changeable import checked_limits
 from batchrunner.manifest.limits_file import load_limits

@@ -1,4 +1,4 @@
-"""Looks up what a name stands for in a row: a column, or a place inside a nested value."""
+"""Looks up a name in a row: a column, or a path inside a nested value."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _INDEX_DIGITS = 9
 
 
 def cell(row: Mapping[str, object], name: str) -> object:
-    """The value of `name` in a row, None where it has none.
+    """The value of `name` in a row; None if it has none.
 
-    A key that is literally called `cam.move` wins over `move` inside `cam`.
+    A key literally named `cam.move` wins over `move` inside `cam`.
     """
     value = row.get(name)
     if value is not None or "." not in name or name in row:
@@ -37,7 +37,7 @@ def _inside(row: Mapping[str, object], name: str) -> object:
 
 
 class Nested:
-    """The dotted names that lead inside the values of some rows, searched for when they are asked for."""
+    """The dotted names for nested values of some rows, searched on demand."""
 
     def __init__(self, rows: Sequence[Mapping[str, object]]) -> None:
         self._rows = rows
@@ -51,7 +51,7 @@ class Nested:
         return self._known[name]
 
     def names(self) -> tuple[str, ...]:
-        """Names to suggest: those that lead to plain values, from the first rows, in their order."""
+        """Names to suggest: those of plain values in the first rows, in order."""
         rows = islice(self._rows, _ROWS_LISTED)
         found = {
             name: None for row in rows for name in islice(_leaves(row, ""), _PATHS_LISTED) if "." in name

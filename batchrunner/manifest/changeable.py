@@ -1,4 +1,4 @@
-"""The settings of `run` that may be changed while a run works, checked as in the manifest."""
+"""The `run` settings that can be changed during a run, checked as in the manifest."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ CHANGEABLE = ("concurrency", "downloads", "submit_rate")
 
 
 def checked_limits(given: object) -> Mapping[str, float]:
-    """Limits by name, within the bounds that the manifest's schema gives.
+    """Limits by name, checked against the bounds in the manifest's schema.
 
     Raises:
         UsageError: an unknown name, or a value out of bounds.
     """
     if not isinstance(given, dict):
-        raise UsageError("limits are names with values", "concurrency=20")
+        raise UsageError("limits must be NAME=VALUE", "for example, concurrency=20")
     for name in given:
         if name not in CHANGEABLE:
             near = closest(name, CHANGEABLE)
-            hint = f"did you mean {near}?" if near else f"these can be set: {', '.join(CHANGEABLE)}"
-            raise UsageError(f"{name} can't be set while a run works", hint)
+            hint = f"did you mean {near}?" if near else f"valid names: {', '.join(CHANGEABLE)}"
+            raise UsageError(f"{name} can't be changed during a run", hint)
     for fault in check("manifest", {"version": 1, "tasks": [{}], "run": given}):
         if fault.path[:1] == ("run",):
             raise UsageError(

@@ -1,4 +1,4 @@
-"""One entry of the manifest, ready to be filled, and where each thing in its tasks was written."""
+"""A manifest entry with its templates, and the source position of everything in its tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from batchrunner.manifest.value_faults import ValueFault, dotted
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry with its templates found, and what is needed to say where something stands."""
+    """An entry with its templates parsed, and the positions needed to report faults."""
 
     node: Node
     defaults: Node | None
@@ -26,29 +26,29 @@ class Entry:
     filler: templates.Filler
     multiples: Multiples
     has_id: bool = False
-    """Whether the user wrote one."""
+    """Whether the user gave one."""
     embedded: tuple[tuple[Path, str], ...] = ()
-    """Names that stand within longer texts, each with the path of its text."""
+    """Names inside longer texts, each with the path of its text."""
 
     def place(self, path: Path, at: At | None) -> Place:
-        """Where one of its tasks got what stands at `path`."""
+        """The source position of the value at `path` in one of its tasks."""
         return self.tell(ValueFault(path, ""), at)[0]
 
     def tell(self, fault: ValueFault, at: At | None) -> tuple[Place, str, str]:
-        """Where a fault of one of its tasks was written; its message and its hint."""
+        """The source position, message and hint of a fault in one of its tasks."""
         path, hint, table = self._as_written(fault.path), fault.hint, self.multiples.table
         names: tuple[str, ...] = ()
         if at is not None:
             names, path = templates.names_behind(self.filler, self.multiples.filling(at), path)
         columns = tuple(name for name in names if self._is_of_table(name))
         if table is not None and at is not None and columns:
-            if path == ("id",):  # the others don't do any harm
+            if path == ("id",):  # the others are harmless
                 cells = table.rows[at.row].cells
                 columns = tuple(name for name in columns if id_fault(f"x{cell(cells, name)}")) or columns
             if path == ("images",) and isinstance(cell(table.rows[at.row].cells, columns[0]), str):
-                hint = f'write `images: "${{{columns[0]}|split:;}}"` where a `;` stands between them'
+                hint = f'write `images: "${{{columns[0]}|split:;}}"` if they are separated by `;`'
             message = fault.message + table.behind(columns, fault.missing)
-            return table.place(table.rows[at.row]), message, "fill the cell in" if fault.missing else hint
+            return table.place(table.rows[at.row]), message, "fill in the cell" if fault.missing else hint
         if at is not None and len(set(names)) == 1:
             value = ("matrix", names[0], self.multiples.index(at, names[0]))
             hint = "write a value, or delete it" if fault.missing else hint
@@ -58,24 +58,22 @@ class Entry:
         return self._written(path, fault.on_key), fault.message, hint
 
     def shown_source(self, manifest: str, at: At) -> str:
-        """Where a task was asked for; the same from whichever folder the command is started."""
+        """A task's source; it doesn't depend on the current folder."""
         table = self.multiples.table
         place = table.source(table.rows[at.row]) if table is not None else f"{manifest}:{self.node.line}"
         return f"{place}, combination {at.combination + 1}" if self.multiples.matrix else place
 
     def gaps(self, at: At, row: templates.Row) -> Iterator[tuple[Place, str, str]]:
-        """Empty cells of one filling that stand within a longer text: place, message and hint of each."""
+        """Empty cells inside longer texts of one filling: place, message and hint of each."""
         table = self.multiples.table
         for path, name in self.embedded if table is not None else ():
             if table is not None and self._is_of_table(name) and templates.is_blank(cell(row, name)):
-                message = f"`${{{name}}}` in `{dotted(path)}` stands for nothing" + table.behind(
-                    (name,), True
-                )
-                hint = "fill the cell in, or see that the text makes sense without it"
+                message = f"`${{{name}}}` in `{dotted(path)}` is empty" + table.behind((name,), True)
+                hint = "fill in the cell, or make sure the text makes sense without it"
                 yield table.place(table.rows[at.row]), message, hint
 
     def _as_written(self, path: Path) -> Path:
-        """A path into a request as one into the entry: the prompt may come from a file."""
+        """Translate a path in a request to one in the entry: the prompt may come from a file."""
         fields = self.filler.value if isinstance(self.filler, templates.Fixed) else {}
         fields = self.filler.items if isinstance(self.filler, templates.Keyed) else fields
         is_in_file = path == ("prompt",) and isinstance(fields, Mapping) and "prompt_file" in fields
@@ -93,14 +91,14 @@ class Entry:
 
 
 class Expanded(NamedTuple):
-    """A wanted task and where it was asked for."""
+    """A task and its source."""
 
     task: WantedTask
     entry: Entry
     at: At
     replica: int = 1
-    """Counted from 1 where its entry says `repeat`."""
+    """Counted from 1 if its entry has `repeat`."""
 
     def place(self, *path: str | int) -> Place:
-        """Where what stands at `path` was written."""
+        """The source position of the value at `path`."""
         return self.entry.place(path, self.at)

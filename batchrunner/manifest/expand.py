@@ -1,4 +1,4 @@
-"""Entries of the manifest to wanted tasks: defaults merged, multiplied, templates filled, all checked."""
+"""Expands manifest entries into tasks: merges defaults, fills templates, checks every task."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ from batchrunner.manifest.value_faults import ValueFault, shown
 from batchrunner.media.local_files import MediaFolder
 
 _OURS = frozenset({"id", "labels", "prompt_file"})
-"""Fields of an entry that never go to the gateway."""
-_OTHER_ID = "choose another one, or leave `id` out: then one is made"
+"""Fields of an entry that are never sent to the gateway."""
+_OTHER_ID = "choose another one, or omit `id` to have one generated"
 _ONE = Multiples()
-"""An entry that stands for one task."""
+"""An entry that makes one task."""
 
 
 class Expander:
@@ -66,7 +66,7 @@ class Expander:
         self._asked_for = 0
 
     def expand(self, node: Node) -> Iterator[Expanded]:
-        """The tasks of one entry; what is wrong with it is reported."""
+        """The tasks of one entry; faults are reported."""
         value = as_entry(node)
         faults = self._outlines.check("entry", value)
         multiples: Multiples | None = None
@@ -83,8 +83,10 @@ class Expander:
         self._asked_for += multiples.count
         if self._asked_for > MAX_TASKS:
             key = next((key for key in ("matrix", "repeat", "rows", "files") if key in value), "prompt")
-            message = f"with this entry there are {self._asked_for:,} tasks; up to {MAX_TASKS:,} are taken"
-            self._tell_all(entry, [ValueFault((key,), message, "make several manifests of it", on_key=True)])
+            message = f"with this entry there are {self._asked_for:,} tasks; the limit is {MAX_TASKS:,}"
+            self._tell_all(
+                entry, [ValueFault((key,), message, "split it into several manifests", on_key=True)]
+            )
             return
         without: dict[At, str] = {}
         for at, row in multiples.fillings():
@@ -94,19 +96,19 @@ class Expander:
             self._tell_all(entry, [wrong], None if len(files) > 1 else next(iter(without)))
 
     def _multiples(self, value: Mapping[str, Any]) -> tuple[Multiples | None, list[ValueFault]]:
-        """What multiplies an entry; None where that can't be told."""
+        """What multiplies an entry; None if that can't be determined."""
         if value.keys().isdisjoint(MULTIPLYING):
             return _ONE, []
         faults: list[ValueFault] = []
         table: Table | None = None
         if "rows" in value and "files" in value:
             message = "`rows` and `files` can't both fill an entry"
-            faults.append(ValueFault(("files",), message, "make two entries of it", on_key=True))
+            faults.append(ValueFault(("files",), message, "split it into two entries", on_key=True))
         elif "rows" in value:
             reading = Reading(**{key: value[key] for key in Reading._fields if key in value})
             table, faults = self._tables.rows(value["rows"], reading)
         elif given := [key for key in Reading._fields if key in value]:
-            message = f"`{given[0]}` says how to read `rows`, and the entry has none"
+            message = f"`{given[0]}` has no effect without `rows`"
             faults.append(ValueFault((given[0],), message, "delete it", on_key=True))
         elif "files" in value:
             table, faults = self._tables.files(value["files"])
@@ -121,7 +123,7 @@ class Expander:
     def _prepare(
         self, node: Node, value: dict[str, Any], multiples: Multiples
     ) -> tuple[Entry, frozenset[ValuePath]]:
-        """The entry with its templates found, and the fields in which they are wrong."""
+        """The entry with its templates parsed, and the fields whose templates are wrong."""
         has_id = value.get("id") is not None
         merged = merge(merge(self._default_values, value), reaching(multiples.matrix))
         doubled = one_prompt(merged, value)
@@ -149,7 +151,7 @@ class Expander:
         broken: frozenset[ValuePath],
         without: dict[At, str],
     ) -> Iterator[Expanded]:
-        """The task of one filling, as often as it is wanted; `without` gathers missing prompt files."""
+        """The task of one filling and its repeats; `without` collects missing prompt files."""
         filled = cast("dict[str, object]", entry.filler.fill(row))
         if isinstance(entry.filler, templates.Fixed):
             filled = dict(filled)  # it is shared
@@ -182,7 +184,7 @@ class Expander:
     def _read_prompt(
         self, filled: dict[str, object], file: object, at: At, without: dict[At, str]
     ) -> list[ValueFault]:
-        """Put the text of a prompt file where the prompt stands, or say why not."""
+        """Replace the prompt by the text of the prompt file, or return why not."""
         try:
             filled["prompt"] = self._prompts.prompt(str(file))
         except PromptFault as fault:
@@ -197,7 +199,7 @@ class Expander:
 
 
 def as_entry(node: Node) -> object:
-    """An entry as plain values; numbers in its id and labels are the text that was written."""
+    """An entry as plain values; numbers in its id and labels stay as written."""
     value = plain(node)
     if isinstance(node.value, dict) and isinstance(value, dict):
         labels = node.value.get("labels")
@@ -212,7 +214,7 @@ def _numbers_as_text(nodes: Mapping[str, Node]) -> dict[str, str]:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base`: mappings merge deeply, everything else replaces."""
+    """`over` merged into `base`: mappings merge deeply, other values replace."""
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)
@@ -221,7 +223,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_file(fault: ValueFault, file: object) -> ValueFault:
-    """A fault of a prompt with the file that it came from."""
+    """A prompt's fault with the name of the prompt file."""
     return replace(fault, message=f"{fault.message} (in {file})") if fault.path == ("prompt",) else fault
 
 
@@ -230,15 +232,15 @@ def _types(path: ValuePath) -> frozenset[str]:
 
 
 def _id_faults(task_id: str, repeat: int, is_given: bool) -> Iterator[ValueFault]:
-    """Why a task's id, or that of its last replica, can't name a file."""
+    """Why the id of a task, or of its last repeat, can't be a file name."""
     for one in dict.fromkeys((task_id, f"{task_id}-{repeat}" if repeat > 1 else task_id)):
         if wrong := id_fault(one):
-            hint = _OTHER_ID if is_given else "rename the file, or write an `id`"
+            hint = _OTHER_ID if is_given else "rename the file, or add an `id`"
             yield ValueFault(("id",), f"{shown(one)} can't be an id: {wrong}", hint)
             return
 
 
 def _as_text(labels: object) -> dict[str, str]:
-    """Labels that have passed the check, as text."""
+    """Checked labels, as text."""
     given = labels.items() if isinstance(labels, dict) else ()
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in given}

@@ -1,4 +1,4 @@
-"""Files by pattern: each fills an entry once, with its path and what it is called."""
+"""Files matching a pattern: each fills an entry once, with its path and names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batchrunner.manifest.order import natural_key
 from batchrunner.manifest.templates import Names
 
 NAMES = ("file", "base", "stem", "name", "folder")
-"""What a file gives: its path with and without the ending, its name without and with it, and its folder."""
+"""The names a file provides: path with and without extension, name without and with it, and folder."""
 _ANY_FOLDERS = "**"
 _WILD = frozenset("*?[")
 
@@ -34,16 +34,16 @@ class FilesFound:
     one = "file"
     needed = ""
     columns = dict.fromkeys(NAMES)
-    names = Names(NAMES, "is nothing that `files` gives")
+    names = Names(NAMES, "is not a name that `files` provides")
 
     def __init__(self, beside: PurePath) -> None:
-        """`beside` is the manifest's folder as it is shown."""
+        """`beside` is the manifest's folder as shown in messages."""
         self._beside = beside
         self._taken: set[str] = set()
         self.rows: list[TableRow] = []
 
     def add(self, files: Iterable[str]) -> None:
-        """Add files, but for those that are in already."""
+        """Add files that are not in the list yet."""
         for file in files:
             if file not in self._taken:
                 self._taken.add(file)
@@ -58,34 +58,34 @@ class FilesFound:
         return name in NAMES
 
     def place(self, row: TableRow) -> Place:
-        """The file itself: it is what has to be fixed."""
+        """The file itself, as it is what must be fixed."""
         return Place(str(self._beside / self.source(row)))
 
     def source(self, row: TableRow) -> str:
-        """Its path as the manifest would give it."""
+        """Its path relative to the manifest."""
         return str(row.cells["file"])
 
     def behind(self, columns: tuple[str, ...], empty: bool) -> str:
-        """Nothing: the place names the file."""
+        """Nothing: the place already names the file."""
         return ""
 
 
 def find_files(folder: Path, pattern: str) -> list[str]:
-    """The files that match in natural order, relative to `folder`, or absolute for an absolute pattern.
+    """The matching files in natural order, relative to `folder`, or absolute for an absolute pattern.
 
-    `*`, `?` and `[…]` stand for parts of one name, told apart by case, and `**` for any subfolders. None of
-    them leads to hidden files, nor into the videos of a run: what one run brings home must not become tasks
-    of the next. `**` does not follow links to folders, which could lead in a circle.
+    `*`, `?` and `[…]` match within one name, case-sensitively, and `**` matches any subfolders. They don't
+    match hidden files or the videos of a run: the output of one run must not become tasks of the next.
+    `**` does not follow symlinks to folders, which could form a cycle.
 
     Raises:
-        PatternFault: the pattern leaves the folder, is one, or finds a name that is no text.
+        PatternFault: the pattern leaves the folder, is a folder, or matches a name that is not valid text.
     """
     path = PurePath(pattern)
     if not path.is_absolute() and PurePath(os.path.normpath(pattern)).parts[:1] == ("..",):
-        hint = "move the files beside the manifest, or write the absolute path"
-        raise PatternFault(f"{pattern} lies outside the manifest's folder", hint)
+        hint = "move the files beside the manifest, or use the absolute path"
+        raise PatternFault(f"{pattern} is outside the manifest's folder", hint)
     if _WILD.isdisjoint(pattern) and "\0" not in pattern and (folder / path).is_dir():
-        raise PatternFault(f"{pattern} is a folder", f"write {path.as_posix()}/* for the files in it")
+        raise PatternFault(f"{pattern} is a folder", f"use {path.as_posix()}/* for the files in it")
     parts = (*path.parts, "*") if path.name == _ANY_FOLDERS else path.parts
     try:
         matches = dict.fromkeys(_matches(folder, PurePath(), parts, set()))
@@ -93,22 +93,24 @@ def find_files(folder: Path, pattern: str) -> list[str]:
         found = sorted(names, key=natural_key)
     except OSError as error:
         raise PatternFault(
-            f"{error.filename} can't be read: {error.strerror}", "let the runner read it"
+            f"{error.filename} can't be read: {error.strerror}", "check its permissions"
         ) from error
     except ValueError as error:
-        raise PatternFault(f"{pattern!r} is not a valid pattern", "write one like photos/*.jpg") from error
+        raise PatternFault(
+            f"{pattern!r} is not a valid pattern", "use a pattern such as photos/*.jpg"
+        ) from error
     for name in found:
         if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-            raise PatternFault(f"the name of the file {name!r} is not plain text", "rename it")
+            raise PatternFault(f"the name of the file {name!r} is not valid text", "rename it")
     return [PurePath(name).as_posix() for name in found]
 
 
 def _matches(
     folder: Path, start: PurePath, parts: tuple[str, ...], been: set[tuple[PurePath, int]]
 ) -> Iterator[PurePath]:
-    """What a pattern leads to from `start`, which is relative to `folder`.
+    """The matches of a pattern from `start`, which is relative to `folder`.
 
-    `been` holds where it was begun from, and with how many parts: several `**` lead there again and again.
+    `been` holds the starting points already visited, which several `**` would visit repeatedly.
     """
     if (start, len(parts)) in been:
         return
@@ -133,7 +135,7 @@ def _matches(
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, but for the videos of a run; nothing where it is none."""
+    """A folder's content without the videos of a run; empty if it is not a folder."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as found:

@@ -1,8 +1,8 @@
-"""A JSON text to plain values with their places, as `yaml_reader` gives them.
+"""Reads JSON into the same positioned values as `yaml_reader`.
 
-YAML is nearly a superset of JSON, but not quite: it knows no surrogate pairs (`"\\ud83d\\ude00"`, as JSON
-writers put a character beyond U+FFFF), no tabs before the first bracket, and no key that is longer than
-1024 characters or stands in another line than its colon.
+YAML is not quite a superset of JSON: it has no surrogate pairs (`"\\ud83d\\ude00"`, JSON's escape for
+a character beyond U+FFFF), no tabs before the first bracket, and no key that is longer than 1024
+characters or on another line than its colon.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _ESCAPE = re.compile(r"\\(?:u(?P<code>[0-9a-fA-F]{4})|.)")
 
 
 class _NotJson(Exception):
-    """The text is something else."""
+    """The text is not JSON."""
 
 
 def read_json(source: Source, report: Report) -> Node | None:
-    """The value that a JSON text stands for; None for a text that is no JSON.
+    """Parse a JSON text; None if it is not JSON.
 
     Raises:
-        TextFault: it is JSON that can't be used: nested too deeply, or with half a character in a text.
+        TextFault: it is unusable JSON: nested too deeply, or with half a surrogate pair in a text.
     """
     if source.text.lstrip()[:1] not in ("{", "["):
         return None
@@ -44,7 +44,7 @@ def read_json(source: Source, report: Report) -> Node | None:
 
 
 def broken_at(text: str) -> int:
-    """The column, from 1, from which on a line is no JSON."""
+    """The column, from 1, at which a line stops being valid JSON."""
     reader = _JsonReader(Source("", text), Report())
     with suppress(_NotJson, TextFault):
         reader.document()
@@ -52,14 +52,14 @@ def broken_at(text: str) -> int:
 
 
 class _JsonReader:
-    """Passes once over the text; `at` is the index of what has not been read."""
+    """Parses the text in one pass; `at` is the index of the unread rest."""
 
     def __init__(self, source: Source, report: Report) -> None:
         self._source = source
         self._text = source.text
         self._report = report
         self._found: list[tuple[tuple[int, int], str, str]] = []
-        """Problems; they only count if all of the text is JSON."""
+        """Problems; they only count if the whole text is JSON."""
         self.at = 0
 
     def document(self) -> Node:
@@ -77,7 +77,7 @@ class _JsonReader:
         line, column = self._source.position(self.at)
         if depth > MAX_DEPTH:
             raise TextFault(
-                f"nested more than {MAX_DEPTH} levels deep", "a manifest needs five or so", line, column
+                f"nested more than {MAX_DEPTH} levels deep", "a manifest needs about five", line, column
             )
         match self._text[self.at : self.at + 1]:
             case "{":
@@ -101,8 +101,8 @@ class _JsonReader:
             self._sign(":")
             value = self._value(depth + 1)
             if key in keys:
-                hint = f"it stands first in line {keys[key][0]}; keep one of the two"
-                self._found.append((place, f"`{key}` is written twice", hint))
+                hint = f"first used in line {keys[key][0]}; keep one of the two"
+                self._found.append((place, f"duplicate key `{key}`", hint))
             else:
                 values[key], keys[key] = value, place
             more = self._goes_on("}")
@@ -124,12 +124,12 @@ class _JsonReader:
         text: str = json.loads(token)
         if not is_text(text):
             place = self._source.position(begin + _half_in(token))
-            hint = r"write both \u of the pair, or the character itself"
-            raise TextFault(r"half of a \u pair is missing", hint, *place)
+            hint = r"write both \u escapes, or the character itself"
+            raise TextFault(r"half of a \u surrogate pair is missing", hint, *place)
         return text
 
     def _opens_and_closes(self, end: str) -> bool:
-        """Pass the opening bracket, and the closing one if it follows at once."""
+        """Skip the opening bracket, and the closing one if it follows immediately."""
         self.at += 1
         self._blank()
         if is_empty := self._text.startswith(end, self.at):
@@ -137,7 +137,7 @@ class _JsonReader:
         return is_empty
 
     def _goes_on(self, end: str) -> bool:
-        """Pass a comma, or the closing bracket; whether it was the comma."""
+        """Skip a comma or the closing bracket; return whether it was the comma."""
         self._blank()
         sign = self._text[self.at : self.at + 1]
         if sign not in (",", end):
@@ -164,7 +164,7 @@ class _JsonReader:
 
 
 def _half_in(token: str) -> int:
-    """Where in a string the escape stands that lacks its other half."""
+    """The position in a string of the escape that lacks its other half."""
     open_at = -1
     for found in _ESCAPE.finditer(token):
         code = int(found["code"] or "0", 16)

@@ -1,4 +1,4 @@
-"""Unknown keys: the gateway would drop them silently, so each is an error that says what was meant."""
+"""Reports unknown keys, which the gateway would silently drop, and suggests the right ones."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _SECRET = re.compile(r"(api|secret|access)[_-]?(key|token)|authorization|token|p
 
 
 def unknown_key(key: str, path: Path, allowed: Sequence[str]) -> tuple[str, str]:
-    """Message and hint for a key at `path` that is none of the `allowed` ones."""
+    """Message and hint for a key at `path` that is not one of the `allowed` ones."""
     message = f"`{dotted((*path, key))}` is not a known key"
     if _SECRET.fullmatch(key):
         return (
             message,
-            "a manifest holds no secrets: the API key comes from EASYROUTER_API_KEY or --api-key-file",
+            "don't put secrets in a manifest: set EASYROUTER_API_KEY or use --api-key-file",
         )
     if key.lower().startswith("x-"):
-        return message, "a key of your own is written as x-NAME, at the top of the manifest"
+        return message, "custom keys start with x- and go at the top level of the manifest"
     elsewhere = [(home, keys) for home, keys in _homes() if set(keys) != set(allowed)]
     for home, keys in elsewhere:
         if key in keys:
@@ -36,12 +36,12 @@ def unknown_key(key: str, path: Path, allowed: Sequence[str]) -> tuple[str, str]
     for home, keys in elsewhere:
         if near := closest(key, keys, cutoff=0.8):
             return message, f"did you mean `{near}`, {home}?"
-    return message, f"known here: {', '.join(allowed)}" if allowed else "delete it"
+    return message, f"valid keys: {', '.join(allowed)}" if allowed else "delete it"
 
 
 @cache
 def _homes() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Where each key belongs, the likeliest place first."""
+    """Where each key belongs, most likely place first."""
     manifest, task = schema("manifest"), schema("task")
 
     def keys(part: dict[str, Any]) -> tuple[str, ...]:
@@ -49,8 +49,8 @@ def _homes() -> tuple[tuple[str, tuple[str, ...]], ...]:
 
     top = manifest["properties"]
     return (
-        # `images` at the top is a section; anywhere else it is meant as the field of a task
-        ("at the top of the manifest", tuple(key for key in keys(manifest) if key != "images")),
+        # `images` at the top level is a section; elsewhere it is a task's field
+        ("at the top level of the manifest", tuple(key for key in keys(manifest) if key != "images")),
         ("under `run`", keys(top["run"])),
         ("under `gateway`", keys(top["gateway"])),
         ("under `pricing`", keys(top["pricing"])),

@@ -1,4 +1,4 @@
-"""Reads the model's figures, `data/seedance.yaml`."""
+"""Reads the model's limits from `data/seedance.yaml`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batchrunner.manifest.yaml_parser import Parser
 
 @cache
 def load_limits() -> Limits:
-    """The figures, read once."""
+    """The limits, read once."""
     text = (resources.files("batchrunner") / "data" / "seedance.yaml").read_text(encoding="utf-8")
     data: dict[str, Any] = yaml.load(text, Loader=Parser)  # noqa: S506  # it is a safe loader
     media, prompt = data["media"], data["prompt"]

@@ -1,4 +1,4 @@
-"""From the path of a manifest to a plan: read, check, expand; or every reason why not."""
+"""Loads a manifest into a plan: read, check, expand; or reports everything that is wrong."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_BYTES = 64_000_000
 
 
 class UrlUse(NamedTuple):
-    """A URL among the inputs, and where it was first written."""
+    """An input URL and where it was first used."""
 
     url: str
     kind: str
@@ -42,23 +42,23 @@ class LoadedManifest:
     plan: Plan
     warnings: tuple[Problem, ...]
     limits: Limits
-    """What its tasks were checked against."""
+    """The limits that its tasks were checked against."""
     urls: tuple[UrlUse, ...] = ()
-    """Each distinct one once, where they were asked for."""
+    """Each distinct input URL once, if requested."""
 
 
 def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
     """Read, check and expand a manifest and the files that it names.
 
-    `with_urls` gathers the URLs of its inputs, for `urls.check_urls`.
+    `with_urls` collects the URLs of its inputs for `check_urls`.
 
     Raises:
-        ManifestError: it can't be run; all its problems are in it, warnings included.
-        UsageError: there is no such file.
+        ManifestError: it has errors; the exception holds all problems, warnings included.
+        UsageError: the file can't be read.
     """
     if not is_text(str(path.absolute())):
-        message = f"the path of the manifest, {str(path.absolute())!r}, is not plain text"
-        raise UsageError(message, "rename the file or its folder, with letters in UTF-8")
+        message = f"the path of the manifest, {str(path.absolute())!r}, is not valid text"
+        raise UsageError(message, "rename the file or its folder, using UTF-8 characters")
     report = Report()
     report.begin(str(path))
     try:
@@ -69,7 +69,7 @@ def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise UsageError(
-            f"{path} can't be read: {reason}", "give the path of a manifest, a YAML file"
+            f"{path} can't be read: {reason}", "pass the path of a manifest, a YAML file"
         ) from error
     root = read_yaml(source, report)
     expanded: list[Expanded] = []
@@ -80,10 +80,12 @@ def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
 
 
 def _planned(path: Path, source: Source, root: Node, report: Report, expanded: list[Expanded]) -> Plan | None:
-    """The plan, to be trusted only where `report` has no errors; its tasks are added to `expanded`."""
+    """The plan, valid only if `report` has no errors; its tasks are added to `expanded`."""
     if not isinstance(root.value, dict):
-        hint = "begin with `version: 1` and `tasks:`"
-        report.add(source.place(root.line, root.column), "a manifest is a mapping of keys to values", hint)
+        hint = "start with `version: 1` and `tasks:`"
+        report.add(
+            source.place(root.line, root.column), "a manifest must be a mapping of keys to values", hint
+        )
         return None
     top = _top(source, root, report)
     defaults = root.value.get("defaults")
@@ -110,14 +112,14 @@ def _planned(path: Path, source: Source, root: Node, report: Report, expanded: l
 
 
 def _top(source: Source, root: Node, report: Report) -> dict[str, Any]:
-    """The sections besides `defaults` and `tasks`, checked; those with errors are left out."""
+    """The checked sections except `defaults` and `tasks`; those with errors are left out."""
     assert isinstance(root.value, dict)  # noqa: S101
     values: dict[str, Any] = {
         key: plain(node) for key, node in root.value.items() if key not in ("defaults", "tasks")
     }
     checked: dict[str, Any] = dict(values)
     if (tasks := root.value.get("tasks")) is not None:
-        # each entry is checked where it is expanded; here it only counts that there are some
+        # each entry is checked when it is expanded; here only its presence matters
         checked["tasks"] = [{}] if isinstance(tasks.value, list) and tasks.value else plain(tasks)
     wrong = _check("manifest", source, root, checked, report)
     if "images" not in wrong and not _is_sendable(values.get("images")):
@@ -132,13 +134,13 @@ def _top(source: Source, root: Node, report: Report) -> dict[str, Any]:
 
 
 def _is_sendable(images: Any) -> bool:
-    """Whether a picture that just fits may be sent, and is not less than a picture of the least size."""
+    """Whether `images.max_bytes` is neither above what may be sent nor below the smallest picture."""
     most = load_limits().inputs.most_bytes["image"]
     return not images or 1_000_000 <= size(images.get("max_bytes", most)) <= most
 
 
 def _check(part: Part, source: Source, node: Node, value: object, report: Report) -> set[str | int]:
-    """Report what is wrong with one part of the manifest, and say in which of its keys."""
+    """Report the faults of one part of the manifest, and return the keys they are in."""
     wrong = set()
     for fault in check(part, value):
         report.add(
@@ -165,20 +167,20 @@ def _refuse_equal_ids(expanded: list[Expanded], report: Report) -> None:
     for one in expanded:
         if one.task.id and first.setdefault(one.task.id, one) is not one:
             place, earlier = one.place("id"), first[one.task.id].place("id")
-            message = f"the id `{one.task.id}` is used twice; first at {earlier}"
-            hint = "the video is named after it: give each task its own id"
+            message = f"duplicate id `{one.task.id}`; first used at {earlier}"
+            hint = "the video is named after it: give each task a unique id"
             if max(one.replica, first[one.task.id].replica) > 1:
-                hint = "the video is named after it; `repeat` adds -2, -3 and so on: give other ids"
+                hint = "the video is named after it; `repeat` adds -2, -3 and so on: use other ids"
             elif place == earlier:
-                message = f"the id `{one.task.id}` is used twice: two entries take it from here"
-                hint = "the video is named after it: write another `id` in one of the entries"
+                message = f"duplicate id `{one.task.id}`: two entries use it"
+                hint = "the video is named after it: set a different `id` in one of the entries"
             elif one.entry.multiples.name_tasks and not one.entry.has_id:
-                hint = 'the video is named after the file: write `id: "${name}"`, or rename one of them'
+                hint = 'the video is named after the file: set `id: "${name}"`, or rename one of them'
             report.add(place, message, hint)
 
 
 def _warn_of_equal_requests(expanded: list[Expanded], tasks: tuple[PlannedTask, ...], report: Report) -> None:
-    """A request that is asked for twice is paid twice; `repeat` says that this is meant."""
+    """Warn of duplicate requests, which are paid for twice, unless `repeat` asks for them."""
     twins = {
         index
         for index, (one, task) in enumerate(zip(expanded, tasks, strict=bool(tasks)))
@@ -193,10 +195,10 @@ def _warn_of_equal_requests(expanded: list[Expanded], tasks: tuple[PlannedTask, 
         if index in twins:
             one, place = expanded[index], expanded[index].place("prompt")
             other = tasks[earlier].source
-            if other == task.source:  # two entries take the same row
+            if other == task.source:  # two entries use the same row
                 other = f"that of the entry in line {expanded[earlier].entry.node.line}"
-            message = f"the same request as {other}: both are made and paid"
+            message = f"same request as {other}: both will be made and paid for"
             if one.entry.multiples.matrix or (one.entry.multiples.table is not None and not place.row):
-                message = f"{task.source}: {message}"  # the place does not say which it is
-            hint = "delete one of them if one video is enough; `repeat: 2` says that two are meant"
+                message = f"{task.source}: {message}"  # the place is ambiguous
+            hint = "delete one of them if one video is enough; if two are intended, use `repeat: 2`"
             report.add(place, message, hint, Severity.WARNING)

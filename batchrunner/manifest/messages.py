@@ -1,4 +1,4 @@
-"""A JSON Schema validator's errors in words that a person can act on."""
+"""Translates JSON Schema validation errors into messages and hints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TYPES = {
 
 
 def faults_of(error: ValidationError) -> Iterator[ValueFault]:
-    """One error of the validator as the faults that it stands for."""
+    """Translate one validation error into faults."""
     path: Path = tuple(error.absolute_path)
     keyword, wanted = str(error.validator), cast("Any", error.validator_value)
     instance = cast("Any", error.instance)
@@ -51,7 +51,7 @@ def faults_of(error: ValidationError) -> Iterator[ValueFault]:
                 yield ValueFault(
                     (*path, key), f"`{dotted((*path, key))}` is missing", _how_to_add(key), missing=True
                 )
-    elif not (keyword == "type" and "enum" in _schema(error)):  # the enum says the same, and more
+    elif not (keyword == "type" and "enum" in _schema(error)):  # the enum's error says more
         message, hint = _SENTENCES[keyword](error)
         name = f"`{dotted(path)}`" if path else "this"
         yield ValueFault(path, f"{name} {message}", hint)
@@ -62,7 +62,7 @@ def _schema(error: ValidationError) -> Mapping[str, Any]:
 
 
 def _first_branch(error: ValidationError) -> Iterator[ValueFault]:
-    """In our schemas the first branch is what is meant, and the others only widen it."""
+    """The error of an `anyOf`: in our schemas the first branch is the main one."""
     for inner in error.context or ():
         if inner.relative_schema_path[0] == 0:
             yield from faults_of(inner)
@@ -79,14 +79,14 @@ def _how_to_add(key: str) -> str:
 def _type(error: ValidationError) -> tuple[str, str]:
     wanted = cast("Any", error.validator_value)
     names = [name for name in ([wanted] if isinstance(wanted, str) else wanted) if name != "null"]
-    if _schema(error).get("pattern") == _TEMPLATE:  # text is only allowed for the sake of templates
+    if _schema(error).get("pattern") == _TEMPLATE:  # text is only allowed as a template
         names = [name for name in names if name != "string"] or names
     message = f"must be {', or '.join(_TYPES[name] for name in names)}, not {shown(error.instance)}"
     return message, str(_schema(error).get("typeHint", "")) or _retype(names, error.instance, _schema(error))
 
 
 def _retype(names: list[str], value: object, part: Mapping[str, Any]) -> str:
-    """How to write a value of the wrong type."""
+    """A hint for a value of the wrong type."""
     keys = [f"{key}: " for key in value] if isinstance(value, dict) else []
     for line in [value] if isinstance(value, str) and "object" in names else keys:
         if slip := slip_in(line):
@@ -105,8 +105,8 @@ def _retype(names: list[str], value: object, part: Mapping[str, Any]) -> str:
     if "object" in names:
         return "write `key: value` lines below it, indented"
     if isinstance(value, float):
-        return "leave the fraction away"
-    hint = ("" if "boundHint" in part else _in_bounds(part)) or "write the number alone"
+        return "remove the fraction"
+    hint = ("" if "boundHint" in part else _in_bounds(part)) or "write just the number"
     return f"{hint}, without quotes or unit" if isinstance(value, str) else hint
 
 
@@ -118,7 +118,7 @@ def _enum(error: ValidationError) -> tuple[str, str]:
 
 
 def _meant(text: str, choices: list[str]) -> str:
-    """The choice that somebody meant who wrote 720P, 16x9 or image; empty where none is near."""
+    """The choice meant by 720P, 16x9 or image; empty if none is similar."""
     plain = text.strip(" \t“”‘’").lower()
     begun = [choice for choice in choices if len(plain) > 2 and choice.startswith(plain)]
     as_ratio = re.sub(r"(?<=\d)\s*[x×*/\-：]\s*(?=\d)", ":", plain)
@@ -133,7 +133,7 @@ def _const(error: ValidationError) -> tuple[str, str]:
 def _pattern(error: ValidationError) -> tuple[str, str]:
     wish = str(_schema(error)["patternErrorMessage"])
     if wish.startswith("is "):
-        return wish, "write something into it"
+        return wish, "write some text"
     if wish == "must be a list":
         one_picture = error.absolute_path[-1] == "images" and len(shown(error.instance)) < _SHORT
         hint = f"write `[{error.instance}]`" if one_picture else "write each item on its own line, after `- `"
@@ -150,7 +150,7 @@ def _bound(word: str) -> Callable[[ValidationError], tuple[str, str]]:
 
 
 def _in_bounds(part: Mapping[str, Any]) -> str:
-    """What to write for a number that a schema takes; empty where it takes any."""
+    """A hint for the numbers that a schema accepts; empty if it accepts any."""
     if hint := str(part.get("boundHint", "")):
         return hint
     least, above, most = (part.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
@@ -164,7 +164,7 @@ def _in_bounds(part: Mapping[str, Any]) -> str:
 
 
 def _empty(error: ValidationError) -> tuple[str, str]:
-    return "is empty", "write something into it, or delete the key"
+    return "is empty", "write some text, or delete the key"
 
 
 _SENTENCES: Mapping[str, Callable[[ValidationError], tuple[str, str]]] = {

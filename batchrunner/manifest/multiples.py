@@ -1,4 +1,4 @@
-"""What makes many tasks of one entry: rows or files, a matrix, repetition."""
+"""Multiplies an entry into many tasks: rows or files, a matrix, `repeat`."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ MAX_TASKS = 1_000_000
 _INTO = "metadata."
 
 Matrix = dict[str, list[Any]]
-"""The values of each key, in the order written."""
+"""The values of each key, in order."""
 
 
 class TableRow(NamedTuple):
-    """One filling of an entry, and where it stands in its file."""
+    """One filling of an entry and its position in the file."""
 
     number: int
-    """From 1, the header not counted."""
+    """From 1, without the header."""
     line: int
-    """The line in which it begins."""
+    """The line it starts in."""
     cells: Row
 
 
 class Table(Protocol):
-    """Rows of a file, or files of a folder: each fills an entry once."""
+    """Rows of a file, or files of a folder; each fills an entry once."""
 
     @property
     def one(self) -> str:
-        """What one of its rows is called."""
+        """What to call one of its rows."""
 
     @property
     def needed(self) -> str:
-        """The column without which the entry has no sense; empty where there is none such."""
+        """The column that the entry must use; empty if none."""
 
     @property
     def columns(self) -> Mapping[str, object]:
-        """The names that it gives, in order."""
+        """The names that it provides, in order."""
 
     @property
     def rows(self) -> list[TableRow]:
@@ -57,29 +57,29 @@ class Table(Protocol):
         """Its columns as names for templates."""
 
     def has(self, name: str) -> bool:
-        """Whether a name is a column, or a place inside one."""
+        """Whether a name is a column, or a path inside one."""
 
     def place(self, row: TableRow) -> Place:
-        """Where a row stands."""
+        """The place of a row."""
 
     def source(self, row: TableRow) -> str:
-        """The row's place; the same from whichever folder the command is started."""
+        """A row's source; it doesn't depend on the current folder."""
 
     def behind(self, columns: tuple[str, ...], empty: bool) -> str:
-        """Which columns a fault comes from, and whether for being empty; stands after a message."""
+        """A message's suffix that names the columns of a fault, and whether they are empty."""
 
 
 class At(NamedTuple):
-    """Which of an entry's fillings."""
+    """The position of one filling of an entry."""
 
     row: int = 0
     combination: int = 0
-    """Of the matrix; the first key changes most slowly."""
+    """The index in the matrix; the first key changes most slowly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Multiples:
-    """The fillings of one entry; a plain entry has one, with no names in it."""
+    """The fillings of one entry; a plain entry has one, without names."""
 
     table: Table | None = None
     matrix: Matrix = field(default_factory=dict)
@@ -87,29 +87,29 @@ class Multiples:
 
     @property
     def combinations(self) -> int:
-        """How many the matrix has; 1 without one."""
+        """The number of combinations in the matrix; 1 without one."""
         return math.prod(map(len, self.matrix.values()))
 
     @property
     def count(self) -> int:
-        """How many tasks the entry stands for."""
+        """How many tasks the entry makes."""
         return (len(self.table.rows) if self.table else 1) * self.combinations * self.repeat
 
     @property
     def name_tasks(self) -> bool:
-        """Whether what fills the entry has names of its own: the stems of files."""
+        """Whether the fillings have names of their own: the stems of files."""
         return self.table is not None and self.table.one == "file"
 
     @property
     def names(self) -> Names | None:
-        """What `${…}` may stand for; None where there is nothing."""
+        """The names that `${…}` may use; None if there are none."""
         if self.table is None:
             return Names(tuple(self.matrix), "is not a key of `matrix`") if self.matrix else None
         if not self.matrix:
             return self.table.names
         own = self.table.names
         unknown = f"{own.unknown}, and is not a key of `matrix`"
-        return own._replace(known=(*own.known, *self.matrix), unknown=unknown, listed="known here")
+        return own._replace(known=(*own.known, *self.matrix), unknown=unknown, listed="valid names")
 
     def fillings(self) -> Iterator[tuple[At, Row]]:
         """Each filling with the values of its names."""
@@ -125,15 +125,15 @@ class Multiples:
         return {**cells, **{key: values[self.index(at, key)] for key, values in self.matrix.items()}}
 
     def naming(self, row: Row) -> Row:
-        """A filling as it stands in an id: the values of the matrix made fit for the name of a file.
+        """A filling as used in an id: matrix values are made safe for file names.
 
-        A column of ids is left as it is, since whoever wrote it wants to find it again.
+        Columns are left unchanged, so that the user can find the ids again.
         """
         values = {key: row[key] for key in self.matrix}
         return {**row, **{key: id_part(one) for key, one in values.items() if isinstance(one, str)}}
 
     def index(self, at: At, key: str) -> int:
-        """Which value of a key of the matrix a filling has."""
+        """The index of a filling's value for a matrix key."""
         below = at.combination
         for other in reversed(self.matrix):
             below, index = divmod(below, len(self.matrix[other]))
@@ -143,24 +143,24 @@ class Multiples:
 
 
 def matrix_faults(matrix: Matrix, entry: Mapping[str, Any], table: Table | None) -> list[ValueFault]:
-    """What is wrong with an entry's matrix that the schema can't see."""
+    """Faults of an entry's matrix that the schema can't detect."""
     faults = []
     for key, values in matrix.items():
         path = ("matrix", key)
         if table is not None and key in table.columns:
             message = f"`{key}` comes from the {table.one}s too"
-            faults.append(ValueFault(path, message, "give it another name", on_key=True))
+            faults.append(ValueFault(path, message, "rename it", on_key=True))
         if "." in key:
             faults += _dotted_faults(key, entry)
         seen: set[str] = set()
         for index, one in enumerate(values):
             if (text := repr(one)) in seen:
                 hint = "delete it; `repeat: 2` asks for the same video twice"
-                faults.append(ValueFault((*path, index), f"{shown(one)} stands twice in `{key}`", hint))
+                faults.append(ValueFault((*path, index), f"duplicate value {shown(one)} in `{key}`", hint))
             seen.add(text)
             if isinstance(one, str) and "${" in one:
-                message = f"{shown(one)} is used as it stands: values of `matrix` are not templates"
-                hint = "write the `${…}` into the field that takes the value"
+                message = f"{shown(one)} is used literally: values of `matrix` are not templates"
+                hint = "put the `${…}` into the field that uses the value"
                 faults.append(ValueFault((*path, index), message, hint, Severity.WARNING))
     return faults
 
@@ -171,31 +171,31 @@ def _dotted_faults(key: str, entry: Mapping[str, Any]) -> Iterator[ValueFault]:
     field_name, metadata = key.removeprefix(_INTO), entry.get("metadata", {})
     if not key.startswith(_INTO):
         hint = "write `metadata.<field>`, or a name without a dot and `${name}` in a field"
-        message = f"`{key}` leads nowhere: a key with a dot reaches into `metadata`"
+        message = f"`{key}` matches no field: a key with a dot sets a field of `metadata`"
         yield ValueFault(path, message, hint, on_key=True)
     elif field_name not in known:
         yield ValueFault(path, *unknown_key(field_name, ("metadata",), known), on_key=True)
     elif not isinstance(metadata, dict):
-        message = f"`{key}` can't reach into `metadata`, which is {shown(metadata)}"
-        yield ValueFault(path, message, "write the fields of `metadata` out", on_key=True)
+        message = f"`{key}` can't set a field of `metadata`, which is {shown(metadata)}"
+        yield ValueFault(path, message, "write out the fields of `metadata`", on_key=True)
     elif metadata.get(field_name) is not None:
-        yield ValueFault(path, f"`{key}` is given in the entry too", "delete one of the two", on_key=True)
+        yield ValueFault(path, f"`{key}` is also set in the entry", "delete one of the two", on_key=True)
 
 
 def reaching(matrix: Matrix) -> dict[str, Any]:
-    """What a matrix adds to its entry: a template for each field that its keys reach into."""
+    """The templates that a matrix adds to its entry: one for each field that its keys set."""
     fields = {key.removeprefix(_INTO): f"${{{key}}}" for key in matrix if key.startswith(_INTO)}
     return {"metadata": fields} if fields else {}
 
 
 def unused(multiples: Multiples, used: set[str], given: Container[str]) -> Iterator[ValueFault]:
-    """Names that nothing in the entry uses: its tasks would ask for the same video again and again.
+    """Report unused names: the entry's tasks would all make the same video.
 
-    `given` are the fields that the entry has, its defaults included.
+    `given` are the entry's fields, defaults included.
     """
     table = multiples.table
     if table is not None and not any(map(table.has, used)):
-        message = f"nothing in the entry uses its {table.one}s: each would ask for the same video"
+        message = f"nothing in the entry uses its {table.one}s: each would make the same video"
         hint = f"write `${{{next(iter(table.columns), '')}}}` into a field, such as the prompt"
         if multiples.name_tasks:
             hint = 'write `image: "${file}"` in the entry'
@@ -221,7 +221,7 @@ def unused(multiples: Multiples, used: set[str], given: Container[str]) -> Itera
 
 
 def _as_keys(values: list[Any]) -> str:
-    """Mappings of fields as keys of a matrix that reach into `metadata`."""
+    """Mappings of fields rewritten as matrix keys that set fields of `metadata`."""
     by_field: dict[str, list[Any]] = {}
     for value in values:
         for name, one in value.items() if isinstance(value, dict) else ():
@@ -233,26 +233,26 @@ def _as_keys(values: list[Any]) -> str:
 
 
 def _columns_like_fields(table: Table, used: set[str], given: Container[str]) -> Iterator[ValueFault]:
-    """A column that is called like a field does not fill it by that."""
+    """Warn of columns named like a field that nothing in the entry uses."""
     task = schema("task")
     below = {name: f'metadata: {{{name}: "${{{name}}}"}}' for name in task["$defs"]["metadata"]["properties"]}
     dotted = {_INTO + name: f'metadata: {{{name}: "${{{_INTO}{name}}}"}}' for name in below}
-    # a length stands at both levels
+    # the duration exists at both levels
     fields = below | dotted | {name: f'{name}: "${{{name}}}"' for name in ("id", *task["properties"])}
     for column in fields.keys() & used:
         del fields[column]
     if "id" in given:
         fields.pop("id", None)
-    if "prompt" not in given:  # which is an error of its own
+    if "prompt" not in given:  # reported separately
         fields.pop("prompt", None)
     for column in table.columns:
         if column in fields and not any(name.startswith(f"{column}.") for name in used):
-            message = f"the column `{column}` fills no field: nothing in the entry uses it"
+            message = f"the column `{column}` is not used by the entry"
             yield ValueFault(("rows",), message, f"write `{fields[column]}` in the entry", Severity.WARNING)
 
 
 def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator[ValueFault]:
-    """Why an entry's tasks can't all have an id of their own; `used` are the names in its `id`."""
+    """Report an `id` that is the same for several tasks; `used` are the names in it."""
     table = multiples.table
     lacking = [key for key, values in multiples.matrix.items() if len(values) > 1 and key not in used]
     because = "the video is named after it"
@@ -263,7 +263,7 @@ def equal_ids(multiples: Multiples, task_id: object, used: set[str]) -> Iterator
         hint = f'{because}: write `id: "{whole}"`'
         yield ValueFault(("id",), message, hint)
     elif table is not None and len(table.rows) > 1 and not any(map(table.has, used)):
-        hint = f"{because}: put a column with a different value in each {table.one} into it"
+        hint = f"{because}: include a column whose value differs in each {table.one}"
         if multiples.name_tasks:
-            hint = f"{because}: write `${{stem}}` into it, or delete it"
-        yield ValueFault(("id",), f"every {table.one} gets the id `{task_id}`", hint)
+            hint = f"{because}: use `${{stem}}` in it, or delete it"
+        yield ValueFault(("id",), f"every {table.one} gets the same id `{task_id}`", hint)

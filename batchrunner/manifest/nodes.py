@@ -1,4 +1,4 @@
-"""What a YAML file says: plain values that know where they were written."""
+"""Values of a YAML file with their source positions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 Scalar = str | int | float | bool | None
 Path = tuple[str | int, ...]
-"""Where a value stands in another: keys and indexes."""
+"""The path of a value inside another: keys and indexes."""
 
 
 class Node(NamedTuple):
-    """One value with its place; `line` and `column` count from 1."""
+    """A value with its position; `line` and `column` count from 1."""
 
     value: Scalar | list[Node] | dict[str, Node]
     line: int
@@ -19,11 +19,11 @@ class Node(NamedTuple):
     keys: Mapping[str, tuple[int, int]]
     """Line and column of each key of a mapping."""
     size: int
-    """How many nodes it stands for, aliases expanded."""
+    """The number of nodes in it, with aliases expanded."""
     height: int
-    """How deep it goes, aliases expanded; 1 for a scalar."""
+    """Its depth, with aliases expanded; 1 for a scalar."""
     text: str = ""
-    """Of a scalar, as it was written."""
+    """The source text of a scalar."""
 
     def child(self, key: str | int) -> Node | None:
         """The value under a key or index."""
@@ -41,7 +41,7 @@ def collection(
     children: list[Node],
     keys: Mapping[str, tuple[int, int]],
 ) -> Node:
-    """A mapping or list with what stands in it."""
+    """A mapping or list with its content."""
     size = 1 + sum(child.size for child in children)
     height = 1 + max((child.height for child in children), default=0)
     return Node(value, *place, keys, size, height)
@@ -57,7 +57,7 @@ def plain(node: Node) -> object:
 
 
 def descend(node: Node, path: Sequence[str | int]) -> tuple[Node, int]:
-    """The node that `path` leads to, or the last one that exists on the way, and how many steps led there."""
+    """The node at `path`, or its last existing ancestor, and the number of steps to it."""
     for steps, key in enumerate(path):
         child = node.child(key)
         if child is None:
@@ -67,9 +67,9 @@ def descend(node: Node, path: Sequence[str | int]) -> tuple[Node, int]:
 
 
 def place_of(node: Node, path: Sequence[str | int], on_key: bool = False) -> tuple[int, int]:
-    """Line and column of the value at `path`, or of its key; of what is nearest where it is missing.
+    """Line and column of the value at `path` or of its key; of the nearest ancestor if it is missing.
 
-    A mapping or list is found by its key, since it only begins in the next line.
+    For a mapping or list it is the key's position, since its content starts on the next line.
     """
     found, steps = descend(node, path)
     if path and steps == len(path) and (on_key or isinstance(found.value, dict | list)):

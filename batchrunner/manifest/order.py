@@ -1,4 +1,4 @@
-"""The order in which people expect files: 2 before 10, whatever the case, é beside e."""
+"""Natural sort order of file names: 2 before 10, ignoring case, é next to e."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _DIGITS = re.compile(r"(\d+)")
 
 
 def natural_key(path: str) -> tuple[object, ...]:
-    """What to sort paths by; equal for no two of them."""
+    """A unique sort key for paths."""
     whole = PurePath(path)
     names = (*whole.parts[:-1], whole.stem, whole.suffix)
     return (tuple(map(_parts, names)), path)
 
 
 def _parts(name: str) -> tuple[str | int, ...]:
-    """Texts at even places, and the numbers between them as numbers."""
+    """Text at even indexes, and the numbers in between as integers."""
     plain = unicodedata.normalize("NFKD", name).casefold()
     return tuple(int(part) if index % 2 else part for index, part in enumerate(_DIGITS.split(plain)))

@@ -1,4 +1,4 @@
-"""Finds the templates in the values of an entry, and says what is wrong with them."""
+"""Parses the templates in an entry's values and reports their faults."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from batchrunner.manifest.templates import Exact, Filler, Fixed, Keyed, Listed, 
 from batchrunner.manifest.value_faults import ValueFault, dotted
 
 _TOKEN = re.compile(r"\$\$|\$\{([^{}]*)\}|\$\{")
-_ALONE = "let it be the whole value of a field or of an item"
+_ALONE = "make it the whole value of a field or of an item"
 _BROKEN = Split("", "")
-"""What stands for a filter that was reported."""
+"""Placeholder for a filter whose fault was reported."""
 
 Types = Callable[[Path], frozenset[str]]
 
 
 class Preparer:
-    """Finds the templates in a value: the names in `used`, and what is wrong with them in `faults`."""
+    """Parses the templates in a value; collects their names in `used` and faults in `faults`."""
 
     def __init__(self, names: Names | None, types: Types) -> None:
-        """`names` is None where there are none; `types` says what is wanted at a path."""
+        """`names` is None if there are none; `types` gives the types allowed at a path."""
         self._names = names
         self._types = types
         self.used: set[str] = set()
         self.faults: list[ValueFault] = []
         self._split: Split | None = None
-        """What the item of a list that is being prepared is split by."""
+        """The split of the list item being prepared."""
 
     def prepare(self, value: object, path: Path = ()) -> Filler:
-        """The value, ready to be filled; keys whose value is null are gone."""
+        """The value as templates, without keys whose value is null."""
         if isinstance(value, dict):
             items = {k: self.prepare(v, (*path, k)) for k, v in value.items() if v is not None}
             fixed = {key: item.value if isinstance(item, Fixed) else None for key, item in items.items()}
@@ -63,14 +63,14 @@ class Preparer:
             if token.group() == "$$":
                 parts[-1] += "$"
             elif token.group(1) is None:
-                hint = "write `${name}`, or `$${` for the characters themselves"
+                hint = "write `${name}`, or `$${` for a literal `${`"
                 self._add(path, "`${` is not closed", hint)
             elif "|" in token.group(1) and (split := self._filter(token.group(1), path)) is not None:
                 if split is _BROKEN:
                     continue
                 if token.group() == text:
                     return self._list(split, path)
-                self._add(path, f"`{token.group()}` gives a list, and can't stand in a longer text", _ALONE)
+                self._add(path, f"`{token.group()}` is a list and can't be part of a longer text", _ALONE)
             elif self._is_known(token.group(1).strip(), path):
                 parts += [token.group(1).strip(), ""]
         parts[-1] += text[end:]
@@ -82,7 +82,7 @@ class Preparer:
         return Text(tuple(parts))
 
     def _filter(self, text: str, path: Path) -> Split | None:
-        """The filter in a template's brackets; None where there is only a name."""
+        """The filter in a template; None if there is only a name."""
         try:
             return filtered(text, self._names.__contains__) if self._names is not None else None
         except FilterFault as fault:
@@ -90,29 +90,29 @@ class Preparer:
             return _BROKEN
 
     def _list(self, split: Split, path: Path) -> Filler:
-        """The list of a cell's parts, or a value in an item that is made once for each of them."""
+        """The list of a cell's parts, or a value in an item that is repeated for each part."""
         if not self._is_known(split.name, path):
             return Fixed(None)
         self.used.add(split.name)
         if any(isinstance(key, int) for key in path):
             if self._split not in (None, split):
-                self._add(path, "an item can be split by one column only", "take the other one as it is")
+                self._add(path, "an item can be split by one column only", "use the other one unsplit")
             self._split = split
             return Exact(split.key, self._types(path))
         types = self._types((*path, 0))
         if "array" not in self._types(path):
-            message = f"`${{{split.key}}}` gives a list, and this field takes one value"
+            message = f"`${{{split.key}}}` is a list, and this field takes one value"
             self._add(path, message, f"write `${{{split.name}}}`")
             return Fixed(split.name)
         if "string" not in types:
-            message = f"`${{{split.key}}}` gives a list of texts, and this is a list of mappings"
-            self._add(path, message, "write it as the `url` of one item, which is then made for each part")
+            message = f"`${{{split.key}}}` is a list of texts, and this is a list of mappings"
+            self._add(path, message, "use it as the `url` of one item, which is repeated for each part")
         return Listed((Spread(Exact(split.key, types), split),))
 
     def _is_known(self, name: str, path: Path) -> bool:
         if self._names is None:
-            message = f"`${{{name}}}` has nothing to stand for: the entry has no `rows`, `files` or `matrix`"
-            self._add(path, message, "add one of them, or write `$${` for the characters themselves")
+            message = f"`${{{name}}}` is undefined: the entry has no `rows`, `files` or `matrix`"
+            self._add(path, message, "add one of them, or write `$${` for a literal `${`")
             return False
         if name in self._names:
             return True

@@ -1,4 +1,4 @@
-"""Prompts that lie in text files of their own, such as the caption beside each picture of a data set."""
+"""Reads prompts from text files, such as the captions beside the pictures of a data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAMED = 3
 
 
 class PromptFault(Exception):
-    """A file holds no prompt that can be sent."""
+    """A file contains no usable prompt."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -24,11 +24,11 @@ class PromptFault(Exception):
 
 
 class MissingPrompt(Exception):
-    """There is no such file."""
+    """The file does not exist."""
 
 
 class PromptFiles:
-    """The prompt files below a manifest's folder; each is read once."""
+    """The prompt files of a manifest; each is read once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -36,11 +36,11 @@ class PromptFiles:
         self._known: dict[str, str | PromptFault | MissingPrompt] = {}
 
     def prompt(self, written: str) -> str:
-        """The text of a file, without the line breaks at its end.
+        """The text of a file, without trailing line breaks.
 
         Raises:
-            MissingPrompt: there is no such file.
-            PromptFault: there is no text in it.
+            MissingPrompt: the file does not exist.
+            PromptFault: the file contains no usable text.
         """
         known = self._known.get(written)
         if known is None:
@@ -54,21 +54,21 @@ class PromptFiles:
         return known
 
     def missing(self, files: list[str]) -> tuple[str, str]:
-        """Message and hint for prompt files that are not there."""
+        """Message and hint for missing prompt files."""
         if len(files) == 1:
-            return f"`prompt_file`: there is no file {files[0]}", hint_for(self._folder, files[0])
+            return f"`prompt_file`: file not found: {files[0]}", hint_for(self._folder, files[0])
         rest = f" and {len(files) - _NAMED:,} more" if len(files) > _NAMED else ""
-        message = f"{len(files):,} files are not there: {', '.join(files[:_NAMED])}{rest}"
+        message = f"{len(files):,} files not found: {', '.join(files[:_NAMED])}{rest}"
         return f"`prompt_file`: {message}", "add them, or correct the path"
 
     def _read(self, written: str) -> str:
         try:
             path = inside(self._folder, self._root, written)
             if path is None:
-                hint = "move it beside the manifest, or write its absolute path"
-                raise PromptFault(f"{written} lies outside the manifest's folder", hint)
+                hint = "move it beside the manifest, or use its absolute path"
+                raise PromptFault(f"{written} is outside the manifest's folder", hint)
             if path.is_dir():
-                raise PromptFault(f"{written} is a folder", "give a file in it")
+                raise PromptFault(f"{written} is a folder", "use a file in it")
             if not path.is_file():
                 raise MissingPrompt
             text = read_text(path, _MAX_BYTES)
@@ -76,21 +76,21 @@ class PromptFiles:
             raise PromptFault(f"{written}: {fault.message}", fault.hint) from fault
         except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise PromptFault(f"{written!r} can't be read: {reason}", "let the runner read it") from error
-        # editors and git change line breaks, and it is the same prompt
+            raise PromptFault(f"{written!r} can't be read: {reason}", "check its permissions") from error
+        # editors and git change line breaks; that doesn't make a new prompt
         text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
         if not text.strip():
-            raise PromptFault(f"{written} is empty", "write the prompt into it")
+            raise PromptFault(f"{written} is empty", "write the prompt to it")
         return text
 
 
 def one_prompt(merged: dict[str, Any], own: Mapping[str, Any]) -> list[ValueFault]:
-    """Leave an entry with its own prompt instead of the default one, wherever each comes from."""
+    """Let an entry's own prompt replace the default one, whether from `prompt` or `prompt_file`."""
     both = [key for key in ("prompt", "prompt_file") if merged.get(key) is not None]
     given = [key for key in both if own.get(key) is not None]
     if len(both) == 2 and len(given) == 1:
         del merged["prompt" if given == ["prompt_file"] else "prompt_file"]
     elif len(both) == 2:
-        message = "`prompt` and `prompt_file` can't both give the prompt"
+        message = "`prompt` and `prompt_file` can't be used together"
         return [ValueFault(("prompt_file",), message, "delete one of them", on_key=True)]
     return []

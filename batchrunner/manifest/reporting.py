@@ -1,4 +1,4 @@
-"""Everything that is wrong with a manifest, gathered while it is read; one thing is told once."""
+"""Collects the problems of a manifest while it is read, each only once."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from batchrunner.core.text import visible
 
 
 class Report:
-    """The problems found so far; adding one a second time changes nothing."""
+    """The problems found so far, without duplicates."""
 
     def __init__(self) -> None:
         self._problems: dict[tuple[Place, str], Problem] = {}
         self._files: dict[str, int] = {}
 
     def add(self, place: Place, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> None:
-        """Note one problem; what can't be seen in its words is written as `\\u200b`."""
+        """Add a problem; invisible characters in its text are escaped, such as `\\u200b`."""
         message, hint = visible(message), visible(hint)
         self._files.setdefault(place.file, len(self._files))
         self._problems.setdefault((place, message), Problem(severity, place, message, hint))
 
     def begin(self, file: str) -> None:
-        """Note that `file` comes next: problems are told file by file, in the order of these calls."""
+        """Note that `file` is read next: problems are sorted by file in the order of these calls."""
         self._files.setdefault(file, len(self._files))
 
     @property
     def has_errors(self) -> bool:
-        """Whether anything stands against running."""
+        """Whether there are errors."""
         return any(problem.severity is Severity.ERROR for problem in self._problems.values())
 
     def problems(self) -> tuple[Problem, ...]:
-        """All of them: errors before warnings, each in the order of the files."""
+        """All problems: errors before warnings, each in file order."""
 
         def order(problem: Problem) -> tuple[bool, int, int, int, int]:
             place, is_warning = problem.place, problem.severity is Severity.WARNING

@@ -1,4 +1,4 @@
-"""Rows files of every format, read whole, row by row; csv, tsv and txt are read here."""
+"""Reads rows files of all formats; csv, tsv and txt are handled here."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def read_rows(
     delimiter: str = "",
     sheet: str = "",
 ) -> RowsFile | None:
-    """The rows of a file; None where nobody can tell them.
+    """The rows of a file; None if they can't be determined.
 
-    What is wrong with the file is reported, and rows that can't be read are left out. An empty `encoding`
-    is UTF-8, an empty `delimiter` the one that the file's ending stands for, an empty `sheet` the first.
+    Faults are reported and unreadable rows are skipped. An empty `encoding` means UTF-8, an empty
+    `delimiter` the one implied by the file extension, an empty `sheet` the first sheet.
 
     Raises:
         OSError: it can't be read.
@@ -79,7 +79,7 @@ def _read_binary(path: Path, ending: str, table: RowsFile, sheet: str, report: R
 
 
 def ending_of(name: str) -> str:
-    """The ending that stands for the format: .csv for `a.CSV.gz`."""
+    """The extension that determines the format: .csv for `a.CSV.gz`."""
     return PurePath(name.lower().removesuffix(gzipped.ENDING)).suffix
 
 
@@ -88,7 +88,7 @@ def _separator(ending: str) -> str:
 
 
 def _row_after(text: str, ending: str, separator: str) -> int:
-    """The number of the row in which a text breaks off; 0 for the header, or where it can't be counted."""
+    """The number of the row in which a text breaks off; 0 for the header, or if unknown."""
     if ending == ".json":
         return 0
     lines = io.StringIO(f"{text}x", newline="" if ending in (".csv", ".tsv") else None)
@@ -105,10 +105,10 @@ def _other_encoding(fault: TextFault, encoding: str) -> str:
     if not fault.looks_like:
         return fault.hint
     if encoding:
-        return "write the `encoding` that it really has, or save it as UTF-8 and delete `encoding`"
-    other = f"write `encoding: {fault.looks_like}` beside `rows`"
+        return "set `encoding` to the file's encoding, or save it as UTF-8 and delete `encoding`"
+    other = f"set `encoding: {fault.looks_like}` beside `rows`"
     if fault.looks_like in ("gb18030", "cp1252"):
-        other += ", or whichever it is"
+        other += ", or the actual encoding"
     return f"{other}, or save it as UTF-8 (in Excel: CSV UTF-8)"
 
 
@@ -133,7 +133,7 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
             if not cells:  # a blank line
                 continue
             number += 1
-            if not any(map(str.strip, cells)):  # spreadsheets write what was once a row as separators
+            if not any(map(str.strip, cells)):  # spreadsheets write deleted rows as bare separators
                 continue
             if len(cells) > width:
                 _cut(cells, width)
@@ -145,22 +145,22 @@ def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
             else:
                 place = table.text.place(line, row=number)
                 kind = {",": "comma", "\t": "tab", ";": "semicolon"}.get(separator, f"`{separator}`")
-                hint = f"put a cell that holds a {kind}, a quote or a line break in double quotes"
-                report.add(place, f"the row has {_cells(len(cells))}, and the header {width}", hint)
-    except csv.Error:  # its words differ between versions
+                hint = f"put cells that contain a {kind}, a quote or a line break in double quotes"
+                report.add(place, f"the row has {_cells(len(cells))}, but the header has {width}", hint)
+    except csv.Error:  # its messages differ between versions
         place = table.text.place(begins, row=number + 1 if table.columns else 0)
-        hint = 'put the whole cell in double quotes, and write "" for a quote within it'
-        report.add(place, "the quotes in this row don't match", hint)
+        hint = "put the whole cell in double quotes, and double the quotes inside it"
+        report.add(place, "unbalanced quotes in this row", hint)
     return bool(table.columns)
 
 
 def _with_plain_breaks(cell: str) -> str:
-    """The text with one kind of line break: git and editors change them, and it is the same prompt."""
+    """The text with normalised line breaks: git and editors change them; that doesn't make a new prompt."""
     return cell.replace("\r\n", "\n").replace("\r", "\n") if "\r" in cell else cell
 
 
 def _cut(cells: list[str], width: int) -> None:
-    """Take away empty cells beyond the last column: spreadsheets write them where something once stood."""
+    """Remove empty cells beyond the last column, which spreadsheets write for deleted content."""
     while len(cells) > width and not cells[-1].strip():
         del cells[-1]
 
@@ -170,30 +170,30 @@ def _cells(count: int) -> str:
 
 
 def _header(cells: list[str] | None, separator: str, table: RowsFile, report: Report, line: int) -> bool:
-    """Take the columns from the first line; False where they can't be used."""
+    """Read the column names from the first line; return False if they are unusable."""
     place = table.text.place(line)
     names = [column_name(cell) for cell in cells or []]
     if not any(names):
-        report.add(place, "the file has no header", "write the names of the columns into its first line")
+        report.add(place, "the file has no header", "write the column names into its first line")
         return False
     _cut(names, 1)
     others = [other for other in _SEPARATORS if other != separator and other in names[0]]
     if len(names) == 1 and others:
         other = "\\t" if others[0] == "\t" else others[0]
-        hint = f'write `delimiter: "{other}"` beside `rows`'
+        hint = f'set `delimiter: "{other}"` beside `rows`'
         report.add(place, f"the columns are separated by {_SEPARATORS[others[0]]}", hint)
         return False
     for index, name in enumerate(names, start=1):
         if not name:
             report.add(place, f"column {index} has no name", _NAME_IT)
         elif name in table.columns:
-            report.add(place, f"two columns are named `{name}`", "give each column a name of its own")
+            report.add(place, f"duplicate column name `{name}`", "give each column a unique name")
         table.columns[name] = None
     return len(table.columns) == len(names) and all(names)
 
 
 def _read_lines(table: RowsFile, report: Report) -> bool:
-    """Each line with something in it is a `prompt`; `line` is its number in the file."""
+    """Read each non-empty line as a `prompt`; `line` is its number in the file."""
     table.columns.update(dict.fromkeys(("prompt", "line")))
     table.needed = "prompt"
     found = list(lines_of(table.text.text))

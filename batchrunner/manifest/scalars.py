@@ -1,4 +1,4 @@
-"""What a plain scalar means."""
+"""Converts plain YAML scalars to values."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-# Python refuses to read much longer ones, and nobody means them.
+# Python refuses to parse much longer numbers, and nobody needs them.
 _INT = re.compile(r"[-+]?[0-9]{1,300}")
 _OTHER_BASE = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
 def resolved(text: str) -> Scalar:
-    """What a plain scalar means in YAML 1.2's core schema.
+    """Convert a plain scalar by YAML 1.2's core schema.
 
-    Two things stay text that the schema knows as numbers, since JSON has no such: `.inf` and `.nan`.
+    `.inf` and `.nan` stay text, since JSON has no such numbers.
     """
     if text[:1] in "-+.0123456789" and text:
         if _INT.fullmatch(text):

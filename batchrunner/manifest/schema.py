@@ -1,4 +1,4 @@
-"""The JSON Schemas: where they lie, and what they say of a field."""
+"""Loads the JSON Schemas and looks up fields in them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from batchrunner.manifest.nodes import Path as ValuePath
 SchemaName = Literal["manifest", "task", "results", "scenario"]
 
 MULTIPLYING = ("rows", "encoding", "delimiter", "sheet", "files", "matrix", "repeat")
-"""Keys of an entry that say how many tasks it stands for, and hold no field of a task."""
+"""Keys of an entry that determine how many tasks it makes, and are not fields of a task."""
 
 
 def schema_text(name: SchemaName) -> str:
-    """The text of a schema: from the installed package, or from the checkout beside it.
+    """The text of a schema, from the installed package or the checkout.
 
     Raises:
         FileNotFoundError: it is in neither.
@@ -38,7 +38,7 @@ def schema(name: SchemaName) -> dict[str, Any]:
 
 @cache
 def wanted_types(path: ValuePath) -> frozenset[str]:
-    """The JSON types that the request takes at `path`; empty where it takes nothing."""
+    """The JSON types that the request allows at `path`; empty if none."""
     root = schema("task")
     here: dict[str, Any] = root
     for key in path:

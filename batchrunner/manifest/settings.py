@@ -1,4 +1,4 @@
-"""The manifest's `run`, `pricing` and `images` sections as the values that the runner takes."""
+"""Converts the manifest's `run`, `pricing` and `images` sections to the runner's settings."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _KINDS: Mapping[str, type] = {field.name: type(field.default) for field in field
 
 
 def run_settings(given: Mapping[str, Any]) -> RunSettings:
-    """The run section, checked before, with its defaults filled in."""
+    """The settings of a checked `run` section, with defaults filled in."""
     return RunSettings(**{name: _setting(name, value) for name, value in given.items()})
 
 
 def beyond(given: Mapping[str, Any]) -> Iterator[ValueFault]:
-    """Times and sizes in the run section that are written with a unit, and too large: no schema sees that.
+    """Times and sizes in the `run` section that have a unit and are too large: the schema can't check them.
 
     The section may have other faults.
     """
@@ -36,13 +36,13 @@ def beyond(given: Mapping[str, Any]) -> Iterator[ValueFault]:
 
 
 def pricing(given: Mapping[str, Any]) -> Pricing:
-    """The pricing section, checked before."""
+    """The settings of a checked `pricing` section."""
     prices = {model: float(price) for model, price in given.get("per_million_tokens", {}).items()}
     return Pricing(given.get("currency", ""), prices)
 
 
 def fit(given: Mapping[str, Any]) -> Fit:
-    """The images section, checked before."""
+    """The settings of a checked `images` section."""
     return Fit(int(given.get("fit", _FIT.side)), size(given.get("max_bytes", _FIT.max_bytes)))
 
 

@@ -1,4 +1,4 @@
-"""The text files a manifest is made of: read as UTF-8, and quoted where something is wrong in them."""
+"""Reads a manifest's text files as UTF-8, and quotes their lines in problems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BREAK = re.compile("\r\n|[\n\r]")
 _YAML_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _SNIPPET = 200
 _LOOKED_AT = 100_000
-"""Bytes from which an encoding is guessed."""
+"""How many bytes are used to guess an encoding."""
 _OTHER_BOMS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -25,19 +25,19 @@ _OTHER_BOMS = {
 
 
 class TextFault(Exception):
-    """A file is no text that can be used; `line` and `column` count from 1, 0 where they mean nothing."""
+    """A file is not usable text; `line` and `column` count from 1, or are 0 if they don't apply."""
 
     def __init__(self, message: str, hint: str, line: int = 0, column: int = 0) -> None:
         super().__init__(message)
         self.message, self.hint, self.line, self.column = message, hint, line, column
         self.before = ""
-        """What could be read of the file."""
+        """The part of the file that could be read."""
         self.looks_like = ""
-        """The encoding that it may be in instead."""
+        """The encoding that it may really have."""
 
     @classmethod
     def undecodable(cls, message: str, hint: str, before: str, looks_like: str = "") -> TextFault:
-        """What comes after `before` is no text."""
+        """The file stops being text after `before`."""
         lines = _BREAK.split(before)
         fault = cls(message, hint, len(lines), len(lines[-1]) + 1)
         fault.before, fault.looks_like = before, looks_like
@@ -45,7 +45,7 @@ class TextFault(Exception):
 
 
 class Source:
-    """A text and the name it is shown under."""
+    """A text and the file name to show for it."""
 
     def __init__(self, shown: str, text: str, is_yaml: bool = False) -> None:
         self.shown = shown
@@ -58,11 +58,11 @@ class Source:
 
     @cached_property
     def _starts(self) -> list[int]:
-        """Where each line begins in the text."""
+        """The index of each line's start."""
         return [0, *(found.end() for found in self._break.finditer(self.text))]
 
     def line(self, number: int) -> str:
-        """The text of a line, counted from 1; empty where there is none."""
+        """The text of a line, counted from 1; empty if there is no such line."""
         return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
 
     def position(self, start: int) -> tuple[int, int]:
@@ -71,14 +71,14 @@ class Source:
         return line, start - self._starts[line - 1] + 1
 
     def place(self, line: int = 0, column: int = 0, row: int = 0) -> Place:
-        """A place in this file, with the text of its line; nothing that looks like a key is quoted."""
+        """A place in this file with the text of its line, unless it looks like an API key."""
         text = self.line(line)
         snippet = quotable(text[: max(_SNIPPET, column + _SNIPPET)])
         return Place(self.shown, line, column, row, snippet)
 
 
 def read_text(path: Path, max_bytes: int, encoding: str = "") -> str:
-    """The text of a file, without its BOM; an empty `encoding` is UTF-8, and nothing else will do.
+    """Read a file as text, without its BOM; an empty `encoding` means strictly UTF-8.
 
     Raises:
         TextFault: it is too large, in another encoding, or not text.
@@ -88,7 +88,7 @@ def read_text(path: Path, max_bytes: int, encoding: str = "") -> str:
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
-    """What a file holds.
+    """Read a file.
 
     Raises:
         TextFault: it is too large.
@@ -102,7 +102,7 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
 
 
 def decoded(data: bytes, encoding: str = "") -> str:
-    """Bytes as text, without a BOM; an empty `encoding` is UTF-8, and nothing else will do.
+    """Decode bytes as text, without a BOM; an empty `encoding` means strictly UTF-8.
 
     Raises:
         TextFault: they are in another encoding, or not text.
@@ -121,22 +121,22 @@ def decoded(data: bytes, encoding: str = "") -> str:
         other = _likely_encoding(data[error.start : error.start + _LOOKED_AT])
         hint = f"save it as UTF-8 in your editor, or with `iconv -f {other} -t utf-8 OLD > NEW`"
         before = data[: error.start].decode(name, "ignore")
-        message = f"the file is not {name}: byte 0x{data[error.start]:02x} begins no character"
+        message = f"the file is not {name}: byte 0x{data[error.start]:02x} is invalid"
         raise TextFault.undecodable(message, hint, before, other) from error
     if "\0" in text:
         raise _nul(text[: text.index("\0")])
-    if not is_text(text):  # UTF-7 and a few others can say what no text may hold
-        raise TextFault("the file holds half a character", f"save it as UTF-8; it is now read as {name}")
+    if not is_text(text):  # UTF-7 and a few others can encode lone surrogates
+        raise TextFault("the file contains half a surrogate pair", f"save it as UTF-8; it was read as {name}")
     return text.removeprefix("\ufeff")
 
 
 def _likely_encoding(data: bytes) -> str:
-    """Chinese characters take two bytes each, and stand together; accents stand alone between letters."""
+    """Tell GB18030 from Latin-1: Chinese characters come as runs of byte pairs, accents as single bytes."""
     runs = re.findall(rb"[\x80-\xff]+", data)
     return "gb18030" if sum(len(run) % 2 for run in runs) * 2 < len(runs) else "cp1252"
 
 
 def _nul(before: str) -> TextFault:
     return TextFault.undecodable(
-        "the file holds a NUL byte, so it is not text", "save it as UTF-8 text", before
+        "the file contains a NUL byte, so it is not text", "save it as UTF-8 text", before
     )

@@ -1,4 +1,4 @@
-"""The filter of `${column|split:;}`: one cell that stands for several values of a list."""
+"""The filter in `${column|split:;}`: splits one cell into a list of values."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _ESCAPES = {"\\n": "\n", "\\t": "\t"}
 
 
 class Split(NamedTuple):
-    """What a filtered name says."""
+    """A parsed filter."""
 
     name: str
     separator: str
 
     @property
     def key(self) -> str:
-        """What one of the parts is called while it fills an item."""
+        """The name of one part while it fills an item."""
         return f"{self.name}|{_SPLIT}:{self.separator}"
 
     def parts(self, value: object) -> list[object]:
-        """The parts of a cell, without the empty ones and the blanks around them; the items of a list."""
+        """The parts of a cell, stripped and without empty ones; for a list, its items."""
         if isinstance(value, list):
             return [item for item in value if item is not None and str(item).strip()]
         pieces = value.split(self.separator) if isinstance(value, str) else [value]
@@ -35,7 +35,7 @@ def _is_there(piece: object) -> bool:
 
 
 class FilterFault(Exception):
-    """What stands behind the name is no filter that can be used."""
+    """The text after the name is not a valid filter."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -43,9 +43,9 @@ class FilterFault(Exception):
 
 
 def filtered(text: str, is_name: Callable[[str], bool]) -> Split | None:
-    """The filter in the brackets of a template; None where there is only a name.
+    """The filter in a template; None if there is only a name.
 
-    A column whose own name holds a `|` is meant as it is.
+    A column whose own name contains a `|` is not a filter.
 
     Raises:
         FilterFault: the filter is unknown or incomplete.
@@ -61,10 +61,10 @@ def filtered(text: str, is_name: Callable[[str], bool]) -> Split | None:
             separator = _ESCAPES.get(separator, separator)
             if separator:
                 return Split(name, separator)
-            wrong = FilterFault(f"`${{{text}}}` does not say where to split", f"write `${{{name}|split:;}}`")
+            wrong = FilterFault(f"`${{{text}}}` has no separator", f"use `${{{name}|split:;}}`")
         elif is_name(name):
             near = closest(word.strip(), (_SPLIT,))
-            cure = f"write `${{{name}|split:;}}` for several values in one cell"
+            cure = f"use `${{{name}|split:;}}` for several values in one cell"
             hint = f"did you mean `${{{name}|split{colon}{separator}}}`?" if near and separator else cure
             wrong = FilterFault(f"`{word.strip()}` is not a filter", hint)
     if wrong is not None:

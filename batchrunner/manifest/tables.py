@@ -1,4 +1,4 @@
-"""Finds what the entries of a manifest are filled from: rows files, and files by pattern."""
+"""Loads the tables that fill a manifest's entries: rows files, and files matching a pattern."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Tables:
         self._known: dict[tuple[Path, Reading], RowsFile | None] = {}
 
     def rows(self, written: str, reading: Reading) -> tuple[Table | None, list[ValueFault]]:
-        """A rows file, or why there is none; what is wrong within the file is reported."""
+        """A rows file, or why it can't be read; faults inside the file are reported."""
         reading, faults = checked(reading, ending_of(written))
         if faults:
             return None, faults
@@ -37,12 +37,12 @@ class Tables:
         try:
             path = inside(self._folder, self._folder.resolve(), written)
             if path is None:
-                message = f"{written} lies outside the manifest's folder"
-                hint = "move it beside the manifest, or write its absolute path"
+                message = f"{written} is outside the manifest's folder"
+                hint = "move it beside the manifest, or use its absolute path"
             elif not path.is_file():
                 message, hint = missing(self._folder, written)
                 if path.is_dir():
-                    message, hint = f"{written} is a folder", "give a file in it"
+                    message, hint = f"{written} is a folder", "use a file in it"
             else:
                 key = (path, reading)
                 if key not in self._known:
@@ -55,7 +55,7 @@ class Tables:
         return None, [ValueFault(("rows",), f"`rows`: {message}", hint)]
 
     def files(self, patterns: str | list[str]) -> tuple[FilesFound | None, list[ValueFault]]:
-        """The files that match; nothing to do, and a warning, for a pattern that none matches."""
+        """The matching files; a pattern that matches nothing is a warning."""
         found = FilesFound(self._beside)
         faults = []
         without: list[tuple[tuple[Any, ...], str]] = []
@@ -74,6 +74,6 @@ class Tables:
         so = "" if found.rows or faults else ", so there is nothing to do"
         for path, pattern in without:
             message = f"`files`: nothing matches {pattern}{so}"
-            hint = "the pattern is relative to the manifest, and tells A from a"
+            hint = "the pattern is relative to the manifest and case-sensitive"
             faults.append(ValueFault(path, message, hint, Severity.WARNING))
         return (None if any(fault.is_error for fault in faults) else found), faults

@@ -1,7 +1,7 @@
-"""A whole request, checked: schema, limits, local pictures.
+"""Checks a whole request: schema, limits, local pictures.
 
-The tasks of one entry mostly differ in their prompt and seed alone. These two are checked on their own,
-and the rest once for all tasks that have it in common; so a hundred thousand rows cost little.
+The tasks of one entry mostly differ only in prompt and seed. These are checked separately, and the rest
+only once for all tasks that share it; so even a hundred thousand rows are cheap to check.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from batchrunner.media.local_files import MediaFault, MediaFolder, check_data_ur
 
 _ANY_PROMPT = "x"
 _LONG = 100_000
-"""Characters of a prompt that is counted in the size of its request."""
+"""Shorter prompts, in characters, don't count towards the size of a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A request with its local files looked up, and what is wrong with it."""
+    """A request with its local files resolved, and its faults."""
 
     request: Request
     faults: tuple[ValueFault, ...]
@@ -41,7 +41,7 @@ class Checker:
         self._known: dict[str, Checked] = {}
 
     def check(self, request: Mapping[str, object]) -> Checked:
-        """Everything that is wrong with a request."""
+        """Check a request completely."""
         common = dict(request)
         prompt, seed = common.get("prompt"), None
         if isinstance(prompt, str) and prompt.strip():
@@ -57,7 +57,7 @@ class Checker:
         if seed is not None:
             whole["metadata"] = {**cast("dict[str, Any]", whole["metadata"]), "seed": seed}
         findings = check_prompt(prompt, self._limits)
-        if len(prompt) > _LONG:  # the others don't count
+        if len(prompt) > _LONG:  # shorter ones don't matter
             below = cast("dict[str, Any]", whole.get("metadata", {}))
             findings += check_body(whole, below, self._limits.inputs)
         return Checked(whole, checked.faults + tuple(map(_fault, findings)) if findings else checked.faults)
@@ -79,7 +79,7 @@ class Checker:
         return Checked(request_out, tuple(faults))
 
     def _look_up(self, request: dict[str, Any], faults: list[ValueFault]) -> None:
-        """Put a MediaFile where a local picture is meant."""
+        """Replace paths of local pictures by MediaFiles."""
         for path, holder, key, kind in _inputs(request):
             try:
                 if kind == "image":
@@ -91,7 +91,7 @@ class Checker:
 
 
 def _inputs(request: dict[str, Any]) -> Iterator[tuple[Path, Any, str | int, str]]:
-    """Every picture and sound of a sound request: its path, what holds it under which key, and its kind."""
+    """Every picture and sound of a valid request: its path, its container and key, and its kind."""
     if "image" in request:
         yield ("image",), request, "image", "image"
     images = request.get("images", [])
@@ -108,12 +108,12 @@ def _fault(finding: InputFault) -> ValueFault:
 
 
 def field_of(path: Path) -> Path:
-    """The field of a request that a path leads into: `("metadata", "content")`, `("image",)`."""
+    """The field of a request that contains a path: `("metadata", "content")`, `("image",)`."""
     return path[:2] if path[:1] == ("metadata",) else path[:1]
 
 
 def without_fields(request: Mapping[str, object], paths: Iterable[Path]) -> dict[str, object]:
-    """The request without the fields that the paths lead into, so that the others can still be checked."""
+    """The request without the fields that contain these paths, so that the others can still be checked."""
     result = dict(request)
     for field in {field_of(path) for path in paths}:
         metadata = result.get("metadata")
@@ -125,7 +125,7 @@ def without_fields(request: Mapping[str, object], paths: Iterable[Path]) -> dict
 
 
 def whole_numbers(value: object) -> object:
-    """A copy in which 5.0 is 5: JSON Schema takes it for a whole number, the gateway doesn't."""
+    """A copy in which 5.0 is 5: an integer for JSON Schema, but not for the gateway."""
     if isinstance(value, dict):
         return {key: whole_numbers(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Templates: values with `${name}` in them, filled from one row or combination at a time.
+"""Templates: values containing `${name}`, filled from one row or combination at a time.
 
-An entry is prepared once, and then filled again and again; what holds no template is shared between all
-of its tasks. What comes out of a row is never looked at again, so a `${…}` in a cell stays as it is.
+An entry is parsed once and filled many times; values without templates are shared by all its tasks.
+Values from a row are not expanded again, so a `${…}` in a cell is literal text.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ class _Absent(Enum):
 
 
 ABSENT: Final = _Absent.ABSENT
-"""What an empty cell stands for: the key is as if it had not been written."""
+"""The value of an empty cell: the key is treated as missing."""
 
 _HOLDERS = frozenset({"image_url", "video_url", "audio_url", "text", "url"})
-"""What holds the input in an item of `metadata.content`."""
+"""The keys that hold the input in an item of `metadata.content`."""
 _INTEGER = re.compile(r"[-+]?[0-9]{1,40}(\.0+)?")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 class Names(NamedTuple):
-    """What `${…}` may stand for in an entry."""
+    """The names that `${…}` may use in an entry."""
 
     known: tuple[str, ...]
     unknown: str
-    """What is said of another name: `names no column of rows.csv`."""
-    listed: str = "known here"
-    """What all of them are called."""
+    """The message for an unknown name, such as `is not a column of rows.csv`."""
+    listed: str = "valid names"
+    """The label for a list of all names."""
     nested: Nested | None = None
     """The dotted names inside their values."""
 
@@ -49,7 +49,7 @@ class Names(NamedTuple):
 
     @property
     def suggested(self) -> tuple[str, ...]:
-        """Those that a person may have meant."""
+        """Names to suggest."""
         inside = self.nested.names() if self.nested is not None else ()
         return tuple(dict.fromkeys((*self.known, *inside)))
 
@@ -67,38 +67,38 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """`${name}` and nothing else: it takes the type that stands there in the request."""
+    """`${name}` alone: takes the type that the request has at this path."""
 
     name: str
     types: frozenset[str]
 
     def fill(self, row: Row) -> object:
-        """The value of its name."""
+        """The name's value."""
         return typed(cell(row, self.name), self.types)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text with names in it; the odd parts are names."""
+    """Text containing names; the odd parts are names."""
 
     parts: tuple[str, ...]
 
     def fill(self, row: Row) -> object:
-        """The text, its names replaced."""
+        """The text with its names replaced."""
         return "".join([_in_text(cell(row, part)) if i % 2 else part for i, part in enumerate(self.parts)])
 
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """A mapping with templates in it."""
+    """A mapping containing templates."""
 
     items: Mapping[str, Filler]
     fixed: Mapping[str, object]
-    """All of its keys, in order, with the values that are the same in every row."""
+    """All keys in order, with the values that are the same in every row."""
     moving: tuple[tuple[str, Filler], ...]
     """The other values."""
     is_input: bool = False
-    """Whether it stands for an input, or for its address, and so for nothing where that is empty."""
+    """Whether it is an input or its URL, and so is absent if that is empty."""
 
     def fill(self, row: Row) -> object:
         """The mapping, without the keys whose cells are empty."""
@@ -116,13 +116,13 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """An item of a list that stands for several: one for each part of a cell."""
+    """A list item that is repeated for each part of a cell."""
 
     item: Filler
     split: Split
 
     def fill_all(self, row: Row) -> list[object]:
-        """The items, none of them for an empty cell."""
+        """The items; none for an empty cell."""
         parts = self.split.parts(cell(row, self.split.name))
         items = (self.item.fill({**row, self.split.key: part}) for part in parts)
         return [item for item in items if item is not ABSENT]
@@ -130,7 +130,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list with templates in it."""
+    """A list containing templates."""
 
     items: tuple[Filler | Spread, ...]
 
@@ -147,11 +147,11 @@ def _filled(item: Filler | Spread, row: Row) -> list[object]:
 
 
 Filler = Fixed | Exact | Text | Keyed | Listed
-"""A value, ready to be filled; what it gives is ABSENT where its cell is empty."""
+"""A parsed value; fills to ABSENT if its cell is empty."""
 
 
 def names_in(filler: Filler | Spread) -> set[str]:
-    """The names that a value is made from."""
+    """The names used in a value."""
     match filler:
         case Fixed():
             return set()
@@ -168,7 +168,7 @@ def names_in(filler: Filler | Spread) -> set[str]:
 
 
 def embedded(filler: Filler, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Each name that stands within a longer text, with the path of the text as it was written."""
+    """Each name inside a longer text, with the text's path in the source."""
     match filler:
         case Text(parts):
             yield from ((path, name) for name in parts[1::2])
@@ -181,13 +181,13 @@ def embedded(filler: Filler, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 def names_behind(filler: Filler, row: Row, path: Path) -> tuple[tuple[str, ...], Path]:
-    """The names that made what stands at `path` in the filled value, and the path as it was written.
+    """The names used at `path` in the filled value, and the corresponding path in the source.
 
-    They differ where empty cells made a list shorter.
+    The paths differ if empty cells made a list shorter.
     """
     written: Path = ()
     real: dict[str, str] = {}
-    """Names of columns by what one of their parts is called."""
+    """Column names by the names of their parts."""
     for key in path:
         if isinstance(filler, Keyed):
             filler = filler.items.get(str(key), Fixed(None))
@@ -215,7 +215,7 @@ def is_blank(value: object) -> bool:
 
 
 def typed(value: object, types: frozenset[str]) -> object:
-    """A cell as the wanted type; as it is where it can't be, since the schema's check says it better."""
+    """Convert a cell to the wanted type; unchanged if it can't be, as the schema check says more."""
     if is_blank(value):
         return ABSENT
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Signs that YAML takes otherwise than a person does: what was probably meant."""
+"""Detects characters that YAML reads differently than people do, and suggests what was meant."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _QUOTES = re.compile("[“„”].*[“”]|[‘‚’].*[‘’]|«.*»", re.DO
 
 
 class Slip(NamedTuple):
-    """A wrong sign; `column` counts from 1."""
+    """A mistyped character; `column` counts from 1."""
 
     message: str
     hint: str
@@ -31,52 +31,52 @@ class Slip(NamedTuple):
 
 
 def slip_in(line: str) -> Slip | None:
-    """What is mistyped at the beginning of a line."""
+    """The mistyped character at the start of a line, if any."""
     if found := _INDENTED.match(line):
-        message = f"{named(found['at'])} stands where only blanks may indent"
-        return Slip(message, "indent with ordinary blanks", found.start("at") + 1)
+        message = f"{named(found['at'])} is used for indentation, where only spaces are allowed"
+        return Slip(message, "indent with ordinary spaces", found.start("at") + 1)
     if found := _DASH.match(line):
-        message = f"`{found['at']}` does not begin an item of a list"
-        return Slip(message, "write `- `, a hyphen and a blank", found.start("at") + 1)
+        message = f"`{found['at']}` does not start a list item"
+        return Slip(message, "write `- `, a hyphen and a space", found.start("at") + 1)
     if found := _DASH_ALONE.match(line):
-        return Slip("a blank is missing after the dash", f"write `- {found['key']}:`", found.start("at") + 1)
+        return Slip("missing space after the dash", f"write `- {found['key']}:`", found.start("at") + 1)
     if found := _WIDE_COLON.match(line):
-        hint = f"write `{found['key']}: `, with an ordinary colon and a blank"
-        return Slip("`：` is a full-width colon, which YAML does not know", hint, found.start("at") + 1)
+        hint = f"write `{found['key']}: `, with an ordinary colon and a space"
+        return Slip("`：` is a full-width colon, which YAML does not accept", hint, found.start("at") + 1)
     if found := _ODD_AFTER_COLON.match(line):
-        message = f"{named(found['at'])} follows the colon, and YAML wants a blank"
-        return Slip(message, f"write `{found['key']}: `, with an ordinary blank", found.start("at") + 1)
+        message = f"{named(found['at'])} follows the colon, where YAML requires a space"
+        return Slip(message, f"write `{found['key']}: `, with an ordinary space", found.start("at") + 1)
     if found := _COLON_ALONE.match(line):
-        hint = f"write `{found['key']}: `, with a blank after the colon"
-        return Slip("a blank is missing after the colon", hint, found.start("at") + 1)
+        hint = f"write `{found['key']}: `, with a space after the colon"
+        return Slip("missing space after the colon", hint, found.start("at") + 1)
     return None
 
 
 def slip_after(line: str, column: int, text: str) -> Slip | None:
-    """What is doubtful about a text without quotes that ends before `column` of its line."""
+    """What looks wrong about unquoted text that ends before `column` of its line, if anything."""
     if _COMMENT.match(line[column - 1 :]):
-        message = f"what follows `{text[-30:]}` is a comment, and no part of the text"
-        hint = "put the whole text in quotes, or write a blank after the `#` if it is one"
+        message = f"the text after `{text[-30:]}` is a comment, not part of the value"
+        hint = "quote the whole text, or put a space after the `#` if it is a comment"
         return Slip(message, hint, line.index("#", column - 1) + 1)
     if _QUOTES.fullmatch(text):
         message = (
-            f"the signs {text[0]} {text[-1]} are part of the text, since YAML does not take them as quotes"
+            f"the characters {text[0]} {text[-1]} are part of the text: YAML does not treat them as quotes"
         )
-        return Slip(message, 'write " instead of both, or put the whole in such quotes', 0)
+        return Slip(message, 'use " instead of both, or put the whole in " quotes', 0)
     return None
 
 
 def odd_character(text: str) -> str:
-    """The first character of a text that is invisible, or a blank to the eye alone; empty without one."""
+    """The first invisible or space-like character of a text; empty if none."""
     found = _ODD.search(text)
     return found.group() if found else ""
 
 
 def without_odd(text: str) -> str:
-    """The text without such characters at its ends."""
+    """The text stripped of such characters."""
     return re.sub(rf"^(?:{_ODD.pattern}|\s)+|(?:{_ODD.pattern}|\s)+$", "", text)
 
 
 def named(character: str) -> str:
-    """What such a character is called."""
+    """The name of such a character."""
     return f"{_NAMES.get(character, 'an invisible character')} (U+{ord(character):04X})"

@@ -1,4 +1,4 @@
-"""Values checked against the JSON Schemas."""
+"""Checks values against the JSON Schemas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from batchrunner.manifest.schema import schema
 from batchrunner.manifest.value_faults import ValueFault
 
 Part = Literal["manifest", "defaults", "entry", "task"]
-"""What can be checked on its own."""
+"""Parts that can be checked separately."""
 
 _PARTS: Mapping[Part, str] = {
     "manifest": "manifest.schema.json",
@@ -30,7 +30,7 @@ _SEEDS = range(2**31)
 
 
 def _pattern(validator: Any, pattern: str, instance: object, schema: object) -> Iterator[ValidationError]:
-    """The keyword as JSON Schema means it: to Python, `$` is also just before a last line break."""
+    """`pattern` as JSON Schema defines it: in Python, `$` also matches before a final line break."""
     if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
@@ -40,33 +40,33 @@ _Validator: type[Draft202012Validator] = extend(Draft202012Validator, {"pattern"
 
 @cache
 def _validator(part: Part) -> Draft202012Validator:
-    # The files refer to each other by their names, which an editor resolves beside the file and the
-    # registry resolves here; nothing is ever fetched.
+    # The files refer to each other by name: editors resolve that next to the file, the registry
+    # resolves it here; nothing is ever fetched.
     named = ((f"{name}.schema.json", _resource(name)) for name in ("manifest", "task"))
     registry: Registry[Any] = Registry().with_resources(named)
     return _Validator({"$ref": _PARTS[part]}, registry=registry)
 
 
 def _resource(name: Literal["manifest", "task"]) -> Resource[Any]:
-    # where a schema names its standard, the standard's own validator would take over
+    # with `$schema`, the library would use that standard's own validator
     return DRAFT202012.create_resource({k: v for k, v in schema(name).items() if k != "$schema"})
 
 
 def check(part: Part, value: object) -> Iterator[ValueFault]:
-    """What is wrong with a value; paths begin at the value."""
+    """The faults of a value; paths start at the value."""
     for error in _validator(part).iter_errors(value):
         yield from faults_of(error)
 
 
 class Outlines:
-    """Checks many values that mostly differ in texts which may be any text: each outline only once."""
+    """Checks many values that mostly differ in free text, each outline only once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Part, str], tuple[ValueFault, ...]] = {}
 
     def check(self, part: Part, value: object) -> tuple[ValueFault, ...]:
-        """What is wrong with a value; paths begin at the value."""
-        key = (part, repr(_outline(value)))  # what looks the same is the same, as in JSON
+        """The faults of a value; paths start at the value."""
+        key = (part, repr(_outline(value)))  # equal text means equal values, as in JSON
         faults = self._known.get(key)
         if faults is None:
             faults = self._known[key] = tuple(check(part, value))
@@ -74,12 +74,12 @@ class Outlines:
 
 
 def is_seed(value: object) -> bool:
-    """Whether a value can stand as a seed."""
+    """Whether a value is a valid seed."""
     return type(value) is int and value in _SEEDS
 
 
 def _outline(value: object) -> object:
-    """An entry or request without what can't be wrong: two with one outline have the same faults."""
+    """An entry or request without its free text: equal outlines have equal faults."""
     if not isinstance(value, dict):
         return value
     outline = dict(value)
@@ -110,5 +110,5 @@ def _outline_of_item(item: object) -> object:
 
 
 def _any_text(value: object) -> object:
-    """One text for all that are not blank."""
+    """One placeholder for all texts that are not blank."""
     return "x" if isinstance(value, str) and value.strip() else value

@@ -1,4 +1,4 @@
-"""What is wrong with a value, before anyone has looked up where it was written."""
+"""Faults of values, before their source positions are looked up."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class ValueFault:
-    """One thing that is wrong at `path`, which begins at the checked value."""
+    """One fault at `path`, which starts at the checked value."""
 
     path: Path
     message: str
     hint: str = ""
     severity: Severity = Severity.ERROR
     on_key: bool = False
-    """Whether the key is wrong, and not what stands under it."""
+    """Whether the key is wrong, not its value."""
     missing: bool = False
-    """Whether there should be something at `path`, and isn't."""
+    """Whether the value at `path` is missing."""
 
     @property
     def is_error(self) -> bool:
-        """Whether it stands against running."""
+        """Whether it prevents a run."""
         return self.severity is Severity.ERROR
 
 
 def dotted(path: Path) -> str:
-    """A path as one writes it: `metadata.content[0].role`."""
+    """A path as text, such as `metadata.content[0].role`."""
     text = ""
     for key in path:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
@@ -40,7 +40,7 @@ def dotted(path: Path) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as JSON, short enough to stand in a sentence, and without keys."""
+    """A value as JSON, shortened for messages, without API keys."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""PyYAML's parser, on libyaml where that is installed. What differs between their versions ends here.
+"""PyYAML's parser, using libyaml if installed. Hides the differences between their versions.
 
-Newer versions of libyaml have a limit of their own for nesting, and reach it while they look ahead: the
-parser then fails before it has given the events that come earlier in the text.
+Newer versions of libyaml have their own nesting limit and hit it while looking ahead: the parser then
+fails before it has returned the earlier events.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ MAX_DEPTH = 64
 
 
 def too_deep(event: Event) -> TextFault:
-    """The value that begins with `event` lies below the deepest level that is allowed."""
+    """The error for a value at `event` that is nested too deeply."""
     mark = event.start_mark
-    assert mark is not None  # noqa: S101  # the parser gives every event its marks
-    message, hint = f"nested more than {MAX_DEPTH} levels deep", "a manifest needs five or so"
+    assert mark is not None  # noqa: S101  # every event of the parser has marks
+    message, hint = f"nested more than {MAX_DEPTH} levels deep", "a manifest needs about five"
     return TextFault(message, hint, mark.line + 1, mark.column + 1)
 
 
 def too_deep_before(error: YAMLError, text: str) -> TextFault | None:
-    """Whether the text is nested too deeply somewhere before the place at which the parser gave up."""
+    """Whether the text is nested too deeply before the position where the parser gave up."""
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     depth = 0
     for event in _events(text[: mark.index]) if mark else ():
@@ -47,7 +47,7 @@ def too_deep_before(error: YAMLError, text: str) -> TextFault | None:
 
 
 def _events(text: str) -> Iterator[Event]:
-    """The events of a text up to where it can't be read on."""
+    """The events of a text up to its first error."""
     parser = Parser(text)
     with suppress(YAMLError):
         while (event := parser.get_event()) is not None:

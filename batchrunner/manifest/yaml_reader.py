@@ -1,8 +1,8 @@
-"""A YAML or JSON text to plain values, each with its line and column.
+"""Reads YAML or JSON into plain values with their lines and columns.
 
-PyYAML's parser gives the events; they are put together here, because its own composer crashes on deep
-nesting, keeps the last of two equal keys, and reads `16:9` and `no` as a number and a boolean. Plain
-scalars mean what YAML 1.2's core schema says. Depth and alias expansion are bounded.
+PyYAML's parser provides the events; they are composed here because its own composer crashes on deep
+nesting, silently accepts duplicate keys, and reads `16:9` and `no` as a number and a boolean. Plain
+scalars follow YAML 1.2's core schema. Depth and alias expansion are limited.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from batchrunner.manifest.yaml_parser import MAX_DEPTH, Parser, too_deep, too_de
 from batchrunner.manifest.yaml_words import explained
 
 MAX_EXPANDED = 1_000_000
-"""Nodes that all aliases together may stand for."""
+"""How many nodes all aliases together may expand to."""
 
 _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _CORE = "tag:yaml.org,2002:"
@@ -48,7 +48,7 @@ _MERGE = "<<"
 
 
 def read_yaml(source: Source, report: Report) -> Node | None:
-    """The one document in a text; None, and the reasons in `report`, where it can't be read to its end."""
+    """The single document in a text; None, with the reasons in `report`, if it can't be read."""
     try:
         if (node := read_json(source, report)) is not None:
             return node
@@ -66,7 +66,7 @@ def read_yaml(source: Source, report: Report) -> Node | None:
 
 
 class _Composer:
-    """Events to nodes. What makes the rest unreadable is raised as a TextFault, the rest is reported."""
+    """Composes events into nodes. Fatal faults are raised as TextFault, others are reported."""
 
     def __init__(self, source: Source, report: Report) -> None:
         self._source = source
@@ -74,20 +74,20 @@ class _Composer:
         self._parser = Parser(source.text)
         self._anchors: dict[str, Node | None] = {}
         self._unused: dict[str, tuple[int, int]] = {}
-        """Anchors of plain texts that nothing has repeated so far."""
+        """Anchors of plain scalars without an alias so far."""
         self._expanded = 0
 
     def document(self) -> Node:
-        """The whole stream, which must be one document with something in it."""
+        """The whole stream, which must be one non-empty document."""
         self._next()  # the start of the stream
         if isinstance(self._next(), StreamEndEvent):
-            raise TextFault("the file is empty", "write a manifest into it: `version`, `tasks`", 1, 1)
+            raise TextFault("the file is empty", "add `version` and `tasks`", 1, 1)
         root = self._node(self._next(), 1)
         self._next()  # the end of the document
         after = self._next()
         if isinstance(after, DocumentStartEvent):
             raise _fault(
-                after, "a second YAML document begins here", "delete the `---`; one file, one manifest"
+                after, "a second YAML document starts here", "delete the `---`: one manifest per file"
             )
         for name in list(self._unused):
             self._warn_of_unused(name)
@@ -106,7 +106,7 @@ class _Composer:
         anchor = getattr(event, "anchor", None)
         if anchor:
             self._warn_of_unused(anchor)
-            self._anchors[anchor] = None  # it is open: an alias to it from within would have no end
+            self._anchors[anchor] = None  # still open: an alias to it from inside would be infinite
         if isinstance(event, ScalarEvent):
             node = self._scalar(event)
         elif isinstance(event, MappingStartEvent):
@@ -124,28 +124,30 @@ class _Composer:
         if name not in self._anchors:
             raise _fault(
                 event,
-                f"`*{name}` refers to nothing",
-                f"write `&{name}` before the value to repeat, or put the text in quotes",
+                f"unknown alias `*{name}`",
+                f"add `&{name}` before the value to repeat, or quote the text",
             )
         self._unused.pop(name, None)
         node = self._anchors[name]
         if node is None:
-            raise _fault(event, f"`*{name}` stands within the value that it repeats", "write the value out")
+            raise _fault(event, f"`*{name}` is inside the value it refers to", "write out the value")
         self._expanded += node.size
         if self._expanded > MAX_EXPANDED:
-            hint = "write the values out, or put them into `defaults`"
-            raise _fault(event, f"the aliases stand for more than {MAX_EXPANDED:,} values", hint)
+            hint = "write out the values, or move them to `defaults`"
+            raise _fault(event, f"the aliases expand to more than {MAX_EXPANDED:,} values", hint)
         if depth + node.height > MAX_DEPTH:
             raise _fault(
-                event, f"nested more than {MAX_DEPTH} levels deep through `*{name}`", "write it flatter"
+                event, f"nested more than {MAX_DEPTH} levels deep through `*{name}`", "reduce the nesting"
             )
-        # Its own place is kept, not the alias's: what is wrong in it has to be fixed there.
+        # Keep its own place, not the alias's: its faults must be fixed there.
         return node
 
     def _scalar(self, event: ScalarEvent) -> Node:
         value: Scalar = event.value
-        if event.style == '"' and not is_text(event.value):  # not every parser refuses it
-            raise _fault(event, "an escape in this text is half of a character", "write the character itself")
+        if event.style == '"' and not is_text(event.value):  # not every parser rejects it
+            raise _fault(
+                event, "an escape in this text is half a surrogate pair", "write the character itself"
+            )
         if event.tag is None and event.implicit[0]:
             value = resolved(event.value)
             if isinstance(value, str):
@@ -157,7 +159,7 @@ class _Composer:
         return Node(value, *_place(event), {}, 1, 1, event.value)
 
     def _doubt(self, event: ScalarEvent) -> None:
-        """Warn of a plain text that hardly says what is meant."""
+        """Warn of a plain scalar that is probably not what was meant."""
         end = event.end_mark
         assert end is not None  # noqa: S101  # the parser gives every event its marks
         if slip := slip_after(self._source.line(end.line + 1), end.column + 1, event.value):
@@ -166,8 +168,8 @@ class _Composer:
 
     def _warn_of_unused(self, anchor: str) -> None:
         if place := self._unused.pop(anchor, None):
-            message = f"`&{anchor}` marks a text that nothing repeats; it is not part of the text"
-            hint = "put the whole in quotes if it belongs to the text, or delete it"
+            message = f"`&{anchor}` is read as an anchor that nothing refers to, not as part of the text"
+            hint = "quote the whole text if it is part of it, or delete it"
             self._add(place, message, hint, Severity.WARNING)
 
     def _sequence(self, start: Event, depth: int) -> Node:
@@ -190,11 +192,11 @@ class _Composer:
                 merged += self._mergeable(event, value)
                 continue
             if key in keys:
-                first = f"it stands first in line {keys[key][0]}"
-                self._add(place, f"`{key}` is written twice", f"{first}; keep one of the two")
+                first = f"first used in line {keys[key][0]}"
+                self._add(place, f"duplicate key `{key}`", f"{first}; keep one of the two")
             elif key is not None:
                 values[key], keys[key] = value, place
-        for node in merged:  # what stands in the mapping itself wins, then what is merged first
+        for node in merged:  # the mapping's own keys win, then those merged first
             assert isinstance(node.value, dict)  # noqa: S101
             for key, value in node.value.items():
                 if key not in values:
@@ -202,7 +204,7 @@ class _Composer:
         return collection(_place(start), values, list(values.values()), keys)
 
     def _key(self, event: Event, depth: int) -> str | None:
-        """The text of a key; None, and a problem, for one that is no text."""
+        """The text of a key; None, with a problem, if it is not text."""
         if isinstance(event, ScalarEvent):
             if event.tag not in (None, "!", _CORE + "str"):
                 self._refuse_tag(event)
@@ -210,19 +212,19 @@ class _Composer:
         node = self._node(event, depth + 1)
         if isinstance(node.value, str):
             return node.value
-        self._add(_place(event), "a key must be text", "write `key: value`, the key without brackets")
+        self._add(_place(event), "a key must be text", "write `key: value`, without brackets around the key")
         return None
 
     def _sound_key(self, event: ScalarEvent) -> str:
-        """A key without the characters at its ends that nobody sees; each is a problem."""
+        """A key stripped of invisible characters; each is a problem."""
         key, (line, column) = str(event.value), _place(event)
         bare = without_odd(key)
         if bare == key:
             return key
         if key[0].isspace() and (slip := slip_in(key)):
-            # it is no indentation, so what stands below what can't be known
+            # not valid indentation, so the structure is unknown
             raise TextFault(slip.message, slip.hint, line, column)
-        self._add((line, column), f"{named(odd_character(key))} stands beside the key `{bare}`", "delete it")
+        self._add((line, column), f"{named(odd_character(key))} is next to the key `{bare}`", "delete it")
         return bare
 
     def _mergeable(self, event: Event, node: Node) -> list[Node]:
@@ -230,7 +232,7 @@ class _Composer:
         if all(isinstance(part.value, dict) for part in parts):
             return parts
         self._add(
-            _place(event), "`<<` can only take in mappings", "write `<<: *name` of a mapping marked `&name`"
+            _place(event), "`<<` can only merge mappings", "use `<<: *name` with a mapping marked `&name`"
         )
         return []
 
@@ -240,7 +242,7 @@ class _Composer:
 
     def _refuse_tag(self, event: Event) -> None:
         tag = str(getattr(event, "tag", "")).replace(_CORE, "!!")
-        self._add(_place(event), f"the tag `{tag}` can't be used here", "write the plain value without a tag")
+        self._add(_place(event), f"unsupported tag `{tag}`", "remove the tag")
 
     def _add(
         self, place: tuple[int, int], message: str, hint: str, severity: Severity = Severity.ERROR

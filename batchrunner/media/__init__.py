@@ -1,4 +1,4 @@
-"""Local pictures, and the videos that were made: inspected, encoded, probed."""
+"""Inspects and encodes local pictures, and probes finished videos."""
 
 from batchrunner.media.boxes import NotWhole, check_boxes
 from batchrunner.media.last_frame import picture_ending

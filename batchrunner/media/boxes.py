@@ -1,4 +1,4 @@
-"""A walk over an MP4's top-level boxes: it shows a truncated file that no Content-Length gave away.
+"""Walks an MP4's top-level boxes, to detect truncation when there was no Content-Length.
 
 Box layout: ISO/IEC 14496-12, 4.2: 32-bit size, four-letter type; size 1: a 64-bit size follows; size 0:
 to the end of the file.
@@ -19,7 +19,7 @@ class NotWhole(Exception):
 
 
 def check_boxes(path: Path) -> None:
-    """Pass if the file begins with `ftyp`, holds `moov` and `mdat`, and its boxes end where it ends.
+    """Check that the file starts with `ftyp`, contains `moov` and `mdat`, and ends where its boxes end.
 
     Raises:
         NotWhole: it doesn't.
@@ -33,7 +33,7 @@ def check_boxes(path: Path) -> None:
                 raise NotWhole(f"cut in the middle of a box at byte {at}")
             size, kind = _HEAD.unpack_from(head)
             if at == 0 and kind != b"ftyp":
-                raise NotWhole(f"begins with {head[:12]!r}, which is not an MP4 file")
+                raise NotWhole(f"starts with {head[:12]!r}, which is not an MP4 file")
             if size == 1 and len(head) == _HEAD.size + _LARGE.size:
                 (size,) = _LARGE.unpack_from(head, _HEAD.size)
             elif size == 0:

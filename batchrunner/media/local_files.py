@@ -1,4 +1,4 @@
-"""Local pictures: found, recognised and hashed when planning; read again, and compared, when sending."""
+"""Local media files: identified and hashed when planning, read again and compared when sending."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from batchrunner.media.pictures import (
 )
 
 _MOST_TO_FIT = 300_000_000
-"""Bytes of a file that is made smaller."""
+"""The largest file, in bytes, that is resized."""
 _HEAD_OF_URI = 100
-"""Characters of a data URI before its content."""
+"""The longest prefix of a data URI, in characters, before its content."""
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?")
 _KNOWN_SCHEMES = frozenset({"http", "https", "data", "asset"})
 _PICTURES = "the model accepts jpeg, png, webp, bmp, tiff, gif and heic"
 _SOUNDS = "the model accepts wav and mp3"
 _SAME = (frozenset({"image/heic", "image/heif"}), frozenset({"audio/mpeg", "audio/mp3"}))
-"""Names that are used for one another."""
+"""Aliases of MIME types."""
 
 
 class MediaChanged(Exception):
-    """A file can't be sent as it was planned: it holds other bytes, or is gone, or its copy can't be made."""
+    """A file can't be sent as planned: it has changed, is gone, or its smaller copy can't be made."""
 
 
 class MediaFault(Exception):
@@ -51,10 +51,10 @@ class MediaFault(Exception):
 
 
 def data_uri(media: MediaFile) -> str:
-    """The picture as the API takes it, made smaller where that was planned.
+    """The picture as the API takes it, resized if that was planned.
 
     Raises:
-        MediaChanged: what is hashed can't be what is sent.
+        MediaChanged: the file no longer matches its hash.
     """
     data, mime = _as_planned(media), media.mime
     if media.fit:
@@ -66,7 +66,7 @@ def data_uri(media: MediaFile) -> str:
 
 
 def _as_planned(media: MediaFile) -> bytes:
-    """The bytes that were hashed; whatever stands in the file's place by now, nothing else is read.
+    """Read the bytes that were hashed; refuse anything that has replaced them.
 
     Raises:
         MediaChanged: they are no longer there.
@@ -79,9 +79,9 @@ def _as_planned(media: MediaFile) -> bytes:
             is_same = stat.S_ISREG(facts.st_mode) and facts.st_size == media.size
             data = file.read(media.size + 1) if is_same else b""
     except OSError as error:
-        raise MediaChanged(f"{media.shown} can't be read any more: {error.strerror}") from error
+        raise MediaChanged(f"{media.shown} can no longer be read: {error.strerror}") from error
     if hashlib.sha256(data).hexdigest() != media.sha256:
-        raise MediaChanged(f"{media.shown} was changed after it was planned")
+        raise MediaChanged(f"{media.shown} has changed since it was planned")
     return data
 
 
@@ -90,7 +90,7 @@ _UNSEEN = PictureFacts()
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What is known of a file; `wrong` says why it can't be sent, its name left away."""
+    """What is known about a file; `wrong` says why it can't be sent, without its name."""
 
     sha256: str = ""
     mime: str = ""
@@ -101,20 +101,20 @@ class _Facts:
 
 
 class MediaFolder:
-    """The pictures below a manifest's folder; each file is read once."""
+    """The local files of a manifest; each file is read once."""
 
     def __init__(self, folder: Path, limits: InputLimits, fit: Fit | None = None) -> None:
-        """`fit` says what becomes of pictures that are too large."""
+        """`fit` says how pictures that are too large are resized."""
         self._folder = folder
         self._root = folder.resolve()
         self._limits = limits
         self._fit = fit
         self._files: dict[Path, _Facts] = {}
         self._uris: dict[bytes, MediaFault | None] = {}
-        """What is wrong with each data URI, by the hash of its text."""
+        """The fault of each data URI, by the hash of its text."""
 
     def picture(self, written: str) -> str | MediaFile:
-        """What stands where the API takes a picture: a URL as it is, or the file that is meant.
+        """Resolve an input: a URL is returned as is, a path as its file.
 
         Raises:
             MediaFault: it is neither.
@@ -125,8 +125,8 @@ class MediaFolder:
                 self._check_data_uri(written)
             return written
         if scheme and scheme.group(2):
-            message = f"`{scheme.group()}` is not an address that the model can fetch"
-            raise MediaFault(message, "give an https URL, or a file beside the manifest")
+            message = f"the model can't fetch from `{scheme.group()}`"
+            raise MediaFault(message, "use an https URL, or a file beside the manifest")
         path = self._resolve(written)
         facts = self._files.get(path)
         if facts is None:
@@ -150,14 +150,14 @@ class MediaFolder:
             raise fault_before
 
     def _look_into(self, uri: str) -> None:
-        """A picture in a data URI must be what a picture in a file must be.
+        """Check a data URI by the same rules as a file.
 
         Raises:
-            MediaFault: it isn't.
+            MediaFault: it breaks them.
         """
         data, mime = check_data_uri(uri, "image")
         if ";base64," not in uri[:_HEAD_OF_URI]:
-            return  # which is an error by itself
+            return  # reported elsewhere
         try:
             seen = inspect_picture(data, mime)
         except BrokenPicture as error:
@@ -166,8 +166,8 @@ class MediaFolder:
             shown = "the picture in this data URI"
             media = MediaFile("", shown, "", mime, len(data), seen.width, seen.height)
             for finding in check_measures((), media, self._limits):
-                # the section `images` is for files
-                raise MediaFault(finding.message, finding.hint.partition(", or write `images")[0])
+                # the `images` section only applies to files
+                raise MediaFault(finding.message, finding.hint.partition(", or add `images")[0])
 
     def _fit_for(self, facts: _Facts) -> Fit | None:
         if self._fit is None or not can_open(facts.mime):
@@ -181,46 +181,46 @@ class MediaFolder:
             path = inside(self._folder, self._root, written)
         except (OSError, ValueError, RuntimeError) as error:
             raise MediaFault(
-                f"{written!r} is not a valid path", "give the path of a picture, or its URL"
+                f"{written!r} is not a valid path", "use the path or URL of a picture"
             ) from error
         if path is None:
-            message = f"{written} lies outside the manifest's folder"
-            raise MediaFault(message, "move it beside the manifest, or write its absolute path")
-        if not is_text(str(path)):  # `written` is a link to it
-            raise MediaFault(f"the name of the file {str(path)!r} is not plain text", "rename it")
+            message = f"{written} is outside the manifest's folder"
+            raise MediaFault(message, "move it beside the manifest, or use its absolute path")
+        if not is_text(str(path)):  # `written` is a symlink to it
+            raise MediaFault(f"the name of the file {str(path)!r} is not valid text", "rename it")
         return path
 
     def _read(self, path: Path, written: str) -> _Facts:
-        """What is in a file.
+        """Identify a file's content.
 
         Raises:
-            MediaFault: there is nothing to read.
+            MediaFault: it can't be read.
         """
         try:
             if path.is_dir():
-                raise MediaFault(f"{written} is a folder", "give a picture in it")
+                raise MediaFault(f"{written} is a folder", "use a picture in it")
             if not path.exists():
                 raise MediaFault(*missing(self._folder, written))
             if not path.is_file():
-                raise MediaFault(f"{written} is not a regular file", "give a picture")
+                raise MediaFault(f"{written} is not a regular file", "use a picture file")
             return self._facts(path)
         except OSError as error:
-            hint = "let the runner read it"
+            hint = "check its permissions"
             raise MediaFault(f"{written} can't be read: {error.strerror}", hint) from error
 
     def _facts(self, path: Path) -> _Facts:
         with path.open("rb") as file:
             head = file.read(HEAD)
         if not head:
-            return _Facts(wrong="is empty", hint="was it copied to its end?")
+            return _Facts(wrong="is empty", hint="was the copy interrupted?")
         mime = picture_type(head)
         if not mime:
-            return _Facts(wrong="is not a picture that the model accepts", hint=_PICTURES)
+            return _Facts(wrong="is not a picture format that the model accepts", hint=_PICTURES)
         most = _MOST_TO_FIT if self._fit and can_open(mime) else self._limits.most_bytes["image"]
         if path.stat().st_size > most:
             hint = "make the picture smaller"
             if not self._fit and can_open(mime):
-                hint += ", or write `images: {max_bytes: 8MB}` at the top of the manifest"
+                hint += ", or add `images: {max_bytes: 8MB}` at the top level of the manifest"
             return _Facts(wrong=f"is over {most // 1_000_000} MB", hint=hint)
         data = path.read_bytes()
         try:
@@ -231,7 +231,7 @@ class MediaFolder:
 
 
 def inside(folder: Path, root: Path, written: str) -> Path | None:
-    """The file that a manifest in `folder` means; None where it leaves `root` without being absolute.
+    """Resolve a path relative to `folder`; None if a relative path leaves `root`.
 
     Raises:
         OSError, ValueError, RuntimeError: the path can't be followed.
@@ -241,7 +241,7 @@ def inside(folder: Path, root: Path, written: str) -> Path | None:
 
 
 def sound_type(head: bytes) -> str:
-    """The MIME type that the first bytes of a sound stand for; empty where they are none's."""
+    """The MIME type of a sound, detected from its first bytes; empty if unknown."""
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
         return "audio/wav"
     if head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
@@ -250,10 +250,10 @@ def sound_type(head: bytes) -> str:
 
 
 def check_data_uri(uri: str, kind: str) -> tuple[bytes, str]:
-    """Its content and the MIME type of that, which must be what it says; sizes are checked with the limits.
+    """A data URI's content and its MIME type, which must match the declared one; limits check the sizes.
 
     Raises:
-        MediaFault: it isn't.
+        MediaFault: it breaks them.
     """
     head, _, content = uri.partition(",")
     try:
@@ -266,8 +266,8 @@ def check_data_uri(uri: str, kind: str) -> tuple[bytes, str]:
     if kind == "audio":
         mime, what, hint = sound_type(data[:HEAD]), "audio file", _SOUNDS
     if not mime:
-        raise MediaFault(f"this data URI holds no {what} that the model accepts", hint)
+        raise MediaFault(f"this data URI is not a supported {what}", hint)
     named = head.removeprefix("data:").partition(";")[0]
     if named.startswith(f"{kind}/") and named != mime and {named, mime} not in _SAME:
-        raise MediaFault(f"this data URI says {named}, and holds {mime}", f"write data:{mime};base64,")
+        raise MediaFault(f"this data URI is declared {named} but contains {mime}", f"use data:{mime};base64,")
     return data, mime

@@ -1,4 +1,4 @@
-"""A file that is not there: which one was probably meant."""
+"""Hints for missing files: suggests the file that was probably meant."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from batchrunner.core.text import closest, is_text
 _HOST = re.compile(r"(www\.)?[a-z0-9-]+(\.[a-z0-9-]+)*\.(com|cn|net|org|io|cloud|dev|top)(:[0-9]+)?/\S", re.I)
 _DRIVE = re.compile(r"([a-zA-Z]):[\\/]")
 _MOST = 10_000
-"""Names in a folder among which a near one is looked for."""
+"""How many names of a folder are searched for a similar one."""
 
 
 def foreign(written: str) -> tuple[str, str] | None:
-    """What a path is that means something on another system, or to a shell, and what to write instead."""
+    """Message and hint for a path of another system or of a shell."""
     if found := _DRIVE.match(written):
         rest = written[2:].replace("\\", "/").lstrip("/")
         name = rest.rpartition("/")[2]
-        hint = f"copy the file beside the manifest and write {name or 'its path from there'}"
+        hint = f"copy the file beside the manifest and use {name or 'its relative path'}"
         return f"{written} is a Windows path", f"{hint}; under WSL it is /mnt/{found[1].lower()}/{rest}"
     if written.startswith("\\\\"):
-        hint = "copy the file beside the manifest, or mount the share and write the path that it has here"
-        return f"{written} is a path on a Windows server", hint
+        hint = "copy the file beside the manifest, or mount the share and use its local path"
+        return f"{written} is a Windows network path", hint
     if written.startswith("~"):
         try:
-            meant = f"write {Path(written).expanduser()}"
+            meant = f"use {Path(written).expanduser()}"
         except RuntimeError:
-            meant = "write the whole path"
-        return f"in {written}, `~` is not expanded", f"{meant}, or the path from the manifest"
+            meant = "use the full path"
+        return f"`~` is not expanded in {written}", f"{meant}, or a path relative to the manifest"
     return None
 
 
 def missing(folder: Path, written: str) -> tuple[str, str]:
-    """Message and hint for the path of a file that is not there, relative to `folder`."""
-    return foreign(written) or (f"there is no file {written}", hint_for(folder, written))
+    """Message and hint for a missing file; `written` is relative to `folder`."""
+    return foreign(written) or (f"file not found: {written}", hint_for(folder, written))
 
 
 def hint_for(folder: Path, written: str) -> str:
-    """What to do about the path of a file that is not there, relative to `folder`."""
+    """The hint for a missing file; `written` is relative to `folder`."""
     if _HOST.match(written) or written.lower().startswith("www."):
-        return f"write https://{written} if it is an address"
+        return f"use https://{written} if it is a URL"
     if "\\" in written:
-        return "write {}, with / between the folders".format(written.replace("\\", "/"))
+        return "use {}, with / as the separator".format(written.replace("\\", "/"))
     if near := _near(folder, PurePath(written)):
         return f"did you mean {near}?"
     return "correct the path, or add the file"
 
 
 def _near(folder: Path, path: PurePath) -> str:
-    """The file in the same folder whose name is nearest; empty where none is near."""
+    """The file in the same folder with the most similar name; empty if none is similar."""
     try:
         with os.scandir(folder / path.parent) as entries:
             names = [entry.name for entry in islice(entries, _MOST) if is_text(entry.name)]
@@ -59,7 +59,7 @@ def _near(folder: Path, path: PurePath) -> str:
         return ""
     stem = path.stem.lower()
     by_stem = {PurePath(name).stem.lower(): name for name in sorted(names, reverse=True)}
-    # 0012.jpg is not meant by who writes 0013.jpg
+    # 0013.jpg is not a typo for 0012.jpg
     likely = [other for other in by_stem if _numbers(other) == _numbers(stem)]
     near = closest(stem, likely, cutoff=0.75)
     return (path.parent / by_stem[near]).as_posix() if near else ""

@@ -1,6 +1,6 @@
-"""What is in a picture file, and a smaller copy of it: all that Pillow does for us.
+"""Inspects and resizes picture files: everything that needs Pillow.
 
-Pillow can't open heic; of such a file only the first bytes are known.
+Pillow can't open heic, so only the first bytes of such a file are checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image
 from batchrunner.core.model import Fit
 
 HEAD = 32
-"""Bytes that tell the type."""
+"""How many bytes are needed to detect the type."""
 _FORMATS = {
     "image/jpeg": ("JPEG", "MPO"),
     "image/png": ("PNG",),
@@ -29,7 +29,7 @@ _FORMATS = {
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"})
 _HEIF_BRANDS = frozenset({b"mif1", b"msf1"})
 _MOST_PIXELS = 170_000_000
-"""Of a picture that is decoded; Pillow itself gives up at 178 million."""
+"""The most pixels of a picture that is decoded; Pillow's own limit is 178 million."""
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -40,34 +40,34 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a picture upright, by its EXIF orientation."""
+"""The transposition that makes a picture upright, by EXIF orientation."""
 _ON_ITS_SIDE = 5
-"""The first orientation with width and height exchanged."""
+"""The first EXIF orientation that swaps width and height."""
 _QUALITIES = (92, 85, 75, 60)
 _SHRINK = 0.8
 _TAIL = 4096
-"""Bytes at the end of a file in which its last mark must stand."""
+"""How many bytes at the end of a file must contain its end marker."""
 
 _one_at_a_time = threading.Lock()
-"""Decoded pictures are large, and which warnings are shown is a matter of the whole process."""
+"""One at a time: decoded pictures are large, and warning filters are global to the process."""
 
 
 class BrokenPicture(Exception):
-    """The file is no whole picture; the text says what is wrong with it."""
+    """The file is not a whole picture; the text says what is wrong."""
 
 
 class PictureFacts(NamedTuple):
-    """What can be seen of a picture without decoding it."""
+    """What is known about a picture without decoding it."""
 
     width: int = 0
-    """Pixels, seen upright; 0 where nobody knows."""
+    """Pixels when upright; 0 if unknown."""
     height: int = 0
     upright: bool = True
-    """Whether it is stored as it is meant to be seen."""
+    """Whether it is stored upright."""
 
 
 def picture_type(head: bytes) -> str:
-    """The MIME type that the first bytes of a file stand for; empty where they are no picture's."""
+    """The MIME type of a picture, detected from its first bytes; empty if unknown."""
     if head.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -88,15 +88,15 @@ def picture_type(head: bytes) -> str:
 
 
 def can_open(mime: str) -> bool:
-    """Whether more can be known of such a picture than its type."""
+    """Whether Pillow can open this type of picture."""
     return mime in _FORMATS
 
 
 def inspect_picture(data: bytes, mime: str) -> PictureFacts:
-    """Measure a picture; decode it only where its end looks as if something were missing.
+    """Measure a picture; decode it only if its end looks truncated.
 
     Raises:
-        BrokenPicture: it can't be decoded, or has too many pixels to try.
+        BrokenPicture: it can't be decoded, or has too many pixels.
     """
     if not can_open(mime):
         return PictureFacts()
@@ -104,21 +104,21 @@ def inspect_picture(data: bytes, mime: str) -> PictureFacts:
         orientation = _orientation(image)
         width, height = image.size
         if width * height > _MOST_PIXELS:
-            raise BrokenPicture(f"has {width} x {height} pixels, which is too many to open")
+            raise BrokenPicture(f"has {width} x {height} pixels, too many to open")
         if not _ends_well(data, mime):
-            if mime == "image/jpeg" and not any(data[-_TAIL:]):  # its decoder would make grey of that
-                raise BrokenPicture("ends in zeros: it was not copied to its end")
+            if mime == "image/jpeg" and not any(data[-_TAIL:]):  # the decoder would fill that with grey
+                raise BrokenPicture("ends in zeros: the copy is incomplete")
             image.load()
             width, height = image.size
-    if orientation >= _ON_ITS_SIDE and mime != "image/tiff":  # loading turns a tiff upright, and nothing else
+    if orientation >= _ON_ITS_SIDE and mime != "image/tiff":  # Pillow already turns tiffs upright on loading
         width, height = height, width
     return PictureFacts(width, height, orientation not in _TURNS)
 
 
 def fitted(data: bytes, mime: str, fit: Fit) -> bytes:
-    """A jpeg of a picture, upright and within the bounds; the same bytes each time.
+    """Encode a picture as a jpeg, upright and within the bounds; deterministic.
 
-    What is transparent becomes white.
+    Transparent areas become white.
 
     Raises:
         BrokenPicture: it can't be decoded.
@@ -138,14 +138,14 @@ def fitted(data: bytes, mime: str, fit: Fit) -> bytes:
 
 
 def _upright(image: Image.Image, side: int) -> Image.Image:
-    """The picture, no side longer than `side`, in colours that a jpeg takes, turned as its EXIF data says."""
+    """Load the picture upright, with no side longer than `side`, in a colour mode that jpeg supports."""
     small = image
     if image.mode.startswith("I;16"):
         small = image.convert("I").point(lambda grey: grey * (1 / 256)).convert("L")
-    elif image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):  # palettes would be made smaller without care
+    elif image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):  # palettes resize badly
         small = image.convert("RGBA" if image.has_transparency_data else "RGB")
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    turn = _TURNS.get(_orientation(image))  # now that it is loaded: a tiff is turned by that
+    turn = _TURNS.get(_orientation(image))  # after loading, which turns tiffs
     if small.has_transparency_data:
         layered = small.convert("RGBA")
         small = Image.new("RGB", layered.size, "white")
@@ -166,19 +166,19 @@ def _opened(data: bytes, mime: str) -> Iterator[Image.Image]:
             raise
         except Image.DecompressionBombError as error:
             raise BrokenPicture("has too many pixels to open") from error
-        except Exception as error:  # Pillow's decoders raise whatever the bytes lead them to
-            raise BrokenPicture("can't be decoded: it is damaged or not whole") from error
+        except Exception as error:  # Pillow's decoders may raise anything
+            raise BrokenPicture("can't be decoded: it is damaged or incomplete") from error
 
 
 def _orientation(image: Image.Image) -> int:
     if image.format == "PNG" and "exif" not in image.info:
-        return 1  # asking would decode it
+        return 1  # reading it would decode the picture
     value = image.getexif().get(_ORIENTATION, 1)
     return value if isinstance(value, int) else 1
 
 
 def _ends_well(data: bytes, mime: str) -> bool:
-    """Whether the end of a file has what its format ends with; False says only that one has to look."""
+    """Whether a file ends with its format's end marker; False only means that it must be decoded to know."""
     match mime:
         case "image/jpeg":
             return b"\xff\xd9" in data[-_TAIL:]

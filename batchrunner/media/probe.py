@@ -1,4 +1,4 @@
-"""What PyAV (FFmpeg's libraries) finds in a video file."""
+"""Probes a video file with PyAV (FFmpeg's libraries)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
-    """What a file holds."""
+    """Properties of a video file."""
 
     duration: float
     """Seconds."""
@@ -19,11 +19,11 @@ class VideoFacts:
 
 
 class NotPlayable(Exception):
-    """No player would show this file; the text says why."""
+    """The file is not playable; the text says why."""
 
 
 def probe(path: Path) -> VideoFacts:
-    """Read every packet and decode the first and last picture; takes some 10 ms, so call it in a thread.
+    """Read every packet and decode the first and last frame; takes about 10 ms, so call it in a thread.
 
     Raises:
         NotPlayable: there is no video stream, or it can't be decoded.
@@ -39,7 +39,7 @@ def probe(path: Path) -> VideoFacts:
             packets = [packet for packet in container.demux(stream) if packet.pts is not None]
             last_key = max((p.pts for p in packets if p.is_keyframe and p.pts is not None), default=None)
             if last_key is None:
-                raise NotPlayable("it has no picture to begin with")
+                raise NotPlayable("its first frame is missing")
             for position in dict.fromkeys((0, last_key)):
                 container.seek(position, stream=stream)
                 next(container.decode(stream))
@@ -51,7 +51,7 @@ def probe(path: Path) -> VideoFacts:
                 fps=round(float(stream.average_rate or 0), 3),
             )
     except (FFmpegError, StopIteration, ValueError) as error:
-        raise NotPlayable(f"it can't be decoded: {error or 'no picture'}") from error
+        raise NotPlayable(f"it can't be decoded: {error or 'no frames'}") from error
     if facts.width <= 0 or facts.height <= 0 or facts.duration <= 0:
         raise NotPlayable(f"it is empty: {facts}")
     return facts

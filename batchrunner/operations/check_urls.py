@@ -1,6 +1,6 @@
-"""Asks for the pictures, videos and sounds that a manifest names by URL: whether they are there, and what.
+"""Checks that the pictures, videos and sounds that a manifest gives by URL exist and are usable.
 
-Each distinct URL is asked once, for its first bytes. Nobody's key is sent, and no cookies are kept.
+Each distinct URL is requested once, for its first bytes. No API key is sent and no cookies are kept.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _HEADERS = {
     "User-Agent": f"batchrunner/{__version__}",
     "Accept-Encoding": "identity",
-    # not HEAD: a signed link is signed for GET
+    # GET, not HEAD: links are signed for one method
     "Range": f"bytes=0-{HEAD - 1}",
 }
 
@@ -52,10 +52,10 @@ _KINDS: dict[str, tuple[str, Callable[[bytes], object]]] = {
 async def check_urls(
     loaded: LoadedManifest, patience: float = PATIENCE, at_most: float = AT_MOST
 ) -> tuple[Problem, ...]:
-    """Ask for every URL among the inputs of a manifest that was loaded with them.
+    """Request every input URL of a manifest that was loaded `with_urls`.
 
-    That something is not there is an error; what may look different from where the model is, a warning.
-    `patience` is for one URL and `at_most` for all of them, in seconds.
+    A missing file is an error; anything that may differ from the model's network is a warning.
+    `patience` is the timeout for one URL and `at_most` for all of them, in seconds.
     """
     waiting, limits = iter(loaded.urls), loaded.limits.inputs
     answers: dict[UrlUse, Problem | None] = {}
@@ -78,8 +78,8 @@ async def check_urls(
             pass
     found = [problem for use in loaded.urls if (problem := answers.get(use))]
     if missed := [use for use in loaded.urls if use not in answers]:
-        message = f"{len(missed)} URLs from here on were not asked in {at_most:g} s"
-        found.append(_warning(missed[0], message, "try again, or without --check-urls"))
+        message = f"{len(missed)} more URLs were not checked within {at_most:g} s"
+        found.append(_warning(missed[0], message, "try again, or omit --check-urls"))
     return tuple(sorted(found, key=lambda problem: problem.severity is Severity.WARNING))
 
 
@@ -92,35 +92,33 @@ async def _ask(session: aiohttp.ClientSession, use: UrlUse, limits: InputLimits)
                 head += more
             return _judged(use, response, head, limits)
     except TimeoutError:
-        return _warning(
-            use, f"{_name(use)} does not come in time", "is the server slow, or the address wrong?"
-        )
+        return _warning(use, f"{_name(use)} timed out", "check the address, or whether the server is slow")
     except (aiohttp.ClientError, OSError, ValueError) as error:
         message = f"{_name(use)} can't be fetched: {_why(error)}"
         return _warning(use, message, "correct the URL, or upload the file")
 
 
 def _why(error: Exception) -> str:
-    """What went wrong, without the library's words: they differ between versions, and may repeat secrets."""
+    """What went wrong, in our own words: the library's differ between versions and may contain secrets."""
     match error:
         case aiohttp.ClientHttpProxyError(status=status):
             return f"the proxy answered HTTP {status}"
         case aiohttp.ClientProxyConnectionError():
             return "the proxy can't be reached"
         case aiohttp.ClientConnectorDNSError():
-            return "its host is not known"
+            return "unknown host"
         case aiohttp.ClientSSLError():
-            return "no secure connection could be made: its certificate may be wrong or expired"
+            return "TLS error: the certificate may be invalid or expired"
         case aiohttp.TooManyRedirects():
-            return "it leads from one address to the next"
+            return "too many redirects"
         case aiohttp.ClientConnectorError():
-            return "its host can't be reached"
+            return "the host can't be reached"
         case aiohttp.InvalidURL() | ValueError():
             return "this URL can't be requested"
         case aiohttp.ClientResponseError():
             return "the answer is not HTTP"
         case _:
-            return "the connection broke off"
+            return "the connection was lost"
 
 
 def _judged(
@@ -129,27 +127,25 @@ def _judged(
     status, most = response.status, limits.most_bytes[use.kind]
     what, recognised = _KINDS[use.kind]
     if status in _GONE:
-        message = f"{_name(use)} is not there: HTTP {status}"
+        message = f"{_name(use)} was not found: HTTP {status}"
         return Problem(Severity.ERROR, use.place, message, "correct the URL, or upload the file")
     if status in _REFUSED:
-        hint = "everybody must be able to fetch it; a signed link may have expired"
-        return _warning(use, f"{_name(use)} is not handed out: HTTP {status}", hint)
+        hint = "the file must be public; a signed link may have expired"
+        return _warning(use, f"{_name(use)} is not accessible: HTTP {status}", hint)
     if status not in (200, 206):
-        return _warning(use, f"{_name(use)} is answered with HTTP {status}", "look at it in a browser")
+        return _warning(use, f"{_name(use)} returns HTTP {status}", "open it in a browser")
     if response.content_type == "text/html":
-        return _warning(use, f"{_name(use)} is a web page", "give the address of the file itself")
+        return _warning(use, f"{_name(use)} is a web page", "use the address of the file itself")
     if not recognised(head):
-        return _warning(
-            use, f"{_name(use)} holds no {what} that the model accepts", "look at it in a browser"
-        )
+        return _warning(use, f"{_name(use)} is not a supported {what} file", "open it in a browser")
     if (size := _size(response)) > most:
-        message = f"{_name(use)} is {size / 1_000_000:.1f} MB large; up to {most // 1_000_000} MB are taken"
+        message = f"{_name(use)} is {size / 1_000_000:.1f} MB; the limit is {most // 1_000_000} MB"
         return _warning(use, message, "make it smaller")
     return None
 
 
 def _size(response: aiohttp.ClientResponse) -> int:
-    """Bytes of the whole; 0 where the server doesn't say."""
+    """The file's size in bytes; 0 if the server doesn't say."""
     if response.status == 206:
         total = response.headers.get("Content-Range", "").rpartition("/")[2]
         return int(total) if total.isdecimal() else 0
@@ -157,7 +153,7 @@ def _size(response: aiohttp.ClientResponse) -> int:
 
 
 def _name(use: UrlUse) -> str:
-    """The URL without what may be secret in it."""
+    """The URL without parts that may be secret."""
     parts = urlsplit(use.url)
     bare = parts.netloc.rpartition("@")[2] + parts.path
     return quotable(bare if len(bare) <= _SHOWN else f"{bare[:_SHOWN]}…")

@@ -132,7 +132,7 @@ def test_one_mistake_is_shown_once_with_its_count(command: str, desk: Any) -> No
         "batch.yaml:5:21: error: `durration` is not a known key",
         "      = did you mean `duration`?",
         "rows.csv: row 1: error: `prompt` is missing (column `prompt` is empty)",
-        "      = fill the cell in",
+        "      = fill in the cell",
         "      = 200 of these: rows 1, 2, 3, … (--all lists each)",
         "rows.csv: row 201: warning: dreamina-seedance-2-0-fast makes videos of 4 to 15 seconds, not 3 "
         "(column `length`)",
@@ -168,7 +168,7 @@ def test_a_dead_url_stops_the_run_before_anything_is_sent(command: str, desk: An
     assert done.code == 2
     assert web_page.methods == ["GET"]
     (line, warning) = done.stderr.splitlines()
-    assert line.endswith("/cat.png is not there: HTTP 404")
+    assert line.endswith("/cat.png was not found: HTTP 404")
     assert "only known in your own network" in warning
     assert not desk.directory.with_suffix(".simulated").exists()
 

@@ -84,11 +84,11 @@ BROKEN = {
     "torn.png": "torn.png can't be decoded",
     "zeros.jpg": "zeros.jpg ends in zeros",
     "empty.jpg": "empty.jpg is empty",
-    "page.jpg": "page.jpg is not a picture that the model accepts",
+    "page.jpg": "page.jpg is not a picture format that the model accepts",
     "drawing.svg": "drawing.svg is not a picture",
     "icon.png": "icon.png is 64 x 64 pixels; each side must have 300 to 6000",
     "banner.jpg": "its width is 3.75 times its height",
-    "notes.txt": "notes.txt is not a picture that the model accepts",
+    "notes.txt": "notes.txt is not a picture format that the model accepts",
 }
 """What is said of each."""
 

@@ -67,7 +67,7 @@ def test_an_invalid_limits_file_is_ignored_and_named(working: Any, text: str) ->
     ("limit", "words"),
     [
         ("concurency=4", "did you mean concurrency?"),
-        ("max_in_doubt=9", "these can be set"),
+        ("max_in_doubt=9", "valid names"),
         ("concurrency=0", "concurrency"),
         ("concurrency=1001", "concurrency"),
         ("concurrency=two", "concurrency"),

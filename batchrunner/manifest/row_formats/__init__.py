@@ -1,1 +1,1 @@
-"""The formats that a rows file may have, one module each; `rows.py` chooses between them."""
+"""Readers for rows files, one module per format; `rows.py` chooses between them."""

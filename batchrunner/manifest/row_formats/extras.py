@@ -1,4 +1,4 @@
-"""Libraries that only some rows files need: installed with an extra, imported when such a file is read."""
+"""Imports optional libraries, which are installed with an extra, when a rows file needs them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from batchrunner.manifest.source import TextFault
 
 
 def library(name: str, ending: str) -> Any:
-    """A library's module.
+    """Import an optional module.
 
     Raises:
         TextFault: it is not installed.

@@ -1,4 +1,4 @@
-"""Rows files behind gzip, unpacked within bounds."""
+"""Decompresses gzipped rows files, within limits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from batchrunner.manifest.source import TextFault, read_bytes
 
 ENDING = ".gz"
 _MAGIC = b"\x1f\x8b"
-_AGAIN = "copy it again, or make it again"
+_AGAIN = "copy or create it again"
 _CHUNK = 1 << 20
 _UNSUSPICIOUS = 16_000_000
-"""Bytes that may come out however small the file is."""
+"""Bytes that any file may unpack to, however small it is."""
 _MOST_RATIO = 200
-"""How many times its own size a table may have unpacked; tables of equal rows reach 100."""
+"""The highest compression ratio of a table; tables of identical rows reach 100."""
 
 
 def unpacked(path: Path, max_bytes: int) -> bytes:
-    """What a gzip file holds; several files in a row, as `cat` joins them, are one.
+    """The content of a gzip file; concatenated gzip files count as one.
 
     Raises:
         TextFault: it is damaged, or unpacks to more than `max_bytes`.
@@ -28,7 +28,7 @@ def unpacked(path: Path, max_bytes: int) -> bytes:
     """
     packed = read_bytes(path, max_bytes)
     if not packed.startswith(_MAGIC):
-        raise TextFault("the file is not gzip, although its name says so", "take .gz off its name")
+        raise TextFault("the file is not gzip, despite its name", "remove .gz from its name")
     most = min(max_bytes, max(_UNSUSPICIOUS, len(packed) * _MOST_RATIO))
     data = bytearray()
     try:
@@ -38,7 +38,7 @@ def unpacked(path: Path, max_bytes: int) -> bytes:
                 if len(data) > most:
                     raise _too_large(most, max_bytes)
     except EOFError as error:
-        raise TextFault("the gzip file is damaged: it ends too early", _AGAIN) from error
+        raise TextFault("the gzip file is damaged: it is truncated", _AGAIN) from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise TextFault("the gzip file is damaged", _AGAIN) from error
     return bytes(data)
@@ -48,5 +48,5 @@ def _too_large(most: int, max_bytes: int) -> TextFault:
     if most == max_bytes:
         message = f"the file unpacks to more than {max_bytes // 1_000_000} MB"
         return TextFault(message, "split it into several")
-    message = f"the file unpacks to more than {_MOST_RATIO} times its size, as no real table does"
-    return TextFault(message, "unpack it, and look at what it holds")
+    message = f"the file unpacks to more than {_MOST_RATIO} times its size, more than any real table"
+    return TextFault(message, "unpack it and check its content")

@@ -1,4 +1,4 @@
-"""JSON rows: one object a line (jsonl); an array of objects, or an object of arrays (json)."""
+"""JSON rows: one object per line (jsonl), or an array of objects or object of arrays (json)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from batchrunner.manifest.templates import Row
 _MAX_DEPTH = 32
 _MOST_DIGITS = 300
 _SHAPES = 'write an array of objects: [{"prompt": "…"}, …], or an object of arrays: {"prompt": ["…", …]}'
-_LINES = "name the file .jsonl if it holds one object a line"
+_LINES = "name the file .jsonl if it has one object per line"
 _ROW_HINT = 'write each row as an object: {"id": "cat", "prompt": "…"}'
 _BLANK = re.compile(r"[ \t\n\r]*")
 
 
 def read_jsonl(table: RowsFile, report: Report) -> bool:
-    """Take an object from each line; False where no column is known."""
+    """Read an object from each line; return False if no column is known."""
     number = 0
     for line, text in enumerate(io.StringIO(table.text.text, newline=None), start=1):
         if not text.strip():
@@ -35,17 +35,17 @@ def read_jsonl(table: RowsFile, report: Report) -> bool:
             row = _line_object(text.rstrip())
         except ValueError as error:
             place = table.text.place(line, row=number)
-            hint = 'write one object a line: {"id": "cat", "prompt": "…"}'
+            hint = 'write one object per line: {"id": "cat", "prompt": "…"}'
             report.add(place, f"the line is not a JSON object: {error}", hint)
             continue
         table.rows.append(TableRow(number, line, row))
         table.columns.update(dict.fromkeys(row))
     look_inside(table)
-    return bool(table.rows)  # without a row nobody can say which columns there are
+    return bool(table.rows)  # without rows, the columns are unknown
 
 
 def read_json(table: RowsFile, report: Report) -> bool:
-    """Take the rows of an array of objects, or of an object of arrays; False where no column is known."""
+    """Read rows from an array of objects or an object of arrays; return False if no column is known."""
     text = table.text.text
     start = _after_blank(text, 0)
     try:
@@ -54,9 +54,9 @@ def read_json(table: RowsFile, report: Report) -> bool:
         elif text[start : start + 1] == "{":
             _read_columns(table, start, report)
         else:
-            report.add(table.text.place(1), "the file holds neither an array nor an object", _SHAPES)
+            report.add(table.text.place(1), "the file contains neither an array nor an object", _SHAPES)
     except json.JSONDecodeError as error:
-        _tell_broken(table, error.pos, "correct it here, or just before", report)
+        _tell_broken(table, error.pos, "fix it here or just before", report)
         return False
     except RecursionError:
         report.add(table.text.place(1), "the JSON is nested too deeply", _SHAPES)
@@ -66,7 +66,7 @@ def read_json(table: RowsFile, report: Report) -> bool:
 
 
 def _read_array(table: RowsFile, start: int, report: Report) -> None:
-    """Take each object as a row; one that is wrong leaves the others in."""
+    """Read each object as a row; faulty ones are reported and skipped."""
     text, line, counted = table.text.text, 1, 0
     for number, item in enumerate(_items(text, start), start=1):
         line += text.count("\n", counted, item.begin)
@@ -76,14 +76,14 @@ def _read_array(table: RowsFile, start: int, report: Report) -> None:
                 raise ValueError(item.wrong)
             row = _checked(item.value, text[item.begin : item.end])
         except ValueError as error:
-            report.add(table.text.place(line, row=number), f"this row can't be used: {error}", _ROW_HINT)
+            report.add(table.text.place(line, row=number), f"invalid row: {error}", _ROW_HINT)
             continue
         table.rows.append(TableRow(number, line, row))
         table.columns.update(dict.fromkeys(row))
 
 
 def _read_columns(table: RowsFile, start: int, report: Report) -> None:
-    """Take each array as a column; all must be equally long."""
+    """Read each array as a column; all must have the same length."""
     text = table.text.text
     place = table.text.place(1)
     item = _decoded(text, start)
@@ -96,16 +96,16 @@ def _read_columns(table: RowsFile, start: int, report: Report) -> None:
             raise ValueError(item.wrong)
         columns = _checked(item.value, text)
     except ValueError as error:
-        report.add(place, f"the file can't be used: {error}", _SHAPES)
+        report.add(place, f"invalid file: {error}", _SHAPES)
         return
     lengths = {name: len(values) for name, values in columns.items() if isinstance(values, list)}
     if plain := [name for name in columns if name not in lengths]:
-        report.add(place, f"the file holds one object, and its key {plain[0]!r} is not an array", _SHAPES)
+        report.add(place, f"the file contains one object, and its key {plain[0]!r} is not an array", _SHAPES)
     elif len(set(lengths.values())) > 1:
         (first, most), *others = lengths.items()
         other = next(name for name, length in others if length != most)
         message = f"the columns differ in length: {first!r} has {most}, and {other!r} has {lengths[other]}"
-        report.add(place, message, "write null where a row has no value")
+        report.add(place, message, "use null for missing values")
     else:
         table.columns.update(dict.fromkeys(columns))
         filled: Iterator[tuple[object, ...]] = zip(*columns.values(), strict=True)
@@ -118,20 +118,20 @@ def _tell_broken(table: RowsFile, index: int, hint: str, report: Report) -> None
 
 
 class _Item(NamedTuple):
-    """A JSON value, and where it stands in its text."""
+    """A JSON value and its position in the text."""
 
     begin: int
     end: int
     value: object
     wrong: str = ""
-    """Why it can't be used, although it is JSON."""
+    """Why it can't be used although it is valid JSON."""
 
 
 def _items(text: str, start: int) -> Iterator[_Item]:
-    """The items of the array that begins at an index and ends the text, one at a time.
+    """Iterate over the items of the array that starts at an index and ends the text.
 
     Raises:
-        json.JSONDecodeError: it is broken.
+        json.JSONDecodeError: it is invalid.
     """
     position = _after_blank(text, start + 1)
     is_open = text[position : position + 1] != "]"
@@ -153,7 +153,7 @@ def _decoded(text: str, begin: int) -> _Item:
     """The value at an index.
 
     Raises:
-        json.JSONDecodeError: it is broken.
+        json.JSONDecodeError: it is invalid.
     """
     try:
         value, end = _DECODER.raw_decode(text, begin)
@@ -170,34 +170,34 @@ def _after_blank(text: str, index: int) -> int:
 
 
 def _line_object(text: str) -> Row:
-    """One line's object.
+    """Parse one line as an object.
 
     Raises:
-        ValueError: it is none; the text says why.
+        ValueError: it is not an object; the text says why.
     """
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"it can't be read on from column {broken_at(text)}") from error
+        raise ValueError(f"invalid JSON at column {broken_at(text)}") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     return _checked(value, text)
 
 
 def _checked(value: object, text: str) -> Row:
-    """The object that was written as `text`.
+    """Check a value written as `text` and return it as an object.
 
     Raises:
         ValueError: it can't be used; the text says why.
     """
     if not isinstance(value, dict):
-        raise ValueError("it holds something else")
+        raise ValueError("it is not an object")
     if text.count("[") + text.count("{") > _MAX_DEPTH and _depth(value) > _MAX_DEPTH:
         raise ValueError("it is nested too deeply")
     if "\\u" in text and any("\ud800" <= char <= "\udfff" for char in json.dumps(value, ensure_ascii=False)):
-        raise ValueError("half of a \\u pair is missing")
+        raise ValueError("half of a \\u surrogate pair is missing")
     if "\\u0000" in text and "\0" in _texts(value):
-        raise ValueError("it holds a NUL character")
+        raise ValueError("it contains a NUL character")
     return value
 
 
@@ -215,12 +215,12 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) < len(pairs):
         name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise ValueError(f"the key {name!r} is written twice")
+        raise ValueError(f"duplicate key {name!r}")
     return result
 
 
 def _texts(value: object) -> str:
-    """All text in a value, its keys included."""
+    """All text in a value, including keys."""
     if isinstance(value, dict):
         return "".join(key + _texts(item) for key, item in value.items())
     if isinstance(value, list):
@@ -231,13 +231,13 @@ def _texts(value: object) -> str:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is too large a number")
+        raise ValueError(f"the number {text[:20]} is too large")
     return number
 
 
 def _whole(text: str) -> int:
-    if len(text) > _MOST_DIGITS:  # Python has a limit of its own, and other words for it
-        raise ValueError(f"{text[:20]} is too large a number")
+    if len(text) > _MOST_DIGITS:  # Python has its own limit and message
+        raise ValueError(f"the number {text[:20]} is too large")
     return int(text)
 
 
@@ -249,4 +249,4 @@ _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
 )
 _LENIENT = json.JSONDecoder(parse_int=float)
-"""Finds where a value ends that the other one refuses."""
+"""Finds the end of a value that the strict decoder rejects."""

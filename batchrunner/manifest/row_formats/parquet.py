@@ -1,4 +1,4 @@
-"""Rows of a .parquet file, row group by row group; nested columns stay nested."""
+"""Reads rows of a .parquet file, one row group at a time; nested columns stay nested."""
 
 from __future__ import annotations
 
@@ -17,33 +17,35 @@ from batchrunner.manifest.row_formats.table import MAX_BYTES, RowsFile, look_ins
 from batchrunner.manifest.source import TextFault
 
 _BATCH = 1000
-"""Rows that are unpacked at once."""
-_AGAIN = "copy it again, or make it again"
+"""How many rows are decoded at once."""
+_AGAIN = "copy or create it again"
 
 
 def read_parquet(path: Path, table: RowsFile, report: Report) -> bool:
-    """Take the rows; columns of bytes are left out with a warning. False where no column is left.
+    """Read the rows; columns of bytes are skipped with a warning. Return False if no column is left.
 
     Raises:
-        TextFault: it is no parquet file that can be read.
+        TextFault: it is not a readable parquet file.
         OSError: it can't be read.
     """
     pyarrow, parquet = library("pyarrow", ".parquet"), library("pyarrow.parquet", ".parquet")
     try:
         with parquet.ParquetFile(path) as file:
             if file.metadata.num_rows > MAX_TASKS:
-                message = f"the file has {file.metadata.num_rows:,} rows; up to {MAX_TASKS:,} are taken"
+                message = f"the file has {file.metadata.num_rows:,} rows; the limit is {MAX_TASKS:,}"
                 raise TextFault(message, "split it into several")
             columns = _columns(pyarrow.types, file.schema_arrow, table, report)
             size = 0
             for batch in file.iter_batches(_BATCH, columns=columns):
                 size += batch.nbytes
                 if size > MAX_BYTES:
-                    message = f"the rows take more than {MAX_BYTES // 1_000_000} MB"
+                    message = f"the rows are larger than {MAX_BYTES // 1_000_000} MB"
                     raise TextFault(message, "split it into several")
                 _take(batch.to_pylist(), table, report)
     except (pyarrow.ArrowException, UnicodeDecodeError, OSError) as error:
-        if getattr(error, "errno", None) is not None:  # the system's word; the library's own has no number
+        if (
+            getattr(error, "errno", None) is not None
+        ):  # an error of the system; the library's own have no number
             raise
         raise TextFault("the file is damaged, or is not parquet", _AGAIN) from error
     look_inside(table)
@@ -54,15 +56,17 @@ def _columns(types: Any, schema: Any, table: RowsFile, report: Report) -> list[s
     """The columns to read."""
     for field in schema:
         if _has_bytes(types, field.type):
-            message = f"the column {field.name!r} holds bytes, and is left out"
-            hint = "save pictures as files, and write their paths into a column"
+            message = f"the column {field.name!r} contains bytes and is skipped"
+            hint = "save pictures as files and put their paths into a column"
             report.add(table.text.place(), message, hint, Severity.WARNING)
         elif field.name in table.columns:
-            report.add(table.text.place(), f"two columns are named {field.name!r}", "give each its own name")
+            report.add(
+                table.text.place(), f"duplicate column name {field.name!r}", "give each column a unique name"
+            )
         else:
             table.columns[field.name] = None
     if not table.columns:
-        report.add(table.text.place(), "the file has no column that can be used", "add one with the prompts")
+        report.add(table.text.place(), "the file has no usable column", "add one with the prompts")
     return list(table.columns)
 
 
@@ -81,29 +85,29 @@ def _take(rows: list[dict[str, Any]], table: RowsFile, report: Report) -> None:
         try:
             cells = {name: _plain(value) for name, value in row.items()}
         except ValueError as error:
-            report.add(table.text.place(row=number), f"this row can't be used: {error}", "correct the value")
+            report.add(table.text.place(row=number), f"invalid row: {error}", "correct the value")
             cells = {}
         table.rows.append(TableRow(number, 0, cells))
 
 
 def _plain(value: object) -> object:
-    """A value as JSON has it: dates as text, whole numbers without a fraction, nothing for NaN.
+    """Convert a value to JSON types: dates become text, integral floats integers, NaN null.
 
     Raises:
-        ValueError: there is no such value.
+        ValueError: it can't be converted.
     """
     match value:
         case None | bool() | int():
             return value
         case str():
             if "\0" in value or not is_text(value):
-                raise ValueError("it holds a NUL character")
+                raise ValueError("it contains a NUL character")
             return value
         case float():
             if math.isnan(value):
                 return None
             if math.isinf(value):
-                raise ValueError("it holds an infinite number")
+                raise ValueError("it contains an infinite number")
             return int(value) if value.is_integer() else value
         case datetime():
             midnight = value.time() == time() and value.tzinfo is None
@@ -114,7 +118,7 @@ def _plain(value: object) -> object:
             return str(value)
         case dict():
             return {str(key): _plain(item) for key, item in value.items()}
-        case list() | tuple():  # a tuple is an entry of a map
+        case list() | tuple():  # a tuple is a map entry
             return [_plain(item) for item in value]
         case other:
-            raise ValueError(f"it holds a value of the kind {type(other).__name__}")
+            raise ValueError(f"it contains a value of type {type(other).__name__}")

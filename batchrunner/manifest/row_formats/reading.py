@@ -1,4 +1,4 @@
-"""What an entry says beside `rows` about how the file is to be read, checked."""
+"""Checks the options beside `rows` that say how to read the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from batchrunner.manifest.schema import schema
 from batchrunner.manifest.value_faults import ValueFault
 
 _NO_ENCODINGS = frozenset({"unicode-escape", "raw-unicode-escape", "punycode", "idna"})
-"""Of what Python takes for text encodings, what no file is saved in."""
+"""Python's text encodings that no file is saved in."""
 _WORDS = {
     "comma": ",",
     "semicolon": ";",
@@ -25,14 +25,14 @@ _BELONGS = {
     "delimiter": (frozenset({".csv", ".tsv"}), ".csv and .tsv files"),
     "sheet": (frozenset({".xlsx"}), ".xlsx files"),
 }
-"""The endings for which each option means something."""
+"""The file extensions that each option applies to."""
 
 
 def checked(reading: Reading, ending: str) -> tuple[Reading, list[ValueFault]]:
-    """The options as a reader takes them, and what is wrong with them."""
+    """The options for a reader, and their faults."""
     faults = [
         ValueFault(
-            (key,), f"`{key}` means nothing for a {ending} file: it is for {kinds}", "delete it", on_key=True
+            (key,), f"`{key}` does not apply to {ending} files, only to {kinds}", "delete it", on_key=True
         )
         for key, (endings, kinds) in _BELONGS.items()
         if getattr(reading, key) and ending not in endings
@@ -42,13 +42,13 @@ def checked(reading: Reading, ending: str) -> tuple[Reading, list[ValueFault]]:
     delimiter = _WORDS.get(reading.delimiter.lower(), reading.delimiter)
     if delimiter and (len(delimiter) > 1 or delimiter.isalnum() or delimiter in _NO_DELIMITERS):
         near = closest(delimiter.lower(), tuple(_WORDS))
-        hint = f"did you mean {near}?" if near else 'write one character, such as ";", or the word tab'
-        faults.append(ValueFault(("delimiter",), f"`delimiter` can't be {reading.delimiter!r}", hint))
+        hint = f"did you mean {near}?" if near else 'use one character, such as ";", or the word tab'
+        faults.append(ValueFault(("delimiter",), f"invalid `delimiter`: {reading.delimiter!r}", hint))
     return reading._replace(delimiter=delimiter), faults
 
 
 def _is_encoding(name: str) -> bool:
-    """Whether Python decodes text from it; its codecs for other things than text refuse to."""
+    """Whether Python can decode text with it; codecs for other data refuse."""
     try:
         b"a".decode(name, "ignore")
         return codecs.lookup(name).name not in _NO_ENCODINGS
@@ -59,5 +59,5 @@ def _is_encoding(name: str) -> bool:
 def _unknown_encoding(name: str) -> ValueFault:
     known = schema("manifest")["$defs"]["entry"]["properties"]["encoding"]["anyOf"][0]["enum"]
     near = closest(name.lower(), known)
-    hint = f"did you mean {near}?" if near else f"write one of: {', '.join(known)}"
-    return ValueFault(("encoding",), f"`encoding`: no encoding is called {name!r}", hint)
+    hint = f"did you mean {near}?" if near else f"use one of: {', '.join(known)}"
+    return ValueFault(("encoding",), f"unknown `encoding`: {name!r}", hint)

@@ -1,4 +1,4 @@
-"""A rows file's content, whatever its format, and how the manifest asks for it to be read."""
+"""The content of a rows file of any format, and the options for reading it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from batchrunner.manifest.source import Source
 from batchrunner.manifest.templates import Names
 
 MAX_BYTES = 256_000_000
-"""The largest text of a rows file, after unpacking."""
+"""The largest size of a rows file, unpacked."""
 
 
 class Reading(NamedTuple):
-    """What an entry says about its rows file; empty where it says nothing."""
+    """An entry's options for its rows file; empty if not given."""
 
     encoding: str = ""
     delimiter: str = ""
     """The character between the cells of a csv."""
     sheet: str = ""
-    """The name of a sheet of a workbook."""
+    """The name of the sheet of a workbook."""
 
 
 @dataclass(slots=True)
@@ -31,31 +31,31 @@ class RowsFile:
 
     text: Source
     written: str
-    """Its path as the manifest gives it."""
+    """Its path as written in the manifest."""
     columns: dict[str, None] = field(default_factory=dict)
-    """In the order of the file."""
+    """In file order."""
     rows: list[TableRow] = field(default_factory=list)
     nested: Nested | None = None
-    """The names inside its values; None where all values are plain."""
+    """The names inside its values; None if all values are plain."""
     needed: str = ""
-    """The column without which the entry has no sense."""
+    """The column that the entry must use."""
 
     @property
     def one(self) -> str:
-        """What one of them is called."""
+        """What to call a row."""
         return "row"
 
     @property
     def names(self) -> Names:
         """The columns as names for templates."""
-        return Names(tuple(self.columns), f"names no column of {self.text.shown}", "columns", self.nested)
+        return Names(tuple(self.columns), f"is not a column of {self.text.shown}", "columns", self.nested)
 
     def has(self, name: str) -> bool:
-        """Whether a name is a column, or a place inside one."""
+        """Whether a name is a column, or a path inside one."""
         return name in self.columns or (self.nested is not None and name in self.nested)
 
     def place(self, row: TableRow) -> Place:
-        """Where a row begins."""
+        """The place where a row starts."""
         return self.text.place(row.line, row=row.number)
 
     def source(self, row: TableRow) -> str:
@@ -69,7 +69,7 @@ class RowsFile:
 
 
 def look_inside(table: RowsFile) -> None:
-    """Let names lead inside the rows' values, where any of them is an object or a list."""
+    """Allow names inside the rows' values, if any value is an object or a list."""
     cells = [row.cells for row in table.rows]
     if any(isinstance(value, dict | list) for row in cells for value in row.values()):
         table.nested = Nested(cells)

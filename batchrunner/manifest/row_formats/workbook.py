@@ -1,4 +1,4 @@
-"""Rows of an .xlsx workbook: one sheet, its first row the header, each cell as a person sees it."""
+"""Reads rows of an .xlsx workbook: one sheet, with a header row, each cell as displayed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from batchrunner.manifest.row_formats.table import MAX_BYTES, RowsFile
 from batchrunner.manifest.source import TextFault
 
 _OLD = b"\xd0\xcf\x11\xe0"
-"""How an .xls begins, and an .xlsx with a password."""
+"""The first bytes of an .xls, and of an .xlsx with a password."""
 _SAVE_AGAIN = "save it again as .xlsx, or as CSV UTF-8"
 _UNSUSPICIOUS = 32_000_000
 _MOST_RATIO = 200
@@ -29,10 +29,10 @@ _PLAIN_FORMAT = re.compile(r"(0+)(?:\.(0+))?")
 
 
 def read_workbook(path: Path, table: RowsFile, sheet: str, report: Report) -> bool:
-    """Take the rows of a sheet, the first one that is shown if none is named; False where there is no header.
+    """Read the rows of a sheet, by default the first visible one; return False if there is no header.
 
     Raises:
-        TextFault: it is no workbook that can be read.
+        TextFault: it is not a readable workbook.
         OSError: it can't be read.
     """
     openpyxl = library("openpyxl", ".xlsx")
@@ -47,13 +47,13 @@ def read_workbook(path: Path, table: RowsFile, sheet: str, report: Report) -> bo
         if merged:
             rest = f" and {len(merged) - _NAMED} more" if len(merged) > _NAMED else ""
             message = f"cells are merged: {', '.join(merged[:_NAMED])}{rest}"
-            report.add(table.text.place(), message, "unmerge them, and fill each cell in")
+            report.add(table.text.place(), message, "unmerge them and fill in each cell")
             return False
         reader = _SheetReader(table, report, has_formulas)
         for number, cells in _numbered(chosen):
             reader.take(number, cells)
         if not table.columns:
-            hint = "write the names of the columns into its first row"
+            hint = "write the column names into its first row"
             report.add(table.text.place(), "the sheet has no header", hint)
         if reader.blanks:
             _find_unsaved(openpyxl, path, chosen.title, reader)
@@ -65,10 +65,10 @@ def read_workbook(path: Path, table: RowsFile, sheet: str, report: Report) -> bo
 
 
 def _look_over(path: Path) -> None:
-    """Refuse what would cost much to open."""
+    """Refuse a file that would be expensive to open."""
     with path.open("rb") as file:
         if file.read(len(_OLD)) == _OLD:
-            message = "the file is an old .xls, or has a password"
+            message = "the file is an old .xls or is password-protected"
             raise TextFault(message, "save it as .xlsx without a password")
     try:
         with zipfile.ZipFile(path) as archive:
@@ -82,7 +82,7 @@ def _look_over(path: Path) -> None:
     for part in parts:
         if part.file_size > max(_UNSUSPICIOUS, _MOST_RATIO * part.compress_size):
             message = f"{part.filename} in it unpacks to more than {_MOST_RATIO} times its size"
-            raise TextFault(message, "save it as CSV UTF-8, and look at what it holds")
+            raise TextFault(message, "save it as CSV UTF-8 and check its content")
 
 
 def _chosen(book: Any, sheet: str) -> Any:
@@ -91,16 +91,16 @@ def _chosen(book: Any, sheet: str) -> Any:
         return sheets[sheet]
     if sheet:
         near = closest(sheet, tuple(sheets))
-        names = f"its sheets: {', '.join(sheets)}"
-        raise TextFault(f"no sheet is called {sheet!r}", f"did you mean {near!r}? {names}" if near else names)
+        names = f"sheets: {', '.join(sheets)}"
+        raise TextFault(f"no such sheet: {sheet!r}", f"did you mean {near!r}? {names}" if near else names)
     for one in sheets.values():
         if one.sheet_state == "visible":
             return one
-    raise TextFault("the workbook shows no sheet", "name one with `sheet:` beside `rows`")
+    raise TextFault("the workbook has no visible sheet", "set `sheet:` beside `rows`")
 
 
 def _peculiarities(path: Path, sheet: Any) -> tuple[list[str], bool]:
-    """The merged cells of a sheet, and whether there are formulas: openpyxl does not say so row by row."""
+    """A sheet's merged cells, and whether it has formulas: openpyxl doesn't report them row by row."""
     merged: dict[str, None] = {}
     has_formulas = False
     tail = b""
@@ -114,24 +114,24 @@ def _peculiarities(path: Path, sheet: Any) -> tuple[list[str], bool]:
 
 
 def _numbered(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    sheet.reset_dimensions()  # what a file says of its own size may be far off
+    sheet.reset_dimensions()  # the size stated in the file may be wrong
     return enumerate(sheet.iter_rows(), start=1)
 
 
 class _SheetReader:
-    """Takes rows of cells one after the other; the first with something in it is the header."""
+    """Reads rows of cells one by one; the first row that is not empty is the header."""
 
     def __init__(self, table: RowsFile, report: Report, has_formulas: bool) -> None:
         self._table = table
         self._report = report
         self._has_formulas = has_formulas
         self.is_sound = False
-        """Whether there is a header that can be used."""
+        """Whether there is a usable header."""
         self.blanks: set[tuple[int, int]] = set()
-        """Empty cells below the header, by row and column, where they may be formulas."""
+        """Empty cells below the header that may be formulas, by row and column."""
 
     def take(self, number: int, cells: tuple[Any, ...]) -> None:
-        """Take one row of the sheet."""
+        """Read one row of the sheet."""
         values = [_shown(cell) for cell in cells]
         while values and not values[-1].strip():
             values.pop()
@@ -145,11 +145,11 @@ class _SheetReader:
         place = self._table.text.place(row=number)
         for cell in cells:
             if getattr(cell, "data_type", "") == "e":
-                message = f"{cell.coordinate} holds the error {cell.value}"
-                self._report.add(place, message, "correct its formula")
+                message = f"{cell.coordinate} contains the error {cell.value}"
+                self._report.add(place, message, "fix its formula")
         if len(values) > width:
-            message = f"the row has {len(values)} cells, and the header {width}"
-            self._report.add(place, message, "name each column in the first row, or delete what lies beyond")
+            message = f"the row has {len(values)} cells, but the header has {width}"
+            self._report.add(place, message, "name each column in the first row, or delete the extra cells")
             return
         values += [""] * (width - len(values))
         if self._has_formulas:
@@ -165,20 +165,20 @@ class _SheetReader:
             if not name:
                 self._report.add(place, f"column {index} has no name", "name it, or delete the column")
             elif name in self._table.columns:
-                hint = "give each column a name of its own"
-                self._report.add(place, f"two columns are named {name!r}", hint)
+                hint = "give each column a unique name"
+                self._report.add(place, f"duplicate column name {name!r}", hint)
             self._table.columns[name] = None
         self.is_sound = all(names) and len(self._table.columns) == len(names)
 
     def unsaved(self, number: int, coordinate: str) -> None:
-        """Report a formula whose result is not in the file."""
-        message = f"{coordinate} is a formula, and its result is not in the file"
-        hint = "open the file in Excel or LibreOffice and save it, or write the value"
+        """Report a formula without a cached result."""
+        message = f"{coordinate} is a formula whose result is not in the file"
+        hint = "open and save the file in Excel or LibreOffice, or replace the formula by its value"
         self._report.add(self._table.text.place(row=number), message, hint)
 
 
 def _find_unsaved(openpyxl: Any, path: Path, title: str, reader: _SheetReader) -> None:
-    """Programs that write formulas do not calculate them: such a cell looks as if it were empty."""
+    """Report formulas that were never calculated, as written by programs: such a cell looks empty."""
     book = openpyxl.load_workbook(path, read_only=True, data_only=False)
     try:
         for number, cells in _numbered(book[title]):
@@ -190,7 +190,7 @@ def _find_unsaved(openpyxl: Any, path: Path, title: str, reader: _SheetReader) -
 
 
 def _shown(cell: Any) -> str:
-    """A cell as text, as a person sees it: 5 and not 5.0, TRUE, 2026-11-28."""
+    """A cell as displayed text: 5 and not 5.0, TRUE, 2026-11-28."""
     match cell.value:
         case None:
             return ""
@@ -217,5 +217,5 @@ def _number(number: float, number_format: str) -> str:
         whole, decimals = len(plain.group(1)), len(plain.group(2) or "")
         if decimals or (whole > 1 and number == int(number)):
             return f"{number:0{whole + decimals + (1 if decimals else 0)}.{decimals}f}"
-    short = float(f"{number:.15g}")  # the digits that a spreadsheet has
+    short = float(f"{number:.15g}")  # the precision of a spreadsheet
     return str(int(short)) if short.is_integer() else repr(short)

@@ -52,7 +52,7 @@ def at(path: str) -> dict[str, Any]:
 FIELDS = [
     Field("model", "dreamina-seedance-2-0", at("model"), "", '`model` can\'t be ""'),
     Field("prompt", "一只猫在月球表面漫步", at("prompt"), " ", "`prompt` is empty"),
-    Field("image", "dot.png", {"image": PNG_URI}, "none.png", "`image`: there is no file none.png"),
+    Field("image", "dot.png", {"image": PNG_URI}, "none.png", "`image`: file not found: none.png"),
     Field("images", [f"{URL}.png"], at("images"), f"{URL}.png", "`images` must be a list"),
     Field(
         "duration",
@@ -66,7 +66,7 @@ FIELDS = [
         "10",
         {"duration": 10, "seconds": "10", "metadata.duration": 10},
         "10s",
-        "`seconds` must be digits alone",
+        "`seconds` must be only digits",
     ),
     Field("metadata", {"seed": 1}, at("metadata.seed"), [1], "`metadata` must be a mapping"),
     Field("metadata.resolution", "1080p", at("metadata.resolution"), "720", "did you mean 720p?"),
@@ -112,7 +112,7 @@ FIELDS = [
         URL,
         at("metadata.callback_url"),
         "example.com",
-        "must be a http or https URL",
+        "must be an http or https URL",
         refused_by_model=True,  # it works, but it is warned of, and nobody should copy it
     ),
     Field(
@@ -152,7 +152,7 @@ FIELDS = [
         {"url": "dot.png"},
         {"content.image_url": {"url": PNG_URI}},
         {"url": "none.png"},
-        "there is no file none.png",
+        "file not found: none.png",
         beside={"type": "image_url"},
     ),
     Field(
@@ -168,7 +168,7 @@ FIELDS = [
         {"url": f"{URL}.mp3"},
         {"content.audio_url": {"url": f"{URL}.mp3"}},
         {"url": "data:audio/ogg;base64,T2dnUwACAAAAAAAA"},
-        "holds no audio file that the model accepts",
+        "is not a supported audio file",
         beside={"type": "audio_url"},
     ),
 ]

@@ -67,7 +67,7 @@ def test_a_pattern_may_not_leave_the_folder(pattern: str, folder: Path) -> None:
 def test_a_name_that_is_no_text_is_refused(name: bytes, folder: Path) -> None:
     """It could neither be shown nor written into a CSV."""
     (folder / os.fsdecode(name)).touch()
-    with pytest.raises(PatternFault, match="is not plain text"):
+    with pytest.raises(PatternFault, match="is not valid text"):
         find_files(folder, "*.gif")
 
 

@@ -68,13 +68,13 @@ def test_json_values_have_their_places() -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        (r'{"a": "x\ud83d"}', "m.json:1:9: half of a \\u pair is missing"),
-        (r'{"a": "\ud83d\ude00 \uDE00"}', "m.json:1:21: half of a \\u pair is missing"),
-        (r'{"a": "\ud83d\ud83d\ude00"}', "m.json:1:8: half of a \\u pair is missing"),
-        ('{"a": 1,\n "a": 2}', "m.json:2:2: `a` is written twice"),
+        (r'{"a": "x\ud83d"}', "m.json:1:9: half of a \\u surrogate pair is missing"),
+        (r'{"a": "\ud83d\ude00 \uDE00"}', "m.json:1:21: half of a \\u surrogate pair is missing"),
+        (r'{"a": "\ud83d\ud83d\ude00"}', "m.json:1:8: half of a \\u surrogate pair is missing"),
+        ('{"a": 1,\n "a": 2}', "m.json:2:2: duplicate key `a`"),
         ("[" * MAX_DEPTH + "1" + "]" * MAX_DEPTH, f"m.json:1:65: nested more than {MAX_DEPTH} levels deep"),
         ("[" * 100_000, f"m.json:1:65: nested more than {MAX_DEPTH} levels deep"),
-        ('{"a": "x', "m.json:1:7: a quoted text is not closed"),
+        ('{"a": "x', "m.json:1:7: the quoted text is not closed"),
         ('{"a": 1', "m.json:1:1: a `[` or `{` is not closed, or a comma is missing"),
     ],
 )
@@ -88,5 +88,5 @@ def test_a_pair_of_escapes_in_yaml_is_answered_with_its_character() -> None:
     """YAML has no surrogate pairs; whoever copied one from JSON learns what to write."""
     _, found = read('a: "x \\ud83d\\ude00"\n')
     assert found == [
-        r"m.json:1:7: `\ud83d\ude00` is an escape of JSON, which YAML does not know: write 😀 itself"
+        r"m.json:1:7: `\ud83d\ude00` is a JSON escape that YAML does not support: write 😀 itself"
     ]

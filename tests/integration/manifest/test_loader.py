@@ -195,7 +195,7 @@ def test_a_name_that_is_no_text_is_refused(name: bytes, tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(HEAD + "tasks: [{prompt: A cat}]\n")
-    with pytest.raises(UsageError, match="is not plain text") as caught:
+    with pytest.raises(UsageError, match="is not valid text") as caught:
         load_manifest(path)
     assert str(caught.value).encode()
 
@@ -206,7 +206,7 @@ def test_a_link_to_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     there.write_bytes((DATA / "valid" / "media" / "dot.png").read_bytes())
     (tmp_path / "a.png").symlink_to(there)
     (problem,) = problems(tmp_path, HEAD + "tasks: [{prompt: A cat, image: a.png}]\n")
-    assert "is not plain text" in problem.message
+    assert "is not valid text" in problem.message
     assert repr(problem).encode()
 
 

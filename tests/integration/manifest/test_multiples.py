@@ -123,7 +123,7 @@ def test_an_unmeant_twin_is_warned_of_beside_replicas(tmp_path: Path) -> None:
     loaded = load(tmp_path, "  - {prompt: A cat, repeat: 2}\n  - {prompt: A cat, repeat: 2}\n")
     (warning,) = loaded.warnings
     assert warning.place.line == 5
-    assert warning.message == "the same request as m.yaml:4: both are made and paid"
+    assert warning.message == "same request as m.yaml:4: both will be made and paid for"
     assert len(loaded.plan.tasks) == 4
 
 
@@ -205,7 +205,7 @@ def test_a_picture_that_can_not_be_sent_is_the_place_of_its_fault(photos: Path) 
     (photos / "photos" / "c.png").write_bytes(PNG[:300])
     (problem,) = problems(photos, '  - {files: photos/*.png, image: "${file}", prompt: x}\n')
     assert str(problem.place) == str(photos / "photos" / "c.png")
-    assert problem.message == "`image`: photos/c.png can't be decoded: it is damaged or not whole"
+    assert problem.message == "`image`: photos/c.png can't be decoded: it is damaged or incomplete"
 
 
 def test_a_fault_of_a_matrix_value_is_reported_at_the_value(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_values_of_a_matrix_are_no_templates(tmp_path: Path) -> None:
     loaded = load(tmp_path, '  - {prompt: "A ${a}", matrix: {a: ["${b}"], b: [cat]}, labels: {b: "${b}"}}\n')
     assert prompts(loaded.plan.tasks) == ["A ${b}"]
     (warning,) = loaded.warnings
-    assert warning.message == '"${b}" is used as it stands: values of `matrix` are not templates'
+    assert warning.message == '"${b}" is used literally: values of `matrix` are not templates'
 
 
 def test_a_manifest_has_no_more_than_a_million_tasks(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_a_manifest_has_no_more_than_a_million_tasks(tmp_path: Path) -> None:
     hundred = ", ".join(map(str, range(100)))
     entry = f'  - {{prompt: "${{a}}${{b}}", matrix: {{a: [{hundred}], b: [{hundred}]}}, repeat: 101}}\n'
     (problem,) = problems(tmp_path, entry)
-    assert problem.message == "with this entry there are 1,010,000 tasks; up to 1,000,000 are taken"
+    assert problem.message == "with this entry there are 1,010,000 tasks; the limit is 1,000,000"
 
 
 def test_the_bound_counts_all_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

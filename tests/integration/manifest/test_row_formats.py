@@ -59,8 +59,8 @@ def test_a_row_of_a_json_file_knows_its_number_and_line(tmp_path: Path) -> None:
     """A row that can't be used leaves the others in, and keeps its number."""
     (tmp_path / "a.json").write_text('[\n{"p": "a"},\n\n  {"p": 1,\n "p": 2}, 5,\n{"p": null}]')
     assert told(tmp_path, {"rows": "a.json", "prompt": "${p}"}) == [
-        "a.json: row 2: this row can't be used: the key 'p' is written twice",
-        "a.json: row 3: this row can't be used: it holds something else",
+        "a.json: row 2: invalid row: duplicate key 'p'",
+        "a.json: row 3: invalid row: it is not an object",
         "a.json: row 4: `prompt` is missing (column `p` is empty)",
     ]
 
@@ -82,7 +82,7 @@ def test_a_list_is_reached_by_index_and_a_missing_item_is_an_empty_cell(tmp_path
     entry = {"rows": "a.json", "prompt": "${p}${t.0}${t.1.y}"}
     assert prompts(tmp_path, entry) == ["axz", "b"]
     assert told(tmp_path, {**entry, "prompt": "${p} ${t.2}"}) == [
-        "m.yaml:1:108: in `prompt`, `${t.2}` names no column of a.json"
+        "m.yaml:1:108: in `prompt`, `${t.2}` is not a column of a.json"
     ]
 
 
@@ -160,8 +160,8 @@ def test_a_column_whose_name_looks_like_a_filter_is_that_column(tmp_path: Path) 
     assert prompts(tmp_path, {"rows": "a.csv", "prompt": "${a|b} ${a|split:;} $$|"}) == ["x;y z $|"]
     entry = {"rows": "a.csv", "prompt": "${c}", "images": "${a|b|split:;}"}
     assert [line.split(": ", 2)[-1] for line in told(tmp_path, entry)] == [
-        "`images[0]`: there is no file x (column `a|b`)",
-        "`images[1]`: there is no file y (column `a|b`)",
+        "`images[0]`: file not found: x (column `a|b`)",
+        "`images[1]`: file not found: y (column `a|b`)",
     ]
 
 
@@ -205,8 +205,7 @@ def test_missing_prompt_files_are_reported_together(tmp_path: Path) -> None:
     for caption in (tmp_path / "photos").glob("*.txt"):
         caption.unlink()
     assert [line.split(": ", 1)[1] for line in told(tmp_path, BESIDE)] == [
-        "`prompt_file`: 200 files are not there: photos/p000.txt, photos/p001.txt, photos/p002.txt"
-        " and 197 more"
+        "`prompt_file`: 200 files not found: photos/p000.txt, photos/p001.txt, photos/p002.txt and 197 more"
     ]
 
 

@@ -71,7 +71,7 @@ def test_rows_of_a_workbook_have_the_numbers_of_the_sheet(tmp_path: Path) -> Non
 
     rows = [[None, None], ["p", "n"], ["a", 1], [None, None], ["b", None], [None, 3, 4]]
     table, wrong = read(workbook(tmp_path / "a.xlsx", *rows, change=far))
-    assert wrong == ["a.xlsx: row 6: the row has 3 cells, and the header 2"]
+    assert wrong == ["a.xlsx: row 6: the row has 3 cells, but the header has 2"]
     assert cells(table) == [(3, {"p": "a", "n": "1"}), (5, {"p": "b", "n": ""})]
 
 
@@ -85,13 +85,13 @@ def test_a_sheet_is_chosen_by_name_and_else_is_the_first_that_is_shown(tmp_path:
     book.save(tmp_path / "a.xlsx")
     assert cells(read(tmp_path / "a.xlsx")[0]) == [(2, {"p": "Shots"})]
     assert cells(read(tmp_path / "a.xlsx", "Notes")[0]) == [(2, {"p": "Notes"})]
-    assert read(tmp_path / "a.xlsx", "Shot") == (None, ["a.xlsx: no sheet is called 'Shot'"])
+    assert read(tmp_path / "a.xlsx", "Shot") == (None, ["a.xlsx: no such sheet: 'Shot'"])
 
 
 def test_a_formula_without_a_result_is_no_empty_cell(tmp_path: Path) -> None:
     """Programs write formulas without calculating them; the prompt would silently lack its end."""
     _, wrong = read(workbook(tmp_path / "a.xlsx", ["p", "q"], ["a", '=A2&"!"'], ["b", None]))
-    assert wrong == ["a.xlsx: row 2: B2 is a formula, and its result is not in the file"]
+    assert wrong == ["a.xlsx: row 2: B2 is a formula whose result is not in the file"]
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ def test_a_formula_without_a_result_is_no_empty_cell(tmp_path: Path) -> None:
             lambda sheet: sheet.merge_cells("A2:B2"),
             "a.xlsx: cells are merged: A2:B2",
         ),
-        ([["p"], ["#REF!"]], lambda _: None, "a.xlsx: row 2: A2 holds the error #REF!"),
-        ([["p", "p"], ["a", "b"]], lambda _: None, "a.xlsx: row 1: two columns are named 'p'"),
+        ([["p"], ["#REF!"]], lambda _: None, "a.xlsx: row 2: A2 contains the error #REF!"),
+        ([["p", "p"], ["a", "b"]], lambda _: None, "a.xlsx: row 1: duplicate column name 'p'"),
         ([["p", None, "q"]], lambda _: None, "a.xlsx: row 1: column 2 has no name"),
         ([], lambda _: None, "a.xlsx: the sheet has no header"),
     ],
@@ -119,7 +119,7 @@ def test_a_sheet_that_would_be_misread_is_refused(
     ("data", "words"),
     [
         (b"p,q\n1,2\n", "the file is damaged, or is not an .xlsx workbook"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "the file is an old .xls, or has a password"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "the file is an old .xls or is password-protected"),
         (b"", "the file is damaged, or is not an .xlsx workbook"),
     ],
 )
@@ -189,16 +189,16 @@ def test_columns_of_bytes_are_left_out_with_a_warning(tmp_path: Path) -> None:
     table, wrong = read(path)
     assert cells(table) == [(1, {"p": "a"})]
     assert wrong == [
-        "a.parquet: the column 'image' holds bytes, and is left out",
-        "a.parquet: the column 'raw' holds bytes, and is left out",
+        "a.parquet: the column 'image' contains bytes and is skipped",
+        "a.parquet: the column 'raw' contains bytes and is skipped",
     ]
 
 
 @pytest.mark.parametrize(
     ("column", "words"),
     [
-        (["a", "b\0"], "a.parquet: row 2: this row can't be used: it holds a NUL character"),
-        ([1.0, float("inf")], "a.parquet: row 2: this row can't be used: it holds an infinite number"),
+        (["a", "b\0"], "a.parquet: row 2: invalid row: it contains a NUL character"),
+        ([1.0, float("inf")], "a.parquet: row 2: invalid row: it contains an infinite number"),
     ],
 )
 def test_a_value_that_no_request_can_hold_is_an_error(column: list[Any], words: str, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_parquet_file_of_too_many_rows_is_refused_unread(tmp_path: Path) -> No
     """A few bytes can stand for a billion equal rows."""
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"p": pa.nulls(1_000_001, pa.string())}), path)
-    assert read(path) == (None, ["a.parquet: the file has 1,000,001 rows; up to 1,000,000 are taken"])
+    assert read(path) == (None, ["a.parquet: the file has 1,000,001 rows; the limit is 1,000,000"])
 
 
 @pytest.mark.parametrize(("ending", "name"), [(".xlsx", "openpyxl"), (".parquet", "pyarrow")])

@@ -53,7 +53,7 @@ def test_a_column_without_a_name_must_be_empty(tmp_path: Path) -> None:
     assert wrong == [
         "a.csv:1: column 3 has no name",
         "a.csv:1: column 4 has no name",
-        "a.csv: row 4: the row has 5 cells, and the header 2",
+        "a.csv: row 4: the row has 5 cells, but the header has 2",
     ]
 
 
@@ -67,7 +67,7 @@ def test_half_a_character_is_refused_as_text(tmp_path: Path) -> None:
     """UTF-7 can say it, and nothing can keep it."""
     table, wrong = read(tmp_path / "a.csv", b"a\n+2AA-\n", "utf-7")
     assert table is None
-    assert wrong == ["a.csv: the file holds half a character"]
+    assert wrong == ["a.csv: the file contains half a surrogate pair"]
 
 
 def test_a_cell_may_be_long(tmp_path: Path) -> None:
@@ -91,16 +91,16 @@ def test_an_empty_jsonl_is_nothing_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"{", "it can't be read on from column 2"),
-        (b"5", "it holds something else"),
-        (b'{"a": 1, "a": 2}', "the key 'a' is written twice"),
+        (b"{", "invalid JSON at column 2"),
+        (b"5", "it is not an object"),
+        (b'{"a": 1, "a": 2}', "duplicate key 'a'"),
         (b'{"a": Infinity}', "Infinity is not a JSON number"),
         (b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}", "it is nested too deeply"),
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "it is nested too deeply"),
-        (rb'{"a": "\ud800"}', "half of a \\u pair is missing"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "99999999999999999999 is too large a number"),
-        (b'{"a": 1e999}', "1e999 is too large a number"),
-        (rb'{"a": [{"b": "x\u0000"}]}', "it holds a NUL character"),
+        (rb'{"a": "\ud800"}', "half of a \\u surrogate pair is missing"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "the number 99999999999999999999 is too large"),
+        (b'{"a": 1e999}', "the number 1e999 is too large"),
+        (rb'{"a": [{"b": "x\u0000"}]}', "it contains a NUL character"),
     ],
 )
 def test_a_line_that_is_not_an_object_is_reported(line: bytes, reason: str, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_undecodable_bytes_are_reported_with_their_row(
     table, (wrong,) = read(tmp_path / name, begin + b"\xff\xff\n", encoding)
     assert table is None
     where = f"{name}: row {row}" if row else f"{name}:1:{len(begin) + 1}"
-    assert wrong == f"{where}: the file is not {encoding or 'UTF-8'}: byte 0xff begins no character"
+    assert wrong == f"{where}: the file is not {encoding or 'UTF-8'}: byte 0xff is invalid"
 
 
 def test_utf_16_is_recognised(tmp_path: Path) -> None:
@@ -207,4 +207,4 @@ def test_utf_16_is_recognised(tmp_path: Path) -> None:
     assert read_rows(path, "a.tsv", "a.tsv", report) is None
     (problem,) = report.problems()
     assert problem.message == "the file is UTF-16, not UTF-8"
-    assert problem.hint.startswith("write `encoding: utf-16` beside `rows`")
+    assert problem.hint.startswith("set `encoding: utf-16` beside `rows`")
