@@ -1,4 +1,4 @@
-"""Our side of the gateway: every call returns an outcome and raises nothing for what the gateway did."""
+"""The gateway client: every call returns an outcome; nothing the gateway does raises an exception."""
 
 from batchrunner.gateway.address import check_address, is_loopback, origin
 from batchrunner.gateway.client import Gateway, GatewaySettings

@@ -1,4 +1,4 @@
-"""Addresses: where the key may be sent, through which proxy, and what a link may lead to."""
+"""Address rules: where the key may be sent, through which proxy, and which hosts a link may point to."""
 
 from __future__ import annotations
 
@@ -17,61 +17,61 @@ from batchrunner.core.redaction import without_user
 from batchrunner.gateway.proxies import SCHEMES, proxy_address, through_proxy
 
 _IPV4_INSIDE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
-"""NAT64, and the old IPv4-compatible form: the last 4 bytes are the address that is meant."""
+"""NAT64 and the old IPv4-compatible form: the last 4 bytes are the IPv4 address."""
 
 _API_PATH = re.compile(r"(/v1(/videos|/video(/generations)?|/models)?)?/*$")
-"""What may stand behind the address because the API's own paths begin so."""
+"""Paths that may follow the address, because the API's own paths start with them."""
 
 
 class PrivateAddress(OSError):
-    """A link leads into a private network; no connection was made."""
+    """A link points into a private network; no connection was made."""
 
     def __init__(self, host: str) -> None:
-        super().__init__(f"the link leads to {host}, which is in a private network")
+        super().__init__(f"the link points to {host}, which is in a private network")
 
 
 def check_address(base_url: str, insecure: bool) -> None:
-    """Pass if the key may be sent to this address.
+    """Check that the key may be sent to this address.
 
     Raises:
-        UsageError: it isn't an http(s) address, or plain http to another machine, or a proxy can't be used.
+        UsageError: it isn't an http(s) address, is plain http to a remote host, or the proxy is unusable.
     """
     hint = "an address looks like https://easyrouter.io; see --base-url"
     try:
         url = URL(base_url)
     except ValueError as error:
-        why = "" if "@" in base_url else f": {error}"  # which may quote a part of it, such as a password
+        why = "" if "@" in base_url else f": {error}"  # the error may quote part of it, such as a password
         raise UsageError(f"{without_user(base_url)!r} is not an address{why}", hint) from error
     if url.scheme not in ("http", "https") or not url.host:
         raise UsageError(f"{without_user(base_url)!r} is not an http(s) address", hint)
     if url.user or url.password or url.query_string or url.fragment:
-        raise UsageError("the gateway's address may not hold a user, a query or a fragment", hint)
+        raise UsageError("the gateway's address can't contain a user, a query or a fragment", hint)
     if url.scheme == "http" and not is_loopback(base_url) and not insecure:
         raise UsageError(
             f"{base_url} would send the key unencrypted",
-            "use https, or --insecure if the network is yours",
+            "use https, or --insecure if you trust the network",
         )
     for scheme in SCHEMES:
         proxy_address(scheme)
 
 
 def base_of(base_url: str) -> URL:
-    """The address that the paths of the API are appended to.
+    """The base address, to which API paths are appended.
 
-    `…/v1`, as clients of OpenAI-like gateways take it, and the whole path of a call mean the same gateway.
+    `…/v1`, as OpenAI clients expect it, and the full path of a call are accepted and shortened.
     """
     url = URL(base_url)
     return url.with_path(_API_PATH.sub("", url.raw_path), encoded=True)
 
 
 def origin(base_url: str) -> str:
-    """Scheme, host and port of an address that `check_address` passed, in their one spelling."""
+    """Scheme, host and port of a checked address, normalised."""
     url = URL(base_url).origin()
     return str(url.with_host(url.host.rstrip(".")) if url.host and url.host.endswith(".") else url)
 
 
 def is_loopback(base_url: str) -> bool:
-    """Whether an address can only be this machine."""
+    """Whether an address is certainly this machine."""
     host = URL(base_url).host or ""
     if host == "localhost":
         return True
@@ -82,20 +82,20 @@ def is_loopback(base_url: str) -> bool:
 
 
 def on_the_way(url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Headers and proxy of a request, as aiohttp's methods take them; no proxy on this machine."""
+    """A request's headers and proxy as arguments for aiohttp; no proxy for this machine."""
     return {"headers": dict(headers)} if is_loopback(str(url)) else through_proxy(url, headers)
 
 
 class LinkResolver(AbstractResolver):
-    """Resolves names for downloads; a link may lead into a private network only if the gateway is in one.
+    """Resolves names for downloads; links into a private network need a gateway in one.
 
-    aiohttp connects to what this returns, so that a name can't change its meaning after the check.
+    aiohttp connects to the addresses returned here, so a name can't resolve differently after the check.
     """
 
     def __init__(self, gateway_host: str) -> None:
         self._gateway_host = gateway_host
         self._names = ThreadedResolver()
-        # Where a proxy is used, it is its name that is resolved here.
+        # With a proxy, the name resolved here is the proxy's.
         self._trusted = {
             gateway_host,
             *(proxy.host for scheme in SCHEMES if (proxy := proxy_address(scheme))),
@@ -110,10 +110,10 @@ class LinkResolver(AbstractResolver):
         return found
 
     async def check_host(self, host: str) -> None:
-        """Pass if a link may lead to this host, as far as its name tells: an address is never resolved.
+        """Check that a link may point to this host, judging by its name; literal addresses are not resolved.
 
         Raises:
-            PrivateAddress: it may not.
+            PrivateAddress: it must not.
         """
         if is_private(host) and not await self._gateway_is_private():
             raise PrivateAddress(host)
@@ -131,7 +131,7 @@ class LinkResolver(AbstractResolver):
 
 
 def is_private(host: str) -> bool:
-    """Whether a host written as an address is not on the public internet; names are not looked up."""
+    """Whether a literal address is not on the public internet; names are not resolved."""
     if host == "localhost":
         return True
     try:
@@ -140,7 +140,7 @@ def is_private(host: str) -> bool:
     except ValueError:
         if not host.replace(".", "").isdigit():
             return False
-    # `2130706433`, `127.1`: aiohttp takes digits and dots for an address, too, and resolves nothing.
+    # `2130706433`, `127.1`: aiohttp treats digits and dots as an address and doesn't resolve them.
     try:
         return not ipaddress.IPv4Address(socket.inet_aton(host)).is_global
     except OSError:
@@ -148,7 +148,7 @@ def is_private(host: str) -> bool:
 
 
 def _leads_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an IPv6 address is a way of writing an IPv4 address that is not on the public internet."""
+    """Whether an IPv6 address embeds an IPv4 address that is not on the public internet."""
     if isinstance(address, ipaddress.IPv4Address):
         return False
     inner = address.ipv4_mapped or address.sixtofour

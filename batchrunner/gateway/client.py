@@ -1,4 +1,4 @@
-"""The aiohttp client: three sessions, because a paid POST, a query and a download need different rules."""
+"""The aiohttp client: separate sessions for paid POSTs, queries and downloads, which need different rules."""
 
 from __future__ import annotations
 
@@ -43,29 +43,29 @@ from batchrunner.version import __version__
 
 SUBMIT_PATH = "/v1/video/generations"
 MAX_JSON = 1 << 20
-"""Bytes; a longer answer is none of ours."""
+"""Bytes; the gateway never sends a longer answer."""
 MAX_LOG = 4 << 20
 """The same for the usage log with its 1,000 rows."""
 METER_TIMEOUT = 10.0
-"""Real seconds; a run waits for this answer, and can do without it."""
+"""Real seconds; a run waits for this answer but can continue without it."""
 MAX_VIDEO = 4 << 30
-"""The same for a file, unless the caller knows better."""
+"""The same for a file, unless the caller sets a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """Where the gateway is and how long to wait for it; real seconds."""
+    """The gateway's address and timeouts, in real seconds."""
 
     base_url: str
     submit_timeout: float = 120.0
-    """Silence after a POST was sent, until its outcome counts as unknown."""
+    """How long to wait for an answer to a POST before its outcome counts as unknown."""
     query_timeout: float = 60.0
     insecure: bool = False
-    """Allow plain http to a host that is not this machine."""
+    """Allow plain http to a remote host."""
 
 
 class Gateway:
-    """One gateway and one key; made by `Gateway.open`."""
+    """A client for one gateway and key; created by `Gateway.open`."""
 
     def __init__(self, settings: GatewaySettings, key: ApiKey, trace: aiohttp.TraceConfig) -> None:
         self._base = base_of(settings.base_url)
@@ -77,11 +77,11 @@ class Gateway:
         def timeout(silence: float | None, total: float | None) -> aiohttp.ClientTimeout:
             return aiohttp.ClientTimeout(total=total, sock_connect=30, sock_read=silence)
 
-        # A POST on a kept-alive connection may die with the connection, and nobody could say whether
-        # the gateway has read it: each gets a connection of its own.
+        # If a kept-alive connection dies during a POST, there is no way to tell whether the gateway has
+        # read it: each POST gets its own connection.
         self._submit = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, limit=0),
-            timeout=timeout(None, None),  # its silence is timed in `submit`
+            timeout=timeout(None, None),  # `submit` has its own timeout
             headers=headers,
             cookie_jar=no_cookies(),
             trace_configs=[trace],
@@ -123,7 +123,7 @@ class Gateway:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: what the ledger is tied to."""
+        """Scheme, host and port: the name that the ledger is bound to."""
         return origin(str(self._base))
 
     @property
@@ -134,7 +134,7 @@ class Gateway:
     async def submit(self, body: bytes) -> SubmitOutcome:
         """POST one finished body, once: no retry, no redirect, no reused connection.
 
-        What fails before a connection stands was not admitted; what fails later is unknown.
+        A failure before the connection is established means not admitted; a later one means unknown.
         """
         phase = SimpleNamespace(connected=False, silence=None)
         try:
@@ -156,7 +156,7 @@ class Gateway:
         return self._key.masked(wire.submit_outcome(answer))
 
     async def poll(self, remote_id: RemoteId) -> PollOutcome:
-        """Ask how a task stands."""
+        """Poll a task."""
         try:
             answer = await self._ask(f"{SUBMIT_PATH}/{quote(remote_id, safe='')}")
         except NETWORK_ERRORS as error:
@@ -164,7 +164,7 @@ class Gateway:
         return self._key.masked(wire.poll_outcome(answer, remote_id))
 
     async def preflight(self) -> PreflightOutcome:
-        """Ask the one free question that shows whether address and key are right."""
+        """List the models: a free request that shows whether address and key are right."""
         try:
             answer = await self._ask("/v1/models")
         except NETWORK_ERRORS as error:
@@ -178,7 +178,7 @@ class Gateway:
         return PreflightOutcome(Preflight.READY, wire.models_listed(answer) or frozenset(), receipt)
 
     async def usage_log(self) -> UsageOutcome:
-        """The newest rows of this key's usage log; free, but only 20 look-ups in 20 minutes are answered."""
+        """The newest rows of this key's usage log; free, but limited to 20 look-ups in 20 minutes."""
         try:
             answer = await self._ask("/api/log/token", MAX_LOG)
         except NETWORK_ERRORS as error:
@@ -189,7 +189,7 @@ class Gateway:
         return replace(outcome, ahead=answer.date - time.time()) if answer.date else outcome
 
     async def meter_reading(self) -> MeterReading | QueryFailed | None:
-        """The key's used quota; free, but one of the 20 look-ups. None where there is no such number."""
+        """The key's used quota; free, but counts as one of the 20 look-ups. None if not available."""
         try:
             async with asyncio.timeout(METER_TIMEOUT):
                 answer = await self._ask("/api/usage/token/")
@@ -198,7 +198,7 @@ class Gateway:
         return meter_reading(answer, time.time())
 
     async def sight(self, remote_id: RemoteId) -> Sighting | NotVisible | QueryFailed | QueryRefused:
-        """Look at a task that may be ours, to compare it with what we sent."""
+        """Fetch a task that may be ours, to compare it with what we sent."""
         try:
             answer = await self._ask(f"{SUBMIT_PATH}/{quote(remote_id, safe='')}")
         except NETWORK_ERRORS as error:
@@ -214,9 +214,9 @@ class Gateway:
     async def fetch_content(
         self, remote_id: RemoteId, write: Callable[[bytes], None], at_most: int = MAX_VIDEO
     ) -> FetchOutcome:
-        """Stream a finished video of `at_most` so many bytes through the gateway, with the key, into `write`.
+        """Stream a finished video of up to `at_most` bytes through the gateway, with the key, into `write`.
 
-        `write` runs in a thread and must not raise an OSError: that is a network error here.
+        `write` runs in a thread and must not raise OSError, which counts as a network error here.
         """
         url = self._url(f"/v1/videos/{quote(remote_id, safe='')}/content")
         return await self._downloads.fetch(url, self._authorized(), write, at_most)
@@ -224,7 +224,7 @@ class Gateway:
     async def fetch_url(
         self, url: str, write: Callable[[bytes], None], at_most: int = MAX_VIDEO
     ) -> FetchOutcome:
-        """Stream a file from an upstream link into `write`, likewise. The key does not go there."""
+        """Stream a file from an upstream link into `write`, without the key."""
         return await self._downloads.fetch_link(url, write, at_most)
 
     async def _ask(self, path: str, at_most: int = MAX_JSON) -> wire.Answer:
@@ -239,7 +239,7 @@ class Gateway:
         at_most: int = MAX_JSON,
         heard: Callable[[], None] = lambda: None,
     ) -> wire.Answer:
-        """The whole answer, bounded, with the key masked should something echo it."""
+        """The whole answer, limited in size, with the key masked if it is echoed."""
         body = bytearray()
         async for chunk in response.content.iter_any():
             heard()

@@ -1,4 +1,4 @@
-"""Streaming of files: through the gateway with the key, or from a link without it."""
+"""Streams files: through the gateway with the key, or from a link without it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from batchrunner.gateway.key import ApiKey
 from batchrunner.gateway.proxies import shown_proxy
 
 LONGEST_DOWNLOAD = 1200.0
-"""Seconds; a body that drips longer than this is given up, so that it doesn't hold up the others."""
+"""Seconds; a slower download is given up, so that it doesn't block the others."""
 CHUNK = 1 << 20
 
 NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
-"""What a request may raise."""
+"""Exceptions that a request may raise."""
 
 
 class Downloads:
-    """Downloads of one gateway and key; every one ends in an outcome."""
+    """Downloads from one gateway with one key; each ends in an outcome."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Downloads:
         self._session, self._resolver, self._key, self._read = session, resolver, key, read
 
     async def fetch_link(self, url: str, write: Callable[[bytes], None], at_most: int) -> FetchOutcome:
-        """Stream what a link leads to, unless that is a private network; nothing of a refusal is kept."""
+        """Stream a link's file, unless it points into a private network; the body of an error is dropped."""
         try:
             target = URL(url, encoded=True)
             if target.scheme not in ("http", "https") or not target.host:
@@ -49,7 +49,7 @@ class Downloads:
             return FetchFailed(Receipt(code="bad_url", message="the link is not a URL"), permanent=True)
         outcome = await self.fetch(target, {}, write, at_most)
         if isinstance(outcome, FetchFailed) and outcome.receipt.status:
-            # What another host answers is its own affair, and no business of a ledger.
+            # Another host's error body doesn't belong in the ledger.
             status, code = outcome.receipt.status, outcome.receipt.code
             told = Receipt(status, code=code, message=f"the link's host answered HTTP {status}")
             return FetchFailed(told, outcome.permanent)
@@ -58,7 +58,7 @@ class Downloads:
     async def fetch(
         self, url: URL, headers: Mapping[str, str], write: Callable[[bytes], None], at_most: int
     ) -> FetchOutcome:
-        """Stream a body of `at_most` so many bytes into `write`, which runs in a thread."""
+        """Stream a body of up to `at_most` bytes into `write`, which runs in a thread."""
         size, pending = 0, bytearray()
         try:
             async with (
@@ -88,7 +88,7 @@ class Downloads:
 
 
 def no_answer(error: Exception, key: ApiKey) -> Receipt:
-    """What an exception says, without the key and whatever else is secret."""
+    """An exception's message, without the key and other secrets."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         message = f"the proxy {shown_proxy('https')} answered {error.status} {error.message}"
         return Receipt(code=PROXY, message=redacted(message))
@@ -101,7 +101,7 @@ def no_answer(error: Exception, key: ApiKey) -> Receipt:
 
 
 def _words(error: Exception) -> str:
-    """What an exception says; of a connection that failed, what the system says of it."""
+    """An exception's message; for a failed connection, the system's error text."""
     if isinstance(error, aiohttp.ClientConnectorError):
         number = error.os_error.errno or 0
         if number > 0:

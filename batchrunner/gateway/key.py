@@ -1,4 +1,4 @@
-"""The API key as a value that does not show itself."""
+"""The API key, as a value that never prints itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MASK = "sk-***"
 
 
 class ApiKey:
-    """The key, and where it came from. Nothing that prints, logs or pickles this shows the key."""
+    """The key and where it came from. Printing, logging or pickling it never reveals the key."""
 
     __slots__ = ("_key", "origin")
 
@@ -24,15 +24,15 @@ class ApiKey:
         """Where it was found, for messages: `EASYROUTER_API_KEY`, a file, a credential."""
 
     def authorization(self) -> str:
-        """The header's value; for the gateway's own origin only."""
+        """The value of the Authorization header; for the gateway's own origin only."""
         return f"Bearer {self._key}"
 
     def mask(self, text: str) -> str:
-        """`text` without the key, wherever something echoed it."""
+        """`text` with the key masked."""
         return text.replace(self._key, MASK) if self._key in text else text
 
     def masked(self, outcome: T) -> T:
-        """A value like `outcome` without the key in any of its texts, however an answer had escaped it."""
+        """A copy of `outcome` with the key masked in all its texts, even where an answer had escaped it."""
         changes: dict[str, object] = {}
         for field in fields(outcome):
             value = getattr(outcome, field.name)
@@ -48,4 +48,4 @@ class ApiKey:
         return f"ApiKey({MASK}, from {self.origin})"
 
     def __reduce__(self) -> str:
-        raise TypeError("an API key is not to be copied")
+        raise TypeError("an API key can't be pickled")

@@ -1,4 +1,4 @@
-"""The proxy that the environment names: where it is, and the credentials that only it gets."""
+"""The proxy given in the environment: its address, and credentials that are sent to it alone."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _HEADER = "Proxy-Authorization"
 
 
 def proxy_address(scheme: str) -> URL | None:
-    """The proxy for URLs of this scheme, with its credentials; None where there is none.
+    """The proxy for URLs of this scheme, with its credentials; None if there is none.
 
     Raises:
-        UsageError: the environment names one that can't be used. The message doesn't show its password.
+        UsageError: the environment has an unusable one. The message doesn't show its password.
     """
     given = getproxies().get(scheme)
     if not given:
@@ -32,22 +32,22 @@ def proxy_address(scheme: str) -> URL | None:
         url = URL()
     if url.scheme not in SCHEMES or not url.host:
         raise UsageError(
-            f"the proxy in {_variable(scheme)} can't be used",
-            "write one like http://user:password@host:3128, with %40 for a @ in the password",
+            f"invalid proxy in {_variable(scheme)}",
+            "use the form http://user:password@host:3128, with %40 for a @ in the password",
         )
     return url
 
 
 def shown_proxy(scheme: str) -> str:
-    """The proxy's host and port, for messages; empty where there is none."""
+    """The proxy's host and port, for messages; empty if there is none."""
     url = proxy_address(scheme)
     return f"{url.host}:{url.port}" if url else ""
 
 
 def through_proxy(url: URL, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What aiohttp's request needs to be told of headers and proxy.
+    """A request's headers and proxy as arguments for aiohttp.
 
-    aiohttp's own look-up would read .netrc, too, and its errors repeat a password that is in an address.
+    aiohttp's own look-up would also read .netrc, and its errors repeat passwords found in addresses.
 
     Raises:
         UsageError: as `proxy_address`.
@@ -57,7 +57,7 @@ def through_proxy(url: URL, headers: Mapping[str, str] | None = None) -> dict[st
     if proxy is None:
         return {"headers": own}
     secret = _authorization(proxy)
-    if url.scheme == "http":  # such a request is the proxy's own; a tunnel is asked for apart
+    if url.scheme == "http":  # sent to the proxy itself; for https, CONNECT carries the credentials
         return {"headers": own | secret, "proxy": proxy.with_user(None)}
     return {"headers": own, "proxy": proxy.with_user(None), "proxy_headers": secret or None}
 
@@ -70,6 +70,6 @@ def _authorization(proxy: URL) -> dict[str, str]:
 
 
 def _variable(scheme: str) -> str:
-    """The variable that names the proxy, as the user wrote it; the small one comes first."""
+    """The environment variable that names the proxy; lower case wins."""
     small = f"{scheme}_proxy"
     return small if os.environ.get(small) else small.upper()

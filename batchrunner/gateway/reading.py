@@ -1,4 +1,4 @@
-"""Reading JSON that others wrote: each function takes any value and gives one of a type, or nothing."""
+"""Reads untrusted JSON: each function takes any value and returns one of its type, or nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ MOST_TOKENS = 10**10
 
 
 def storable(text: str) -> str:
-    """`text` as UTF-8 can hold it: JSON and headers may bring halves of characters."""
+    """`text` without lone surrogates, which JSON and headers may contain."""
     return text.encode(errors="replace").decode()
 
 
 def as_object(body: bytes | str) -> Mapping[str, Any]:
-    """A JSON text's object; empty where it is none."""
+    """The object in a JSON text; empty if it is not an object."""
     try:
         return as_dict(json.loads(body))
     except (ValueError, RecursionError):
@@ -28,7 +28,7 @@ def as_dict(value: object) -> Mapping[str, Any]:
 
 
 def as_text(value: object) -> str:
-    """A text that UTF-8 can hold; empty for anything else."""
+    """A text without lone surrogates; empty for anything else."""
     return storable(value) if isinstance(value, str) else ""
 
 
@@ -39,12 +39,12 @@ def as_url(value: object) -> str:
 
 
 def as_int(value: object) -> int | None:
-    """A whole number that SQLite can hold; None for anything else."""
+    """An integer that SQLite can store; None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
 
 
 def as_tokens(value: object) -> int | None:
-    """A believable number of tokens; None for anything else."""
+    """A plausible number of tokens; None for anything else."""
     count = as_int(value)
     return count if count is not None and 0 <= count <= MOST_TOKENS else None
 

@@ -1,4 +1,4 @@
-"""The usage log and what the gateway shows of a task, as evidence for `core.adoption`."""
+"""Reads the usage log and polled tasks as evidence for `core.doubts`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from batchrunner.gateway.reading import as_dict, as_int, as_number, as_object, a
 from batchrunner.gateway.wire import Answer
 
 CONSUMED = 2
-"""The type of rows that charge something."""
+"""The type of rows for charges."""
 REFUNDED = 6
-"""The type of rows that give something back."""
+"""The type of rows for refunds."""
 
 
 def usage_outcome(answer: Answer) -> UsageOutcome:
-    """What an answer to `GET /api/log/token` means."""
+    """Interpret an answer to `GET /api/log/token`."""
     receipt = wire.receipt_of(answer)
     body = as_object(answer.body)
     rows = body.get("data")
@@ -32,13 +32,13 @@ def usage_outcome(answer: Answer) -> UsageOutcome:
 
 
 MOST_QUOTA = 10**15
-"""Quota units; two billion dollars are no reading."""
+"""Quota units; larger values are implausible."""
 
 
 def meter_reading(answer: Answer, now: float) -> MeterReading | QueryFailed | None:
-    """What an answer to `GET /api/usage/token/` shows, at the Unix time `now` unless it bears its own.
+    """The key's usage in an answer to `GET /api/usage/token/`, at the answer's Unix time or else `now`.
 
-    None where this gateway has no such number.
+    None if this gateway doesn't report it.
     """
     if answer.status == 429 or answer.status >= 500:
         return QueryFailed(wire.receipt_of(answer), answer.retry_after)
@@ -62,7 +62,7 @@ def _row(row: Mapping[str, Any]) -> UsageRow:
 
 
 def sighting(answer: Answer, remote_id: RemoteId) -> Sighting | None:
-    """What a poll shows of a task; None where it shows nothing of this one."""
+    """What a poll shows of a task; None if it is not about this task."""
     task = as_dict(as_object(answer.body).get("data"))
     if answer.status != 200 or as_text(task.get("task_id")) != remote_id:
         return None

@@ -1,4 +1,4 @@
-"""Timeouts that a stopped process doesn't run into."""
+"""Timeouts that don't count the time a process was suspended."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ from contextlib import asynccontextmanager
 
 STEPS = 60
 ASLEEP = 0.5
-"""Seconds by which a step is late when the process was stopped in it, and not just held up."""
+"""A step late by this many seconds means that the process was suspended, not just slow."""
 
 
 class Patience:
-    """How much of a timeout is used up, in steps."""
+    """How much of a timeout has passed, in steps."""
 
     def __init__(self) -> None:
         self.steps = 0
 
     def renew(self) -> None:
-        """Something was heard: the timeout begins anew."""
+        """Restart the timeout after data has arrived."""
         self.steps = 0
 
 
 @asynccontextmanager
 async def awake_timeout(seconds: float) -> AsyncIterator[Patience]:
-    """Like `asyncio.timeout`, but a step of it in which the process was stopped does not count.
+    """Like `asyncio.timeout`, but a step during which the process was suspended does not count.
 
-    An answer that came while the process slept can so still be read: nothing else would know of it. A
-    timer alone would not do: a stop and its end interrupt the selector, and after it the timers that are
-    due come before what has arrived.
+    So an answer that arrived while the process was suspended can still be read. A single timer would not
+    do: after a suspension, asyncio runs due timers before it reads what has arrived.
     """
     patience, step = Patience(), seconds / STEPS
 

@@ -1,6 +1,6 @@
-"""JSON on the wire ↔ plain types: the request body that is sent, and what an answer means.
+"""Converts between JSON on the wire and plain types: builds request bodies and interprets answers.
 
-Answers are classified by phase and shape, never by the text of a message: messages are localised.
+Answers are classified by phase and shape, never by message text: messages are localised.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ REFUNDED_CODES = frozenset(
     {"do_request_failed", "invalid_response", "read_response_body_failed", "unmarshal_response_body_failed"}
 )
 UNCLEAR = frozenset({408, 409, 425, 499})
-"""Statuses that leave open whether the request was carried out, whoever says so."""
+"""Statuses that don't tell whether the request was carried out, whoever sends them."""
 UPSTREAM_REFUSED = "fail_to_fetch_task"
-"""The gateway passes on the model's own status and text."""
+"""Code of an error that the gateway passes on from the model, with its status and text."""
 
 SUCCESS_WORDS = frozenset({"success", "succeeded", "completed"})
 FAILURE_WORDS = frozenset({"failure", "failed", "error", "cancelled", "canceled", "expired"})
@@ -57,7 +57,7 @@ LONGEST_RETRY_AFTER = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class RequestBody:
-    """A finished body but for its seed, which the claim draws at the last moment."""
+    """A request body without its seed, which is chosen when the task is claimed."""
 
     head: bytes
     tail: bytes
@@ -71,11 +71,11 @@ class RequestBody:
 
 
 def encode(request: Request, data_uri: Callable[[MediaFile], str]) -> RequestBody:
-    """The body for a normalised request, without its seed.
+    """Build the body of a normalised request, without its seed.
 
-    A length of 1 second and above is sent three ways, equal, because gateways differ in which one they
-    read; -1 (the model chooses) in `metadata.duration` alone. `data_uri` reads local files; what it
-    raises passes through. May be slow: call it off the event loop.
+    A duration of 1 second or more is sent in three fields, because gateways differ in which one they
+    read; -1 (the model chooses) only in `metadata.duration`. `data_uri` reads local files; its exceptions
+    are passed on. May be slow: don't call it on the event loop.
     """
     body = {name: _on_wire(value, data_uri) for name, value in request.items() if name != "metadata"}
     given = request.get("metadata")
@@ -103,19 +103,19 @@ def _on_wire(value: RequestValue, data_uri: Callable[[MediaFile], str]) -> objec
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, read to its end."""
+    """A complete HTTP answer."""
 
     status: int
     body: bytes
     request_id: str = ""
     retry_after: float | None = None
     date: float | None = None
-    """When the gateway made it, in Unix seconds by its own clock."""
+    """The Date header in Unix seconds, by the gateway's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What an error body says: its shape, the gateway's code, and the most telling code and message."""
+    """A parsed error body: its shape, the gateway's code, and the most specific code and message."""
 
     is_json: bool
     is_task_error: bool
@@ -124,7 +124,7 @@ class _Said:
 
 
 def submit_outcome(answer: Answer) -> SubmitOutcome:
-    """What an answer to a POST means; whatever is not surely something else is unknown."""
+    """Interpret an answer to a POST; anything ambiguous is unknown."""
     said = _said(answer)
     code, receipt, status = said.gateway_code, said.receipt, answer.status
     if 200 <= status < 300:
@@ -167,9 +167,9 @@ def _account_fault(status: int, said: _Said) -> AccountFault | None:
 
 
 def poll_outcome(answer: Answer, remote_id: str = "") -> PollOutcome:
-    """What an answer to a poll of `remote_id` means; what can't be understood says nothing about the task.
+    """Interpret an answer to a poll of `remote_id`; an unintelligible one says nothing about the task.
 
-    An answer that names another task says nothing about this one, nor does a flat one that names none.
+    Neither does an answer that names another task, or a flat one that names none.
     """
     said = _said(answer)
     if answer.status in (401, 403):
@@ -183,7 +183,9 @@ def poll_outcome(answer: Answer, remote_id: str = "") -> PollOutcome:
     task = body if is_flat else as_dict(body.get("data"))
     named = as_text(task.get("task_id")) or (as_text(task.get("id")) if is_flat else "")
     if remote_id and named != remote_id and (named or is_flat):
-        return QueryFailed(replace(said.receipt, code="another_task", message=f"the answer names {named!r}"))
+        return QueryFailed(
+            replace(said.receipt, code="another_task", message=f"the answer is about {named!r}")
+        )
     return _task_outcome(task, answer.body.decode(errors="replace"))
 
 
@@ -195,7 +197,7 @@ def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
     if status.lower() in SUCCESS_WORDS:
         content, usage = as_dict(upstream.get("content")), as_dict(upstream.get("usage"))
         return Succeeded(
-            # Older gateways have no field for the link, and put it where a failure has its reason.
+            # Older gateways have no field for the link and put it in `fail_reason`.
             result_url=as_url(task.get("result_url"))
             or as_url(content.get("video_url"))
             or as_url(as_dict(task.get("metadata")).get("url"))
@@ -220,12 +222,12 @@ def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
 
 
 def receipt_of(answer: Answer) -> Receipt:
-    """What an answer says about itself."""
+    """The receipt of an answer."""
     return _said(answer).receipt
 
 
 def models_listed(answer: Answer) -> frozenset[str] | None:
-    """The model names in an answer to `GET /v1/models`; None where it is no such list."""
+    """The model names in an answer to `GET /v1/models`; None if it is not a model list."""
     data = as_object(answer.body).get("data")
     if answer.status != 200 or not isinstance(data, list):
         return None
@@ -233,12 +235,12 @@ def models_listed(answer: Answer) -> frozenset[str] | None:
 
 
 def is_json(answer: Answer) -> bool:
-    """Whether the body is a JSON object, as every answer of the gateway itself is."""
+    """Whether the body is a JSON object, as in every answer of the gateway itself."""
     return _said(answer).is_json
 
 
 def retry_after_seconds(header: str | None, now: float) -> float | None:
-    """Seconds of a Retry-After header (seconds or a date; an hour at most); None without a usable one."""
+    """The delay in a Retry-After header (seconds or a date; an hour at most); None if there is none."""
     if not header:
         return None
     if header.isdecimal():
@@ -251,7 +253,7 @@ def retry_after_seconds(header: str | None, now: float) -> float | None:
 
 
 def http_date(header: str | None) -> float | None:
-    """A date of a header in Unix seconds; None where it is none."""
+    """A date header in Unix seconds; None if invalid."""
     try:
         date = parsedate_to_datetime(header or "")
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
@@ -275,7 +277,7 @@ def _said(answer: Answer) -> _Said:
 
 
 def _told(message: str) -> str:
-    """A message as it is kept: an upstream repeats the links that it was given, signatures included."""
+    """A message with secrets removed: upstream errors repeat input links, including signatures."""
     return redacted(message[: 4 * MESSAGE_LENGTH])[:MESSAGE_LENGTH]
 
 

@@ -1,1 +1,1 @@
-"""What people read: results.csv, the progress display and run.log."""
+"""Output for users: results.csv, the progress display and run.log."""

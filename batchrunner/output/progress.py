@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: the ledger's events as lines or as a live display on stderr."""
+"""Shows a run's progress on stderr: ledger events as lines, or a live display on a terminal."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ TOLD = frozenset(
     {Event.COLLECTED, Event.REJECTED, Event.UNKNOWN, Event.GENERATION_FAILED, Event.LOST}
     | {Event.UNCOLLECTABLE, Event.UNSENDABLE}
 )
-"""Events that end something a person cares about; the others only move the counts."""
+"""Events that are shown; the others only change the counts."""
 
 WANT_A_PERSON = frozenset({TaskState.IN_DOUBT, TaskState.FAILED, TaskState.UNCOLLECTED})
 STATUS_INTERVAL = 30.0
-"""Nominal seconds between two lines of counts where there is no terminal."""
+"""Nominal seconds between two status lines when stderr is not a terminal."""
 
 
 class SubmissionStatus(Protocol):
-    """What a display may ask of admission."""
+    """What a display needs to know about admission."""
 
     waiting_for: str
 
@@ -37,22 +37,22 @@ class SubmissionStatus(Protocol):
 
 
 class Display(Protocol):
-    """Shows a run. The run works the same without one."""
+    """Shows a run's progress; a run doesn't depend on it."""
 
     def start(self, tally: Tally, situation: SubmissionStatus, clock: Clock) -> None:
-        """The run is about to begin."""
+        """The run is about to start."""
 
     def event(self, event: LedgerEvent) -> None:
         """Something happened to a task."""
 
     def notice(self, text: str) -> None:
-        """Something else that a person wants to know now."""
+        """Something else worth showing now."""
 
     def tick(self) -> None:
         """Time has passed."""
 
     def close(self) -> None:
-        """The run is over; leave the terminal as it was."""
+        """The run has ended; restore the terminal."""
 
 
 class Silent:
@@ -66,7 +66,7 @@ class Silent:
 
 
 class Lines:
-    """A line for each thing that ended, and the counts now and then."""
+    """Prints a line per finished attempt, and a status line every 30 seconds."""
 
     def __init__(self) -> None:
         self._tally: Tally | None = None
@@ -84,7 +84,7 @@ class Lines:
             self.notice(event_line(event))
 
     def notice(self, text: str) -> None:
-        with suppress(OSError, ValueError):  # whoever read stderr may be gone; the run goes on
+        with suppress(OSError, ValueError):  # stderr's reader may be gone; the run continues
             print(f"{time.strftime('%H:%M:%S')}  {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
 
     def tick(self) -> None:
@@ -100,7 +100,7 @@ class Lines:
 
 
 class Live:
-    """A bar with the counts that stays at the bottom of a terminal, what ended above it."""
+    """A progress bar with counts at the bottom of a terminal; events scroll above it."""
 
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415  only a terminal pays for loading it
@@ -156,7 +156,7 @@ class Live:
 
 
 def display_for_stderr() -> Display:
-    """Live on a terminal, lines elsewhere."""
+    """A live display on a terminal, lines otherwise."""
     return Live() if sys.stderr.isatty() else Lines()
 
 
@@ -165,13 +165,13 @@ def event_line(event: LedgerEvent) -> str:
     words = {TaskState.IN_DOUBT: "in doubt", TaskState.PENDING: "again"}
     state = words.get(event.to_state, event.to_state.value)
     if event.event is Event.UNCOLLECTABLE and event.to_state is TaskState.DONE:
-        state = "missing"  # a further copy could not be fetched; the video was collected before
+        state = "missing"  # the download was repeated and failed; the video was collected before
     why = " ".join(filter(None, (event.code, event.message)))
     return f"{state:<11} {event.id}" + (f"  {shortened(why, 120)}" if why else "")
 
 
 def counts_line(tally: Tally) -> str:
-    """How the run stands, in one line: what wants a person first, for a narrow terminal cuts the end."""
+    """The counts in one line; what needs attention comes first, as a narrow terminal cuts off the end."""
     parts = [f"done {tally[TaskState.DONE]:,} of {tally.total():,}"]
     for state in sorted(TaskState, key=lambda state: state not in WANT_A_PERSON):
         if state is not TaskState.DONE and tally[state]:

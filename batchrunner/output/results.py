@@ -1,4 +1,4 @@
-"""results.csv: a pure function of the ledger, one row a task, written whole or not at all."""
+"""Writes results.csv from the ledger: one row per task, replaced atomically."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from batchrunner.output.results_backup import digest_of, keep_copy
 
 LABEL = "label."
 REFRESH_INTERVAL = 15.0
-"""Nominal seconds between two writings during a run, at least."""
+"""Minimum nominal seconds between two writes during a run."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def from_network(text: str) -> str:
-    """Text that somebody else chose: no control characters, and nothing a spreadsheet takes for a formula."""
+    """Text from the network without control characters, and escaped if a spreadsheet would read a formula."""
     clean = printable(text)
     return f"'{clean}" if clean.startswith(_FORMULA_STARTS) else clean
 
@@ -84,24 +84,24 @@ COLUMNS: dict[str, _Column] = {
     "generation_seconds": lambda t: t.generation_seconds,
     "fingerprint": lambda t: t.key,
 }
-"""Every fixed column and what stands in it, in order; `label.*` follow. Empty means not known."""
+"""The fixed columns in order, with their values; `label.*` columns follow. Empty means unknown."""
 
 
 def _message(task: TaskRecord) -> str:
-    """Why not; of a doubt also what the usage log showed."""
+    """The error message; for a task in doubt, also what the usage log showed."""
     seen = task.looked_up if task.state is TaskState.IN_DOUBT else None
     return redacted("; ".join(filter(None, (task.error_message, seen))))
 
 
 def _file_warning(task: TaskRecord) -> str:
-    """What is to be said of a finished video's file."""
+    """The warning about a finished video's file, if any."""
     if task.state is not TaskState.DONE:
         return ""
     return warning(task.file_name, FileState(task.file_state or ""), task.links_dead)
 
 
 def header(tasks: Sequence[TaskRecord]) -> list[str]:
-    """The names of all columns: the fixed ones, then one for each label, in the order they first appear."""
+    """All column names: the fixed ones, then one per label in order of first appearance."""
     labels = dict.fromkeys(name for task in tasks for name in task.labels)
     return [*COLUMNS, *(LABEL + name for name in labels)]
 
@@ -113,7 +113,7 @@ def row(task: TaskRecord, labels: Iterable[str]) -> list[object]:
 
 
 def as_csv(tasks: Sequence[TaskRecord], excel: bool = False) -> bytes:
-    """The whole file: UTF-8, RFC 4180; `excel` puts the byte-order mark in front that Excel asks for."""
+    """The file's content: UTF-8, RFC 4180; `excel` adds the byte order mark Excel needs to detect UTF-8."""
     names = header(tasks)
     labels = [name.removeprefix(LABEL) for name in names[len(COLUMNS) :]]
     text = io.StringIO(newline="")
@@ -124,7 +124,7 @@ def as_csv(tasks: Sequence[TaskRecord], excel: bool = False) -> bytes:
 
 
 class Results:
-    """Keeps results.csv in line with the ledger during a run, and writes it at its end."""
+    """Keeps results.csv up to date during a run, and writes it at the end."""
 
     def __init__(
         self,
@@ -144,26 +144,26 @@ class Results:
         self._outdated.set()
 
     async def write(self) -> None:
-        """Write it now.
+        """Write the file now.
 
-        A writing that was given up goes on in its thread: it is awaited, so that the newest stands last.
+        A cancelled write continues in its thread; it is awaited first, so that the newest content wins.
         """
         if self._writing:
             await asyncio.wait({self._writing})
         self._outdated.clear()
         self._writing = asyncio.create_task(self._written(), name=RESULTS_NAME)
-        # Whoever gave a writing up does not hear of its failure; the next writing fails the same way.
+        # The caller of a cancelled write never sees its error; the next write will fail the same way.
         self._writing.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(self._writing)
 
     async def _written(self) -> None:
-        # Asked of the reader: after a failed write the writer may not even answer.
+        # Use the reader: after a failed write the writer may not respond.
         tasks = await self._reader.tasks(planned_only=True)
         if kept := await write_noted(self._ledger, self._directory, tasks, known_by=self._reader):
             self._notice(kept)
 
     async def keep_fresh(self) -> None:
-        """Write it now and then where the ledger has changed; never more than a twentieth of the time."""
+        """Write the file whenever the ledger has changed, using at most a twentieth of the time."""
         while True:
             await self._outdated.wait()
             began = self._clock.now()
@@ -178,29 +178,29 @@ async def write_noted(
     excel: bool = False,
     known_by: LedgerReader | None = None,
 ) -> str:
-    """Write results.csv; a file that somebody else changed is first kept beside it, never overwritten.
+    """Write results.csv; a file edited by somebody else is first copied to a backup.
 
-    The ledger has the hashes of what may be there: the new one is noted before it takes the name, so that
-    a crash leaves nothing that looks like somebody else's. Returns what a person should know, if anything.
+    The ledger holds the hashes of the versions it wrote. The new hash is recorded before the rename, so
+    that a crash leaves nothing that looks edited. Returns a notice for the user, or an empty text.
 
     Raises:
-        StorageError: the disk refused; the old file is still there.
+        StorageError: the file can't be written; the old one is still there.
     """
     content = await asyncio.to_thread(as_csv, tasks, excel)
     new, there = digest_of(content), await asyncio.to_thread(_there, directory)
     known = await (known_by or ledger).results_written()
     is_ours = not there or known is None or there in known or there == new
     if there != new or not known or new not in known:
-        with suppress(StorageError):  # a ledger that can't be written must not keep the CSV from being so
+        with suppress(StorageError):  # write the CSV even if the ledger can't be written
             await ledger.note_results([new, there] if there and is_ours else [new])
     if there == new:
         return ""
     kept = await asyncio.to_thread(write, directory, content, keep=not is_ours)
-    return f"{RESULTS_NAME} was not as this ledger wrote it last: kept as {kept.name}" if kept else ""
+    return f"{RESULTS_NAME} was edited; the old file is kept as {kept.name}" if kept else ""
 
 
 def _there(directory: Path) -> str:
-    """The hash of the results.csv that is there; empty where there is none, or nothing in it."""
+    """The hash of the existing results.csv; empty if it is missing or empty."""
     path = directory / RESULTS_NAME
     try:
         content = path.read_bytes()
@@ -212,12 +212,12 @@ def _there(directory: Path) -> str:
 
 
 def write(directory: Path, content: bytes, keep: bool = False) -> Path | None:
-    """Write results.csv in place of the old one, of which a copy is kept where `keep` says so.
+    """Replace results.csv, with `keep` after copying the old one to a backup.
 
-    A file that would not change is left alone. Returns the path of the copy.
+    An identical file is not rewritten. Returns the path of the backup.
 
     Raises:
-        StorageError: the disk refused; the old file is still there.
+        StorageError: the file can't be written; the old one is still there.
     """
     path = directory / RESULTS_NAME
     kept = None
@@ -245,5 +245,5 @@ def write(directory: Path, content: bytes, keep: bool = False) -> Path | None:
 def _refused(path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"can't write {path}: {error.strerror}",
-        "free disk space or fix the disk; `batchrunner results DIR` writes it again from the ledger",
+        "free disk space or fix the disk; `batchrunner results DIR` rewrites it from the ledger",
     )

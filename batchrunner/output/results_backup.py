@@ -1,4 +1,4 @@
-"""Copies of a results.csv that somebody else changed: kept beside it, and never overwritten."""
+"""Keeps backups of a results.csv that was edited; backups are never overwritten."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 
 
 def digest_of(content: bytes) -> str:
-    """The SHA-256 by which a results.csv is known again."""
+    """The SHA-256 that identifies a results.csv."""
     return hashlib.sha256(content).hexdigest()
 
 
 def keep_copy(path: Path) -> Path:
-    """Copy a file to the first free name of `NAME.bak`, `NAME.bak2` and so on; return the copy's path.
+    """Copy a file to the first free name among `NAME.bak`, `NAME.bak2`, …; return the copy's path.
 
-    A copy that is there already, such as one made by a run that was killed just then, is enough.
+    An identical copy that already exists, such as one made by a killed run, is reused.
 
     Raises:
-        OSError: it can't be written; nothing is left of it.
+        OSError: the copy can't be written; no partial copy is left.
     """
     content = path.read_bytes()
     for number in itertools.count(1):
@@ -42,6 +42,6 @@ def keep_copy(path: Path) -> Path:
                 copy.unlink()
             raise
         with suppress(OSError):
-            shutil.copystat(path, copy)  # when it was changed is worth knowing
+            shutil.copystat(path, copy)  # keep the time of the edit
         return copy
     raise AssertionError("counting never ends")

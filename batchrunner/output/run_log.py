@@ -38,7 +38,7 @@ class RunLog:
                 self._file.close()
 
     def event(self, event: LedgerEvent) -> None:
-        """Keep an event."""
+        """Log an event."""
         values = asdict(event) | {"message": redacted(event.message)}
         del values["at"]
         for name in ("seed", "remote_id"):
@@ -47,16 +47,16 @@ class RunLog:
         self._write(event.at, values)
 
     def began(self, run_id: str) -> None:
-        """Keep the id that the seeds of this run's attempts are derived from."""
+        """Log the run ID, from which the seeds of this run's attempts are derived."""
         self._write(datetime.now(UTC).timestamp(), {"run_id": run_id})
 
     def notice(self, text: str) -> None:
-        """Keep something else that a person may want to know later."""
+        """Log a notice."""
         self._write(datetime.now(UTC).timestamp(), {"notice": redacted(text)})
 
     def _write(self, at: float, line: dict[str, object]) -> None:
         stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-        # The log is a convenience: a full disk ends the run at the ledger, with its own words.
+        # The log is a convenience: on a full disk, the ledger's error ends the run.
         with suppress(OSError):
             if self._file:
                 self._file.write(json.dumps({"at": stamp} | line, ensure_ascii=False) + "\n")

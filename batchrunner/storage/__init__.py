@@ -1,1 +1,1 @@
-"""Where finished files go: part file, fsync, rename."""
+"""Writes finished files atomically: part file, fsync, rename."""

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: part file, fsync, rename, fsync of the folder."""
+"""Writes files atomically: part file, fsync, rename, fsync of the folder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class PartFile:
-    """A download on its way to its final name. The file is made by the first write.
+    """A download in progress. The file is created by the first write.
 
-    Its methods run in threads; the lock keeps a `discard` after a cancelled download from closing a
-    descriptor that a thread still writes to.
+    Its methods run in threads; the lock stops `discard`, after a cancelled download, from closing a
+    descriptor that a thread is still writing to.
     """
 
     SUFFIX = ".part"
@@ -33,10 +33,10 @@ class PartFile:
         self._sha256 = hashlib.sha256()
 
     def write(self, data: bytes) -> None:
-        """Append.
+        """Append data.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: the disk returned an error.
         """
         with self._lock, _disk_errors(self._path):
             if self._fd is None:
@@ -48,25 +48,25 @@ class PartFile:
             self._sha256.update(data)
 
     def verified(self, check: Callable[[Path], T]) -> tuple[T, str]:
-        """Verify and make durable; return what `check` found in it and its SHA-256.
+        """Verify and sync the file; return the result of `check` and the SHA-256.
 
-        What `check` raises passes through.
+        Exceptions from `check` are passed on.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: the disk returned an error.
         """
         with self._lock, _disk_errors(self._path):
             facts = check(self._path)
-            assert self._fd is not None  # noqa: S101  what was checked was written
+            assert self._fd is not None  # noqa: S101  the check has read what was written
             os.fsync(self._fd)
         return facts, self._sha256.hexdigest()
 
     def put_in_place(self) -> None:
-        """Give it its final name, durably.
+        """Rename the file to its final name, durably.
 
         Raises:
             FileExistsError: the name is taken; nothing is overwritten.
-            StorageError: the disk refused.
+            StorageError: the disk returned an error.
         """
         with self._lock:
             if os.path.lexists(self._final):
@@ -76,7 +76,7 @@ class PartFile:
                 sync_directory(self._final.parent)
 
     def discard(self) -> None:
-        """Close, and remove what is left of it; what can't be removed is removed by the next run."""
+        """Close and remove the part file; if that fails, the next run removes it."""
         with self._lock:
             fd, self._fd = self._fd, None
             if fd is None:
@@ -88,7 +88,7 @@ class PartFile:
 
 
 class _disk_errors:  # noqa: N801  used like a function
-    """Turns an OSError of the disk into ours."""
+    """Turns an OSError into a StorageError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -99,12 +99,12 @@ class _disk_errors:  # noqa: N801  used like a function
         if isinstance(error, OSError):
             raise StorageError(
                 f"can't write {self._path}: {error.strerror}",
-                "free disk space or fix the disk, then run the same command again; nothing paid for is lost",
+                "free disk space or fix the disk, then run the same command again; no paid video is lost",
             ) from error
 
 
 def seen_as(found: os.stat_result) -> str:
-    """What tells a file from a changed one without reading it."""
+    """Size and modification time, to detect a changed file without reading it."""
     return f"{found.st_size} {found.st_mtime_ns}"
 
 
@@ -118,14 +118,14 @@ def sync_directory(directory: Path) -> None:
 
 
 def remove_part_files(directory: Path) -> None:
-    """Remove what killed runs left half-way, where that can be removed."""
+    """Remove part files left by killed runs, where possible."""
     for path in directory.glob(f".*.{'[0-9a-f]' * 8}{PartFile.SUFFIX}"):
         with suppress(OSError):
             path.unlink()
 
 
 def keep_small(path: Path, data: bytes) -> None:
-    """Put a small file in place, whole; a killed run may have left the same one there.
+    """Write a small file atomically; a killed run may have left the same one there.
 
     Raises:
         FileExistsError: another file has the name.
