@@ -1,8 +1,8 @@
 """A faithful fake of the gateway: a real HTTP server on 127.0.0.1 with a charge book.
 
-`scenario` decides, `server` serves, `loop` brings news of the model, `book` remembers, `videos` makes real
-videos; `schemas/scenario.schema.json` explains scenario files to an editor. It imports nothing else of
-batchrunner: a shared reading of the API would let both sides share one misreading.
+`scenario` decides what happens, `server` serves requests, `loop` updates task states, `book` stores charges,
+`videos` encodes real videos; `schemas/scenario.schema.json` is the schema of scenario files. The simulator
+imports nothing else from batchrunner: shared code would let both sides share the same misreading of the API.
 """
 
 from batchrunner.simulator.scenario import Scenario

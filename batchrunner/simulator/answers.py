@@ -1,4 +1,4 @@
-"""The answers that all routes share: the gateway's own, and those of what stands in front of it."""
+"""Answers shared by all routes: the gateway's own, and those of a proxy in front of it."""
 
 import socket
 import struct
@@ -49,25 +49,25 @@ def not_found(request: web.Request) -> web.Response:
 
 
 def without_gateway(request: web.Request) -> None:
-    """Mark that the answer must not bear the gateway's own headers."""
+    """Mark an answer that must not have the gateway's own headers."""
     request[EDGE] = True
 
 
 def edge_answer(request: web.Request, status: int, html: str) -> web.Response:
-    """A web page from something in front of the gateway: without the gateway's own headers."""
+    """An HTML page from a proxy in front of the gateway, without the gateway's own headers."""
     without_gateway(request)
     return web.Response(status=status, text=html, content_type="text/html")
 
 
 def edge_fault(request: web.Request, rule: Rule) -> web.Response:
-    """What something in front of the gateway answers in its place, as the rule says: a page, or nothing."""
+    """The answer of a proxy in front of the gateway, as the rule says: a page, or nothing."""
     return edge_answer(
         request, rule.status, "" if rule.body == "empty" else rendering.error_page(rule.status)
     )
 
 
 def common_fault(request: web.Request, rule: Rule) -> web.Response:
-    """The answer of a fault that means the same on many routes."""
+    """The answer of a fault that is the same on many routes."""
     match rule.do:
         case "html_502":
             return edge_fault(request, rule)
@@ -83,16 +83,16 @@ def common_fault(request: web.Request, rule: Rule) -> web.Response:
 
 
 def too_many(seconds: float) -> web.Response:
-    """429 as the gateway's own limiters answer: with Retry-After and no body."""
+    """429 from the gateway's own limiters: with Retry-After and no body."""
     return web.Response(status=429, headers={"Retry-After": f"{seconds:.0f}"})
 
 
 def reset(request: web.Request) -> web.Response:
-    """Reset the connection; what is returned goes nowhere."""
+    """Reset the connection; the returned answer is never sent."""
     transport = request.transport
     if transport is not None:
         sock = transport.get_extra_info("socket")
-        # A linger of 0 makes the close a reset, as a gateway's death looks to its client.
+        # A linger of 0 turns the close into a reset, as when a gateway is killed.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
     return web.Response()

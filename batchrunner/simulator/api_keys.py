@@ -1,4 +1,4 @@
-"""Which API keys the gateway knows, and what each may do. Pure."""
+"""The API keys that the gateway knows, and their permissions. Pure."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from batchrunner.simulator import checks
 
 @dataclass(frozen=True)
 class Key:
-    """One API key of the gateway's single user; the key itself is never kept with it."""
+    """One API key of the gateway's single user, without the key itself."""
 
-    name: str  # what the charge book and the usage log call it
+    name: str  # shown in the charge book and the usage log
     token_id: int
     quota: int | None = None  # its own quota units; None is unlimited
     models: tuple[str, ...] | None = None  # the models it may use; None is all
@@ -29,12 +29,12 @@ RECORDED: Mapping[str, Key] = {
 
 
 def find_key(keys: Mapping[str, Key], header: str | None, at: float) -> Key | None:
-    """The key that an Authorization header bears, or None if the gateway does not know it.
+    """The key in an Authorization header; None if the gateway does not know it.
 
     `at` is in nominal seconds since the simulator's first start.
 
-    Any further key that begins with sk- is an unlimited one of the same user, so that a test can send a
-    canary; sk-bad… stands for unknown ones. Its name is made from a hash, as a key appears nowhere.
+    Any other key starting with sk- is an unlimited key of the same user, so that a test can send a canary;
+    sk-bad… keys are unknown. Its name is made from a hash, because keys must not appear anywhere.
     """
     secret = (header or "").removeprefix("Bearer ").removeprefix("bearer ").strip()
     listed = keys.get(secret)
@@ -50,7 +50,7 @@ def find_key(keys: Mapping[str, Key], header: str | None, at: float) -> Key | No
 def parse_keys(value: object, where: str) -> Mapping[str, Key]:
     """Read `keys:`, which adds to the recorded keys or replaces them; raises Wrong."""
     given = checks.mapping(value, where)
-    # The place is a number: a key must not appear in a message.
+    # Use a number as the place: a key must not appear in a message.
     read = checks.each(list(given.values()), _fields, where, "keys")
     keys = {
         secret: Key(**{"name": f"key{number}", "token_id": number} | fields)

@@ -1,10 +1,9 @@
 """The charge book: a JSON-lines file that is the simulator's whole state.
 
-A line is written before the answer that it stands for is sent, so whatever a client was told survives
-`kill -9`. Lines of kind "charge" are accepted submissions; those of kind "hold" are quota units that were
-taken for none; those of kind "fault" are faults that befell a request without a charge; those of kind
-"count" say that a rule has counted a request and let it pass. Each line bears the rules' counts that it
-changed.
+A line is written before its answer is sent, so that whatever a client was told survives `kill -9`. Lines
+of kind "charge" are accepted submissions; "hold", quota units taken without a submission; "fault", faults
+of requests that were not charged; "count", requests that a rule counted and let pass. Each line contains
+the rule counts that it changed.
 """
 
 import fcntl
@@ -35,36 +34,36 @@ class Book:
         self._file = os.open(directory / _FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def charge(self, charge: Charge, counts: Mapping[str, list[int]]) -> None:
-        """Write an accepted submission down; on return it survives the end of this process."""
+        """Record an accepted submission; durable on return."""
         self._append({"kind": "charge", **charge.to_json(), "counts": counts})
         self.charges.append(charge)
 
     def hold(self, key: str, quota: int, at: float) -> None:
-        """Write down that a key's quota units were taken at Unix time `at`, and that nothing came of it."""
+        """Record that a key's quota units were taken at Unix time `at` without a task."""
         self._append({"kind": "hold", "key": key, "quota": quota, "at": at, "counts": {}})
         self.holds[key] += quota
 
     def fault(self, name: str, at: float, counts: Mapping[str, list[int]]) -> None:
-        """Write down that a fault befell a request at Unix time `at`."""
+        """Record a fault of a request at Unix time `at`."""
         self._append({"kind": "fault", "fault": name, "at": at, "counts": counts})
 
     def count(self, counts: Mapping[str, list[int]]) -> None:
-        """Write down that a request was counted, and that nothing befell it."""
+        """Record that a request was counted without a fault."""
         self._append({"kind": "count", "counts": counts})
 
     def settings(self) -> dict[str, Any]:
-        """What `remember` last wrote; empty at the first start."""
+        """The settings last written by `remember`; empty on the first start."""
         path = self._directory / _SETTINGS
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
     def remember(self, settings: Mapping[str, Any]) -> None:
-        """Keep the ports and the time of the first start for the next start."""
+        """Save the ports and the time of the first start for the next start."""
         part = self._directory / f"{_SETTINGS}.part"
         part.write_text(json.dumps(settings), encoding="utf-8")
         part.replace(self._directory / _SETTINGS)
 
     def close(self) -> None:
-        """Close the file and let the next simulator in."""
+        """Close the file and release the lock."""
         os.close(self._file)
         os.close(self._lock)
 
@@ -79,7 +78,7 @@ class Book:
             return
         data = path.read_bytes()
         whole = data.rfind(b"\n") + 1
-        if whole < len(data):  # killed while writing: nobody was told of that line
+        if whole < len(data):  # killed while writing: the line's answer was never sent
             os.truncate(path, whole)
         for raw in data[:whole].splitlines():
             line = json.loads(raw.decode("utf-8", "surrogatepass"))

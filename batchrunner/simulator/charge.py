@@ -1,4 +1,4 @@
-"""One accepted submission, as it stands in the charge book. Pure."""
+"""One accepted submission, as stored in the charge book. Pure."""
 
 import hashlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _LONG = 4096  # characters; a longer text than that is media, and is kept as its
 
 @dataclass(frozen=True)
 class Order:
-    """What a submission asks for, once nothing speaks against it."""
+    """A valid submission's request."""
 
     key: str  # the key's name, never the key
     token_id: int
@@ -41,13 +41,13 @@ class Order:
 
 @dataclass(frozen=True)
 class Charge(Order):
-    """What the gateway accepted and would bill; the JSON form has the same names."""
+    """An accepted submission that would be billed; the JSON form has the same names."""
 
     ordinal: int  # from 1; also the gateway's own row number
     remote_id: str
     at: float  # Unix seconds: when the upstream had answered, and the charge was written down
     made_seed: int  # as the model echoes it
-    faults: list[str]  # what befell it, as "submit:cut_after_accept" or "ark:fail"
+    faults: list[str]  # its faults, such as "submit:cut_after_accept" or "ark:fail"
     life: Life
 
     def to_json(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Charge(Order):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a submission, and how."""
+    """The sender and route of a submission."""
 
     key: str
     token_id: int
@@ -75,7 +75,7 @@ class Caller:
 
 
 def order_of(caller: Caller, asked: Submission, ark: ArkRequest, shape: video_model.Shape) -> Order:
-    """Put together what a submission asks for."""
+    """Build a submission's request."""
     return Order(
         **vars(caller),
         **vars(shape),
@@ -101,7 +101,7 @@ _OPTIONS = {
 
 
 def short_hash(data: bytes) -> str:
-    """16 hex digits that tell one body from another."""
+    """A hash of a body, 16 hex digits."""
     return hashlib.sha256(data).hexdigest()[:16]
 
 

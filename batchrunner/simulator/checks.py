@@ -1,4 +1,4 @@
-"""Small readers for the scenario's values: each takes a value and its place, and raises Wrong."""
+"""Small validators for scenario values: each takes a value and its place, and raises Wrong."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ Check = Callable[[object, str], Any]
 
 
 class Wrong(ValueError):
-    """What is wrong with a scenario: the place and the text of each fault."""
+    """The faults of a scenario: place and text of each."""
 
     def __init__(self, *faults: tuple[str, str]) -> None:
         super().__init__("\n".join(f"{where}: {what}" for where, what in faults))
@@ -24,9 +24,9 @@ def mapping(value: object, where: str) -> Mapping[str, Any]:
 def fields(
     value: Mapping[str, Any], readers: Mapping[str, Check], where: str, allowed: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Each value read by the reader of its name; all that is wrong with them is raised at once.
+    """Read each value with the reader for its name; raise all faults at once.
 
-    A key that nobody reads is refused, as one that is not `allowed`: a misspelt fault would silently be none.
+    Unknown keys and keys that are not `allowed` are refused: a misspelt fault would silently do nothing.
     """
     known, read = allowed or readers.keys(), {}
     faults: list[tuple[str, str]] = []
@@ -45,7 +45,7 @@ def fields(
 
 
 def each(value: object, read: Check, where: str, what: str) -> tuple[Any, ...]:
-    """Each item of a list; all that is wrong with them is raised at once."""
+    """Read each item of a list; raise all faults at once."""
     if not isinstance(value, list | tuple):
         raise Wrong((where, f"must be a list of {what}, not {value!r}"))
     items = []
@@ -75,7 +75,7 @@ def flag(value: object, where: str) -> bool:
 
 
 def one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
-    """A reader for one word out of `choices`; 429 stands for "429", as YAML reads it."""
+    """A reader for one word out of `choices`; 429 counts as "429", since YAML reads it as a number."""
 
     def check(value: object, where: str) -> str:
         word = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -124,7 +124,7 @@ def names(value: object, where: str) -> tuple[str, ...]:
 
 
 def span(value: object, where: str) -> tuple[float, float]:
-    """Two numbers [from, to] that are not equal, as of times."""
+    """Two different numbers [from, to], such as times."""
     start, end = closed_span(value, where)
     if start == end:
         raise Wrong((where, f"must begin before it ends, not {value!r}"))

@@ -1,15 +1,15 @@
-"""Every fault that a rule can name, by the requests it befalls, with the parameters that it takes. Pure.
+"""All faults by kind of request, with their parameters. Pure.
 
-`schemas/scenario.schema.json` says what each of them does; a test holds the two together.
+`schemas/scenario.schema.json` describes each fault; a test keeps the two in step.
 """
 
 from collections.abc import Mapping
 
 SUBMIT, POLL, DOWNLOAD, MODEL_LIST, USAGE = "submit", "poll", "download", "models", "usage"
-GENERATE, REFRESH = "generate", "refresh"  # decided when a task is accepted, for all its life
+GENERATE, REFRESH = "generate", "refresh"  # decided when a task is accepted
 
 _NONE: tuple[str, ...] = ()
-_EDGE = ("status", "body")  # of an answer that something in front of the gateway makes
+_EDGE = ("status", "body")  # for an answer from a proxy in front of the gateway
 
 FAULTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     SUBMIT: {
@@ -112,7 +112,7 @@ WHEN = ("nth", "every", "chance", "times", "first", "between")  # conditions of 
 
 
 def conditions(on: str) -> tuple[str, ...]:
-    """What may be said of the requests of one kind, beside the fault's own parameters."""
+    """The conditions allowed for one kind of request, besides the fault's own parameters."""
     of_tasks = () if on in (MODEL_LIST, USAGE) else ("prompt",)
     each = ("per_task",) if on in (POLL, DOWNLOAD) else ()
     return (*of_tasks, *each, *WHEN, *(("source",) if on == DOWNLOAD else ()))

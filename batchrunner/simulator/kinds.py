@@ -1,4 +1,4 @@
-"""How long generations take, by what is asked for. Pure."""
+"""Generation times by kind of request. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from batchrunner.simulator import checks
 
 @dataclass(frozen=True)
 class Kind:
-    """Generations of one kind: lognormal around `seconds`, which are nominal, with the spread `sigma`."""
+    """Generation times of one kind: lognormal around `seconds` (nominal) with the spread `sigma`."""
 
     seconds: float
     sigma: float | None = None  # None is the scenario's own

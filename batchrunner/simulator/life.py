@@ -1,8 +1,8 @@
-"""What becomes of a task upstream, and what the gateway has seen of it. Pure.
+"""A task's life upstream, and what the gateway has seen of it. Pure.
 
-Upstream a task is queued, running, then ended. The gateway only learns of it when its refresh loop comes
-by (see `loop`), so what a poll shows changes in steps. All times are Unix seconds, all durations real
-seconds.
+Upstream, a task is queued, running, then ended. The gateway only notices when its refresh loop polls it
+(see `loop`), so the state shown to clients changes in steps. All times are Unix seconds, all durations
+real seconds.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Ending(StrEnum):
     MODERATED = "moderated"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
-    STUCK = "stuck"  # never: runs until the gateway gives it up
-    CHANNEL_LOST = "channel_lost"  # the gateway can't ask any more, gives it up, and refunds nothing
+    STUCK = "stuck"  # never: runs until the gateway gives up
+    CHANNEL_LOST = "channel_lost"  # the gateway can't poll any more, gives up, and refunds nothing
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Life:
 
 @dataclass(frozen=True)
 class Timings:
-    """The gateway's own times, in real seconds, and its word for a task that it has just accepted."""
+    """The gateway's own times, in real seconds, and its status for a newly accepted task."""
 
     refresh: float
     line: float
@@ -45,7 +45,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Phase:
-    """What the gateway shows from `at` on."""
+    """The state that the gateway shows from `at` on."""
 
     at: float
     status: str  # SUBMITTED, NOT_START, QUEUED, IN_PROGRESS, SUCCESS or FAILURE
@@ -55,7 +55,7 @@ class Phase:
 
     @property
     def final(self) -> bool:
-        """Whether the gateway will show nothing else any more."""
+        """Whether the state is final."""
         return self.status in ("SUCCESS", "FAILURE")
 
 
@@ -69,7 +69,7 @@ _ANYTHING_ELSE = ("IN_PROGRESS", "30%")  # expired, cancelled, or the body of an
 
 
 class ObservedLife:
-    """A life as far as the gateway has seen it: `phases` grows by the visits of the refresh loop."""
+    """A task's life as seen by the gateway: each visit of the refresh loop may add to `phases`."""
 
     def __init__(self, life: Life, pace: Timings) -> None:
         self.life = life
@@ -80,26 +80,26 @@ class ObservedLife:
 
     @property
     def phase(self) -> Phase:
-        """What the gateway shows now."""
+        """The state that the gateway shows now."""
         return self.phases[-1]
 
     @property
     def started_at(self) -> float:
-        """When the gateway first saw it in progress; 0 if it has not."""
+        """When the gateway first saw it in progress; 0 if not yet."""
         return next((phase.at for phase in self.phases if phase.status == "IN_PROGRESS"), 0.0)
 
     def visit(self, at: float) -> None:
-        """The refresh loop comes by; what it finds may become the newest phase."""
+        """Handle a visit of the refresh loop, which may add a phase."""
         shown, upstream = self.phase, self._upstream(at)
         status, progress = _SHOWN.get(upstream, _ANYTHING_ELSE)
         if at >= self._gives_up_at and status not in ("SUCCESS", "FAILURE"):
-            # It is not asked for again: the old state stays beside the failure.
+            # It is not polled again: the old upstream state stays next to the failure.
             self.phases.append(Phase(at, "FAILURE", "100%", shown.upstream, shown.asked_at))
         elif upstream != shown.upstream:
             self.phases.append(Phase(at, status, progress, upstream, at))
 
     def _upstream(self, at: float) -> str:
-        """What the upstream says when asked at `at`."""
+        """The upstream's answer at `at`."""
         life = self.life
         if at < life.running_at:
             return "queued"

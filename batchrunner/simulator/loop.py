@@ -1,8 +1,8 @@
-"""The gateway's refresh loop: it alone brings news of the upstream into what a poll shows.
+"""The gateway's refresh loop: the only thing that updates the state shown to clients.
 
-It sleeps, then asks after every unfinished task, oldest first, with a pause after each; so a round is the
-longer the more tasks there are. It is not a task of its own: each request lets it catch up with the clock,
-so that a restarted simulator finds everything as it was.
+It sleeps, then polls every unfinished task, oldest first, with a pause after each, so a round takes longer
+with more tasks. It is not an asyncio task: each request makes it catch up with the clock, so that a
+restarted simulator reproduces the same state.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from batchrunner.simulator.life import ObservedLife, Timings
 
 
 class RefreshLoop:
-    """Visits the tasks it was given, in the order in which they came."""
+    """Visits its tasks in the order in which they were accepted."""
 
     def __init__(self, started_at: float, pace: Timings) -> None:
         self._started_at = started_at
@@ -22,17 +22,17 @@ class RefreshLoop:
         self._due = next(self._steps)
 
     def add(self, task: ObservedLife) -> None:
-        """Take in a task, which came after all others; the next round will find it."""
+        """Add a task, newer than all others; the next round visits it."""
         self._unfinished.append(task)
 
     def advance(self, now: float) -> None:
-        """Do all that the loop would have done by Unix time `now`."""
+        """Catch up with everything due by Unix time `now`."""
         self._now = now
         while self._due <= now:
             self._due = next(self._steps)
 
     def _run(self) -> Iterator[float]:
-        """Yields when the next step is due; resumed, it takes it."""
+        """Yield the time of the next step; perform it when resumed."""
         slept_from, sleeps = self._started_at, 1
         while True:
             begun = slept_from + sleeps * self._pace.refresh
@@ -48,6 +48,6 @@ class RefreshLoop:
                 sleeps = max(sleeps, self._empty_rounds(slept_from)) + 1
 
     def _empty_rounds(self, slept_from: float) -> int:
-        """How many rounds from `slept_from` on have certainly found nobody: an idle night costs nothing."""
+        """How many rounds from `slept_from` on can be skipped because there were no tasks."""
         news = next((task.life.created_at for task in self._unfinished), self._now)
         return int((min(news, self._now) - slept_from) / self._pace.refresh)

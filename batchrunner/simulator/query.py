@@ -22,7 +22,7 @@ class PollRoute:
         self._openai = openai
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Show what the refresh loop has last seen of the task, or let a fault befall the poll."""
+        """Show the state last seen by the refresh loop, or apply a fault to the poll."""
         self._world.key(request)
         task = self._world.task(request)
         if task is None:

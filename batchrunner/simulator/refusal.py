@@ -1,4 +1,4 @@
-"""A request that the gateway refuses, as a value that travels up to the server."""
+"""Refused requests: an exception that carries the answer up to the server."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Denial:
-    """What a refused request is answered: the shapes are those of api/gateway.md, section 2.3."""
+    """The answer to a refused request; for the shapes, see api/gateway.md, section 2.3."""
 
     status: int
     shape: str  # openai, task or proxy
@@ -17,7 +17,7 @@ class Denial:
 
 
 class Denied(Exception):
-    """Raised where a request turns out to be refused; carries the answer."""
+    """Raised when a request is refused; carries the answer."""
 
     def __init__(self, refusal: Denial) -> None:
         super().__init__(refusal.message)
@@ -25,7 +25,7 @@ class Denied(Exception):
 
 
 def invalid_request(message: str) -> Denied:
-    """400 in the task shape: a field has the wrong type, or none where one must be."""
+    """400 in the task shape: a field is missing or has the wrong type."""
     return Denied(Denial(400, "task", "invalid_request", message))
 
 
@@ -55,7 +55,7 @@ def user_quota(remaining: int, needed: int) -> Denied:
 
 
 def insufficient() -> Denied:
-    """402, as the document has it: less is left than the hold."""
+    """402, as documented: the balance is less than the hold."""
     return Denied(Denial(402, "openai", "insufficient_user_quota", "insufficient user quota"))
 
 

@@ -37,7 +37,7 @@ _OPENAI_STATUS = {
 
 
 def error_page(status: int) -> str:
-    """The page of a web server that answers in the gateway's place."""
+    """The page of a web server that answers instead of the gateway."""
     known = status in set(HTTPStatus)  # those of some content networks, 520 and above, are not
     title = f"{status} {HTTPStatus(status).phrase if known else 'Error'}"
     return f"<html>\r\n<head><title>{title}</title></head><body>{title}</body></html>\r\n"
@@ -118,7 +118,7 @@ def task_dto(task: Task, files_url: str) -> dict[str, Any]:
 
 
 def with_link_in_fail_reason(dto: dict[str, Any]) -> dict[str, Any]:
-    """A finished task as older gateways show it: the link in `fail_reason`, and nowhere else."""
+    """A finished task as shown by older gateways: the link only in `fail_reason`."""
     if dto["status"] != "SUCCESS":
         return dto
     data = dto["data"] | {"content": {k: v for k, v in dto["data"]["content"].items() if k != "video_url"}}
@@ -158,7 +158,7 @@ def last_frame_url(charge: Charge, files_url: str) -> str:
 
 
 def signature(charge: Charge) -> str:
-    """The query that the file server wants to see."""
+    """The query that the file server checks."""
     return f"X-Tos-Expires=86400&X-Tos-Signature={charge.body_sha256}{charge.remote_id[-8:]}"
 
 
@@ -172,7 +172,7 @@ def fail_reason(task: Task) -> str:
 
 
 def _upstream_body(task: Task, files_url: str) -> dict[str, Any]:
-    """What the upstream last said of a task, word for word."""
+    """The upstream's last answer about a task, verbatim."""
     charge, phase = task.charge, task.phase
     if phase.upstream is None:
         return {"id": upstream_id(charge)}

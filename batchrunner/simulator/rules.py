@@ -23,23 +23,23 @@ from batchrunner.simulator.faults import (
 
 @dataclass(frozen=True)
 class Rule:
-    """One fault and the requests it befalls; of several conditions all must hold."""
+    """One fault and the requests it applies to; all conditions must hold."""
 
     on: str  # one of FAULTS
     do: str  # the fault, one of FAULTS[on]
     prompt: str = "*"  # shell pattern over the whole prompt of the task
-    per_task: bool = False  # each task's requests are counted on their own
+    per_task: bool = False  # count the requests of each task separately
     nth: tuple[int, ...] = ()  # ordinals among the matching requests, from 1
-    every: int | None = None  # every so-manyth matching request
+    every: int | None = None  # every N-th matching request
     chance: float | None = None  # 0..1, drawn from the scenario's seed
-    times: int | None = None  # at most so often
-    first: int | None = None  # only among the first so many matching requests
+    times: int | None = None  # at most this many times
+    first: int | None = None  # only among the first N matching requests
     between: tuple[float, float] | None = None  # nominal seconds since the simulator's first start
     source: str = "content"  # of downloads: content, url or both
     seconds: float = 10.0  # Retry-After as sent; of slow_accept and slow: nominal seconds
     date: bool = False  # Retry-After as a date
     factor: float = 5.0  # of `generate: slow`: how much longer the generation takes
-    status: int = 502  # of an answer from something in front of the gateway
+    status: int = 502  # for an answer from a proxy in front of the gateway
     body: str = "html"  # of the same: html or empty
     shape: str | None = None  # of a refusal: openai or task; None is the usual one
     code: str = "do_request_failed"  # of `500_refunded`
@@ -47,7 +47,7 @@ class Rule:
 
     @cached_property
     def key(self) -> str:
-        """What the rule's counts are kept under: the same rule has the same key after a restart."""
+        """The key of the rule's counts; the same after a restart."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
     def matches(self, prompt: str, at: float, source: str) -> bool:
@@ -59,9 +59,9 @@ class Rule:
         return fnmatchcase(prompt, self.prompt)
 
     def fires(self, match: int, fired: int, *draw: object) -> bool:
-        """Whether the fault befalls the `match`-th matching request, having fired `fired` times before.
+        """Whether the fault fires for the `match`-th matching request, after firing `fired` times before.
 
-        `draw` is what chance is drawn from, beside the rule and the request's number.
+        `draw` seeds the random choice, together with the rule and the request's number.
         """
         if self.times is not None and fired >= self.times:
             return False
@@ -107,8 +107,8 @@ _READERS: Mapping[str, checks.Check] = {
 class RuleCounts:
     """How often each rule has matched and fired; picks the fault of each request.
 
-    `counts` maps a rule's key to [matches, fired], with `per_task` one for each task. What has changed is
-    written with every line of the charge book, so that a restarted simulator goes on counting where it was.
+    `counts` maps a rule's key to [matches, fired], with `per_task` one entry per task. Changes are written
+    with every line of the charge book, so that a restarted simulator continues counting.
     """
 
     def __init__(self, rules: Iterable[Rule], seed: int, counts: Mapping[str, list[int]]) -> None:
@@ -136,7 +136,7 @@ class RuleCounts:
         return picked
 
     def changes(self) -> dict[str, list[int]]:
-        """The counts that have changed since this was last asked."""
+        """The counts that have changed since the last call."""
         changed = {key: self._counts[key] for key in sorted(self._changed)}
         self._changed.clear()
         return changed

@@ -1,4 +1,4 @@
-"""A scenario: how the simulator behaves, and all that follows from it. Pure: values in, values out.
+"""A scenario: how the simulator behaves. Pure: values in, values out.
 
 All seconds here are nominal: the simulator's time scale turns them into real ones.
 """
@@ -18,7 +18,7 @@ VARIANTS = ("recorded", "document")
 
 @dataclass(frozen=True)
 class Scenario:
-    """A night at the gateway; two with the same values and the same requests in order are the same night."""
+    """The gateway's behaviour; equal scenarios and equal requests in order give equal results."""
 
     variant: str = "recorded"  # or "document": where the two differ, as the API document says
     strict: bool = False  # whether the model refuses what the real one is known to refuse
@@ -46,12 +46,12 @@ class Scenario:
 
     @classmethod
     def from_dict(cls, value: object, where: str = "scenario") -> "Scenario":
-        """Read a scenario; raises Wrong that says all that is wrong, where, and what is allowed."""
+        """Read a scenario; raises Wrong with all faults, their places, and what is allowed."""
         return cls(**checks.fields(checks.mapping({} if value is None else value, where), _READERS, where))
 
     @property
     def documented(self) -> bool:
-        """Whether this is the gateway of the document."""
+        """Whether to behave as documented."""
         return self.variant == "document"
 
     def remote_id(self, ordinal: int) -> str:

@@ -13,7 +13,7 @@ _ROOT = "scenario"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which `on` is a word: YAML 1.1 reads the rules' own `on:` as the key True."""
+    """YAML in which `on` is a string: YAML 1.1 would read the rules' `on:` as the key True."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -23,7 +23,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong in a scenario file; `line` and `column` count from 1, 0 is nowhere."""
+    """One fault of a scenario file; `line` and `column` count from 1, 0 means unknown."""
 
     line: int
     column: int
@@ -31,7 +31,7 @@ class Fault(NamedTuple):
 
 
 class ScenarioError(ValueError):
-    """A scenario file can't be used: all that is wrong with it."""
+    """A scenario file is invalid; holds all its faults."""
 
     def __init__(self, path: Path, faults: list[Fault]) -> None:
         lines = (":".join(str(part) for part in (path, one.line, one.column) if part) for one in faults)
@@ -41,7 +41,7 @@ class ScenarioError(ValueError):
 
 
 def load_scenario(path: Path | str | None) -> Scenario:
-    """Read a YAML scenario; None and an empty file are the ordinary night.
+    """Read a YAML scenario; None and an empty file mean the default scenario.
 
     Raises ScenarioError, a ValueError that says what is wrong, where, and what to do.
     """
@@ -68,7 +68,7 @@ def load_scenario(path: Path | str | None) -> Scenario:
 
 
 def _unreadable(error: Exception) -> Fault:
-    """A parser's complaint in our words."""
+    """Translate a parser's error."""
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     problem = str(getattr(error, "problem", "") or "")
@@ -79,7 +79,7 @@ def _unreadable(error: Exception) -> Fault:
 
 
 def _places(node: yaml.Node, where: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Line and column of everything in a scenario, by the words of its checks."""
+    """Line and column of everything in a scenario, by the places used in `checks`."""
     yield where, (node.start_mark.line + 1, node.start_mark.column + 1)
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
@@ -92,7 +92,7 @@ def _places(node: yaml.Node, where: str) -> Iterator[tuple[str, tuple[int, int]]
 
 
 def _place(places: dict[str, tuple[int, int]], where: str) -> tuple[int, int]:
-    """The place of a value, or of what it stands in."""
+    """The place of a value, or of its container."""
     while where and where not in places:
         where = where[: max(where.rfind("."), where.rfind("["), 0)]
     return places.get(where, (0, 0))

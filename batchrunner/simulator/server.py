@@ -28,7 +28,7 @@ _GRACE = 0.5  # seconds that requests under way get at the end
 
 
 class Simulator:
-    """The gateway, serving from `async with` on; a second start on the same state goes on where it was.
+    """The gateway, serving inside `async with`; a restart on the same state continues where it stopped.
 
     `state_dir` holds the charge book, one simulator at a time. `time_scale` 0.01 makes each nominal second
     a hundredth of a real one. `port` 0 takes the port of the last start if it is free, else a free one.
@@ -175,7 +175,7 @@ async def _not_found(request: web.Request) -> web.StreamResponse:
 
 
 class BookRoutes:
-    """What tests ask, and no real gateway answers: the charge book and the request counts."""
+    """Routes for tests that no real gateway has: the charge book and the request counts."""
 
     def __init__(self, world: World) -> None:
         self._world = world

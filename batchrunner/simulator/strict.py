@@ -1,4 +1,4 @@
-"""What the real model is known to refuse, where a scenario is `strict`: api/seedance.md, 2 and 3. Pure."""
+"""Rejects what the real model is known to reject, for `strict` scenarios: api/seedance.md, 2 and 3. Pure."""
 
 import base64
 import binascii
@@ -26,7 +26,7 @@ _DATA = re.compile(r"data:(image|audio)/([a-z0-9.+-]+);base64,")
 
 
 def refuse(model: str, ark: ArkRequest) -> None:
-    """Raise Denied, 400 InvalidParameter, where the model would refuse the request."""
+    """Raise Denied (400 InvalidParameter) if the model would reject the request."""
     name = _wrong_setting(model, ark) or _wrong_input(ark)
     if name:
         text = f"The parameter `{name}` specified in the request is not valid."
@@ -78,7 +78,7 @@ def _are_too_many(inputs: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _is_no_scenario(inputs: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the inputs are none of: a first frame, a first and a last one, references."""
+    """Whether the inputs are neither a first frame, nor a first and a last frame, nor references."""
     roles = Counter(item.get("role") for item in inputs)
     kinds = {item["type"] for item in inputs}
     if roles["first_frame"] > 1 or roles["last_frame"] > 1 or roles["last_frame"] > roles["first_frame"]:

@@ -1,4 +1,4 @@
-"""From the body of a POST to what the model is asked for, with the gateway's own checks in its order.
+"""Converts the body of a POST to the model's request, with the gateway's own checks in order.
 
 Pure but for the time in an upstream refusal's text. Every function raises Denied with the answer.
 """
@@ -111,10 +111,9 @@ def check_fields(model: str, body: Mapping[str, Any]) -> Submission:
 
 
 def build(submission: Submission, documented: bool) -> ArkRequest:
-    """What goes upstream; a metadata value of the wrong type makes a 500, an unknown key vanishes.
+    """The upstream request; a metadata value of the wrong type causes a 500, unknown keys are dropped.
 
-    The recorded gateway sends a top-level `duration` to nobody; with the gateway of the document
-    (`documented`) it counts most.
+    The recorded gateway ignores a top-level `duration`; with the documented gateway (`documented`) it wins.
     """
     fields: dict[str, Any] = {}
     # Go matches keys without regard to case, in sorted order: of two spellings the lower-case one stays.

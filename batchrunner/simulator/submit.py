@@ -1,4 +1,4 @@
-"""The two submit routes: checks in the gateway's order, the charge written down, then the answer."""
+"""The two submit routes: check in the gateway's order, record the charge, then answer."""
 
 import asyncio
 from itertools import takewhile
@@ -26,7 +26,7 @@ class SubmitRoute:
         self._world = world
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Accept and charge, or let a fault befall it; raises Denied."""
+        """Accept and charge the submission, or apply a fault; raises Denied."""
         asked_at, key = self._world.now(), self._world.key(request)
         body = await _read(request)
         large, scenario = len(body) > _LARGE, self._world.scenario
@@ -50,7 +50,7 @@ class SubmitRoute:
         parts = (caller, asked, ark, shape)
         order = await asyncio.to_thread(order_of, *parts) if large else order_of(*parts)
         if rule is not None and rule.do == "slow_accept":
-            # The upstream takes its time; the charge comes whether or not the client still waits.
+            # The upstream is slow; the charge happens whether or not the client is still waiting.
             await asyncio.sleep(rule.seconds * self._world.time_scale)
         charge = self._accept(order, rule)
         return await accepted_answer(self._world, request, charge, rule)
@@ -67,7 +67,7 @@ class SubmitRoute:
                 raise refusal.insufficient() if scenario.documented else refusal.token_quota(left, needed)
 
     def _check_upstream_limits(self, model_name: str) -> None:
-        """429 where the upstream takes no more: of this model in a minute, or in its queue."""
+        """429 if the upstream accepts no more: per minute for this model, or in its queue."""
         world, scenario = self._world, self._world.scenario
         if scenario.queue_limit is not None and world.tasks.waiting(world.now()) >= scenario.queue_limit:
             raise video_model.busy()
@@ -78,7 +78,7 @@ class SubmitRoute:
                 raise video_model.busy()
 
     def _accept(self, order: Order, rule: Rule | None) -> Charge:
-        """Decide the task's life and write the charge down: from here on it would be billed."""
+        """Decide the task's life and record the charge: from here on it would be billed."""
         world = self._world
         world.catch_up()
         ordinal = len(world.book.charges) + 1
@@ -104,7 +104,7 @@ class SubmitRoute:
         return charge
 
     def _life(self, order: Order, remote_id: str, now: float, fates: list[Rule]) -> Life:
-        """What will become of a task: as the rules say, else as its prompt does."""
+        """How a task will end: as the rules say, else as its prompt says."""
         world, scenario = self._world, self._world.scenario
         length = order.duration or order.frames / video_model.FPS
         nominal = scenario.generating(remote_id, order.model, order.resolution, length)

@@ -1,4 +1,4 @@
-"""What a submission is answered: the ordinary answer, and every fault before or after the charge."""
+"""Answers to submissions: the normal one, and every fault before or after the charge."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,9 +16,9 @@ from batchrunner.simulator.world import World
 
 
 def fault_before_accept(world: World, request: web.Request, rule: Rule | None) -> web.StreamResponse | None:
-    """Let a fault befall a submission that is not charged.
+    """Apply a fault to a submission that is not charged.
 
-    Returns the answer, or None where the submission goes on; raises Denied for the gateway's own refusals.
+    Returns the answer, or None if the submission continues; raises Denied for the gateway's own refusals.
     """
     if rule is None:
         return None
@@ -44,7 +44,7 @@ def fault_before_accept(world: World, request: web.Request, rule: Rule | None) -
 async def accepted_answer(
     world: World, request: web.Request, charge: Charge, rule: Rule | None
 ) -> web.StreamResponse:
-    """Answer a submission that is charged, whole or as the fault garbles it."""
+    """Answer a charged submission, correctly or garbled by the fault."""
     body = rendering.accepted(charge)
     fault = rule.do if rule else ""
     if fault == "cut_after_accept":
@@ -59,14 +59,14 @@ async def accepted_answer(
     if fault == "task_id_only":
         body = {"task_id": charge.remote_id}
     raw = rendering.dumps(body)
-    # Cut within the id: what can be read of it must not pass for one.
+    # Cut inside the ID: the readable part must not look like a whole one.
     response = json_answer(raw[:30] if fault == "broken_json_after_accept" else raw)
     response.headers["X-New-Api-Other-Ratios"] = "{}"
     return response
 
 
 def _gateway_refusal(world: World, request: web.Request, rule: Rule) -> Denial | None:
-    """How the gateway itself words the fault, in the shape that the rule wants; None if it does not."""
+    """The gateway's own message for the fault, in the shape set by the rule; None if it has none."""
     match rule.do:
         case "400":
             usual = Denial(400, "openai", "", "Invalid request: cannot unmarshal string into Go value")

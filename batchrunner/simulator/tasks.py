@@ -1,4 +1,4 @@
-"""The gateway's tasks in memory, made from the charge book: who is where, who waits, who has cost what."""
+"""The gateway's tasks in memory, rebuilt from the charge book: states, queue and costs."""
 
 import heapq
 from bisect import bisect_right, insort
@@ -21,7 +21,7 @@ class Task(ObservedLife):
 
     @property
     def link_expires_at(self) -> float:
-        """When the temporary link of a succeeded task dies."""
+        """When the temporary link of a succeeded task expires."""
         return self.phase.at + self._link
 
     @property
@@ -49,7 +49,7 @@ class Tasks:
             self.add(charge)
 
     def add(self, charge: Charge) -> None:
-        """Take in the next charge of the book."""
+        """Add the next charge of the book."""
         task = Task(charge, self._pace)
         self._by_id[charge.remote_id] = task
         self._by_upstream_id[upstream_id(charge)] = task
@@ -60,11 +60,11 @@ class Tasks:
         self._loop.add(task)
 
     def catch_up(self, now: float) -> None:
-        """Let the refresh loop come up to Unix time `now`."""
+        """Let the refresh loop catch up to Unix time `now`."""
         self._loop.advance(now)
 
     def starts_at(self, now: float, queued: float) -> float:
-        """When a task that comes `now` gets a slot upstream: after `queued` seconds at the earliest."""
+        """When a task accepted `now` gets a slot upstream: after `queued` seconds at the earliest."""
         if self._capacity is None or len(self._free_at) < self._capacity:
             return now + queued
         return max(now + queued, self._free_at[0])
@@ -86,7 +86,7 @@ class Tasks:
         return list(self._by_id.values())
 
     def spent(self, key: str | None = None) -> int:
-        """Quota units that the tasks cost so far, those of the key with that name or all."""
+        """Quota units that the tasks have cost so far, of the key with this name or of all keys."""
         return sum(task.cost for task in self._by_id.values() if key in (None, task.charge.key))
 
 

@@ -1,4 +1,4 @@
-"""What a key can read about its spending: the usage log, its quota, the billing pair, the status page."""
+"""Routes about a key's spending: usage log, quota, the two billing routes, status page."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
@@ -159,7 +159,7 @@ def _rows(task: Task, scenario: Scenario) -> Iterator[dict[str, Any]]:
         "type": _CONSUME,
         "content": "操作 generate",
         "quota": charge.hold,
-        # Often no task id here: that is what makes a lost answer hard to find again.
+        # Often without a task ID, which makes lost answers hard to find again.
         "other": _text({**known, **named, "is_task": True, "request_path": charge.path}),
     }
     difference = task.cost - charge.hold

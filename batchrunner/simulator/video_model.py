@@ -1,4 +1,4 @@
-"""The model behind the gateway: what it makes of a request, what that costs, what it refuses. Pure."""
+"""The model behind the gateway: output shapes, costs and rejections. Pure."""
 
 from dataclasses import dataclass
 
@@ -62,9 +62,9 @@ def upstream_name(model: str) -> str:
 
 
 def shape_of(ark: ArkRequest, *draw: object) -> Shape:
-    """The shape asked for; raises Denied as the upstream does where there is none.
+    """The requested shape; raises Denied like the upstream if it is invalid.
 
-    What the request leaves to the model is drawn from `draw`; a ratio left out is 16:9, as recorded.
+    Values left to the model are drawn from `draw`; the default ratio is 16:9, as recorded.
     """
     resolution = ark.get("resolution", "") or "720p"
     if resolution not in _SIZES:

@@ -1,4 +1,4 @@
-"""The video itself: by /v1/videos/{id}/content, and by result_url from a file server on another port."""
+"""Serves videos: by /v1/videos/{id}/content, and by result_url from a file server on another port."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ class ContentRoute:
         self._world = world
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Stream the file; Range is not looked at, as recorded."""
+        """Stream the file; Range is ignored, as recorded."""
         self._world.key(request)
         task = self._world.task(request)
         if task is None:
@@ -53,13 +53,13 @@ class ContentRoute:
 
 
 class FileRoute:
-    """Everything on the file server: the temporary links, which want no key."""
+    """The file server: temporary links, without a key."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Serve a signed link that still lives; 403 for any request that bears a key."""
+        """Serve a signed link that is still valid; 403 for any request with a key."""
         self._world.catch_up()
         self._world.requests[f"{request.method} {_FILES}"] += 1
         if "Authorization" in request.headers:
@@ -101,9 +101,9 @@ def link_lives(world: World, task: Task) -> bool:
 async def deliver(
     world: World, request: web.Request, task: Task, rule: Rule | None, ceiling: float | None
 ) -> web.StreamResponse:
-    """Send a task's file as the rule wants it, or as its prompt told the model.
+    """Send a task's file as the rule says, or as its prompt says.
 
-    A slow one is cut when it has taken `ceiling` nominal seconds.
+    A slow download is cut off after `ceiling` nominal seconds.
     """
     fault = rule.do if rule else ""
     if rule is not None and fault == "hang":
@@ -145,7 +145,7 @@ _ORDINARY = Way()
 
 
 def _way(wanted: str, rule: Rule | None, ceiling: float | None) -> Way:
-    """How a file is sent of which the prompt told the model what is `wanted`; the rule comes first."""
+    """How to send a file: as the rule says, else as the prompt's `wanted` says."""
     match rule.do if rule else wanted:
         case "cut" | "short":
             return Way(share=0.5)

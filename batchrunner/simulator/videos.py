@@ -1,8 +1,8 @@
 """Real, playable videos: H.264 in MP4, of exactly the size and number of frames asked for.
 
-The picture is a pattern of bars in two colours that moves; the task's number chooses colours, pattern and
-motion, so that a person can tell neighbours apart. Each (size, frames, variant) is encoded once, and kept
-in memory and in the state directory; a box at the end makes each file's bytes its task's own.
+The picture is a moving pattern of bars in two colours; the task's number selects colours, pattern and
+motion, so that neighbours look different. Each (size, frames, variant) is encoded once and cached in memory
+and in the state directory; a box at the end makes each task's file unique.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Picture:
 
 
 def picture_of(ordinal: int, width: int, height: int, frames: int) -> Picture:
-    """The picture of the task with this number: its own for ever, and unlike its neighbours'."""
+    """The picture of the task with this number: always the same, and unlike its neighbours'."""
     return Picture(width, height, frames, ordinal % VARIANTS)
 
 
@@ -60,7 +60,7 @@ class Videos:
         return await asyncio.get_running_loop().run_in_executor(self._encoder, _encode_last_frame, picture)
 
     def close(self) -> None:
-        """Let the encoder finish what it is at."""
+        """Wait for the encoder to finish."""
         self._encoder.shutdown(cancel_futures=True)
 
     def _cached(self, picture: Picture) -> bytes:

@@ -1,4 +1,4 @@
-"""What every route needs: the night's state in one place."""
+"""The simulator's state, shared by all routes."""
 
 import asyncio
 import secrets
@@ -60,11 +60,11 @@ class World:
         return round(self._clock(), 6)
 
     def catch_up(self) -> None:
-        """Let the gateway's refresh loop do what it would have done by now."""
+        """Let the gateway's refresh loop catch up."""
         self.tasks.catch_up(self.now())
 
     def new_request_id(self) -> str:
-        """A request id that nothing else has."""
+        """A unique request ID."""
         return rendering.request_id(int(self._clock() * 1e9), letters(8, secrets.token_bytes(8)))
 
     def nominal(self) -> float:
@@ -72,7 +72,7 @@ class World:
         return (self.now() - self.started_at) / self.time_scale
 
     def pick(self, on: str, prompt: str = "", task: str = "", source: str = "content") -> Rule | None:
-        """The fault that befalls a request, counted, and written down unless a charge's line will be."""
+        """The fault that applies to a request; counted, and recorded unless a charge will be."""
         rule = self.tally.pick(on, self.nominal(), prompt, task, source)
         if on in (GENERATE, REFRESH):
             return rule
@@ -84,20 +84,20 @@ class World:
         return rule
 
     async def hang(self, request: web.Request, seconds: float) -> web.Response:
-        """Answer nothing for so many nominal seconds, then reset the connection."""
+        """Send nothing for this many nominal seconds, then reset the connection."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.closing.wait(), seconds * self.time_scale)
         return reset(request)
 
     def key(self, request: web.Request) -> Key:
-        """The key of a request; raises Denied (401) where it is unknown or used up."""
+        """The key of a request; raises Denied (401) if it is unknown or exhausted."""
         key = self.known_key(request)
         if key is None or (key.quota is not None and self.key_left(key) <= 0):
             raise Denied(invalid_token(request))
         return key
 
     def known_key(self, request: web.Request) -> Key | None:
-        """The key of a request if the gateway knows it, used up or not."""
+        """The key of a request if the gateway knows it, exhausted or not."""
         return find_key(self.scenario.keys, request.headers.get("Authorization"), self.nominal())
 
     def key_left(self, key: Key) -> int:
