@@ -45,4 +45,4 @@ def test_an_invalid_limit_is_refused(desk: Any, option: str) -> None:
     desk.write("ant")
     done = desk.do("run", "batch.yaml", "--simulate", option)
     assert done.code == 2
-    assert "is not a number of tasks: write 1 or more" in done.stderr
+    assert "is not a valid number of tasks: use 1 or more" in done.stderr
