@@ -1,4 +1,4 @@
-"""Whether a video is what was asked for. A difference is a warning: it was paid for, and is kept."""
+"""Compares a video with its request. Differences are warnings: the video was paid for and is kept."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def differences(
     asked, frames = metadata.get("duration"), metadata.get("frames")
     wanted = frames / limits.fps if isinstance(frames, int) else asked
     if isinstance(wanted, int | float) and wanted > 0 and abs(duration - wanted) > LENGTH_TOLERANCE:
-        found.append(f"asked for {wanted:g} s, the file has {duration:g} s")
+        found.append(f"requested {wanted:g} s, got {duration:g} s")
     resolution = str(metadata.get("resolution") or limits.default_resolution)
     size = limits.sizes.get(resolution, {}).get(str(metadata.get("ratio") or limits.default_ratio))
     if size and size != (width, height):
-        found.append(f"asked for {size[0]}x{size[1]}, the file has {width}x{height}")
+        found.append(f"requested {size[0]}x{size[1]}, got {width}x{height}")
     if abs(fps - limits.fps) > 0.1:
-        found.append(f"the model makes {limits.fps} pictures a second, the file has {fps:g}")
+        found.append(f"expected {limits.fps} frames per second, got {fps:g}")
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Where the file of a finished video is now. Whatever becomes of it, the task stays done."""
+"""The state of a finished video's file. The task stays done even if the file is gone."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def warning(file_name: str, state: FileState, links_dead: bool) -> str:
         case FileState.MISSING:
             return f"{file_name} was moved or deleted"
         case FileState.DANGLING:
-            return f"{file_name} is a link to a file that is not there"
+            return f"{file_name} is a broken symlink"
         case FileState.CHANGED:
-            return f"{file_name} is not the file that was downloaded: it was changed or replaced"
+            return f"{file_name} was changed or replaced after the download"

@@ -1,4 +1,4 @@
-"""Many problems with one cause: one mistake in a column is repeated in each of its rows."""
+"""Groups problems with the same cause, such as one mistake in every row of a column."""
 
 from __future__ import annotations
 

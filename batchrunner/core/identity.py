@@ -1,4 +1,4 @@
-"""Whose a run directory is: known by what was paid for in it, not by a path."""
+"""Identifies a run directory by what was paid for in it, not by its path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long the gateway keeps a finished video, and when a way to it is known to be dead."""
+"""How long the gateway keeps a finished video, and when its links are known to be expired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of the program as types: tasks, attempts, and what travels between its parts."""
+"""The domain types: tasks, attempts, and the values passed between components."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one call to the gateway led to, as plain values. The gateway port returns these and raises nothing."""
+"""Outcomes of calls to the gateway, as plain values. The gateway client returns these and never raises."""
 
 from __future__ import annotations
 

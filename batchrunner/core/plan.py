@@ -1,4 +1,4 @@
-"""From a checked request to a task with an identity: normalise, fingerprint, name.
+"""Turns a checked request into a task: normalise, fingerprint, name.
 
 Identity is content. Two requests that ask for the same video have one fingerprint, however they were
 written; what doesn't change the video (`callback_url`, `execution_expires_after`) is not in it.
@@ -159,18 +159,18 @@ def id_fault(task_id: str) -> str:
     if not task_id:
         return "it is empty"
     if task_id != task_id.strip():
-        return "it begins or ends with a blank"
+        return "it starts or ends with a space"
     if task_id[0] in ".-":
-        return "it begins with a dot" if task_id[0] == "." else "it begins with a dash"
+        return "it starts with a dot" if task_id[0] == "." else "it starts with a dash"
     if task_id.endswith("."):
         return "it ends with a dot"
     if found := _UNSAFE_IN_NAMES.search(task_id):
-        return f"an id names a file, so it may not hold {found.group()!r}"
+        return f"an id is used as a file name, so it can't contain {found.group()!r}"
     hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     if not task_id.isascii() and any(unicodedata.category(char) in hidden for char in task_id):
-        return "an id names a file, so it may not hold control or invisible characters"
+        return "an id is used as a file name, so it can't contain control or invisible characters"
     if len(task_id.encode()) > _STEM_BYTES * 2:
-        return f"an id names a file, so it may not be longer than {_STEM_BYTES * 2} bytes"
+        return f"an id is used as a file name, so it can't be longer than {_STEM_BYTES * 2} bytes"
     if _RESERVED_STEM.fullmatch(task_id):
         return f"{task_id!r} is a reserved file name on Windows"
     return ""

@@ -1,4 +1,4 @@
-"""When to look again at a generation, from how long those of its kind took."""
+"""Schedules the next poll of a generation from how long similar ones took."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What repeated polls of one task add up to. One answer proves little: gateways lose rows, keys and minds."""
+"""Interprets repeated polls of one task. A single answer proves little: gateways lose rows and keys."""
 
 from __future__ import annotations
 

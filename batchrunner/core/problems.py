@@ -1,4 +1,4 @@
-"""What is wrong with a manifest, as values: found by the checks, shown by the command line."""
+"""Problems of a manifest as values: found by the checks, shown by the command line."""
 
 from __future__ import annotations
 

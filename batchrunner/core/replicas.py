@@ -1,4 +1,4 @@
-"""Equal requests: which of the ledger's tasks each wanted one is.
+"""Matches identical requests with the ledger's tasks.
 
 Twins differ in nothing but a number, so a change of the manifest must not hand one's past to the other:
 what exists is taken before anything is made, and a task that kept its id keeps its past.

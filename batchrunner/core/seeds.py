@@ -1,4 +1,4 @@
-"""The seed of an attempt: derived, so that whoever has the run's id can recognize what it paid for."""
+"""Derives an attempt's seed, so that a run's paid tasks can be recognised from its run ID."""
 
 from __future__ import annotations
 

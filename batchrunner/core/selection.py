@@ -1,4 +1,4 @@
-"""Which tasks of a plan a run may submit, where it may not submit all."""
+"""Selects the tasks of a plan that a run may submit."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def select(
             known = dict.fromkeys(task.id for task in tasks)
             known |= dict.fromkeys(f"{label}={text}" for task in tasks for label, text in task.labels.items())
             close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else "name an id, or a label as label=value"
-            raise UsageError(f"--only {name} fits no task of the manifest", hint)
+            hint = f"did you mean {close[0]}?" if close else "use an ID, or a label as label=value"
+            raise UsageError(f"--only {name} matches no task of the manifest", hint)
     return frozenset(task.key for task in chosen[:limit])
 
 

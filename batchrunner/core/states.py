@@ -1,4 +1,4 @@
-"""The states of a task, and every way from one to another. Nothing about transitions stands elsewhere."""
+"""The states of a task and all transitions between them. No other module defines transitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run stands, and what the process says of it."""
+"""A run's summary and exit code."""
 
 from __future__ import annotations
 

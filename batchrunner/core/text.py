@@ -1,4 +1,4 @@
-"""Words for people, from numbers and from text that somebody else chose."""
+"""Formats numbers and untrusted text for display."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""May one more POST leave now? Slots, rate, disk and breaker, asked in one place for every submission."""
+"""Admits submissions: checks slots, rate, disk and breaker before every POST."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ class Admission:
         if not self._backlog:
             if not self._in_the_air:
                 self._last_accepted = now  # nothing is tried
-            return Hold("" if self._slots else "the tasks in doubt are looked up in the usage log first")
+            return Hold("" if self._slots else "looking up tasks in doubt in the usage log first")
         if end := self._nothing_will_be_accepted(now):
             return end
         if isinstance(decision, Hold):
@@ -259,7 +259,7 @@ class Admission:
         return False
 
     def _disk_full(self, lacking: int, now: float) -> Hold | Stop:
-        why = f"the disk lacks {lacking / 1e9:.1f} GB for what is in flight and one more video"
+        why = f"not enough disk space: {lacking / 1e9:.1f} GB missing for the videos in flight and one more"
         if self._disk.will_not_change() and not self._in_the_air:
             return Stop(why, "free disk space, then run the same command again", ExitCode.STORAGE)
         return Hold(why, now + DISK_PAUSE)

@@ -1,4 +1,4 @@
-"""Submissions in doubt, looked up in the gateway's usage log, and adopted where they are found.
+"""Looks up submissions in doubt in the gateway's usage log and adopts those that are found.
 
 It only adopts. A charge may come long after its client has gone, so "lost" is a person's word, said with
 `resolve --lost` or beforehand with `on_doubt: resubmit`; what the log showed is kept as advice.
@@ -251,4 +251,4 @@ def describe_look(look: LogLook) -> str:
     found = [f"{printable(one.id)} as {remote_id}" for one, remote_id in look.adopted]
     parts = [f"found {', '.join(found)}"] if found else []
     parts += [f"{count(len(look.advice), 'task')} still in doubt"] if look.advice else []
-    return f"looked the tasks in doubt up in the usage log: {'; '.join(parts) or 'none is left'}"
+    return f"usage log look-up: {'; '.join(parts) or 'no tasks in doubt'}"

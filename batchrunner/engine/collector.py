@@ -1,4 +1,4 @@
-"""From a finished generation to a verified file: part file, verify, fsync, rename, fsync, ledger."""
+"""Collects a finished generation: download to a part file, verify, fsync, rename, record in the ledger."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Collector:
         return self._collected(record, facts, sha256, final.stat().st_size)
 
     async def _download(self, record: TaskRecord, links_only: bool) -> Move:
-        last, dead = Receipt(code="no_link", message="the gateway gave no link"), Dead.of(record)
+        last, dead = Receipt(code="no_link", message="the gateway returned no link"), Dead.of(record)
         age = 0.0 if record.finished_at is None else self._clock.since(record.finished_at)
         left = self._sources(record, dead, links_only)
         # Past their time, links may be dead without saying so: one try each, at once.
@@ -170,10 +170,10 @@ class Collector:
                     return name, ()
                 last = outcome.receipt.message or f"HTTP {outcome.receipt.status}"
             except FileExistsError:
-                return None, (f"the last frame was not kept: {name} is there, and is another picture",)
+                return None, (f"the last frame was not saved: {name} already exists with another picture",)
             except NotWhole as error:
                 last = str(error)
-        return None, (f"the last frame could not be fetched: {last}",)
+        return None, (f"the last frame could not be downloaded: {last}",)
 
     async def _fetch(self, record: TaskRecord, part: PartFile, source: VideoSource) -> FetchOutcome:
         largest = self._largest(record)

@@ -61,4 +61,4 @@ class Doubts:
             why = said[one.attempt]
             if self._kept.get(one.attempt) != why:
                 self._kept[one.attempt] = why
-                self._notice(f"{printable(one.id)} is not submitted again: {why}")
+                self._notice(f"{printable(one.id)} is not resubmitted: {why}")

@@ -1,4 +1,4 @@
-"""What the other files of a run directory say of its past: run.log, results.csv, and the videos."""
+"""Evidence of a run's history in its other files: run.log, results.csv and the videos."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def keep_run_id(directory: Path, run_id: str) -> None:
         keep_small(directory / VIDEOS / RUN_ID_NAME, f"{run_id}\n".encode())
     except FileExistsError as error:
         raise UsageError(
-            f"the videos in {directory} were made with another ledger than the one that is there",
-            f"bring the right ledger back, or let `{recover_command(directory)}` find out, "
-            "free of charge, what is paid for; where only files were copied here, "
-            f"{VIDEOS}/{RUN_ID_NAME} is the one to remove",
+            f"the videos in {directory} belong to a different ledger",
+            f"restore the right ledger, or run `{recover_command(directory)}` to find paid tasks, "
+            "free of charge; if the videos were only copied here, "
+            f"remove {VIDEOS}/{RUN_ID_NAME}",
         ) from error
 
 
@@ -137,11 +137,11 @@ def _newer(
     last = max(past.newest, past.vouched_at)
     latest = max((line["at"] for line in lines if "event" in line), default=0.0)
     if latest > last + 0.001:
-        return f"{LOG_NAME} goes on where the ledger ends"
+        return f"{LOG_NAME} has later entries than the ledger"
     for path in sorted((directory / VIDEOS).glob("*.mp4")):
         name = f"{VIDEOS}/{path.name}"
         if name not in known_files and path.stat().st_mtime > last:
-            return f"{name} is newer than the ledger, which does not know it"
+            return f"{name} is newer than the ledger and not recorded in it"
     return ""
 
 

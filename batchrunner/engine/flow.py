@@ -85,11 +85,11 @@ class Flow:
         wanted, concurrency = self._reporter.wanted, self._wiring.binding.settings.concurrency
         todo = count(wanted.total() - wanted[TaskState.DONE], "task")
         told = f"{todo} to do, {concurrency} at once, gateway {self._job.gateway_name}"
-        return f"{told}; Ctrl-C is safe, and the same command goes on"
+        return f"{told}; Ctrl-C is safe: run the same command again to resume"
 
     async def _work(self, parts: Parts) -> None:
         notice = self._reporter.notice
-        await self._reporter.waiting_for("asking the gateway first whether it knows the key")
+        await self._reporter.waiting_for("checking the key with the gateway")
         answered = await ask_first(parts.gateway, parts.admission, self._clock, parts.models, notice)
         await self._reporter.waiting_for("")
         async with parts.group as group:

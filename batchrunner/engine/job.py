@@ -1,4 +1,4 @@
-"""What a run is to do: everything it needs to know, from the command line and the manifest."""
+"""The job of a run: its parameters from the command line and the manifest."""
 
 from __future__ import annotations
 

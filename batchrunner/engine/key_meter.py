@@ -1,4 +1,4 @@
-"""The key's used quota, held against its usage log: what was charged without a row."""
+"""Compares the key's used quota with its usage log, to detect charges without a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits that a person changes while a run works: a small file in the run directory, which the run looks at.
+"""Limits changed during a run, through a small file in the run directory that the run watches.
 
 They hold until that run ends; then the file is removed, and the manifest's values are what counts again.
 """
@@ -118,7 +118,7 @@ class LiveLimits:
         try:
             given, complaint = read_limits(self._directory), ""
         except UsageError as error:
-            given, complaint = {}, f"ignored what was set: {error}"
+            given, complaint = {}, f"ignoring invalid limits: {error}"
         if complaint and complaint != self._complaint:
             self._notice(complaint)
         self._complaint = complaint
@@ -129,4 +129,4 @@ class LiveLimits:
         self._now |= changes
         self._admission.allow(int(self._now["concurrency"]), self._now["submit_rate"])
         self._collector.allow(int(self._now["downloads"]))
-        self._notice(f"limits set until this run ends: {told}")
+        self._notice(f"limits changed until this run ends: {told}")

@@ -1,4 +1,4 @@
-"""Before a run: its folders, and a ledger in line with the manifest and with the files on disk."""
+"""Prepares a run: creates folders, and reconciles the ledger with the manifest and the files on disk."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def check_directory(directory: Path, manifest: str = MANIFEST, recovers: bool = 
     """
     if (encoding := sys.getfilesystemencoding()) != "utf-8":  # a command has restarted itself before
         raise UsageError(
-            f"this Python names files in {encoding}, which lacks letters that their names may have",
-            "start it with -X utf8, or with PYTHONUTF8=1",
+            f"Python's file system encoding is {encoding}, which can't encode all file names",
+            "start Python with -X utf8 or PYTHONUTF8=1",
         )
     check_path(directory / LEDGER_NAME)
     if directory.is_symlink() and not directory.exists():
         raise UsageError(
-            f"{directory} is a symbolic link to {directory.readlink()}, which is not there",
-            "mount its disk, or make that folder; what a run there has paid for is paid again elsewhere",
+            f"{directory} is a symbolic link to {directory.readlink()}, which does not exist",
+            "mount its disk, or create that folder; tasks paid for there would be paid for again elsewhere",
         )
     if not recovers and (refusal := lost_ledger(directory, manifest)):
         raise refusal
@@ -58,9 +58,9 @@ def lost_ledger(directory: Path, manifest: str = MANIFEST) -> UsageError | None:
     ]
     for found in traces or videos.glob("*.mp4"):
         return UsageError(
-            f"{found} is there, but {directory} has no ledger that knows it",
-            f"`{recover_command(directory, manifest)}` makes it again, free of charge, from what "
-            "the gateway and the run directory still know; or bring the ledger back from a backup",
+            f"{found} exists, but {directory} has no ledger for it",
+            f"`{recover_command(directory, manifest)}` rebuilds it, free of charge, from what "
+            "the gateway and the run directory still know; or restore the ledger from a backup",
         )
     return None
 
@@ -83,7 +83,7 @@ def make_directories(directory: Path, recovers: bool = False) -> None:
     except OSError as error:
         if videos.is_symlink() and not videos.exists():
             raise StorageError(
-                f"{videos} is a link to a folder that is not there", "mount its disk, or delete the link"
+                f"{videos} is a broken symlink", "mount its disk, or delete the symlink"
             ) from error
         raise _refused(videos, error) from error
     if not ledger.exists():

@@ -1,4 +1,4 @@
-"""Before anything is paid: what the gateway shows to be paid already, and an older ledger does not know.
+"""Finds paid attempts that an outdated ledger does not know, before anything is submitted.
 
 A ledger that was put back, copied or lost is behind the gateway. One free look at the usage log, with what
 run.log and results.csv say, finds the attempts that it lacks; they are entered and followed, not paid again.
@@ -141,13 +141,13 @@ class Recovery:
             left = end - self._clock.now()
             if not missed or left <= 0:
                 break
-            why = f"{missed} may be paid for by an earlier run: looking again before submitting"
+            why = f"{missed} may have been paid for by an earlier run: checking again before submitting"
             self._gate.wait_for(why)
             self._notice(why)
             between = BETWEEN_LOOKS if left > PATIENCE - LATER else BETWEEN_LATER_LOOKS
             await self._clock.sleep(min(between, left))
         if missed:
-            self._notice(f"{missed}: nothing shows whether an earlier run of this directory paid for them")
+            self._notice(f"{missed}: can't tell whether an earlier run of this directory paid for them")
         await self._doubt_the_rest(evidence)
         await self._say_lookalikes(evidence)
         if self._everything:
@@ -167,16 +167,16 @@ class Recovery:
 
     async def _without_log(self, evidence: Evidence, log: object) -> None:
         """The log says nothing: what is newer than the ledger keeps everything back."""
-        why = "does not show what this ledger knows, or does not reach back to it"
+        why = "does not match this ledger, or does not go back far enough"
         if isinstance(log, QueryFailed | QueryRefused):
             said = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
             why = f"can't be read: {said}"
         if evidence.newer and not self._everything:
             self._is_stopped = True
-            text = f"this ledger is an older one: {evidence.newer}; and the gateway's usage log {why}"
+            text = f"this ledger is outdated: {evidence.newer}; and the gateway's usage log {why}"
             self._gate.give_up(Stop(text, self._hint, ExitCode.USAGE))
             return
-        self._notice(f"the gateway's usage log {why}; going by what the run directory says")
+        self._notice(f"the gateway's usage log {why}; relying on the files in the run directory")
         await self._doubt_the_rest(evidence)
         if self._everything:
             await self.vouch()
@@ -197,8 +197,8 @@ class Recovery:
         if doubted:
             named = ", ".join(doubted[:MOST_NAMED]) + (", …" if len(doubted) > MOST_NAMED else "")
             self._notice(
-                f"run.log says that {count(len(doubted), 'pending task')} left for the gateway, and nothing "
-                f"shows what became of that: in doubt now ({named})"
+                f"run.log says that {count(len(doubted), 'pending task')} were submitted, but their "
+                f"outcome is unknown: now in doubt ({named})"
             )
 
     async def _look_at(self, rows: Sequence[UsageRow], evidence: Evidence, since: float) -> Missed:
@@ -244,7 +244,7 @@ class Recovery:
         ]
         if told:
             more = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
-            self._notice(f"paid for, and unknown to this ledger: {'; '.join(told[:MOST_NAMED])}{more}")
+            self._notice(f"paid for but missing from this ledger: {'; '.join(told[:MOST_NAMED])}{more}")
         return bool(told)
 
     async def _enter(self, key: TaskKey, group: Sequence[Paid], evidence: Evidence) -> bool:
@@ -274,14 +274,14 @@ class Recovery:
                 accepted_at = evidence.accepted_at.get(RemoteId(row["remote_id"]))
                 paid = as_attempt(row, one.attempts + 1, accepted_at)
                 await self._ledger.bring_back(one.key, [paid], FOUND_DONE)
-                self._notice(f"{printable(one.id)} is done: {row['file_name']} is as results.csv says")
+                self._notice(f"{printable(one.id)} is done: {row['file_name']} matches results.csv")
 
     async def _say_lookalikes(self, evidence: Evidence) -> None:
         wanted = evidence.of(await self._ledger.wanted(TaskState.PENDING))
         for one, seen in lookalikes(wanted, self._unknown.seen.values()):
             self._notice(
-                f"{seen.remote_id} has the seed that the manifest gives to {printable(one.id)}, and nothing "
-                "shows whether it is this task's: it is not taken for it"
+                f"{seen.remote_id} has the seed that the manifest gives to {printable(one.id)}, but can't be "
+                "identified for certain: not adopted"
             )
 
     async def vouch(self) -> None:

@@ -1,4 +1,4 @@
-"""The gateway under another address: is it the one that was paid? Asked for free, before anything else."""
+"""Checks, free of charge, that a gateway at a new address is the one that was paid."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ def refused(bound: str, given: GivenAddress, can_be_shown: bool) -> UsageError |
         return None
     what = f"this run directory belongs to the gateway {bound}, not to {given.origin}"
     if not given.is_named:
-        return UsageError(what, f"--base-url {bound} goes on there; no address was named")
+        return UsageError(what, f"--base-url {bound} resumes there; no address was given")
     if not can_be_shown:
-        hint = f"--base-url {bound} goes on there; if it is the same gateway under a new address, "
-        return UsageError(f"{what}, and no task accepted there can show it", f"{hint}say --same-gateway")
+        hint = f"--base-url {bound} resumes there; if it is the same gateway under a new address, "
+        why = f"{what}, and there is no accepted task to check this with"
+        return UsageError(why, f"{hint}pass --same-gateway")
     return None
 
 
@@ -73,7 +74,7 @@ async def follow_gateway(
         return
     bound = (await ledger.binding()).gateway
     if given.is_same:
-        notice(f"{given.origin} is the same gateway as {bound}: --same-gateway says so")
+        notice(f"{given.origin} is treated as the same gateway as {bound} (--same-gateway)")
     else:
         async with Gateway.open(given.settings, given.key()) as gateway:
             shown = await _shown(ledger, gateway, clock, bound)
@@ -99,11 +100,11 @@ async def _shown(ledger: LedgerReader, gateway: Gateway, clock: Clock, bound: st
             raise UsageError(
                 f"this run directory belongs to the gateway {bound}; {gateway.origin} shows none of the "
                 f"{count(len(asked), 'task')} accepted there last",
-                f"--base-url {bound} goes on there. Is the key of the same account? If you know that it is "
-                "the same gateway, say --same-gateway",
+                f"--base-url {bound} resumes there. Check that the key belongs to the same account. If you "
+                "are sure that it is the same gateway, pass --same-gateway",
             )
     raise AccountError(
         f"this run directory belongs to the gateway {bound}, and {gateway.origin} does not show "
         f"whether it is the same: {silent}",
-        f"--base-url {bound} goes on there; or check the address and the key",
+        f"--base-url {bound} resumes there; or check the address and the key",
     )

@@ -1,4 +1,4 @@
-"""A number of turns that may change while they are taken: like a semaphore, first come, first served."""
+"""A first-come, first-served semaphore whose limit can change while in use."""
 
 from __future__ import annotations
 

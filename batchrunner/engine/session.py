@@ -1,4 +1,4 @@
-"""One run from its lock to its summary: whose the ledger is, what the plan changes in it, then the flow."""
+"""Runs a job from lock to summary: checks the ledger's owner, reconciles the plan, runs the flow."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def run(job: Job) -> Summary:
                 for remark in remarks:
                     reporter.notice(remark)
                 if gone:
-                    reporter.notice(f"{count(gone, 'task')} left the manifest; what was paid for is kept")
+                    reporter.notice(f"{count(gone, 'task')} no longer in the manifest; paid videos are kept")
                 if news := await look_at_files(ledger, job.directory, job.fetch_missing):
                     reporter.notice(news)
                 binding = await ledger.binding()
@@ -109,7 +109,7 @@ async def _bound(job: Job, ledger: Ledger) -> list[str]:
     await follow_gateway(ledger, job.address, Clock(job.time_scale), remarks.append)
     if former := await ledger.bind(job.gateway_name, job.plan):
         remarks.append(
-            f"this run directory was that of the manifest {former}, and has paid for tasks of this one"
+            f"this run directory was used by the manifest {former} and has paid for tasks of this one"
         )
     return remarks
 

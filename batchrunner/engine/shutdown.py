@@ -1,4 +1,4 @@
-"""How a run is stopped, by a signal or an error: if it can be helped, with no POST left in the air."""
+"""Stops a run after a signal or an error, waiting for unanswered POSTs if possible."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from batchrunner.core.text import count
 from batchrunner.engine.admission import Admission
 
 AIR_TIME = 60.0
@@ -101,5 +102,6 @@ async def _air_cleared(gate: Admission, notice: Callable[[str], None]) -> None:
     while gate.in_the_air and (left := end - loop.time()) > 0:
         if told - left >= TOLD_EVERY:
             told = left
-            notice(f"stopping: {gate.in_the_air} in the air, waiting up to {left:.0f} s for the answer")
+            unanswered = count(gate.in_the_air, "unanswered submission")
+            notice(f"stopping: waiting up to {left:.0f} s for {unanswered}")
         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""The opening of a run: is the gateway there, what is already paid for, and what waits to be submitted."""
+"""Starts a run: checks the gateway, finds paid tasks, and queues tasks to submit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks of the gateway that the ledger does not know: what was seen of them, kept for later runs."""
+"""Records what was seen of gateway tasks missing from the ledger, for later runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class UnknownTasks:
         """Poll those that were not seen in full, at a bearable pace; it is free."""
         todo = [one for one in remote_ids if one not in self.seen or one in self.unseen]
         if len(todo) >= WORTH_SAYING:
-            self._notice(f"looking at {count(len(todo), 'task')} of this key unknown to the ledger (free)")
+            self._notice(f"checking {count(len(todo), 'task')} of this key missing from the ledger (free)")
         for remote_id in todo:
             await self._pace.turn()
             seen = await self._gateway.sight(remote_id)

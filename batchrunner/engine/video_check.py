@@ -1,4 +1,4 @@
-"""A look at the files of finished videos: one stat for each, and a hash only where something changed."""
+"""Checks the files of finished videos: one stat each, and a hash only if something changed."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def _news(gone: Sequence[FinishedFile], directory: Path) -> str:
     names = ", ".join(shortened(file.file_name, 60) for file in gone[:3]) + (", …" if len(gone) > 3 else "")
     return (
         f"{count(len(gone), 'finished video')} moved, deleted or changed since: {names}; still done, and "
-        f"results.csv says so. `batchrunner collect {directory} --missing` fetches what is gone again, free, "
-        "while the gateway has it"
+        f"results.csv says so. `batchrunner collect {directory} --missing` downloads missing ones again, "
+        "free of charge, while the gateway still has them"
     )
 
 

@@ -199,4 +199,4 @@ class Wiring:
         job = self.job
         simulate = " --simulate" if job.gateway_name == "simulator" else ""
         command = f"batchrunner recover {job.plan.manifest if job.plan else 'MANIFEST'}"
-        return f"`{command} -o {job.directory}{simulate}` looks for what is paid for, free of charge"
+        return f"`{command} -o {job.directory}{simulate}` finds paid tasks, free of charge"

@@ -1,4 +1,4 @@
-"""One slot: submit a task, then poll it until the gateway says that it has ended; tell the ledger."""
+"""One slot: submits a task, polls it until it ends, and updates the ledger."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Worker:
         try:
             outcome = await self._gateway.submit(body)
         except asyncio.CancelledError:
-            outcome = Unknown(Receipt(code="stopped", message="stopped while the submission was in the air"))
+            outcome = Unknown(Receipt(code="stopped", message="stopped before the submission was answered"))
             await self._record(permit, task, attempt, outcome)
             raise
         return await self._record(permit, task, attempt, outcome)
@@ -191,8 +191,8 @@ class Worker:
             if not isinstance(outcome, Accepted):
                 raise
             # The one thing that nobody else knows, said at once where it can be read.
-            told = f"{task.id} was ACCEPTED as {outcome.remote_id}, but can't be written down"
-            fix = f"once it can: batchrunner resolve DIR {task.id} --adopt {outcome.remote_id}"
+            told = f"{task.id} was ACCEPTED as {outcome.remote_id}, but the ledger can't be written"
+            fix = f"once it can be written: batchrunner resolve DIR {task.id} --adopt {outcome.remote_id}"
             self._notice(f"{told}; {fix}")
             raise StorageError(f"{told}: {error}", fix) from error
         finally:

@@ -1,4 +1,4 @@
-"""The ledger: the only truth about progress, and the only SQL."""
+"""The ledger: the authoritative record of progress, and the only package with SQL."""
 
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.ledger.attempts import LostAttempt, PaidAttempt, RemoteIdTaken

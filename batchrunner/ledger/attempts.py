@@ -1,4 +1,4 @@
-"""What the ledger writes of one attempt, and of those that were spared."""
+"""Writes attempts to the ledger, including avoided ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a ledger belongs to: one gateway, whatever its addresses, and one manifest, whatever its path."""
+"""Binds a ledger to one gateway, at any address, and one manifest, at any path."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ async def bind_gateway(db: aiosqlite.Connection, gateway: str) -> None:
 
 def other_gateway(bound: str, gateway: str) -> UsageError:
     """The refusal of a gateway that the ledger is not tied to."""
-    hint = f"--base-url {bound} goes on there"
+    hint = f"--base-url {bound} resumes there"
     if SIMULATOR in (bound, gateway):
-        hint = "simulated and real runs have run directories of their own: leave -o out"
+        hint = "simulated and real runs use separate run directories: remove -o"
     return UsageError(f"this run directory belongs to the gateway {bound}, not to {gateway}", hint)
 
 
@@ -72,8 +72,8 @@ async def shared_with(db: aiosqlite.Connection, plan: Plan) -> int:
     if not shared:
         raise UsageError(
             f"this run directory belongs to the manifest named {bound}, not to {plan.name}, "
-            "and nothing that was paid for here is in this manifest",
-            f"write `name: {bound}` in the manifest to go on in this run directory all the same",
+            "and no task that was paid for here is in this manifest",
+            f"write `name: {bound}` in the manifest to use this run directory anyway",
         )
     return shared
 

@@ -1,4 +1,4 @@
-"""Opening the SQLite file: the one place that sets a pragma."""
+"""Opens the SQLite file; the only module that sets pragmas."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def check_path(path: Path) -> None:
         raise UsageError(
             f"the path of the run directory has {length - inside} bytes; "
             f"SQLite takes up to {LONGEST_PATH - inside}",
-            "choose a run directory with a shorter path, with -o DIR",
+            "choose a shorter path with -o DIR",
         )
 
 
@@ -102,7 +102,7 @@ async def open_for_reading(path: Path) -> aiosqlite.Connection:
     check_path(path)
     if not path.exists():
         raise UsageError(
-            f"{path.parent} has no ledger", "name the run directory of an earlier `batchrunner run`"
+            f"{path.parent} has no ledger", "pass the run directory of an earlier `batchrunner run`"
         )
     try:
         db = await aiosqlite.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
@@ -156,8 +156,8 @@ async def _check_ours(db: aiosqlite.Connection, path: Path, older: Collection[in
         return
     hint = "use the version of batchrunner that made it, or a newer one"
     if version in MIGRATIONS:
-        hint = f"`batchrunner results {path.parent}` brings it up to date"
-    raise UsageError(f"{path} is of ledger version {version}, this program knows {SCHEMA_VERSION}", hint)
+        hint = f"`batchrunner results {path.parent}` upgrades it"
+    raise UsageError(f"{path} has ledger version {version}; this program supports {SCHEMA_VERSION}", hint)
 
 
 async def _migrate(db: aiosqlite.Connection) -> None:
@@ -181,8 +181,8 @@ async def _check_whole(db: aiosqlite.Connection) -> None:
 
 def _not_ours(path: Path) -> UsageError:
     return UsageError(
-        f"{path} is not a ledger of batchrunner",
-        "if a run was here, bring its ledger back from a backup: in another folder it is paid for again",
+        f"{path} is not a batchrunner ledger",
+        "if this was a run directory, restore its ledger from a backup: a run elsewhere would pay again",
     )
 
 
@@ -204,6 +204,6 @@ def unusable(path: Path, error: sqlite3.Error) -> UsageError | StorageError:
         return StorageError(f"can't use {path}: {error}", "check the disk, its free space and permissions")
     return UsageError(
         f"{path} is damaged or not a ledger: {error}",
-        f"move {path.name} aside, but keep it; then `{recover_command(path.parent)}` makes it "
-        "again, free of charge, from what the gateway and the run directory still know",
+        f"move {path.name} aside, but keep it; then `{recover_command(path.parent)}` rebuilds it, "
+        "free of charge, from what the gateway and the run directory still know",
     )

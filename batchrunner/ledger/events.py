@@ -1,4 +1,4 @@
-"""What the ledger tells whoever observes it."""
+"""Events that the ledger sends to its observers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A look at the ledger of another run directory: what it has paid for. Nothing is changed, or locked."""
+"""Reads what another run directory's ledger has paid for, without changing or locking it."""
 
 from __future__ import annotations
 

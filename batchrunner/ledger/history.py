@@ -1,4 +1,4 @@
-"""What a ledger can say of its own past: how far it goes, and which submissions it accounts for."""
+"""The ledger's history: how far back it goes, and which submissions it accounts for."""
 
 from __future__ import annotations
 

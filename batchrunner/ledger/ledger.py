@@ -1,4 +1,4 @@
-"""What stages may change in the ledger. Every method is one transaction, on disk when it returns."""
+"""The ledger's write operations. Every method is one transaction, durable when it returns."""
 
 from __future__ import annotations
 

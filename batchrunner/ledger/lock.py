@@ -1,4 +1,4 @@
-"""One process at a time in a run directory: a kernel lock, which ends with the process that holds it."""
+"""Locks a run directory with a kernel lock, which is released when its process ends."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RunLock:
         kind = file_system(self._directory)
         if kind in NETWORK_FILE_SYSTEMS:
             raise UsageError(
-                f"{self._directory} is on a network file system ({kind}): locks and fsync can't be relied on",
+                f"{self._directory} is on a network file system ({kind}): locks are unreliable there",
                 "use a local disk; move a run directory that was used there as a whole, and name it with -o",
             )
         try:
@@ -65,8 +65,8 @@ class RunLock:
             time.sleep(GLANCE)  # it may be held by a look of `status` alone
         self.release()
         raise BusyError(
-            f"another batchrunner works in {self._directory}",
-            "wait for it, or follow it with `batchrunner status --watch`",
+            f"another batchrunner is using {self._directory}",
+            "wait for it to finish, or follow it with `batchrunner status --watch`",
         )
 
     def release(self) -> None:

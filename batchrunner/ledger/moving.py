@@ -1,4 +1,4 @@
-"""The one place that changes a task's state: table, update, event."""
+"""Changes task states: transition table, update, event. The only module that does."""
 
 from __future__ import annotations
 

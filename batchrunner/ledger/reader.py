@@ -1,4 +1,4 @@
-"""What can be asked of the ledger, during a run and from outside it."""
+"""Read access to the ledger, during a run and from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bringing the ledger in line with the plan, inside one transaction."""
+"""Reconciles the ledger with the plan in one transaction."""
 
 from __future__ import annotations
 

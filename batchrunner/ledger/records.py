@@ -1,4 +1,4 @@
-"""What the ledger tells of tasks and of itself, as plain values."""
+"""Records of tasks and of the ledger, as plain values."""
 
 from __future__ import annotations
 

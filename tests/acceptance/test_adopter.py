@@ -107,7 +107,7 @@ def test_two_doubts_with_the_same_seed_are_left_alone(
     assert done.code == 3
     assert desk.states() == {"t0": "in_doubt", "t1": "in_doubt"}
     assert len(sim.charges()) == sim.posts() - (second == "cut_before_accept") == 1 + (second in LOST)
-    assert all("may be charged" in row["error_message"] for row in desk.rows())
+    assert all("may have been charged" in row["error_message"] for row in desk.rows())
     assert auto(desk).code == 3
     assert sim.posts() == 2
 

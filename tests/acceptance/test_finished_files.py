@@ -122,7 +122,7 @@ def test_a_video_that_was_changed_in_place_is_left_alone(done: Any) -> None:
     for command in (done.run, lambda: collect(done, "--missing")):
         assert command().code == 0
         for task_id in ("ant", "bee"):
-            assert "not the file that was downloaded" in done.row(task_id)["warnings"]
+            assert "changed or replaced after the download" in done.row(task_id)["warnings"]
             assert done.row(task_id)["state"] == "done"
         assert done.row("cat")["warnings"] == ""
     assert (video(done, "ant").read_bytes(), video(done, "bee").read_bytes()) == (b"cut", bytes(edited))
@@ -189,7 +189,7 @@ def test_a_link_into_an_archive_that_is_not_mounted_is_left_alone(done: Any) -> 
     archive.rename(done.folder / "unmounted")
     for command in (done.run, lambda: collect(done, "--missing")):
         assert command().code == 0
-        assert done.row("ant")["warnings"] == "videos/ant.mp4 is a link to a file that is not there"
+        assert done.row("ant")["warnings"] == "videos/ant.mp4 is a broken symlink"
     assert video(done, "ant").is_symlink()
     (done.folder / "unmounted").rename(archive)
     done.check(done.run(), 0)

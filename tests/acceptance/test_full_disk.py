@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.executed
 
 SIZE = "64m"
-RECOVERY = re.compile(r"ant was ACCEPTED as (task_\w+), but can't be written down")
+RECOVERY = re.compile(r"ant was ACCEPTED as (task_\w+), but the ledger can't be written")
 
 
 class SmallDisk:

@@ -36,7 +36,7 @@ def task(name: str) -> dict[str, str]:
 
 
 def test_renamed_manifest_is_refused_and_goes_on_with_its_run_directory(paid: Any) -> None:
-    """`run` and `plan` exit 2 with the same words, as JSON too; `-o THAT` goes on and charges nothing."""
+    """`run` and `plan` exit 2 with the same error, as JSON too; `-o THAT` goes on and charges nothing."""
     paid.manifest.rename(paid.folder / "renamed.yaml")
     refused, planned = run(paid, "renamed.yaml"), paid.do("plan", "renamed.yaml")
     assert (refused.code, planned.code) == (ExitCode.USAGE, ExitCode.USAGE)

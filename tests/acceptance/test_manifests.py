@@ -169,7 +169,7 @@ def test_a_dead_url_stops_the_run_before_anything_is_sent(command: str, desk: An
     assert web_page.methods == ["GET"]
     (line, warning) = done.stderr.splitlines()
     assert line.endswith("/cat.png was not found: HTTP 404")
-    assert "only known in your own network" in warning
+    assert "only reachable in your own network" in warning
     assert not desk.directory.with_suffix(".simulated").exists()
 
 

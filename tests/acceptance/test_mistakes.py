@@ -180,7 +180,7 @@ def test_another_run_at_work_is_left_alone(desk: Any, sim: Any) -> None:
     edit(desk, taskz=[])
     done = desk.run()
     assert done.code == 2
-    assert "another batchrunner works" in done.stderr
+    assert "another batchrunner is using" in done.stderr
     running.killed()
 
 

@@ -33,7 +33,7 @@ def test_an_outage_costs_few_doubts_and_the_run_goes_on_by_itself(desk: Any, sim
     assert all(later - before > 0.9 * pause for before, later in pairwise(unknown[2:]))
     assert sorted(desk.states().values()) == ["done"] * 4 + ["in_doubt"] * 5
     assert sim.posts() == 9
-    assert "one is tried every 5 min" in (desk.directory / "run.log").read_text(encoding="utf-8")
+    assert "trying one every 5 min" in (desk.directory / "run.log").read_text(encoding="utf-8")
 
 
 def test_an_outage_whose_doubts_are_found_afterwards_ends_with_every_video(desk: Any, sim: Any) -> None:

@@ -87,7 +87,7 @@ BROKEN = {
     "page.jpg": "page.jpg is not a picture format that the model accepts",
     "drawing.svg": "drawing.svg is not a picture",
     "icon.png": "icon.png is 64 x 64 pixels; each side must have 300 to 6000",
-    "banner.jpg": "its width is 3.75 times its height",
+    "banner.jpg": "its aspect ratio is 3.75",
     "notes.txt": "notes.txt is not a picture format that the model accepts",
 }
 """What is said of each."""

@@ -31,7 +31,7 @@ def test_a_lost_ledger_is_made_again(desk: Any, sim: Any, made: Any) -> None:
     lose_ledger(desk.directory)
     refused = desk.run()
     assert refused.code == 2
-    assert "`batchrunner recover batch.yaml -o batch.run` makes it again" in refused.stderr
+    assert "`batchrunner recover batch.yaml -o batch.run` rebuilds it" in refused.stderr
     done = recover(desk)
     desk.check(done, 0)
     desk.check_all_made(len(SIX))
@@ -57,7 +57,7 @@ def test_every_command_names_recover_where_the_ledger_is_lost(
         for named, manifest in (("batch.run", "MANIFEST"), ("batch.yaml", "batch.yaml")):
             done = desk.do(command, named, *more)
             assert done.code == 2, command
-            assert f"`batchrunner recover {manifest} -o batch.run` makes it again" in done.stderr, command
+            assert f"`batchrunner recover {manifest} -o batch.run` rebuilds it" in done.stderr, command
     assert sim.posts() == 0
 
 

@@ -52,13 +52,13 @@ def test_gateway_that_shows_none_of_the_tasks_gets_no_post(paid: Any, make_desk:
     for said in ("shows none of the 1 task", f"--base-url {paid.gateway.url}", "--same-gateway"):
         assert said in done.stderr
     assert other.gateway.posts() == 0
-    assert "--same-gateway says so" in paid.do("run", "batch.yaml", *elsewhere, "--same-gateway").stderr
+    assert "(--same-gateway)" in paid.do("run", "batch.yaml", *elsewhere, "--same-gateway").stderr
     assert [charge["prompt"].split()[0] for charge in other.gateway.charges()] == ["bee"]
     other.clear_away()
 
 
 def test_a_gateway_that_can_not_be_recognized_is_asked_nothing(desk: Any, sim: Any, web_page: Any) -> None:
-    """The only submission is in doubt: `run` and `plan` exit 2 in the same words, and nobody is asked."""
+    """The only submission is in doubt: `run` and `plan` exit 2 in the same error, and nobody is asked."""
     sim.start({"on": "submit", "do": "cut_after_accept"}, usage_log=False)
     desk.write("ant")
     assert desk.run().code == ExitCode.IN_DOUBT
@@ -78,7 +78,7 @@ def test_address_that_nobody_named_gets_no_key(paid: Any) -> None:
 
 
 def test_simulated_and_real_runs_are_kept_apart_in_plan_and_run(paid: Any) -> None:
-    """`--simulate` in a real run's directory is refused in the same words by both."""
+    """`--simulate` in a real run's directory is refused in the same error by both."""
     command = ("batch.yaml", "--simulate", "-o", "batch.run")
     run, plan = paid.do("run", *command), paid.do("plan", *command)
     assert (run.code, plan.code) == (ExitCode.USAGE, ExitCode.USAGE)

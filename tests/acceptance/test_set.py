@@ -58,7 +58,7 @@ def test_limits_that_were_set_end_with_their_run(working: Any) -> None:
 def test_an_invalid_limits_file_is_ignored_and_named(working: Any, text: str) -> None:
     """The run goes on as it was, says what it ignored, and takes the next sensible one."""
     (working.directory / "limits.json").write_text(text, encoding="utf-8")
-    told(working, "ignored what was set")
+    told(working, "ignoring invalid limits")
     assert working.do("set", "batch.run", "concurrency=2").code == 0
     working.command.reached(2, "accepted")
 

@@ -42,7 +42,7 @@ def test_a_run_stopped_with_a_post_in_flight_awaits_its_answer(
     run.send(number)
     done = run.ended()
     desk.check(done, code)
-    assert "1 in the air" in done.stderr
+    assert "1 unanswered submission" in done.stderr
     assert desk.states() == {"ant": "generating", "bee": "pending"}
     (charge,) = sim.charges()
     assert desk.row("ant")["remote_id"] == charge["remote_id"]
@@ -58,7 +58,7 @@ def test_a_second_signal_ends_at_once_and_leaves_a_doubt(desk: Any, sim: Any, nu
     run = desk.start_run()
     desk.until(sim.charges, "the charge")
     run.send(number)
-    desk.until(lambda: "in the air" in run.stderr, "the countdown")
+    desk.until(lambda: "unanswered submission" in run.stderr, "the countdown")
     sent = time.monotonic()
     run.send(number)
     assert run.ended().code == code

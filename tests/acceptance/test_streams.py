@@ -109,7 +109,7 @@ def test_repeated_sighup_is_named_and_does_no_harm(desk: Any, sim: Any) -> None:
     run = desk.start_run()
     desk.until(sim.posts, "the POST")
     run.send(signal.SIGHUP)
-    desk.until(lambda: "in the air" in run.stderr, "the countdown")
+    desk.until(lambda: "unanswered submission" in run.stderr, "the countdown")
     run.send(signal.SIGHUP)
     done = run.ended()
     desk.check(done, 129)

@@ -78,6 +78,6 @@ def test_status_says_why_nothing_is_submitted(desk: Any, sim: Any) -> None:
         "the reason",
     )
     shown = desk.do("status", "batch.run").stdout
-    assert "not submitting: the gateway limits submissions (429)" in shown
+    assert "not submitting: rate-limited by the gateway (429)" in shown
     assert run.ended().code == 0
     assert desk.do("status", "batch.run", "--json").json["waiting_for"] == ""

@@ -245,7 +245,9 @@ def test_advice_follows_what_the_log_shows() -> None:
     assert "1 submission of its model" in advice(one, [row()], [row()])
     assert "2 submissions" in advice(one, [row(), row()], [row(), row()])
     late = [row(at=SENT + 10)] * NEWEST_ROWS
-    assert "doesn't reach back" in advice(one, late, [])
-    assert "doesn't reach back" in advice(one, late, late), "what is unexplained is not what has dropped out"
-    assert "no submission that could be it" in advice(one, late[1:], [])
-    assert "no submission that could be it" in advice(one, [*late, row(at=SENT - CLOCKS_DIFFER)], [])
+    assert "doesn't go back that far" in advice(one, late, [])
+    assert "doesn't go back that far" in advice(one, late, late), (
+        "what is unexplained is not what has dropped out"
+    )
+    assert "no matching submission" in advice(one, late[1:], [])
+    assert "no matching submission" in advice(one, [*late, row(at=SENT - CLOCKS_DIFFER)], [])

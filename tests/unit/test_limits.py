@@ -93,24 +93,24 @@ FINE: dict[str, dict[str, Any]] = {
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown model": (
         {"model": "dreamina-seedance-2.0"},
-        "warning model: the model `dreamina-seedance-2.0` is not in the gateway's document",
+        "warning model: unknown model `dreamina-seedance-2.0`",
     ),
     "1080p on fast": (
         {"model": "dreamina-seedance-2-0-fast", "metadata": {"resolution": "1080p"}},
-        "warning metadata.resolution: dreamina-seedance-2-0-fast does not make 1080p",
+        "warning metadata.resolution: dreamina-seedance-2-0-fast does not support 1080p",
     ),
     "frames": (
         {"metadata": {"frames": 121}},
-        "warning metadata.frames: dreamina-seedance-2-0 refuses `frames`",
+        "warning metadata.frames: dreamina-seedance-2-0 rejects `frames`",
     ),
     "camera_fixed": (
         {"metadata": {"camera_fixed": True}},
-        "warning metadata.camera_fixed: dreamina-seedance-2-0 refuses `camera_fixed`",
+        "warning metadata.camera_fixed: dreamina-seedance-2-0 rejects `camera_fixed`",
     ),
-    "draft": ({"metadata": {"draft": True}}, "warning metadata.draft: dreamina-seedance-2-0 refuses `draft`"),
+    "draft": ({"metadata": {"draft": True}}, "warning metadata.draft: dreamina-seedance-2-0 rejects `draft`"),
     "tier": (
         {"metadata": {"service_tier": "auto"}},
-        "warning metadata.service_tier: dreamina-seedance-2-0 does not know the service tier `auto`",
+        "warning metadata.service_tier: dreamina-seedance-2-0 does not support the service tier `auto`",
     ),
     "3 s": (
         {"duration": 3},
@@ -130,50 +130,50 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "expires too soon": (
         {"metadata": {"execution_expires_after": 3599}},
-        "warning metadata.execution_expires_after: the model takes an `execution_expires_after` "
-        "of 3600 to 259200 seconds, not 3599",
+        "warning metadata.execution_expires_after: `execution_expires_after` "
+        "must be 3600 to 259200 seconds, not 3599",
     ),
     "callback": (
         {"metadata": {"callback_url": "https://example.com"}},
-        "warning metadata.callback_url: whoever knows the `callback_url` can call it, "
-        "for the calls are not signed",
+        "warning metadata.callback_url: calls to `callback_url` are not signed, "
+        "so anyone who knows it can call it",
     ),
     "flag in the prompt": (
         {"prompt": "A cat --rt 1:1"},
-        "warning prompt: the model obeys `--rt` in the prompt, over the fields of the task and their cost",
+        "warning prompt: the model obeys `--rt` in the prompt, which overrides the task's fields and cost",
     ),
     "501 characters": (
         {"prompt": "猫" * 501},
-        "warning prompt: the prompt has 501 CJK characters; up to 500 are advised",
+        "warning prompt: the prompt has 501 CJK characters; the recommended maximum is 500",
     ),
     "1001 words": (
         {"prompt": "cat " * 1001},
-        "warning prompt: the prompt has 1001 words; up to 1000 are advised",
+        "warning prompt: the prompt has 1001 words; the recommended maximum is 1000",
     ),
     "image and images": (
         {"image": URL, "images": [URL]},
-        "error images: `image` and `images` can't both be given",
+        "error images: `image` and `images` can't be used together",
     ),
     "image and content": (
         {"image": URL, **content(video())},
-        "error image: `image` and `metadata.content` can't both be given: the gateway mixes them up",
+        "error image: `image` and `metadata.content` can't be used together: the gateway mixes them up",
     ),
     "two pictures without roles": (
         {"images": [URL, URL]},
-        "warning images: the model refuses two or more pictures without roles",
+        "warning images: the model rejects two or more pictures without roles",
     ),
-    "ten pictures": ({"images": [URL] * 10}, "error images: 10 pictures; the model takes up to 9"),
+    "ten pictures": ({"images": [URL] * 10}, "error images: 10 pictures; the limit is 9"),
     "ten references": (
         content(*[image(role="reference_image")] * 10),
-        "error metadata.content.9: 10 inputs of type image_url; the model takes up to 9",
+        "error metadata.content.9: 10 inputs of type image_url; the limit is 9",
     ),
     "four videos": (
         content(*[video()] * 4),
-        "error metadata.content.3: 4 inputs of type video_url; the model takes up to 3",
+        "error metadata.content.3: 4 inputs of type video_url; the limit is 3",
     ),
     "four sounds": (
         content(video(), *[audio()] * 4),
-        "error metadata.content.4: 4 inputs of type audio_url; the model takes up to 3",
+        "error metadata.content.4: 4 inputs of type audio_url; the limit is 3",
     ),
     "a sound alone": (content(audio()), "error metadata.content: audio alone is not enough"),
     "a role of another type": (
@@ -182,7 +182,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "two inputs in one item": (
         content({**image(), "text": "x"}),
-        "error metadata.content.0.text: an item of type image_url can't hold `text` too",
+        "error metadata.content.0.text: an item of type image_url can't also have `text`",
     ),
     "two first frames": (
         content(image(role="first_frame"), image(role="first_frame")),
@@ -198,7 +198,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a picture without role beside a video": (
         content(image(), video()),
-        "warning metadata.content.0: the model refuses a picture without a role beside other inputs",
+        "warning metadata.content.0: the model rejects a picture without a role next to other inputs",
     ),
     "text in content": (
         content({"type": "text", "text": "x"}),
@@ -215,11 +215,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an upper-case MIME": (
         {"image": "data:image/PNG;base64,AAAA"},
-        "error image: this data URI does not begin as the model wants it: data:image/PNG;base64",
+        "error image: this data URI has the wrong prefix: data:image/PNG;base64",
     ),
     "a sound as a picture": (
         {"image": "data:audio/wav;base64,AAAA"},
-        "error image: this data URI does not begin as the model wants it: data:audio/wav;base64",
+        "error image: this data URI has the wrong prefix: data:audio/wav;base64",
     ),
     "http": (
         {"image": "http://example.com/a.png"},
@@ -227,21 +227,21 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a private address": (
         {"image": "https://10.0.0.1/a.png"},
-        "warning image: the model can't fetch from `10.0.0.1`, which is only known in your own network",
+        "warning image: the model can't fetch from `10.0.0.1`, which is only reachable in your own network",
     ),
     "a local name": (
         {"image": "https://nas.local/a.png"},
-        "warning image: the model can't fetch from `nas.local`, which is only known in your own network",
+        "warning image: the model can't fetch from `nas.local`, which is only reachable in your own network",
     ),
-    "no host": ({"image": "https:///a.png"}, "error image: this is not a complete URL"),
-    "a broken address": ({"image": "https://[::1/a.png"}, "error image: this is not a complete URL"),
+    "no host": ({"image": "https:///a.png"}, "error image: incomplete URL"),
+    "a broken address": ({"image": "https://[::1/a.png"}, "error image: incomplete URL"),
     "a body too large": (
         content(*[image(picture(25_000_000), "reference_image")] * 2),
-        "error metadata.content.0.image_url.url: the request would be 66.7 MB large; up to 64 MB are taken",
+        "error metadata.content.0.image_url.url: the request would be 66.7 MB; the limit is 64 MB",
     ),
     "too many pictures that are made to fit": (
         content(*[image(picture(9_000_000, 5000, 5000, Fit(4096, 8_000_001)), "reference_image")] * 6),
-        "error metadata.content.0.image_url.url: the request would be 64.0 MB large; up to 64 MB are taken",
+        "error metadata.content.0.image_url.url: the request would be 64.0 MB; the limit is 64 MB",
     ),
     "a picture too small": (
         {"image": picture(5, 400, 299)},
@@ -253,11 +253,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a picture too wide": (
         {"image": picture(5, 2510, 1000)},
-        "error image: a.png is 2510 x 1000 pixels: its width is 2.51 times its height",
+        "error image: a.png is 2510 x 1000 pixels: its aspect ratio is 2.51",
     ),
     "a picture too narrow": (
         {"images": [picture(5, 399, 1000)]},
-        "error images.0: a.png is 399 x 1000 pixels: its width is 0.399 times its height",
+        "error images.0: a.png is 399 x 1000 pixels: its aspect ratio is 0.399",
     ),
     "a small picture that would be made to fit": (
         {"image": picture(5, 290, 300, Fit(4096, 8_000_000))},
@@ -265,17 +265,17 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a first frame unlike the ratio": (
         framed(1000, 1000, role="first_frame"),
-        "warning metadata.content.0.image_url.url: a.png is 1000 x 1000 pixels, which is not 16:9: "
-        "the model cuts off what is too much",
+        "warning metadata.content.0.image_url.url: a.png is 1000 x 1000 pixels, not 16:9: "
+        "the model will crop it",
     ),
     "a picture without a role unlike the ratio": (
         framed(1600, 1000),
-        "warning metadata.content.0.image_url.url: a.png is 1600 x 1000 pixels, which is not 16:9: "
-        "the model cuts off what is too much",
+        "warning metadata.content.0.image_url.url: a.png is 1600 x 1000 pixels, not 16:9: "
+        "the model will crop it",
     ),
     "an image unlike the ratio": (
         {"image": picture(5, 1000, 1000), "metadata": {"ratio": "9:16"}},
-        "warning image: a.png is 1000 x 1000 pixels, which is not 9:16: the model cuts off what is too much",
+        "warning image: a.png is 1000 x 1000 pixels, not 9:16: the model will crop it",
     ),
     "a sound too large": (
         content(video(), audio("data:audio/wav;base64," + "A" * 20_000_004)),

@@ -1,4 +1,4 @@
-"""Which submission in doubt is which task of the gateway. Evidence in, decisions out; nothing is guessed."""
+"""Matches submissions in doubt with the gateway's tasks. Evidence in, decisions out; never a guess."""
 
 from __future__ import annotations
 
@@ -212,11 +212,11 @@ def advice(
         told = "the usage log is empty; the gateway may not keep one"
         return f"{told}, and the key was charged {beyond:,} quota units" if beyond else told
     if doubt.request_id and any(row.request_id == doubt.request_id for row in found):
-        return "the usage log shows that it was charged, but not under which id"
+        return "the usage log shows that it was charged, but not under which ID"
     if not reaches_back(rows, doubt.earliest):
-        return "the usage log doesn't reach back to it: it may be charged"
+        return "the usage log doesn't go back that far: it may have been charged"
     if found:
         told = count(len(found), "submission")
-        return f"the usage log shows {told} of its model that no known task explains: it may be charged"
-    told = "the usage log shows no submission that could be it"
-    return f"{told}, which proves nothing: {unproven}" if unproven else told
+        return f"the usage log shows {told} of its model that match no known task: it may have been charged"
+    told = "the usage log shows no matching submission"
+    return f"{told}, which is not conclusive: {unproven}" if unproven else told

@@ -1,4 +1,4 @@
-"""Which tasks of the gateway a submission in doubt may be where no seed says so: the failed show none."""
+"""Finds candidates for a submission in doubt among failed tasks, which show no seed."""
 
 from __future__ import annotations
 

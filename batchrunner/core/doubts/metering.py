@@ -1,4 +1,4 @@
-"""What a key was charged beyond its usage log: a gateway that dies with a submission in it keeps the hold."""
+"""Detects charges missing from the usage log: a gateway that dies during a submission keeps the hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a usage log that doesn't show a submission proves that it was not charged: never by being empty."""
+"""Decides when a submission's absence from the usage log proves that it was not charged."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def why_unproven(
     units). The log may be switched off, or be another key's, or lack what was in the gateway when it died.
     """
     if not reaches_back(rows, doubt.earliest):
-        return "it doesn't reach back to it"
+        return "the log doesn't go back that far"
     if beyond.certain:
         units = f"{beyond.certain:,} quota units"
         return f"its key was charged {units} that the log doesn't show, so it may be charged"
@@ -52,14 +52,14 @@ def why_unproven(
         and doubt.submitted_at <= one.accepted_at <= doubt.submitted_at + latest
     ]
     if not any(one.attempt > doubt.attempt for one in inside):
-        return "the same run got no later submission accepted by which to see that the log works"
+        return "the same run had no later submission accepted, so nothing shows that the log works"
     if any(not one.request_id for one in inside):
-        return "its rows bear no submission ID by which to know ours"
+        return "its rows have no submission IDs to identify ours"
     shown = {row.request_id for row in rows if row.is_submission}
     if missing := [one for one in inside if one.request_id not in shown]:
         told = count(len(missing), "submission")
-        return f"it lacks {told} of ours accepted since then: it is another key's log, or was switched off"
+        return f"it lacks {told} of ours accepted since then: it belongs to another key, or was switched off"
     if beyond.may_be:
         why = "is ahead of the log" if beyond.is_known else "can't be read at the moment"
-        return f"its key's used quota {why}, so that nothing shows that it was not charged"
+        return f"its key's used quota {why}, so it may have been charged"
     return ""

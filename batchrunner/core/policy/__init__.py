@@ -1,4 +1,4 @@
-"""What a task does next, as a value: every `Move` of the program is made here, and carried out elsewhere."""
+"""Decides what a task does next. Every `Move` is created here and carried out elsewhere."""
 
 from batchrunner.core.policy.collection import (
     after_another_copy,

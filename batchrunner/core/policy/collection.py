@@ -1,4 +1,4 @@
-"""What the download of a finished video does to its task."""
+"""State changes after the download of a finished video."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def after_no_video(remote_id: str, has_link: bool, last: Receipt, dead: Dead) ->
     if dead.sources >= ({VideoSource.CONTENT, VideoSource.LINK} if has_link else {VideoSource.CONTENT}):
         code = LINK_EXPIRED
         message = (
-            f"the gateway no longer has the video: its links live for {LINKS_LIVE / 3600:.0f} hours "
+            f"the gateway no longer has the video: its links are valid for {LINKS_LIVE / 3600:.0f} hours "
             f"(last answer: {last.message or f'HTTP {last.status}'}). Ask the gateway's operator for "
-            f"{remote_id}; `batchrunner collect` asks the links again, free"
+            f"{remote_id}; `batchrunner collect` tries the links again, free of charge"
         )
     return Move(
         Event.UNCOLLECTABLE, TaskState.UNCOLLECTED, error_code=code, error_message=message, facts=facts
@@ -37,7 +37,7 @@ def after_name_taken(file_name: str, why: str) -> Move:
         Event.UNCOLLECTABLE,
         TaskState.UNCOLLECTED,
         error_code="name_taken",
-        error_message=f"{file_name} is there, but {why}: move it away, and collect",
+        error_message=f"{file_name} exists, but {why}: move it away, then run `batchrunner collect`",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the end of a generation does to its task."""
+"""State changes at the end of a generation."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def after_loss(generation: Generation, receipt: Receipt, ever_seen: bool) -> Mov
             Event.LOST,
             TaskState.IN_DOUBT,
             error_code="adopted_id_unknown",
-            error_message=f"the gateway doesn't show {generation.remote_id}, which was given with --adopt: "
-            "check the ID, and that this is the key of the submission",
+            error_message=f"the gateway doesn't show {generation.remote_id}, given with --adopt: "
+            "check the ID, and that this is the key used for the submission",
             forget_remote_id=True,
             facts=AttemptFacts(outcome="unknown"),
         )
@@ -101,7 +101,7 @@ def echo_warnings(answer: Succeeded, requested: Mapping[str, object]) -> tuple[s
         ("seed", echo.seed),
     )
     return tuple(
-        f"asked for {name} {requested[name]}, the model made {made}"
+        f"requested {name} {requested[name]}, the model made {made}"
         for name, made in pairs
         if made is not None and requested.get(name) not in (None, -1, "adaptive", made)
     )

@@ -1,4 +1,4 @@
-"""What a decision about a task looks like, and the decisions that need no argument."""
+"""The `Move` type, and the moves that need no arguments."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ INTERRUPTED = Move(
     Event.UNKNOWN,
     TaskState.IN_DOUBT,
     error_code="interrupted",
-    error_message="the program ended while the submission was in the air",
+    error_message="the program ended before the submission was answered",
     facts=AttemptFacts(outcome="unknown"),
 )
 """A crash left a submission without an outcome."""
@@ -82,7 +82,7 @@ SUBMISSION_LOST_TRACK_OF = Move(
     Event.RECOVERED,
     TaskState.IN_DOUBT,
     error_code="interrupted",
-    error_message="run.log says that it was submitted, and nothing shows what became of that",
+    error_message="run.log says that it was submitted, but its outcome is unknown",
 )
 """Only run.log knows of a submission."""
 

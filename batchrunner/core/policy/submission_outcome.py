@@ -1,4 +1,4 @@
-"""What the outcome of a submission does to its task. Chance and time are arguments."""
+"""State changes after a submission. Randomness and time are arguments."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the model takes: limits of requests, inputs and prompts."""
+"""What the model accepts: limits of requests, inputs and prompts."""

@@ -1,4 +1,4 @@
-"""The rules for pictures, videos and sounds that a request gives the model to work from."""
+"""Rules for a request's input pictures, videos and sounds."""
 
 from __future__ import annotations
 
@@ -99,18 +99,18 @@ def _top_level(request: Request, metadata: Request, limits: InputLimits) -> Iter
     images = request.get("images")
     count = len(images) if isinstance(images, Sequence) else 0
     if "image" in request and "images" in request:
-        yield error(("images",), "`image` and `images` can't both be given", "put all pictures into `images`")
+        yield error(
+            ("images",), "`image` and `images` can't be used together", "put all pictures into `images`"
+        )
     for field in ("image", "images"):
         if field in request and "content" in metadata:
-            message = f"`{field}` and `metadata.content` can't both be given: the gateway mixes them up"
+            message = f"`{field}` and `metadata.content` can't be used together: the gateway mixes them up"
             yield error((field,), message, "put all inputs into `metadata.content`, each with its role")
     if count > limits.counts["image"]:
-        yield error(
-            ("images",), f"{count} pictures; the model takes up to {limits.counts['image']}", "delete some"
-        )
+        yield error(("images",), f"{count} pictures; the limit is {limits.counts['image']}", "delete some")
     elif count > 1:
         hint = "put them into `metadata.content`, each with a `role` such as reference_image"
-        yield warning(("images",), "the model refuses two or more pictures without roles", hint)
+        yield warning(("images",), "the model rejects two or more pictures without roles", hint)
 
 
 def _items(items: Sequence[Item]) -> Iterator[InputFault]:
@@ -118,8 +118,8 @@ def _items(items: Sequence[Item]) -> Iterator[InputFault]:
         path = (*CONTENT, index)
         kind, role = str(item.get("type", "")), item.get("role")
         for extra in sorted({"text", *_KINDS} & item.keys() - {kind}):
-            message = f"an item of type {kind} can't hold `{extra}` too"
-            yield error((*path, extra), message, "make it an item of its own")
+            message = f"an item of type {kind} can't also have `{extra}`"
+            yield error((*path, extra), message, "make it a separate item")
         if role is not None and _ROLES.get(str(role)) != kind:
             fits = [name for name, owner in _ROLES.items() if owner == kind]
             hint = f"write {', or '.join(fits)}" if fits else "delete the role"
@@ -135,11 +135,11 @@ def _counts(items: Sequence[Item], limits: InputLimits) -> Iterator[InputFault]:
         places = [index for index, item in enumerate(items) if item.get("type") == field]
         most = limits.counts[kind]
         if len(places) > most:
-            message = f"{len(places)} inputs of type {field}; the model takes up to {most}"
+            message = f"{len(places)} inputs of type {field}; the limit is {most}"
             yield error((*CONTENT, places[most]), message, "delete some")
     types = {item.get("type") for item in items}
     if "audio_url" in types and not types & {"image_url", "video_url"}:
-        yield error(CONTENT, "audio alone is not enough", "add a picture or a video for it to go with")
+        yield error(CONTENT, "audio alone is not enough", "add a picture or a video")
 
 
 def _scenario(items: Sequence[Item]) -> Iterator[InputFault]:
@@ -149,7 +149,7 @@ def _scenario(items: Sequence[Item]) -> Iterator[InputFault]:
         if roles[role] > 1:
             yield error(CONTENT, f"{roles[role]} pictures have the role {role}", "a video has only one")
     if roles["last_frame"] and not roles["first_frame"]:
-        yield error(CONTENT, "a last_frame needs a first_frame", "add the picture that the video begins with")
+        yield error(CONTENT, "a last_frame needs a first_frame", "add the picture that the video starts with")
     if roles["first_frame"] or roles["last_frame"]:
         for index, item in enumerate(items):
             if str(item.get("role")).startswith("reference_") or item.get("type") in (
@@ -168,7 +168,7 @@ def _roleless(items: Sequence[Item]) -> Iterator[InputFault]:
     inputs = [item for item in items if item.get("type") in _KINDS]
     for index, item in enumerate(items):
         if item.get("type") == "image_url" and "role" not in item and len(inputs) > 1:
-            message = "the model refuses a picture without a role beside other inputs"
+            message = "the model rejects a picture without a role next to other inputs"
             yield warning(
                 (*CONTENT, index), message, "add `role: reference_image`, or first_frame or last_frame"
             )
@@ -185,10 +185,10 @@ def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits
     elif scheme == "asset":
         if not re.match(r"asset://\S", value):
             hint = f"write asset://{value[6:].lstrip('/') or '<id>'}"
-            yield error(path, "the id of an asset begins with asset://", hint)
+            yield error(path, "an asset ID starts with asset://", hint)
     else:
         message = f"{_A[kind]} must be given as an https URL or an asset:// id, not as a local file"
-        yield error(path, message, "put the file where the gateway can fetch it, and write its URL")
+        yield error(path, message, "upload the file somewhere the gateway can reach, and use its URL")
 
 
 def _address(path: ValuePath, url: str, kind: str) -> Iterator[InputFault]:
@@ -197,10 +197,10 @@ def _address(path: ValuePath, url: str, kind: str) -> Iterator[InputFault]:
     except ValueError:
         host = ""
     if not host or re.search(r"\s", url):
-        yield error(path, "this is not a complete URL", "write it as https://host/path, blanks as %20")
+        yield error(path, "incomplete URL", "use https://host/path, with spaces as %20")
     elif _is_private(host):
-        message = f"the model can't fetch from `{host}`, which is only known in your own network"
-        yield warning(path, message, "put the file where everybody can fetch it")
+        message = f"the model can't fetch from `{host}`, which is only reachable in your own network"
+        yield warning(path, message, "upload the file to a public address")
     elif url[:5].lower() == "http:":
         yield warning(path, f"the model may not fetch {_A[kind]} over http", "use https")
 
@@ -219,7 +219,7 @@ def _data_uri(path: ValuePath, uri: str, kind: str, limits: InputLimits) -> Iter
     allowed = limits.types[kind]
     head = _DATA_HEAD.match(uri)
     if head is None or head.group(1) != kind or head.group(2) not in allowed:
-        message = f"this data URI does not begin as the model wants it: {uri[:40].partition(',')[0]}"
+        message = f"this data URI has the wrong prefix: {uri[:40].partition(',')[0]}"
         yield error(path, message, f"write data:{kind}/<type>;base64, with one of: {', '.join(allowed)}")
     elif (len(uri) - head.end()) * 3 // 4 > limits.most_bytes[kind]:
         what = _A[kind].partition(" ")[2]
@@ -234,16 +234,14 @@ def check_body(request: Request, metadata: Request, limits: InputLimits) -> Iter
     if total > limits.body_bytes:
         path = max(sizes, key=lambda pair: pair[0])[1]
         most = limits.body_bytes // 1_000_000
-        message = f"the request would be {total / 1_000_000:.1f} MB large; up to {most} MB are taken"
+        message = f"the request would be {total / 1_000_000:.1f} MB; the limit is {most} MB"
         hint = "make the inputs smaller, or give URLs"
         files = [value for _, _, value in located(request, metadata) if isinstance(value, MediaFile)]
         each = limits.body_bytes * 3 // 4 // max(len(files), 1) // 1_000_000
         if any(file.fit for file in files):
             hint = f"lower `images.max_bytes` to {each}MB"
         elif files:
-            hint = (
-                f"write `images: {{fit: 4096, max_bytes: {each}MB}}` at the top of the manifest, or give URLs"
-            )
+            hint = f"add `images: {{fit: 4096, max_bytes: {each}MB}}` to the manifest, or use URLs"
         yield error(path, message, hint)
 
 

@@ -1,4 +1,4 @@
-"""What the model takes, as figures, and a request checked against them.
+"""The model's limits, and checks of a request against them.
 
 The figures come from `data/seedance.yaml`. What the gateway's document forbids, or what can't work, is an
 error; what the document allows and the model behind it is known to refuse or ignore is a warning.
@@ -93,17 +93,18 @@ def _prompt(prompt: str, limits: PromptLimits) -> Iterator[InputFault]:
     if "--" in prompt:
         known = "|".join(limits.flags)
         for flag in sorted(set(re.findall(rf"(?<!\S)--({known})(?![\w-])", prompt))):
-            message = f"the model obeys `--{flag}` in the prompt, over the fields of the task and their cost"
+            message = f"the model obeys `--{flag}` in the prompt, which overrides the task's fields and cost"
             yield warning(("prompt",), message, "set the field instead, and delete the flag")
     if len(prompt) <= limits.max_cjk_characters:
         return
     hint = "the model may overlook parts of a long prompt"
     if (count := len(_CJK.findall(prompt))) > limits.max_cjk_characters:
-        message = f"the prompt has {count} CJK characters; up to {limits.max_cjk_characters} are advised"
+        most = limits.max_cjk_characters
+        message = f"the prompt has {count} CJK characters; the recommended maximum is {most}"
         yield warning(("prompt",), message, hint)
     if (count := len(prompt.split())) > limits.max_words:
         yield warning(
-            ("prompt",), f"the prompt has {count} words; up to {limits.max_words} are advised", hint
+            ("prompt",), f"the prompt has {count} words; the recommended maximum is {limits.max_words}", hint
         )
 
 
@@ -114,20 +115,20 @@ def _model(request: Request, metadata: Request, limits: Limits) -> Iterator[Inpu
     model = limits.models.get(name)
     if model is None:
         near = get_close_matches(name, limits.models, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"the document's models: {', '.join(limits.models)}"
-        yield warning(("model",), f"the model `{name}` is not in the gateway's document", hint)
+        hint = f"did you mean `{near[0]}`?" if near else f"documented models: {', '.join(limits.models)}"
+        yield warning(("model",), f"unknown model `{name}`", hint)
         return
     resolution = metadata.get("resolution", limits.default_resolution)
     if resolution not in model.resolutions:
         hint = f"write {' or '.join(model.resolutions)}"
         others = [other for other, its in limits.models.items() if resolution in its.resolutions]
-        hint += f", or take the model {others[0]}" if others else ""
-        yield warning(("metadata", "resolution"), f"{name} does not make {resolution}", hint)
+        hint += f", or use the model {others[0]}" if others else ""
+        yield warning(("metadata", "resolution"), f"{name} does not support {resolution}", hint)
     for field in sorted(model.refuses & metadata.keys()):
         if metadata[field] is not False:
-            yield warning(("metadata", field), f"{name} refuses `{field}`", "delete it")
+            yield warning(("metadata", field), f"{name} rejects `{field}`", "delete it")
     if "service_tier" in metadata and metadata["service_tier"] not in model.service_tiers:
-        message = f"{name} does not know the service tier `{metadata['service_tier']}`"
+        message = f"{name} does not support the service tier `{metadata['service_tier']}`"
         yield warning(
             ("metadata", "service_tier"), message, f"write {' or '.join(model.service_tiers)}, or delete it"
         )
@@ -141,15 +142,15 @@ def _length(request: Request, metadata: Request, limits: Limits) -> Iterator[Inp
     )
     if duration and seconds and duration != seconds:
         message = f'`duration` is {duration}, and `seconds` is "{seconds}"'
-        yield error(("seconds",), message, "they are two names for one thing: delete one of them")
+        yield error(("seconds",), message, "they mean the same: delete one of them")
     length = duration or seconds or below
     if below and length != below:
         message = f"`metadata.duration` {below} has no effect: `{path[0]}` {length} wins over it"
-        yield warning(("metadata", "duration"), message, "give the length once")
+        yield warning(("metadata", "duration"), message, "set the duration only once")
     if "frames" in metadata:
         if length:
-            message = f"`metadata.frames` and `{'.'.join(path)}` both set the length"
-            hint = f"delete one of them; `{path[-1]}: null` takes a default away"
+            message = f"`metadata.frames` and `{'.'.join(path)}` both set the duration"
+            hint = f"delete one of them; `{path[-1]}: null` removes a default"
             yield error(("metadata", "frames"), message, hint)
         return
     model = limits.models.get(str(request.get("model")))
@@ -166,15 +167,13 @@ def _settings(metadata: Request, limits: Limits) -> Iterator[InputFault]:
     low, high = limits.expires_after
     expires = _number(metadata.get("execution_expires_after"))
     if expires and not low <= expires <= high:
-        message = f"the model takes an `execution_expires_after` of {low} to {high} seconds, not {expires}"
+        message = f"`execution_expires_after` must be {low} to {high} seconds, not {expires}"
         yield warning(
             ("metadata", "execution_expires_after"), message, f"write {low} to {high}, or delete it"
         )
     if "callback_url" in metadata:
-        message = "whoever knows the `callback_url` can call it, for the calls are not signed"
-        yield warning(
-            ("metadata", "callback_url"), message, "delete it: the runner asks for the results itself"
-        )
+        message = "calls to `callback_url` are not signed, so anyone who knows it can call it"
+        yield warning(("metadata", "callback_url"), message, "delete it: the runner polls for results itself")
 
 
 def _number(value: object) -> int:

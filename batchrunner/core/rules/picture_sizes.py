@@ -1,4 +1,4 @@
-"""The rules for local pictures, whose measures are known: sides, aspect, and likeness to the ratio."""
+"""Rules for the dimensions of local pictures: sides, aspect ratio, and match with `ratio`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def check_measures(path: ValuePath, picture: MediaFile, limits: InputLimits) -> 
         scale = min(1.0, picture.fit.side / max(width, height))
         width, height = round(width * scale), round(height * scale)
     if min(width, height) < low:
-        yield error(path, f"{size}; each side must have {low} to {high}", "take a larger picture")
+        yield error(path, f"{size}; each side must have {low} to {high}", "use a larger picture")
     elif max(width, height) > high:
-        hint = "make it smaller, or write `images: {fit: 4096}` at the top of the manifest"
+        hint = "make it smaller, or add `images: {fit: 4096}` at the top level of the manifest"
         yield error(path, f"{size}; each side must have {low} to {high}", hint)
     narrow, wide = limits.aspect
     if not narrow <= picture.width / picture.height <= wide:
-        message = f"{size}: its width is {picture.width / picture.height:.3g} times its height"
-        yield error(path, message, f"crop it: the model takes {narrow} to {wide}")
+        message = f"{size}: its aspect ratio is {picture.width / picture.height:.3g}"
+        yield error(path, message, f"crop it: the model accepts {narrow} to {wide}")
 
 
 def _is_first_frame(path: ValuePath, request: Request, metadata: Request) -> bool:
@@ -57,7 +57,7 @@ def _cropped(path: ValuePath, picture: MediaFile, ratio: str) -> Iterator[InputF
     wanted, its = int(width) / int(height), picture.width / picture.height
     if abs(its / wanted - 1) > _TOLERANCE:
         message = (
-            f"{picture.shown} is {picture.width} x {picture.height} pixels, which is not {ratio}: "
-            "the model cuts off what is too much"
+            f"{picture.shown} is {picture.width} x {picture.height} pixels, not {ratio}: "
+            "the model will crop it"
         )
         yield warning(path, message, "write `ratio: adaptive`, or crop the picture yourself")

@@ -1,4 +1,4 @@
-"""Prompts that are no prompts: what is left in a cell that nobody filled in.
+"""Detects placeholder prompts, as left in cells that nobody filled in.
 
 The model makes a video of anything, and it is paid for.
 """
@@ -19,14 +19,14 @@ _PLACEHOLDERS = frozenset(
 )
 _AROUND = " \t\n.,:;!?…。，：；！？#-_*<>()[]{}\"'`“”‘’（）【】《》"
 _LONGEST = 40
-_HINT = "write what the video should show, or delete the task: it is submitted and paid for as it is"
+_HINT = "describe the video, or delete the task: otherwise it is submitted and paid for unchanged"
 
 
 def check_words(prompt: str) -> Iterator[InputFault]:
     """Warn of a prompt that is blank to the eye, or stands in for one."""
     if not any(map(str.isalnum, prompt)):
         if prompt.strip():  # an empty one is an error elsewhere
-            yield warning(("prompt",), "the prompt has no letter and no digit", _HINT)
+            yield warning(("prompt",), "the prompt has no letters or digits", _HINT)
     elif len(prompt) <= _LONGEST and prompt.strip(_AROUND).lower() in _PLACEHOLDERS:
         yield warning(
             ("prompt",), f"the prompt is only `{prompt.strip()}`, which looks like a placeholder", _HINT

@@ -1,1 +1,1 @@
-"""Whether a POST may leave now: the breaker, its gates, and the tasks that wait."""
+"""Decides whether a POST may be sent: the breaker, its gates, and the waiting tasks."""

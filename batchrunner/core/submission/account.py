@@ -29,7 +29,7 @@ class AccountGate(Gate):
             return self.refuse(last.fault, last.receipt)
         said = last.receipt.message or f"HTTP {last.receipt.status}"
         self._stop = Stop(
-            f"the gateway refuses {self._key} the model {', '.join(sorted(models))}: {said}",
+            f"the gateway refuses {self._key} access to the model {', '.join(sorted(models))}: {said}",
             "ask for access to it, or use a key that has it; then run the same command again",
             ExitCode.ACCOUNT,
         )
@@ -40,21 +40,22 @@ class AccountGate(Gate):
         said = receipt.message or f"HTTP {receipt.status}"
         again = "run the same command again"
         if fault is AccountFault.OPERATOR:
-            why = f"the gateway's own account with the model is refused: {said}"
+            why = f"the model refuses the gateway's own account: {said}"
             hint = f"tell the gateway's operator; {again} when it is fixed"
         elif receipt.code == PROXY:
-            why = f"the way to the gateway is closed: {said}"
+            why = f"the proxy refuses the connection to the gateway: {said}"
             hint = f"check that proxy, and its user and password in HTTPS_PROXY; then {again}"
         elif fault is AccountFault.UNREACHABLE:
             why = f"the gateway can't be reached: {said}"
             hint = f"check the network, and --base-url or EASYROUTER_BASE_URL; then {again}"
         elif fault is AccountFault.ADDRESS:
-            why = f"this address does not answer like the gateway: {said}"
-            hint = "check --base-url or EASYROUTER_BASE_URL, and any proxy or firewall on the way"
+            why = f"no gateway at this address: {said}"
+            hint = "check --base-url or EASYROUTER_BASE_URL, and any proxy or firewall"
         elif receipt.code == NOT_VISIBLE:
-            why = f"the gateway shows none of the tasks under way to {self._key}"
+            why = f"the gateway shows none of the tasks in flight to {self._key}"
             hint = (
-                "is it the account that they were submitted with? Then wait, and run the same command again"
+                "check that the key belongs to the account they were submitted with; if so, wait, "
+                "then run the same command again"
             )
         else:
             why = f"the gateway refuses {self._key}: {said}"

@@ -44,4 +44,4 @@ class BalanceGate(Gate):
             return Go()
         if self._settled_since or at.in_flight == 0:
             return Go(probe=True)
-        return Hold("the balance is short; waiting for a task in flight to settle")
+        return Hold("balance too low; waiting for a task in flight to settle")

@@ -1,4 +1,4 @@
-"""The breaker: why no further submission may leave, for everybody, until something changes.
+"""The breaker: stops all submissions until the reason is gone.
 
 One row of the table is one gate. Polling and collecting never ask.
 
@@ -126,7 +126,7 @@ class Breaker:
         last_first = tuple(reversed(self._gates))
         reasons = (gate.reason(model, now) for model in sorted(models) for gate in last_first)
         due = [at for gate in self._gates if (at := gate.next_due(now)) is not None]
-        return Hold(next(filter(None, reasons), "waiting before the next try"), min(due, default=None))
+        return Hold(next(filter(None, reasons), "waiting to retry"), min(due, default=None))
 
     def denied(self, models: Collection[str], some: bool = False) -> Stop | None:
         """The end, where each of these models (or `some`), all that are left, is refused to the key."""

@@ -1,4 +1,4 @@
-"""The gate for single models: one without a live channel, or one that the key may not use."""
+"""The gate for individual models: without a live channel, or not allowed for the key."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ class ModelGate(Gate):
         if now >= self.waits_until(model):
             return f"waiting for the answer to a first submission of {model}"
         if self._waits[model].denied:
-            return f"{model} is refused to this key; one task is tried every 5 min"
-        return f"{model} has no channel at the moment; trying again"
+            return f"this key may not use {model}; one task is tried every 5 min"
+        return f"{model} currently has no channel; retrying"
 
     def denied(self, model: str) -> AccountRefused | None:
         """The newest refusal of access to this model, where it was the last word about it."""

@@ -1,4 +1,4 @@
-"""The gate that tells one wrong request from a mistake in all of them."""
+"""The gate that distinguishes one invalid request from a mistake in all of them."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ class RejectionGate(Gate):
             prompts.add(task.prompt or task.key)
             if is_probe and key == self._suspected:
                 self._stop = Stop(
-                    f"{len(prompts)} different prompts were rejected in the same words, "
-                    f"with nothing accepted between: {receipt.code} {receipt.message}",
-                    "correct the manifest; `batchrunner retry DIR --failed` makes the failed tasks pending",
+                    f"{len(prompts)} different prompts were rejected with the same error, "
+                    f"with none accepted in between: {receipt.code} {receipt.message}",
+                    "fix the manifest, then reset the failed tasks with `batchrunner retry DIR --failed`",
                     ExitCode.FAILED,
                 )
             elif self._suspected is None and len(prompts) >= enough:

@@ -1,4 +1,4 @@
-"""Whose trouble is a refused submission: the task's own, or everybody's? Told by what others get meanwhile.
+"""Decides whether a refused submission is a problem of its task or of all tasks, from how others fare.
 
 A refusal counts against its task only while others of the same model are accepted. It doesn't where
 nobody was, where a task that was never in trouble is refused too, or where refusals turn out to pass.

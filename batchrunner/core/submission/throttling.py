@@ -1,4 +1,4 @@
-"""The gate for refusals that pass with time: 429, a fault of the gateway's own, no connection."""
+"""The gate for temporary refusals: 429, errors of the gateway itself, no connection."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from batchrunner.core.submission.decision import Decision, Go, Hold, Situation
 from batchrunner.core.submission.gate import Gate
 
 WAITING_FOR = {
-    Refusal.UNREACHABLE: "the gateway can't be reached; trying again",
-    Refusal.THROTTLED: "the gateway limits submissions (429)",
-    Refusal.GATEWAY_BUSY: "the gateway reports a fault of its own; trying again",
-    Refusal.REFUNDED: "the gateway can't reach the model; trying again",
+    Refusal.UNREACHABLE: "the gateway can't be reached; retrying",
+    Refusal.THROTTLED: "rate-limited by the gateway (429)",
+    Refusal.GATEWAY_BUSY: "the gateway reports an internal error; retrying",
+    Refusal.REFUNDED: "the gateway can't reach the model; retrying",
 }
 """What is waited for, by why a submission was not admitted."""
 

@@ -1,4 +1,4 @@
-"""The gate for submissions without an answer: all of them may be charged."""
+"""The gate for unanswered submissions, which may all have been charged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class UnknownGate(Gate):
         if self._open_until is None:
             return Go()
         if at.now < self._open_until:
-            return Hold("submissions stay without an answer; one is tried every 5 min", self._open_until)
+            return Hold("submissions are not being answered; trying one every 5 min", self._open_until)
         return Go(probe=True)
 
     def postpone(self, now: float) -> None:

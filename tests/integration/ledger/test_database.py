@@ -132,7 +132,7 @@ def test_another_programs_database_is_refused(tmp_path, use):
     path = tmp_path / LEDGER_NAME
     change(path, "CREATE TABLE theirs (a)")
     before = path.read_bytes()
-    with pytest.raises(UsageError, match="not a ledger"):
+    with pytest.raises(UsageError, match="not a batchrunner ledger"):
         use(tmp_path)
     assert path.read_bytes() == before
 

@@ -107,9 +107,7 @@ def test_a_file_that_was_changed_in_place_is_left_alone_with_a_warning(finished,
     edit(path, content)
     for _ in range(2):
         _, rows = look()
-        assert rows == [
-            (TaskState.DONE, NAME, f"{NAME} is not the file that was downloaded: it was changed or replaced")
-        ]
+        assert rows == [(TaskState.DONE, NAME, f"{NAME} was changed or replaced after the download")]
     assert path.read_bytes() == content
     edit(path, VIDEO)
     assert look() == ("", [DONE])
@@ -134,7 +132,7 @@ def test_a_dangling_link_has_its_own_warning(finished, look):
     path.symlink_to(archive)
     assert look()[1] == [DONE]
     archive.rename(path.with_name("elsewhere"))
-    assert look()[1] == [(TaskState.DONE, NAME, f"{NAME} is a link to a file that is not there")]
+    assert look()[1] == [(TaskState.DONE, NAME, f"{NAME} is a broken symlink")]
     path.with_name("elsewhere").rename(archive)
     assert look()[1] == [DONE]
 
@@ -144,7 +142,7 @@ def test_a_folder_in_its_place_is_a_change(finished, look):
     path = finished("a")["a"]
     path.unlink()
     path.mkdir()
-    assert look()[1][0][2].startswith(f"{NAME} is not the file")
+    assert look()[1][0][2].startswith(f"{NAME} was changed")
 
 
 def test_all_videos_moved_with_their_folder_stay_done(tmp_path, finished, look):

@@ -186,7 +186,7 @@ def test_a_prompt_counts_in_the_size_of_the_request(tmp_path: Path) -> None:
     """The gateway takes no more than 64 MB in all."""
     (tmp_path / "p.txt").write_text("x" * 64_000_001 + "\n")
     found = problems(tmp_path, HEAD + "tasks: [{rows: p.txt, prompt: '${prompt}'}]\n")
-    assert "the request would be 64.0 MB large" in found[0].message
+    assert "the request would be 64.0 MB; the limit is" in found[0].message
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.yaml", b"d\xe9/m.yaml"])

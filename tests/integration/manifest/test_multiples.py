@@ -223,7 +223,7 @@ def test_a_fault_of_row_and_matrix_is_reported_at_the_row(tmp_path: Path) -> Non
     (tmp_path / "r.csv").write_text("sku\na/b\n")
     entries = '  - {rows: r.csv, id: "${sku}-${n}", prompt: x, matrix: {n: [1], metadata.seed: [2]}}\n'
     (problem,) = problems(tmp_path, entries)
-    assert (problem.place.row, problem.message.endswith("may not hold '/' (column `sku`)")) == (1, True)
+    assert (problem.place.row, problem.message.endswith("can't contain '/' (column `sku`)")) == (1, True)
 
 
 def test_a_fault_of_several_matrix_values_is_reported_at_the_matrix(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_submissions_in_flight_are_awaited_before_anything_is_cancelled():
 
     order, notices = asyncio.run(story())
     assert order == ["answered", "cancelled"]
-    assert "1 in the air" in notices[0]
+    assert "1 unanswered submission" in notices[0]
 
 
 def test_an_error_stops_like_a_signal_and_is_raised():
