@@ -54,9 +54,10 @@ class ForkServer:
         self._codes.mkdir()
         self._started = 0
         self._lock = threading.Lock()
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            # A shell ignores it for what it starts in the background, and commands would inherit that.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        # Shells in the background and nohup let signals be ignored, and commands would inherit that.
+        for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, usual)
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("fork_server_main.py"))],
             env=clean_environment(home),
