@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from batchrunner.cli.console import say, shown_path
+from batchrunner.core.file_names import RESULTS_NAME, VIDEOS
 from batchrunner.core.links import LINK_EXPIRED
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import UNFINISHED, Spent, Summary
@@ -82,9 +83,9 @@ def show_summary(
     if summary.missing:
         say(f"  {count(summary.missing, 'missing video')} could not be downloaded again; see results.csv")
     if summary.spent != Spent():
-        say(f"spent    {spent_in_words(summary.spent)}in all runs")
-    say(f"videos   {shown_path(directory / 'videos')}")
-    say(f"results  {shown_path(directory / 'results.csv')}")
+        say(f"spent    {spent_in_words(summary.spent)} in all runs")
+    say(f"videos   {shown_path(directory / VIDEOS)}")
+    say(f"results  {shown_path(directory / RESULTS_NAME)}")
     for line in what_next(directory, summary, wanting, again):
         say(line)
 
@@ -145,7 +146,7 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], agai
     elif any(counts[state] for state in UNFINISHED) and not summary.stop:
         lines.append(f"next     {again}")
     if not lines and not summary.stop:  # a stop has its own hint
-        lines.append(f"next     open {shown_path(directory / 'results.csv')}")
+        lines.append(f"next     open {shown_path(directory / RESULTS_NAME)}")
     return lines
 
 
@@ -156,7 +157,7 @@ def as_values(
     return {
         "exit_code": int(summary.exit_code),
         "directory": str(directory),
-        "results": str(directory / "results.csv"),
+        "results": str(directory / RESULTS_NAME),
         "seconds": round(seconds, 3),
         "counts": {state.value: number for state, number in summary.counts.items()},
         "tokens": summary.spent.tokens,

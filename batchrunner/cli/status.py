@@ -15,6 +15,7 @@ from batchrunner.cli import streams
 from batchrunner.cli.console import say, say_json, shown_path
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
+from batchrunner.core.file_names import RESULTS_NAME
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.redaction import redacted, redacted_values
 from batchrunner.core.states import TaskState
@@ -100,7 +101,7 @@ async def _show(
         gone = "" if task.position is not None else "(no longer in the manifest) "
         say(f"  {task.state.replace('_', ' '):<11} {shortened(task.id, 40)}  {gone}{_why(task)}")
     if len(wanting) > MOST_LISTED:
-        say(f"  … and {len(wanting) - MOST_LISTED:,} more; see {shown_path(directory / 'results.csv')}")
+        say(f"  … and {len(wanting) - MOST_LISTED:,} more; see {shown_path(directory / RESULTS_NAME)}")
     if not going_on:
         again = run_command(directory, options.manifest, binding.gateway == SIMULATOR)
         for line in what_next(directory, summary, wanting, f"{again}   to resume"):

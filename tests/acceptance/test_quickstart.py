@@ -37,7 +37,13 @@ def test_the_quickstart_makes_six_videos_and_repeating_it_sends_nothing(checkout
     words = ("run", "manifests/quickstart.yaml", "--simulate")
     first = checkout.do(*words, key=None)
     checkout.check(first, 0)
-    for shown in ("6 of 6 tasks done", "manifests/quickstart.simulated/videos", "results.csv", "next"):
+    for shown in (
+        "6 of 6 tasks done",
+        " tokens in all runs",
+        "quickstart.simulated/videos",
+        "results.csv",
+        "next",
+    ):
         assert shown in first.stdout
     book = checkout.directory / "simulator" / "charges.jsonl"
     before, csv_before = book.read_bytes(), (checkout.directory / "results.csv").stat()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
-AT_ONCE = 2.0
-"""Seconds in which a run without a POST in the air has to be gone."""
+AT_ONCE = 20.0
+"""Seconds in which a run without a POST in flight has ended, on a busy machine too; it does not wait 60."""
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)

@@ -1,6 +1,5 @@
 """The refresh loop: when the gateway learns of what has become of a task."""
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -122,7 +121,5 @@ def test_frequent_refreshes_show_the_same_as_one(
 
 
 def test_the_refresh_loop_is_idle_without_tasks() -> None:
-    """A simulator that was left alone for years answers at once."""
-    begun = time.monotonic()
+    """A simulator that was left alone for years skips them, rather than go through them for ever."""
     assert seen(life(1e9, 1e9, 1e9), pace=Timings(0.001, 0, 1, 1), until=1e9 + 1)[0][-1][1] == "SUCCESS"
-    assert time.monotonic() - begun < 1
