@@ -280,8 +280,15 @@ class Promises:
         for row in attempts.values():
             if row["remote_id"] and row["id"] not in self.misadopted:
                 charge = self._world.charges.get(row["remote_id"])
-                is_its = charge and charge.attempt in (row["id"], STRAY) and charge.key == row["task"]
+                is_its = charge and charge.key == row["task"] and self._is_of(charge, row, attempts)
                 self._say(is_its, f"{row['remote_id']} is not attempt {row['id']}'s")
+
+    def _is_of(self, charge: Charge, row: sqlite3.Row, attempts: dict[int, sqlite3.Row]) -> bool:
+        if charge.attempt in (row["id"], STRAY):
+            return True
+        # What a person declared lost, beside an older ledger, was found all the same.
+        paid = attempts.get(charge.attempt)
+        return row["outcome"] == "recovered" and paid is not None and paid["outcome"] == "lost"
 
     def file_lost(self, file_name: str) -> None:
         """Somebody moved a finished video away."""

@@ -210,8 +210,11 @@ class Nights(Night):
             self.for_a_good_reason(task)
 
     def is_settled(self, task: TaskRecord) -> bool:
-        """Whether no further run would change it; a video is never put in place of an edited file."""
-        in_the_way = task.error_code == "name_taken" and task.file_name in self.promises.changed_files
+        """Whether no further run would change it; a video is never put in place of another file.
+
+        That may be one that somebody edited, or the video of an earlier payment that nothing shows any more.
+        """
+        in_the_way = task.error_code == "name_taken" and (self.folder / task.file_name).exists()
         return task.state in SETTLED or (task.state is TaskState.UNCOLLECTED and in_the_way)
 
     def planned(self) -> list[TaskRecord]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from batchrunner.core.model import OnDoubt
-from batchrunner.core.states import TaskState
+from batchrunner.core.states import Event, TaskState
 from batchrunner.operations import overrides
 from tests.integration.machine.test_machine import Nights
 
@@ -36,7 +36,7 @@ def ended_with(night: Nights) -> list[int]:
     return [int(ended.exit_code) for ended in night.ended]
 
 
-def begin(night: Nights, *tasks: tuple[str, str]) -> None:
+def begin(night: Nights, *tasks: tuple[str, str], draw_seed: bool = True) -> None:
     night.begin(
         tasks=list(tasks),
         on_doubt=OnDoubt.KEEP,
@@ -44,7 +44,7 @@ def begin(night: Nights, *tasks: tuple[str, str]) -> None:
         concurrency=1,
         max_in_doubt=4,
         max_attempts=1,
-        draw_seed=True,
+        draw_seed=draw_seed,
     )
 
 
@@ -100,3 +100,20 @@ def test_a_doubt_that_is_found_takes_its_slot_from_a_permit_that_was_given(night
         night.world.stranger({**like, "metadata": {**like["metadata"], "duration": 4}})
     night.time_passes(seconds=1000.0)
     night.promises_are_kept()
+
+
+def test_what_was_declared_lost_is_found_by_its_id_in_run_log(night: Nights) -> None:
+    """Adopted, put back to before that, and declared lost: the ID in run.log brings it back, unpaid."""
+    begin(night, ("a", "one"), draw_seed=False)
+    night.crash(moment="submitting", steps=0)
+    night.a_copy_is_put_aside()
+    night.the_copy_is_put_back(ledger_alone=False)
+    (doubt,) = night.command(lambda ledger: ledger.tasks(TaskState.IN_DOUBT))
+    (charge,) = night.world.charges
+    night.command(lambda ledger: overrides.adopt(ledger, doubt, charge))
+    night.the_copy_is_put_back(ledger_alone=True)
+    night.promises.person_said(doubt.key, Event.DECLARED_LOST)
+    for task in night.command(lambda ledger: ledger.tasks(TaskState.IN_DOUBT)):
+        night.command(lambda ledger, task=task: overrides.declare_lost(ledger, [task]))
+    assert ended_with(night)[-1] == 0
+    assert len(night.world.charges) == 1
