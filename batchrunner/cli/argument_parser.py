@@ -5,17 +5,43 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from batchrunner.core.errors import UsageError
 
 _CHOICE = re.compile(r"invalid choice: '([^']*)'")
-_UNRECOGNIZED = re.compile(r"unrecognized arguments: (-\S+)")
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises a UsageError where argparse would print its message and exit."""
+    """Raises a UsageError where argparse would print its message and exit; options may stand anywhere."""
+
+    _is_intermixing = False
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """The parsed command line.
+
+        Raises:
+            UsageError: it is wrong.
+        """
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            raise self._unrecognized(options.command, unknown)
+        return options
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """The parsed command line and what is not understood; options may stand between arguments."""
+        if self._is_intermixing or self._commands():
+            return super().parse_known_args(args, namespace)
+        self._is_intermixing = True
+        try:
+            return super().parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_intermixing = False
 
     def error(self, message: str) -> NoReturn:
         """Report what is wrong with the command line.
@@ -29,19 +55,29 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint)
 
     def _meant(self, message: str) -> str:
-        if found := _CHOICE.search(message):
-            words = [word for action in self._actions for word in action.choices or ()]
-        elif found := _UNRECOGNIZED.search(message):
-            words = list(self._options())
-        else:
-            return ""
-        close = difflib.get_close_matches(found[1].partition("=")[0], [str(word) for word in words], 1)
+        found = _CHOICE.search(message)
+        words = [str(word) for action in self._actions for word in action.choices or ()]
+        close = difflib.get_close_matches(found[1], words, 1) if found else []
         return close[0] if close else ""
 
-    def _options(self) -> Iterator[str]:
-        """Every option of this parser and its subcommands."""
-        for action in self._actions:
-            yield from action.option_strings
-            if isinstance(action, argparse._SubParsersAction):
-                for parser in action.choices.values():
-                    yield from parser._options() if isinstance(parser, Parser) else ()
+    def _unrecognized(self, command: str, unknown: Sequence[str]) -> UsageError:
+        """Says which option was meant, or which commands have it."""
+        name, commands = unknown[0].partition("=")[0], self._commands()
+        own = commands[command]._option_string_actions
+        hint = f"`{self.prog} {command} --help` lists its options"
+        if having := [
+            f"`{other}`" for other, parser in commands.items() if name in parser._option_string_actions
+        ]:
+            hint = f"`{command}` has no {name}; it is an option of {', '.join(having)}. {hint}"
+        elif name.startswith("-") and (close := difflib.get_close_matches(name, own, 1)):
+            hint = f"did you mean `{close[0]}`? {hint}"
+        return UsageError(f"unrecognized arguments: {' '.join(unknown)}", hint)
+
+    def _commands(self) -> Mapping[str, argparse.ArgumentParser]:
+        """The parsers of the subcommands, by name."""
+        return {
+            name: parser
+            for action in self._actions
+            if isinstance(action, argparse._SubParsersAction)
+            for name, parser in action.choices.items()
+        }

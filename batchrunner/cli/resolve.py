@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import of_run
-from batchrunner.cli.console import say, say_json, talk
+from batchrunner.cli.console import say, say_json, shown_path, talk
 from batchrunner.cli.retry import opened, tell, write_results
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import ExitCode, UsageError
@@ -69,10 +69,11 @@ def resolve(options: argparse.Namespace) -> int:
 async def _decide(options: argparse.Namespace) -> int:
     from batchrunner.operations import overrides  # noqa: PLC0415
 
+    if options.adopt is not None and not options.task:
+        hint = f"`batchrunner resolve {shown_path(options.directory)} ID --adopt {options.adopt}`"
+        raise UsageError("--adopt needs the task that the remote ID belongs to", hint)
     if bool(options.task) == options.all:
-        raise UsageError("name a task in doubt, or pass --all")
-    if options.adopt is not None and options.all:
-        raise UsageError("can't adopt one remote ID for all tasks", "name the task it belongs to")
+        raise UsageError("name a task in doubt, or pass --all", "either one ID, or --all")
     async with opened(options.directory) as ledger:
         names = [options.task] if options.task else []
         tasks = await overrides.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), options.all)

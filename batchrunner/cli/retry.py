@@ -65,10 +65,12 @@ async def _retry(options: argparse.Namespace) -> int:
     from batchrunner.engine.preparation import names_on_disk  # noqa: PLC0415
     from batchrunner.operations import overrides  # noqa: PLC0415
 
-    if bool(options.tasks) == options.failed:
-        raise UsageError("name the tasks to retry, or pass --failed for all failed tasks")
     if options.again and options.failed:
         raise UsageError("--again is for finished videos, --failed for failed tasks", "use only one of them")
+    if options.tasks and options.failed:
+        raise UsageError("--failed means all failed tasks", "pass either --failed or IDs, not both")
+    if not options.tasks and not options.failed:
+        raise UsageError("no task is named", "name the tasks to retry, or pass --failed for all failed tasks")
     states = WANTED_AGAIN if options.again else frozenset({TaskState.FAILED})
     async with opened(options.directory) as ledger:
         tasks = await overrides.chosen(ledger, options.tasks, states, options.failed)
@@ -82,7 +84,9 @@ async def _retry(options: argparse.Namespace) -> int:
         else:
             await overrides.retry(ledger, tasks)
         more = {"left_out" if options.failed else "accepted_before": _names(accepted)} if accepted else {}
-        await tell(ledger, options, tasks, "pending again; the next run will submit and pay for them", more)
+        them = "it" if len(tasks) == 1 else "them"
+        done = f"pending again; the next run will submit and pay for {them}"
+        await tell(ledger, options, tasks, done, more)
     if accepted and options.failed:
         talk(f"skipped: {_told(accepted)}")
         talk(f"  hint: {_hint(options.directory)}")

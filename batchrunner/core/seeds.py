@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from batchrunner.core.model import TaskKey
+from batchrunner.core.model import Request, TaskKey
 
 ATTEMPTS_AHEAD = 20
 """How many attempts beyond those that the ledger knows are looked for: some may have been refused."""
@@ -27,3 +27,10 @@ def seeds_ahead(run_id: str, key: TaskKey, attempts: int) -> Iterator[tuple[int,
     for number in range(attempts + 1, attempts + ATTEMPTS_AHEAD + 1):
         for salt in range(SALTS):
             yield derived_seed(run_id, key, number, salt), number
+
+
+def given_seed(request: Request) -> int | None:
+    """The seed that the manifest gives to a task, if any."""
+    metadata = request.get("metadata")
+    seed = metadata.get("seed") if isinstance(metadata, Mapping) else None
+    return seed if isinstance(seed, int) else None

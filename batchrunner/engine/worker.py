@@ -58,7 +58,7 @@ from batchrunner.core.poll_tracker import (
     Vanished,
     is_seen,
 )
-from batchrunner.core.seeds import derived_seed
+from batchrunner.core.seeds import derived_seed, given_seed
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Permit, Waiting
 from batchrunner.core.submission.models import ONE_MODEL
@@ -72,7 +72,7 @@ QUERIES_PER_SECOND = 20.0
 """Polls in a nominal second, of all slots together."""
 
 
-async def _nothing_is(_: TaskKey) -> bool:
+async def _never(_: TaskKey) -> bool:
     return False
 
 
@@ -90,7 +90,7 @@ class Worker:
         tasks: Mapping[TaskKey, PlannedTask],
         collect: Callable[[TaskKey], None],
         notice: Callable[[str], None] = lambda text: None,
-        is_paid: Callable[[TaskKey], Awaitable[bool]] = _nothing_is,
+        is_paid: Callable[[TaskKey], Awaitable[bool]] = _never,
         queries_per_second: float = QUERIES_PER_SECOND,
     ) -> None:
         self._ledger, self._gateway, self._clock, self._admission = ledger, gateway, clock, admission
@@ -164,7 +164,7 @@ class Worker:
             return None
         run_id = await self._ledger.run_id()
         draw = partial(derived_seed, run_id, task.key) if self._settings.draw_seed else None
-        attempt = await self._ledger.claim(task.key, self._given_seed(task), draw)
+        attempt = await self._ledger.claim(task.key, given_seed(task.request), draw)
         if self._admission.closing or self._admission.is_crowded:
             await self._ledger.move(task.key, RELEASED, attempt.id)
             if not self._admission.closing:
@@ -192,7 +192,8 @@ class Worker:
                 raise
             # The one thing that nobody else knows, said at once where it can be read.
             told = f"{task.id} was ACCEPTED as {outcome.remote_id}, but the ledger can't be written"
-            fix = f"once it can be written: batchrunner resolve DIR {task.id} --adopt {outcome.remote_id}"
+            named = f"{self._ledger.directory} {task.id} --adopt {outcome.remote_id}"
+            fix = f"once it can be written: batchrunner resolve {named}"
             self._notice(f"{told}; {fix}")
             raise StorageError(f"{told}: {error}", fix) from error
         finally:
@@ -207,11 +208,6 @@ class Worker:
     def _decided(self, outcome: SubmitOutcome, attempt: Attempt, now: float, judged: Judgement) -> Move:
         before, wait = attempt.refused, self._clock.real(judged.wait)
         return after_submit(outcome, now=now, counts=judged.counts, refused_before=before, wait=wait)
-
-    def _given_seed(self, task: PlannedTask) -> int | None:
-        metadata = task.request.get("metadata")
-        seed = metadata.get("seed") if isinstance(metadata, Mapping) else None
-        return seed if isinstance(seed, int) else None
 
     async def _follow(
         self, generation: Generation, first_delay: float, polled: Callable[[], None] = lambda: None
@@ -281,7 +277,7 @@ class Worker:
             self._admission.free_slot(settled)
 
     async def _look_at_another(self, key: TaskKey) -> None:
-        """Where no other is in flight, a finished task of ours shows whether this key sees any."""
+        """With no other in flight, a finished task of ours shows whether this key sees any."""
         if another := await self._ledger.another_finished(key):
             other, remote_id = another
             self._sightings.record(other, await self._gateway.poll(remote_id), self._clock.now())

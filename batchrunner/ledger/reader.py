@@ -59,6 +59,11 @@ class LedgerReader:
         finally:
             await db.close()
 
+    @property
+    def directory(self) -> Path:
+        """The run directory."""
+        return self._path.parent
+
     async def binding(self) -> Binding:
         """What the run directory belongs to."""
         rows = await self._rows("SELECT name, value FROM meta")

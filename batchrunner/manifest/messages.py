@@ -164,7 +164,10 @@ def _in_bounds(part: Mapping[str, Any]) -> str:
 
 
 def _empty(error: ValidationError) -> tuple[str, str]:
-    return "is empty", "write some text, or delete the key"
+    if list(error.absolute_path) == ["tasks"]:
+        return "is empty", "add at least one task"
+    what = "add at least one item" if isinstance(error.instance, list) else "write some text"
+    return "is empty", f"{what}, or delete the key"
 
 
 _SENTENCES: Mapping[str, Callable[[ValidationError], tuple[str, str]]] = {

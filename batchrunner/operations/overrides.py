@@ -28,17 +28,18 @@ async def chosen(
     for name in names:
         found = await ledger.find(name)
         if not found:
-            raise UsageError(
-                f"no such task: {name}", "`batchrunner status DIR` lists tasks that need attention"
-            )
+            raise UsageError(f"no such task: {name}", "results.csv lists the IDs of all tasks")
         if len(found) > 1:
             keys = ", ".join(task.key[2:14] for task in found)
             raise UsageError(f"{name} matches {len(found)} tasks", f"use a fingerprint: {keys}")
         if found[0].state not in states:
-            hint = f"`batchrunner status DIR {name}` shows its history"
+            hint = f"`batchrunner status {ledger.directory} {name}` shows its history"
             if found[0].state is TaskState.DONE and TaskState.FAILED in states:
-                hint = f"`batchrunner retry DIR {name} --again` makes a new version, and pays again"
-            raise UsageError(f"{name} is {found[0].state}, not {' or '.join(sorted(states))}", hint)
+                again = f"batchrunner retry {ledger.directory} {name} --again"
+                hint = f"`{again}` makes a new version, and pays again"
+            state = found[0].state.replace("_", " ")
+            wanted = " or ".join(sorted(states)).replace("_", " ")
+            raise UsageError(f"{name} is {state}, not {wanted}", hint)
         tasks.append(found[0])
     return tasks
 
@@ -62,7 +63,7 @@ async def want_again(ledger: Ledger, tasks: list[TaskRecord], on_disk: frozenset
         if task.state is TaskState.UNCOLLECTED and lives:
             raise UsageError(
                 f"{task.id} is paid for but not collected yet, and its links are still valid",
-                "`batchrunner collect DIR` downloads it, free of charge",
+                f"`batchrunner collect {ledger.directory}` downloads it, free of charge",
             )
     for task in tasks:
         await ledger.want_again(task.key, on_disk)
@@ -88,5 +89,8 @@ async def adopt(ledger: Ledger, task: TaskRecord, remote_id: str) -> None:
             f"{remote_id!r} is not a remote ID", "remote IDs look like task_jEctEHDF1vefS2L3HND2JnzXPslnAYby"
         )
     if remote_id in await ledger.remote_ids():
-        raise UsageError(f"{remote_id} belongs to another attempt", "see `batchrunner status DIR`")
+        raise UsageError(
+            f"{remote_id} belongs to another attempt",
+            f"`batchrunner status {ledger.directory} {remote_id}` shows its task",
+        )
     await ledger.move(task.key, adopted(RemoteId(remote_id), task.submitted_at, named=True))

@@ -196,7 +196,11 @@ async def write_noted(
     if there == new:
         return ""
     kept = await asyncio.to_thread(write, directory, content, keep=not is_ours)
-    return f"{RESULTS_NAME} was edited; the old file is kept as {kept.name}" if kept else ""
+    return (
+        f"{RESULTS_NAME} was edited, or written by another ledger; the old file is kept as {kept.name}"
+        if kept
+        else ""
+    )
 
 
 def _there(directory: Path) -> str:

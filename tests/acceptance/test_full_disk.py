@@ -168,7 +168,7 @@ def test_an_answer_that_can_not_be_saved_is_adopted_by_the_printed_command(
     assert done.code == 5, done.stdout + done.stderr
     found = RECOVERY.search(done.stderr)
     assert found
-    assert f"batchrunner resolve DIR ant --adopt {found[1]}" in done.stderr
+    assert f"batchrunner resolve batch.run ant --adopt {found[1]}" in done.stderr
     assert desk.do("resolve", "batch.run", "ant", "--adopt", found[1]).code == 0
     desk.check(desk.run("--base-url", relay.url), 0)
     assert relay.count("submit") == 1

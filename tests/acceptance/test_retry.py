@@ -33,7 +33,7 @@ def test_retry_explains_why_a_task_can_not_be_retried(desk: Any, sim: Any) -> No
     desk.check(desk.run(), 0)
     refused = desk.do("retry", "batch.run", "ant")
     assert refused.code == 2
-    assert "retry DIR ant --again" in refused.stderr
+    assert "retry batch.run ant --again" in refused.stderr
     done = desk.do("retry", "batch.run", "--failed")
     assert (done.code, done.stdout) == (0, "no tasks failed; nothing changed\n")
     assert sim.posts() == 1

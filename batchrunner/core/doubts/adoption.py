@@ -216,7 +216,7 @@ def advice(
     if not reaches_back(rows, doubt.earliest):
         return "the usage log doesn't go back that far: it may have been charged"
     if found:
-        told = count(len(found), "submission")
-        return f"the usage log shows {told} of its model that match no known task: it may have been charged"
+        told, match = count(len(found), "submission"), "matches" if len(found) == 1 else "match"
+        return f"the usage log shows {told} of its model that {match} no known task: it may have been charged"
     told = "the usage log shows no matching submission"
     return f"{told}, which is not conclusive: {unproven}" if unproven else told
