@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-
-import aiosqlite
 
 from batchrunner.core.model import AttemptId, RemoteId, TaskKey
 from batchrunner.core.policy import RECOVERED, AttemptFacts, Move
@@ -17,7 +16,7 @@ class RemoteIdTaken(Exception):
     """Another attempt has this remote id; nothing was changed."""
 
 
-async def record_facts(db: aiosqlite.Connection, attempt: AttemptId, facts: AttemptFacts) -> None:
+def record_facts(db: sqlite3.Connection, attempt: AttemptId, facts: AttemptFacts) -> None:
     """Write what became known of an attempt.
 
     Raises:
@@ -25,30 +24,30 @@ async def record_facts(db: aiosqlite.Connection, attempt: AttemptId, facts: Atte
     """
     if facts.remote_id is not None:
         query = "SELECT 1 FROM attempts WHERE remote_id = ? AND id <> ?"
-        if list(await db.execute_fetchall(query, (facts.remote_id, attempt))):
+        if list(db.execute(query, (facts.remote_id, attempt))):
             raise RemoteIdTaken(f"the gateway gave {facts.remote_id} to another submission, too")
     known: Mapping[str, object] = {
         field.name: value for field in fields(facts) if (value := getattr(facts, field.name)) is not None
     }
     if known:
         columns = ", ".join(f"{name} = ?" for name in known)  # names are the dataclass's own
-        await db.execute(f"UPDATE attempts SET {columns} WHERE id = ?", (*known.values(), attempt))
+        db.execute(f"UPDATE attempts SET {columns} WHERE id = ?", (*known.values(), attempt))
 
 
-async def record_denial(db: aiosqlite.Connection, model: str, move: Move) -> None:
+def record_denial(db: sqlite3.Connection, model: str, move: Move) -> None:
     """Write with each pending task of a model what one of them was answered."""
-    await db.execute(
+    db.execute(
         "UPDATE tasks SET error_code = ?, error_message = ? WHERE state = 'pending' "
         "AND position IS NOT NULL AND json_extract(request, '$.model') = ?",
         (move.error_code, move.error_message, model),
     )
 
 
-async def unused_seed(db: aiosqlite.Connection, draw: Callable[[int], int]) -> int:
+def unused_seed(db: sqlite3.Connection, draw: Callable[[int], int]) -> int:
     """The first seed of `draw(0)`, `draw(1)`, … that no attempt has."""
     for salt in itertools.count():
         seed = draw(salt)
-        if not list(await db.execute_fetchall("SELECT 1 FROM attempts WHERE seed = ? LIMIT 1", (seed,))):
+        if not list(db.execute("SELECT 1 FROM attempts WHERE seed = ? LIMIT 1", (seed,))):
             return seed
     raise AssertionError("there is always a further salt")
 
@@ -69,18 +68,18 @@ class PaidAttempt:
     facts: AttemptFacts = field(default_factory=AttemptFacts)
 
 
-async def enter(db: aiosqlite.Connection, key: TaskKey, paid: PaidAttempt, now: float) -> AttemptId:
+def enter(db: sqlite3.Connection, key: TaskKey, paid: PaidAttempt, now: float) -> AttemptId:
     """Enter an attempt that was made without this ledger."""
     if paid.file_name:
-        await db.execute("UPDATE tasks SET file_name = ? WHERE key = ?", (paid.file_name, key))
+        db.execute("UPDATE tasks SET file_name = ? WHERE key = ?", (paid.file_name, key))
     at = now if paid.submitted_at is None else min(paid.submitted_at, now)
-    ((attempt,),) = await db.execute_fetchall(
+    ((attempt,),) = db.execute(
         "INSERT INTO attempts (task, number, seed, file_name, submitted_at, outcome, accepted_at) "
         "SELECT key, ?, ?, file_name, ?, ?, ? FROM tasks WHERE key = ? RETURNING id",
         (paid.number, paid.seed, at, RECOVERED, paid.accepted_at or at, key),
     )
-    await record_facts(db, AttemptId(attempt), replace(paid.facts, remote_id=paid.remote_id))
-    await db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (paid.number, key))
+    record_facts(db, AttemptId(attempt), replace(paid.facts, remote_id=paid.remote_id))
+    db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (paid.number, key))
     return AttemptId(attempt)
 
 
@@ -94,18 +93,18 @@ class LostAttempt:
     """Unix seconds."""
 
 
-async def enter_lost(db: aiosqlite.Connection, key: TaskKey, lost: LostAttempt) -> AttemptId:
+def enter_lost(db: sqlite3.Connection, key: TaskKey, lost: LostAttempt) -> AttemptId:
     """Enter a submission whose answer, and whose record in this ledger, are lost."""
-    ((attempt,),) = await db.execute_fetchall(
+    ((attempt,),) = db.execute(
         "INSERT INTO attempts (task, number, seed, file_name, submitted_at, outcome) "
         "SELECT key, ?, ?, file_name, ?, ? FROM tasks WHERE key = ? RETURNING id",
         (lost.number, lost.seed, lost.submitted_at, Event.UNKNOWN, key),
     )
-    await db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (lost.number, key))
+    db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (lost.number, key))
     return AttemptId(attempt)
 
 
-async def sent(db: aiosqlite.Connection, attempt: AttemptId | None) -> tuple[int | None, RemoteId | None]:
+def sent(db: sqlite3.Connection, attempt: AttemptId | None) -> tuple[int | None, RemoteId | None]:
     """The seed and the remote id of an attempt."""
-    rows = await db.execute_fetchall("SELECT seed, remote_id FROM attempts WHERE id = ?", (attempt,))
+    rows = db.execute("SELECT seed, remote_id FROM attempts WHERE id = ?", (attempt,))
     return next(((row[0], row[1]) for row in rows), (None, None))

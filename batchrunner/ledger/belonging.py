@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
-
-import aiosqlite
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.identity import SIMULATOR, Address, judged_address, paid_again
@@ -14,7 +13,7 @@ from batchrunner.core.plan import fingerprint
 from batchrunner.ledger.glance import PAID_REQUESTS
 
 
-async def bind_gateway(db: aiosqlite.Connection, gateway: str) -> None:
+def bind_gateway(db: sqlite3.Connection, gateway: str) -> None:
     """Tie the ledger to a gateway, or check that this is one of its addresses.
 
     Until a first submission has left, another gateway may take the place of the first.
@@ -22,11 +21,11 @@ async def bind_gateway(db: aiosqlite.Connection, gateway: str) -> None:
     Raises:
         UsageError: it belongs to another gateway.
     """
-    bound = await _meta(db, "gateway")
-    submitted = await _has_attempts(db)
-    if judged_address(gateway, bound, await _former(db), submitted) is not Address.OURS:
+    bound = _meta(db, "gateway")
+    submitted = _has_attempts(db)
+    if judged_address(gateway, bound, _former(db), submitted) is not Address.OURS:
         raise other_gateway(bound, gateway)
-    await move_gateway(db, gateway)
+    move_gateway(db, gateway)
 
 
 def other_gateway(bound: str, gateway: str) -> UsageError:
@@ -37,37 +36,37 @@ def other_gateway(bound: str, gateway: str) -> UsageError:
     return UsageError(f"this run directory belongs to the gateway {bound}, not to {gateway}", hint)
 
 
-async def move_gateway(db: aiosqlite.Connection, gateway: str) -> None:
+def move_gateway(db: sqlite3.Connection, gateway: str) -> None:
     """Note the address at which the gateway is now; the former ones stay known."""
-    bound = await _meta(db, "gateway")
+    bound = _meta(db, "gateway")
     if bound == gateway:
         return
-    if bound and await _has_attempts(db):
-        former = [one for one in dict.fromkeys([*await _former(db), bound]) if one != gateway]
-        await _set(db, "former_gateways", json.dumps(former))
-    await _set(db, "gateway", gateway)
+    if bound and _has_attempts(db):
+        former = [one for one in dict.fromkeys([*_former(db), bound]) if one != gateway]
+        _set(db, "former_gateways", json.dumps(former))
+    _set(db, "gateway", gateway)
 
 
-async def bind_manifest(db: aiosqlite.Connection, plan: Plan) -> str:
+def bind_manifest(db: sqlite3.Connection, plan: Plan) -> str:
     """Tie the ledger to a manifest, or check that it is this one's; as `Ledger.bind`."""
-    bound, shared = await _meta(db, "manifest"), await shared_with(db, plan)
-    await _set(db, "manifest", plan.name)
-    await _set(db, "manifest_named", "yes" if plan.named else "no")
+    bound, shared = _meta(db, "manifest"), shared_with(db, plan)
+    _set(db, "manifest", plan.name)
+    _set(db, "manifest_named", "yes" if plan.named else "no")
     return bound if shared else ""
 
 
-async def shared_with(db: aiosqlite.Connection, plan: Plan) -> int:
+def shared_with(db: sqlite3.Connection, plan: Plan) -> int:
     """How much of what the ledger paid for under another name is wanted by this plan; 0 where names agree.
 
     Raises:
         UsageError: none of it, so the ledger belongs to another manifest.
     """
-    bound, kind = await _meta(db, "manifest"), await _meta(db, "manifest_named")
+    bound, kind = _meta(db, "manifest"), _meta(db, "manifest_named")
     # Ledgers of earlier versions don't say where their name came from.
     by_name = kind == "yes" or (not kind and plan.named)
-    if not by_name or not bound or bound == plan.name or not await _has_attempts(db):
+    if not by_name or not bound or bound == plan.name or not _has_attempts(db):
         return 0
-    requests = [json.loads(row[0]) for row in await db.execute_fetchall(PAID_REQUESTS)]
+    requests = [json.loads(row[0]) for row in db.execute(PAID_REQUESTS)]
     shared = paid_again(plan.tasks, Counter(fingerprint(request) for request in requests))
     if not shared:
         raise UsageError(
@@ -78,18 +77,18 @@ async def shared_with(db: aiosqlite.Connection, plan: Plan) -> int:
     return shared
 
 
-async def _has_attempts(db: aiosqlite.Connection) -> bool:
-    return bool(list(await db.execute_fetchall("SELECT 1 FROM attempts LIMIT 1")))
+def _has_attempts(db: sqlite3.Connection) -> bool:
+    return bool(list(db.execute("SELECT 1 FROM attempts LIMIT 1")))
 
 
-async def _former(db: aiosqlite.Connection) -> list[str]:
-    return list(json.loads(await _meta(db, "former_gateways") or "[]"))
+def _former(db: sqlite3.Connection) -> list[str]:
+    return list(json.loads(_meta(db, "former_gateways") or "[]"))
 
 
-async def _meta(db: aiosqlite.Connection, name: str) -> str:
-    rows = list(await db.execute_fetchall("SELECT value FROM meta WHERE name = ?", (name,)))
+def _meta(db: sqlite3.Connection, name: str) -> str:
+    rows = list(db.execute("SELECT value FROM meta WHERE name = ?", (name,)))
     return str(rows[0][0]) if rows else ""
 
 
-async def _set(db: aiosqlite.Connection, name: str, value: str) -> None:
-    await db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+def _set(db: sqlite3.Connection, name: str, value: str) -> None:
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import shlex
 import sqlite3
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import aiosqlite
 
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.identity import SIMULATOR
 
+T = TypeVar("T")
 APPLICATION_ID = 0x62726C31
 """`brl1`: tells our file from any other SQLite file."""
 SCHEMA_VERSION = 3
@@ -59,7 +61,19 @@ def check_path(path: Path) -> None:
         )
 
 
-async def open_for_writing(path: Path) -> aiosqlite.Connection:
+class Database(aiosqlite.Connection):
+    """A connection whose thread carries out whole functions: one hop to the thread and back for each."""
+
+    def __init__(self, name: str | Path, **options: Any) -> None:
+        super().__init__(lambda: sqlite3.connect(name, isolation_level=None, **options), iter_chunk_size=64)
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `work` makes of the connection, in the connection's thread."""
+        result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # its one way in
+        return result
+
+
+async def open_for_writing(path: Path) -> Database:
     """Open the ledger, making it where there is none; every pragma that matters is read back.
 
     Raises:
@@ -71,29 +85,35 @@ async def open_for_writing(path: Path) -> aiosqlite.Connection:
         path.touch(mode=0o600)
         if path.is_dir():
             raise IsADirectoryError(21, "it is a folder")
-        db = await aiosqlite.connect(path, isolation_level=None)
+        db = Database(path)
+        await db
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"can't open {path}: {error}", "check its owner and permissions") from error
     async with _closed_on_error(db, path):
-        # Nothing is changed in a file before it is known to be ours.
-        if is_new := not list(await db.execute_fetchall("SELECT 1 FROM sqlite_master LIMIT 1")):
-            await _check_unclaimed(db, path)
-        else:
-            await _check_ours(db, path, MIGRATIONS.keys())
-            await _check_whole(db)
-        await _set_up(db, path)
-        if is_new:
-            schema = files("batchrunner.ledger").joinpath("tables.sql").read_text(encoding="utf-8")
-            await db.executescript(
-                f"BEGIN IMMEDIATE;\n{schema}\n"
-                f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
-            )
-        else:
-            await _migrate(db)
+        await db.run(partial(_prepare, path=path))
     return db
 
 
-async def open_for_reading(path: Path) -> aiosqlite.Connection:
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    # Nothing is changed in a file before it is known to be ours.
+    if is_new := not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
+        _check_unclaimed(db, path)
+    else:
+        _check_ours(db, path, MIGRATIONS.keys())
+        _check_whole(db)
+    _set_up(db, path)
+    if is_new:
+        schema = files("batchrunner.ledger").joinpath("tables.sql").read_text(encoding="utf-8")
+        db.executescript(
+            f"BEGIN IMMEDIATE;\n{schema}\n"
+            f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
+        )
+    else:
+        _migrate(db)
+    db.row_factory = sqlite3.Row
+
+
+async def open_for_reading(path: Path) -> Database:
     """Open an existing ledger without any way to change it.
 
     Raises:
@@ -105,18 +125,23 @@ async def open_for_reading(path: Path) -> aiosqlite.Connection:
             f"{path.parent} has no ledger", "pass the run directory of an earlier `batchrunner run`"
         )
     try:
-        db = await aiosqlite.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        db = Database(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        await db
     except sqlite3.Error as error:
         raise unusable(path, error) from error
     async with _closed_on_error(db, path):
-        await db.execute("PRAGMA busy_timeout = 10000")
-        await _check_ours(db, path)
-        db.row_factory = sqlite3.Row
+        await db.run(partial(_prepare_for_reading, path=path))
     return db
 
 
+def _prepare_for_reading(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA busy_timeout = 10000")
+    _check_ours(db, path)
+    db.row_factory = sqlite3.Row
+
+
 @asynccontextmanager
-async def _closed_on_error(db: aiosqlite.Connection, path: Path) -> AsyncIterator[None]:
+async def _closed_on_error(db: Database, path: Path) -> AsyncIterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -127,31 +152,31 @@ async def _closed_on_error(db: aiosqlite.Connection, path: Path) -> AsyncIterato
         raise
 
 
-async def _set_up(db: aiosqlite.Connection, path: Path) -> None:
-    await db.execute("PRAGMA busy_timeout = 10000")
-    await db.execute("PRAGMA journal_mode = WAL")
+def _set_up(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA busy_timeout = 10000")
+    db.execute("PRAGMA journal_mode = WAL")
     # NORMAL may forget the last commits in a power cut: a forgotten intent is a task paid for twice.
-    await db.execute("PRAGMA synchronous = FULL")
-    await db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
     expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
     for name, value in expected.items():
-        if await pragma(db, name) != value:
+        if pragma(db, name) != value:
             raise StorageError(
                 f"SQLite refuses {name}={value} for {path}",
                 "use a local disk; move a run directory that was used there as a whole, and name it with -o",
             )
 
 
-async def _check_unclaimed(db: aiosqlite.Connection, path: Path) -> None:
+def _check_unclaimed(db: sqlite3.Connection, path: Path) -> None:
     """A file without tables is new, or what a first start left that was killed; unless it names an owner."""
-    if await pragma(db, "application_id") not in (0, APPLICATION_ID):
+    if pragma(db, "application_id") not in (0, APPLICATION_ID):
         raise _not_ours(path)
 
 
-async def _check_ours(db: aiosqlite.Connection, path: Path, older: Collection[int] = ()) -> None:
-    if await pragma(db, "application_id") != APPLICATION_ID:
+def _check_ours(db: sqlite3.Connection, path: Path, older: Collection[int] = ()) -> None:
+    if pragma(db, "application_id") != APPLICATION_ID:
         raise _not_ours(path)
-    version = await pragma(db, "user_version")
+    version = pragma(db, "user_version")
     if version == SCHEMA_VERSION or version in older:
         return
     hint = "use the version of batchrunner that made it, or a newer one"
@@ -160,21 +185,19 @@ async def _check_ours(db: aiosqlite.Connection, path: Path, older: Collection[in
     raise UsageError(f"{path} has ledger version {version}; this program supports {SCHEMA_VERSION}", hint)
 
 
-async def _migrate(db: aiosqlite.Connection) -> None:
+def _migrate(db: sqlite3.Connection) -> None:
     """Bring an older ledger up to date, in one transaction."""
-    version = await pragma(db, "user_version")
+    version = pragma(db, "user_version")
     steps = [
         step for since in sorted(MIGRATIONS) if since >= cast(int, version) for step in MIGRATIONS[since]
     ]
     if steps:
         changes = ";\n".join(steps)
-        await db.executescript(
-            f"BEGIN IMMEDIATE;\n{changes};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
-        )
+        db.executescript(f"BEGIN IMMEDIATE;\n{changes};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
 
 
-async def _check_whole(db: aiosqlite.Connection) -> None:
-    said = await pragma(db, "quick_check(1)")
+def _check_whole(db: sqlite3.Connection) -> None:
+    said = pragma(db, "quick_check(1)")
     if said != "ok":
         raise sqlite3.DatabaseError(said)
 
@@ -186,9 +209,9 @@ def _not_ours(path: Path) -> UsageError:
     )
 
 
-async def pragma(db: aiosqlite.Connection, name: str) -> object:
+def pragma(db: sqlite3.Connection, name: str) -> object:
     """The value of a pragma."""
-    rows = list(await db.execute_fetchall(f"PRAGMA {name}"))
+    rows = list(db.execute(f"PRAGMA {name}"))
     return rows[0][0]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from batchrunner.core.doubts.restored import Accounted, Unanswered
@@ -16,8 +15,6 @@ STRANGERS = "strangers"
 """What the gateway showed of tasks of this key that the ledger does not know (JSON)."""
 VOUCHED_AT = "vouched_at"
 """When a person last had the files that are newer than the ledger looked through."""
-
-Ask = Callable[[str], Awaitable[Sequence[sqlite3.Row]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +33,10 @@ class History:
         return self.newest if self.looked_at is None else min(self.newest or self.looked_at, self.looked_at)
 
 
-async def history(ask: Ask) -> History:
+def history(db: sqlite3.Connection) -> History:
     """How far the ledger goes."""
-    meta = {row[0]: row[1] for row in await ask("SELECT name, value FROM meta")}
-    ((newest,),) = await ask("SELECT max(at) FROM events")
+    meta = {row[0]: row[1] for row in db.execute("SELECT name, value FROM meta")}
+    ((newest,),) = db.execute("SELECT max(at) FROM events")
     looked_at = meta.get(LOOKED_AT)
     return History(
         run_id=meta["run_id"],
@@ -49,18 +46,18 @@ async def history(ask: Ask) -> History:
     )
 
 
-async def accounted(ask: Ask) -> Accounted:
+def accounted(db: sqlite3.Connection) -> Accounted:
     """Which submissions in the usage log the ledger accounts for."""
-    exchanges = await ask(
+    exchanges = db.execute(
         "SELECT request_id, submitted_at, remote_id IS NOT NULL FROM attempts "
         "WHERE request_id <> '' AND outcome IS NOT 'unknown'"
-    )
-    ids = await ask("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
-    adopted = await ask(
+    ).fetchall()
+    ids = db.execute("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
+    adopted = db.execute(
         "SELECT accepted_at FROM attempts WHERE remote_id IS NOT NULL AND accepted_at IS NOT NULL "
         "AND outcome IN ('adopted', 'recovered') AND coalesce(request_id, '') = ''"
     )
-    unanswered = await ask(
+    unanswered = db.execute(
         "SELECT json_extract(t.request, '$.model'), a.submitted_at, coalesce(a.request_id, ''), a.seed "
         "FROM attempts a JOIN tasks t ON t.key = a.task "
         "WHERE a.remote_id IS NULL AND a.outcome IN ('unknown', 'lost', 'adopted')"
@@ -74,21 +71,21 @@ async def accounted(ask: Ask) -> Accounted:
     )
 
 
-async def claims(ask: Ask) -> frozenset[tuple[str, int]]:
+def claims(db: sqlite3.Connection) -> frozenset[tuple[str, int]]:
     """Every claim: the task's key, and the time in milliseconds."""
-    rows = await ask("SELECT task, at FROM events WHERE event = 'claimed'")
+    rows = db.execute("SELECT task, at FROM events WHERE event = 'claimed'")
     return frozenset((row[0], int(row[1] * 1000)) for row in rows)
 
 
-async def file_names(ask: Ask) -> frozenset[str]:
+def file_names(db: sqlite3.Connection) -> frozenset[str]:
     """Every path that a video was ever given."""
-    rows = await ask("SELECT file_name FROM tasks UNION SELECT file_name FROM attempts")
+    rows = db.execute("SELECT file_name FROM tasks UNION SELECT file_name FROM attempts")
     return frozenset(row[0] for row in rows)
 
 
-async def witnesses(ask: Ask) -> list[Witness]:
+def witnesses(db: sqlite3.Connection) -> list[Witness]:
     """The submissions whose acceptance was the answer to their POST."""
-    rows = await ask(
+    rows = db.execute(
         "SELECT id, coalesce(process, ''), coalesce(request_id, ''), accepted_at FROM attempts "
         "WHERE outcome IN ('accepted', 'given_up') AND remote_id IS NOT NULL AND accepted_at IS NOT NULL"
     )

@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import aiosqlite
-
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
 from batchrunner.core.plan import folded, version_name
@@ -30,7 +28,7 @@ from batchrunner.ledger.attempts import (
     record_facts,
     unused_seed,
 )
-from batchrunner.ledger.database import open_for_writing
+from batchrunner.ledger.database import Database, open_for_writing
 from batchrunner.ledger.events import INSERT_EVENT, LedgerEvent, Observer, written
 from batchrunner.ledger.moving import carry_out
 from batchrunner.ledger.reader import LedgerReader
@@ -49,7 +47,7 @@ _COUNT_ATTEMPT = "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHER
 class Ledger(LedgerReader):
     """The read-write ledger of a run; made by `Ledger.open`."""
 
-    def __init__(self, db: aiosqlite.Connection, path: Path, now: Callable[[], float]) -> None:
+    def __init__(self, db: Database, path: Path, now: Callable[[], float]) -> None:
         super().__init__(db, path)
         self._now = now
         self.process = secrets.token_hex(8)
@@ -70,7 +68,6 @@ class Ledger(LedgerReader):
         path = directory / LEDGER_NAME
         db = await open_for_writing(path)
         try:
-            db.row_factory = sqlite3.Row
             ledger = cls(db, path, now)
             serving = asyncio.create_task(ledger._writer.serve(), name="ledger writer")
             try:
@@ -95,9 +92,9 @@ class Ledger(LedgerReader):
             UsageError: it belongs to another gateway or manifest.
         """
 
-        async def change(db: aiosqlite.Connection) -> str:
-            await belonging.bind_gateway(db, gateway)
-            return await belonging.bind_manifest(db, plan) if plan else ""
+        def change(db: sqlite3.Connection) -> str:
+            belonging.bind_gateway(db, gateway)
+            return belonging.bind_manifest(db, plan) if plan else ""
 
         return await self._apply(change)
 
@@ -112,18 +109,18 @@ class Ledger(LedgerReader):
         Returns how many tasks left the plan.
         """
 
-        async def change(db: aiosqlite.Connection) -> int:
-            return await reconcile.bring_in_line(db, plan, on_disk)
+        def change(db: sqlite3.Connection) -> int:
+            return reconcile.bring_in_line(db, plan, on_disk)
 
         return await self._apply(change)
 
     async def recover(self) -> int:
         """Put the submissions that a crash left without an outcome in doubt; return how many there were."""
 
-        async def change(db: aiosqlite.Connection) -> int:
-            rows = list(await db.execute_fetchall(_LEFT_SUBMITTING))
+        def change(db: sqlite3.Connection) -> int:
+            rows = list(db.execute(_LEFT_SUBMITTING))
             for row in rows:
-                await self._move(db, TaskKey(row["key"]), INTERRUPTED, AttemptId(row["attempt"]))
+                self._move(db, TaskKey(row["key"]), INTERRUPTED, AttemptId(row["attempt"]))
             return len(rows)
 
         return await self._apply(change)
@@ -138,22 +135,22 @@ class Ledger(LedgerReader):
             TransitionRefused: the task is not pending.
         """
 
-        async def change(db: aiosqlite.Connection) -> Attempt:
-            ((refused, version, number),) = await db.execute_fetchall(
+        def change(db: sqlite3.Connection) -> Attempt:
+            ((refused, version, number),) = db.execute(
                 "SELECT refused, version, attempts + 1 FROM tasks WHERE key = ?", (key,)
             )
             # A further version with the seed of the first would be the same video once more.
             has_seed = seed is not None and version == 1
-            chosen = await unused_seed(db, partial(draw, number)) if draw and not has_seed else seed
+            chosen = unused_seed(db, partial(draw, number)) if draw and not has_seed else seed
             now = self._now()
-            rows = await db.execute_fetchall(
+            rows = db.execute(
                 "INSERT INTO attempts (task, number, seed, file_name, submitted_at, process) "
                 "SELECT key, ?, ?, file_name, ?, ? FROM tasks WHERE key = ? RETURNING id",
                 (number, chosen, now, self.process, key),
             )
             ((attempt_id,),) = rows
-            await self._move(db, key, CLAIMED, AttemptId(attempt_id))
-            await db.execute(_COUNT_ATTEMPT, (key,))
+            self._move(db, key, CLAIMED, AttemptId(attempt_id))
+            db.execute(_COUNT_ATTEMPT, (key,))
             return Attempt(AttemptId(attempt_id), key, number, chosen, now, refused)
 
         return await self._apply(change)
@@ -167,14 +164,12 @@ class Ledger(LedgerReader):
             TransitionRefused: there is no video yet of which a further one could be wanted.
         """
 
-        async def change(db: aiosqlite.Connection) -> str:
-            ((name, version),) = await db.execute_fetchall(
-                "SELECT file_name, version + 1 FROM tasks WHERE key = ?", (key,)
-            )
-            await self._move(db, key, WANTED_AGAIN, None)
-            taken = await db.execute_fetchall(reconcile.GIVEN_NAMES)
+        def change(db: sqlite3.Connection) -> str:
+            ((name, version),) = db.execute("SELECT file_name, version + 1 FROM tasks WHERE key = ?", (key,))
+            self._move(db, key, WANTED_AGAIN, None)
+            taken = db.execute(reconcile.GIVEN_NAMES)
             new = version_name(name, version, {folded(row[0]) for row in taken} | on_disk)
-            await db.execute("UPDATE tasks SET file_name = ?, version = ? WHERE key = ?", (new, version, key))
+            db.execute("UPDATE tasks SET file_name = ?, version = ? WHERE key = ?", (new, version, key))
             return new
 
         return await self._apply(change)
@@ -187,8 +182,8 @@ class Ledger(LedgerReader):
             RemoteIdTaken: the remote id is another attempt's; nothing was changed.
         """
 
-        async def change(db: aiosqlite.Connection) -> None:
-            await self._move(db, key, move, attempt)
+        def change(db: sqlite3.Connection) -> None:
+            self._move(db, key, move, attempt)
 
         await self._apply(change)
 
@@ -200,9 +195,9 @@ class Ledger(LedgerReader):
             RemoteIdTaken: one is another attempt's; nothing was changed.
         """
 
-        async def change(db: aiosqlite.Connection) -> None:
-            ids = [await enter(db, key, one, self._now()) for one in found]
-            await self._move(db, key, move, ids[0])
+        def change(db: sqlite3.Connection) -> None:
+            ids = [enter(db, key, one, self._now()) for one in found]
+            self._move(db, key, move, ids[0])
 
         await self._apply(change)
 
@@ -213,8 +208,8 @@ class Ledger(LedgerReader):
             TransitionRefused: the task is not pending any more; nothing was changed.
         """
 
-        async def change(db: aiosqlite.Connection) -> None:
-            await self._move(db, key, move, await enter_lost(db, key, lost))
+        def change(db: sqlite3.Connection) -> None:
+            self._move(db, key, move, enter_lost(db, key, lost))
 
         await self._apply(change)
 
@@ -225,9 +220,9 @@ class Ledger(LedgerReader):
     async def note_file(self, key: TaskKey, sha256: str) -> None:
         """Keep the hash of a verified video before it gets its name, to know it again after a kill."""
 
-        async def change(db: aiosqlite.Connection) -> None:
+        def change(db: sqlite3.Connection) -> None:
             query = "UPDATE attempts SET sha256 = ? WHERE id = (SELECT attempt FROM tasks WHERE key = ?)"
-            await db.execute(query, (sha256, key))
+            db.execute(query, (sha256, key))
 
         await self._apply(change)
 
@@ -243,21 +238,19 @@ class Ledger(LedgerReader):
         """Keep what became known of an attempt whose task does not move."""
         await self._apply(lambda db: record_facts(db, attempt, facts))
 
-    async def _move(
-        self, db: aiosqlite.Connection, key: TaskKey, move: Move, attempt: AttemptId | None
-    ) -> None:
-        await self._tell(db, await carry_out(db, key, move, attempt, self._now()))
+    def _move(self, db: sqlite3.Connection, key: TaskKey, move: Move, attempt: AttemptId | None) -> None:
+        self._tell(db, carry_out(db, key, move, attempt, self._now()))
 
-    async def _tell(self, db: aiosqlite.Connection, told: LedgerEvent) -> None:
+    def _tell(self, db: sqlite3.Connection, told: LedgerEvent) -> None:
         """Write an event down, and tell the observers of it once it is on disk."""
-        await db.execute(INSERT_EVENT, written(told))
+        db.execute(INSERT_EVENT, written(told))
         self._uncommitted.append(told)
 
     async def _apply(self, change: Change[T]) -> T:
-        async def remembering(db: aiosqlite.Connection) -> T:
+        def remembering(db: sqlite3.Connection) -> T:
             mark = len(self._uncommitted)
             try:
-                return await change(db)
+                return change(db)
             except BaseException:
                 del self._uncommitted[mark:]
                 raise

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-
-import aiosqlite
+import sqlite3
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.model import AttemptId, TaskKey
@@ -14,8 +13,8 @@ from batchrunner.ledger.attempts import record_facts, sent
 from batchrunner.ledger.events import LedgerEvent
 
 
-async def carry_out(
-    db: aiosqlite.Connection, key: TaskKey, move: Move, attempt: AttemptId | None, now: float
+def carry_out(
+    db: sqlite3.Connection, key: TaskKey, move: Move, attempt: AttemptId | None, now: float
 ) -> LedgerEvent:
     """Move a task as decided and record what that says of the attempt, within a transaction.
 
@@ -26,9 +25,7 @@ async def carry_out(
         RemoteIdTaken: the remote id is another attempt's.
     """
     rows = list(
-        await db.execute_fetchall(
-            "SELECT id, position, state, attempt, refused, warnings FROM tasks WHERE key = ?", (key,)
-        )
+        db.execute("SELECT id, position, state, attempt, refused, warnings FROM tasks WHERE key = ?", (key,))
     )
     if not rows:
         raise UsageError(f"the ledger has no task {key}")
@@ -40,7 +37,7 @@ async def carry_out(
     warnings = list(dict.fromkeys([*json.loads(rows[0]["warnings"]), *move.warnings]))
     # What is done has no error, though a further copy of it could not be fetched: the event tells that.
     said = ("", "") if move.to is TaskState.DONE else (move.error_code, move.error_message)
-    changed = await db.execute(
+    changed = db.execute(
         "UPDATE tasks SET state = ?, attempt = ?, error_code = ?, error_message = ?, not_before = ?, "
         "refused = ?, warnings = ? WHERE key = ? AND state = ?",
         (
@@ -51,10 +48,10 @@ async def carry_out(
     if changed.rowcount != 1:
         raise AssertionError("a second writer moved this task: the lock does not hold")
     if attempt is not None:
-        await record_facts(db, attempt, move.facts)
-    seed, remote_id = await sent(db, attempt)
+        record_facts(db, attempt, move.facts)
+    seed, remote_id = sent(db, attempt)
     if move.forget_remote_id:
-        await db.execute("UPDATE attempts SET remote_id = NULL, accepted_at = NULL WHERE id = ?", (attempt,))
+        db.execute("UPDATE attempts SET remote_id = NULL, accepted_at = NULL WHERE id = ?", (attempt,))
     return LedgerEvent(
         at=now,
         key=key,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
-
-import aiosqlite
 
 from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.doubts.restored import Wanted
@@ -23,8 +22,7 @@ from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Spent
 from batchrunner.ledger import belonging
-from batchrunner.ledger.database import open_for_reading, unusable
-from batchrunner.ledger.history import Ask
+from batchrunner.ledger.database import Database, open_for_reading, unusable
 from batchrunner.ledger.records import Binding, FinishedFile, TaskEvent, TaskRecord
 from batchrunner.ledger.rows import SELECT_TASK, record_of, settings_of, unowned_of, wanted_of
 
@@ -41,7 +39,7 @@ _PAID = (
 class LedgerReader:
     """Questions to an open ledger; no method changes anything."""
 
-    def __init__(self, db: aiosqlite.Connection, path: Path) -> None:
+    def __init__(self, db: Database, path: Path) -> None:
         self._db, self._path = db, path
 
     @classmethod
@@ -84,7 +82,7 @@ class LedgerReader:
         Raises:
             UsageError: the run directory belongs to another manifest.
         """
-        await belonging.shared_with(self._db, plan)
+        await self._ask(partial(belonging.shared_with, plan=plan))
 
     async def check_gateway(self, gateway: str) -> None:
         """Pass if the address may be that of the ledger's gateway.
@@ -251,9 +249,9 @@ class LedgerReader:
         rows = await self._rows("SELECT value FROM meta WHERE name = ?", (name,))
         return next((str(row[0]) for row in rows), "")
 
-    async def ask_history(self, question: Callable[[Ask], Awaitable[T]]) -> T:
+    async def ask_history(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """The answer to one of the questions of `ledger.history`."""
-        return await question(self._rows)
+        return await self._ask(question)
 
     async def wanted(self, *states: TaskState, key: TaskKey | None = None) -> list[Wanted]:
         """The planned tasks in these states, or one of them, as `core.recovery` needs to know them."""
@@ -280,7 +278,11 @@ class LedgerReader:
         return [dict(row) for row in rows]
 
     async def _rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        return await self._ask(lambda db: db.execute(query, values).fetchall())
+
+    async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer to a question, made in the thread of the connection."""
         try:
-            return list(await self._db.execute_fetchall(query, values))
+            return await self._db.run(question)
         except sqlite3.DatabaseError as error:
             raise unusable(self._path, error) from error

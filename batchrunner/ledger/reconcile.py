@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import asdict
-
-import aiosqlite
 
 from batchrunner.core.model import Plan, PlannedTask, Request
 from batchrunner.core.plan import digest_form, file_name, folded, inputs
@@ -16,19 +15,19 @@ GIVEN_NAMES = "SELECT file_name FROM tasks UNION SELECT file_name FROM attempts"
 """Every name that a video ever had or is to have; no file is ever overwritten."""
 
 
-async def bring_in_line(db: aiosqlite.Connection, plan: Plan, on_disk: frozenset[str]) -> int:
+def bring_in_line(db: sqlite3.Connection, plan: Plan, on_disk: frozenset[str]) -> int:
     """Enter new tasks, refresh the others, and take those that are gone out of the plan; count these.
 
     Nothing is removed and no state changes: what was paid for keeps its row, its file and its spend.
     """
-    await db.execute(
+    db.execute(
         "INSERT INTO meta VALUES ('settings', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (json.dumps({"name": plan.name, "run": asdict(plan.settings), "pricing": asdict(plan.pricing)}),),
     )
     columns = ", ".join(WRITTEN)
-    rows = await db.execute_fetchall(f"SELECT key, {columns} FROM tasks")
+    rows = db.execute(f"SELECT key, {columns} FROM tasks")
     known = {row["key"]: row for row in rows}
-    given = await db.execute_fetchall(GIVEN_NAMES)
+    given = db.execute(GIVEN_NAMES)
     taken = set(on_disk) | {folded(row["file_name"]) for row in given}
     new, changed = [], []
     for task in plan.tasks:
@@ -41,13 +40,13 @@ async def bring_in_line(db: aiosqlite.Connection, plan: Plan, on_disk: frozenset
         elif tuple(row[name] for name in WRITTEN) != written:
             changed.append((*written, task.key))
     gone = [(key,) for key, row in known.items() if row["position"] is not None]
-    await db.executemany(
+    db.executemany(
         f"INSERT INTO tasks (key, {columns}, file_name, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
         new,
     )
     settings = ", ".join(f"{name} = ?" for name in WRITTEN)
-    await db.executemany(f"UPDATE tasks SET {settings} WHERE key = ?", changed)
-    await db.executemany("UPDATE tasks SET position = NULL WHERE key = ?", gone)
+    db.executemany(f"UPDATE tasks SET {settings} WHERE key = ?", changed)
+    db.executemany("UPDATE tasks SET position = NULL WHERE key = ?", gone)
     return len(gone)
 
 

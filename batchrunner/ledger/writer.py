@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
-import aiosqlite
-
 from batchrunner.core.errors import StorageError
+from batchrunner.ledger.database import Database
 
 T = TypeVar("T")
-Change = Callable[[aiosqlite.Connection], Awaitable[T]]
+Change = Callable[[sqlite3.Connection], T]
+"""Carried out in the thread of the connection."""
 
 BATCH = 256
 """Changes in one commit, at most."""
@@ -32,9 +34,9 @@ class _Queued:
 class Writer:
     """The only user of the read-write connection. `serve` must run for `apply` to return."""
 
-    def __init__(self, db: aiosqlite.Connection, committed: Callable[[], None]) -> None:
+    def __init__(self, db: Database, on_commit: Callable[[], None]) -> None:
         self._db = db
-        self._committed = committed
+        self._on_commit = on_commit
         self._queue: asyncio.Queue[_Queued | None] = asyncio.Queue()
         self._broken: StorageError | None = None
 
@@ -81,43 +83,48 @@ class Writer:
         return batch
 
     async def _commit(self, batch: list[_Queued]) -> None:
-        results: list[tuple[_Queued, object, Exception | None]] = []
         try:
             if self._broken:
                 raise self._broken
-            await self._db.execute("BEGIN IMMEDIATE")
-            for queued in batch:
-                results.append((queued, *await self._run_one(queued.change)))
-            await self._db.execute("COMMIT")
+            results = await self._db.run(partial(_committed, changes=[queued.change for queued in batch]))
         except (sqlite3.Error, StorageError) as error:
             # After a failed commit or fsync nobody knows what the disk holds: nothing more is written.
             self._broken = self._broken or _storage_error(error)
-            await self._roll_back()
             for queued in batch:
                 _settle(queued.done, None, self._broken)
             return
-        self._committed()
-        for queued, result, failure in results:
+        self._on_commit()
+        for queued, (result, failure) in zip(batch, results, strict=True):
             _settle(queued.done, result, failure)
 
-    async def _run_one(self, change: Change[Any]) -> tuple[object, Exception | None]:
-        await self._db.execute("SAVEPOINT one")
-        try:
-            result, failure = await change(self._db), None
-        except sqlite3.OperationalError:
-            raise  # the disk: the whole batch fails
-        except Exception as error:
-            await self._db.execute("ROLLBACK TO one")
-            result, failure = None, error
-        await self._db.execute("RELEASE one")
-        return result, failure
 
-    async def _roll_back(self) -> None:
-        try:
-            if self._db.in_transaction:
-                await self._db.execute("ROLLBACK")
-        except sqlite3.Error:
-            pass  # SQLite may have rolled back by itself; the connection is not used any more
+def _committed(
+    db: sqlite3.Connection, changes: Sequence[Change[Any]]
+) -> list[tuple[object, Exception | None]]:
+    """Carry changes out in one transaction; what each returned, or why it alone was undone."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        results = [_carried_out(db, change) for change in changes]
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        raise
+    return results
+
+
+def _carried_out(db: sqlite3.Connection, change: Change[Any]) -> tuple[object, Exception | None]:
+    db.execute("SAVEPOINT one")
+    try:
+        result, failure = change(db), None
+    except sqlite3.OperationalError:
+        raise  # the disk: the whole batch fails
+    except Exception as error:
+        db.execute("ROLLBACK TO one")
+        result, failure = None, error
+    db.execute("RELEASE one")
+    return result, failure
 
 
 async def to_its_end(serving: asyncio.Task[None]) -> None:

@@ -5,12 +5,12 @@ import os
 import sqlite3
 import stat
 
-import aiosqlite
 import pytest
 
 from batchrunner.core.errors import BatchrunnerError, StorageError, UsageError
 from batchrunner.ledger import LEDGER_NAME, Ledger, LedgerReader
 from batchrunner.ledger.database import APPLICATION_ID, SCHEMA_VERSION, open_for_writing, pragma
+from tests.harness.sql_hook import hook_statements
 
 
 def open_and_close(directory):
@@ -44,7 +44,7 @@ def test_the_pragmas_that_durability_depends_on_are_set(tmp_path):
         db = await open_for_writing(tmp_path / LEDGER_NAME)
         try:
             names = ("journal_mode", "synchronous", "foreign_keys", "application_id", "user_version")
-            return [await pragma(db, name) for name in names]
+            return await db.run(lambda db: [pragma(db, name) for name in names])
         finally:
             await db.close()
 
@@ -56,21 +56,9 @@ def test_the_pragmas_that_durability_depends_on_are_set(tmp_path):
 @pytest.mark.parametrize("ignored", ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"])
 def test_a_pragma_that_does_not_take_is_refused(tmp_path, monkeypatch, ignored):
     """Where SQLite does not do as told (a network disk, an odd build), the ledger is not opened."""
-    execute = aiosqlite.Connection.execute
-
-    def deaf(db, sql, *values):
-        return execute(db, "SELECT 1" if sql == f"PRAGMA {ignored}" else sql, *values)
-
     # SQLite's own defaults would do for one of them.
-    connect = aiosqlite.connect
-
-    async def weak(*args, **options):
-        db = await connect(*args, **options)
-        await execute(db, "PRAGMA synchronous = NORMAL")
-        return db
-
-    monkeypatch.setattr(aiosqlite.Connection, "execute", deaf)
-    monkeypatch.setattr(aiosqlite, "connect", weak)
+    instead = "PRAGMA synchronous = NORMAL" if "synchronous" in ignored else "SELECT 1"
+    hook_statements(monkeypatch, lambda _, sql: instead if sql == f"PRAGMA {ignored}" else sql)
     with pytest.raises(StorageError, match=ignored.split()[0]):
         open_and_close(tmp_path)
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
+import threading
 
-import aiosqlite
 import pytest
 
 import batchrunner.ledger.ledger as ledger_module
@@ -11,6 +11,8 @@ from batchrunner.core.errors import StorageError
 from batchrunner.core.policy import Move
 from batchrunner.core.states import Event, TaskState, TransitionRefused
 from batchrunner.ledger import Ledger
+from batchrunner.ledger.database import pragma
+from tests.harness.sql_hook import hook_connections, hook_statements
 
 MANY = 200
 
@@ -18,14 +20,14 @@ MANY = 200
 @pytest.fixture
 def commits(monkeypatch):
     """The commits that SQLite was asked for, one entry each."""
-    execute, seen = aiosqlite.Connection.execute, []
+    seen = []
 
-    def counting(db, sql, *values):
-        if sql.strip().upper().startswith("COMMIT"):
+    def counting(_, sql):
+        if sql == "COMMIT":
             seen.append(sql)
-        return execute(db, sql, *values)
+        return sql
 
-    monkeypatch.setattr(aiosqlite.Connection, "execute", counting)
+    hook_statements(monkeypatch, counting)
     return seen
 
 
@@ -53,23 +55,19 @@ def test_many_changes_share_few_commits(in_ledger, filled, on_disk, commits):
 def test_a_change_waits_for_its_own_commit(in_ledger, filled, monkeypatch):
     """An await does not return while the commit that holds its change is still on its way to the disk."""
     (key,) = filled("a")
-    execute = aiosqlite.Connection.execute
-    reached, go_on = asyncio.Event(), asyncio.Event()
+    reached, go_on = threading.Event(), threading.Event()
 
-    async def held(db):
-        reached.set()
-        await go_on.wait()
-        return await execute(db, "COMMIT")
+    def held(_, sql):
+        if sql == "COMMIT":
+            reached.set()
+            assert go_on.wait(60)
+        return sql
 
-    monkeypatch.setattr(
-        aiosqlite.Connection,
-        "execute",
-        lambda db, sql, *v: held(db) if sql == "COMMIT" else execute(db, sql, *v),
-    )
+    hook_statements(monkeypatch, held)
 
     async def story(ledger):
         claim = asyncio.create_task(ledger.claim(key, 1, None))
-        await reached.wait()
+        await asyncio.to_thread(reached.wait, 60)
         for _ in range(20):
             await asyncio.sleep(0)
         assert not claim.done()
@@ -192,8 +190,7 @@ def full_disk(monkeypatch, filled):
 
     async def cramped(path):
         db = await open_for_writing(path)
-        rows = list(await db.execute_fetchall("PRAGMA page_count"))
-        await db.execute(f"PRAGMA max_page_count = {rows[0][0]}")
+        await db.run(lambda db: db.execute(f"PRAGMA max_page_count = {pragma(db, 'page_count')}"))
         return db
 
     monkeypatch.setattr(ledger_module, "open_for_writing", cramped)
@@ -254,15 +251,15 @@ def test_the_next_start_goes_on_where_it_was(in_ledger, full_disk, filled, on_di
 def test_a_failed_fsync_is_a_storage_error(in_ledger, filled, monkeypatch):
     """An I/O error at the commit is told as the disk's, to everyone who shared it."""
     keys = filled("a", "b")
-    execute = aiosqlite.Connection.execute
+    hook_connections(monkeypatch)
 
-    async def failing(db, sql, *values):
+    def failing(_, sql):
         if sql == "COMMIT":
             raise sqlite3.OperationalError("disk I/O error")
-        return await execute(db, sql, *values)
+        return sql
 
     async def story(ledger: Ledger):
-        monkeypatch.setattr(aiosqlite.Connection, "execute", failing)
+        hook_statements(monkeypatch, failing)
         claims = [ledger.claim(key, number, None) for number, key in enumerate(keys)]
         results = await asyncio.gather(*claims, return_exceptions=True)
         monkeypatch.undo()

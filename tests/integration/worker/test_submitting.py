@@ -5,13 +5,13 @@ import hashlib
 import json
 import sqlite3
 
-import aiosqlite
 import pytest
 
 from batchrunner.core.errors import ExitCode, StorageError
 from batchrunner.core.model import MediaFile
 from batchrunner.core.plan import WantedTask
 from batchrunner.core.states import Event, TaskState
+from tests.harness.sql_hook import hook_connections, hook_statements
 
 FAST = "dreamina-seedance-2-0-fast"
 
@@ -273,14 +273,14 @@ def test_a_task_cancelled_in_flight_is_in_doubt(shop):
 @pytest.fixture
 def commits_fail(monkeypatch):
     """From the call on, no transaction reaches the disk."""
-    execute = aiosqlite.Connection.execute
+    hook_connections(monkeypatch)
 
-    async def failing(db, sql, *values):
+    def failing(_, sql):
         if sql == "COMMIT":
             raise sqlite3.OperationalError("database or disk is full")
-        return await execute(db, sql, *values)
+        return sql
 
-    return lambda: monkeypatch.setattr(aiosqlite.Connection, "execute", failing)
+    return lambda: hook_statements(monkeypatch, failing)
 
 
 def test_an_acceptance_that_can_not_be_written_is_printed_with_its_id(shop, commits_fail):
