@@ -110,7 +110,7 @@ async def _look_up(options: argparse.Namespace, connection: Connection) -> int:
         keys = {task.key for task in chosen}
         doubts = [one for one in await ledger.unowned() if one.is_doubt and one.key in keys]
         look = await Adopter(ledger, gateway, Clock(connection.scale)).look(doubts)
-        await write_results(ledger, options.directory, await ledger.tasks(planned_only=True))
+        await write_results(ledger, options.directory)
     _show(look, options.json)
     return ExitCode.IN_DOUBT if look.advice else ExitCode.DONE
 

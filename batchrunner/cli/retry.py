@@ -120,12 +120,11 @@ async def _results(options: argparse.Namespace) -> int:
     path = options.directory / RESULTS_NAME
     async with opened(options.directory) as ledger:
         await look_at_files(ledger, options.directory)
-        tasks = await ledger.tasks(planned_only=not options.all)
-        await write_results(ledger, options.directory, tasks, options.excel)
+        rows = await write_results(ledger, options.directory, not options.all, options.excel)
     if options.json:
-        say_json({"results": str(path), "rows": len(tasks)})
+        say_json({"results": str(path), "rows": rows})
     else:
-        say(f"{shown_path(path)}: {count(len(tasks), 'row')}")
+        say(f"{shown_path(path)}: {count(rows, 'row')}")
     return 0
 
 
@@ -150,13 +149,15 @@ async def opened(directory: Path) -> AsyncIterator[Ledger]:
 
 
 async def write_results(
-    ledger: Ledger, directory: Path, tasks: list[TaskRecord], excel: bool = False
-) -> None:
-    """Write results.csv, and report if a copy of an edited file was kept."""
-    from batchrunner.output.results import write_noted  # noqa: PLC0415
+    ledger: Ledger, directory: Path, planned_only: bool = True, excel: bool = False
+) -> int:
+    """Write results.csv, and report if a copy of an edited file was kept; return the number of rows."""
+    from batchrunner.output.results_file import update  # noqa: PLC0415
 
-    if kept := await write_noted(ledger, directory, tasks, excel):
+    rows, kept = await update(ledger, directory, planned_only, excel)
+    if kept:
         talk(kept)
+    return rows
 
 
 async def tell(
@@ -167,7 +168,7 @@ async def tell(
     more: Mapping[str, object] | None = None,
 ) -> None:
     """Write results.csv and report what was done with these tasks; `more` goes only into the JSON."""
-    await write_results(ledger, options.directory, await ledger.tasks(planned_only=True))
+    await write_results(ledger, options.directory)
     if options.json:
         say_json({"tasks": _names(tasks), "done": what} | dict(more or {}))
     elif tasks:

@@ -35,7 +35,7 @@ from batchrunner.core.text import count, printable
 from batchrunner.engine.key_meter import KeyMeter
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, LedgerEvent, RemoteIdTaken
-from batchrunner.ledger.history import witnesses
+from batchrunner.ledger.history import adopted_at, request_ids, witnesses
 
 FIRST_LOOK = 300.0
 """Nominal seconds after a submission before it is looked up: its rows come late."""
@@ -163,7 +163,8 @@ class Adopter:
             for one in strange
             if one.remote_id in found.values() and one.submitted_at
         ]
-        known, adopted = await self._ledger.request_ids(), [*await self._ledger.adopted_at(), *at]
+        known, before = await self._answered()
+        adopted = [*before, *at]
         return {**failures(left, others, rows, known, adopted, latest), **found}
 
     async def _keep_candidates(
@@ -177,7 +178,7 @@ class Adopter:
     async def _advised(
         self, doubts: Sequence[Unowned], rows: Sequence[UsageRow], accepted: Sequence[Witness]
     ) -> LogLook:
-        known, adopted = await self._ledger.request_ids(), await self._ledger.adopted_at()
+        known, adopted = await self._answered()
         latest, beyond = self._clock.real(LATEST), await self._meter.beyond(rows, accepted)
         said, hopeful, silent = [], set(), set()
         for one in doubts:
@@ -193,6 +194,10 @@ class Adopter:
             if not signs and not unproven:
                 silent.add(one.attempt)
         return LogLook(advice=tuple(said), hopeful=frozenset(hopeful), silent=frozenset(silent))
+
+    async def _answered(self) -> tuple[frozenset[str], list[tuple[str, float]]]:
+        """What accounts for rows of the log: known request IDs, and when what was adopted was accepted."""
+        return await self._ledger.ask_history(lambda db: (request_ids(db), adopted_at(db)))
 
     def _accepted(self, one: Unowned, remote_id: RemoteId) -> float:
         """When the gateway accepted it, by its own clock where that is possible."""

@@ -13,7 +13,7 @@ from batchrunner.core.summary import Tally
 from batchrunner.engine.admission import Admission
 from batchrunner.ledger import WAITING_FOR, Ledger, LedgerEvent
 from batchrunner.output.progress import Display
-from batchrunner.output.results import Results
+from batchrunner.output.results_file import Results
 from batchrunner.output.run_log import RunLog
 
 TICK = 0.5

@@ -28,7 +28,7 @@ from batchrunner.ledger import (
     LedgerReader,
     RunLock,
 )
-from batchrunner.output.results import Results
+from batchrunner.output.results_file import Results
 from batchrunner.output.run_log import RunLog
 
 

@@ -90,3 +90,19 @@ def witnesses(db: sqlite3.Connection) -> list[Witness]:
         "WHERE outcome IN ('accepted', 'given_up') AND remote_id IS NOT NULL AND accepted_at IS NOT NULL"
     )
     return [Witness(AttemptId(row[0]), *row[1:]) for row in rows]
+
+
+def request_ids(db: sqlite3.Connection) -> frozenset[str]:
+    """The gateway's ids of every exchange whose outcome is known."""
+    rows = db.execute("SELECT request_id FROM attempts WHERE request_id <> '' AND outcome IS NOT 'unknown'")
+    return frozenset(row[0] for row in rows)
+
+
+def adopted_at(db: sqlite3.Connection) -> list[tuple[str, float]]:
+    """Model and time of acceptance (Unix seconds) of what was adopted: no answer told its request id."""
+    rows = db.execute(
+        "SELECT coalesce(json_extract(t.request, '$.model'), ''), a.accepted_at FROM attempts a "
+        "JOIN tasks t ON t.key = a.task WHERE a.outcome IN ('adopted', 'recovered') "
+        "AND a.remote_id IS NOT NULL AND coalesce(a.request_id, '') = '' AND a.accepted_at IS NOT NULL"
+    )
+    return [(row[0], row[1]) for row in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -118,8 +118,26 @@ class LedgerReader:
             conditions.append("t.position IS NOT NULL")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         order = " ORDER BY t.position IS NULL, t.position, t.rowid"
-        rows = await self._rows(SELECT_TASK + where + order, states)
-        return [record_of(row) for row in rows]
+        return await self._ask(
+            lambda db: [record_of(row) for row in db.execute(SELECT_TASK + where + order, states)]
+        )
+
+    async def read_tasks(self, use: Callable[[Iterator[TaskRecord]], T], planned_only: bool = False) -> T:
+        """What `use` makes of the tasks in plan order, reading one by one in the connection's thread."""
+        where = " WHERE t.position IS NOT NULL" if planned_only else ""
+        query = f"{SELECT_TASK}{where} ORDER BY t.position IS NULL, t.position, t.rowid"
+        return await self._ask(lambda db: use(map(record_of, db.execute(query))))
+
+    async def labels(self, planned_only: bool = False) -> list[str]:
+        """The names of all labels, in the order in which tasks have them first."""
+        where = "labels <> '{}'" + (" AND position IS NOT NULL" if planned_only else "")
+        query = f"SELECT labels FROM tasks WHERE {where} ORDER BY position IS NULL, position, rowid"
+
+        def names(db: sqlite3.Connection) -> list[str]:
+            texts = dict.fromkeys(text for (text,) in db.execute(query))
+            return list(dict.fromkeys(name for text in texts for name in json.loads(text)))
+
+        return await self._ask(names)
 
     async def task(self, key: TaskKey) -> TaskRecord:
         """One task by its key, which must exist."""
@@ -142,9 +160,16 @@ class LedgerReader:
     ) -> dict[TaskState, int]:
         """How many tasks, or of those `among` them, are in each state; states without any are 0."""
         where = " WHERE position IS NOT NULL" if planned_only else ""
-        rows = await self._rows(f"SELECT key, state FROM tasks{where}")
-        found = Counter(TaskState(state) for key, state in rows if among is None or key in among)
-        return {state: found[state] for state in TaskState}
+
+        def counted(db: sqlite3.Connection) -> dict[TaskState, int]:
+            if among is None:
+                found = dict(db.execute(f"SELECT state, count(*) FROM tasks{where} GROUP BY state"))
+            else:
+                rows = db.execute(f"SELECT key, state FROM tasks{where}")
+                found = Counter(state for key, state in rows if key in among)
+            return {state: found.get(state, 0) for state in TaskState}
+
+        return await self._ask(counted)
 
     async def remote_ids(self) -> frozenset[RemoteId]:
         """Every remote id that is ours."""
@@ -153,27 +178,13 @@ class LedgerReader:
 
     async def known(self) -> list[Known]:
         """Every task in the order in which it entered, as `core.twins` needs to know it."""
-        rows = await self._rows("SELECT key, id, state, request FROM tasks ORDER BY rowid")
-        return [
-            Known(TaskKey(key), name, TaskState(state), fingerprint(json.loads(request)))
-            for key, name, state, request in rows
-        ]
-
-    async def request_ids(self) -> frozenset[str]:
-        """The gateway's ids of every exchange whose outcome is known."""
-        rows = await self._rows(
-            "SELECT request_id FROM attempts WHERE request_id <> '' AND outcome IS NOT 'unknown'"
+        query = "SELECT key, id, state, request FROM tasks ORDER BY rowid"
+        return await self._ask(
+            lambda db: [
+                Known(TaskKey(key), name, TaskState(state), fingerprint(json.loads(request)))
+                for key, name, state, request in db.execute(query)
+            ]
         )
-        return frozenset(row[0] for row in rows)
-
-    async def adopted_at(self) -> list[tuple[str, float]]:
-        """Model and time of acceptance (Unix seconds) of what was adopted: no answer told its request id."""
-        rows = await self._rows(
-            "SELECT coalesce(json_extract(t.request, '$.model'), ''), a.accepted_at FROM attempts a "
-            "JOIN tasks t ON t.key = a.task WHERE a.outcome IN ('adopted', 'recovered') "
-            "AND a.remote_id IS NOT NULL AND coalesce(a.request_id, '') = '' AND a.accepted_at IS NOT NULL"
-        )
-        return [(row[0], row[1]) for row in rows]
 
     async def unowned(self) -> list[Unowned]:
         """Submissions that may be accepted and have no remote id: in doubt, in the air, declared lost."""
@@ -216,15 +227,17 @@ class LedgerReader:
 
     async def finished_files(self) -> list[FinishedFile]:
         """The file of every finished video, in the order in which the tasks entered."""
-        rows = await self._rows(
+        query = (
             "SELECT t.key, a.id, t.file_name, coalesce(a.size, 0), coalesce(a.sha256, ''), "
             "coalesce(a.collected_at, 0.0), coalesce(a.file_state, ''), coalesce(a.file_seen, '') "
             "FROM tasks t JOIN attempts a ON a.id = t.attempt WHERE t.state = 'done' ORDER BY t.rowid"
         )
-        return [
-            FinishedFile(key, attempt, name, size, sha256, at, FileState(state), seen)
-            for key, attempt, name, size, sha256, at, state, seen in rows
-        ]
+        return await self._ask(
+            lambda db: [
+                FinishedFile(key, attempt, name, size, sha256, at, FileState(state), seen)
+                for key, attempt, name, size, sha256, at, state, seen in db.execute(query)
+            ]
+        )
 
     async def missing_files(self) -> int:
         """How many finished videos of the plan were moved or deleted."""

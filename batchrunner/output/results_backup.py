@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-
-
-def digest_of(content: bytes) -> str:
-    """The SHA-256 that identifies a results.csv."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def keep_copy(path: Path) -> Path:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from batchrunner.core.model import TaskKey
 from batchrunner.core.states import TaskState
 from batchrunner.ledger import TaskRecord
-from batchrunner.output.results import COLUMNS, as_csv, from_network, header
+from batchrunner.output.results import COLUMNS, from_network, write_csv
 
 # DESIGN.md, "Results", in order.
 DESIGN = """
@@ -46,6 +46,18 @@ def task(**changes) -> TaskRecord:
         "attempt": None,
     }
     return TaskRecord(**values | changes)
+
+
+def as_csv(tasks: list[TaskRecord], excel: bool = False) -> bytes:
+    """The file's content, with a column for each of their labels."""
+    file = io.BytesIO()
+    labels = dict.fromkeys(name for one in tasks for name in one.labels)
+    assert write_csv(file, iter(tasks), list(labels), excel) == len(tasks)
+    return file.getvalue()
+
+
+def header(tasks: list[TaskRecord]) -> list[str]:
+    return as_csv(tasks).decode().splitlines()[0].split(",")
 
 
 def rows(*tasks: TaskRecord) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import errno
+import io
 import os
 import sqlite3
 import threading
@@ -10,12 +11,13 @@ from contextlib import closing
 
 import pytest
 
-import batchrunner.output.results as results_module
+import batchrunner.output.results_file as results_module
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
 from batchrunner.core.file_names import RESULTS_NAME
 from batchrunner.ledger import Ledger
-from batchrunner.output.results import Results, as_csv, write, write_noted
+from batchrunner.output.results import write_csv
+from batchrunner.output.results_file import Results, make, put_in_place
 
 
 @pytest.fixture
@@ -25,53 +27,67 @@ def tasks(in_ledger, filled):
     return in_ledger(lambda ledger: ledger.tasks())
 
 
+def as_csv(tasks):
+    """What results.csv holds of them."""
+    file = io.BytesIO()
+    write_csv(file, tasks, [])
+    return file.getvalue()
+
+
+def put(in_ledger, directory, tasks):
+    """Let a file of these tasks take the place of the old one."""
+    return in_ledger(
+        lambda ledger: put_in_place(ledger, directory, make(directory, [], False, tasks), ledger)
+    )
+
+
 def listing(directory):
     return sorted(path.name for path in directory.iterdir() if not path.name.startswith("ledger"))
 
 
-def test_the_file_is_what_the_ledger_says(tmp_path, tasks):
+def test_the_file_is_what_the_ledger_says(tmp_path, in_ledger, tasks):
     """The whole content is under its name, and nothing is left beside it."""
     path = tmp_path / RESULTS_NAME
-    write(tmp_path, as_csv(tasks))
+    put(in_ledger, tmp_path, tasks)
     assert path.read_bytes() == as_csv(tasks)
     assert listing(tmp_path) == [RESULTS_NAME]
 
 
-def test_an_unchanged_file_is_not_written(tmp_path, tasks):
+def test_an_unchanged_file_is_not_written(tmp_path, in_ledger, tasks):
     """The same rows again touch neither the file nor its time; other rows replace it."""
     path = tmp_path / RESULTS_NAME
-    write(tmp_path, as_csv(tasks))
+    put(in_ledger, tmp_path, tasks)
     os.utime(path, (1, 1))
     before = path.stat()
-    write(tmp_path, as_csv(tasks))
+    put(in_ledger, tmp_path, tasks)
     assert (path.stat().st_mtime, path.stat().st_ino) == (1, before.st_ino)
-    write(tmp_path, as_csv(tasks[:1]))
+    put(in_ledger, tmp_path, tasks[:1])
     assert path.read_bytes() == as_csv(tasks[:1])
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_full_disk_leaves_the_old_file(tmp_path, tasks, monkeypatch, call):
+def test_a_full_disk_leaves_the_old_file(tmp_path, in_ledger, tasks, monkeypatch, call):
     """When the new one can't be written the old one is still there, whole, and no part of the new one is."""
-    write(tmp_path, as_csv(tasks[:1]))
+    put(in_ledger, tmp_path, tasks[:1])
 
     def full(*args, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, call, full)
     with pytest.raises(StorageError, match=RESULTS_NAME) as refused:
-        write(tmp_path, as_csv(tasks))
+        put(in_ledger, tmp_path, tasks)
     monkeypatch.undo()
     assert refused.value.hint
     assert (tmp_path / RESULTS_NAME).read_bytes() == as_csv(tasks[:1])
     assert listing(tmp_path) == [RESULTS_NAME]
 
 
-def test_the_new_file_is_durable_before_it_takes_the_name(tmp_path, tasks, monkeypatch):
+def test_the_new_file_is_durable_before_it_takes_the_name(tmp_path, in_ledger, tasks, monkeypatch):
     """Its bytes are on disk before it replaces the old one."""
     order, fsync, replace = [], os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (order.append("fsync"), fsync(fd)))
     monkeypatch.setattr(os, "replace", lambda *paths: (order.append("replace"), replace(*paths)))
-    write(tmp_path, as_csv(tasks))
+    put(in_ledger, tmp_path, tasks)
     assert order[:2] == ["fsync", "replace"]
 
 
@@ -103,13 +119,13 @@ def test_a_writing_that_was_given_up_is_awaited_by_the_next(tmp_path, in_ledger,
     filled("a")
     order, slow = [], threading.Event()
 
-    def writing(directory, content, keep=False):
+    def writing(path, part, keep):
         number = len(order)
         order.append(f"{number} begins")
         slow.wait(0.2 if number == 0 else 0)
         order.append(f"{number} ends")
 
-    monkeypatch.setattr(results_module, "write", writing)
+    monkeypatch.setattr(results_module, "_replaced", writing)
 
     async def story(ledger):
         results = Results(ledger, ledger, tmp_path, Clock())
@@ -125,10 +141,6 @@ def test_a_writing_that_was_given_up_is_awaited_by_the_next(tmp_path, in_ledger,
 
 
 # --- a file that somebody else changed ----------------------------------------------------------------
-
-
-def put(in_ledger, tmp_path, tasks):
-    return in_ledger(lambda ledger: write_noted(ledger, tmp_path, tasks))
 
 
 def copies(directory):
