@@ -128,7 +128,9 @@ async def _story(ledger: LedgerReader, options: argparse.Namespace) -> int:
     for task in found:
         events, attempts = await ledger.events(task.key), await ledger.attempts(task.key)
         if options.json:
-            stories.append({**asdict(task), "events": [asdict(e) for e in events], "all_attempts": attempts})
+            stories.append(
+                {**task._asdict(), "events": [asdict(e) for e in events], "all_attempts": attempts}
+            )
             continue
         say(f"{printable(task.id)}: {task.state.replace('_', ' ')}  {_why(task)}".rstrip())
         say(f"  from {printable(task.source)}; fingerprint {task.key}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchrunner.core.file_status import FileState
 from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, TaskKey
@@ -15,8 +15,7 @@ WAITING_FOR = "waiting_for"
 """Why the run that is under way submits nothing at the moment, in words; empty while it does."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRecord:
+class TaskRecord(NamedTuple):
     """A task and its newest attempt, as the ledger holds them. Times are Unix seconds."""
 
     key: TaskKey
@@ -87,7 +86,7 @@ class TaskRecord:
     def metadata(self) -> Mapping[str, Any]:
         """The request's `metadata`."""
         found = self.request.get("metadata")
-        return found if isinstance(found, Mapping) else {}
+        return found if isinstance(found, dict) else {}
 
     @property
     def model(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from batchrunner.core.doubts.adoption import Unowned
@@ -13,7 +12,10 @@ from batchrunner.core.model import AttemptId, OnDoubt, RunSettings, TaskKey
 from batchrunner.core.states import TaskState
 from batchrunner.ledger.records import TaskRecord
 
-_COLUMNS = [field.name for field in fields(TaskRecord)]
+_COLUMNS = TaskRecord._fields
+_STATE, _REQUEST, _LABELS, _INPUTS, _WARNINGS = map(
+    _COLUMNS.index, ("state", "request", "labels", "inputs", "warnings")
+)
 _TASK_COLUMNS = _COLUMNS[: _COLUMNS.index("attempt") + 1]
 _ATTEMPT_COLUMNS = _COLUMNS[len(_TASK_COLUMNS) :]
 SELECT_TASK = (
@@ -75,10 +77,11 @@ def unowned_of(row: Any) -> Unowned:
 
 def record_of(row: Any) -> TaskRecord:
     """A task with its attempt, as `SELECT_TASK` gives it."""
-    values = dict(zip(_COLUMNS, row, strict=True))
-    values["state"] = TaskState(values["state"])
-    values["request"] = json.loads(values["request"])
-    values["labels"] = json.loads(values["labels"])
-    values["inputs"] = tuple(json.loads(values["inputs"]))
-    values["warnings"] = tuple(json.loads(values["warnings"]))
-    return TaskRecord(**values)
+    values = list(row)
+    values[_STATE] = TaskState(values[_STATE])
+    values[_REQUEST] = json.loads(values[_REQUEST])
+    # Most tasks have none of these, and a ledger may have many tasks.
+    values[_LABELS] = json.loads(values[_LABELS]) if values[_LABELS] != "{}" else {}
+    for index in (_INPUTS, _WARNINGS):
+        values[index] = tuple(json.loads(values[index])) if values[index] != "[]" else ()
+    return TaskRecord._make(values)

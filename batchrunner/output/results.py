@@ -23,6 +23,8 @@ _FORMULA_STARTS = ("=", "+", "-", "@")
 
 def from_network(text: str) -> str:
     """Text from the network without control characters, and escaped if a spreadsheet would read a formula."""
+    if not text:
+        return text
     clean = printable(text)
     return f"'{clean}" if clean.startswith(_FORMULA_STARTS) else clean
 
@@ -82,7 +84,8 @@ COLUMNS: dict[str, _Column] = {
 def _message(task: TaskRecord) -> str:
     """The error message; for a task in doubt, also what the usage log showed."""
     seen = task.looked_up if task.state is TaskState.IN_DOUBT else None
-    return redacted("; ".join(filter(None, (task.error_message, seen))))
+    said = "; ".join(filter(None, (task.error_message, seen)))
+    return redacted(said) if said else said
 
 
 def _file_warning(task: TaskRecord) -> str:
