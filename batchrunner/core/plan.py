@@ -114,10 +114,11 @@ def canonical(request: Request) -> str:
     if isinstance(metadata, Mapping):
         covered["metadata"] = {k: v for k, v in metadata.items() if k not in NOT_IN_FINGERPRINT}
     # a data URI is the one thing that JSON would take as it is
-    return _CANONICAL.encode(digest_form(covered) if _has_inputs(covered) else covered)
+    return _CANONICAL.encode(digest_form(covered) if has_inputs(covered) else covered)
 
 
-def _has_inputs(request: Request) -> bool:
+def has_inputs(request: Request) -> bool:
+    """Whether a request has pictures, videos or sounds."""
     metadata = request.get("metadata")
     has_content = isinstance(metadata, Mapping) and "content" in metadata
     return has_content or "image" in request or "images" in request

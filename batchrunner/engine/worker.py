@@ -31,6 +31,7 @@ from batchrunner.core.outcome import (
     Succeeded,
     Unknown,
 )
+from batchrunner.core.plan import has_inputs
 from batchrunner.core.policy import (
     ADOPTED,
     GIVEN_UP,
@@ -156,14 +157,16 @@ class Worker:
         The body is finished first, so that nothing but the POST follows the intent.
         """
         try:
-            body = await asyncio.to_thread(encode, task.request, data_uri)
+            # Local files are read, and inputs may be large; a prompt alone is not worth a thread.
+            slow = has_inputs(task.request)
+            build = partial(encode, task.request, data_uri)
+            body = await asyncio.to_thread(build) if slow else build()
         except MediaChanged as error:
             await self._ledger.move(task.key, unsendable(str(error)))
             return None
         if await self._is_paid(task.key) or self._admission.closing:
             return None
-        run_id = await self._ledger.run_id()
-        draw = partial(derived_seed, run_id, task.key) if self._settings.draw_seed else None
+        draw = derived_seed if self._settings.draw_seed else None
         attempt = await self._ledger.claim(task.key, given_seed(task.request), draw)
         if self._admission.closing or self._admission.is_crowded:
             await self._ledger.move(task.key, RELEASED, attempt.id)

@@ -75,7 +75,7 @@ def encode(request: Request, data_uri: Callable[[MediaFile], str]) -> RequestBod
 
     A duration of 1 second or more is sent in three fields, because gateways differ in which one they
     read; -1 (the model chooses) only in `metadata.duration`. `data_uri` reads local files; its exceptions
-    are passed on. May be slow: don't call it on the event loop.
+    are passed on. With inputs it may be slow: don't call it on the event loop then.
     """
     body = {name: _on_wire(value, data_uri) for name, value in request.items() if name != "metadata"}
     given = request.get("metadata")

@@ -35,8 +35,8 @@ from batchrunner.ledger.reader import LedgerReader
 from batchrunner.ledger.writer import Change, Writer, to_its_end
 
 T = TypeVar("T")
-DrawSeed = Callable[[int, int], int]
-"""A seed for an attempt number and a salt."""
+DrawSeed = Callable[[str, TaskKey, int, int], int]
+"""A seed for the run's ID, a task, an attempt number and a salt."""
 LOGGER = logging.getLogger(__name__)
 
 _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
@@ -128,7 +128,7 @@ class Ledger(LedgerReader):
     async def claim(self, key: TaskKey, seed: int | None, draw: DrawSeed | None) -> Attempt:
         """Write the intent to submit a pending task, and the seed of this attempt where the task has none.
 
-        `draw` gives the seed for an attempt number and a salt; one that another attempt has is not taken.
+        A seed of `draw` that another attempt has is not taken.
         When this returns the intent is on disk, and the POST may leave.
 
         Raises:
@@ -136,12 +136,14 @@ class Ledger(LedgerReader):
         """
 
         def change(db: sqlite3.Connection) -> Attempt:
-            ((refused, version, number),) = db.execute(
-                "SELECT refused, version, attempts + 1 FROM tasks WHERE key = ?", (key,)
+            ((refused, version, number, run_id),) = db.execute(
+                "SELECT refused, version, attempts + 1, (SELECT value FROM meta WHERE name = 'run_id') "
+                "FROM tasks WHERE key = ?",
+                (key,),
             )
             # A further version with the seed of the first would be the same video once more.
             has_seed = seed is not None and version == 1
-            chosen = unused_seed(db, partial(draw, number)) if draw and not has_seed else seed
+            chosen = unused_seed(db, partial(draw, run_id, key, number)) if draw and not has_seed else seed
             now = self._now()
             rows = db.execute(
                 "INSERT INTO attempts (task, number, seed, file_name, submitted_at, process) "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,9 @@ from batchrunner.core.errors import StorageError
 from batchrunner.core.file_names import LOG_NAME
 from batchrunner.core.redaction import redacted
 from batchrunner.ledger import LedgerEvent
+
+_IF_KNOWN = ("seed", "remote_id")
+_FIELDS = tuple(field.name for field in fields(LedgerEvent) if field.name not in ("at", *_IF_KNOWN))
 
 
 class RunLog:
@@ -39,11 +42,8 @@ class RunLog:
 
     def event(self, event: LedgerEvent) -> None:
         """Log an event."""
-        values = asdict(event) | {"message": redacted(event.message)}
-        del values["at"]
-        for name in ("seed", "remote_id"):
-            if values[name] is None:
-                del values[name]
+        values = {name: getattr(event, name) for name in _FIELDS} | {"message": redacted(event.message)}
+        values |= {name: value for name in _IF_KNOWN if (value := getattr(event, name)) is not None}
         self._write(event.at, values)
 
     def began(self, run_id: str) -> None:

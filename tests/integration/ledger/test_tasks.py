@@ -34,7 +34,7 @@ def test_a_claim_is_on_disk_before_it_returns(in_ledger, filled, on_disk):
     (key,) = filled("a")
 
     async def story(ledger):
-        attempt = await ledger.claim(key, None, lambda number, salt: SEED)
+        attempt = await ledger.claim(key, None, lambda run_id, key, number, salt: SEED)
         stored = on_disk.all("SELECT id, task, number, seed, submitted_at, outcome FROM attempts")
         assert stored == [(attempt.id, key, 1, SEED, attempt.submitted_at, None)]
         assert on_disk.states() == {"a": "submitting"}
@@ -48,7 +48,7 @@ def test_a_seed_that_another_attempt_has_gets_another_salt(in_ledger, filled):
     keys = filled("a", "b", "c")
 
     async def story(ledger):
-        return [(await ledger.claim(key, None, lambda number, salt: 7 + salt)).seed for key in keys]
+        return [(await ledger.claim(key, None, lambda run_id, key, number, salt: 7 + salt)).seed for key in keys]
 
     assert in_ledger(story) == [7, 8, 9]
 
@@ -57,7 +57,7 @@ def test_a_derived_seed_is_unlike_one_that_a_user_gave(in_ledger, filled):
     """A user's own seed is sent as it is, derived ones keep clear of it, `draw_seed: false` derives none."""
     keys = filled("a", "b", "c", "d")
 
-    def draw(number, salt):
+    def draw(run_id, key, number, salt):
         return 7 + salt
 
     async def story(ledger):
@@ -73,9 +73,9 @@ def test_each_attempt_has_a_number_and_the_seed_of_that_number(in_ledger, filled
     (key,) = filled("a")
 
     async def story(ledger):
-        first = await ledger.claim(key, None, lambda number, salt: 10 * number)
+        first = await ledger.claim(key, None, lambda run_id, key, number, salt: 10 * number)
         await ledger.move(key, RELEASED, first.id)
-        second = await ledger.claim(key, None, lambda number, salt: 10 * number)
+        second = await ledger.claim(key, None, lambda run_id, key, number, salt: 10 * number)
         return [(attempt.number, attempt.seed) for attempt in (first, second)]
 
     assert in_ledger(story) == [(1, 10), (2, 20)]
@@ -263,7 +263,7 @@ def test_a_submission_in_flight_is_in_doubt_after_a_crash(in_ledger, filled, on_
 
     async def crash(ledger):
         for key in keys[:2]:
-            await ledger.claim(key, None, lambda number, salt: salt)
+            await ledger.claim(key, None, lambda run_id, key, number, salt: salt)
 
     in_ledger(crash)
     assert in_ledger(lambda ledger: ledger.recover()) == 2
