@@ -88,7 +88,7 @@ class Admission:
 
     def put(self, task: Waiting, delay: float = 0.0) -> None:
         """A task wants a submission, in `delay` nominal seconds at the earliest."""
-        self._backlog.put(task, self._clock.now() + delay)
+        self._backlog.put(task, self._clock.now() + delay if delay else 0.0)
         self._changed.set()
 
     def occupy(self) -> None:

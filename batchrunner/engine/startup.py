@@ -10,7 +10,6 @@ from batchrunner.core.model import TaskKey
 from batchrunner.core.outcome import AccountFault, Preflight
 from batchrunner.core.policy import BACKOFF_CAP
 from batchrunner.core.states import TaskState
-from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.suspects import OWN_WAIT_CAP, OWN_WAIT_LEAST
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.adopter import Adopter
@@ -31,6 +30,8 @@ FAULTS = {
 }
 LONGEST_WAIT = max(BACKOFF_CAP, OWN_WAIT_LEAST + OWN_WAIT_CAP)
 """Nominal seconds that a pending task ever has to wait."""
+PUT_AT_ONCE = 1000
+"""Tasks that enter the backlog before others may do something."""
 FIRST_LOOK = 300.0
 """Nominal seconds that collecting what is paid for is given before the first POST."""
 
@@ -108,12 +109,14 @@ async def put_pending(
     ledger: Ledger, admission: Admission, clock: Clock, selected: frozenset[TaskKey] | None
 ) -> None:
     """Tell admission of every selected task that wants a submission; of all where none is selected."""
-    for task in await ledger.tasks(TaskState.PENDING, planned_only=True):
+    for number, (task, not_before) in enumerate(await ledger.pending(), start=1):
+        if number % PUT_AT_ONCE == 0:
+            await asyncio.sleep(0)
         if selected is not None and task.key not in selected:
             continue
-        wait = ((task.not_before or 0.0) - clock.wall()) / clock.scale
+        wait = (not_before - clock.wall()) / clock.scale if not_before else 0.0
         # A clock that was set back must not make anything wait for longer than it ever could.
-        admission.put(Waiting.of(task.position, task.key, task.request), min(max(wait, 0.0), LONGEST_WAIT))
+        admission.put(task, min(max(wait, 0.0), LONGEST_WAIT))
 
 
 async def note_beginning(ledger: Ledger, adopter: Adopter, is_new: bool) -> None:

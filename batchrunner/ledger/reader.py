@@ -20,6 +20,7 @@ from batchrunner.core.model import Plan, Pricing, RemoteId, TaskKey
 from batchrunner.core.plan import fingerprint
 from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
+from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.summary import Spent
 from batchrunner.ledger import belonging
 from batchrunner.ledger.database import Database, open_for_reading, unusable
@@ -121,6 +122,15 @@ class LedgerReader:
         return await self._ask(
             lambda db: [record_of(row) for row in db.execute(SELECT_TASK + where + order, states)]
         )
+
+    async def pending(self) -> list[tuple[Waiting, float | None]]:
+        """The planned tasks that want a submission, in plan order, and the Unix time of the earliest one."""
+        query = (
+            "SELECT position, key, coalesce(json_extract(request, '$.model'), ''), "
+            "coalesce(json_extract(request, '$.prompt'), ''), not_before FROM tasks "
+            "WHERE state = 'pending' AND position IS NOT NULL ORDER BY position"
+        )
+        return await self._ask(lambda db: [(Waiting(*task), at) for *task, at in db.execute(query)])
 
     async def read_tasks(self, use: Callable[[Iterator[TaskRecord]], T], planned_only: bool = False) -> T:
         """What `use` makes of the tasks in plan order, reading one by one in the connection's thread."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from batchrunner.core.model import TaskKey
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Waiting:
-    """A pending task in the order of the plan."""
+class Waiting(NamedTuple):
+    """A pending task; ordered as in the plan."""
 
     position: int
     key: TaskKey
     model: str
-    prompt: str = field(default="", compare=False)
+    prompt: str = ""
 
     @classmethod
     def of(cls, position: int | None, key: TaskKey, request: Mapping[str, object]) -> Waiting:
@@ -45,14 +45,17 @@ class Backlog:
         return len(self._later) + sum(len(heap) for heap in self._ready.values())
 
     def put(self, task: Waiting, not_before: float = 0.0) -> None:
-        """Add a task that may leave at `not_before` (nominal seconds of the run's clock).
+        """Add a task that may leave at `not_before` (nominal seconds of the run's clock), or at once if 0.
 
         One that waits already is not added again: a doubt that is given up while a run opens is told twice.
         """
         if task.key in self._waiting:
             return
         self._waiting.add(task.key)
-        heapq.heappush(self._later, (not_before, task))
+        if not_before:
+            heapq.heappush(self._later, (not_before, task))
+        else:
+            heapq.heappush(self._ready.setdefault(task.model, []), task)
 
     def take(self, now: float, may_go: Callable[[str], bool]) -> Waiting | None:
         """Remove and return the first task in plan order whose time has come and whose model may go."""

@@ -48,7 +48,9 @@ def test_a_seed_that_another_attempt_has_gets_another_salt(in_ledger, filled):
     keys = filled("a", "b", "c")
 
     async def story(ledger):
-        return [(await ledger.claim(key, None, lambda run_id, key, number, salt: 7 + salt)).seed for key in keys]
+        return [
+            (await ledger.claim(key, None, lambda run_id, key, number, salt: 7 + salt)).seed for key in keys
+        ]
 
     assert in_ledger(story) == [7, 8, 9]
 
