@@ -22,17 +22,16 @@ from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.summary import Spent
-from batchrunner.ledger import belonging
+from batchrunner.ledger import aggregates, belonging
+from batchrunner.ledger.aggregates import NOT_KNOWN
 from batchrunner.ledger.database import Database, open_for_reading, unusable
 from batchrunner.ledger.records import Binding, FinishedFile, TaskEvent, TaskRecord
 from batchrunner.ledger.rows import SELECT_TASK, record_of, settings_of, unowned_of, wanted_of
 
 T = TypeVar("T")
-_NOT_KNOWN = "('unknown', 'lost', 'adopted', 'named')"
-"""Outcomes of attempts without a remote id that may have been accepted all the same."""
 _PAID = (
     "SELECT count(*) FROM attempts p WHERE p.task = t.key AND p.file_name = t.file_name "
-    f"AND (p.remote_id IS NOT NULL OR p.outcome IN {_NOT_KNOWN})"
+    f"AND (p.remote_id IS NOT NULL OR p.outcome IN {NOT_KNOWN})"
 )
 """How many attempts at the newest wanted version of a video may have been accepted."""
 
@@ -140,14 +139,7 @@ class LedgerReader:
 
     async def labels(self, planned_only: bool = False) -> list[str]:
         """The names of all labels, in the order in which tasks have them first."""
-        where = "labels <> '{}'" + (" AND position IS NOT NULL" if planned_only else "")
-        query = f"SELECT labels FROM tasks WHERE {where} ORDER BY position IS NULL, position, rowid"
-
-        def names(db: sqlite3.Connection) -> list[str]:
-            texts = dict.fromkeys(text for (text,) in db.execute(query))
-            return list(dict.fromkeys(name for text in texts for name in json.loads(text)))
-
-        return await self._ask(names)
+        return await self._ask(partial(aggregates.labels, planned_only=planned_only))
 
     async def task(self, key: TaskKey) -> TaskRecord:
         """One task by its key, which must exist."""
@@ -202,7 +194,7 @@ class LedgerReader:
             "SELECT a.id, t.key, t.id AS name, t.state = 'in_doubt' AND t.attempt = a.id AS is_doubt, "
             f"t.request, a.seed, a.submitted_at, a.request_id, a.process, ({_PAID}) AS paid FROM attempts a "
             "JOIN tasks t ON t.key = a.task WHERE a.remote_id IS NULL "
-            f"AND (a.outcome IS NULL OR a.outcome IN {_NOT_KNOWN}) ORDER BY a.id"
+            f"AND (a.outcome IS NULL OR a.outcome IN {NOT_KNOWN}) ORDER BY a.id"
         )
         return [unowned_of(row) for row in rows]
 
@@ -222,18 +214,7 @@ class LedgerReader:
 
     async def spent(self) -> Spent:
         """What all attempts cost, as far as it is known."""
-        sums = "SELECT coalesce(currency, ''), total(tokens), total(cost) FROM attempts"
-        rows = await self._rows(f"{sums} WHERE tokens > 0 GROUP BY 1")
-        found = [tuple(row) for row in rows]
-        unknown = await self._rows(
-            "SELECT count(*) FROM attempts WHERE tokens IS NULL "
-            f"AND (remote_id IS NOT NULL OR outcome IS NULL OR outcome IN {_NOT_KNOWN})"
-        )
-        return Spent(
-            tokens=int(sum(tokens for _, tokens, _ in found)),
-            cost={name: round(cost, 6) for name, _, cost in found if name},
-            unknown=next(iter(unknown))[0],
-        )
+        return await self._ask(aggregates.spent)
 
     async def finished_files(self) -> list[FinishedFile]:
         """The file of every finished video, in the order in which the tasks entered."""

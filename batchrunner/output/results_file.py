@@ -143,7 +143,11 @@ async def put_in_place(ledger: Ledger, directory: Path, new: NewResults, known_b
         if there == new.sha256:
             return ""
         kept = await asyncio.to_thread(_replaced, directory / RESULTS_NAME, new.part, not is_ours)
-        return f"{RESULTS_NAME} was edited, or written by another ledger; the old file is kept as {kept.name}" if kept else ""
+        return (
+            f"{RESULTS_NAME} was edited, or written by another ledger; the old file is kept as {kept.name}"
+            if kept
+            else ""
+        )
     finally:
         new.part.unlink(missing_ok=True)
 

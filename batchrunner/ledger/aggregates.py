@@ -1,0 +1,34 @@
+"""Questions about many tasks at once, answered in the thread of the connection."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from batchrunner.core.summary import Spent
+
+NOT_KNOWN = "('unknown', 'lost', 'adopted', 'named')"
+"""Outcomes of attempts without a remote id that may have been accepted all the same."""
+
+
+def labels(db: sqlite3.Connection, planned_only: bool) -> list[str]:
+    """The names of all labels, in the order in which tasks have them first."""
+    where = "labels <> '{}'" + (" AND position IS NOT NULL" if planned_only else "")
+    query = f"SELECT labels FROM tasks WHERE {where} ORDER BY position IS NULL, position, rowid"
+    texts = dict.fromkeys(text for (text,) in db.execute(query))
+    return list(dict.fromkeys(name for text in texts for name in json.loads(text)))
+
+
+def spent(db: sqlite3.Connection) -> Spent:
+    """What all attempts cost, as far as it is known."""
+    sums = "SELECT coalesce(currency, ''), total(tokens), total(cost) FROM attempts"
+    found = db.execute(f"{sums} WHERE tokens > 0 GROUP BY 1").fetchall()
+    ((unknown,),) = db.execute(
+        "SELECT count(*) FROM attempts WHERE tokens IS NULL "
+        f"AND (remote_id IS NOT NULL OR outcome IS NULL OR outcome IN {NOT_KNOWN})"
+    )
+    return Spent(
+        tokens=int(sum(tokens for _, tokens, _ in found)),
+        cost={name: round(cost, 6) for name, _, cost in found if name},
+        unknown=unknown,
+    )
