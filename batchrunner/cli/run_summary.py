@@ -118,7 +118,7 @@ def _why(state: TaskState, wanting: list[TaskRecord]) -> str:
 
 def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], again: str = AGAIN) -> list[str]:
     """The commands to run next; free ones come before ones that cost money."""
-    shown, counts = shown_path(directory), summary.counts
+    shown, counts = shlex.quote(shown_path(directory)), summary.counts
     uncollected = [task for task in wanting if task.state is TaskState.UNCOLLECTED]
     accepted = [task for task in wanting if task.may_be_paid_for]
     free = ["check again for vanished tasks"] if accepted else []

@@ -26,7 +26,7 @@ from batchrunner.core.doubts.adoption import (
 )
 from batchrunner.core.doubts.failures import failures, named
 from batchrunner.core.doubts.metering import MeterReading
-from batchrunner.core.doubts.silence import NOTHING, Witness, why_unproven
+from batchrunner.core.doubts.silence import UNREAD, Witness, why_unproven
 from batchrunner.core.model import AttemptId, RemoteId
 from batchrunner.core.outcome import NotVisible, QueryFailed, QueryRefused
 from batchrunner.core.policy import AttemptFacts, adopted
@@ -183,7 +183,7 @@ class Adopter:
         said, hopeful, silent = [], set(), set()
         for one in doubts:
             signs = unexplained(one, rows, known, adopted, latest)
-            over = beyond.get(one.process, NOTHING)
+            over = beyond.get(one.process, UNREAD)
             unproven = why_unproven(one, rows, accepted, latest, over)
             text = advice(one, rows, signs, unproven, over.certain)
             when = datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -20,6 +20,8 @@ FIRST_READINGS = "first_readings"
 """By process, the used quota before its first submission; null where it could not be read (JSON)."""
 CHARGED_BEYOND = "charged_beyond"
 """By process, the quota units that were last known to be charged beyond the log (JSON)."""
+NO_METER = False
+"""Kept as the first reading where the gateway has no such number."""
 
 
 class KeyMeter:
@@ -38,7 +40,9 @@ class KeyMeter:
         first = await self._gateway.meter_reading()
         doubted = {one.process for one in await self._ledger.unowned() if one.is_doubt}
         kept = {name: value for name, value in (await self._kept(FIRST_READINGS)).items() if name in doubted}
-        if first is not None:
+        if first is None:
+            kept[self._ledger.process] = NO_METER
+        else:
             kept[self._ledger.process] = asdict(first) if isinstance(first, MeterReading) else None
         await self._ledger.set_meta(FIRST_READINGS, json.dumps(kept))
         return first if isinstance(first, MeterReading) else None
@@ -59,14 +63,19 @@ class KeyMeter:
             after = await self._gateway.meter_reading()
         shown = {row.request_id for row in rows if row.request_id}
         here = {self._ledger.process, *(one.process for one in witnesses if one.request_id in shown)}
-        found = {process: Beyond(told.get(process, 0), is_known=False) for process in first}
+        found = {
+            process: Beyond() if reading == NO_METER else Beyond(told.get(process, 0), is_known=False)
+            for process, reading in first.items()
+        }
         if not isinstance(before, MeterReading) or not isinstance(after, MeterReading):
             return found
         for process, reading in first.items():
-            if reading is None or process not in here:  # this may be another key
+            if not reading or process not in here:  # this may be another key
                 continue
             since = MeterReading(**reading)
-            now = charged_beyond(since, before.used, after.used, rows, self._on_their_way)
+            own = [one for one in witnesses if one.process == process]
+            later = {name for one in own for name in (one.request_id, one.remote_id) if name}
+            now = charged_beyond(since, before.used, after.used, rows, self._on_their_way, later)
             if now.is_known and (not self._on_their_way or now.certain > told.get(process, 0)):
                 told[process] = now.certain
             found[process] = Beyond(max(now.certain, told.get(process, 0)), now.possible, now.is_known)

@@ -33,7 +33,7 @@ def proxy_address(scheme: str) -> URL | None:
     if url.scheme not in SCHEMES or not url.host:
         raise UsageError(
             f"invalid proxy in {_variable(scheme)}",
-            "use the form http://user:password@host:3128, with %40 for a @ in the password",
+            "use the form http://host:3128; user and password stand before the host, a @ in them as %40",
         )
     return url
 

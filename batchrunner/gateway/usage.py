@@ -38,14 +38,18 @@ MOST_QUOTA = 10**15
 def meter_reading(answer: Answer, now: float) -> MeterReading | QueryFailed | None:
     """The key's usage in an answer to `GET /api/usage/token/`, at the answer's Unix time or else `now`.
 
-    None if this gateway doesn't report it.
+    None if this gateway doesn't report it: it says in JSON that it has no such route, or answers without
+    the number. Everything else is a failure, which proves nothing.
     """
-    if answer.status == 429 or answer.status >= 500:
-        return QueryFailed(wire.receipt_of(answer), answer.retry_after)
-    used = as_int(as_dict(as_object(answer.body).get("data")).get("total_used"))
-    if answer.status != 200 or used is None or not 0 <= used < MOST_QUOTA:
+    body = as_object(answer.body)
+    data, is_ok = body.get("data"), answer.status == 200 and body.get("success") is not False
+    used = as_int(as_dict(data).get("total_used"))
+    if is_ok and used is not None and 0 <= used < MOST_QUOTA:
+        return MeterReading(used, answer.date or now)
+    has_no_number = is_ok and isinstance(data, dict) and "total_used" not in data
+    if wire.is_json(answer) and (answer.status in (404, 405) or has_no_number):
         return None
-    return MeterReading(used, answer.date or now)
+    return QueryFailed(wire.receipt_of(answer), answer.retry_after)
 
 
 def _row(row: Mapping[str, Any]) -> UsageRow:

@@ -86,7 +86,7 @@ def file_names(db: sqlite3.Connection) -> frozenset[str]:
 def witnesses(db: sqlite3.Connection) -> list[Witness]:
     """The submissions whose acceptance was the answer to their POST."""
     rows = db.execute(
-        "SELECT id, coalesce(process, ''), coalesce(request_id, ''), accepted_at FROM attempts "
+        "SELECT id, coalesce(process, ''), coalesce(request_id, ''), accepted_at, remote_id FROM attempts "
         "WHERE outcome IN ('accepted', 'given_up') AND remote_id IS NOT NULL AND accepted_at IS NOT NULL"
     )
     return [Witness(AttemptId(row[0]), *row[1:]) for row in rows]

@@ -40,6 +40,8 @@ DrawSeed = Callable[[str, TaskKey, int, int], int]
 LOGGER = logging.getLogger(__name__)
 
 _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
+# What is left without an outcome now was released by an earlier version, which noted none.
+_NEVER_LEFT = "UPDATE attempts SET outcome = 'released' WHERE outcome IS NULL AND remote_id IS NULL"
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _COUNT_ATTEMPT = "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?"
 
@@ -121,6 +123,7 @@ class Ledger(LedgerReader):
             rows = list(db.execute(_LEFT_SUBMITTING))
             for row in rows:
                 self._move(db, TaskKey(row["key"]), INTERRUPTED, AttemptId(row["attempt"]))
+            db.execute(_NEVER_LEFT)
             return len(rows)
 
         return await self._apply(change)

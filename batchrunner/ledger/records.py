@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from batchrunner.core.file_status import FileState
 from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, TaskKey
-from batchrunner.core.policy import is_without_last_word
+from batchrunner.core.policy import GENERATION_FAILED, is_without_last_word
 from batchrunner.core.states import TaskState
 
 WAITING_FOR = "waiting_for"
@@ -75,12 +75,13 @@ class TaskRecord(NamedTuple):
 
     @property
     def may_be_paid_for(self) -> bool:
-        """Whether it failed although the gateway accepted it and never said how it ended.
+        """Whether it failed although the gateway accepted it, and never said that it gave the money back.
 
         It may be charged, and may be there yet: looking at it again is free, submitting it pays again.
         """
         accepted = self.state is TaskState.FAILED and self.remote_id is not None
-        return accepted and is_without_last_word(self.error_code)
+        kept = self.error_code == GENERATION_FAILED and self.tokens is None
+        return accepted and (kept or is_without_last_word(self.error_code))
 
     @property
     def metadata(self) -> Mapping[str, Any]:

@@ -113,7 +113,8 @@ def test_charges_of_other_programs_on_the_key_are_accounted_for(desk: Any, sim: 
     sim.start(
         CUT | {"do": "cut_before_accept"},
         {"on": "generate", "do": "fail", "prompt": "*else's"},
-        {"on": "generate", "do": "slow", "prompt": "cat*", "factor": 20},
+        {"on": "generate", "do": "slow", "prompt": "cat*", "factor": 1.5},
+        generation_seconds=1300,  # so that nobody is charged beside the first reading
     )
     desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
     run = desk.start_run().reached(1, "unknown")
@@ -143,10 +144,13 @@ def held_back(desk: Any, sim: Any) -> None:
     assert sim.charges("bee") == []
 
 
+@pytest.mark.parametrize("answer", ["500", "refused"])
 @pytest.mark.parametrize("nth", [1, 2, 4], ids=["first", "before the log", "after the log"])
-def test_without_a_meter_reading_an_empty_log_proves_nothing(desk: Any, sim: Any, nth: int) -> None:
-    """One 500 among the readings of the used quota: the doubt whose hold was kept is not paid again."""
-    sim.start(HELD, SLOW_CAT, {"on": "usage", "do": "500", "nth": nth})
+def test_without_a_meter_reading_an_empty_log_proves_nothing(
+    desk: Any, sim: Any, nth: int, answer: str
+) -> None:
+    """One odd answer to a reading of the used quota: the doubt whose hold was kept is not paid again."""
+    sim.start(HELD, SLOW_CAT, {"on": "usage", "do": answer, "nth": nth})
     desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
     desk.check(desk.run(), 3)
     held_back(desk, sim)
@@ -212,3 +216,18 @@ def test_an_adopted_task_explains_no_row_of_another_model(desk: Any, sim: Any) -
     assert desk.states() == {"cat": "done", "bee": "in_doubt", "ant": "done"}
     assert "it may have been charged" in desk.row("bee")["error_message"]
     assert len(sim.charges("bee")) == sim.posts() - 2 == 1
+
+
+def test_a_run_that_begins_with_generations_reads_the_meter_before_it_submits(desk: Any, sim: Any) -> None:
+    """Nothing is pending at its start; its retry of a failed generation loses its answer: not paid again."""
+    sim.start(
+        {"on": "generate", "do": "fail", "first": 2},
+        {"on": "submit", "do": "cut_hold_kept", "nth": 3},
+        generation_seconds=600,
+    )
+    desk.write("ant", "bee", on_doubt="resubmit", max_attempts=5, concurrency=2)
+    desk.start_run().reached(2, "accepted").killed()
+    desk.check(desk.run(), 3)
+    (doubt,) = [row for row in desk.rows() if row["state"] == "in_doubt"]
+    assert "its key's used quota is ahead of the log" in doubt["error_message"]
+    assert sim.posts() == 4

@@ -342,11 +342,14 @@ def test_many_in_doubt_stop_submission_at_the_first_further_one():
     assert night.verdict(now=300, in_doubt=MAX_IN_DOUBT) == Go(probe=True)
 
 
-def test_a_run_that_begins_with_many_in_doubt_begins_with_a_probe():
-    """A run that finds `max_in_doubt` tasks in doubt risks one submission, not a slotful."""
+def test_a_run_that_begins_with_many_in_doubt_waits_and_begins_with_a_probe():
+    """A run that finds `max_in_doubt` tasks in doubt risks one submission, 5 min after each start."""
     night = Night()
-    assert night.let_one_go(in_doubt=MAX_IN_DOUBT).probe
-    assert isinstance(night.verdict(in_doubt=MAX_IN_DOUBT), Hold)
+    held = night.verdict(in_doubt=MAX_IN_DOUBT)
+    assert isinstance(held, Hold)
+    assert held.until == 300
+    assert night.let_one_go(now=300, in_doubt=MAX_IN_DOUBT).probe
+    assert isinstance(night.verdict(now=300, in_doubt=MAX_IN_DOUBT), Hold)
     assert Night().verdict(in_doubt=MAX_IN_DOUBT - 1) == Go()
 
 

@@ -78,3 +78,15 @@ def test_some_rows_may_explain_any_amount() -> None:
     """A row without its quota, and a log whose older rows are gone: nothing is told."""
     assert beyond(5 * HOLD, row(5, None, is_submission=True)) == 0
     assert beyond(10**9, *[hold(300)] * NEWEST_ROWS) == 0
+
+
+@pytest.mark.parametrize("second", [-1, 0])
+def test_a_charge_beside_the_first_reading_excuses_no_lost_hold(second: int) -> None:
+    """The reading may hold it already, so that the growth since is another's; what is ours came later."""
+    beside = row(second, HOLD, is_submission=True)
+    again = [beside, hold(5), refund(60, HOLD)]  # `beside` was given back since, and a hold was lost
+    found = charged_beyond(MeterReading(HOLD, START + 0.4), 2 * HOLD, 2 * HOLD, again, 0)
+    assert (found.certain, found.may_be) == (0, True)
+    for later in ({"r"}, {"task_1"}):
+        ours = [row(0, HOLD, is_submission=True, remote_id="task_1")]
+        assert not charged_beyond(MeterReading(0, START), HOLD, HOLD, ours, 0, later).may_be

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from math import floor
 
@@ -36,19 +36,38 @@ class Beyond:
 
 
 def charged_beyond(
-    first: MeterReading, before: int, after: int, rows: Sequence[UsageRow], on_their_way: int
+    first: MeterReading,
+    before: int,
+    after: int,
+    rows: Sequence[UsageRow],
+    on_their_way: int,
+    later: Container[str] = (),
 ) -> Beyond:
     """By how much the used quota grew more than the rows of the usage log account for.
 
     It was `before` when the log was asked for, and `after` when it had come; `on_their_way` submissions may
-    hold quota already, and their rows come later. Where rows are missing, or bear no quota, nothing is known.
+    hold quota already, and their rows come later. `later` are request IDs and remote IDs of what was surely
+    submitted after the first reading. Where rows are missing, or bear no quota, nothing is known.
     """
-    since = [row for row in rows if row.at >= floor(first.at)]
+    since = [row for row in rows if row.at >= floor(first.at) - 1]
     if not reaches_back(rows, first.at) or any(row.quota is None for row in since):
         return Beyond(is_known=False)
-    told = sum(-(row.quota or 0) if row.is_refund else row.quota or 0 for row in since)
+    # Rows have whole seconds: the first reading may, or may not, hold what stands beside it.
+    unsure = [
+        row
+        for row in since
+        if row.at < floor(first.at) + 1 and row.request_id not in later and row.remote_id not in later
+    ]
+    told = sum(map(_grown_by, since))
+    most_told = told - sum(min(0, _grown_by(row)) for row in unsure)
+    least_told = told - sum(max(0, _grown_by(row)) for row in unsure)
     holds = [row.quota for row in rows if row.is_submission and row.quota]
     # What was charged, or given back, while the log was asked for is in one of the readings alone.
-    least, most = min(before, after) - first.used - told, max(before, after) - first.used - told
+    least, most = min(before, after) - first.used - most_told, max(before, after) - first.used - least_told
     certain = 0 if on_their_way and not holds else max(0, least - on_their_way * max(holds, default=0))
     return Beyond(certain, max(0, most))
+
+
+def _grown_by(row: UsageRow) -> int:
+    """By how much a row let the used quota grow."""
+    return -(row.quota or 0) if row.is_refund else row.quota or 0

@@ -10,7 +10,8 @@ from batchrunner.core.doubts.metering import Beyond
 from batchrunner.core.model import AttemptId
 from batchrunner.core.text import count
 
-NOTHING = Beyond()
+UNREAD = Beyond(is_known=False)
+"""For a process that never read its key's used quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Witness:
     """The gateway's id of the exchange; empty where it gives none."""
     accepted_at: float
     """Unix seconds."""
+    remote_id: str = ""
 
 
 def why_unproven(
@@ -31,7 +33,7 @@ def why_unproven(
     rows: Sequence[UsageRow],
     witnesses: Iterable[Witness],
     latest: float,
-    beyond: Beyond = NOTHING,
+    beyond: Beyond = UNREAD,
 ) -> str:
     """Why a log that shows nothing of a doubt proves nothing; empty where it proves that it was not charged.
 

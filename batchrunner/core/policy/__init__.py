@@ -7,6 +7,7 @@ from batchrunner.core.policy.collection import (
     after_video,
 )
 from batchrunner.core.policy.generation_end import (
+    GENERATION_FAILED,
     PollTime,
     after_failure,
     after_loss,
@@ -57,6 +58,7 @@ __all__ = [
     "FETCH_AGAIN",
     "FOUND_DONE",
     "FOUND_GENERATING",
+    "GENERATION_FAILED",
     "GIVEN_UP",
     "INTERRUPTED",
     "LAST_ANSWER_BYTES",

@@ -10,6 +10,9 @@ from batchrunner.core.outcome import NOT_VISIBLE, UPSTREAM, GenerationFailed, Re
 from batchrunner.core.policy.moves import LAST_ANSWER_BYTES, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 
+GENERATION_FAILED = "generation_failed"
+"""Our code for a FAILURE without one."""
+
 
 def after_success(answer: Succeeded, generation: Generation, pricing: Pricing, seen: PollTime) -> Move:
     """What a finished generation does to its task; an echo unlike the request is a warning in its row."""
@@ -56,7 +59,7 @@ def after_failure(answer: GenerationFailed, seen: PollTime, again_at: float | No
         Event.GENERATION_FAILED,
         TaskState.FAILED if again_at is None else TaskState.PENDING,
         not_before=again_at,
-        error_code=answer.code or "generation_failed",
+        error_code=answer.code or GENERATION_FAILED,
         error_message=answer.message,
         facts=AttemptFacts(
             finished_at=seen.finished(answer.finished_at),

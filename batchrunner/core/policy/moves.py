@@ -88,7 +88,7 @@ SUBMISSION_LOST_TRACK_OF = Move(
 
 CLAIMED = Move(Event.CLAIMED, TaskState.SUBMITTING)
 """The intent to submit is written; the POST follows."""
-RELEASED = Move(Event.RELEASED, TaskState.PENDING)
+RELEASED = Move(Event.RELEASED, TaskState.PENDING, facts=AttemptFacts(outcome="released"))
 """The POST did not leave after all."""
 RETRIED = Move(Event.RETRIED, TaskState.PENDING)
 """Somebody wants a failed task submitted again."""

@@ -32,8 +32,8 @@ class UnknownGate(Gate):
     def decide(self, at: Situation) -> Decision:
         if not self._started:
             self._started = True
-            if at.in_doubt >= self._max:
-                self._open_until = at.now
+            if at.in_doubt >= self._max:  # a restart is no reason to risk one more at once
+                self._open_until = at.now + PROBE_INTERVAL
         if self._open_until is None:
             return Go()
         if at.now < self._open_until:

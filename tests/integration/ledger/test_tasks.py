@@ -9,7 +9,7 @@ import pytest
 from batchrunner.core.errors import UsageError
 from batchrunner.core.model import MediaFile, RemoteId, TaskKey
 from batchrunner.core.plan import WantedTask
-from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.policy import RELEASED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, TransitionRefused
 from batchrunner.core.summary import Spent
 from batchrunner.ledger import LedgerReader
@@ -22,7 +22,6 @@ def accepted(remote_id: str = "task_A") -> Move:
     return Move(Event.ACCEPTED, TaskState.GENERATING, facts=facts)
 
 
-RELEASED = Move(Event.RELEASED, TaskState.PENDING)
 REJECTED = Move(Event.REJECTED, TaskState.FAILED, error_code="invalid_request", error_message="no")
 
 
@@ -613,3 +612,19 @@ def test_text_of_any_kind_is_kept(in_ledger, filled):
         (odd,),
         odd,
     )
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "by an earlier version"])
+def test_a_submission_that_never_left_costs_nothing(in_ledger, filled, on_disk, noted):
+    """A claim that was released is no attempt of unknown cost, nor the owner of a task of the gateway."""
+    (key,) = filled("a")
+
+    async def story(ledger):
+        attempt = await ledger.claim(key, 1, None)
+        await ledger.move(key, RELEASED if noted else replace(RELEASED, facts=AttemptFacts()), attempt.id)
+
+    in_ledger(story)
+    assert in_ledger(lambda ledger: ledger.recover()) == 0
+    assert in_ledger(lambda ledger: ledger.spent()).unknown == 0
+    assert in_ledger(lambda ledger: ledger.unowned()) == []
+    assert on_disk.states() == {"a": "pending"}
