@@ -67,8 +67,9 @@ class Database(aiosqlite.Connection):
     def __init__(self, name: str | Path, **options: Any) -> None:
         super().__init__(lambda: sqlite3.connect(name, isolation_level=None, **options), iter_chunk_size=64)
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def on_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what `work` makes of the connection, in the connection's thread."""
+        # The connections of older versions of aiosqlite are threads, whose `run` is their own.
         result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # its one way in
         return result
 
@@ -90,7 +91,7 @@ async def open_for_writing(path: Path) -> Database:
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"can't open {path}: {error}", "check its owner and permissions") from error
     async with _closed_on_error(db, path):
-        await db.run(partial(_prepare, path=path))
+        await db.on_thread(partial(_prepare, path=path))
     return db
 
 
@@ -130,7 +131,7 @@ async def open_for_reading(path: Path) -> Database:
     except sqlite3.Error as error:
         raise unusable(path, error) from error
     async with _closed_on_error(db, path):
-        await db.run(partial(_prepare_for_reading, path=path))
+        await db.on_thread(partial(_prepare_for_reading, path=path))
     return db
 
 

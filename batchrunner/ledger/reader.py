@@ -287,6 +287,6 @@ class LedgerReader:
     async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """The answer to a question, made in the thread of the connection."""
         try:
-            return await self._db.run(question)
+            return await self._db.on_thread(question)
         except sqlite3.DatabaseError as error:
             raise unusable(self._path, error) from error

@@ -86,7 +86,9 @@ class Writer:
         try:
             if self._broken:
                 raise self._broken
-            results = await self._db.run(partial(_committed, changes=[queued.change for queued in batch]))
+            results = await self._db.on_thread(
+                partial(_committed, changes=[queued.change for queued in batch])
+            )
         except (sqlite3.Error, StorageError) as error:
             # After a failed commit or fsync nobody knows what the disk holds: nothing more is written.
             self._broken = self._broken or _storage_error(error)

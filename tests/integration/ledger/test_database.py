@@ -44,7 +44,7 @@ def test_the_pragmas_that_durability_depends_on_are_set(tmp_path):
         db = await open_for_writing(tmp_path / LEDGER_NAME)
         try:
             names = ("journal_mode", "synchronous", "foreign_keys", "application_id", "user_version")
-            return await db.run(lambda db: [pragma(db, name) for name in names])
+            return await db.on_thread(lambda db: [pragma(db, name) for name in names])
         finally:
             await db.close()
 

@@ -190,7 +190,7 @@ def full_disk(monkeypatch, filled):
 
     async def cramped(path):
         db = await open_for_writing(path)
-        await db.run(lambda db: db.execute(f"PRAGMA max_page_count = {pragma(db, 'page_count')}"))
+        await db.on_thread(lambda db: db.execute(f"PRAGMA max_page_count = {pragma(db, 'page_count')}"))
         return db
 
     monkeypatch.setattr(ledger_module, "open_for_writing", cramped)
