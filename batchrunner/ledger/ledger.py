@@ -166,7 +166,7 @@ class Ledger(LedgerReader):
         `on_disk` as for `reconcile`. Returns the path of the new version's file below the run directory.
 
         Raises:
-            TransitionRefused: there is no video yet of which a further one could be wanted.
+            TransitionRefused: the task has no finished video yet.
         """
 
         def change(db: sqlite3.Connection) -> str:

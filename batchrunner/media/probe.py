@@ -26,7 +26,7 @@ def probe(path: Path) -> VideoFacts:
     """Read every packet and decode the first and last frame; takes about 10 ms, so call it in a thread.
 
     Raises:
-        NotPlayable: there is no video stream, or it can't be decoded.
+        NotPlayable: the file has no video stream, or the stream can't be decoded.
     """
     import av  # noqa: PLC0415  half a second of start-up that only a collector needs
     from av.error import FFmpegError  # noqa: PLC0415
