@@ -16,7 +16,7 @@ from batchrunner.cli.retry import opened, tell, write_results
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import ExitCode, UsageError
 from batchrunner.core.states import TaskState
-from batchrunner.core.text import count, printable
+from batchrunner.core.text import command, count, printable
 
 if TYPE_CHECKING:
     from batchrunner.cli.connection import Connection
@@ -70,7 +70,7 @@ async def _decide(options: argparse.Namespace) -> int:
     from batchrunner.operations import overrides  # noqa: PLC0415
 
     if options.adopt is not None and not options.task:
-        hint = f"`batchrunner resolve {shown_path(options.directory)} ID --adopt {options.adopt}`"
+        hint = f"`{command('resolve', shown_path(options.directory), 'ID', '--adopt', options.adopt)}`"
         raise UsageError("--adopt needs the task that the remote ID belongs to", hint)
     if bool(options.task) == options.all:
         raise UsageError("name a task in doubt, or pass --all", "either one ID, or --all")

@@ -15,7 +15,7 @@ from batchrunner.cli.console import say, say_json, shown_path, talk
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import TaskState
-from batchrunner.core.text import count, printable, shortened
+from batchrunner.core.text import command, count, printable, shortened
 
 MOST_NAMED = 5
 """How many tasks a line names."""
@@ -105,7 +105,8 @@ def _told(accepted: list[TaskRecord]) -> str:
 
 
 def _hint(directory: Path) -> str:
-    return f"`batchrunner collect {shown_path(directory)}` checks again for free; name tasks to pay again"
+    again = command("collect", shown_path(directory))
+    return f"`{again}` checks again for free; to pay for them again, name them"
 
 
 def _names(tasks: list[TaskRecord]) -> list[dict[str, str]]:

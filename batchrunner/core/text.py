@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -22,6 +23,11 @@ _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
 def printable(text: str) -> str:
     """`text` on one line, without anything that could steer a terminal or turn the writing direction."""
     return _CONTROL.sub(" ", text).strip()
+
+
+def command(*words: object) -> str:
+    """A `batchrunner` command that a shell takes as it stands, whatever the names in it."""
+    return f"batchrunner {shlex.join(map(str, words))}"
 
 
 def visible(text: str) -> str:

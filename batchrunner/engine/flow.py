@@ -111,9 +111,8 @@ class Flow:
         wanted = self._job.submits and self._reporter.wanted[TaskState.PENDING]
         if self._job.recovers or wanted:
             await parts.recovery.look()
-        if (
-            self._job.submits
-        ):  # a failed generation or a doubt may be submitted again, though nothing is pending
+        if self._job.submits:
+            # Even with nothing pending, a failed generation or a doubt may be submitted again.
             await note_beginning(self._ledger, parts.adopter, is_new=self._wiring.evidence is None)
             await put_pending(self._ledger, admission, self._clock, self._wiring.selected)
         while permit := await admission.next():

@@ -64,7 +64,7 @@ class KeyMeter:
         shown = {row.request_id for row in rows if row.request_id}
         here = {self._ledger.process, *(one.process for one in witnesses if one.request_id in shown)}
         found = {
-            process: Beyond() if reading == NO_METER else Beyond(told.get(process, 0), is_known=False)
+            process: Beyond() if reading is NO_METER else Beyond(told.get(process, 0), is_known=False)
             for process, reading in first.items()
         }
         if not isinstance(before, MeterReading) or not isinstance(after, MeterReading):

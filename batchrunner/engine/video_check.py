@@ -13,7 +13,7 @@ from pathlib import Path
 
 from batchrunner.core.file_status import FileState
 from batchrunner.core.policy import FETCH_AGAIN, AttemptFacts
-from batchrunner.core.text import count, shortened
+from batchrunner.core.text import command, count, shortened
 from batchrunner.ledger import FinishedFile, Ledger
 from batchrunner.storage.files import seen_as
 
@@ -65,7 +65,7 @@ def _news(gone: Sequence[FinishedFile], directory: Path) -> str:
     names = ", ".join(shortened(file.file_name, 60) for file in gone[:3]) + (", …" if len(gone) > 3 else "")
     return (
         f"{count(len(gone), 'finished video')} moved, deleted or changed since: {names}; still done, and "
-        f"results.csv says so. `batchrunner collect {directory} --missing` downloads missing ones again, "
+        f"results.csv says so. `{command('collect', directory, '--missing')}` downloads missing ones again, "
         "free of charge, while the gateway still has them"
     )
 

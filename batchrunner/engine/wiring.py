@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.task_group import RunTaskGroup
 from batchrunner.engine.worker import Worker
 from batchrunner.gateway import Gateway
-from batchrunner.ledger import Binding, Ledger, TaskRecord
+from batchrunner.ledger import MANIFEST, Binding, Ledger, TaskRecord, recover_command
 from batchrunner.media import VideoFacts
 
 SPARE_BYTES = 64 << 20
@@ -57,17 +58,15 @@ class Parts:
     admission: Admission
     group: RunTaskGroup
     collector: Collector
+    collect: Callable[[TaskKey], None]
+    """Starts collecting a video."""
     recovery: Recovery
     worker: Worker
     doubts: Doubts
     limits: LiveLimits
 
-    def collect(self, key: TaskKey) -> None:
-        """Start collecting a video."""
-        self.group.collect(self.collector.collect, key)
-
     def collect_by_link(self, key: TaskKey) -> None:
-        """The same without the gateway."""
+        """Start collecting a video from the model's own link, without the gateway."""
         self.group.collect(self.collector.collect, key, True)
 
 
@@ -135,6 +134,7 @@ class Wiring:
             admission=admission,
             group=group,
             collector=collector,
+            collect=collect,
             recovery=recovery,
             worker=worker,
             doubts=Doubts(ledger, clock, adopter, admission, settings, wanted, follow, notice),
@@ -196,7 +196,6 @@ class Wiring:
         )
 
     def _how_to_recover(self) -> str:
-        job = self.job
-        simulate = " --simulate" if job.gateway_name == "simulator" else ""
-        command = f"batchrunner recover {job.plan.manifest if job.plan else 'MANIFEST'}"
-        return f"`{command} -o {job.directory}{simulate}` finds paid tasks, free of charge"
+        plan = self.job.plan
+        manifest = shlex.quote(plan.manifest) if plan else MANIFEST
+        return f"`{recover_command(self.job.directory, manifest)}` finds paid tasks, free of charge"

@@ -64,6 +64,7 @@ from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Permit, Waiting
 from batchrunner.core.submission.models import ONE_MODEL
 from batchrunner.core.submission.suspects import Judgement
+from batchrunner.core.text import command
 from batchrunner.engine.admission import Admission
 from batchrunner.gateway import Gateway, encode
 from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
@@ -195,8 +196,8 @@ class Worker:
                 raise
             # The one thing that nobody else knows, said at once where it can be read.
             told = f"{task.id} was ACCEPTED as {outcome.remote_id}, but the ledger can't be written"
-            named = f"{self._ledger.directory} {task.id} --adopt {outcome.remote_id}"
-            fix = f"once it can be written: batchrunner resolve {named}"
+            adopt = command("resolve", self._ledger.directory, task.id, "--adopt", outcome.remote_id)
+            fix = f"once it can be written: {adopt}"
             self._notice(f"{told}; {fix}")
             raise StorageError(f"{told}: {error}", fix) from error
         finally:

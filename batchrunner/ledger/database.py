@@ -16,6 +16,7 @@ import aiosqlite
 
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.identity import SIMULATOR
+from batchrunner.core.text import command
 
 T = TypeVar("T")
 APPLICATION_ID = 0x62726C31
@@ -182,7 +183,7 @@ def _check_ours(db: sqlite3.Connection, path: Path, older: Collection[int] = ())
         return
     hint = "use the version of batchrunner that made it, or a newer one"
     if version in MIGRATIONS:
-        hint = f"`batchrunner results {path.parent}` upgrades it"
+        hint = f"`{command('results', path.parent)}` upgrades it"
     raise UsageError(f"{path} has ledger version {version}; this program supports {SCHEMA_VERSION}", hint)
 
 

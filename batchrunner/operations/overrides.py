@@ -9,6 +9,7 @@ from batchrunner.core.links import LINKS_LIVE
 from batchrunner.core.model import RemoteId
 from batchrunner.core.policy import DECLARED_LOST, RETRIED, adopted
 from batchrunner.core.states import TaskState
+from batchrunner.core.text import command
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 
 REMOTE_ID = re.compile(r"task_[A-Za-z0-9_-]{4,100}")
@@ -33,9 +34,9 @@ async def chosen(
             keys = ", ".join(task.key[2:14] for task in found)
             raise UsageError(f"{name} matches {len(found)} tasks", f"use a fingerprint: {keys}")
         if found[0].state not in states:
-            hint = f"`batchrunner status {ledger.directory} {name}` shows its history"
+            hint = f"`{command('status', ledger.directory, name)}` shows its history"
             if found[0].state is TaskState.DONE and TaskState.FAILED in states:
-                again = f"batchrunner retry {ledger.directory} {name} --again"
+                again = command("retry", ledger.directory, name, "--again")
                 hint = f"`{again}` makes a new version, and pays again"
             state = found[0].state.replace("_", " ")
             wanted = " or ".join(sorted(states)).replace("_", " ")
@@ -63,7 +64,7 @@ async def want_again(ledger: Ledger, tasks: list[TaskRecord], on_disk: frozenset
         if task.state is TaskState.UNCOLLECTED and lives:
             raise UsageError(
                 f"{task.id} is paid for but not collected yet, and its links are still valid",
-                f"`batchrunner collect {ledger.directory}` downloads it, free of charge",
+                f"`{command('collect', ledger.directory)}` downloads it, free of charge",
             )
     for task in tasks:
         await ledger.want_again(task.key, on_disk)
@@ -91,6 +92,6 @@ async def adopt(ledger: Ledger, task: TaskRecord, remote_id: str) -> None:
     if remote_id in await ledger.remote_ids():
         raise UsageError(
             f"{remote_id} belongs to another attempt",
-            f"`batchrunner status {ledger.directory} {remote_id}` shows its task",
+            f"`{command('status', ledger.directory, remote_id)}` shows its task",
         )
     await ledger.move(task.key, adopted(RemoteId(remote_id), task.submitted_at, named=True))

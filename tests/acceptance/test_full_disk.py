@@ -70,6 +70,16 @@ def start_run(desk: Any, relay: Any, disk: SmallDisk) -> Any:
     return desk.start_run("--base-url", relay.url, "-o", str(disk.inside / "batch.run"))
 
 
+def ended_on_a_full_disk(command: Any, hold: Any, disk: SmallDisk) -> Any:
+    """Fill the disk while an answer is held; the run that gets it then ends with exit 5."""
+    hold.reached()
+    disk.fill()
+    hold.release()
+    done = command.ended()
+    assert done.code == 5, done.stdout + done.stderr
+    return done
+
+
 def test_a_disk_that_is_full_at_the_start_stops_before_the_first_post(
     desk: Any, sim: Any, relay: Any, disk: SmallDisk
 ) -> None:
@@ -77,12 +87,7 @@ def test_a_disk_that_is_full_at_the_start_stops_before_the_first_post(
     sim.start()
     desk.write("ant", "bee", disk_reserve="1MB")
     hold = relay.hold("models")
-    command = start_run(desk, relay, disk)
-    hold.reached()
-    disk.fill()
-    hold.release()
-    done = command.ended()
-    assert done.code == 5, done.stdout + done.stderr
+    done = ended_on_a_full_disk(start_run(desk, relay, disk), hold, disk)
     assert "free disk space" in done.stdout
     assert relay.count("submit") == 0
     disk.make_room()
@@ -118,12 +123,7 @@ def test_a_disk_that_fills_up_during_a_download_loses_nothing(
     sim.start()
     desk.write("ant", disk_reserve="1MB")
     hold = relay.hold("content", after=True)
-    command = start_run(desk, relay, disk)
-    hold.reached()
-    disk.fill()
-    hold.release()
-    done = command.ended()
-    assert done.code == 5, done.stdout + done.stderr
+    done = ended_on_a_full_disk(start_run(desk, relay, disk), hold, disk)
     assert "free disk space" in done.stdout
     assert list((desk.directory / "videos").glob("[!.]*")) == []
     disk.make_room()
@@ -138,12 +138,7 @@ def test_an_answer_that_a_full_disk_can_not_hold_is_printed_and_found_again(
     sim.start()
     desk.write("ant", "bee", concurrency=1, disk_reserve="1MB")
     hold = relay.hold("submit", "ant", after=True)
-    command = start_run(desk, relay, disk)
-    hold.reached()
-    disk.fill()
-    hold.release()
-    done = command.ended()
-    assert done.code == 5, done.stdout + done.stderr
+    done = ended_on_a_full_disk(start_run(desk, relay, disk), hold, disk)
     found = RECOVERY.search(done.stderr)
     assert found
     assert found[1] == sim.charges("ant")[0]["remote_id"]

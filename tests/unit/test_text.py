@@ -1,10 +1,12 @@
 """Words for people: nothing that somebody else chose may steer a terminal."""
 
+import shlex
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrunner.core.text import columns, count, cut, printable, shortened, span
+from batchrunner.core.text import columns, command, count, cut, printable, shortened, span
 
 TEXT = (
     st.lists(st.sampled_from(["a", "一", "…", " ", "\t", "\x1b", "\u202e", "\r\n", "é"])).map("".join)
@@ -66,3 +68,10 @@ def test_counted_nouns_take_singular_or_plural(number, words):
     """One thing is one, several are several."""
     assert count(number, "task") == words
     assert count(2, "reply", "replies") == "2 replies"
+
+
+def test_a_suggested_command_can_be_pasted_into_a_shell() -> None:
+    """Names with blanks, quotes or a dollar are quoted; others stand as they are."""
+    words = ["resolve", "my run/token=$a", "it's", "--lost"]
+    assert shlex.split(command(*words)) == ["batchrunner", *words]
+    assert command("collect", "cats.run", "--missing") == "batchrunner collect cats.run --missing"
