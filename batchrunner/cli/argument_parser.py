@@ -49,7 +49,8 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: always.
         """
-        hint = f"`{self.prog} --help` lists commands and options"
+        listed = "commands and options" if self._commands() else "its options"
+        hint = f"`{self.prog} --help` lists {listed}"
         if close := self._meant(message):
             hint = f"did you mean `{close}`? {hint}"
         raise UsageError(message, hint)

@@ -30,7 +30,7 @@ def add_retry(commands: Any) -> None:
     """Add `retry`."""
     parser = commands.add_parser("retry", help="reset failed tasks to pending; the next run submits them")
     parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
-    parser.add_argument("tasks", metavar="ID", nargs="*", help="ID, fingerprint or remote ID")
+    parser.add_argument("tasks", metavar="ID", nargs="*", default=[], help="ID, fingerprint or remote ID")
     parser.add_argument(
         "--failed", action="store_true", help="all failed tasks except those that may be paid for"
     )
