@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from batchrunner.core.rules.limits import Limits
 
 LENGTH_TOLERANCE = 0.5
-"""Seconds; a 5 s video has 121 pictures."""
+"""Seconds; a 5 s video has 121 frames."""
 
 
 def differences(
     metadata: Mapping[str, object], *, duration: float, width: int, height: int, fps: float, limits: Limits
 ) -> tuple[str, ...]:
-    """In words, where a file's length (seconds), size (pixels) or frame rate is not as `metadata` asks."""
+    """Messages where a file's duration (seconds), size (pixels) or frame rate differs from `metadata`."""
     found = []
     asked, frames = metadata.get("duration"), metadata.get("frames")
     wanted = frames / limits.fps if isinstance(frames, int) else asked

@@ -18,7 +18,7 @@ from batchrunner.core.text import count
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller; the README's table is compared with this one by a test."""
+    """The exit codes of the process; a test compares the README's table with them."""
 
     DONE = 0
     FAILED = 1
@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
 
 
 class BatchrunnerError(Exception):
-    """Ends the command. The text says what is wrong, `hint` what to do next."""
+    """Ends the command. The message says what is wrong, `hint` what to do next."""
 
     exit_code: ClassVar[ExitCode]
 
@@ -57,7 +57,7 @@ class ManifestError(UsageError):
 
 
 class AccountError(BatchrunnerError):
-    """The key is missing, refused, or may not do what was asked."""
+    """The key is missing, refused, or lacks a permission."""
 
     exit_code = ExitCode.ACCOUNT
 
@@ -69,6 +69,6 @@ class StorageError(BatchrunnerError):
 
 
 class BusyError(BatchrunnerError):
-    """Another process works in the run directory."""
+    """Another process is using the run directory."""
 
     exit_code = ExitCode.UNFINISHED

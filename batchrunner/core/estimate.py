@@ -1,4 +1,4 @@
-"""What a task may need, before it is sent: tokens and disk, the worst case."""
+"""Worst-case estimates for a task before it is submitted: tokens and disk space."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from batchrunner.core.rules.inputs import located
 from batchrunner.core.rules.limits import Limits
 
 T = TypeVar("T")
-_OVERHEAD_BYTES = 1_000_000  # sound, index and whatever else is in the file
+_OVERHEAD_BYTES = 1_000_000  # audio, index and everything else in the file
 
 
 def tokens(request: Request, limits: Limits) -> int:
-    """The most tokens that the request can be charged: `floor(frames * width * height / 1024)`.
+    """The most tokens that can be charged for the request: `floor(frames * width * height / 1024)`.
 
-    A video of d seconds has 24 * d + 1 frames, as was measured. With an input video, its seconds count too,
-    and the longest one is taken; `duration: -1` is the longest that the model makes.
+    A video of d seconds has 24 * d + 1 frames (measured). The duration of an input video counts too, and the
+    longest allowed is assumed; `duration: -1` counts as the longest that the model makes.
     """
     body = normalise(request)
     metadata = _metadata(body)
     frames = _frames(metadata, limits)
     if any(kind == "video" for _, kind, _ in located(body, metadata)):
-        # fitted to bills: at least 5/3 of the output is counted
+        # derived from actual bills: at least 5/3 of the output is charged
         least = math.ceil(5 * (frames - 1) / (3 * limits.fps)) * limits.fps + 1
         frames = max(frames + limits.longest_input_video * limits.fps, least)
     return frames * _area(metadata, limits) // 1024
 
 
 def video_bytes(request: Request, limits: Limits) -> int:
-    """A rough upper bound of the video's size on disk."""
+    """A rough upper bound for the video's size on disk."""
     metadata = _metadata(normalise(request))
     bits = _by_resolution(limits.max_bitrate, metadata, limits) * 1_000_000
     return int(_frames(metadata, limits) / limits.fps * bits / 8) + _OVERHEAD_BYTES
@@ -52,7 +52,7 @@ def _frames(metadata: Request, limits: Limits) -> int:
 
 
 def _area(metadata: Request, limits: Limits) -> int:
-    """Pixels of one picture; of the largest one where the ratio is open."""
+    """Pixels per frame; of the largest size if the ratio is not fixed."""
     sizes = _by_resolution(limits.sizes, metadata, limits)
     ratio = str(metadata.get("ratio", limits.default_ratio))
     width, height = sizes.get(ratio) or max(sizes.values(), key=lambda size: size[0] * size[1])

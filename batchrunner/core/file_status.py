@@ -6,19 +6,19 @@ from enum import StrEnum
 
 
 class FileState(StrEnum):
-    """What the last look at a finished video's file showed; stored as this word."""
+    """The result of the last check of a finished video's file; stored as this word."""
 
     IN_PLACE = ""
     MISSING = "missing"
-    """Moved or deleted; the name is free."""
+    """Moved or deleted; the name is unused."""
     DANGLING = "dangling"
-    """A link has the name, and leads to nothing."""
+    """A broken symlink."""
     CHANGED = "changed"
-    """Something else has the name: edited in place, cut, or replaced."""
+    """Edited in place, truncated, or replaced."""
 
 
 def warning(file_name: str, state: FileState, links_dead: bool) -> str:
-    """What the row of a finished video says of its file; empty where all is well."""
+    """The warning about its file in the row of a finished video; empty if the file is in place."""
     match state:
         case FileState.IN_PLACE:
             return ""

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator
 from batchrunner.core.problems import Problem
 
 FEW = 3
-"""So many problems of one kind are still shown one by one."""
+"""Up to this many problems of one kind are shown one by one."""
 _VALUE = re.compile(r"\"(?:[^\"\\]|\\.)*\"…?|\S*[./]\S*\w|[0-9]+")
-"""What is a value, a path or a number in a message; the names of fields and columns are in backticks."""
+"""A value, a path or a number in a message; names of fields and columns are in backticks."""
 
 
 def grouped(problems: Iterable[Problem]) -> Iterator[tuple[Problem, ...]]:
-    """Problems that say the same of different places, together, at the place of the first.
+    """Groups of problems that differ only in their place, each at the position of its first problem.
 
-    Two say the same if their hints are equal, and their messages but for the values in them. Up to `FEW` of
-    a kind stay apart.
+    Two problems belong together if their hints are equal, and their messages are equal except for values.
+    Groups of up to `FEW` are split up.
     """
     kinds: dict[tuple[str, str, str], list[Problem]] = {}
     ordered = [(problem, kinds.setdefault(_kind(problem), [])) for problem in problems]
@@ -43,7 +43,7 @@ def where(problems: Iterable[Problem]) -> str:
 
 
 def _kind(problem: Problem) -> tuple[str, str, str]:
-    named = problem.message.split("`")  # every second part is a name in backticks
+    named = problem.message.split("`")  # every other part is a name in backticks
     parts = [part if index % 2 else _VALUE.sub("\0", part) for index, part in enumerate(named)]
     message = "`".join(parts)
     return problem.severity, message, problem.hint

@@ -9,31 +9,31 @@ from enum import StrEnum
 from batchrunner.core.model import PlannedTask, TaskKey
 
 SIMULATOR = "simulator"
-"""What the ledger of a simulated run is tied to, whatever port its simulator has."""
+"""The address that the ledger of a simulated run is bound to, regardless of the simulator's port."""
 
 
 class Address(StrEnum):
-    """What an address is to a ledger."""
+    """How an address relates to a ledger."""
 
     OURS = "ours"
-    """Its gateway's, or nothing was submitted yet."""
+    """An address of the ledger's gateway, or nothing has been submitted yet."""
     UNKNOWN = "unknown"
-    """Another one: whether the same gateway is there must be shown, or said by a person."""
+    """A different address: that it is the same gateway must be verified, or confirmed by the user."""
     OTHER = "other"
-    """Never the same: a simulated run's and a real one's."""
+    """Certainly another gateway: one of the two is simulated, the other is real."""
 
 
 def judged_address(offered: str, bound: str, former: Collection[str], submitted: bool) -> Address:
-    """What the address `offered` is to a ledger tied to `bound`, whose gateway had the addresses `former`."""
+    """How the address `offered` relates to a ledger bound to `bound`; `former` are its gateway's old ones."""
     if not bound or not submitted or offered == bound or offered in former:
         return Address.OURS
     return Address.OTHER if SIMULATOR in (offered, bound) else Address.UNKNOWN
 
 
 def paid_again(tasks: Iterable[PlannedTask], paid: Mapping[TaskKey, int]) -> int:
-    """How many of these tasks would be paid for although `paid` has them, or may have them.
+    """How many of these tasks would be paid for again: `paid` counts what was, or may have been, paid for.
 
-    `paid` counts by the fingerprint of a request: two videos of one request were paid for twice.
+    `paid` is by request fingerprint: two videos of one request were paid for twice.
     """
     wanted = Counter(task.first or task.key for task in tasks)
     return sum(min(number, paid.get(first, 0)) for first, number in wanted.items())

@@ -1,4 +1,4 @@
-"""How long the gateway keeps a finished video, and when its links are known to be expired."""
+"""How long the gateway keeps a finished video, and when its links are known to have expired."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Protocol
 from batchrunner.core.outcome import Receipt
 
 LINKS_LIVE = 24 * 3600.0
-"""Nominal seconds, after the generation has ended, for which the gateway promises to keep a video."""
+"""Nominal seconds after the end of a generation for which the gateway promises to keep the video."""
 LINK_EXPIRED = "link_expired"
-"""Our code for a video that no source has any more."""
+"""Our code for a video that is no longer available from any source."""
 
 _GONE = frozenset({404, 410})
 _UPSTREAM_GONE = re.compile(r"\bstatus (403|404|410)$")
-"""How the gateway passes on what the file server said: its own words, which it does not translate."""
+"""How the gateway reports the file server's status; this message is not localised."""
 _UPSTREAM_REFUSED = "artifact_upstream_auth_failed"
 
 
 class VideoSource(StrEnum):
-    """Where a finished video can be fetched."""
+    """Where a finished video can be downloaded from."""
 
     CONTENT = "content"
     """The gateway's `/content`."""
@@ -30,10 +30,10 @@ class VideoSource(StrEnum):
 
 
 def is_dead(source: VideoSource, receipt: Receipt, age: float) -> bool:
-    """Whether a source that gave this answer will never have the video again.
+    """Whether this answer means that the source no longer has the video, for good.
 
-    `age` is how long ago the generation ended, in nominal seconds. Within the promised time an answer
-    like this may pass; after it, it is the end.
+    `age` is how long ago the generation ended, in nominal seconds. Within the promised time, such an answer
+    may be temporary; afterwards, it is final.
     """
     if age <= LINKS_LIVE:
         return False
@@ -46,7 +46,7 @@ def is_dead(source: VideoSource, receipt: Receipt, age: float) -> bool:
 
 
 class _Noted(Protocol):
-    """What the ledger knows of the two sources of a video."""
+    """The ledger's record of a video's two sources."""
 
     @property
     def content_dead_at(self) -> float | None: ...
@@ -63,17 +63,17 @@ class Dead:
 
     @classmethod
     def of(cls, record: _Noted) -> Dead:
-        """What the ledger knows."""
+        """The dead sources according to the ledger."""
         return cls(record.content_dead_at, record.link_dead_at)
 
     @property
     def sources(self) -> frozenset[VideoSource]:
-        """Those that are dead."""
+        """The sources that are dead."""
         known = {VideoSource.CONTENT: self.content_at, VideoSource.LINK: self.link_at}
         return frozenset(source for source, at in known.items() if at is not None)
 
     def noted(self, source: VideoSource, at: float) -> Dead:
-        """With one more."""
+        """A copy with one more dead source."""
         if source is VideoSource.CONTENT:
             return Dead(at, self.link_at)
         return Dead(self.content_at, at)

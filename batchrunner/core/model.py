@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import NewType
 
 TaskKey = NewType("TaskKey", str)
-"""A task's fingerprint: the hash of what was asked for. The ledger's key."""
+"""A task's fingerprint: the hash of its request. The ledger's key."""
 
 RemoteId = NewType("RemoteId", str)
-"""The gateway's `task_…` id of an accepted attempt."""
+"""The gateway's `task_…` ID of an accepted attempt."""
 
 AttemptId = NewType("AttemptId", int)
 """The ledger's number of one submission."""
@@ -19,18 +19,18 @@ AttemptId = NewType("AttemptId", int)
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a picture that is too large is made to fit when it is sent."""
+    """How a picture that is too large is scaled down for sending."""
 
     side: int
-    """Pixels of its longer side, at most."""
+    """Maximum length of the longer side, in pixels."""
     max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A local picture that stands where the API takes a URL; sent as a data URI.
+    """A local picture used where the API takes a URL; sent as a data URI.
 
-    Until it is sent, its content is known by its hash alone.
+    Until it is sent, only the hash of its content is kept.
     """
 
     path: str
@@ -42,16 +42,16 @@ class MediaFile:
     size: int
     """Bytes."""
     width: int = 0
-    """Pixels, seen upright; 0 where nobody knows."""
+    """Pixels, after EXIF rotation; 0 if unknown."""
     height: int = 0
     fit: Fit | None = None
-    """How a copy is made for sending; None for a file that is sent as it is."""
+    """How the copy to send is scaled down; None if the file is sent as is."""
 
 
 RequestValue = (
     str | int | float | bool | None | MediaFile | Sequence["RequestValue"] | Mapping[str, "RequestValue"]
 )
-"""What may stand in a request: JSON, and local files where the API takes a URL."""
+"""A value in a request: JSON, or a local file where the API takes a URL."""
 
 Request = Mapping[str, RequestValue]
 """The normalised request body of one task (see `plan.normalise`)."""
@@ -59,32 +59,32 @@ Request = Mapping[str, RequestValue]
 
 @dataclass(frozen=True, slots=True)
 class PlannedTask:
-    """One wanted video, as the manifest asks for it."""
+    """One video requested by the manifest."""
 
     key: TaskKey
     position: int
-    """Its place in the plan, from 0."""
+    """Its position in the plan, from 0."""
     id: str
-    """The user's, or made from prompt and fingerprint."""
+    """Set by the user, or generated from the prompt and the fingerprint."""
     request: Request
     labels: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
-    """Where it was asked for: `file:line`, or file and row."""
+    """Where it is defined: `file:line`, or file and row."""
     replica: int = 1
-    """Counted from 1 among the tasks with equal requests."""
+    """Counted from 1 among the tasks with identical requests."""
     first: TaskKey = TaskKey("")
-    """The key of the first task with an equal request; its own where there is no other."""
+    """The key of the first task with an identical request; its own if there is no other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """What a million tokens cost, by model; a model that is not listed has no known cost."""
+    """The price of a million tokens, by model; the cost of models not listed is unknown."""
 
     currency: str = ""
     per_million_tokens: Mapping[str, float] = field(default_factory=dict)
 
     def cost(self, model: str, tokens: int | None) -> float | None:
-        """The price of `tokens`, in `currency`; None where it isn't known."""
+        """The price of `tokens`, in `currency`; None if unknown."""
         price = self.per_million_tokens.get(model)
         if price is None or tokens is None:
             return None
@@ -92,12 +92,12 @@ class Pricing:
 
 
 class OnDoubt(StrEnum):
-    """What becomes of a submission in doubt that the usage log does not settle."""
+    """What to do with a submission in doubt that the usage log does not settle."""
 
     KEEP = "keep"
-    """It waits for a person."""
+    """Leave it to the user."""
     RESUBMIT = "resubmit"
-    """It is declared lost and submitted again: the person who wrote this may pay twice."""
+    """Declare it lost and submit it again: the user may pay twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,33 +107,33 @@ class RunSettings:
     concurrency: int = 8
     """Generations in flight on the gateway."""
     submit_rate: float = 120.0
-    """Submissions a minute, at most."""
+    """Maximum submissions per minute."""
     downloads: int = 4
-    """Downloads at once."""
+    """Concurrent downloads."""
     submit_timeout: float = 120.0
-    """How long the answer to a submission may take."""
+    """How long to wait for the answer to a submission."""
     task_deadline: float = 3600.0
-    """After this long in generation a task gives its slot back; it is still polled, and stays paid for."""
+    """After generating for this long, a task frees its slot; it is still polled, and stays paid for."""
     max_in_doubt: int = 5
-    """Submissions in doubt after which no further one leaves, but for a probe now and then."""
+    """With this many submissions in doubt, only an occasional probe is submitted."""
     on_doubt: OnDoubt = OnDoubt.KEEP
     retry_codes: tuple[str, ...] = (
         "OutputVideoSensitiveContentDetected",
         "OutputAudioSensitiveContentDetected",
         "InternalServiceError",
     )
-    """Upstream codes of failed generations that are tried again: the same request may pass next time."""
+    """Upstream codes of failed generations to retry: the same request may succeed next time."""
     max_attempts: int = 2
-    """Attempts at one video that may be charged, until a person says otherwise."""
+    """Maximum attempts at one video that may be charged, unless the user allows more."""
     disk_reserve: int = 1_000_000_000
-    """Bytes that must stay free."""
+    """Bytes to keep free on the disk."""
     draw_seed: bool = True
-    """Derive a seed for each attempt that has none."""
+    """Derive a seed for each attempt without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A manifest, read, checked and expanded."""
+    """A manifest after reading, checking and expansion."""
 
     name: str
     """The run's name: the manifest's `name`, or its file's stem."""
@@ -143,9 +143,9 @@ class Plan:
     settings: RunSettings = RunSettings()
     pricing: Pricing = Pricing()
     base_url: str = ""
-    """The gateway's address, where the manifest gives one."""
+    """The gateway's address, if the manifest sets one."""
     named: bool = True
-    """Whether the manifest gives the name; one that is made from the file's may change with its path."""
+    """Whether the manifest sets the name; one derived from the file name may change with its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +155,13 @@ class Attempt:
     id: AttemptId
     task: TaskKey
     number: int
-    """Counted from 1 in its task."""
+    """Counted from 1 within its task."""
     seed: int | None
-    """The seed to be sent; None where the user turned seeds off."""
+    """The seed to send; None if the user turned seeds off."""
     submitted_at: float
     """Unix seconds."""
     refused: int = 0
-    """Earlier refusals that only this task had."""
+    """Earlier refusals that count against this task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,20 +174,20 @@ class Generation:
     accepted_at: float
     """Unix seconds, for the record."""
     began: float
-    """Nominal seconds of the run's clock, which no change of the wall clock moves."""
+    """Nominal seconds of the run's clock, which changes of the wall clock don't affect."""
     request: Mapping[str, object]
     seed: int | None
     """The seed that was sent."""
     adopted: bool = False
-    """Its remote id did not come as the answer to its POST."""
+    """Its remote ID did not come from the answer to its POST."""
     named: bool = False
-    """A person gave the remote id, and the gateway has not shown it yet."""
+    """The remote ID was set by the user, and the gateway has not shown it yet."""
     given_up: bool = False
-    """It had failed without a last word of the gateway's, and is looked at once more."""
+    """It failed without a final answer from the gateway, and is polled once more."""
 
     @property
     def kind(self) -> str:
-        """Generations of one kind take about the same time."""
+        """Groups generations that take about the same time."""
         metadata = self.request.get("metadata")
         shape = metadata if isinstance(metadata, Mapping) else {}
         return f"{self.request.get('model')} {shape.get('resolution')} {shape.get('duration')}"

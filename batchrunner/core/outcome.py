@@ -9,57 +9,57 @@ from batchrunner.core.doubts.adoption import UsageRow
 from batchrunner.core.model import RemoteId
 
 PROXY = "proxy"
-"""Our code for what the environment's proxy did, and not the gateway."""
+"""Our code for an answer from the environment's proxy, not from the gateway."""
 NOT_VISIBLE = "task_not_exist"
-"""The gateway's code for a task that it doesn't know."""
+"""The gateway's code for an unknown task."""
 UPSTREAM = "upstream_"
-"""How our code for an end begins that the model shows and the gateway does not."""
+"""Prefix of our codes for a task that has ended at the model but not at the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an answer says about itself, kept with the attempt for support."""
+    """Status, codes and message of an answer, kept with the attempt for support."""
 
     status: int = 0
-    """HTTP status; 0 where no answer came."""
+    """HTTP status; 0 if there was no answer."""
     request_id: str = ""
     """The gateway's `X-Oneapi-Request-Id`."""
     code: str = ""
-    """The machine-readable code: the upstream's where there is one, else the gateway's."""
+    """The machine-readable code: the upstream's if there is one, else the gateway's."""
     message: str = ""
-    """For people; localised by the gateway, so nothing is decided by it."""
+    """For display only: localised by the gateway, so no decision may depend on it."""
 
 
 class Refusal(StrEnum):
-    """Why a submission was surely not accepted, though the request may be fine."""
+    """Why a submission was certainly not accepted, though the request may be fine."""
 
     UNREACHABLE = "unreachable"
-    """No connection: not one byte of the request left."""
+    """No connection: not one byte of the request was sent."""
     THROTTLED = "throttled"
-    """429 in any shape."""
+    """429 in any form."""
     MODEL_UNAVAILABLE = "model_unavailable"
     """No live channel for this model."""
     GATEWAY_BUSY = "gateway_busy"
-    """The gateway's own trouble, before the model was asked."""
+    """An error of the gateway itself, before it called the model."""
     REFUNDED = "refunded"
-    """The gateway's exchange with the model failed, and it took the hold back."""
+    """The gateway's call to the model failed, and it released the hold."""
 
 
 class AccountFault(StrEnum):
-    """What about the account keeps submissions from being accepted."""
+    """The account problem that keeps submissions from being accepted."""
 
     KEY = "key"
     """The key is unknown, expired, used up, or lacks a permission."""
     MODEL = "model"
-    """The key may not use this model; or nothing at all, which other models show."""
+    """The key may not use this model, or any at all: trying other models shows which."""
     BALANCE = "balance"
-    """Too little is left for the hold of one more task."""
+    """The balance is too low for the hold of one more task."""
     OPERATOR = "operator"
-    """The gateway's own account with the model is refused."""
+    """The model refuses the gateway's own account."""
     UNREACHABLE = "unreachable"
     """Nothing answers at this address."""
     ADDRESS = "address"
-    """Something else than the gateway's API answers here."""
+    """Something other than the gateway's API answers at this address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,17 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class NotAdmitted:
-    """Surely not accepted; may be sent again, later."""
+    """Certainly not accepted; may be sent again later."""
 
     why: Refusal
     receipt: Receipt
     retry_after: float | None = None
-    """Seconds that the gateway asked for."""
+    """Seconds that the gateway asked to wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountRefused:
-    """Surely not accepted, and the next one would not be either."""
+    """Certainly not accepted, and the next one would not be either."""
 
     fault: AccountFault
     receipt: Receipt
@@ -90,14 +90,14 @@ class AccountRefused:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Surely not accepted: this request is wrong, and stays wrong."""
+    """Certainly not accepted: the request is invalid, and retrying won't help."""
 
     receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nobody knows whether it was accepted and charged. Never sent again on its own."""
+    """May have been accepted and charged. Never resent automatically."""
 
     receipt: Receipt
 
@@ -107,17 +107,17 @@ SubmitOutcome = Accepted | NotAdmitted | AccountRefused | Rejected | Unknown
 
 @dataclass(frozen=True, slots=True)
 class InProgress:
-    """Not finished, or in a state that this program doesn't know."""
+    """Not finished, or in an unknown state."""
 
     status: str
     upstream_status: str
-    """The model's own word; `expired`, `cancelled` or `failed` mean that nothing more will come."""
+    """The model's own status; `expired`, `cancelled` and `failed` are final."""
     raw: str
 
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The video is there."""
+    """The video is ready."""
 
     result_url: str
     """http(s), or empty."""
@@ -131,7 +131,7 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """What the model says that it made; None where it says nothing."""
+    """The parameters of the video as reported by the model; None if not reported."""
 
     duration: int | None = None
     resolution: str | None = None
@@ -141,35 +141,35 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class GenerationFailed:
-    """The gateway says FAILURE. `code` is the upstream's, empty where the gateway gave up by itself."""
+    """The gateway reports FAILURE. `code` is the upstream's, empty if the gateway itself gave up."""
 
     code: str
     message: str
     finished_at: float | None
     raw: str
     refunded: bool = True
-    """False while nothing shows that the gateway gave the money back."""
+    """False as long as nothing shows that the gateway refunded it."""
     charged: int | None = None
-    """Quota units that the gateway still charges for it: 0 after a refund; None where it doesn't say."""
+    """Quota units that the gateway still charges for it: 0 after a refund, None if not reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotVisible:
-    """`task_not_exist`: this id is not known, or not with this key."""
+    """`task_not_exist`: this ID is unknown, or not visible to this key."""
 
     receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True)
 class QueryRefused:
-    """401 or 403 on a query: it says nothing about the task."""
+    """401 or 403 for a query; says nothing about the task."""
 
     receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True)
 class QueryFailed:
-    """No usable answer: it says nothing about the task."""
+    """No usable answer; says nothing about the task."""
 
     receipt: Receipt
     retry_after: float | None = None
@@ -190,7 +190,7 @@ PollOutcome = InProgress | Succeeded | GenerationFailed | NotVisible | QueryRefu
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A body was read to its end into the part file; whether it is a video is not known yet."""
+    """The whole body is in the part file; not yet verified to be a video."""
 
     size: int
     """Bytes."""
@@ -198,7 +198,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """No whole body came. `permanent` says that this source will not get better."""
+    """The body is missing or incomplete; `permanent` if retrying this source is pointless."""
 
     receipt: Receipt
     permanent: bool = False
@@ -208,7 +208,7 @@ FetchOutcome = Fetched | FetchFailed
 
 
 class Preflight(StrEnum):
-    """What the free first question to the gateway showed."""
+    """The result of the free preflight request."""
 
     READY = "ready"
     WRONG_KEY = "wrong_key"
@@ -218,7 +218,7 @@ class Preflight(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PreflightOutcome:
-    """The answer to `GET /v1/models`; `models` is empty where the gateway doesn't list them."""
+    """The answer to `GET /v1/models`; `models` is empty if the gateway doesn't list them."""
 
     verdict: Preflight
     models: frozenset[str]

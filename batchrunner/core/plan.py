@@ -1,7 +1,7 @@
 """Turns a checked request into a task: normalise, fingerprint, name.
 
-Identity is content. Two requests that ask for the same video have one fingerprint, however they were
-written; what doesn't change the video (`callback_url`, `execution_expires_after`) is not in it.
+A task is identified by its content. Two requests for the same video have the same fingerprint, however they
+are written; fields that don't affect the video (`callback_url`, `execution_expires_after`) are left out.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from batchrunner.core.model import MediaFile, PlannedTask, Request, RequestValue
 
 FINGERPRINT_VERSION = 1
 DEFAULT_DURATION = 5
-"""Seconds; what the API document says that a request without a length gets."""
+"""Seconds; the documented default of the API."""
 
 NOT_IN_FINGERPRINT = frozenset({"callback_url", "execution_expires_after"})
 _INPUTS = frozenset({"image", "images", "url"})
-"""Keys under which a data URI stands for an input."""
+"""Keys whose value may be an input's data URI."""
 _STEM_BYTES = 60
 _RESERVED_STEM = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _UNSAFE_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
 
 class WantedTask(NamedTuple):
-    """One entry of the expanded manifest: a whole, checked request, before it has an identity."""
+    """One entry of the expanded manifest: a complete, checked request without a fingerprint yet."""
 
     request: Request
-    """As the API takes it, defaults merged, templates filled, local files as `MediaFile`."""
+    """In the API's format: defaults merged, templates filled in, local files as `MediaFile`."""
     id: str = ""
     labels: Mapping[str, str] | None = None
     source: str = ""
     name: str = ""
-    """What an id is made from where none is given; the prompt, if empty."""
+    """What a missing ID is generated from; the prompt, if empty."""
 
 
 def plan_tasks(wanted: Sequence[WantedTask]) -> tuple[PlannedTask, ...]:
-    """Give every wanted task its key, its place and an id; the same request twice is two replicas."""
+    """Assign each task its key, position and ID; identical requests become replicas."""
     seen: Counter[str] = Counter()
     first: dict[str, TaskKey] = {}
     tasks = []
@@ -70,10 +70,10 @@ def plan_tasks(wanted: Sequence[WantedTask]) -> tuple[PlannedTask, ...]:
 
 
 def normalise(request: Request) -> dict[str, RequestValue]:
-    """Bring a request into the one form that is hashed and kept.
+    """Convert a request to the canonical form that is hashed and stored.
 
-    The length stands in `metadata.duration` alone (5 where none was given), or in `metadata.frames`;
-    the wire mapping makes the three equal fields of it again. Values of None count as absent.
+    The duration is only in `metadata.duration` (5 if not set) or `metadata.frames`; the wire mapping expands
+    it to the three equivalent fields again. None counts as absent.
     """
     result: dict[str, RequestValue] = {name: value for name, value in request.items() if value is not None}
     duration, seconds = result.pop("duration", None), result.pop("seconds", None)
@@ -82,14 +82,14 @@ def normalise(request: Request) -> dict[str, RequestValue]:
     if "frames" not in metadata:
         top = duration or (int(seconds) if isinstance(seconds, str) and seconds else None)
         metadata["duration"] = top or metadata.get("duration") or DEFAULT_DURATION
-    elif metadata.get("duration") == 0:  # which says nothing
+    elif metadata.get("duration") == 0:  # the same as not set
         del metadata["duration"]
     result["metadata"] = metadata
     return result
 
 
 def digest_form(value: RequestValue, is_input: bool = False) -> object:
-    """The value as plain JSON; local files, and the data URIs of inputs, stand as the hash of their bytes."""
+    """The value as plain JSON, with local files and data URIs of inputs replaced by their hashes."""
     if isinstance(value, str):
         return {"data_uri_sha256": _data_digest(value)} if is_input and value.startswith("data:") else value
     if value is None or isinstance(value, int | float):
@@ -103,22 +103,22 @@ def digest_form(value: RequestValue, is_input: bool = False) -> object:
 
 @lru_cache(maxsize=16)
 def _data_digest(uri: str) -> str:
-    # one that stands in the defaults is met in every task
+    # one in the defaults is hashed for every task
     return hashlib.sha256(uri.encode()).hexdigest()
 
 
 def canonical(request: Request) -> str:
-    """The one JSON text of what the fingerprint covers."""
+    """The canonical JSON of everything that the fingerprint covers."""
     covered = {name: value for name, value in request.items() if name not in NOT_IN_FINGERPRINT}
     metadata = covered.get("metadata")
     if isinstance(metadata, Mapping):
         covered["metadata"] = {k: v for k, v in metadata.items() if k not in NOT_IN_FINGERPRINT}
-    # a data URI is the one thing that JSON would take as it is
+    # without this, the encoder would keep data URIs as plain strings
     return _CANONICAL.encode(digest_form(covered) if has_inputs(covered) else covered)
 
 
 def has_inputs(request: Request) -> bool:
-    """Whether a request has pictures, videos or sounds."""
+    """Whether a request has input pictures, videos or audio."""
     metadata = request.get("metadata")
     has_content = isinstance(metadata, Mapping) and "content" in metadata
     return has_content or "image" in request or "images" in request
@@ -128,7 +128,7 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 
 def fingerprint(request: Request, replica: int = 1) -> TaskKey:
-    """`1-` and the SHA-256 of a normalised request; `replica` counts equal requests from 1."""
+    """`1-` and the SHA-256 of a normalised request; `replica` counts identical requests from 1."""
     return _hashed(canonical(request), replica)
 
 
@@ -138,25 +138,25 @@ def _hashed(text: str, replica: int) -> TaskKey:
 
 
 def short(key: TaskKey) -> str:
-    """The first 8 digits of a fingerprint: enough to tell tasks apart for a person."""
+    """The first 8 hex digits of a fingerprint, for display."""
     return key.partition("-")[2][:8]
 
 
 def made_up_id(text: str, key: TaskKey) -> str:
-    """An id for a task that was given none: the start of its prompt or name, and its fingerprint."""
+    """A generated ID for a task without one: the start of its prompt or name, and its fingerprint."""
     words = "-".join(re.findall(r"\w+", unicodedata.normalize("NFC", text).lower()))
     stem = words.encode()[:40].decode(errors="ignore").rstrip("-_")
     return f"{stem}-{short(key)}" if stem else short(key)
 
 
 def renamed(task_id: str, key: TaskKey, other: TaskKey) -> str:
-    """The id of a task that turned out to have the key `other`: one that was made up follows it."""
+    """The ID of a task whose key turned out to be `other`; only a generated ID changes."""
     made_up = task_id.endswith(short(key))
     return task_id.removesuffix(short(key)) + short(other) if made_up else task_id
 
 
 def id_fault(task_id: str) -> str:
-    """Why this can't be an id, since a file is named after it; empty where it can."""
+    """Why this can't be an ID, which is also a file name; empty if it can."""
     if not task_id:
         return "it is empty"
     if task_id != task_id.strip():
@@ -178,17 +178,17 @@ def id_fault(task_id: str) -> str:
 
 
 def id_part(text: str) -> str:
-    """`text` with what can't stand in an id made into what can: `16:9` is 16x9, other signs are a dash."""
+    """`text` without characters not allowed in an ID: `16:9` becomes 16x9, others become a dash."""
     return _UNSAFE_IN_NAMES.sub("-", re.sub(r"(?<=\d):(?=\d)", "x", text))
 
 
 def folded(name: str) -> str:
-    """Equal for two names that some file system takes for one."""
+    """A normalised name, equal for names that some file system considers the same."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def file_name(task_id: str, key: TaskKey, taken: Container[str]) -> str:
-    """The path of a task's video below the run directory, unlike every `folded` one that was ever given."""
+    """The path of a task's video in the run directory; `taken` are the `folded` paths ever used."""
     whole = key.partition("-")[2]
     further = (f"-{whole}-{number}" for number in itertools.count(2))
     endings = itertools.chain(("", f"-{short(key)}", f"-{whole}"), further)
@@ -197,7 +197,7 @@ def file_name(task_id: str, key: TaskKey, taken: Container[str]) -> str:
 
 
 def version_name(name: str, version: int, taken: Container[str]) -> str:
-    """The path for a further version of the video at `name`, unlike every `folded` one ever given."""
+    """The path for another version of the video at `name`; `taken` are the `folded` paths ever used."""
     stem = name.removesuffix(".mp4").removesuffix(f"-v{version - 1}" if version > 2 else "")
     endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     names = (f"{stem}-v{version}{ending}.mp4" for ending in endings)
@@ -205,7 +205,7 @@ def version_name(name: str, version: int, taken: Container[str]) -> str:
 
 
 def inputs(request: Request) -> tuple[str, ...]:
-    """The files and URLs that a request is made from, as the user wrote them; data URIs by their head."""
+    """The input files and URLs of a request, as the user wrote them; data URIs are cut after their header."""
     found: list[str] = []
 
     def look(value: RequestValue) -> None:

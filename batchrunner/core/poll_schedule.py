@@ -1,20 +1,20 @@
-"""Schedules the next poll of a generation from how long similar ones took."""
+"""Schedules the next poll of a generation, based on how long similar ones took."""
 
 from __future__ import annotations
 
 from statistics import median
 
 GATEWAY_REFRESH = 15.0
-"""Seconds between two looks of the gateway at the model; asking sooner shows nothing new."""
+"""Seconds between the gateway's own polls of the model; polling more often shows nothing new."""
 STRAGGLER_INTERVAL = 240.0
-"""Seconds between polls of a task that is over its deadline."""
+"""Seconds between polls of a task past its deadline."""
 
 
 def poll_delay(age: float, typical: float | None, chance: float) -> float:
-    """Seconds to the next poll of a task that has been generating for `age` seconds.
+    """Seconds until the next poll of a task that has been generating for `age` seconds.
 
-    Late first, denser around `typical` (how long tasks of its kind took, None while unknown), slower
-    afterwards. `chance` in [0, 1) spreads tasks that were submitted together.
+    The first poll is late; polling is frequent around `typical` (how long similar tasks took, None while
+    unknown) and slows down afterwards. `chance` in [0, 1) spreads out tasks submitted together.
     """
     jitter = 0.85 + 0.3 * chance
     if typical is None:
@@ -31,18 +31,18 @@ def poll_delay(age: float, typical: float | None, chance: float) -> float:
 
 
 class Typical:
-    """How long finished tasks of one kind took, from those seen in this run."""
+    """How long tasks of each kind took in this run."""
 
     def __init__(self) -> None:
         self._seen: dict[str, list[float]] = {}
 
     def add(self, kind: str, seconds: float) -> None:
-        """Note a finished task; the newest 50 of a kind count."""
+        """Add a finished task; only the newest 50 of a kind count."""
         seen = self._seen.setdefault(kind, [])
         seen.append(seconds)
         del seen[:-50]
 
     def of(self, kind: str) -> float | None:
-        """The median, once 3 have been seen."""
+        """The median; None until 3 have finished."""
         seen = self._seen.get(kind, [])
         return median(seen) if len(seen) >= 3 else None

@@ -1,4 +1,4 @@
-"""Interprets repeated polls of one task. A single answer proves little: gateways lose rows and keys."""
+"""Interprets repeated polls of a task. A single answer proves little: gateways lose rows and keys."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from batchrunner.core.outcome import (
 )
 
 UPSTREAM_ENDED = frozenset({"expired", "cancelled", "canceled", "failed"})
-"""Upstream states that the gateway shows as in progress until its own timeout, a day later."""
+"""Final upstream states that the gateway reports as in progress until its own timeout, a day later."""
 UPSTREAM_ENDED_COUNT, UPSTREAM_ENDED_SECONDS = 3, 300.0
-"""How often, and over how long, an ended upstream state must be seen before it is believed."""
+"""How often, and over how long, a final upstream state must be seen before it is trusted."""
 NOT_VISIBLE_COUNT, NOT_VISIBLE_SECONDS = 3, 120.0
 """The same for `task_not_exist`."""
 REFUSED_COUNT = 3
@@ -29,7 +29,7 @@ REFUSED_COUNT = 3
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """Nothing is decided: poll again. `failures` counts polls in a row without a usable answer."""
+    """No conclusion yet: poll again. `failures` counts consecutive polls without a usable answer."""
 
     failures: int = 0
     retry_after: float | None = None
@@ -41,12 +41,12 @@ class Vanished:
 
     receipt: Receipt
     since: float = field(default=0.0, compare=False)
-    """Nominal seconds: when it was first not seen."""
+    """When it was first missing (nominal seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueriesRefused:
-    """The key is not accepted for queries any more; the task itself goes on."""
+    """The key is no longer accepted for queries; the task itself continues."""
 
     receipt: Receipt
 
@@ -56,7 +56,7 @@ Conclusion = GoOn | Succeeded | GenerationFailed | Vanished | QueriesRefused
 
 @dataclass(slots=True)
 class _Streak:
-    """The same answer several times in a row, since when."""
+    """How often in a row the same answer came, and since when."""
 
     count: int = 0
     since: float = 0.0
@@ -71,7 +71,7 @@ class _Streak:
 
 
 class PollTracker:
-    """The polls of one task; `now` is nominal seconds."""
+    """Tracks the polls of one task; `now` is in nominal seconds."""
 
     def __init__(self) -> None:
         self._invisible = _Streak()
@@ -81,11 +81,11 @@ class PollTracker:
 
     @property
     def is_counting(self) -> bool:
-        """Whether the newest answers lead to a conclusion if they go on."""
+        """Whether more answers like the newest ones would lead to a conclusion."""
         return any(streak.count for streak in (self._invisible, self._ended, self._refused))
 
     def record(self, answer: PollOutcome, now: float) -> Conclusion:
-        """Take notice of an answer and say what is now known."""
+        """Record an answer and return what it concludes."""
         if not isinstance(answer, QueryFailed):
             self._failures = 0
         if not isinstance(answer, NotVisible | QueryFailed):
@@ -117,7 +117,7 @@ class PollTracker:
         self._ended.add(now)
         if not self._ended.reached(UPSTREAM_ENDED_COUNT, UPSTREAM_ENDED_SECONDS, now):
             return GoOn()
-        # The code is ours, and the gateway hasn't refunded it yet: its money still counts as spent.
+        # The code is ours, and the gateway hasn't refunded it yet, so its cost still counts as spent.
         return GenerationFailed(
             code=f"{UPSTREAM}{answer.upstream_status.lower()}",
             message=f"the model says {answer.upstream_status}; the gateway still says {answer.status}",
@@ -133,17 +133,17 @@ def is_seen(answer: PollOutcome) -> bool:
 
 
 class Sightings:
-    """Which tasks the gateway shows with this key: one that it hides is gone only if it shows others."""
+    """Which tasks the gateway shows to this key: a missing one is gone only if others are shown."""
 
     def __init__(self) -> None:
         self._seen: dict[TaskKey, float] = {}
         self._vanished: set[TaskKey] = set()
 
     def record(self, key: TaskKey, answer: PollOutcome, now: float, is_sure: bool = True) -> None:
-        """Take notice of an answer about a task; `now` is nominal seconds.
+        """Record an answer about a task; `now` is in nominal seconds.
 
-        `is_sure` is false for an id of which nobody knows whether the gateway has it: that it isn't shown
-        says nothing about the key.
+        `is_sure` is false for an ID that the gateway may not have: if it isn't shown, that says nothing
+        about the key.
         """
         if is_seen(answer):
             self._seen[key] = now
@@ -152,19 +152,19 @@ class Sightings:
             self._vanished.add(key)
 
     def ever(self, key: TaskKey) -> bool:
-        """Whether the task was ever seen in this run."""
+        """Whether the task has been seen in this run."""
         return key in self._seen
 
     def vouched(self, key: TaskKey, since: float) -> bool:
-        """Whether another task of ours was seen since then, and has not vanished itself."""
+        """Whether another of our tasks has been seen since then and has not vanished itself."""
         others = self._seen.keys() - self._vanished - {key}
         return any(self._seen[other] >= since for other in others)
 
     def is_gone(self, generation: Generation, since: float) -> bool:
-        """Whether a task that hasn't been shown since then is gone, and not only hidden from this key.
+        """Whether a task missing since then is gone, not just hidden from this key.
 
-        An id that a person gave and nobody ever saw says nothing about the key; where another task, which the
-        gateway surely had, isn't shown either, it may be the wrong account all the same.
+        An ID set by the user and never seen was probably mistyped, and says nothing about the key; but if a
+        task that the gateway certainly had is missing too, the key may belong to the wrong account.
         """
         key = generation.key
         a_slip = generation.named and not self.ever(key) and not self._vanished - {key}

@@ -1,4 +1,4 @@
-"""Problems of a manifest as values: found by the checks, shown by the command line."""
+"""Problems in a manifest as values: found by the checks, shown by the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """An error stops the run before anything is sent; a warning does so only under `--strict`."""
+    """An error stops the run before anything is sent; a warning does so only with `--strict`."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -15,10 +15,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a problem stands. `line` and `column` count from 1; 0 means that there is none.
+    """The location of a problem. `line` and `column` count from 1; 0 means none.
 
     `row` is the data row of a rows file, counted from 1 without the header; `snippet` is the text of
-    the line, for showing the place.
+    the line, for display.
     """
 
     file: str
@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, where, and what to do about it."""
+    """One problem, its location, and how to fix it."""
 
     severity: Severity
     place: Place

@@ -1,6 +1,6 @@
-"""What is secret in a text that somebody else wrote: a library's error, a URL, a gateway's answer.
+"""Removes secrets from foreign text: a library's error, a URL, a gateway's answer.
 
-The one place that knows. Whatever is shown, logged or kept as a message passes through `redacted`.
+The only place that does. Everything shown, logged or stored as a message passes through `redacted`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ import re
 from urllib.parse import urlsplit
 
 MASK = "***"
-# Repetitions are bounded where they may fail: a hostile text must not take long.
+# Repetitions that may backtrack are bounded: hostile text must not take long.
 _USER = re.compile(
     r"([a-z][a-z0-9+.-]{0,20}://)"
     r"(?:[^\s/?#'\"<>]{0,500}|[^\s/?#:'\"<>]{0,200}:(?!\d+[/?#])[^\s'\"<>]{0,500})@",  # a password with a /
     re.IGNORECASE,
 )
-# The same where the scheme is missing or has a slip in it, as in a line of a manifest.
+# The same with a missing or mistyped scheme, as in a line of a manifest.
 _PAIR = re.compile(r"(?<![\w.%+-])(?!mailto:)[\w.%+-]{1,64}:[^\s/:@'\"<>]{1,200}@(?=[\w\[])", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,20}(?::?//|:/)|//", re.IGNORECASE)
-"""How an address begins, slips included: one slash too few, or no colon."""
-# Up to a blank or a double quote, for a URL may hold any other mark. It takes a URL whole, with a query or
-# without, so that nothing is looked at twice.
+"""The start of an address, typos included: one slash too few, or no colon."""
+# Up to whitespace or a double quote: a URL may contain anything else. Matches the whole URL, with or without
+# a query, so that nothing is scanned twice.
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^\s\"]*", re.IGNORECASE)
 _NAMED = re.compile(
     r"\b((?:x-(?:amz|tos|oss|goog|cos|bce)-[\w-]{1,40}|(?:q-)?signature|sign|sig|(?:access|security)?[_-]?token|"
@@ -35,9 +35,9 @@ _KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}")
 
 
 def redacted(text: str) -> str:
-    """`text` without credentials: user and password of URLs, their queries, authorization headers, keys.
+    """`text` without credentials: users, passwords and queries of URLs, authorization headers, keys.
 
-    Queries go as a whole, for a signature has a different name with every store.
+    Queries are removed whole, since every object store has its own name for the signature.
     """
     if "@" in text:
         text = _PAIR.sub(f"{MASK}@", _USER.sub(rf"\1{MASK}@", text))
@@ -49,22 +49,22 @@ def redacted(text: str) -> str:
 
 
 def redacted_url(value: str) -> str:
-    """The same for a text that is a URL as a whole, whatever marks it holds; any other goes to `redacted`."""
+    """The same for a text that is one URL, whatever characters it contains; otherwise as `redacted`."""
     try:
         parts = urlsplit(value)
-    except ValueError:  # no URL, but perhaps meant to be one
+    except ValueError:  # not a URL, but perhaps meant to be one
         return redacted(_without_query(value) if "://" in value else value)
     if not parts.scheme or not parts.netloc:
         return redacted(value)
     if "@" in value:
-        value = _USER.sub(rf"\1{MASK}@", value)  # a password with a / or a ? in it is not in `netloc`
+        value = _USER.sub(rf"\1{MASK}@", value)  # a password that contains / or ? is not in `netloc`
     user, at, _ = parts.netloc.rpartition("@")
     value = value.replace(f"//{user}@", f"//{MASK}@", 1) if at else value
     return redacted(_without_query(value))
 
 
 def without_user(address: str) -> str:
-    """What was meant as an address, without user and password, however it is written: `bob:secret@host`."""
+    """An intended address without user and password, even if malformed: `bob:secret@host`."""
     before, at, host = address.rpartition("@")
     if not at:
         return address
@@ -78,7 +78,7 @@ def _without_query(url: str) -> str:
 
 
 def redacted_values(value: object) -> object:
-    """A value of JSON, redacted in every text but the user's own `prompt`."""
+    """A JSON value with all strings redacted, except the user's own `prompt`."""
     if isinstance(value, str):
         return redacted(value) if _BLANK.search(value) else redacted_url(value)
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""Matches identical requests with the ledger's tasks.
+"""Matches replicas in the plan with the ledger's tasks.
 
-Twins differ in nothing but a number, so a change of the manifest must not hand one's past to the other:
-what exists is taken before anything is made, and a task that kept its id keeps its past.
+Replicas differ only in a number, so editing the manifest must not swap their histories: existing tasks are
+reused before new ones are created, and a task that keeps its ID keeps its history.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ _BEST_FIRST = (
     TaskState.PENDING,
     TaskState.FAILED,
 )
-"""Where fewer twins are wanted than there were: what is paid for stays, and what may be."""
+"""Which replicas to keep if the plan has fewer than the ledger: those paid for, then those that may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger says of a task."""
+    """A task as recorded in the ledger."""
 
     key: TaskKey
     id: str
     state: TaskState
     first: TaskKey
-    """The fingerprint of its request: the key of the first of its twins, equal for all of them."""
+    """The fingerprint of its request: the key of the first replica, the same for all of them."""
 
 
 def recognised(tasks: Sequence[PlannedTask], ledger: Iterable[Known]) -> tuple[PlannedTask, ...]:
-    """The plan's tasks, twins with the keys under which the ledger knows them."""
+    """The plan's tasks, with replicas under the keys that they have in the ledger."""
     known: dict[TaskKey, list[Known]] = defaultdict(list)
     for one in ledger:
         known[one.first].append(one)
@@ -55,7 +55,7 @@ def recognised(tasks: Sequence[PlannedTask], ledger: Iterable[Known]) -> tuple[P
 
 
 def _keys(group: Sequence[PlannedTask], there: Sequence[Known]) -> Mapping[int, TaskKey]:
-    """The key of each of a group of twins, by its place in the plan."""
+    """The keys of a group of replicas, by position in the plan."""
     ids = {task.id for task in group}
     kept = sorted(there, key=lambda one: (_BEST_FIRST.index(one.state), one.id not in ids))[: len(group)]
     by_id = {one.id: one.key for one in kept}

@@ -12,13 +12,13 @@ from batchrunner.core.model import PlannedTask, TaskKey
 def select(
     tasks: Sequence[PlannedTask], only: Sequence[str] = (), limit: int | None = None
 ) -> frozenset[TaskKey] | None:
-    """The keys of the tasks that `only` names, of those the first `limit` in plan order; None for all.
+    """The keys of the first `limit` tasks, in plan order, that match `only`; None for all.
 
-    Each of `only` is an id, or `label=value`. The choice depends on the plan alone, so the same command
-    means the same tasks however often it runs.
+    Each entry of `only` is an ID or `label=value`. The selection depends on the plan alone, so the same
+    command always selects the same tasks.
 
     Raises:
-        UsageError: one of `only` names no task.
+        UsageError: an entry of `only` matches no task.
     """
     if not only and limit is None:
         return None

@@ -7,24 +7,24 @@ from enum import StrEnum
 
 
 class TaskState(StrEnum):
-    """Where a task stands; stored, logged and shown as this word."""
+    """The state of a task; stored, logged and shown as this word."""
 
     PENDING = "pending"
-    """Wants a submission, now or later."""
+    """To be submitted, now or later."""
     SUBMITTING = "submitting"
-    """The intent is on disk; the POST may have left."""
+    """The intent is on disk; the POST may have been sent."""
     IN_DOUBT = "in_doubt"
-    """Nobody knows whether the gateway accepted and charged it."""
+    """The gateway may or may not have accepted and charged it."""
     GENERATING = "generating"
-    """The remote id is on disk."""
+    """The remote ID is on disk."""
     COLLECTING = "collecting"
     """The gateway has the video."""
     DONE = "done"
-    """The video was verified and put in place; whatever becomes of the file later."""
+    """The video was verified and put in place; stays so even if the file is removed later."""
     UNCOLLECTED = "uncollected"
-    """Paid and generated, but not fetched; fetching again is free."""
+    """Paid for and generated, but not downloaded; retrying the download is free."""
     FAILED = "failed"
-    """Needs a person."""
+    """Needs the user."""
 
 
 class Event(StrEnum):
@@ -58,7 +58,7 @@ TRANSITIONS: Mapping[TaskState, Mapping[Event, frozenset[TaskState]]] = {
     _S.PENDING: {
         _E.CLAIMED: frozenset({_S.SUBMITTING}),
         _E.UNSENDABLE: frozenset({_S.FAILED}),
-        # The gateway, a verified file, or run.log alone shows an attempt that an older ledger does not know.
+        # The gateway, a verified file, or only run.log shows an attempt missing from an outdated ledger.
         _E.RECOVERED: frozenset({_S.GENERATING, _S.DONE, _S.IN_DOUBT}),
     },
     _S.SUBMITTING: {
@@ -76,12 +76,12 @@ TRANSITIONS: Mapping[TaskState, Mapping[Event, frozenset[TaskState]]] = {
     _S.GENERATING: {
         _E.SUCCEEDED: frozenset({_S.COLLECTING}),
         _E.GENERATION_FAILED: frozenset({_S.PENDING, _S.FAILED}),
-        # An id that a person adopted and the gateway doesn't know was a slip: the doubt is what it was.
+        # An ID adopted by the user but unknown to the gateway was mistyped: the task is in doubt as before.
         _E.LOST: frozenset({_S.FAILED, _S.IN_DOUBT}),
     },
     _S.COLLECTING: {
         _E.COLLECTED: frozenset({_S.DONE}),
-        # A video that was verified once stays done, though a further copy could not be fetched.
+        # A task whose video was verified once stays done, even if downloading another copy fails.
         _E.UNCOLLECTABLE: frozenset({_S.UNCOLLECTED, _S.DONE}),
     },
     _S.DONE: {
@@ -94,17 +94,17 @@ TRANSITIONS: Mapping[TaskState, Mapping[Event, frozenset[TaskState]]] = {
     },
     _S.FAILED: {
         _E.RETRIED: frozenset({_S.PENDING}),
-        # Given up without a last word of the gateway's: looking again is free.
+        # Given up without a final answer from the gateway: polling again is free.
         _E.RECOLLECT: frozenset({_S.GENERATING}),
     },
 }
 
 PAID_FOR = frozenset({TaskState.GENERATING, TaskState.COLLECTING})
-"""What a run goes on with before it submits anything: the gateway has it, and its links do not live long."""
+"""What a run resumes before it submits anything: the gateway has it, and its links soon expire."""
 
 
 class TransitionRefused(Exception):
-    """The table has no such way; nothing was changed."""
+    """The transition is not allowed; nothing was changed."""
 
     def __init__(self, state: TaskState, event: Event, to: TaskState) -> None:
         super().__init__(f"a task that is {state} can't become {to} by {event}")
@@ -112,10 +112,10 @@ class TransitionRefused(Exception):
 
 
 def check_transition(state: TaskState, event: Event, to: TaskState) -> None:
-    """Pass if the table allows it.
+    """Check that a transition is allowed.
 
     Raises:
-        TransitionRefused: it doesn't.
+        TransitionRefused: the transition is not allowed.
     """
     if to not in TRANSITIONS[state].get(event, frozenset()):
         raise TransitionRefused(state, event, to)

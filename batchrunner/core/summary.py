@@ -19,7 +19,7 @@ class Tally:
         self._counts = dict(counts)
 
     def moved(self, before: TaskState, after: TaskState) -> None:
-        """A task went from one state to another."""
+        """Count a task's transition from one state to another."""
         self._counts[before] -= 1
         self._counts[after] += 1
 
@@ -27,52 +27,52 @@ class Tally:
         return self._counts.get(state, 0)
 
     def total(self) -> int:
-        """All tasks."""
+        """The number of all tasks."""
         return sum(self._counts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What attempts cost."""
+    """The cost of attempts."""
 
     tokens: int = 0
-    """Of those that are known."""
+    """As far as known."""
     cost: Mapping[str, float] = field(default_factory=dict)
-    """By currency, as far as prices are known."""
+    """By currency, as far as known."""
     unknown: int = 0
-    """Attempts that are, or may be, charged, and of which nothing says what they cost (yet)."""
+    """Attempts that are, or may be, charged but whose cost is not known (yet)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The end of a run."""
+    """The result of a run."""
 
     counts: Mapping[TaskState, int]
     """Planned tasks by state."""
     stop: Stop | None = None
-    """What stopped submission for good, if something did."""
+    """What stopped submission for good, if anything."""
     signal: int = 0
     """The signal that ended the run, or 0."""
     storage: str = ""
-    """What could not be written, if something could not."""
+    """What could not be written, if anything."""
     spent: Spent = Spent()
-    """Of every attempt in the ledger."""
+    """On all attempts in the ledger."""
     idle: bool = False
-    """There was nothing to do: no request was made."""
+    """There was nothing to do; no request was made."""
     missing: int = 0
-    """Files of finished videos that were to be fetched again, and could not be."""
+    """Files of finished videos that were to be downloaded again but could not be."""
     mistaken: bool = False
-    """What the person wrote is wrong: what was paid for was collected, and nothing submitted."""
+    """The user's input is wrong: what was paid for was collected, and nothing was submitted."""
 
     @property
     def exit_code(self) -> int:
         """The first of these that applies: stopped by a signal (128 + its number), 5 storage, 2 mistaken,
-        4 account, 2 an older ledger, 3 in doubt, 75 unfinished, 1 failed or not collected, 0 all done.
+        4 account, 2 an outdated ledger, 3 in doubt, 75 unfinished, 1 failed or not collected, 0 all done.
 
-        A mistake comes before what only says how far collecting went: until it is corrected, the same
-        command submits nothing.
+        A mistake takes precedence over how far collecting got: until it is fixed, the same command submits
+        nothing.
 
-        Stopped for rejections, the tasks left over wait for a person (1), not for another run (75).
+        After a stop because of rejections, the remaining tasks need the user (1), not another run (75).
         """
         if self.signal:
             return 128 + self.signal

@@ -21,27 +21,27 @@ _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
 
 
 def printable(text: str) -> str:
-    """`text` on one line, without anything that could steer a terminal or turn the writing direction."""
+    """`text` on one line, without terminal control characters or changes of text direction."""
     return _CONTROL.sub(" ", text).strip()
 
 
 def command(*words: object) -> str:
-    """A `batchrunner` command that a shell takes as it stands, whatever the names in it."""
+    """A `batchrunner` command line, quoted for the shell."""
     return f"batchrunner {shlex.join(map(str, words))}"
 
 
 def visible(text: str) -> str:
-    """`text` with what no eye can see, or tell from an ordinary blank, as an escape: `\\u200b`."""
+    """`text` with invisible characters and unusual spaces escaped: `\\u200b`."""
     return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def columns(text: str) -> int:
-    """How wide `text` is on a terminal; Chinese characters take two columns."""
+    """The width of `text` on a terminal; Chinese characters take two columns."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def cut(text: str, width: int) -> str:
-    """`text` without controls, its blanks kept, cut to `width` columns."""
+    """`text` without control characters, spaces kept, truncated to `width` columns."""
     clean, used = _CONTROL.sub(" ", text), 0
     for index, char in enumerate(clean):
         used += columns(char)
@@ -51,12 +51,12 @@ def cut(text: str, width: int) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """`text`, printable, cut to `width` columns."""
+    """`text`, made printable and truncated to `width` columns."""
     return cut(printable(text), width)
 
 
 def span(seconds: float) -> str:
-    """A length of time: `48 s`, `12 min`, `3 h 05 min`."""
+    """A duration: `48 s`, `12 min`, `3 h 05 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -69,16 +69,16 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def is_text(text: str) -> bool:
-    """Whether it can be shown and kept: a name of a file that is no UTF-8, say, can't."""
+    """Whether it can be shown and stored; a file name that is not UTF-8 can't, for example."""
     return not _HALF.search(text)
 
 
 def quotable(text: str) -> str:
-    """The text as it may be shown, as long as it was: no API key, nothing that moves a terminal's cursor."""
+    """The text made safe to show, at the same length: without API keys and terminal control characters."""
     text = _UNSHOWABLE.sub("\ufffd", text)
     return _SECRET.sub(lambda found: "sk-" + "*" * (len(found.group()) - 3), text)
 
 
 def closest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
-    """The choice that was probably meant; empty where none is near. A `cutoff` of 1 wants the word itself."""
+    """The choice that was probably meant; empty if none is close. A `cutoff` of 1 requires an exact match."""
     return next(iter(get_close_matches(word, list(choices), n=1, cutoff=cutoff)), "")

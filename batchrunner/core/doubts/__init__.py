@@ -1,1 +1,1 @@
-"""What the gateway's usage log says of submissions in doubt."""
+"""Resolves submissions in doubt with the gateway's usage log."""

@@ -1,4 +1,4 @@
-"""Matches submissions in doubt with the gateway's tasks. Evidence in, decisions out; never a guess."""
+"""Matches submissions in doubt with the gateway's tasks. Evidence in, decisions out; it never guesses."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from batchrunner.core.model import AttemptId, RemoteId, TaskKey
 from batchrunner.core.text import count
 
 CLOCKS_DIFFER = 60.0
-"""Real seconds by which the gateway's clock may be off ours."""
+"""Real seconds by which the gateway's clock may differ from ours."""
 SAME_MOMENT = 5.0
-"""Seconds between the gateway's row of a submission and the time that it shows for its task, at most."""
+"""Maximum seconds between the usage-log row of a submission and the submission time of its task."""
 NEWEST_ROWS = 1000
-"""Rows of the usage log that the gateway shows, at most."""
+"""Maximum number of usage-log rows that the gateway returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unowned:
-    """A submission of ours that may have left and has no remote id."""
+    """A submission of ours that may have been sent and has no remote ID."""
 
     attempt: AttemptId
     key: TaskKey
     id: str
     is_doubt: bool
-    """Whether its task is in doubt because of it; else it only competes: in the air, or declared lost."""
+    """Whether its task is in doubt because of it; if not (unanswered or declared lost), it only competes."""
     model: str
     seed: int | None
     duration: int | None
-    """Seconds asked for; None where the model was to choose."""
+    """Seconds requested; None if left to the model."""
     resolution: str | None
     submitted_at: float
     """Unix seconds."""
     ratio: str | None = None
-    """None where the model was to choose."""
+    """None if left to the model."""
     request_id: str = ""
-    """The gateway's own id of the exchange, where an answer bore one."""
+    """The gateway's ID of the HTTP request, if the answer had one."""
     process: str = ""
-    """The process that submitted it; empty where the ledger is too old to know."""
+    """The process that submitted it; empty if the ledger is too old to have recorded it."""
     request: str = ""
-    """Equal for equal requests, whatever their tasks; empty where that is not known."""
+    """The same for identical requests, regardless of their tasks; empty if unknown."""
     paid_attempts: int = 1
-    """How many attempts at its video may have been accepted, this one included."""
+    """How many attempts at its video may have been accepted, including this one."""
     ahead: float = 0.0
-    """Real seconds by which the gateway's clock is ahead of ours now; nobody knows what it was then."""
+    """Real seconds by which the gateway's clock is ahead of ours now; at submission it may have differed."""
 
     @property
     def earliest(self) -> float:
-        """When it left at the earliest, by the gateway's clock."""
+        """The earliest time at which it may have been sent, by the gateway's clock."""
         return self.submitted_at + min(0.0, self.ahead)
 
     def may_have_come(self, at: float, latest: float) -> bool:
-        """Whether the gateway may have got it then (Unix seconds of its clock).
+        """Whether the gateway may have received it at `at` (Unix seconds, by its clock).
 
-        `latest` is how many real seconds after its intent a submission may have reached the gateway.
+        `latest` is the maximum real seconds from a submission's intent to its arrival at the gateway.
         """
         left = (self.submitted_at, self.submitted_at + self.ahead)
         return any(-CLOCKS_DIFFER <= at - moment <= latest + CLOCKS_DIFFER for moment in left)
@@ -69,17 +69,17 @@ class UsageRow:
     model: str
     request_id: str
     remote_id: RemoteId | None
-    """Named by settlements, and by some gateways at once."""
+    """Set on settlements; some gateways set it on submissions too."""
     is_submission: bool
-    """The hold of an accepted submission; most gateways name no remote id there."""
+    """The hold of an accepted submission; most gateways set no remote ID there."""
     quota: int | None = None
-    """Quota units charged, or given back."""
+    """Quota units charged or refunded."""
     is_refund: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What the gateway shows of a task that it knows; None where it shows nothing."""
+    """What the gateway shows of one of its tasks; None for what it doesn't show."""
 
     remote_id: RemoteId
     model: str
@@ -90,20 +90,20 @@ class Sighting:
     """Unix seconds, by the gateway's clock."""
     ratio: str | None = None
     succeeded: bool | None = None
-    """None while it has not ended."""
+    """None until it has ended."""
     status: str = ""
-    """In the gateway's word."""
+    """As reported by the gateway."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether it shows all that it ever will: what generates shows no seed yet."""
+        """Whether it is complete: a task still generating shows no seed yet."""
         return self.seed is not None or self.succeeded is not None
 
 
 def candidates(
     rows: Iterable[UsageRow], ours: frozenset[RemoteId], doubts: Sequence[Unowned]
 ) -> list[RemoteId]:
-    """The remote ids in the log that are not ours and may be a doubt's, each once."""
+    """The remote IDs in the log that are not ours and may belong to a doubt, without duplicates."""
     if not doubts:
         return []
     oldest, models = min(doubt.earliest for doubt in doubts), {doubt.model for doubt in doubts}
@@ -116,7 +116,7 @@ def candidates(
 
 
 def matches(submission: Unowned, seen: Sighting, latest: float) -> bool:
-    """Whether a task of the gateway may be this submission, in everything that both tell.
+    """Whether a gateway task matches this submission in every property that both have.
 
     `latest` as for `may_have_come`.
     """
@@ -135,9 +135,9 @@ def matches(submission: Unowned, seen: Sighting, latest: float) -> bool:
 def adoptable(
     unowned: Sequence[Unowned], sightings: Sequence[Sighting], latest: float
 ) -> Mapping[AttemptId, RemoteId]:
-    """The doubts that are found: one remote id fits one task's submissions alone, and no other id fits it.
+    """The remote IDs of doubts with a unique match: the ID matches no other task, and the doubt no other ID.
 
-    Of equal requests that fit the same ids, as many as they are, each is as right as the other.
+    Identical requests that all match the same, equally many IDs are interchangeable: any assignment is right.
     """
     pairs = [(one, seen) for one in unowned for seen in sightings if matches(one, seen, latest)]
     ids = Counter(one.attempt for one, _ in pairs)
@@ -153,7 +153,7 @@ def adoptable(
 
 
 def _replicas(pairs: Sequence[tuple[Unowned, Sighting]]) -> Mapping[AttemptId, RemoteId]:
-    """Doubts with one and the same request, and exactly as many ids, all of which fit all of them alone."""
+    """Doubts with identical requests and exactly as many IDs, which match all of these and nothing else."""
     fitting: dict[AttemptId, set[RemoteId]] = defaultdict(set)
     claimants: dict[RemoteId, set[AttemptId]] = defaultdict(set)
     for one, seen in pairs:
@@ -178,10 +178,10 @@ def unexplained(
     adopted: Sequence[tuple[str, float]],
     latest: float,
 ) -> list[UsageRow]:
-    """The charged submissions in the log that nobody owns and that may be this one.
+    """The charged submissions in the log that are unaccounted for and may be this one.
 
-    `known` are the request ids of exchanges whose outcome is known. `adopted` are model and time (Unix
-    seconds) of what was adopted: each explains one row of its model, whose request id nobody ever heard.
+    `known` are the request IDs of submissions whose outcome is known. `adopted` are model and time (Unix
+    seconds) of adopted tasks: each accounts for one row of its model, whose request ID we never received.
     """
     if doubt.request_id and (own := [row for row in rows if row.request_id == doubt.request_id]):
         return own
@@ -196,17 +196,17 @@ def unexplained(
 
 
 def reaches_back(rows: Sequence[UsageRow], to: float) -> bool:
-    """Whether the log, which holds the newest rows alone, shows what was submitted then (Unix seconds)."""
+    """Whether the log, which has only the newest rows, goes back to that time (Unix seconds)."""
     return len(rows) < NEWEST_ROWS or min(row.at for row in rows) <= to - CLOCKS_DIFFER
 
 
 def advice(
     doubt: Unowned, rows: Sequence[UsageRow], found: Sequence[UsageRow], unproven: str = "", beyond: int = 0
 ) -> str:
-    """What the log says about a doubt that it doesn't settle, for the person who must.
+    """What the log says about a doubt that it doesn't settle, for the user's decision.
 
-    `unproven` says why it proves nothing that the log shows nothing; `beyond` the log the key was charged so
-    many quota units.
+    `unproven` says why the doubt's absence from the log is not conclusive; `beyond` is how many quota units
+    the key was charged beyond the log.
     """
     if not rows:
         told = "the usage log is empty; the gateway may not keep one"

@@ -18,18 +18,18 @@ from batchrunner.core.model import AttemptId, RemoteId
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A task of the gateway that a doubt may be, for the person who decides."""
+    """A gateway task that may be a doubt's, for the user's decision."""
 
     remote_id: RemoteId
     at: float | None
     """When it was submitted, by the gateway's clock (Unix seconds)."""
     model: str
     status: str
-    """In the gateway's word; empty where it could not be looked at."""
+    """As reported by the gateway; empty if it could not be queried."""
 
 
 def may_be(one: Unowned, seen: Sighting, latest: float) -> bool:
-    """Whether nothing that the gateway shows of a task speaks against its being this submission."""
+    """Whether nothing that the gateway shows of a task rules out that it is this submission."""
     return (
         seen.submitted_at is not None
         and one.may_have_come(seen.submitted_at, latest)
@@ -49,10 +49,10 @@ def failures(
     adopted: Sequence[tuple[str, float]],
     latest: float,
 ) -> Mapping[AttemptId, RemoteId]:
-    """The doubts whose generation failed, where exactly one task can be meant, and it nobody else's.
+    """The remote IDs of doubts whose generation failed, if exactly one task matches, and no other submission.
 
-    The log must show one submission that nobody accounts for, at the task's moment, and the task's refund of
-    the same quota. `known` and `adopted` as for `unexplained`.
+    The log must show one unaccounted submission, at the time of the task, and a refund of the same quota for
+    the task. `known` and `adopted` as for `unexplained`.
     """
     found = {}
     for doubt in (one for one in unowned if one.is_doubt):
@@ -75,7 +75,7 @@ def failures(
 def named(
     doubt: Unowned, sightings: Iterable[Sighting], unseen: Mapping[RemoteId, UsageRow], latest: float
 ) -> list[Candidate]:
-    """The tasks that a doubt may be, oldest first; `unseen` could not be looked at, and have a row each."""
+    """A doubt's candidates, oldest first; `unseen` are tasks that could not be queried, with their rows."""
     found = [
         Candidate(seen.remote_id, seen.submitted_at, seen.model or doubt.model, seen.status)
         for seen in sightings

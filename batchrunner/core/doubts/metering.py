@@ -14,20 +14,20 @@ class MeterReading:
     """A key's used quota at one moment."""
 
     used: int
-    """Quota units since the key was made."""
+    """Quota units since the key was created."""
     at: float
-    """Unix seconds, by the gateway's clock where it tells it."""
+    """Unix seconds, by the gateway's clock if it reports the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
-    """Quota units that a key was charged beyond its log."""
+    """Quota units charged to a key beyond its log."""
 
     certain: int = 0
     possible: int = 0
-    """The same, if nothing of what was on its way at the time accounts for it."""
+    """The maximum, if submissions unanswered at the time account for none of it."""
     is_known: bool = True
-    """False where it could not be read this time."""
+    """False if it could not be read this time."""
 
     @property
     def may_be(self) -> bool:
@@ -43,16 +43,16 @@ def charged_beyond(
     on_their_way: int,
     later: Container[str] = (),
 ) -> Beyond:
-    """By how much the used quota grew more than the rows of the usage log account for.
+    """How much the used quota grew beyond what the rows of the usage log account for.
 
-    It was `before` when the log was asked for, and `after` when it had come; `on_their_way` submissions may
-    hold quota already, and their rows come later. `later` are request IDs and remote IDs of what was surely
-    submitted after the first reading. Where rows are missing, or bear no quota, nothing is known.
+    It was `before` just before the log was read, and `after` just after; `on_their_way` submissions may hold
+    quota already, but get their rows later. `later` are request IDs and remote IDs of what was certainly
+    submitted after the first reading. If rows are missing, or have no quota, nothing is known.
     """
     since = [row for row in rows if row.at >= floor(first.at) - 1]
     if not reaches_back(rows, first.at) or any(row.quota is None for row in since):
         return Beyond(is_known=False)
-    # Rows have whole seconds: the first reading may, or may not, hold what stands beside it.
+    # Rows have whole seconds: the first reading may or may not include rows of the same second.
     unsure = [
         row
         for row in since
@@ -62,12 +62,12 @@ def charged_beyond(
     most_told = told - sum(min(0, _grown_by(row)) for row in unsure)
     least_told = told - sum(max(0, _grown_by(row)) for row in unsure)
     holds = [row.quota for row in rows if row.is_submission and row.quota]
-    # What was charged, or given back, while the log was asked for is in one of the readings alone.
+    # What was charged or refunded while the log was read is in only one of the two readings.
     least, most = min(before, after) - first.used - most_told, max(before, after) - first.used - least_told
     certain = 0 if on_their_way and not holds else max(0, least - on_their_way * max(holds, default=0))
     return Beyond(certain, max(0, most))
 
 
 def _grown_by(row: UsageRow) -> int:
-    """By how much a row let the used quota grow."""
+    """How much a row increased the used quota."""
     return -(row.quota or 0) if row.is_refund else row.quota or 0

@@ -1,7 +1,7 @@
-"""Which tasks of the gateway are paid attempts unknown to the ledger. Evidence in, decisions out.
+"""Finds paid attempts missing from the ledger among the gateway's tasks. Evidence in, decisions out.
 
-The seed of an attempt is derived (`core.seeds`): what bears the seed of a task's next attempts, and agrees in
-everything else, is that attempt. A seed that the manifest gives says nothing by itself.
+The seed of an attempt is derived (`core.seeds`): a gateway task with the seed of a task's next attempts that
+matches in everything else is that attempt. A seed set in the manifest proves nothing by itself.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from batchrunner.core.seeds import seeds_ahead
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A task that a run would submit, and by what a paid attempt of it would be recognized."""
+    """A task that a run would submit, with what identifies a paid attempt of it."""
 
     key: TaskKey
     id: str
     model: str
     duration: int | None
-    """Seconds asked for; None where the model was to choose."""
+    """Seconds requested; None if left to the model."""
     resolution: str | None
     ratio: str | None
     attempts: int
-    """How many the ledger knows."""
+    """How many are in the ledger."""
     given_seed: int | None = None
-    """The seed of its next attempt where the manifest gives it: everybody may use it."""
+    """The seed of its next attempt if set in the manifest: anybody may use the same one."""
     claims: tuple[float, ...] = ()
-    """When attempts left of which only run.log knows (Unix seconds)."""
+    """When attempts that are only in run.log were submitted (Unix seconds)."""
     named: frozenset[RemoteId] = frozenset()
-    """The remote ids that run.log or results.csv gives it."""
+    """Its remote IDs according to run.log or results.csv."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A paid attempt that the ledger does not know."""
+    """A paid attempt missing from the ledger."""
 
     key: TaskKey
     number: int
-    """Of the attempt, counted from 1 in its task."""
+    """Of the attempt, counted from 1 within its task."""
     seen: Sighting
 
 
@@ -59,20 +59,20 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class Accounted:
-    """What the ledger knows of the submissions in the usage log."""
+    """What the ledger accounts for in the usage log."""
 
     remote_ids: frozenset[RemoteId]
     request_ids: frozenset[str]
-    """Of every exchange whose outcome is known."""
+    """Of every submission whose outcome is known."""
     accepted: Mapping[str, float] = field(default_factory=dict)
-    """Request id and time (Unix seconds) of every accepted submission."""
+    """Request ID and time (Unix seconds) of every accepted submission."""
     adopted_at: tuple[float, ...] = ()
-    """When the gateway accepted what has no request id."""
+    """When the gateway accepted attempts without a request ID."""
     unanswered: tuple[Unanswered, ...] = ()
 
 
 def strange_ids(rows: Iterable[UsageRow], ours: Collection[RemoteId], since: float) -> list[RemoteId]:
-    """The remote ids in the log since then (Unix seconds) that are not ours, oldest first, each once."""
+    """The remote IDs in the log since then (Unix seconds) that are not ours: oldest first, no duplicates."""
     found = [row.remote_id for row in rows if row.remote_id and row.at >= since - CLOCKS_DIFFER]
     return [remote_id for remote_id in dict.fromkeys(reversed(found)) if remote_id not in ours]
 
@@ -80,10 +80,10 @@ def strange_ids(rows: Iterable[UsageRow], ours: Collection[RemoteId], since: flo
 def recognized(
     wanted: Sequence[Wanted], sightings: Iterable[Sighting], run_ids: Iterable[str], latest: float
 ) -> list[Paid]:
-    """The paid attempts among what the gateway shows.
+    """The paid attempts among the tasks that the gateway shows.
 
-    `run_ids` are the ids that this run directory has had. `latest` is how many real seconds after its claim a
-    submission may have reached the gateway.
+    `run_ids` are all IDs that this run directory has had. `latest` is the maximum real seconds from a claim
+    to the arrival of its submission at the gateway.
     """
     seen = list(sightings)
     if not seen:
@@ -112,7 +112,7 @@ def recognized(
 
 
 def _agrees(one: Wanted, sight: Sighting) -> bool:
-    """Whether the gateway shows nothing that was not asked for; what it does not show (yet) is no reason."""
+    """Whether nothing that the gateway shows contradicts the request; what it doesn't show is ignored."""
     return (
         sight.model in ("", one.model)
         and (one.duration is None or sight.duration in (None, one.duration))
@@ -124,7 +124,7 @@ def _agrees(one: Wanted, sight: Sighting) -> bool:
 def _by_time(
     wanted: Sequence[Wanted], sightings: Sequence[Sighting], latest: float
 ) -> Mapping[RemoteId, Wanted]:
-    """Attempts with a seed of the manifest's: those that came when ours left, unless more came than left."""
+    """Attempts with the manifest's seed that arrived when ours were sent, unless there are more than ours."""
 
     def fits(one: Wanted, sight: Sighting) -> bool:
         at = sight.submitted_at
@@ -156,7 +156,7 @@ def _by_time(
 
 
 def lookalikes(wanted: Sequence[Wanted], sightings: Iterable[Sighting]) -> list[tuple[Wanted, Sighting]]:
-    """Tasks of the gateway that bear a seed of the manifest's own, and may be anybody's."""
+    """Gateway tasks with a seed set in the manifest; they may be anybody's."""
     return [
         (one, sight)
         for sight in sightings
@@ -166,7 +166,7 @@ def lookalikes(wanted: Sequence[Wanted], sightings: Iterable[Sighting]) -> list[
 
 
 def followed(found: Sequence[Paid]) -> Paid:
-    """Of several paid attempts, the one to go on with: a video, else what generates, else the last."""
+    """The paid attempt to follow: the first with a video, else the last one generating, else the last."""
     videos = [one for one in found if one.seen.succeeded]
     if videos:
         return min(videos, key=lambda one: one.number)
@@ -182,10 +182,10 @@ def unaccounted(
     since: float,
     latest: float,
 ) -> list[UsageRow]:
-    """The submissions in the log since then of which nobody knows the task: they may be ours.
+    """The submissions in the log since then whose tasks are unknown: they may be ours.
 
-    A row that names a task was looked at, unless that is `unseen`; one at the moment of a task that was seen
-    is that task's; and each submission of ours without an answer accounts for one, unless its task was seen.
+    A row with a remote ID was checked, unless that is `unseen`; a row at the time of a task that was seen
+    belongs to that task; each unanswered submission of ours accounts for one row, unless its task was seen.
     """
     left = sorted(
         (
@@ -222,11 +222,11 @@ def can_know(
     named: Collection[RemoteId] = (),
     moments: Iterable[float] = (),
 ) -> bool:
-    """Whether nothing speaks against it that the log shows the submissions of this run.
+    """Whether the log may be trusted to show the submissions of this run.
 
-    One that shows none of what is known to be accepted, though it reaches back to it, is switched off or
-    another key's. `named` are the remote ids that run.log or results.csv tells of, and `moments` are when the
-    gateway says that it had them (Unix seconds).
+    A log that goes back far enough, but shows none of the known accepted submissions, is switched off or
+    belongs to another key. `named` are the remote IDs in run.log or results.csv, and `moments` are when they
+    were submitted according to the gateway (Unix seconds).
     """
     expected = {request_id for request_id, at in known.accepted.items() if reaches_back(rows, at)}
     if not expected and not named:

@@ -1,4 +1,4 @@
-"""Which tasks in doubt are submitted again where the manifest says `on_doubt: resubmit`."""
+"""Decides which tasks in doubt to resubmit if the manifest says `on_doubt: resubmit`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from batchrunner.core.model import AttemptId, TaskKey
 
 @dataclass(frozen=True, slots=True)
 class Resubmission:
-    """What becomes of the doubts for which no run should wait any longer."""
+    """The decision about doubts that no run should wait for any longer."""
 
     again: frozenset[TaskKey]
-    """Submitted again: the log proves that they were not charged."""
+    """To resubmit: the log proves that they were not charged."""
     kept: tuple[Unowned, ...]
-    """Still in doubt, though they would be submitted again if the log proved it."""
+    """Still in doubt; they would be resubmitted if the log proved it."""
 
 
 def resubmission(
@@ -25,7 +25,7 @@ def resubmission(
     wanted: Collection[TaskKey],
     max_attempts: int,
 ) -> Resubmission:
-    """Decide: `on_doubt: resubmit` is a person's word, but only for what a working log proves not charged.
+    """Decide under `on_doubt: resubmit`, which applies only if a working log proves that nothing was charged.
 
     `silent` are the doubts that such a log does not show; `wanted` the tasks that this run may submit.
     """

@@ -11,18 +11,18 @@ from batchrunner.core.model import AttemptId
 from batchrunner.core.text import count
 
 UNREAD = Beyond(is_known=False)
-"""For a process that never read its key's used quota."""
+"""Used for a process that never read its key's used quota."""
 
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """An accepted submission of ours: the log must show it, or it is not the log of the key that made it."""
+    """An accepted submission of ours: a log that doesn't show it is not the log of its key."""
 
     attempt: AttemptId
     process: str
     """The process that submitted it; one process has one key."""
     request_id: str
-    """The gateway's id of the exchange; empty where it gives none."""
+    """The gateway's ID of the HTTP request; empty if it sent none."""
     accepted_at: float
     """Unix seconds."""
     remote_id: str = ""
@@ -35,11 +35,11 @@ def why_unproven(
     latest: float,
     beyond: Beyond = UNREAD,
 ) -> str:
-    """Why a log that shows nothing of a doubt proves nothing; empty where it proves that it was not charged.
+    """Why a doubt's absence from the log proves nothing; empty if it proves that it was not charged.
 
-    It does where it shows all that the doubt's own process, and so its key, got accepted since then, within
-    `latest` real seconds, one of it submitted later, and its key was charged nothing `beyond` the log (quota
-    units). The log may be switched off, or be another key's, or lack what was in the gateway when it died.
+    It does if the log shows everything that the doubt's own process, and so its key, got accepted since then,
+    within `latest` real seconds, including a later submission, and the key was charged nothing `beyond` the
+    log. Otherwise the log may be off, be another key's, or lack what was in the gateway when it died.
     """
     if not reaches_back(rows, doubt.earliest):
         return "the log doesn't go back that far"

@@ -16,7 +16,7 @@ def after_video(facts: AttemptFacts, warnings: tuple[str, ...]) -> Move:
 
 
 def after_no_video(remote_id: str, has_link: bool, last: Receipt, dead: Dead) -> Move:
-    """What becomes of a task whose video did not come; `last` is the newest answer."""
+    """The video could not be downloaded; `last` is the newest answer."""
     facts = AttemptFacts(content_dead_at=dead.content_at, link_dead_at=dead.link_at)
     code, message = last.code or f"http_{last.status}", last.message
     if dead.sources >= ({VideoSource.CONTENT, VideoSource.LINK} if has_link else {VideoSource.CONTENT}):
@@ -32,7 +32,7 @@ def after_no_video(remote_id: str, has_link: bool, last: Receipt, dead: Dead) ->
 
 
 def after_name_taken(file_name: str, why: str) -> Move:
-    """Another file has the name that the video is to have."""
+    """The video's file name is taken by another file."""
     return Move(
         Event.UNCOLLECTABLE,
         TaskState.UNCOLLECTED,
@@ -42,5 +42,5 @@ def after_name_taken(file_name: str, why: str) -> Move:
 
 
 def after_another_copy(move: Move) -> Move:
-    """The same for a video that was verified before: it stays done, though no further copy came."""
+    """The same for a video that was verified before: it stays done, even if the download failed."""
     return replace(move, to=TaskState.DONE) if move.to is TaskState.UNCOLLECTED else move

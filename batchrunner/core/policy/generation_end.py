@@ -11,11 +11,11 @@ from batchrunner.core.policy.moves import LAST_ANSWER_BYTES, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 
 GENERATION_FAILED = "generation_failed"
-"""Our code for a FAILURE without one."""
+"""Our code for a FAILURE without a code."""
 
 
 def after_success(answer: Succeeded, generation: Generation, pricing: Pricing, seen: PollTime) -> Move:
-    """What a finished generation does to its task; an echo unlike the request is a warning in its row."""
+    """The generation succeeded; an echo that differs from the request becomes a warning in its row."""
     metadata = generation.request.get("metadata")
     requested = {**(metadata if isinstance(metadata, Mapping) else {}), "seed": generation.seed}
     return Move(
@@ -38,21 +38,21 @@ def after_success(answer: Succeeded, generation: Generation, pricing: Pricing, s
 def is_worth_another(
     answer: GenerationFailed, paid_attempts: int, settings: RunSettings, adopted: bool = False
 ) -> bool:
-    """Whether a failed generation is tried again on its own.
+    """Whether to retry a failed generation automatically.
 
-    Only after a code of the model's own, which the gateway refunds, and while fewer than `max_attempts`
-    at this video were, or may have been, accepted. Never where it was adopted: a failed task shows no seed,
-    so that it may be a stranger's, and the charge of our own submission still to come.
+    Only after one of the model's own codes, which the gateway refunds, and while fewer than `max_attempts`
+    at this video were, or may have been, accepted. Never if it was adopted: a failed task shows no seed, so
+    it may be a stranger's, and the charge for our own submission may still come.
     """
     listed = any(answer.code == code or answer.code.startswith(f"{code}.") for code in settings.retry_codes)
     return listed and answer.refunded and paid_attempts < settings.max_attempts and not adopted
 
 
 def after_failure(answer: GenerationFailed, seen: PollTime, again_at: float | None = None) -> Move:
-    """What a failed generation does to its task, which may be tried again from `again_at` (Unix seconds).
+    """The generation failed; the task may be retried from `again_at` (Unix seconds), or not at all if None.
 
-    A charge of 0 is a refund, whoever ended the task. Without that word the gateway refunds what the model
-    refused (one version shows the hold for ever), and a FAILURE without its code stays counted as spent.
+    A charge of 0 is a refund, whoever ended the task. Otherwise a FAILURE with the model's code counts as
+    refunded (one gateway version shows the hold forever), and a FAILURE without a code as spent.
     """
     free = answer.refunded and (bool(answer.code) or answer.charged == 0)
     return Move(
@@ -72,9 +72,9 @@ def after_failure(answer: GenerationFailed, seen: PollTime, again_at: float | No
 
 
 def after_loss(generation: Generation, receipt: Receipt, ever_seen: bool) -> Move:
-    """What becomes of a task that the gateway doesn't know, though nothing says that it hides our tasks.
+    """The gateway doesn't know the task, and nothing suggests that it hides our tasks.
 
-    An id that a person gave and nobody ever saw was a slip: the submission is in doubt, as it was.
+    An ID set by the user and never seen was mistyped: the submission is in doubt as before.
     """
     if generation.named and not ever_seen:
         return Move(
@@ -90,12 +90,12 @@ def after_loss(generation: Generation, receipt: Receipt, ever_seen: bool) -> Mov
 
 
 def is_without_last_word(error_code: str) -> bool:
-    """Whether a task failed without SUCCESS or FAILURE from the gateway, which may still say something."""
+    """Whether a task failed without SUCCESS or FAILURE from the gateway, which may still report one."""
     return error_code == NOT_VISIBLE or error_code.startswith(UPSTREAM)
 
 
 def echo_warnings(answer: Succeeded, requested: Mapping[str, object]) -> tuple[str, ...]:
-    """Where the model says that it made something else than `requested` (metadata fields by name)."""
+    """Warnings where the model reports other values than `requested` (metadata fields by name)."""
     echo = answer.echo
     pairs = (
         ("duration", echo.duration),
@@ -119,7 +119,7 @@ class PollTime:
     time_scale: float = 1.0
 
     def finished(self, told: float | None) -> float:
-        """When it ended: what the gateway says, where that is possible, else when it was seen."""
+        """When it ended: the gateway's time if plausible, else when we saw it."""
         if told is None or not self.accepted_at <= told <= self.at:
             return self.at
         return told

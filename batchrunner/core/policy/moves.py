@@ -8,11 +8,11 @@ from batchrunner.core.model import RemoteId
 from batchrunner.core.states import Event, TaskState
 
 ADOPTED = "adopted"
-"""The outcome of an attempt whose remote ID did not come as the answer to its POST."""
+"""The outcome of an attempt whose remote ID did not come from the answer to its POST."""
 RECOVERED = "recovered"
-"""The outcome of an attempt that the ledger did not know, and that the gateway or a file showed."""
+"""The outcome of an attempt missing from the ledger and found at the gateway or through a file."""
 NAMED = "named"
-"""The same, given by a person and not shown by the gateway yet: once it is, this becomes `ADOPTED`."""
+"""The same, but set by the user and not shown by the gateway yet: once it is, this becomes `ADOPTED`."""
 GIVEN_UP = "given_up"
 """The outcome of an attempt that failed without a final answer from the gateway, and is polled once more."""
 LAST_ANSWER_BYTES = 64 * 1024
@@ -20,7 +20,7 @@ LAST_ANSWER_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AttemptFacts:
-    """What became known of an attempt; None leaves the ledger as it is. Times are Unix seconds."""
+    """New facts about an attempt; None leaves the ledger unchanged. Times are Unix seconds."""
 
     outcome: str | None = None
     remote_id: RemoteId | None = None
@@ -53,7 +53,7 @@ class AttemptFacts:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A decision: this event takes the task there, and this is to be recorded with it."""
+    """A decision: the event, the task's new state, and what to record with it."""
 
     event: Event
     to: TaskState
@@ -61,11 +61,11 @@ class Move:
     error_message: str = ""
     warnings: tuple[str, ...] = ()
     not_before: float | None = None
-    """Unix seconds before which a pending task may not be claimed."""
+    """Earliest time at which a pending task may be claimed (Unix seconds)."""
     forget_remote_id: bool = False
-    """The attempt's remote id turned out to be wrong."""
+    """The attempt's remote ID turned out to be wrong."""
     refused: bool = False
-    """Counts one more refusal that only this task had."""
+    """Count one more refusal against this task."""
     facts: AttemptFacts = field(default_factory=AttemptFacts)
 
 
@@ -84,37 +84,37 @@ SUBMISSION_LOST_TRACK_OF = Move(
     error_code="interrupted",
     error_message="run.log says that it was submitted, but its outcome is unknown",
 )
-"""Only run.log knows of a submission."""
+"""A submission is recorded only in run.log."""
 
 CLAIMED = Move(Event.CLAIMED, TaskState.SUBMITTING)
 """The intent to submit is written; the POST follows."""
 RELEASED = Move(Event.RELEASED, TaskState.PENDING, facts=AttemptFacts(outcome="released"))
-"""The POST did not leave after all."""
+"""The POST was not sent after all."""
 RETRIED = Move(Event.RETRIED, TaskState.PENDING)
-"""Somebody wants a failed task submitted again."""
+"""The user wants a failed task submitted again."""
 WANTED_AGAIN = Move(Event.WANTED_AGAIN, TaskState.PENDING)
-"""Somebody wants another version of a video."""
+"""The user wants another version of a video."""
 DECLARED_LOST = Move(Event.DECLARED_LOST, TaskState.PENDING, facts=AttemptFacts(outcome="lost"))
-"""Somebody says that a submission in doubt was not accepted."""
+"""A submission in doubt is declared not accepted."""
 FOUND_GENERATING = Move(Event.RECOVERED, TaskState.GENERATING)
-"""The gateway shows an attempt that the ledger did not know."""
+"""The gateway shows an attempt missing from the ledger."""
 FOUND_DONE = Move(Event.RECOVERED, TaskState.DONE)
-"""A verified file shows an attempt that the ledger did not know."""
+"""A verified file shows an attempt missing from the ledger."""
 FETCH_AGAIN = Move(Event.MISSING, TaskState.COLLECTING)
-"""Somebody wants the missing file of a finished video fetched."""
+"""The user wants the missing file of a finished video downloaded again."""
 COLLECT_AGAIN = Move(Event.RECOLLECT, TaskState.COLLECTING)
-"""An uncollected video is to be fetched once more."""
+"""An uncollected video is downloaded once more."""
 POLL_AGAIN = Move(Event.RECOLLECT, TaskState.GENERATING, facts=AttemptFacts(outcome=GIVEN_UP))
-"""A task that failed without a final answer is to be polled once more."""
+"""A task that failed without a final answer is polled once more."""
 
 
 def unsendable(why: str) -> Move:
-    """The request can't be built any more, because a local file changed."""
+    """The request can no longer be built, because a local file changed."""
     return Move(Event.UNSENDABLE, TaskState.FAILED, error_code="unsendable", error_message=why)
 
 
 def adopted(remote_id: RemoteId, accepted_at: float | None, *, named: bool = False) -> Move:
-    """A submission in doubt was accepted under this ID; `named` if only a person says so."""
+    """A submission in doubt was accepted under this ID; `named` if only the user says so."""
     outcome = NAMED if named else ADOPTED
     facts = AttemptFacts(outcome=outcome, remote_id=remote_id, accepted_at=accepted_at)
     return Move(Event.ADOPTED, TaskState.GENERATING, facts=facts)

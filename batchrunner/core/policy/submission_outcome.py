@@ -18,26 +18,26 @@ from batchrunner.core.policy.moves import LAST_ANSWER_BYTES, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 
 MAX_REFUNDED = 2
-"""How often a task whose submission the gateway took back is sent again before a person must look."""
+"""How often a task is resubmitted after the gateway released its hold, before the user must act."""
 MAX_REFUSED = 4
-"""The same for one that was not admitted. Both count only what others of its model are not refused."""
+"""The same after it was not admitted. Both count only refusals that other tasks of its model don't get."""
 
 BACKOFF_FIRST, BACKOFF_CAP = 5.0, 120.0
-"""Seconds: the first wait's upper bound, and the last one's."""
+"""Seconds: the upper bounds of the first and of the longest wait."""
 
 
 def backoff(attempt: int, chance: float) -> float:
-    """Full jitter: a wait between 0 and a bound that doubles. `attempt` from 1, `chance` in [0, 1)."""
+    """Full jitter: a wait from 0 to a bound that doubles. `attempt` counts from 1, `chance` is in [0, 1)."""
     return chance * min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(attempt - 1, 16))
 
 
 def after_submit(
     outcome: SubmitOutcome, *, now: float, counts: bool, refused_before: int, wait: float
 ) -> Move:
-    """What the outcome of a POST does to its task.
+    """The move after the outcome of a POST.
 
-    `counts` says that a refusal is the task's own trouble, `refused_before` how many of these there were,
-    `wait` how many seconds a pending task stays away; `now` is Unix time.
+    `counts` says that a refusal counts against the task, `refused_before` how many did before; `wait` is how
+    many seconds a pending task must wait; `now` is Unix time.
     """
     receipt = outcome.receipt
     facts = AttemptFacts(

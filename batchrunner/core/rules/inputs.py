@@ -1,4 +1,4 @@
-"""Rules for a request's input pictures, videos and sounds."""
+"""Rules for a request's input pictures, videos and audio."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LOCAL_NAME = re.compile(r"(^|\.)(localhost|local|internal|lan|home|test)$")
 
 @dataclass(frozen=True, slots=True)
 class InputLimits:
-    """How many inputs the model takes, and how large."""
+    """How many inputs the model accepts, and how large."""
 
     counts: Mapping[str, int]
     """By kind: image, video, audio."""
@@ -42,14 +42,14 @@ class InputLimits:
     sides: tuple[int, int]
     """Of a picture, in pixels."""
     aspect: tuple[float, float]
-    """Of a picture, its width by its height."""
+    """Of a picture, width divided by height."""
     types: Mapping[str, tuple[str, ...]]
-    """Subtypes that may stand in a data URI, by kind."""
+    """Subtypes allowed in a data URI, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputFault:
-    """One thing that is wrong at a path of a request."""
+    """One problem at a path of a request."""
 
     severity: Severity
     path: ValuePath
@@ -58,17 +58,17 @@ class InputFault:
 
 
 def error(path: ValuePath, message: str, hint: str = "") -> InputFault:
-    """A finding that stands against sending."""
+    """A finding that prevents submission."""
     return InputFault(Severity.ERROR, path, message, hint)
 
 
 def warning(path: ValuePath, message: str, hint: str = "") -> InputFault:
-    """A finding that the document allows and the model is known to refuse or ignore."""
+    """A finding that the API document allows but the model is known to reject or ignore."""
     return InputFault(Severity.WARNING, path, message, hint)
 
 
 def check_inputs(request: Request, metadata: Request, limits: InputLimits) -> list[InputFault]:
-    """What is wrong with the inputs of a request."""
+    """The problems of a request's inputs."""
     findings = [*_top_level(request, metadata, limits)]
     content = metadata.get("content")
     if isinstance(content, Sequence) and not isinstance(content, str):
@@ -143,7 +143,7 @@ def _counts(items: Sequence[Item], limits: InputLimits) -> Iterator[InputFault]:
 
 
 def _scenario(items: Sequence[Item]) -> Iterator[InputFault]:
-    """First and last frames are one way to work, references another; they exclude each other."""
+    """Check that first and last frames are not combined with references: they are mutually exclusive."""
     roles = Counter(item.get("role") for item in items if item.get("type") == "image_url")
     for role in ("first_frame", "last_frame"):
         if roles[role] > 1:
@@ -227,7 +227,7 @@ def _data_uri(path: ValuePath, uri: str, kind: str, limits: InputLimits) -> Iter
 
 
 def check_body(request: Request, metadata: Request, limits: InputLimits) -> Iterator[InputFault]:
-    """Whether a request would be too large to send."""
+    """Check that a request is not too large to send."""
     sizes = [(_sent_size(value), path) for path, _, value in located(request, metadata)]
     sizes.append((len(str(request.get("prompt", "")).encode()), ("prompt",)))
     total = sum(size for size, _ in sizes)
@@ -246,7 +246,7 @@ def check_body(request: Request, metadata: Request, limits: InputLimits) -> Iter
 
 
 def _sent_size(value: RequestValue) -> int:
-    """Bytes in the request; base64 makes four of three."""
+    """Bytes in the request; base64 turns three bytes into four."""
     if isinstance(value, MediaFile):
         return ((value.fit.max_bytes if value.fit else value.size) + 2) // 3 * 4
     return len(value) if isinstance(value, str) else 0

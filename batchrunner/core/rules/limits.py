@@ -1,8 +1,8 @@
 """The model's limits, and checks of a request against them.
 
 The figures come from `data/seedance.yaml`. What the gateway's document forbids, or what can't work, is an
-error; what the document allows and the model behind it is known to refuse or ignore is a warning.
-Types and the document's lists of values are the schema's business: a request here has passed it.
+error; what the document allows but the model is known to reject or ignore is a warning. Types and enumerated
+values are checked by the schema, which a request has passed by now.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003fff
 
 @dataclass(frozen=True, slots=True)
 class ModelLimits:
-    """What one model takes."""
+    """The limits of one model."""
 
     resolutions: tuple[str, ...]
     refuses: frozenset[str]
-    """Fields of `metadata` that the document lists and this model refuses."""
+    """Fields of `metadata` that the document lists but this model rejects."""
     service_tiers: tuple[str, ...]
     shortest: int
     """Seconds."""
@@ -35,12 +35,12 @@ class ModelLimits:
 
 @dataclass(frozen=True, slots=True)
 class PromptLimits:
-    """What a prompt had better keep to."""
+    """Recommended limits of a prompt."""
 
     max_cjk_characters: int
     max_words: int
     flags: tuple[str, ...]
-    """`--flag`s that the model takes out of the text and obeys."""
+    """`--flag`s that the model removes from the prompt and obeys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +54,15 @@ class Limits:
     default_ratio: str
     fps: int
     longest_auto: int
-    """Seconds to count where the model chooses the length."""
+    """Seconds to assume if the model chooses the duration."""
     longest_input_video: int
-    """Seconds of all input videos together."""
+    """Total seconds of all input videos."""
     expires_after: tuple[int, int]
     """Seconds."""
     sizes: Mapping[str, Mapping[str, tuple[int, int]]]
     """Width and height in pixels, by resolution and ratio."""
     max_bitrate: Mapping[str, float]
-    """Megabits a second, by resolution; generous."""
+    """Megabits per second, by resolution; generous."""
     inputs: InputLimits
     prompt: PromptLimits
     reference_prices: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]
@@ -70,17 +70,17 @@ class Limits:
 
 
 def check(request: Request, limits: Limits) -> list[InputFault]:
-    """Everything that is wrong with a request, as far as it can be known without opening a file."""
+    """All problems of a request that can be found without opening a file."""
     return [*check_prompt(str(request.get("prompt", "")), limits), *check_fields(request, limits)]
 
 
 def check_prompt(prompt: str, limits: Limits) -> list[InputFault]:
-    """What is wrong with a prompt."""
+    """The problems of a prompt."""
     return [*check_words(prompt), *_prompt(prompt, limits.prompt)]
 
 
 def check_fields(request: Request, limits: Limits) -> list[InputFault]:
-    """What is wrong with everything but the prompt."""
+    """The problems of a request, except those of its prompt."""
     metadata = request.get("metadata")
     given = metadata if isinstance(metadata, Mapping) else {}
     findings = [*_model(request, given, limits), *_length(request, given, limits)]
@@ -177,5 +177,5 @@ def _settings(metadata: Request, limits: Limits) -> Iterator[InputFault]:
 
 
 def _number(value: object) -> int:
-    """A count of seconds; 0 where none is given, which is also what 0 means to the gateway."""
+    """A number of seconds; 0 if not set, which is also what 0 means to the gateway."""
     return int(value) if isinstance(value, int | float | str) else 0

@@ -1,4 +1,4 @@
-"""Rules for the dimensions of local pictures: sides, aspect ratio, and match with `ratio`."""
+"""Rules for the dimensions of local pictures: sides, aspect ratio, and consistency with `ratio`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from batchrunner.core.model import MediaFile, Request
 from batchrunner.core.rules.inputs import InputFault, InputLimits, ValuePath, error, located, warning
 
 _TOLERANCE = 0.03
-"""The model's own sizes are up to 2.5 % off the ratio that they are named for."""
+"""The model's own sizes deviate by up to 2.5 % from their nominal ratio."""
 
 
 def check_pictures(request: Request, metadata: Request, limits: InputLimits) -> Iterator[InputFault]:
-    """What is wrong with the local pictures of a request."""
+    """The problems of a request's local pictures."""
     for path, _, value in located(request, metadata):
         if isinstance(value, MediaFile) and value.width and value.height:
             yield from check_measures(path, value, limits)
@@ -21,11 +21,11 @@ def check_pictures(request: Request, metadata: Request, limits: InputLimits) -> 
 
 
 def check_measures(path: ValuePath, picture: MediaFile, limits: InputLimits) -> Iterator[InputFault]:
-    """Whether the sides of a picture, and their proportion, are what the model takes."""
+    """Check that the model accepts the sides and the aspect ratio of a picture."""
     low, high = limits.sides
     width, height = picture.width, picture.height
     size = f"{picture.shown} is {width} x {height} pixels"
-    if picture.fit:  # it keeps its shape when it is made smaller
+    if picture.fit:  # scaling down keeps the aspect ratio
         scale = min(1.0, picture.fit.side / max(width, height))
         width, height = round(width * scale), round(height * scale)
     if min(width, height) < low:
@@ -40,7 +40,7 @@ def check_measures(path: ValuePath, picture: MediaFile, limits: InputLimits) -> 
 
 
 def _is_first_frame(path: ValuePath, request: Request, metadata: Request) -> bool:
-    """Whether a video begins with the picture at `path`."""
+    """Whether the picture at `path` is the video's first frame."""
     inputs = [item for item, _, _ in located(request, metadata)]
     if path[0] != "metadata":
         return len(inputs) == 1
@@ -52,7 +52,7 @@ def _is_first_frame(path: ValuePath, request: Request, metadata: Request) -> boo
 
 def _cropped(path: ValuePath, picture: MediaFile, ratio: str) -> Iterator[InputFault]:
     width, _, height = ratio.partition(":")
-    if not (width.isdigit() and height.isdigit()):  # adaptive, or left open, which is the same
+    if not (width.isdigit() and height.isdigit()):  # adaptive or not set, which is the same
         return
     wanted, its = int(width) / int(height), picture.width / picture.height
     if abs(its / wanted - 1) > _TOLERANCE:

@@ -1,6 +1,6 @@
-"""Detects placeholder prompts, as left in cells that nobody filled in.
+"""Detects placeholder prompts, as in table cells that were never filled in.
 
-The model makes a video of anything, and it is paid for.
+The model makes a video from any prompt, and it is paid for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _PLACEHOLDERS = frozenset(
     {
         *("fixme", "na", "n/a", "nan", "nat", "nil", "none", "null", "pd.na", "tba", "tbc", "tbd", "todo"),
         *("undefined", "placeholder", "prompt here", "insert prompt here", "your prompt", "your prompt here"),
-        *("div/0", "name", "num", "ref", "value"),  # Excel's #DIV/0! and its like
+        *("div/0", "name", "num", "ref", "value"),  # Excel's #DIV/0! etc.
         *("待定", "待补", "待填", "无", "空"),
     }
 )
@@ -23,7 +23,7 @@ _HINT = "describe the video, or delete the task: otherwise it is submitted and p
 
 
 def check_words(prompt: str) -> Iterator[InputFault]:
-    """Warn of a prompt that is blank to the eye, or stands in for one."""
+    """Warn about a prompt that looks empty or like a placeholder."""
     if not any(map(str.isalnum, prompt)):
         if prompt.strip():  # an empty one is an error elsewhere
             yield warning(("prompt",), "the prompt has no letters or digits", _HINT)

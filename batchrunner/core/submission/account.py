@@ -13,7 +13,7 @@ from batchrunner.core.submission.models import ONE_MODEL
 
 
 class AccountGate(Gate):
-    """Closed for good by a refused key or a wrong address. `key_origin` says where the key was found."""
+    """Closed permanently by a refused key or a wrong address. `key_origin` says where the key was found."""
 
     def __init__(self, key_origin: str = "") -> None:
         self._key = f"the key from {key_origin}" if key_origin else "the key"
@@ -24,7 +24,7 @@ class AccountGate(Gate):
             self.refuse(outcome.fault, outcome.receipt)
 
     def deny(self, models: Sequence[str], last: AccountRefused) -> Stop:
-        """Close: these models are all that is left to submit, and each is refused to the key."""
+        """Close: only these models are left to submit, and the key may not use any of them."""
         if last.fault is AccountFault.OPERATOR:
             return self.refuse(last.fault, last.receipt)
         said = last.receipt.message or f"HTTP {last.receipt.status}"
@@ -36,7 +36,7 @@ class AccountGate(Gate):
         return self._stop
 
     def refuse(self, fault: AccountFault, receipt: Receipt) -> Stop:
-        """Close: the key, or the address, was refused (a query may have shown it, too)."""
+        """Close: the key or the address was refused (by a submission or a query)."""
         said = receipt.message or f"HTTP {receipt.status}"
         again = "run the same command again"
         if fault is AccountFault.OPERATOR:

@@ -1,4 +1,4 @@
-"""The tasks that want a submission: which one is next. Plain values; time is an argument."""
+"""The queue of tasks to submit: decides which is next. Plain values; time is an argument."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batchrunner.core.model import TaskKey
 
 
 class Waiting(NamedTuple):
-    """A pending task; ordered as in the plan."""
+    """A pending task; sorts in plan order."""
 
     position: int
     key: TaskKey
@@ -20,21 +20,21 @@ class Waiting(NamedTuple):
 
     @classmethod
     def of(cls, position: int | None, key: TaskKey, request: Mapping[str, object]) -> Waiting:
-        """What is needed of a task and its normalised request."""
+        """Create it from a task and its normalised request."""
         return cls(position or 0, key, str(request.get("model", "")), str(request.get("prompt", "")))
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """One POST may leave, for this task; its slot is held until it is given back."""
+    """Permission for one POST, for this task; it holds a slot until the slot is freed."""
 
     task: Waiting
     probe: bool = False
-    """Others wait for what becomes of it."""
+    """Others wait for its outcome."""
 
 
 class Backlog:
-    """Pending tasks in plan order, those that have to wait apart from those that may go now."""
+    """Pending tasks in plan order; those that must wait are separate from those that are ready."""
 
     def __init__(self) -> None:
         self._ready: dict[str, list[Waiting]] = {}
@@ -45,9 +45,9 @@ class Backlog:
         return len(self._later) + sum(len(heap) for heap in self._ready.values())
 
     def put(self, task: Waiting, not_before: float = 0.0) -> None:
-        """Add a task that may leave at `not_before` (nominal seconds of the run's clock), or at once if 0.
+        """Add a task to submit from `not_before` (nominal seconds of the run's clock), or at once if 0.
 
-        One that waits already is not added again: a doubt that is given up while a run opens is told twice.
+        A task already in the queue is ignored: a doubt given up while a run starts is added twice.
         """
         if task.key in self._waiting:
             return
@@ -58,7 +58,7 @@ class Backlog:
             heapq.heappush(self._ready.setdefault(task.model, []), task)
 
     def take(self, now: float, may_go: Callable[[str], bool]) -> Waiting | None:
-        """Remove and return the first task in plan order whose time has come and whose model may go."""
+        """Remove and return the first task in plan order that is due and whose model is allowed."""
         self._bring_back(now)
         heads = [heap[0] for model, heap in self._ready.items() if heap and may_go(model)]
         if not heads:
@@ -71,7 +71,7 @@ class Backlog:
     def take_elsewhere(
         self, now: float, may_go: Callable[[str], bool], prompts: Container[str]
     ) -> Waiting | None:
-        """Remove and return the last task of the plan that may go; one with a prompt not in these first."""
+        """Remove and return the last allowed task in plan order, preferring a prompt not in `prompts`."""
         self._bring_back(now)
         ready = [task for model, heap in self._ready.items() if may_go(model) for task in heap]
         if not ready:
@@ -84,7 +84,7 @@ class Backlog:
         return found
 
     def models(self) -> set[str]:
-        """The models of all tasks that wait."""
+        """The models of all tasks in the queue."""
         later = {task.model for _, task in self._later}
         return later | {model for model, heap in self._ready.items() if heap}
 
@@ -94,5 +94,5 @@ class Backlog:
             heapq.heappush(self._ready.setdefault(task.model, []), task)
 
     def next_due(self) -> float | None:
-        """When the next task that has to wait may go; None where none waits for its time."""
+        """When the next waiting task is due; None if there is none."""
         return self._later[0][0] if self._later else None

@@ -10,12 +10,12 @@ from batchrunner.core.submission.gate import Gate
 
 
 class BalanceGate(Gate):
-    """Holds are larger than final prices: what was refused may pass once a task in flight has settled."""
+    """Holds exceed final prices, so a refused task may be accepted once a task in flight has settled."""
 
     def __init__(self) -> None:
         self._short = False
         self._settled_since = False
-        """Whether a task has settled since the newest submission left."""
+        """Whether a task has settled since the newest submission was sent."""
         self._stop: Stop | None = None
 
     def record(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:

@@ -1,4 +1,4 @@
-"""Whether a submission may leave, and what that is decided by."""
+"""The decision whether a submission may be sent, and its input."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from batchrunner.core.errors import ExitCode
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """A submission may leave; `probe` says that it goes alone, and others wait for what becomes of it."""
+    """A submission may be sent; with `probe`, it is sent alone, and others wait for its outcome."""
 
     probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """No submission may leave before `until` (None: before something else happens)."""
+    """No submission may be sent before `until` (None: before something else happens)."""
 
     why: str
     until: float | None = None
@@ -24,7 +24,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """No submission may leave in this run any more; what is paid for is polled and collected."""
+    """No more submissions in this run; what is paid for is polled and collected."""
 
     why: str
     hint: str
@@ -36,12 +36,12 @@ Decision = Go | Hold | Stop
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the gates may look at when they judge."""
+    """What the gates base their decisions on."""
 
     now: float
     """Nominal seconds."""
     in_flight: int
-    """Slots held, the submission in question not counted."""
+    """Slots in use, not counting the submission in question."""
     in_doubt: int
     """Tasks in doubt in the ledger."""
     chance: float = 0.5

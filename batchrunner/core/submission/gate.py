@@ -1,7 +1,7 @@
-"""One reason for which no further submission may leave: what every gate hears, and what it is asked.
+"""The interface of a gate: one reason to stop sending submissions.
 
-Pure: time is an argument, in nominal seconds of the run's clock, and so is chance. A new gate is one new
-file, and one row in the table of `breaker`.
+Pure: time (nominal seconds of the run's clock) and randomness are arguments. A new gate is a new file and a
+row in the table of `breaker`.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from batchrunner.core.submission.decision import Decision, Go, Situation
 
 
 class Gate:
-    """Open to everything; a gate overrides what concerns it."""
+    """Lets everything through; a gate overrides what concerns it."""
 
     def submitted(self, task: Waiting, probe: bool) -> None:
-        """A submission was let through; `probe` says that others wait for what becomes of it."""
+        """A submission was let through; with `probe`, others wait for its outcome."""
 
     def withdrawn(self, task: Waiting) -> None:
-        """A submission that was let through did not leave after all."""
+        """A submission that was let through was not sent after all."""
 
     def record(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
-        """Take notice of what a submission led to."""
+        """Record the outcome of a submission."""
 
     def generation_ended(self) -> None:
-        """A generation has ended: its hold became its price."""
+        """A generation has ended, and its hold was settled."""
 
     def decide(self, at: Situation) -> Decision:
-        """Whether one more submission may leave now, whichever it is."""
+        """Whether any submission may be sent now."""
         return Go()
 
     def allows(self, model: str, now: float) -> bool:
-        """Whether a submission of this model may leave now."""
+        """Whether a submission of this model may be sent now."""
         return True
 
     def reason(self, model: str, now: float) -> str:
-        """What the tasks of this model wait for; empty where they don't wait for this gate."""
+        """What tasks of this model wait for; empty if this gate lets them through."""
         return ""
 
     def next_due(self, now: float) -> float | None:
-        """When the next model that waits for this gate may be tried; None where none waits for its time."""
+        """When the next model held back by this gate may be tried; None if there is none."""
         return None

@@ -1,4 +1,4 @@
-"""The gate for individual models: without a live channel, or not allowed for the key."""
+"""The gate for individual models: no live channel, or not allowed for the key."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from batchrunner.core.submission.decision import Situation
 from batchrunner.core.submission.gate import Gate
 
 PROBE_INTERVAL = 300.0
-"""Seconds between probes of a gateway that leaves submissions in doubt, or lacks a model."""
+"""Seconds between probes while the gateway leaves submissions in doubt or lacks a model."""
 MODEL_WAIT_FIRST = 10.0
-"""Seconds of the first wait for a model without a channel; doubled up to `PROBE_INTERVAL`."""
+"""Seconds of the first wait for a model without a channel; doubles up to `PROBE_INTERVAL`."""
 
 ONE_MODEL = frozenset({AccountFault.MODEL, AccountFault.OPERATOR})
-"""Faults of the account that may concern one model alone: each other model is tried on its own."""
+"""Account faults that may concern one model alone: the other models are still tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class _Wait:
     count: int = 0
     until: float = 0.0
     denied: AccountRefused | None = None
-    """The refusal of access; None for a model that will be back by itself."""
+    """The refusal of access; None for a model that recovers by itself."""
 
 
 class ModelGate(Gate):
-    """A model in trouble: its tasks wait, those of other models go on; one probe at a time finds its end."""
+    """Holds back the tasks of an unavailable model, not those of others; one probe at a time tests it."""
 
     def __init__(self) -> None:
         self._waits: dict[str, _Wait] = {}
@@ -49,7 +49,7 @@ class ModelGate(Gate):
         if isinstance(outcome, Accepted):
             self._waits.pop(model, None)
         elif isinstance(outcome, Rejected) and self.denied(model):
-            del self._waits[model]  # the request was looked at: the key may use the model
+            del self._waits[model]  # the request was validated, so the key may use the model
         elif isinstance(outcome, AccountRefused) and outcome.fault in ONE_MODEL:
             self._waits[model] = _Wait(0, at.now + PROBE_INTERVAL, outcome)
         elif isinstance(outcome, NotAdmitted) and outcome.why is Refusal.MODEL_UNAVAILABLE:
@@ -59,12 +59,12 @@ class ModelGate(Gate):
                 self._waits[model] = _Wait(before.count + 1, at.now + wait)
 
     def try_alone(self, models: Collection[str]) -> None:
-        """The gateway doesn't list these: the first submission of each goes alone until its answer."""
+        """The gateway doesn't list these models: send one submission of each and wait for its answer."""
         for model in models:
             self._waits.setdefault(model, _Wait())
 
     def submitted(self, task: Waiting, probe: bool) -> None:
-        if task.model in self._waits:  # it is the only one of its model until its answer
+        if task.model in self._waits:  # the only one of its model until it is answered
             self._probed.add(task.model)
 
     def withdrawn(self, task: Waiting) -> None:
@@ -75,7 +75,7 @@ class ModelGate(Gate):
         return model in self._waits
 
     def allows(self, model: str, now: float) -> bool:
-        """Whether a submission of this model may leave."""
+        """Whether a submission of this model may be sent now."""
         return now >= self.waits_until(model) and model not in self._probed
 
     def waits_until(self, model: str) -> float:
@@ -83,7 +83,7 @@ class ModelGate(Gate):
         return self._waits.get(model, _Wait()).until
 
     def reason(self, model: str, now: float) -> str:
-        """What this model's tasks wait for; empty where they don't."""
+        """What this model's tasks wait for; empty if they don't wait."""
         if self.allows(model, now):
             return ""
         if now >= self.waits_until(model):
@@ -93,9 +93,9 @@ class ModelGate(Gate):
         return f"{model} currently has no channel; retrying"
 
     def denied(self, model: str) -> AccountRefused | None:
-        """The newest refusal of access to this model, where it was the last word about it."""
+        """The refusal of access to this model, unless a later answer lifted it."""
         return self._waits.get(model, _Wait()).denied
 
     def next_due(self, now: float) -> float | None:
-        """When the next model that has to wait may be tried."""
+        """When the next waiting model may be tried; None if there is none."""
         return min((wait.until for wait in self._waits.values() if wait.until > now), default=None)

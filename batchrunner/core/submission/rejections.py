@@ -13,9 +13,9 @@ from batchrunner.core.submission.decision import Decision, Go, Situation, Stop
 from batchrunner.core.submission.gate import Gate
 
 IDENTICAL_REJECTIONS = 10
-"""Different prompts rejected in the same words after which a probe decides."""
+"""How many different prompts must be rejected with the same error before a probe decides."""
 SIMILAR_REJECTIONS = 50
-"""The same where only status and code are the same."""
+"""The same if only status and code are equal."""
 
 _QUOTED = re.compile(r"""(?<!\w)'[^']*'(?!\w)|"[^"]*"|`[^`]*`|“[^”]*”|‘[^’]*’|「[^」]*」""")
 _NUMBERED = re.compile(r"[A-Za-z0-9_-]*[0-9][A-Za-z0-9_-]*")
@@ -24,24 +24,24 @@ Words = tuple[int, str, str]
 
 
 def words(receipt: Receipt) -> Words:
-    """Status, code and message of a refusal, without what differs between equal ones.
+    """Status, code and message of a rejection, without the parts that vary.
 
-    What is quoted and every word with a digit in it (ids, numbers, times) is taken out of the message.
+    Quoted text and words with digits (IDs, numbers, times) are removed from the message.
     """
     message = _NUMBERED.sub("#", _QUOTED.sub("#", receipt.message))
     return receipt.status, receipt.code, " ".join(message.casefold().split())
 
 
 def is_moderation(code: str) -> bool:
-    """Whether an upstream code refuses this content, which says nothing about the next task's."""
+    """Whether an upstream code rejects this task's content, which says nothing about the next task."""
     return "SensitiveContent" in code or "RiskDetection" in code
 
 
 class RejectionGate(Gate):
-    """Different prompts rejected in the same words with nothing accepted between: a probe decides.
+    """Sends a probe after different prompts were rejected with the same error, none accepted in between.
 
-    The probe is a task with another prompt, as far away in the plan as there is: accepted, the rest goes
-    on; rejected in the same words, it is a mistake in all of them, and a person must act.
+    The probe is a task with another prompt, as far away in the plan as possible: if accepted, submission
+    continues; if rejected with the same error, all requests share a mistake, and the user must act.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class RejectionGate(Gate):
 
     @property
     def rejected_prompts(self) -> AbstractSet[str]:
-        """The prompts that a probe should not have."""
+        """The prompts that a probe should avoid."""
         return self._prompts.get(self._suspected, set()) if self._suspected else set()
 
     def decide(self, at: Situation) -> Decision:

@@ -16,21 +16,21 @@ WAITING_FOR = {
     Refusal.GATEWAY_BUSY: "the gateway reports an internal error; retrying",
     Refusal.REFUNDED: "the gateway can't reach the model; retrying",
 }
-"""What is waited for, by why a submission was not admitted."""
+"""What submission waits for, by reason of the refusal."""
 
 
 @dataclass(slots=True)
 class _Pause:
-    """Nothing leaves until then; each refusal after its end makes the next one longer."""
+    """Nothing is sent until its end; each refusal after that makes the next pause longer."""
 
     episode: int = 0
     until: float = 0.0
     why: str = ""
 
     def extend(self, refused: NotAdmitted, at: Situation) -> bool:
-        """Pause, or go on pausing; return whether this refusal came after the last pause."""
+        """Start or extend the pause; return whether this refusal came after the last pause."""
         asked = at.now + (refused.retry_after or 0.0)
-        if at.now < self.until:  # sent before the pause began: only a longer one is news
+        if at.now < self.until:  # sent before the pause began: it can only extend it
             self.until = max(self.until, asked)
             return False
         self.episode += 1
@@ -41,9 +41,9 @@ class _Pause:
 
 
 class ThrottleGate(Gate):
-    """A refused submission pauses everybody, or its model alone where another model is accepted.
+    """A refusal pauses all models, or only its own if another model is accepted.
 
-    After 429 fewer are in flight; accepted submissions let the number grow back.
+    A 429 reduces the number in flight; accepted submissions raise it again.
     """
 
     def __init__(self, concurrency: int) -> None:
@@ -55,12 +55,12 @@ class ThrottleGate(Gate):
         """The ordinal of each model's newest acceptance."""
         self._acceptances = 0
         self.cause = ""
-        """The model whose refusal began the pause for everybody: another one is tried first after it."""
+        """The model whose refusal started the pause of all: after it, another model is tried first."""
         self.limit = concurrency
         """How many may be in flight."""
 
     def allow(self, concurrency: int) -> None:
-        """Let so many be in flight from now on, but no more than a 429 left of them."""
+        """Set how many may be in flight from now on; a reduction after a 429 stays in effect."""
         was_whole = self.limit == self._concurrency
         self._concurrency = concurrency
         self.limit = concurrency if was_whole else min(self.limit, concurrency)
@@ -81,14 +81,14 @@ class ThrottleGate(Gate):
         self._accepted[model] = self._acceptances
         if (own := self._models.get(model)) and at.now >= own.until:
             del self._models[model]
-        if self.cause not in ("", model):  # the pause is that model's alone, as it turns out
+        if self.cause not in ("", model):  # the pause turns out to concern only that model
             self._models[self.cause], self._everybody = self._everybody, _Pause()
         if at.now >= self._everybody.until:
             self._everybody, self._was_cut, self.cause = _Pause(), False, ""
         self.limit = min(self._concurrency, self.limit + 1)
 
     def _is_its_own(self, model: str) -> bool:
-        """Whether another model is accepted while this one is refused."""
+        """Whether other models are accepted while this one is refused."""
         mine = self._accepted.get(model, 0)
         others = (count for other, count in self._accepted.items() if other != model)
         return model in self._models or any(count > mine for count in others)
@@ -106,13 +106,13 @@ class ThrottleGate(Gate):
         return Go()
 
     def allows(self, model: str, now: float) -> bool:
-        """Whether a submission of this model may leave."""
+        """Whether a submission of this model may be sent now."""
         return model not in self._models or now >= self._models[model].until
 
     def reason(self, model: str, now: float) -> str:
-        """What this model is paused for; empty where it isn't."""
+        """Why this model is paused; empty if it isn't."""
         return "" if self.allows(model, now) else f"{model}: {self._models[model].why}"
 
     def next_due(self, now: float) -> float | None:
-        """When the next model that is paused may be tried."""
+        """When the next paused model may be tried; None if there is none."""
         return min((pause.until for pause in self._models.values() if pause.until > now), default=None)

@@ -9,11 +9,11 @@ from batchrunner.core.submission.gate import Gate
 from batchrunner.core.submission.models import PROBE_INTERVAL
 
 UNKNOWN_IN_A_ROW = 3
-"""Submissions without an answer, one after another, that close it."""
+"""Consecutive unanswered submissions that close the gate."""
 
 
 class UnknownGate(Gate):
-    """Submissions whose outcome nobody knows may all be charged: few are risked, then one now and then."""
+    """Limits submissions with unknown outcome, which may all be charged: a few, then one now and then."""
 
     def __init__(self, max_in_doubt: int) -> None:
         self._max = max_in_doubt
@@ -32,7 +32,7 @@ class UnknownGate(Gate):
     def decide(self, at: Situation) -> Decision:
         if not self._started:
             self._started = True
-            if at.in_doubt >= self._max:  # a restart is no reason to risk one more at once
+            if at.in_doubt >= self._max:  # a restart must not risk one more at once
                 self._open_until = at.now + PROBE_INTERVAL
         if self._open_until is None:
             return Go()
@@ -41,7 +41,7 @@ class UnknownGate(Gate):
         return Go(probe=True)
 
     def postpone(self, now: float) -> None:
-        """The gateway doesn't even answer a free question: no probe yet."""
+        """The gateway doesn't even answer a free request: no probe yet."""
         self._open_until = now + PROBE_INTERVAL
 
     @property
@@ -50,5 +50,5 @@ class UnknownGate(Gate):
         return self._open_until is not None
 
     def allowed_in_the_air(self, in_doubt: int) -> int:
-        """How many submissions may be without an answer at once: all of them may end in doubt."""
+        """How many submissions may be unanswered at once: all of them may end in doubt."""
         return max(1, self._max - in_doubt)
