@@ -16,13 +16,13 @@ from batchrunner.core.submission.decision import Go, Hold, Situation, Stop
 from batchrunner.core.submission.suspects import Judgement, Suspects
 
 IDLE_LIMIT = 3600.0
-"""Seconds with nothing accepted and nothing in flight, after which the run gives up."""
+"""The run gives up after this many seconds with nothing accepted and nothing in flight."""
 DISK_PAUSE = 30.0
-"""Seconds between two looks at a disk that is too full."""
+"""Seconds between checks of a full disk."""
 
 
 class Disk:
-    """How much the disk holds, and must hold for what is on its way."""
+    """Compares free disk space with the space needed for the videos to come."""
 
     def __init__(
         self, free: Callable[[], int], reserve: int, largest: int, coming: Callable[[], int]
@@ -30,17 +30,17 @@ class Disk:
         self._free, self._reserve, self._largest, self._coming = free, reserve, largest, coming
 
     def lacks(self, in_the_air: int) -> int:
-        """Bytes missing for all that is paid for, what is in the air, and one more video; 0 when it fits."""
+        """Bytes missing for all paid and unanswered tasks and one more video; 0 if there is enough space."""
         needed = self._reserve + self._largest * (self._coming() + in_the_air + 1)
         return max(0, needed - self._free())
 
     def will_not_change(self) -> bool:
-        """Whether nothing is on its way whose arrival could settle the matter."""
+        """Whether no paid tasks are left whose completion could change the result."""
         return self._coming() == 0
 
 
 class Admission:
-    """Lets submissions leave one by one. The dispatcher asks, the workers tell what became of it."""
+    """Admits submissions one by one. The dispatcher asks, and the workers report outcomes."""
 
     def __init__(
         self,
@@ -65,63 +65,63 @@ class Admission:
         self._last_refusal = ""
         self._changed = asyncio.Event()
         self.closing = False
-        """No further POST may leave, not even for a permit already given."""
+        """No more POSTs may be sent, not even for permits already issued."""
         self.stop: Stop | None = None
         """What stopped submission for good."""
         self.waiting_for = ""
-        """Why nothing leaves at the moment; empty while something does."""
+        """Why nothing is submitted at the moment; empty while submission goes on."""
 
     @property
     def slots(self) -> int:
-        """Generations in flight and submissions on their way."""
+        """Slots in use: generations in flight and unanswered submissions."""
         return self._slots
 
     @property
     def in_the_air(self) -> int:
-        """Submissions that may have left and have no outcome yet."""
+        """Submissions that may have been sent and have no outcome yet."""
         return self._in_the_air
 
     @property
     def is_crowded(self) -> bool:
-        """Whether a doubt that was found took a slot, so that a permit given before it is one too many."""
+        """Whether an adopted doubt has taken a slot, so that a permit issued before is one too many."""
         return self._slots > self._breaker.most_in_flight
 
     def put(self, task: Waiting, delay: float = 0.0) -> None:
-        """A task wants a submission, in `delay` nominal seconds at the earliest."""
+        """Queue a task for submission, in `delay` nominal seconds at the earliest."""
         self._backlog.put(task, self._clock.now() + delay if delay else 0.0)
         self._changed.set()
 
     def occupy(self) -> None:
-        """A generation of an earlier run is in flight and holds a slot."""
+        """Take a slot for a generation of an earlier run that is in flight."""
         self._slots += 1
 
     def allow(self, concurrency: int, submit_rate: float) -> None:
-        """Keep to other limits from now on; what is in flight goes on."""
+        """Change the limits; what is in flight continues."""
         self._breaker.allow(concurrency)
         self._distance = 60.0 / submit_rate
         self._next_turn = min(self._next_turn, self._clock.now() + self._distance)
         self._changed.set()
 
     def look_again(self) -> None:
-        """What is expected, or in doubt, may have changed."""
+        """Decide again: the doubts, or what is expected from them, may have changed."""
         self._changed.set()
 
     def wait_for(self, why: str) -> None:
-        """Say why nothing leaves while `next` is not asked; empty when it will be again."""
+        """Set why nothing is submitted while `next` is not called; empty to clear."""
         self.waiting_for = why
 
     def give_up(self, stop: Stop) -> None:
-        """Nothing may leave in this run, for this reason; what is paid for is polled and collected."""
+        """Stop submission for this run; what is paid for is polled and collected."""
         self.stop = stop
         self.close()
 
     def close(self) -> None:
-        """Let nothing leave any more; `next` returns None."""
+        """Admit no more submissions; `next` returns None."""
         self.closing = True
         self._changed.set()
 
     async def next(self) -> Permit | None:
-        """The next submission that may leave, once it may; None when none will any more in this run."""
+        """Wait for the next submission that may be sent; None if there will be no more in this run."""
         while True:
             self._changed.clear()
             decision = self._decide()
@@ -136,17 +136,17 @@ class Admission:
                 return decision
 
     async def drained(self) -> None:
-        """Wait until no slot is taken, and none will be for what is looked up."""
+        """Wait until all slots are free, and no look-up can take another."""
         while self._slots or (self._more_may_come() and not self.closing):
             self._changed.clear()
             await self._changed.wait()
 
     def try_alone(self, models: frozenset[str]) -> None:
-        """The gateway doesn't list these models: of each, one submission leaves and is waited for."""
+        """The gateway doesn't list these models: send one submission of each and wait for its answer."""
         self._breaker.try_alone(models)
 
     def judge(self, permit: Permit, outcome: SubmitOutcome) -> Judgement:
-        """Whether a refusal is the task's own trouble; asked once of each outcome, before it is recorded."""
+        """Judge whether a refusal is the task's own problem; call once per outcome, before `record`."""
         if isinstance(outcome, NotAdmitted):
             return self._suspects.refused(permit.task, outcome, _chance())
         if isinstance(outcome, Accepted):
@@ -154,9 +154,9 @@ class Admission:
         return Judgement()
 
     def record(self, permit: Permit, outcome: SubmitOutcome, spares_others: bool = False) -> None:
-        """A submission has its outcome; its slot stays taken only if it was accepted.
+        """Record the outcome of a submission; it keeps its slot only if it was accepted.
 
-        `spares_others` says that the refusal is known to be its task's alone.
+        `spares_others` says that the refusal is known to concern only this task.
         """
         self._in_the_air -= 1
         if isinstance(outcome, Accepted):
@@ -172,7 +172,7 @@ class Admission:
         self._changed.set()
 
     def withdraw(self, permit: Permit) -> None:
-        """The submission did not leave after all."""
+        """The submission was not sent after all."""
         self._in_the_air -= 1
         self._slots -= 1
         if permit.probe:
@@ -180,7 +180,7 @@ class Admission:
         self._changed.set()
 
     def free_slot(self, settled: bool) -> None:
-        """A generation gives its slot back; `settled` when it has ended, and its hold became its price."""
+        """Free a generation's slot; `settled` if it has ended and its hold was settled."""
         self._slots -= 1
         self._last_accepted = self._clock.now()
         if settled:
@@ -193,7 +193,7 @@ class Admission:
         self._changed.set()
 
     def settle(self) -> None:
-        """Note why submission is stopped, where `next` is not going to be asked."""
+        """Record why submission is stopped when `next` won't be called."""
         decision = self._breaker.decide(self._situation(self._slots))
         self.stop = decision if isinstance(decision, Stop) else self.stop
 
@@ -222,7 +222,7 @@ class Admission:
         return self._permit(decision, now)
 
     def _nothing_will_be_accepted(self, now: float) -> Stop | None:
-        """The end, where nothing is in flight and only models are left that are refused, or for an hour."""
+        """The stop if nothing is in flight and only refused models are left, or an hour passed idle."""
         if self._slots > self._in_the_air:
             return None
         models, is_idle = self._backlog.models(), now - self._last_accepted >= IDLE_LIMIT
@@ -250,7 +250,7 @@ class Admission:
         return Permit(task, probe=self._breaker.submitted(go, task))
 
     async def _may_probe(self, permit: Permit) -> bool:
-        """In an outage, ask something free before risking one more submission that ends in doubt."""
+        """In an outage, send a free request before risking one more submission in doubt."""
         if not self._breaker.asks_first or await self._gateway_answers():
             return True
         self.withdraw(permit)

@@ -1,7 +1,7 @@
-"""Looks up submissions in doubt in the gateway's usage log and adopts those that are found.
+"""Looks up submissions in doubt in the gateway's usage log and adopts those that it finds.
 
-It only adopts. A charge may come long after its client has gone, so "lost" is a person's word, said with
-`resolve --lost` or beforehand with `on_doubt: resubmit`; what the log showed is kept as advice.
+It only adopts. A charge may arrive long after its client has disconnected, so only the user declares a
+submission lost: with `resolve --lost`, or in advance with `on_doubt: resubmit`. Findings are kept as advice.
 """
 
 from __future__ import annotations
@@ -38,63 +38,63 @@ from batchrunner.ledger import Ledger, LedgerEvent, RemoteIdTaken
 from batchrunner.ledger.history import adopted_at, request_ids, witnesses
 
 FIRST_LOOK = 300.0
-"""Nominal seconds after a submission before it is looked up: its rows come late."""
+"""Nominal seconds from a submission to its first look-up: its rows appear late."""
 BETWEEN_LOOKS = 600.0
-"""Nominal seconds between two looks: the gateway answers 20 in 20 minutes, to all on this address."""
+"""Nominal seconds between look-ups: the gateway allows 20 in 20 minutes per IP address."""
 WORTH_WAITING = 1500.0
-"""Nominal seconds that a run waits for a submission in doubt of which there is a sign."""
+"""Nominal seconds that a run waits for a submission in doubt that may still be settled."""
 LATEST = 3600.0
-"""Nominal seconds after its intent in which a submission may have reached the gateway."""
+"""Maximum nominal seconds from a submission's intent to its arrival at the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogLook:
-    """What one look-up showed."""
+    """The result of one look-up."""
 
     adopted: tuple[tuple[Unowned, RemoteId], ...] = ()
     advice: tuple[tuple[Unowned, str], ...] = ()
-    """The doubts that it did not settle, and what the log shows of them."""
+    """The doubts that it did not settle, and what the log shows about them."""
     hopeful: frozenset[AttemptId] = frozenset()
-    """Those of them that a later look may settle."""
+    """The unsettled doubts that a later look-up may settle."""
     silent: frozenset[AttemptId] = frozenset()
-    """Those of which a log that demonstrably works shows no sign."""
+    """The unsettled doubts that a demonstrably working log does not show."""
     failure: str = ""
-    """Why the log could not be read; empty where it could."""
+    """Why the log could not be read; empty if it could."""
     retry_after: float = 0.0
-    """Seconds for which the gateway wants no further look-up."""
+    """Seconds that the gateway asked to wait before the next look-up."""
 
 
 class Adopter:
-    """Looks doubts up: 5 min after the newest, then every 10 min while one is open, one look-up for all."""
+    """Looks up doubts: 5 min after the newest, then every 10 min while one is open; one look-up for all."""
 
     def __init__(self, ledger: Ledger, gateway: Gateway, clock: Clock) -> None:
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
         self._meter = KeyMeter(ledger, gateway)
         self._sighted: dict[RemoteId, Sighting] = {}
-        """Tasks of the gateway that are not ours; what is settled doesn't change any more."""
+        """Complete sightings of gateway tasks that are not ours; they no longer change."""
         self._hopeful: dict[AttemptId, bool] = {}
-        """The doubts that were looked up in their time, and whether a later look may settle them."""
+        """The doubts looked up after `FIRST_LOOK`, and whether a later look-up may settle them."""
         self._noticed: dict[AttemptId, float] = {}
         """When each doubt was first seen, in nominal seconds: the wall clock may have been set back."""
         self._next_look = 0.0
         self._news = asyncio.Event()
         self.awaited = True
-        """Whether a look is still to come for which a run should not end yet."""
+        """Whether the run should wait for another look-up before it ends."""
 
     def observe(self, event: LedgerEvent) -> None:
-        """Hear of a doubt that arose, or was settled."""
+        """Handle a ledger event: a doubt may have arisen or been settled."""
         if TaskState.IN_DOUBT in (event.from_state, event.to_state):
             self.awaited = True
             self._news.set()
 
     async def begin(self) -> MeterReading | None:
-        """Note how much the key has used; to be done before this process submits anything."""
+        """Record the key's used quota; call before this process submits anything."""
         return await self._meter.start()
 
     async def keep_looking(self, on_look: Callable[[LogLook, Sequence[Unowned]], Awaitable[None]]) -> None:
-        """LogLook doubts up in time, for as long as the run goes on.
+        """Look up doubts whenever due, for the duration of the run.
 
-        `on_look` is called after each look with the doubts for which no run should wait any longer, and
+        `on_look` is called after each look-up with the doubts that no run should wait for any longer, and
         whenever `awaited` may have changed.
         """
         while True:
@@ -113,8 +113,8 @@ class Adopter:
             await on_look(look, [one for one, _ in look.advice if not self._is_awaited(one)])
 
     async def look(self, doubts: Sequence[Unowned]) -> LogLook:
-        """One look-up for all: adopt what is found, and keep what the log shows of the others."""
-        # Asked before the log is: what is accepted in between is not expected to be in it.
+        """One look-up for all: adopt what is found, and record what the log shows about the others."""
+        # Read before the log: what is accepted in between need not be in it.
         accepted = await self._ledger.ask_history(witnesses)
         await self._meter.read()
         log = await self._gateway.usage_log()
@@ -129,7 +129,7 @@ class Adopter:
             )
         doubts = [replace(one, ahead=log.ahead) for one in doubts]
         seen, unseen = await self._sight(candidates(log.rows, await self._ledger.remote_ids(), doubts))
-        # Asked only now: what is in the air competes, too, and may have got its own answer since.
+        # Read only now: unanswered submissions compete too, and may have been answered since.
         unowned = [replace(one, ahead=log.ahead) for one in await self._ledger.unowned()]
         ours = await self._ledger.remote_ids()
         strange = [one for one in seen if one.remote_id not in ours]
@@ -137,7 +137,7 @@ class Adopter:
         taken_up = []
         for one in (one for one in unowned if one.attempt in found):
             remote_id = found[one.attempt]
-            with suppress(RemoteIdTaken):  # another submission's own answer came in between
+            with suppress(RemoteIdTaken):  # another submission was answered with this ID in between
                 await self._ledger.move(one.key, adopted(remote_id, self._accepted(one, remote_id)))
                 taken_up.append((one, remote_id))
         settled = {one.attempt for one, _ in taken_up}
@@ -146,14 +146,14 @@ class Adopter:
         taken = {remote_id for _, remote_id in taken_up}
         rows = {row.remote_id: row for row in log.rows if row.remote_id in unseen}
         await self._keep_candidates(left, [one for one in strange if one.remote_id not in taken], rows)
-        # Of what could not be looked at, nobody knows whose it is.
+        # A task that could not be queried may be anybody's.
         silent = look.silent if not unseen else frozenset()
         return replace(look, adopted=tuple(taken_up), silent=silent)
 
     async def _found(
         self, unowned: Sequence[Unowned], strange: Sequence[Sighting], rows: Sequence[UsageRow]
     ) -> Mapping[AttemptId, RemoteId]:
-        """Which doubts are which of the gateway's tasks that are nobody's yet."""
+        """Match doubts with gateway tasks that don't belong to an attempt yet."""
         latest = self._clock.real(LATEST)
         found = adoptable(unowned, strange, latest)
         left = [one for one in unowned if one.attempt not in found]
@@ -196,16 +196,16 @@ class Adopter:
         return LogLook(advice=tuple(said), hopeful=frozenset(hopeful), silent=frozenset(silent))
 
     async def _answered(self) -> tuple[frozenset[str], list[tuple[str, float]]]:
-        """What accounts for rows of the log: known request IDs, and when what was adopted was accepted."""
+        """What accounts for rows of the log: known request IDs, and acceptance times of adopted tasks."""
         return await self._ledger.ask_history(lambda db: (request_ids(db), adopted_at(db)))
 
     def _accepted(self, one: Unowned, remote_id: RemoteId) -> float:
-        """When the gateway accepted it, by its own clock where that is possible."""
+        """When the gateway accepted it, by its own clock if plausible."""
         at = self._sighted[remote_id].submitted_at
         return at if at is not None and one.submitted_at <= at <= self._clock.wall() else one.submitted_at
 
     async def _sight(self, remote_ids: Sequence[RemoteId]) -> tuple[list[Sighting], list[RemoteId]]:
-        """What the gateway shows of each, and those that can't be seen: nothing can be told from them."""
+        """What the gateway shows of each, and those that could not be queried, which prove nothing."""
         shown: list[Sighting] = []
         unseen: list[RemoteId] = []
         for remote_id in remote_ids:
@@ -220,29 +220,29 @@ class Adopter:
         return shown, unseen
 
     def _age(self, one: Unowned) -> float:
-        """Nominal seconds since it was submitted; at least those since it was first seen here."""
+        """Nominal seconds since it was submitted, or since it was first seen here if that is longer."""
         now = self._clock.now()
         return max(self._clock.since(one.submitted_at), now - self._noticed.setdefault(one.attempt, now))
 
     def _is_awaited(self, one: Unowned) -> bool:
-        """Whether a run should wait for the next look at this doubt."""
+        """Whether a run should wait for the next look-up of this doubt."""
         return self._hopeful.get(one.attempt, True) and (
             one.attempt not in self._hopeful or self._age(one) < WORTH_WAITING
         )
 
     def _due(self, doubts: Sequence[Unowned]) -> float:
-        """When the next look is due, in nominal seconds; infinity while nothing is in doubt."""
+        """When the next look-up is due, in nominal seconds; infinity while nothing is in doubt."""
         if not doubts:
             return math.inf
         new = [self._age(one) for one in doubts if one.attempt not in self._hopeful]
         if not new:
             return self._next_look
-        # An outage brings new doubts all the time: the older ones don't wait for its end.
+        # An outage keeps adding doubts: the older ones must not wait for its end.
         left = min(FIRST_LOOK - min(new), BETWEEN_LOOKS - max(new))
         return max(self._clock.now() + left, self._next_look)
 
     async def _wait(self, due: float) -> None:
-        """Until the look is due, or a doubt arises or is settled."""
+        """Wait until the look-up is due, or a doubt arises or is settled."""
         seconds = None if due == math.inf else self._clock.real(due - self._clock.now())
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -250,7 +250,7 @@ class Adopter:
 
 
 def describe_look(look: LogLook) -> str:
-    """A look in words, for a person who follows the run."""
+    """Format a look-up as a message to the user."""
     if look.failure:
         return look.failure
     found = [f"{printable(one.id)} as {remote_id}" for one, remote_id in look.adopted]

@@ -31,21 +31,21 @@ from batchrunner.media import NotPlayable, NotWhole, VideoFacts, check_boxes, pi
 from batchrunner.storage.files import PartFile, keep_small, seen_as, sync_directory
 
 TRIES = (0.0, 0.0, 15.0, 30.0, 60.0, 120.0)
-"""Nominal seconds before each try; the odd ones ask the gateway, the even ones the model's own link."""
+"""Nominal seconds before each try; tries alternate between the gateway (first) and the model's own link."""
 
 FRAME_TRIES = (0.0, 15.0, 60.0)
 """The same for the picture of the last frame."""
 MAX_FRAME = 64 << 20
-"""Bytes of it, at most."""
+"""Maximum size of that picture, in bytes."""
 
 Expected = Callable[[TaskRecord, VideoFacts], tuple[str, ...]]
-"""Says in words how a video differs from what was asked for."""
+"""Returns messages about how a video differs from its request."""
 Largest = Callable[[TaskRecord], int]
-"""Bytes that the file for a task may have: no video of what was asked for comes near."""
+"""Returns the maximum bytes of a task's file, far above the size of any video for its request."""
 
 
 class Collector:
-    """Downloads and verifies; at most `limit` at once, in the order in which they were asked for."""
+    """Downloads and verifies videos, at most `limit` at once, first come, first served."""
 
     def __init__(
         self,
@@ -64,17 +64,17 @@ class Collector:
         self._turn = AdjustableSemaphore(limit)
 
     def allow(self, downloads: int) -> None:
-        """Download so many at once from now on; what is under way goes on."""
+        """Change the number of concurrent downloads; those in progress continue."""
         self._turn.allow(downloads)
 
     async def collect(self, key: TaskKey, links_only: bool = False) -> None:
-        """Bring one video in, or leave the task uncollected after the last try; never submits anything.
+        """Collect one video, or leave the task uncollected after the last try; never submits anything.
 
-        A video that was brought in before, and whose file is gone, stays done after the last try. With
-        `links_only` the gateway is not asked, only the model's own link.
+        A video that was collected before, and whose file is gone, stays done after the last try. With
+        `links_only`, only the model's own link is used, not the gateway.
 
         Raises:
-            StorageError: the disk refused; the task stays collecting.
+            StorageError: the file can't be written; the task stays collecting.
         """
         record = await self._ledger.task(key)
         move = await self._found(record) or await self._download(record, links_only)
@@ -87,9 +87,9 @@ class Collector:
         await self._ledger.move(key, move)
 
     async def _found(self, record: TaskRecord) -> Move | None:
-        """A run that was killed between rename and commit left the file in place: verify it, and take it.
+        """Verify and keep the file that a run killed between rename and commit left in place.
 
-        It is ours if it is the one whose hash was noted before the rename; nothing else is overwritten.
+        It is ours if it has the hash that was recorded before the rename; any other file is left alone.
         """
         final = self._directory / record.file_name
         if not os.path.lexists(final):
@@ -100,7 +100,7 @@ class Collector:
                     raise NotWhole("it is not a file")
                 facts, sha256 = await asyncio.to_thread(_inspect, final)
                 if record.sha256 is None:
-                    return None  # nothing says what it is: the download shows whether it is this one
+                    return None  # origin unknown: the download shows whether it is the same video
                 if sha256 != record.sha256:
                     raise NotWhole("it is not the video that was downloaded")
             except (NotWhole, NotPlayable, OSError) as error:
@@ -111,7 +111,7 @@ class Collector:
         last, dead = Receipt(code="no_link", message="the gateway returned no link"), Dead.of(record)
         age = 0.0 if record.finished_at is None else self._clock.since(record.finished_at)
         left = self._sources(record, dead, links_only)
-        # Past their time, links may be dead without saying so: one try each, at once.
+        # Past their lifetime, links may be dead without a clear answer: one try each, without waiting.
         for number, wait in enumerate(TRIES if age <= LINKS_LIVE else TRIES[: len(VideoSource)]):
             source = VideoSource.LINK if number % 2 else VideoSource.CONTENT
             if source not in left:
@@ -139,7 +139,7 @@ class Collector:
         return after_no_video(record.remote_id or "", bool(record.result_url), last, dead)
 
     def _sources(self, record: TaskRecord, dead: Dead, links_only: bool) -> set[VideoSource]:
-        """Where to ask for a video."""
+        """The sources to try for a video."""
         given = {
             VideoSource.CONTENT: record.remote_id and not links_only,
             VideoSource.LINK: record.result_url,
@@ -148,7 +148,7 @@ class Collector:
         return {source for source, is_given in given.items() if is_given and source not in known}
 
     def _taken(self, record: TaskRecord, facts: VideoFacts, sha256: str) -> Move:
-        """The name is taken: by this very video, which an older ledger didn't know, or by another."""
+        """The file name is taken, by the same video (unknown to an outdated ledger) or by another file."""
         final = self._directory / record.file_name
         with suppress(OSError), final.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
@@ -156,7 +156,7 @@ class Collector:
         return after_name_taken(record.file_name, "it is not the video that was downloaded")
 
     async def _last_frame(self, record: TaskRecord) -> tuple[str | None, tuple[str, ...]]:
-        """Bring the last frame beside the video; the video counts without it, so a failure is a warning."""
+        """Save the last frame next to the video; it is optional, so a failure is only a warning."""
         last = ""
         for wait in FRAME_TRIES:
             await self._clock.sleep(wait)
@@ -206,6 +206,6 @@ def _inspect(path: Path) -> tuple[VideoFacts, str]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     with path.open("rb") as file:
-        os.fsync(file.fileno())  # a crash may have come between rename and the folder's fsync
+        os.fsync(file.fileno())  # there may have been a crash between the rename and the folder's fsync
     sync_directory(path.parent)
     return facts, digest

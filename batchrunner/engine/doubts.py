@@ -1,4 +1,4 @@
-"""What a run does after a look at the usage log: follow what was found, submit again what was not charged."""
+"""Acts on usage-log look-ups: follows what was found, and resubmits what was not charged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from batchrunner.operations.overrides import declare_lost
 
 
 class Doubts:
-    """Looks the submissions in doubt up for as long as a run goes on."""
+    """Looks up submissions in doubt for the duration of a run."""
 
     def __init__(
         self,
@@ -30,19 +30,19 @@ class Doubts:
         follow: Callable[[TaskRecord], None],
         notice: Callable[[str], None],
     ) -> None:
-        """`wanted` are the tasks that this run may submit; `follow` is called with what was found."""
+        """`wanted` are the tasks that this run may submit; `follow` is called for each task found."""
         self._ledger, self._clock, self._adopter, self._admission = ledger, clock, adopter, admission
         self._settings, self._wanted = settings, wanted
         self._follow, self._notice = follow, notice
         self._kept: dict[AttemptId, str] = {}
-        """The last reason given for not submitting a doubt again."""
+        """The last reason shown for not resubmitting a doubt."""
 
     async def keep_looking(self) -> None:
-        """Look again and again; never returns."""
+        """Keep looking up doubts; never returns."""
         await self._adopter.keep_looking(self.on_look)
 
     async def on_look(self, look: LogLook, given_up: Sequence[Unowned]) -> None:
-        """Act on a look; `given_up` are the doubts that no run should wait for any longer."""
+        """Act on a look-up; `given_up` are the doubts that no run should wait for any longer."""
         if look.adopted or look.advice:
             self._notice(describe_look(look))
         for doubt, _ in look.adopted:

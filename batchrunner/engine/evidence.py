@@ -1,4 +1,4 @@
-"""Evidence of a run's history in its other files: run.log, results.csv and the videos."""
+"""Reads evidence of a run's history from its other files: run.log, results.csv and the videos."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from batchrunner.storage.files import keep_small
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What they say. Times are Unix seconds."""
+    """The contents of these files. Times are Unix seconds."""
 
     run_ids: frozenset[str] = frozenset()
-    """Every id that the run directory has had."""
+    """All run IDs that the run directory has had."""
     named: Mapping[TaskKey, frozenset[RemoteId]] = field(default_factory=dict)
-    """The remote ids of a task's attempts."""
+    """The remote IDs of a task's attempts."""
     claims: Mapping[TaskKey, tuple[float, ...]] = field(default_factory=dict)
-    """When attempts left that the ledger does not know."""
+    """When attempts missing from the ledger were claimed."""
     accepted_at: Mapping[RemoteId, float] = field(default_factory=dict)
-    """When the answers came that accepted them."""
+    """When attempts were accepted."""
     results: Mapping[TaskKey, Mapping[str, str]] = field(default_factory=dict)
     """The rows of results.csv."""
     under_way: frozenset[TaskKey] = frozenset()
-    """Tasks that were submitted, or more than that, as run.log ends."""
+    """Tasks whose last state in run.log is submitted or later."""
     newer: str = ""
-    """What is newer than the ledger, in words; empty where nothing is."""
+    """A message about what is newer than the ledger; empty if nothing is."""
 
     def of(self, wanted: Iterable[Wanted]) -> list[Wanted]:
-        """The same tasks, with what the evidence says of each."""
+        """The same tasks, with the claims and remote IDs of each."""
         return [
             replace(one, claims=self.claims.get(one.key, ()), named=self.named.get(one.key, frozenset()))
             for one in wanted
@@ -52,18 +52,18 @@ class Evidence:
 
 
 def run_id_beside_videos(directory: Path) -> str:
-    """The id that was written beside the videos; empty where there is none."""
+    """The run ID stored next to the videos; empty if there is none."""
     with suppress(OSError, UnicodeDecodeError):
         return (directory / VIDEOS / RUN_ID_NAME).read_text(encoding="ascii").strip()
     return ""
 
 
 def keep_run_id(directory: Path, run_id: str) -> None:
-    """Write the run's id beside its videos, durably; it is there before anything is paid.
+    """Store the run ID next to the videos, durably, before anything is paid for.
 
     Raises:
-        UsageError: another id is there.
-        StorageError: the disk refused.
+        UsageError: another run ID is there.
+        StorageError: the file can't be written.
     """
     try:
         keep_small(directory / VIDEOS / RUN_ID_NAME, f"{run_id}\n".encode())
@@ -77,7 +77,7 @@ def keep_run_id(directory: Path, run_id: str) -> None:
 
 
 async def read_evidence(directory: Path, ledger: LedgerReader) -> Evidence:
-    """What the files say, held against the ledger as it is now."""
+    """Read the files, and compare them with the ledger as it is now."""
     past = await ledger.ask_history(history)
     known, named_files = await ledger.ask_history(claims), await ledger.ask_history(file_names)
     lines = list(_events(directory / LOG_NAME))
@@ -116,7 +116,7 @@ def _under_way(lines: Sequence[Mapping[str, Any]]) -> frozenset[TaskKey]:
 
 
 def anything_left(directory: Path) -> bool:
-    """Whether a run's id, or a remote id, is left in a directory without a ledger."""
+    """Whether a directory without a ledger still has a run ID or a remote ID."""
     lines = _events(directory / LOG_NAME)
     return (
         bool(run_id_beside_videos(directory))
@@ -126,14 +126,14 @@ def anything_left(directory: Path) -> bool:
 
 
 def _around(at: float) -> Sequence[int]:
-    """The milliseconds that a time of run.log may stand for: it was cut off there."""
+    """The milliseconds that a time in run.log may mean: run.log truncates them."""
     return range(round(at * 1000) - 1, round(at * 1000) + 2)
 
 
 def _newer(
     directory: Path, lines: Sequence[Mapping[str, Any]], past: History, known_files: frozenset[str]
 ) -> str:
-    """What shows that the ledger is an older one."""
+    """A message about what shows that the ledger is outdated; empty if nothing does."""
     last = max(past.newest, past.vouched_at)
     latest = max((line["at"] for line in lines if "event" in line), default=0.0)
     if latest > last + 0.001:
@@ -146,7 +146,7 @@ def _newer(
 
 
 def proven(directory: Path, row: Mapping[str, str]) -> bool:
-    """Whether the video of a row of results.csv lies where it says, as it says."""
+    """Whether the video of a row of results.csv is in place, with the recorded checksum."""
     if row.get("state") != "done" or not all(row.get(name) for name in ("file_name", "sha256", "remote_id")):
         return False
     path = directory / row["file_name"]
@@ -158,7 +158,7 @@ def proven(directory: Path, row: Mapping[str, str]) -> bool:
 
 
 def _events(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a run.log, their times as Unix seconds; what can't be read is left out."""
+    """The complete lines of a run.log, with times as Unix seconds; unreadable lines are skipped."""
     with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
         for text in file:
             with suppress(ValueError, KeyError, TypeError, AttributeError):
@@ -167,7 +167,7 @@ def _events(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a results.csv; none where it can't be read as one."""
+    """The rows of a results.csv; none if it can't be parsed."""
     with (
         suppress(OSError, UnicodeDecodeError, csv.Error),
         path.open(encoding="utf-8-sig", newline="") as file,
@@ -178,7 +178,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def as_attempt(row: Mapping[str, str], number: int, accepted_at: float | None) -> PaidAttempt:
-    """An attempt as a row of results.csv tells of it."""
+    """The attempt recorded in a row of results.csv."""
 
     def moment(name: str) -> float | None:
         try:

@@ -1,6 +1,6 @@
-"""The order of one run whose ledger is up to date: what is paid for first, then what is wanted.
+"""The steps of one run with an up-to-date ledger: paid tasks first, then new submissions.
 
-ask the gateway ─▶ poll and collect what is paid for ─▶ submit while admission allows it ─▶ drain
+check the gateway ─▶ poll and collect what is paid for ─▶ submit while admission allows it ─▶ drain
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from batchrunner.gateway import ApiKey, Gateway
 
 
 class Flow:
-    """One run, from its first question to the gateway to the last video."""
+    """One run, from its first request to the gateway to the last video."""
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring, self._job, self._reporter = wiring, wiring.job, wiring.reporter
@@ -34,7 +34,7 @@ class Flow:
 
     @property
     def stop(self) -> Stop | None:
-        """What stopped submission for good, if something did."""
+        """What stopped submission for good, if anything."""
         return self._parts.admission.stop if self._parts else None
 
     @property
@@ -43,9 +43,9 @@ class Flow:
         return self._request.signal
 
     async def to_the_end(self) -> str:
-        """Do what there is to do, and write results.csv; where nothing is left, take neither key nor network.
+        """Do all work, and write results.csv; if there is nothing to do, use neither key nor network.
 
-        Returns what could not be written to disk, empty where everything could.
+        Returns what could not be written to disk; empty if everything was.
         """
         await self._reporter.begin()
         try:
@@ -59,10 +59,10 @@ class Flow:
         return await self._reporter.write_results()
 
     def _key(self) -> ApiKey | None:
-        """The key, where there is something to do with it; a doubt alone is looked up only if there is one.
+        """The key, if it is needed; doubts alone don't require one, and are then looked up only with a key.
 
         Raises:
-            AccountError: there is none, and it is needed.
+            AccountError: the key is needed but missing.
         """
         wanted, everything = self._reporter.wanted, self._reporter.everything
         if (self._job.plan and wanted[TaskState.PENDING]) or any(everything[state] for state in PAID_FOR):
@@ -96,12 +96,12 @@ class Flow:
             await group.guarded(self._carry_out if answered else self._collect_by_links, parts)
 
     async def _collect_by_links(self, parts: Parts) -> None:
-        """The gateway or its key is refused: links need neither, and live for a day only."""
+        """Collect by link if gateway or key can't be used: links need neither, and last only a day."""
         await collect_known(self._ledger, parts.collect_by_link, links_only=True)
         await parts.group.collected()
 
     async def _carry_out(self, parts: Parts) -> None:
-        """What is paid for first, then what is wanted, until nothing is left to wait for."""
+        """Process paid tasks first, then submit, until nothing is left to wait for."""
         admission, group = parts.admission, parts.group
         group.chore(self._reporter.keep_results_fresh)
         group.chore(self._reporter.keep_ticking, admission)
@@ -112,12 +112,12 @@ class Flow:
         if self._job.recovers or wanted:
             await parts.recovery.look()
         if self._job.submits:
-            # Even with nothing pending, a failed generation or a doubt may be submitted again.
+            # Even with nothing pending, a failed generation or a doubt may be resubmitted.
             await note_beginning(self._ledger, parts.adopter, is_new=self._wiring.evidence is None)
             await put_pending(self._ledger, admission, self._clock, self._wiring.selected)
         while permit := await admission.next():
             group.work(parts.worker.submit, permit)
         await admission.drained()
         await group.collected()
-        # What is left is over its deadline and polled without a slot: the next run takes it up.
+        # What is left is past its deadline and polled without a slot: the next run resumes it.
         group.dismiss()

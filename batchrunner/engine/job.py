@@ -15,40 +15,40 @@ from batchrunner.output.progress import Display, Silent
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run."""
+    """The parameters of one run."""
 
     directory: Path
     """The run directory."""
     limits: Limits
     gateway: GatewaySettings
     gateway_name: str
-    """What the ledger is tied to: the gateway's origin, or `simulator`."""
+    """What the ledger is bound to: the gateway's origin, or `simulator`."""
     key: Callable[[], ApiKey]
-    """Asked only when there is something to do; raises AccountError where there is none."""
+    """Called only when there is something to do; raises AccountError if there is no key."""
     plan: Plan | None = None
     """None: poll and collect what is paid for, submit nothing."""
     time_scale: float = 1.0
     display: Display = field(default_factory=Silent)
     only: tuple[str, ...] = ()
-    """Ids, or `label=value`: the tasks that may be submitted, and that the summary counts; all if empty."""
+    """IDs or `label=value`: the tasks that may be submitted, and that the summary counts; all if empty."""
     limit: int | None = None
-    """Of these the first so many."""
+    """Only the first this many of them."""
     recovers: bool = False
-    """Look for what is paid for and not in the ledger, poll and collect it, and submit nothing."""
+    """Find paid tasks missing from the ledger, poll and collect them, and submit nothing."""
     address_named: bool = True
-    """Whether a person named the gateway's address; else it is the one that is used where none is named."""
+    """Whether the gateway's address was set by the user; if not, it is the default."""
     same_gateway: bool = False
-    """A person's word: the gateway at this address is the one that the ledger is tied to."""
+    """Set by the user: the gateway at this address is the one that the ledger is bound to."""
     remarks: tuple[str, ...] = ()
-    """What a person is to know before the run begins; kept in run.log."""
+    """Notices to show before the run begins; kept in run.log."""
     recollect_all: bool = False
-    """Ask for uncollected videos once more, links that are known to be dead included."""
+    """Try uncollected videos once more, including links known to be dead."""
     fetch_missing: bool = False
-    """Fetch finished videos whose files are gone."""
+    """Download finished videos whose files are gone."""
 
     @property
     def address(self) -> GivenAddress:
-        """The gateway's address, and what was said of it."""
+        """The gateway's address, and what the user said about it."""
         return GivenAddress(self.gateway_name, self.gateway, self.key, self.address_named, self.same_gateway)
 
     @property

@@ -17,17 +17,17 @@ from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger
 
 FIRST_READINGS = "first_readings"
-"""By process, the used quota before its first submission; null where it could not be read (JSON)."""
+"""By process, the used quota before its first submission; null if it could not be read (JSON)."""
 CHARGED_BEYOND = "charged_beyond"
-"""By process, the quota units that were last known to be charged beyond the log (JSON)."""
+"""By process, the quota units last known to be charged beyond the log (JSON)."""
 NO_METER = False
-"""Kept as the first reading where the gateway has no such number."""
+"""Stored as the first reading if the gateway doesn't report the used quota."""
 
 
 class KeyMeter:
-    """Reads the used quota before the first submission of this process, and with each look at the log.
+    """Reads the used quota before the first submission of this process, and with each look-up in the log.
 
-    One process has one key. Where the gateway has no such number nothing is told.
+    One process has one key. If the gateway doesn't report the used quota, nothing is detected.
     """
 
     def __init__(self, ledger: Ledger, gateway: Gateway) -> None:
@@ -36,7 +36,7 @@ class KeyMeter:
         self._on_their_way = 0
 
     async def start(self) -> MeterReading | None:
-        """Read it before anything is submitted, and keep it for whoever looks later."""
+        """Read it before anything is submitted, and store it for later look-ups."""
         first = await self._gateway.meter_reading()
         doubted = {one.process for one in await self._ledger.unowned() if one.is_doubt}
         kept = {name: value for name, value in (await self._kept(FIRST_READINGS)).items() if name in doubted}
@@ -48,7 +48,7 @@ class KeyMeter:
         return first if isinstance(first, MeterReading) else None
 
     async def read(self) -> None:
-        """Read it once more; the usage log is to be asked for only afterwards."""
+        """Read it again; call this before reading the usage log."""
         self._before = None
         # Without a first reading there is nothing to compare, and the look-ups are few.
         if any((await self._kept(FIRST_READINGS)).values()):
@@ -56,7 +56,7 @@ class KeyMeter:
             self._on_their_way = (await self._ledger.counts(planned_only=False))[TaskState.SUBMITTING]
 
     async def beyond(self, rows: Sequence[UsageRow], witnesses: Collection[Witness]) -> Mapping[str, Beyond]:
-        """What was charged beyond the log, by the process whose submissions it may be."""
+        """What was charged beyond the log, by the process whose submissions it may be for."""
         first, told = await self._kept(FIRST_READINGS), await self._kept(CHARGED_BEYOND)
         before, after = self._before, None
         if isinstance(before, MeterReading):

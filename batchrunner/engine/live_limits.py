@@ -1,6 +1,6 @@
-"""Limits changed during a run, through a small file in the run directory that the run watches.
+"""Changes limits during a run, through a small file in the run directory that the run watches.
 
-They hold until that run ends; then the file is removed, and the manifest's values are what counts again.
+They apply until that run ends; then the file is removed, and the manifest's values apply again.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from batchrunner.manifest import checked_limits
 from batchrunner.storage.files import PartFile, sync_directory
 
 LOOK_INTERVAL = 1.0
-"""Real seconds between two looks at the file."""
+"""Real seconds between checks of the file."""
 MOST_BYTES = 4096
 
 
 def read_limits(directory: Path) -> Mapping[str, float]:
-    """The limits that were set in a run directory; empty where none were.
+    """The limits set in a run directory; empty if none are.
 
     Raises:
-        UsageError: the file holds something else.
+        UsageError: the file is invalid or can't be read.
     """
     try:
         with (directory / LIMITS_NAME).open("rb") as file:
@@ -49,10 +49,10 @@ def _no_number(word: str) -> float:
 
 
 def write_limits(directory: Path, limits: Mapping[str, float]) -> None:
-    """Put limits in place, whole: a run may look at any moment.
+    """Write the limits atomically, since a run may read them at any moment.
 
     Raises:
-        StorageError: the disk refused.
+        StorageError: the file can't be written.
     """
     path = directory / LIMITS_NAME
     part = path.with_name(f".limits.{os.urandom(4).hex()}{PartFile.SUFFIX}")
@@ -74,7 +74,7 @@ def write_limits(directory: Path, limits: Mapping[str, float]) -> None:
 
 @contextmanager
 def limits_of_one_run(directory: Path) -> Iterator[None]:
-    """What is set meanwhile holds no longer: nothing of an earlier run, and nothing for a later one."""
+    """Remove the limits before and after a run, so that they never apply to another one."""
     _forget(directory)
     try:
         yield
@@ -88,7 +88,7 @@ def _forget(directory: Path) -> None:
 
 
 class LiveLimits:
-    """Keeps a run at the limits that were set for it, and tells of each change."""
+    """Applies the limits set for a run, and reports each change."""
 
     def __init__(
         self,
@@ -108,13 +108,13 @@ class LiveLimits:
         self._complaint = ""
 
     async def keep_watching(self) -> None:
-        """Look at the file again and again, and take over what it says."""
+        """Keep checking the file and applying its limits; never returns."""
         while True:
             self.look()
             await asyncio.sleep(LOOK_INTERVAL)
 
     def look(self) -> None:
-        """Take over what the file says now; one that makes no sense is ignored, and named once."""
+        """Apply the file's current limits; an invalid file is ignored and reported once."""
         try:
             given, complaint = read_limits(self._directory), ""
         except UsageError as error:

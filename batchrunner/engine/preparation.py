@@ -25,13 +25,13 @@ from batchrunner.storage.files import remove_part_files
 
 
 def check_directory(directory: Path, manifest: str = MANIFEST, recovers: bool = False) -> None:
-    """Pass if a run may work in this directory; with `recovers`, whatever is left in it. Makes nothing.
+    """Check that a run may use this directory; with `recovers`, whatever is left in it. Creates nothing.
 
     Raises:
-        UsageError: results are there, but no ledger that knows them: they would be paid for again; or names
-            of files would not be UTF-8.
+        UsageError: there are results without their ledger, which would be paid for again; or file names would
+            not be UTF-8.
     """
-    if (encoding := sys.getfilesystemencoding()) != "utf-8":  # a command has restarted itself before
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":  # restarting the command did not help
         raise UsageError(
             f"Python's file system encoding is {encoding}, which can't encode all file names",
             "start Python with -X utf8 or PYTHONUTF8=1",
@@ -47,7 +47,7 @@ def check_directory(directory: Path, manifest: str = MANIFEST, recovers: bool = 
 
 
 def lost_ledger(directory: Path, manifest: str = MANIFEST) -> UsageError | None:
-    """The refusal where results are there, but no ledger that knows them; None where all is well."""
+    """The error if there are results without their ledger; None if all is well."""
     if not has_no_ledger(directory):
         return None
     videos = directory / VIDEOS
@@ -66,18 +66,18 @@ def lost_ledger(directory: Path, manifest: str = MANIFEST) -> UsageError | None:
 
 
 def make_directories(directory: Path, recovers: bool = False) -> None:
-    """Make the run directory and its folder for videos; with `recovers`, whatever is left in it.
+    """Create the run directory and its video folder; with `recovers`, whatever is left in it.
 
     Raises:
         UsageError: as for `check_directory`.
-        StorageError: the folders can't be made, or not be written to.
+        StorageError: the folders can't be created or written to.
     """
     check_directory(directory, recovers=recovers)
     videos, ledger = directory / VIDEOS, directory / LEDGER_NAME
     try:
         videos.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
-            pass  # what can't be written to is to be known before anything is paid for
+            pass  # detect an unwritable directory before anything is paid for
         if (directory / RESULTS_NAME).is_dir():
             raise IsADirectoryError(21, f"{RESULTS_NAME} is a folder")
     except OSError as error:
@@ -91,10 +91,10 @@ def make_directories(directory: Path, recovers: bool = False) -> None:
 
 
 def check_videos_writable(directory: Path) -> None:
-    """Make sure that videos can come. Where none is to come, their folder may be a read-only archive.
+    """Check that videos can be saved. If none is expected, their folder may be a read-only archive.
 
     Raises:
-        StorageError: the folder for videos can't be written to.
+        StorageError: the video folder can't be written to.
     """
     try:
         with tempfile.TemporaryFile(dir=directory / VIDEOS):
@@ -114,11 +114,11 @@ def has_no_ledger(directory: Path) -> bool:
 
 
 async def identify(ledger: Ledger, directory: Path, is_new: bool, recovers: bool) -> Evidence | None:
-    """Tie ledger, videos and run.log together by the run's id; None where nothing can have been paid before.
+    """Link ledger, videos and run.log by the run ID; None if nothing can have been paid for before.
 
     Raises:
         UsageError: the videos belong to another ledger.
-        StorageError: the disk refused.
+        StorageError: the run ID can't be written.
     """
     beside = run_id_beside_videos(directory)
     if is_new and not recovers:
@@ -135,7 +135,7 @@ async def identify(ledger: Ledger, directory: Path, is_new: bool, recovers: bool
 
 
 def names_on_disk(directory: Path) -> frozenset[str]:
-    """The folded names of all that lies in the folder for videos; no new video may take one."""
+    """The folded names of everything in the video folder; no new video may use one of them."""
     return frozenset(folded(f"{VIDEOS}/{path.name}") for path in (directory / VIDEOS).iterdir())
 
 
@@ -148,8 +148,8 @@ async def bring_up_to_date(
 ) -> int:
     """Recover from a crash, enter the plan, and resume collecting; return how many tasks left the plan.
 
-    `recollect_all` is a person's word: what was given up, and links that are known to be dead, are asked
-    once more. With `names_again`, files that lie there keep no task from the name that it had.
+    `recollect_all` (set by the user) retries what was given up, and links known to be dead. With
+    `names_again`, tasks may reuse their former file names even if the files exist.
     """
     videos = directory / VIDEOS
     await ledger.recover()

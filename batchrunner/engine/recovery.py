@@ -1,7 +1,7 @@
-"""Finds paid attempts that an outdated ledger does not know, before anything is submitted.
+"""Finds paid attempts missing from an outdated ledger, before anything is submitted.
 
-A ledger that was put back, copied or lost is behind the gateway. One free look at the usage log, with what
-run.log and results.csv say, finds the attempts that it lacks; they are entered and followed, not paid again.
+A ledger that was restored, copied or lost is behind the gateway. One free look-up in the usage log, together
+with run.log and results.csv, finds the missing attempts; they are added and followed, not paid for again.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ from batchrunner.ledger import Ledger, LostAttempt, PaidAttempt, RemoteIdTaken, 
 from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, history
 
 PATIENCE = 1800.0
-"""Nominal seconds that submission waits for tasks of which it can't be told yet whether they are ours."""
+"""Nominal seconds that submission waits for tasks that can't be identified as ours or not yet."""
 BETWEEN_LOOKS, BETWEEN_LATER_LOOKS, LATER = 90.0, 300.0, 600.0
-"""Nominal seconds between two looks, and after `LATER`: 20 in 20 min are answered, to all on this address."""
+"""Nominal seconds between look-ups, first and after `LATER`: the limit is 20 in 20 min per IP address."""
 RETRIES = (5.0, 30.0)
-"""Nominal seconds before each further try where the usage log can't be read for the moment."""
+"""Nominal seconds before each retry if the usage log can't be read at the moment."""
 LATEST = 3600.0
-"""Nominal seconds after its claim in which a submission may have reached the gateway."""
+"""Maximum nominal seconds from a submission's claim to its arrival at the gateway."""
 QUERIES_PER_SECOND = 20.0
 MOST_NAMED = 5
 COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERATING)
@@ -61,14 +61,14 @@ COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERAT
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What a look could not settle."""
+    """What a look-up could not settle."""
 
     submissions: Sequence[UsageRow]
-    """Of which nothing shows yet whose they are."""
+    """Those whose owner is not known yet."""
     unseen: Sequence[RemoteId]
-    """Further tasks that show no seed yet, or could not be looked at."""
+    """Other tasks that show no seed yet, or could not be queried."""
     since: float
-    """When the oldest of all that is left was submitted (Unix seconds); infinity where nothing is."""
+    """When the oldest unsettled one was submitted (Unix seconds); infinity if there is none."""
 
     def __bool__(self) -> bool:
         return bool(self.submissions or self.unseen)
@@ -80,7 +80,7 @@ class Missed:
 
 
 class Recovery:
-    """Finds what is paid for and not in the ledger; asked before each submission."""
+    """Finds paid attempts missing from the ledger; checked before each submission."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Recovery:
         hint: str = "",
         everything: bool = False,
     ) -> None:
-        """`evidence` is None for a ledger that is new; `everything` looks at the log as far as it goes."""
+        """`evidence` is None for a new ledger; `everything` reads the log as far back as it goes."""
         self._ledger, self._gateway, self._clock, self._directory = ledger, gateway, clock, directory
         self._evidence, self._follow, self._gate, self._notice = evidence, follow, gate, notice
         self._hint, self._everything = hint, everything
@@ -105,7 +105,7 @@ class Recovery:
         self._is_stopped = False
 
     async def look(self) -> None:
-        """Look once, before the first submission; adopt what is found, and wait for what may be ours."""
+        """Look up once, before the first submission; adopt what is found, and wait for what may be ours."""
         async with self._asking:
             if self._has_looked or self._evidence is None:
                 return
@@ -116,7 +116,7 @@ class Recovery:
             self._has_looked = True
 
     async def is_paid(self, key: TaskKey) -> bool:
-        """Whether the next attempt of a task is paid for already, and adopted now; or nothing may leave."""
+        """Whether a task's next attempt was already paid for (and is now adopted), or submission stopped."""
         if self._evidence is None:
             return False
         await self.look()
@@ -124,7 +124,7 @@ class Recovery:
             return True
         async with self._asking:
             tasks = await self._ledger.wanted(TaskState.PENDING, key=key)
-            # One that waited for its turn while it was found is pending no more.
+            # A task found while this call waited for the lock is no longer pending.
             return not tasks or await self._adopt(tasks, self._evidence)
 
     async def _look_until_settled(self, evidence: Evidence) -> None:
@@ -153,7 +153,7 @@ class Recovery:
         if self._everything:
             await self.vouch()
         await self._unknown.keep(await self._ledger.remote_ids())
-        # What could not be settled is looked at again by the next run.
+        # The next run checks again what could not be settled.
         await self._ledger.set_meta(LOOKED_AT, repr(min(began + log.ahead, missed.since)))
 
     async def _read_log(self) -> UsageLog | QueryFailed | QueryRefused:
@@ -166,7 +166,7 @@ class Recovery:
         return log
 
     async def _without_log(self, evidence: Evidence, log: object) -> None:
-        """The log says nothing: what is newer than the ledger keeps everything back."""
+        """The log is no help: submit nothing if anything is newer than the ledger."""
         why = "does not match this ledger, or does not go back far enough"
         if isinstance(log, QueryFailed | QueryRefused):
             said = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
@@ -182,7 +182,7 @@ class Recovery:
             await self.vouch()
 
     async def _doubt_the_rest(self, evidence: Evidence) -> None:
-        """What was submitted, as run.log says, and shows nowhere, is in doubt: it may be charged."""
+        """Mark as in doubt what run.log says was submitted but is found nowhere: it may be charged."""
         doubted = []
         for one in evidence.of(await self._ledger.wanted(TaskState.PENDING)):
             if one.key not in evidence.under_way or not one.claims:
@@ -202,7 +202,7 @@ class Recovery:
             )
 
     async def _look_at(self, rows: Sequence[UsageRow], evidence: Evidence, since: float) -> Missed:
-        """Look at what is not ours, adopt what is, and return what can't be told yet."""
+        """Query unknown tasks, adopt ours, and return what can't be identified yet."""
         wanted = evidence.of(await self._ledger.wanted(*COULD_BECOME_PENDING))
         ours, unknown = await self._ledger.remote_ids(), self._unknown
         named = sorted({remote_id for one in wanted for remote_id in one.named} - ours)
@@ -219,7 +219,7 @@ class Recovery:
         )
 
     async def _can_know(self, log: UsageLog, evidence: Evidence, since: float) -> bool:
-        """Whether the log shows what was submitted since then, as far as anything tells."""
+        """Whether the log shows what was submitted since then, as far as can be verified."""
         if not self._everything and not reaches_back(log.rows, since):
             return False
         known = await self._ledger.ask_history(accounted)
@@ -229,7 +229,7 @@ class Recovery:
         return can_know(log.rows, known, named, moments)
 
     async def _adopt(self, pending: Sequence[Wanted], evidence: Evidence) -> bool:
-        """Enter what is recognized of these tasks, and follow it; return whether anything was."""
+        """Add recognized attempts of these tasks to the ledger, and follow them; return whether any were."""
         ours = await self._ledger.remote_ids()
         strange = [one for one in self._unknown.seen.values() if one.remote_id not in ours]
         found: dict[TaskKey, list[Paid]] = defaultdict(list)
@@ -265,12 +265,12 @@ class Recovery:
         return True
 
     async def _take_what_lies_there(self, evidence: Evidence) -> None:
-        """A verified video of which results.csv tells all is done, whatever the gateway still shows."""
+        """Mark tasks as done whose verified video matches results.csv, whatever the gateway still shows."""
         for one in await self._ledger.wanted(TaskState.PENDING):
             row = evidence.results.get(one.key, {})
             if not await asyncio.to_thread(proven, self._directory, row):
                 continue
-            with suppress(RemoteIdTaken):  # a person wants a further version of that very video
+            with suppress(RemoteIdTaken):  # the user wants another version of the same video
                 accepted_at = evidence.accepted_at.get(RemoteId(row["remote_id"]))
                 paid = as_attempt(row, one.attempts + 1, accepted_at)
                 await self._ledger.bring_back(one.key, [paid], FOUND_DONE)
@@ -285,5 +285,5 @@ class Recovery:
             )
 
     async def vouch(self) -> None:
-        """A person had everything looked through: what is newer than the ledger is known by now."""
+        """Record that the user had everything searched: what was newer than the ledger is known by now."""
         await self._ledger.set_meta(VOUCHED_AT, repr(self._clock.wall()))

@@ -15,26 +15,26 @@ from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Ledger, LedgerReader
 
 MOST_ASKED = 5
-"""Of the tasks accepted last, how many are asked for."""
+"""How many of the last accepted tasks to query."""
 WAITS = (0.0, 5.0, 15.0, 30.0)
-"""Nominal seconds before each try to get an answer."""
+"""Nominal seconds before each try."""
 
 
 @dataclass(frozen=True, slots=True)
 class GivenAddress:
-    """The address that a command uses, and what its user said of it."""
+    """The address that a command uses, and what the user said about it."""
 
     origin: str
     settings: GatewaySettings
     key: Callable[[], ApiKey]
     is_named: bool = True
-    """Whether somebody named it; the key goes to no other but the ledger's own."""
+    """Whether the user set it; if not, the key is sent only to the ledger's own address."""
     is_same: bool = False
-    """A person's word that the gateway there is the one that was paid."""
+    """Set by the user: the gateway there is the one that was paid."""
 
 
 def refused(bound: str, given: GivenAddress, can_be_shown: bool) -> UsageError | None:
-    """Why a run at an unknown address can't begin; None where the address can be asked."""
+    """Why a run at an unknown address can't begin; None if the address can be checked."""
     if given.is_same:
         return None
     what = f"this run directory belongs to the gateway {bound}, not to {given.origin}"
@@ -48,10 +48,10 @@ def refused(bound: str, given: GivenAddress, can_be_shown: bool) -> UsageError |
 
 
 async def check_address_of(ledger: LedgerReader, given: GivenAddress) -> bool:
-    """Whether the address must show by its tasks that it is the gateway's; nothing is asked yet.
+    """Whether the address must be verified by its tasks; sends no request itself.
 
     Raises:
-        UsageError: a run could not begin there.
+        UsageError: a run can't begin there.
     """
     if await ledger.address(given.origin) is not Address.UNKNOWN:
         return False
@@ -64,11 +64,11 @@ async def check_address_of(ledger: LedgerReader, given: GivenAddress) -> bool:
 async def follow_gateway(
     ledger: Ledger, given: GivenAddress, clock: Clock, notice: Callable[[str], None]
 ) -> None:
-    """Where the address is unknown, find out whether the gateway there is the ledger's, and note it.
+    """If the address is unknown, verify that the gateway there is the ledger's, and record it.
 
     Raises:
-        AccountError: there is no key, or nobody answers there.
-        UsageError: it isn't, or nothing can show it.
+        AccountError: there is no key, or no answer.
+        UsageError: it is another gateway, or this can't be verified.
     """
     if not await check_address_of(ledger, given):
         return
@@ -83,7 +83,7 @@ async def follow_gateway(
 
 
 async def _shown(ledger: LedgerReader, gateway: Gateway, clock: Clock, bound: str) -> str:
-    """One of the ledger's tasks that the gateway shows."""
+    """Return one of the ledger's tasks that the gateway shows, or raise."""
     asked = await ledger.newest_accepted(MOST_ASKED)
     silent = ""
     for wait in WAITS:

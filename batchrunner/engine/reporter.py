@@ -1,4 +1,4 @@
-"""What a run says while it goes on: counts of its tasks, notices, the display, run.log and results.csv."""
+"""Reports a run's progress: task counts, notices, the display, run.log and results.csv."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from batchrunner.output.results_file import Results
 from batchrunner.output.run_log import RunLog
 
 TICK = 0.5
-"""Real seconds between two updates of the display."""
+"""Real seconds between updates of the display."""
 
 
 class Reporter:
-    """Follows the ledger's events, and passes them on to everything that people read."""
+    """Passes the ledger's events on to the display, run.log and results.csv."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Reporter:
         results: Results,
         selected: frozenset[TaskKey] | None,
     ) -> None:
-        """`selected` are the tasks that the run is about; None for all."""
+        """`selected` are the tasks of this run; None for all."""
         self._ledger, self._log, self._display, self._results = ledger, log, display, results
         self._selected = selected
         self.wanted = Tally({})
@@ -40,7 +40,7 @@ class Reporter:
         """All tasks of the ledger."""
 
     async def begin(self) -> None:
-        """Count the tasks, and follow the ledger from now on."""
+        """Count the tasks, and start observing the ledger."""
         self.wanted = Tally(await self._ledger.counts(self._selected))
         self.everything = Tally(await self._ledger.counts(planned_only=False))
         self._ledger.observe(self._record)
@@ -50,20 +50,20 @@ class Reporter:
         self._display.start(self.wanted, admission, clock)
 
     def close(self) -> None:
-        """Close the display, and leave the terminal as it was."""
+        """Close the display and restore the terminal."""
         self._display.close()
 
     def notice(self, text: str) -> None:
-        """Tell a person, now and in run.log."""
+        """Show a message to the user, and write it to run.log."""
         self._log.notice(text)
         self._display.notice(redacted(text))
 
     async def waiting_for(self, why: str) -> None:
-        """Let `status` say why nothing is submitted; empty when it is."""
+        """Set what `status` shows as the reason why nothing is submitted; empty to clear."""
         await self._ledger.set_meta(WAITING_FOR, why)
 
     async def keep_ticking(self, admission: Admission) -> None:
-        """Update the display as time passes, and record when and why nothing was submitted."""
+        """Update the display regularly, and record when and why nothing was submitted."""
         waiting_for = ""
         while True:
             await asyncio.sleep(TICK)
@@ -74,11 +74,11 @@ class Reporter:
                 await self.waiting_for(waiting_for)
 
     async def keep_results_fresh(self) -> None:
-        """Write results.csv from time to time where something changed."""
+        """Rewrite results.csv from time to time if something changed."""
         await self._results.keep_fresh()
 
     async def write_results(self) -> str:
-        """Write results.csv; return what went wrong, empty where nothing did."""
+        """Write results.csv; return the error message, empty on success."""
         try:
             await self._results.write()
         except StorageError as error:
@@ -86,7 +86,7 @@ class Reporter:
         return ""
 
     async def try_to_write_results(self) -> None:
-        """The same after the disk failed already, which was said."""
+        """The same after a disk error that has already been reported."""
         with suppress(StorageError):
             await self._results.write()
 

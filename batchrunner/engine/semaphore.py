@@ -7,7 +7,7 @@ from collections import deque
 
 
 class AdjustableSemaphore:
-    """At most so many hold a turn at once, in the order in which they asked."""
+    """Admits at most `limit` holders at once, first come, first served."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -15,7 +15,7 @@ class AdjustableSemaphore:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def allow(self, limit: int) -> None:
-        """Let so many hold a turn from now on; a turn that was given is never taken away."""
+        """Change the limit; current holders are never evicted."""
         self._limit = limit
         self._give()
 
@@ -26,7 +26,7 @@ class AdjustableSemaphore:
         try:
             await mine
         except asyncio.CancelledError:
-            if not mine.cancelled():  # it was given just now, and nobody wants it any more
+            if not mine.cancelled():  # granted just before the cancellation: pass it on
                 self._taken -= 1
                 self._give()
             raise

@@ -33,16 +33,16 @@ from batchrunner.output.run_log import RunLog
 
 
 async def run(job: Job) -> Summary:
-    """Carry a run as far as it goes, and say how it stands.
+    """Run a job as far as possible, and return its summary.
 
     Raises:
-        BatchrunnerError: it could not begin; nothing was sent.
+        BatchrunnerError: the run could not begin; nothing was submitted.
     """
     make_directories(job.directory, job.recovers)
     with RunLock(job.directory), limits_of_one_run(job.directory), RunLog(job.directory) as log:
         is_new = has_no_ledger(job.directory)
         async with Ledger.open(job.directory) as ledger:
-            # Heard before anything is written: afterwards the ledger is no longer older than they are.
+            # Read before anything is written: after that, the ledger no longer looks older than the files.
             evidence = await identify(ledger, job.directory, is_new, job.recovers) if job.plan else None
             log.began(await ledger.run_id())
             ledger.observe(log.event)
@@ -63,7 +63,7 @@ async def run(job: Job) -> Summary:
                 binding = await ledger.binding()
                 flow = Flow(Wiring(job, binding, evidence, ledger, clock, reporter, selected))
                 storage = await flow.to_the_end()
-                # Asked of the reader: after a failed write the writer may not even answer.
+                # Use the reader: after a failed write, the writer may not even answer.
                 spent = await reader.spent()
                 counts = await reader.counts(selected)
                 missing = await reader.missing_files() if job.fetch_missing else 0
@@ -98,14 +98,14 @@ def _reporter(
 
 
 async def _bound(job: Job, ledger: Ledger) -> list[str]:
-    """Tie the ledger to the job's gateway and manifest; return what a person is to know of it.
+    """Bind the ledger to the job's gateway and manifest; return notices for the user.
 
     Raises:
-        BatchrunnerError: it belongs to others, or the gateway does not show whether it does.
+        BatchrunnerError: the ledger belongs to another gateway or manifest, or this can't be verified.
     """
     remarks = list(job.remarks)
     if job.plan:
-        await ledger.check_manifest(job.plan)  # which takes no network
+        await ledger.check_manifest(job.plan)  # needs no network, so it comes first
     await follow_gateway(ledger, job.address, Clock(job.time_scale), remarks.append)
     if former := await ledger.bind(job.gateway_name, job.plan):
         remarks.append(
@@ -115,7 +115,7 @@ async def _bound(job: Job, ledger: Ledger) -> list[str]:
 
 
 async def _recognised(job: Job, ledger: Ledger) -> Job:
-    """The job, the replicas of its plan with the keys under which the ledger knows them."""
+    """The job, with replicas in its plan under the keys that they have in the ledger."""
     if not job.plan:
         return job
     tasks = recognised(job.plan.tasks, await ledger.known())

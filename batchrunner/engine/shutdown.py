@@ -13,13 +13,13 @@ from batchrunner.core.text import count
 from batchrunner.engine.admission import Admission
 
 AIR_TIME = 60.0
-"""Real seconds that submissions in the air are awaited after a stop."""
+"""Real seconds to wait for unanswered submissions after a stop."""
 TOLD_EVERY = 5
-"""Seconds between two words about it."""
+"""Seconds between messages about it."""
 
 
 class StopRequest:
-    """Why the run is to end before its work does: a signal, or an error that nothing can go on after."""
+    """A request to end the run early: a signal or a fatal error."""
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
@@ -27,26 +27,26 @@ class StopRequest:
         self.error: Exception | None = None
 
     def by_signal(self, number: int) -> None:
-        """Ask for a stop."""
+        """Request a stop because of a signal; the first signal is kept."""
         self.signal = self.signal or number
         self._asked.set()
 
     def by_error(self, error: Exception) -> None:
-        """Ask for a stop because nothing can go on; the first reason stays."""
+        """Request a stop because of a fatal error; the first error is kept."""
         if self.error is None:
             self.error = error
         self._asked.set()
 
     async def asked(self) -> None:
-        """Wait until somebody asks."""
+        """Wait for a stop request."""
         await self._asked.wait()
 
 
 @contextmanager
 def handle_signals(stop: StopRequest, restore_terminal: Callable[[], None]) -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or lost terminal into a request; the second ends the process at once.
+    """Turn the first SIGINT, SIGTERM or SIGHUP into a stop request; the second ends the process at once.
 
-    Outside the main thread, where signals can't be heard, it does nothing.
+    Does nothing outside the main thread, where signals can't be handled.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -54,15 +54,15 @@ def handle_signals(stop: StopRequest, restore_terminal: Callable[[], None]) -> I
     loop = asyncio.get_running_loop()
 
     def heard(number: int) -> None:
-        # A terminal that goes away may send several SIGHUPs: nobody asked twice.
+        # A closing terminal may send several SIGHUPs: they don't count as a second request.
         if stop.signal and number != signal.SIGHUP:
             restore_terminal()
-            # Whatever is in the air is in doubt at the next start, as after a kill -9.
+            # Unanswered submissions are in doubt at the next start, as after a kill -9.
             os._exit(128 + number)
         stop.by_signal(number)
 
     told = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` asks that it be ignored
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` sets it to be ignored
         told.append(signal.SIGHUP)
     for number in told:
         loop.add_signal_handler(number, heard, number)
@@ -76,10 +76,10 @@ def handle_signals(stop: StopRequest, restore_terminal: Callable[[], None]) -> I
 async def supervise(
     work: Awaitable[None], gate: Admission, stop: StopRequest, notice: Callable[[str], None]
 ) -> None:
-    """Run `work` to its end, or to a stop: no new POST, those in the air awaited, the rest cancelled.
+    """Run `work` to its end or until a stop: no new POSTs, unanswered ones awaited, the rest cancelled.
 
     Raises:
-        Exception: the error that the stop was asked for, or that `work` ended with.
+        Exception: the error that caused the stop, or that `work` raised.
     """
     working = asyncio.ensure_future(work)
     asked = asyncio.create_task(stop.asked(), name="stop request")
@@ -96,7 +96,7 @@ async def supervise(
 
 
 async def _air_cleared(gate: Admission, notice: Callable[[str], None]) -> None:
-    """Wait until every submission in the air has its outcome, but not for ever."""
+    """Wait until every unanswered submission has an outcome, for at most `AIR_TIME`."""
     loop = asyncio.get_running_loop()
     end, told = loop.time() + AIR_TIME, AIR_TIME + TOLD_EVERY
     while gate.in_the_air and (left := end - loop.time()) > 0:

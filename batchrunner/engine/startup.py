@@ -22,18 +22,18 @@ from batchrunner.ledger.history import LOOKED_AT
 PREFLIGHT_WAITS = (0.0, 5.0, 15.0, 30.0)
 """Nominal seconds before each try to reach the gateway."""
 OUTAGE_WAITS = (60.0,) * 30
-"""The further ones where something answers in its place: an outage passes, a wrong address does not."""
+"""Further ones if something else answers in its place: an outage passes, a wrong address doesn't."""
 FAULTS = {
     Preflight.WRONG_KEY: AccountFault.KEY,
     Preflight.WRONG_ADDRESS: AccountFault.ADDRESS,
     Preflight.UNREACHABLE: AccountFault.UNREACHABLE,
 }
 LONGEST_WAIT = max(BACKOFF_CAP, OWN_WAIT_LEAST + OWN_WAIT_CAP)
-"""Nominal seconds that a pending task ever has to wait."""
+"""Maximum nominal seconds that a pending task has to wait."""
 PUT_AT_ONCE = 1000
-"""Tasks that enter the backlog before others may do something."""
+"""How many tasks to queue before yielding to other coroutines."""
 FIRST_LOOK = 300.0
-"""Nominal seconds that collecting what is paid for is given before the first POST."""
+"""Maximum nominal seconds to collect paid tasks before the first POST."""
 
 
 async def ask_first(
@@ -43,9 +43,9 @@ async def ask_first(
     models: frozenset[str],
     notice: Callable[[str], None],
 ) -> bool:
-    """One free question before anything else: is this the gateway, and does it know this key?
+    """Send one free request before anything else: is this the gateway, and does it accept this key?
 
-    A model of the plan that it doesn't list is worth a warning only: lists may be wrong.
+    A model of the plan that it doesn't list is only worth a warning: lists may be wrong.
     """
     for number, wait in enumerate(PREFLIGHT_WAITS + OUTAGE_WAITS, start=1):
         await clock.sleep(wait)
@@ -73,9 +73,10 @@ async def take_up(
     collect: Callable[[TaskKey], None],
     clock: Clock,
 ) -> None:
-    """Poll and collect what earlier runs paid for, oldest first, and return when that has been looked at.
+    """Poll and collect what earlier runs paid for, oldest first; return when all are polled and collected.
 
-    Links live for a day only, and an answer shows that the key sees our tasks, before more is paid.
+    It waits for collecting up to `FIRST_LOOK`. Links last only a day, and an answer shows that the key sees
+    our tasks before more is paid for.
     """
     await collect_known(ledger, collect)
     generating = await ledger.tasks(TaskState.GENERATING)
@@ -99,7 +100,7 @@ async def take_up(
 
 
 async def collect_known(ledger: Ledger, collect: Callable[[TaskKey], None], links_only: bool = False) -> None:
-    """Collect what earlier runs saw finished, oldest first; or only that of which they were given a link."""
+    """Collect what earlier runs saw finished, oldest first; with `links_only`, only what has a link."""
     for task in sorted(await ledger.tasks(TaskState.COLLECTING), key=lambda task: task.finished_at or 0.0):
         if task.result_url or not links_only:
             collect(task.key)
@@ -108,21 +109,21 @@ async def collect_known(ledger: Ledger, collect: Callable[[TaskKey], None], link
 async def put_pending(
     ledger: Ledger, admission: Admission, clock: Clock, selected: frozenset[TaskKey] | None
 ) -> None:
-    """Tell admission of every selected task that wants a submission; of all where none is selected."""
+    """Queue every selected pending task for submission; all pending tasks if `selected` is None."""
     for number, (task, not_before) in enumerate(await ledger.pending(), start=1):
         if number % PUT_AT_ONCE == 0:
             await asyncio.sleep(0)
         if selected is not None and task.key not in selected:
             continue
         wait = (not_before - clock.wall()) / clock.scale if not_before else 0.0
-        # A clock that was set back must not make anything wait for longer than it ever could.
+        # A clock that was set back must not make a task wait longer than the maximum.
         admission.put(task, min(max(wait, 0.0), LONGEST_WAIT))
 
 
 async def note_beginning(ledger: Ledger, adopter: Adopter, is_new: bool) -> None:
-    """Read how much the key has used, before anything is submitted with it.
+    """Read the key's used quota before anything is submitted with it.
 
-    A new ledger (`is_new`) knows everything since then, by the gateway's clock, which nobody sets here.
+    A new ledger (`is_new`) is complete since then, by the gateway's clock, which nobody here can change.
     """
     reading = await adopter.begin()
     if reading and is_new:

@@ -8,18 +8,18 @@ from types import TracebackType
 from typing import Self
 
 Job = Callable[..., Coroutine[None, None, None]]
-"""Called when it starts: a coroutine that was made and never started would be warned of."""
+"""Called only when it starts: a coroutine that is created but never started causes a warning."""
 
 
 class RunTaskGroup:
     """Workers, collectors and chores of one run, in one task group.
 
-    A failure does not tear the others down: it is reported, so that submissions in the air are awaited
-    before the run ends.
+    A failure doesn't cancel the others: it is reported, so that unanswered submissions are awaited before
+    the run ends.
     """
 
     def __init__(self, failed: Callable[[Exception], None]) -> None:
-        """`failed` is called with each failure."""
+        """`failed` is called with each exception."""
         self._group, self._failed = asyncio.TaskGroup(), failed
         self._all: set[asyncio.Task[None]] = set()
         self._collecting: set[asyncio.Task[None]] = set()
@@ -38,15 +38,15 @@ class RunTaskGroup:
         self._start((self._all,), job, args)
 
     def collect(self, job: Job, *args: object) -> None:
-        """Start the collecting of one video."""
+        """Start collecting one video."""
         self._start((self._all, self._collecting), job, args)
 
     def chore(self, job: Job, *args: object) -> None:
-        """Start something that goes on until `dismiss`."""
+        """Start something that runs until `dismiss`."""
         self._start((self._all,), job, args)
 
     async def collected(self, at_most: float | None = None) -> None:
-        """Wait until nothing is being collected, or for `at_most` real seconds."""
+        """Wait until nothing is being collected, but no longer than `at_most` real seconds."""
         loop = asyncio.get_running_loop()
         end = None if at_most is None else loop.time() + at_most
         while self._collecting and (end is None or loop.time() < end):
@@ -54,7 +54,7 @@ class RunTaskGroup:
             await asyncio.wait(self._collecting, timeout=left)
 
     def dismiss(self) -> None:
-        """Cancel all that still goes on."""
+        """Cancel everything still running."""
         for task in self._all:
             task.cancel()
 
@@ -65,7 +65,7 @@ class RunTaskGroup:
             task.add_done_callback(members.discard)
 
     async def guarded(self, job: Job, *args: object) -> None:
-        """Carry `job` out; report its failure instead of raising it."""
+        """Run `job`; report its exception instead of raising it."""
         try:
             await job(*args)
         except Exception as error:

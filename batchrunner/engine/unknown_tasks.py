@@ -1,4 +1,4 @@
-"""Records what was seen of gateway tasks missing from the ledger, for later runs."""
+"""Records sightings of gateway tasks missing from the ledger, for later runs."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from batchrunner.ledger import Ledger
 from batchrunner.ledger.history import STRANGERS
 
 WORTH_SAYING = 20
-"""Tasks to be looked at of which a person is told."""
+"""Minimum number of tasks to query for which the user gets a message."""
 MOST_KEPT = 5000
-"""Of the newest; each takes about 150 bytes."""
+"""How many of the newest to keep; each takes about 150 bytes."""
 
 
 class UnknownTasks:
-    """Looked at once each: whose they are may show only when a task is wanted again, or comes back."""
+    """Queries each once: its owner may become known only when a task is requested again or comes back."""
 
     def __init__(self, ledger: Ledger, gateway: Gateway, pace: Pace, notice: Callable[[str], None]) -> None:
         self._ledger, self._gateway, self._pace, self._notice = ledger, gateway, pace, notice
         self.seen: dict[RemoteId, Sighting] = {}
-        """All that the gateway showed; what has ended doesn't change any more."""
+        """All that the gateway showed; tasks that have ended no longer change."""
         self.unseen: set[RemoteId] = set()
-        """Those that show no seed yet, or could not be looked at."""
+        """Those that show no seed yet, or could not be queried."""
 
     async def remember(self) -> None:
-        """Bring back what earlier runs saw."""
+        """Load what earlier runs saw."""
         with suppress(ValueError, TypeError):
             for values in json.loads(await self._ledger.meta(STRANGERS) or "[]"):
                 sight = Sighting(**values)
                 self.seen.setdefault(sight.remote_id, sight)
 
     async def keep(self, ours: frozenset[RemoteId]) -> None:
-        """Keep what was seen in full and is not ours."""
+        """Store what was seen in full and is not ours."""
         kept = [asdict(one) for one in self.settled() if one.remote_id not in ours]
         await self._ledger.set_meta(STRANGERS, json.dumps(kept[-MOST_KEPT:]))
 
     async def look_at(self, remote_ids: Iterable[RemoteId]) -> None:
-        """Poll those that were not seen in full, at a bearable pace; it is free."""
+        """Query those not yet seen in full, at a limited rate; this is free."""
         todo = [one for one in remote_ids if one not in self.seen or one in self.unseen]
         if len(todo) >= WORTH_SAYING:
             self._notice(f"checking {count(len(todo), 'task')} of this key missing from the ledger (free)")
@@ -61,5 +61,5 @@ class UnknownTasks:
                 self.unseen.add(remote_id)
 
     def settled(self) -> list[Sighting]:
-        """Those that were seen in full."""
+        """The tasks that were seen in full."""
         return [one for remote_id, one in self.seen.items() if remote_id not in self.unseen]

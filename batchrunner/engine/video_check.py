@@ -18,31 +18,31 @@ from batchrunner.ledger import FinishedFile, Ledger
 from batchrunner.storage.files import seen_as
 
 HASHING = 5.0
-"""Real seconds that one look may spend on hashes; the files it does not come to are left to the next."""
+"""Maximum real seconds that one check spends on hashing; remaining files are left to the next."""
 NOTED_AT_ONCE = 256
-"""How many findings are written in one go."""
+"""How many findings are written in one batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileFinding:
-    """A file that is no longer as the ledger has it."""
+    """A file that differs from its record in the ledger."""
 
     file: FinishedFile
     state: FileState
     seen: str
-    """By what the file that was looked at is known again; empty where none was."""
+    """What identifies the checked file next time; empty if there was none."""
 
     @property
     def facts(self) -> AttemptFacts:
-        """What the ledger is to note."""
+        """The facts to record in the ledger."""
         return AttemptFacts(file_state=self.state, file_seen=self.seen)
 
 
 async def look_at_files(ledger: Ledger, directory: Path, fetch_missing: bool = False) -> str:
-    """Note in the ledger what has become of the files of finished videos; no task changes its state.
+    """Record the state of finished videos' files in the ledger; no task changes its state.
 
-    With `fetch_missing` those that are gone are collected again. Returns what a person should know of
-    what was not known before; empty where there is nothing.
+    Except with `fetch_missing`: those that are gone are collected again. Returns a message about newly found
+    changes; empty if there are none.
     """
     files = await ledger.finished_files()
     findings = await asyncio.to_thread(lambda: list(_findings(directory, files)))
@@ -71,7 +71,7 @@ def _news(gone: Sequence[FinishedFile], directory: Path) -> str:
 
 
 def _findings(directory: Path, files: Sequence[FinishedFile]) -> Iterator[FileFinding]:
-    """What differs from the ledger. Runs in a thread."""
+    """Files that differ from the ledger. Runs in a thread."""
     until = time.monotonic() + HASHING
     for file in files:
         found = _look(directory / file.file_name, file, may_hash=time.monotonic() < until)
@@ -80,15 +80,15 @@ def _findings(directory: Path, files: Sequence[FinishedFile]) -> Iterator[FileFi
 
 
 def _look(path: Path, file: FinishedFile, may_hash: bool) -> FileFinding | None:
-    """One file; None where it is as it was, or where nothing can be said."""
+    """Check one file; None if there is nothing to record."""
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         state = FileState.DANGLING if os.path.lexists(path) else FileState.MISSING
-        # The right one may come back as it was; what a changed one looked like is forgotten.
+        # The right file may come back unchanged; what identified a changed one is dropped.
         return FileFinding(file, state, "" if file.state is FileState.CHANGED else file.seen)
     except OSError:
-        return None  # a disk that can't be asked now says nothing about the file
+        return None  # a disk error says nothing about the file
     seen = seen_as(found)
     if not stat.S_ISREG(found.st_mode) or found.st_size != file.size:
         return FileFinding(file, FileState.CHANGED, seen)
@@ -97,7 +97,7 @@ def _look(path: Path, file: FinishedFile, may_hash: bool) -> FileFinding | None:
         return FileFinding(file, state, seen)
     is_older = found.st_mtime <= (file.collected_at or 0.0)
     if not file.seen and file.state is FileState.IN_PLACE and is_older:
-        return None  # an earlier version collected it, and noted less
+        return None  # collected by an earlier version, which recorded less
     if not may_hash:
         return None
     try:

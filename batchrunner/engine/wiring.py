@@ -1,4 +1,4 @@
-"""The parts of a run: made from its job, and connected with each other."""
+"""Creates the parts of a run from its job, and connects them."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ from batchrunner.ledger import MANIFEST, Binding, Ledger, TaskRecord, recover_co
 from batchrunner.media import VideoFacts
 
 SPARE_BYTES = 64 << 20
-"""What a file may have beyond four times the estimate."""
+"""How much a file may exceed four times its estimate."""
 
 
 def room(directory: Path, reserve: int) -> int:
-    """Free bytes where the videos of a run go, which may be another disk than the ledger's.
+    """Free bytes on the disk of a run's videos, which may differ from the ledger's disk.
 
-    The ledger needs little, but not less than the reserve: where its disk has less, that is what counts.
+    The ledger needs little, but at least the reserve: if its disk has less, the smaller figure counts.
     """
     ledger = shutil.disk_usage(directory).free
     try:
         videos = shutil.disk_usage(directory / VIDEOS).free
-    except FileNotFoundError:  # moved away just now: the download will say so
+    except FileNotFoundError:  # just moved away: the download will report it
         return ledger
     return videos if ledger >= reserve else min(videos, ledger)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What works in a run."""
+    """The parts of a run."""
 
     gateway: Gateway
     models: frozenset[str]
-    """The models that the tasks ask for."""
+    """The models that the tasks use."""
     adopter: Adopter
     admission: Admission
     group: RunTaskGroup
@@ -72,13 +72,13 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What the parts of one run are made from."""
+    """What the parts of one run are created from."""
 
     job: Job
     binding: Binding
-    """The settings, as the manifest has them or as an earlier run left them."""
+    """The settings from the manifest, or as an earlier run left them."""
     evidence: Evidence | None
-    """What else knows of earlier runs; None if the ledger is new."""
+    """Evidence of earlier runs outside the ledger; None if the ledger is new."""
     ledger: Ledger
     clock: Clock
     reporter: Reporter
@@ -86,7 +86,7 @@ class Wiring:
     """The tasks that may be submitted; None for all."""
 
     def connect(self, gateway: Gateway, failed: Callable[[Exception], None]) -> Parts:
-        """Make the parts, and connect them. `failed` is called with each failure of one."""
+        """Create and connect the parts. `failed` is called with each exception in one of them."""
         ledger, clock, settings, notice = self.ledger, self.clock, self.binding.settings, self.reporter.notice
         tasks = self._tasks()
         group = RunTaskGroup(failed)

@@ -71,7 +71,7 @@ from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
 from batchrunner.media.local_files import MediaChanged, data_uri
 
 QUERIES_PER_SECOND = 20.0
-"""Polls in a nominal second, of all slots together."""
+"""Polls per nominal second, for all slots together."""
 
 
 async def _never(_: TaskKey) -> bool:
@@ -79,7 +79,7 @@ async def _never(_: TaskKey) -> bool:
 
 
 class Worker:
-    """What all slots share; each call of `submit` or `resume` is one slot."""
+    """Shared by all slots; each call of `submit` or `resume` is one slot."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Worker:
         self._sightings = Sightings()
 
     async def submit(self, permit: Permit) -> None:
-        """Submit the permitted task and, if it is accepted, follow it to its end."""
+        """Submit the permitted task and, if accepted, follow it to its end."""
         generation = await self._submit(permit)
         if generation and not self._admission.closing:
             await self._follow(generation, first_delay=self._delay(generation, 0.0))
@@ -120,7 +120,7 @@ class Worker:
             record.attempt,
             record.remote_id,
             accepted_at,
-            # What was adopted is watched for a while from now on, however long ago it was submitted.
+            # An adopted task gets its full deadline from now on, however long ago it was submitted.
             self._clock.now() - (0.0 if adopted else self._clock.since(accepted_at)),
             record.request,
             record.seed,
@@ -153,12 +153,12 @@ class Worker:
         return await self._record(permit, task, attempt, outcome)
 
     async def _ready(self, task: PlannedTask) -> tuple[Attempt, bytes] | None:
-        """The intent on disk and the bytes to send; None where nothing is to leave after all.
+        """Write the intent to disk and return it with the bytes to send; None if nothing is to be sent.
 
-        The body is finished first, so that nothing but the POST follows the intent.
+        The body is built first, so that nothing but the POST follows the intent.
         """
         try:
-            # Local files are read, and inputs may be large; a prompt alone is not worth a thread.
+            # Local files must be read, and inputs may be large; a prompt alone is not worth a thread.
             slow = has_inputs(task.request)
             build = partial(encode, task.request, data_uri)
             body = await asyncio.to_thread(build) if slow else build()
@@ -187,14 +187,14 @@ class Worker:
                 if isinstance(outcome, AccountRefused) and outcome.fault in ONE_MODEL:
                     await self._ledger.note_denied(permit.task.model, move)
             except RemoteIdTaken as error:
-                # One id for two submissions: there is one video, and nobody knows whether two were charged.
+                # One ID for two submissions: there is one video, and two may have been charged.
                 outcome = Unknown(Receipt(code="remote_id_taken", message=str(error)))
                 move = self._decided(outcome, attempt, now, judged)
                 await self._ledger.move(task.key, move, attempt.id)
         except Exception as error:
             if not isinstance(outcome, Accepted):
                 raise
-            # The one thing that nobody else knows, said at once where it can be read.
+            # This ID is recorded nowhere else: report it at once.
             told = f"{task.id} was ACCEPTED as {outcome.remote_id}, but the ledger can't be written"
             adopt = command("resolve", self._ledger.directory, task.id, "--adopt", outcome.remote_id)
             fix = f"once it can be written: {adopt}"
@@ -229,7 +229,7 @@ class Worker:
                 last_status = answer.status + answer.upstream_status
                 news = AttemptFacts(last_answer=answer.raw[:LAST_ANSWER_BYTES])
                 await self._ledger.note(generation.attempt, news)
-            if not isinstance(answer, NotVisible):  # which doesn't show that the key sees our tasks
+            if not isinstance(answer, NotVisible):  # NotVisible doesn't show that the key sees our tasks
                 polled()
             age = self._clock.now() - generation.began
             if age > self._settings.task_deadline and not tracker.is_counting:
@@ -241,7 +241,7 @@ class Worker:
                 delay = self._delay(generation, age, conclusion)
 
     async def _sighted(self, generation: Generation, answer: PollOutcome) -> None:
-        """Keep whether the gateway shows the task; an id that a person gave is right once it does."""
+        """Record whether the gateway shows the task; an ID set by the user is confirmed once it does."""
         if generation.named and is_seen(answer) and not self._sightings.ever(generation.key):
             await self._ledger.note(generation.attempt, AttemptFacts(outcome=ADOPTED))
         is_sure = not (generation.named or generation.given_up)
@@ -271,7 +271,7 @@ class Worker:
                 move = after_loss(generation, receipt, ever_seen=self._sightings.ever(generation.key))
                 await self._ledger.move(generation.key, move, generation.attempt)
             case Vanished(receipt=receipt) | QueriesRefused(receipt=receipt):
-                settled = False  # it says nothing about the task: the next run takes it up
+                settled = False  # says nothing about the task: the next run resumes it
                 self._admission.refuse(AccountFault.KEY, receipt)
             case GoOn():
                 raise AssertionError("nothing is concluded")
@@ -281,7 +281,7 @@ class Worker:
             self._admission.free_slot(settled)
 
     async def _look_at_another(self, key: TaskKey) -> None:
-        """With no other in flight, a finished task of ours shows whether this key sees any."""
+        """Poll one of our finished tasks to see if this key sees any, in case no other is in flight."""
         if another := await self._ledger.another_finished(key):
             other, remote_id = another
             self._sightings.record(other, await self._gateway.poll(remote_id), self._clock.now())
