@@ -15,7 +15,7 @@ def hint(*arguments: str) -> str:
     return refused.value.hint
 
 
-@pytest.mark.parametrize("words", itertools.permutations(("d", "a", "--again")))
+@pytest.mark.parametrize("words", list(itertools.permutations(("d", "a", "--again"))))
 def test_options_may_stand_anywhere(words: tuple[str, ...]) -> None:
     """Before, between and after the arguments, which keep their order."""
     options = parser().parse_args(["retry", *words])
