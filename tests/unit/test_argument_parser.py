@@ -43,5 +43,5 @@ def test_a_misspelt_option_is_one_of_the_command() -> None:
 
 def test_missing_arguments_are_those_that_are_required() -> None:
     """IDs may be left out."""
-    with pytest.raises(UsageError, match="required: DIR$"):
+    with pytest.raises(UsageError, match=r"required: DIR$"):
         parser().parse_args(["retry"])
