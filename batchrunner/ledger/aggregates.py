@@ -1,4 +1,4 @@
-"""Questions about many tasks at once, answered in the thread of the connection."""
+"""Aggregate queries over all tasks, run in the connection's thread."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sqlite3
 from batchrunner.core.summary import Spent
 
 NOT_KNOWN = "('unknown', 'lost', 'adopted', 'named')"
-"""Outcomes of attempts without a remote id that may have been accepted all the same."""
+"""Outcomes of attempts without a remote ID that may have been accepted."""
 
 
 def labels(db: sqlite3.Connection, planned_only: bool) -> list[str]:
-    """The names of all labels, in the order in which tasks have them first."""
+    """The names of all labels, in order of first appearance."""
     where = "labels <> '{}'" + (" AND position IS NOT NULL" if planned_only else "")
     query = f"SELECT labels FROM tasks WHERE {where} ORDER BY position IS NULL, position, rowid"
     texts = dict.fromkeys(text for (text,) in db.execute(query))
@@ -20,7 +20,7 @@ def labels(db: sqlite3.Connection, planned_only: bool) -> list[str]:
 
 
 def spent(db: sqlite3.Connection) -> Spent:
-    """What all attempts cost, as far as it is known."""
+    """The total cost of all attempts, as far as known."""
     sums = "SELECT coalesce(currency, ''), total(tokens), total(cost) FROM attempts"
     found = db.execute(f"{sums} WHERE tokens > 0 GROUP BY 1").fetchall()
     ((unknown,),) = db.execute(

@@ -1,4 +1,4 @@
-"""Writes attempts to the ledger, including avoided ones."""
+"""Writes attempts to the ledger, including recovered and lost ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from batchrunner.core.states import Event
 
 
 class RemoteIdTaken(Exception):
-    """Another attempt has this remote id; nothing was changed."""
+    """Another attempt has this remote ID; nothing was changed."""
 
 
 def record_facts(db: sqlite3.Connection, attempt: AttemptId, facts: AttemptFacts) -> None:
-    """Write what became known of an attempt.
+    """Record new facts about an attempt.
 
     Raises:
-        RemoteIdTaken: the remote id is another attempt's.
+        RemoteIdTaken: another attempt has the remote ID.
     """
     if facts.remote_id is not None:
         query = "SELECT 1 FROM attempts WHERE remote_id = ? AND id <> ?"
@@ -30,12 +30,12 @@ def record_facts(db: sqlite3.Connection, attempt: AttemptId, facts: AttemptFacts
         field.name: value for field in fields(facts) if (value := getattr(facts, field.name)) is not None
     }
     if known:
-        columns = ", ".join(f"{name} = ?" for name in known)  # names are the dataclass's own
+        columns = ", ".join(f"{name} = ?" for name in known)  # the names are the dataclass's fields
         db.execute(f"UPDATE attempts SET {columns} WHERE id = ?", (*known.values(), attempt))
 
 
 def record_denial(db: sqlite3.Connection, model: str, move: Move) -> None:
-    """Write with each pending task of a model what one of them was answered."""
+    """Record a refusal of a model as the error of all its pending tasks."""
     db.execute(
         "UPDATE tasks SET error_code = ?, error_message = ? WHERE state = 'pending' "
         "AND position IS NOT NULL AND json_extract(request, '$.model') = ?",
@@ -44,7 +44,7 @@ def record_denial(db: sqlite3.Connection, model: str, move: Move) -> None:
 
 
 def unused_seed(db: sqlite3.Connection, draw: Callable[[int], int]) -> int:
-    """The first seed of `draw(0)`, `draw(1)`, … that no attempt has."""
+    """The first seed of `draw(0)`, `draw(1)`, … that no attempt uses."""
     for salt in itertools.count():
         seed = draw(salt)
         if not list(db.execute("SELECT 1 FROM attempts WHERE seed = ? LIMIT 1", (seed,))):
@@ -54,22 +54,22 @@ def unused_seed(db: sqlite3.Connection, draw: Callable[[int], int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PaidAttempt:
-    """A paid attempt that the ledger did not know."""
+    """A paid attempt that was missing from the ledger."""
 
     number: int
     seed: int | None
     remote_id: RemoteId
     submitted_at: float | None
-    """Unix seconds, by the gateway's clock where it tells."""
+    """Unix seconds, by the gateway's clock if it reports the time."""
     accepted_at: float | None = None
-    """The same of its acceptance, where that is known apart."""
+    """The acceptance time, if known separately."""
     file_name: str = ""
-    """Where its video lies; empty where the task's own name is right."""
+    """Where its video is; empty if under the task's current file name."""
     facts: AttemptFacts = field(default_factory=AttemptFacts)
 
 
 def enter(db: sqlite3.Connection, key: TaskKey, paid: PaidAttempt, now: float) -> AttemptId:
-    """Enter an attempt that was made without this ledger."""
+    """Add an attempt that was made without this ledger."""
     if paid.file_name:
         db.execute("UPDATE tasks SET file_name = ? WHERE key = ?", (paid.file_name, key))
     at = now if paid.submitted_at is None else min(paid.submitted_at, now)
@@ -85,7 +85,7 @@ def enter(db: sqlite3.Connection, key: TaskKey, paid: PaidAttempt, now: float) -
 
 @dataclass(frozen=True, slots=True)
 class LostAttempt:
-    """A submission that only run.log knows of, and nobody knows what became of it."""
+    """A submission recorded only in run.log, whose outcome is unknown."""
 
     number: int
     seed: int | None
@@ -94,7 +94,7 @@ class LostAttempt:
 
 
 def enter_lost(db: sqlite3.Connection, key: TaskKey, lost: LostAttempt) -> AttemptId:
-    """Enter a submission whose answer, and whose record in this ledger, are lost."""
+    """Add a submission whose answer and ledger entry were both lost."""
     ((attempt,),) = db.execute(
         "INSERT INTO attempts (task, number, seed, file_name, submitted_at, outcome) "
         "SELECT key, ?, ?, file_name, ?, ? FROM tasks WHERE key = ? RETURNING id",
@@ -105,6 +105,6 @@ def enter_lost(db: sqlite3.Connection, key: TaskKey, lost: LostAttempt) -> Attem
 
 
 def sent(db: sqlite3.Connection, attempt: AttemptId | None) -> tuple[int | None, RemoteId | None]:
-    """The seed and the remote id of an attempt."""
+    """The seed and the remote ID of an attempt."""
     rows = db.execute("SELECT seed, remote_id FROM attempts WHERE id = ?", (attempt,))
     return next(((row[0], row[1]) for row in rows), (None, None))

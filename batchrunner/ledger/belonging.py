@@ -14,9 +14,9 @@ from batchrunner.ledger.glance import PAID_REQUESTS
 
 
 def bind_gateway(db: sqlite3.Connection, gateway: str) -> None:
-    """Tie the ledger to a gateway, or check that this is one of its addresses.
+    """Bind the ledger to a gateway, or check that this is one of its addresses.
 
-    Until a first submission has left, another gateway may take the place of the first.
+    Until the first submission, it can be bound to another gateway instead.
 
     Raises:
         UsageError: it belongs to another gateway.
@@ -29,7 +29,7 @@ def bind_gateway(db: sqlite3.Connection, gateway: str) -> None:
 
 
 def other_gateway(bound: str, gateway: str) -> UsageError:
-    """The refusal of a gateway that the ledger is not tied to."""
+    """The error for a gateway that the ledger is not bound to."""
     hint = f"--base-url {bound} resumes there"
     if SIMULATOR in (bound, gateway):
         hint = "simulated and real runs use separate run directories: remove -o"
@@ -37,7 +37,7 @@ def other_gateway(bound: str, gateway: str) -> UsageError:
 
 
 def move_gateway(db: sqlite3.Connection, gateway: str) -> None:
-    """Note the address at which the gateway is now; the former ones stay known."""
+    """Record the gateway's new address; former ones are kept."""
     bound = _meta(db, "gateway")
     if bound == gateway:
         return
@@ -48,7 +48,7 @@ def move_gateway(db: sqlite3.Connection, gateway: str) -> None:
 
 
 def bind_manifest(db: sqlite3.Connection, plan: Plan) -> str:
-    """Tie the ledger to a manifest, or check that it is this one's; as `Ledger.bind`."""
+    """Bind the ledger to a manifest, or check that it is bound to this one; see `Ledger.bind`."""
     bound, shared = _meta(db, "manifest"), shared_with(db, plan)
     _set(db, "manifest", plan.name)
     _set(db, "manifest_named", "yes" if plan.named else "no")
@@ -56,10 +56,10 @@ def bind_manifest(db: sqlite3.Connection, plan: Plan) -> str:
 
 
 def shared_with(db: sqlite3.Connection, plan: Plan) -> int:
-    """How much of what the ledger paid for under another name is wanted by this plan; 0 where names agree.
+    """The number of this plan's tasks that the ledger paid for under another name; 0 if the names agree.
 
     Raises:
-        UsageError: none of it, so the ledger belongs to another manifest.
+        UsageError: there are none, so the ledger belongs to another manifest.
     """
     bound, kind = _meta(db, "manifest"), _meta(db, "manifest_named")
     # Ledgers of earlier versions don't say where their name came from.

@@ -20,13 +20,13 @@ from batchrunner.core.text import command
 
 T = TypeVar("T")
 APPLICATION_ID = 0x62726C31
-"""`brl1`: tells our file from any other SQLite file."""
+"""`brl1`: marks an SQLite file as a ledger."""
 SCHEMA_VERSION = 3
 MIGRATIONS = {
     1: ("ALTER TABLE attempts ADD COLUMN looked_up TEXT",),
     2: (
         "INSERT INTO meta VALUES ('run_id', lower(hex(randomblob(16))))",
-        "INSERT INTO meta VALUES ('results', 'null')",  # results.csv was written, and nobody noted its hash
+        "INSERT INTO meta VALUES ('results', 'null')",  # the hash of results.csv is unknown
         "ALTER TABLE attempts ADD COLUMN content_dead_at REAL",
         "ALTER TABLE attempts ADD COLUMN link_dead_at REAL",
         "ALTER TABLE attempts ADD COLUMN file_state TEXT",
@@ -36,18 +36,18 @@ MIGRATIONS = {
         "ALTER TABLE attempts ADD COLUMN process TEXT",
     ),
 }
-"""The statements that make a ledger of each older version one of the next."""
+"""The statements that upgrade a ledger from each older version to the next."""
 
 
 MANIFEST = "MANIFEST"
-"""Stands in a command for a manifest whose path is not known."""
+"""Placeholder in a command for a manifest whose path is unknown."""
 
 LONGEST_PATH = 504
-"""Bytes of a ledger's whole path that SQLite can open; it keeps files with longer names beside it."""
+"""Bytes in the longest ledger path that SQLite can open; it adds files with longer names beside it."""
 
 
 def check_path(path: Path) -> None:
-    """Pass if SQLite can open a ledger at this path.
+    """Check that SQLite can open a ledger at this path.
 
     Raises:
         UsageError: the path is too long.
@@ -63,20 +63,20 @@ def check_path(path: Path) -> None:
 
 
 class Database(aiosqlite.Connection):
-    """A connection whose thread carries out whole functions: one hop to the thread and back for each."""
+    """A connection that runs whole functions in its thread, with one round trip each."""
 
     def __init__(self, name: str | Path, **options: Any) -> None:
         super().__init__(lambda: sqlite3.connect(name, isolation_level=None, **options), iter_chunk_size=64)
 
     async def on_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `work` makes of the connection, in the connection's thread."""
-        # The connections of older versions of aiosqlite are threads, whose `run` is their own.
-        result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # its one way in
+        """Run `work` on the connection, in the connection's thread, and return its result."""
+        # Not named `run`: in older versions of aiosqlite, connections are threads, which have a `run`.
+        result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # the only way in
         return result
 
 
 async def open_for_writing(path: Path) -> Database:
-    """Open the ledger, making it where there is none; every pragma that matters is read back.
+    """Open the ledger, creating it if missing; every required pragma is read back.
 
     Raises:
         UsageError: the file is not a ledger, is damaged, or is from a newer version.
@@ -97,7 +97,7 @@ async def open_for_writing(path: Path) -> Database:
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    # Nothing is changed in a file before it is known to be ours.
+    # Change nothing in a file until it is known to be ours.
     if is_new := not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
         _check_unclaimed(db, path)
     else:
@@ -116,10 +116,10 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 
 
 async def open_for_reading(path: Path) -> Database:
-    """Open an existing ledger without any way to change it.
+    """Open an existing ledger read-only.
 
     Raises:
-        UsageError: there is none, or it is not one, or it is from a newer version.
+        UsageError: the file is missing, not a ledger, or from another version.
     """
     check_path(path)
     if not path.exists():
@@ -157,7 +157,7 @@ async def _closed_on_error(db: Database, path: Path) -> AsyncIterator[None]:
 def _set_up(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA busy_timeout = 10000")
     db.execute("PRAGMA journal_mode = WAL")
-    # NORMAL may forget the last commits in a power cut: a forgotten intent is a task paid for twice.
+    # With NORMAL, a power cut may lose the last commits: a lost intent is a task paid for twice.
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
     expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
@@ -170,7 +170,7 @@ def _set_up(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_unclaimed(db: sqlite3.Connection, path: Path) -> None:
-    """A file without tables is new, or what a first start left that was killed; unless it names an owner."""
+    """Check that a file without tables (new, or left by a killed first start) has no other application ID."""
     if pragma(db, "application_id") not in (0, APPLICATION_ID):
         raise _not_ours(path)
 
@@ -188,7 +188,7 @@ def _check_ours(db: sqlite3.Connection, path: Path, older: Collection[int] = ())
 
 
 def _migrate(db: sqlite3.Connection) -> None:
-    """Bring an older ledger up to date, in one transaction."""
+    """Upgrade an older ledger, in one transaction."""
     version = pragma(db, "user_version")
     steps = [
         step for since in sorted(MIGRATIONS) if since >= cast(int, version) for step in MIGRATIONS[since]
@@ -218,13 +218,13 @@ def pragma(db: sqlite3.Connection, name: str) -> object:
 
 
 def recover_command(directory: Path, manifest: str = MANIFEST) -> str:
-    """What a person types to get the ledger of a run directory back; `manifest` as the shell takes it."""
+    """The command that rebuilds a run directory's ledger; `manifest` must be quoted for the shell."""
     simulate = " --simulate" if (directory / SIMULATOR).is_dir() else ""
     return f"batchrunner recover {manifest} -o {shlex.quote(str(directory))}{simulate}"
 
 
 def unusable(path: Path, error: sqlite3.Error) -> UsageError | StorageError:
-    """Our error for what SQLite says of the file."""
+    """Convert an SQLite error to one of ours."""
     if isinstance(error, sqlite3.OperationalError):
         return StorageError(f"can't use {path}: {error}", "check the disk, its free space and permissions")
     return UsageError(

@@ -11,7 +11,7 @@ from batchrunner.core.states import Event, TaskState
 
 @dataclass(frozen=True, slots=True)
 class LedgerEvent:
-    """Something that happened to a task, told after it is on disk."""
+    """A change to a task, published once it is on disk."""
 
     at: float
     """Unix seconds."""
@@ -24,9 +24,9 @@ class LedgerEvent:
     code: str
     message: str
     planned: bool
-    """Whether the manifest still asks for the task."""
+    """Whether the task is still in the manifest."""
     seed: int | None = None
-    """Of the attempt."""
+    """The attempt's seed."""
     remote_id: RemoteId | None = None
 
 
@@ -39,6 +39,6 @@ INSERT_EVENT = (
 
 
 def written(told: LedgerEvent) -> tuple[object, ...]:
-    """An event as `INSERT_EVENT` takes it."""
+    """An event as parameters for `INSERT_EVENT`."""
     places = (told.event, told.from_state, told.to_state)
     return (told.at, told.key, told.attempt, *places, told.code, told.message)

@@ -20,7 +20,7 @@ _MAY_BE_CHARGED = (
     "SELECT 1 FROM attempts a WHERE a.task = t.key AND a.tokens IS NOT 0 "
     "AND (a.remote_id IS NOT NULL OR a.outcome IS NULL OR a.outcome IN ('unknown', 'lost', 'adopted'))"
 )
-"""Attempts that the gateway accepted or may have accepted, and did not give back."""
+"""Attempts that the gateway accepted or may have accepted, and did not refund."""
 _IS_PAID = (
     "t.state IN ('submitting', 'in_doubt', 'generating', 'collecting', 'done', 'uncollected') "
     f"OR EXISTS ({_MAY_BE_CHARGED})"
@@ -32,22 +32,22 @@ _TASKS = f"SELECT t.key, t.id, t.state, t.request, {_IS_PAID} FROM tasks t ORDER
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What a ledger says of itself."""
+    """A ledger's gateway, its tasks, and which of them are paid for."""
 
     gateway: str
     tasks: tuple[Known, ...]
     paid: Counter[TaskKey]
-    """Tasks that are paid for or may be, by the fingerprint of their request."""
+    """How many tasks are paid for or may be, by the fingerprint of their request."""
 
 
 class Unreadable(Exception):
-    """A ledger that can't be read: damaged, or from a version that is not known here."""
+    """The ledger can't be read: it is damaged, or its version is unknown."""
 
 
 def glance(directory: Path) -> Glance | None:
-    """What the ledger of a run directory has paid for, also while a run works there, of whatever version.
+    """Read what a run directory's ledger has paid for: any version, even during a run.
 
-    None where the file is another program's, or was never a ledger.
+    None if the file is not a batchrunner ledger.
 
     Raises:
         Unreadable: it can't be read.
@@ -59,7 +59,7 @@ def glance(directory: Path) -> Glance | None:
         except sqlite3.OperationalError:
             if path.with_name(f"{LEDGER_NAME}-wal").exists():
                 raise
-            # A folder that can't be written has no place for the index of the write-ahead log.
+            # In a read-only folder, SQLite can't create the index of the write-ahead log.
             return _read(path, "immutable=1")
     except (sqlite3.Error, ValueError) as error:
         raise Unreadable(str(error)) from error

@@ -1,4 +1,4 @@
-"""The ledger's history: how far back it goes, and which submissions it accounts for."""
+"""The ledger's history: how current it is, and which submissions it accounts for."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from batchrunner.core.doubts.silence import Witness
 from batchrunner.core.model import AttemptId, RemoteId
 
 LOOKED_AT = "looked_at"
-"""Until when (Unix seconds) the usage log was looked through for attempts that the ledger does not know."""
+"""Up to when (Unix seconds) the usage log was searched for attempts missing from the ledger."""
 STRANGERS = "strangers"
-"""What the gateway showed of tasks of this key that the ledger does not know (JSON)."""
+"""What the gateway showed about this key's tasks that are missing from the ledger (JSON)."""
 VOUCHED_AT = "vouched_at"
-"""When a person last had the files that are newer than the ledger looked through."""
+"""When the files newer than the ledger were last searched at the user's request."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """How far a ledger goes. Times are Unix seconds."""
+    """How current a ledger is. Times are Unix seconds."""
 
     run_id: str
     newest: float
-    """Its last entry; 0 where it has none."""
+    """The time of its last event; 0 if it has none."""
     looked_at: float | None
     vouched_at: float
 
     @property
     def since(self) -> float:
-        """From when on the usage log may show what the ledger does not know."""
+        """The time from which the usage log may show attempts missing from the ledger."""
         return self.newest if self.looked_at is None else min(self.newest or self.looked_at, self.looked_at)
 
 
 def history(db: sqlite3.Connection) -> History:
-    """How far the ledger goes."""
+    """Read how current the ledger is."""
     meta = {row[0]: row[1] for row in db.execute("SELECT name, value FROM meta")}
     ((newest,),) = db.execute("SELECT max(at) FROM events")
     looked_at = meta.get(LOOKED_AT)
@@ -72,19 +72,19 @@ def accounted(db: sqlite3.Connection) -> Accounted:
 
 
 def claims(db: sqlite3.Connection) -> frozenset[tuple[str, int]]:
-    """Every claim: the task's key, and the time in milliseconds."""
+    """Every claim: task key and time in milliseconds."""
     rows = db.execute("SELECT task, at FROM events WHERE event = 'claimed'")
     return frozenset((row[0], int(row[1] * 1000)) for row in rows)
 
 
 def file_names(db: sqlite3.Connection) -> frozenset[str]:
-    """Every path that a video was ever given."""
+    """Every path ever assigned to a video."""
     rows = db.execute("SELECT file_name FROM tasks UNION SELECT file_name FROM attempts")
     return frozenset(row[0] for row in rows)
 
 
 def witnesses(db: sqlite3.Connection) -> list[Witness]:
-    """The submissions whose acceptance was the answer to their POST."""
+    """The submissions whose POST was answered with acceptance."""
     rows = db.execute(
         "SELECT id, coalesce(process, ''), coalesce(request_id, ''), accepted_at, remote_id FROM attempts "
         "WHERE outcome IN ('accepted', 'given_up') AND remote_id IS NOT NULL AND accepted_at IS NOT NULL"
@@ -93,13 +93,13 @@ def witnesses(db: sqlite3.Connection) -> list[Witness]:
 
 
 def request_ids(db: sqlite3.Connection) -> frozenset[str]:
-    """The gateway's ids of every exchange whose outcome is known."""
+    """The request IDs of all exchanges whose outcome is known."""
     rows = db.execute("SELECT request_id FROM attempts WHERE request_id <> '' AND outcome IS NOT 'unknown'")
     return frozenset(row[0] for row in rows)
 
 
 def adopted_at(db: sqlite3.Connection) -> list[tuple[str, float]]:
-    """Model and time of acceptance (Unix seconds) of what was adopted: no answer told its request id."""
+    """Model and acceptance time (Unix seconds) of adopted or recovered attempts without a request ID."""
     rows = db.execute(
         "SELECT coalesce(json_extract(t.request, '$.model'), ''), a.accepted_at FROM attempts a "
         "JOIN tasks t ON t.key = a.task WHERE a.outcome IN ('adopted', 'recovered') "

@@ -36,24 +36,24 @@ from batchrunner.ledger.writer import Change, Writer, to_its_end
 
 T = TypeVar("T")
 DrawSeed = Callable[[str, TaskKey, int, int], int]
-"""A seed for the run's ID, a task, an attempt number and a salt."""
+"""Draws a seed from the run ID, a task, an attempt number and a salt."""
 LOGGER = logging.getLogger(__name__)
 
 _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
-# What is left without an outcome now was released by an earlier version, which noted none.
+# Attempts still without an outcome were released by an earlier version, which recorded none.
 _NEVER_LEFT = "UPDATE attempts SET outcome = 'released' WHERE outcome IS NULL AND remote_id IS NULL"
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _COUNT_ATTEMPT = "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?"
 
 
 class Ledger(LedgerReader):
-    """The read-write ledger of a run; made by `Ledger.open`."""
+    """The read-write ledger of a run; created by `Ledger.open`."""
 
     def __init__(self, db: Database, path: Path, now: Callable[[], float]) -> None:
         super().__init__(db, path)
         self._now = now
         self.process = secrets.token_hex(8)
-        """What marks the submissions of this process, which has one key, in the ledger."""
+        """Marks the submissions of this process, which has one key, in the ledger."""
         self._observers: list[Observer] = []
         self._uncommitted: list[LedgerEvent] = []
         self._writer = Writer(db, self._publish)
@@ -61,7 +61,7 @@ class Ledger(LedgerReader):
     @classmethod
     @asynccontextmanager
     async def open(cls, directory: Path, now: Callable[[], float] = time.time) -> AsyncIterator[Ledger]:
-        """Open, or make, the ledger of a run directory whose lock the caller holds.
+        """Open or create the ledger of a run directory whose lock the caller holds.
 
         Raises:
             UsageError: the file is not a usable ledger.
@@ -85,10 +85,10 @@ class Ledger(LedgerReader):
         self._observers.append(observer)
 
     async def bind(self, gateway: str, plan: Plan | None = None) -> str:
-        """Tie the ledger to one gateway and one manifest, or check that it is tied to these.
+        """Bind the ledger to one gateway and one manifest, or check that it is bound to these.
 
-        A name binds only where somebody wrote it, and what was paid for says more than any name. Returns
-        the other name under which it was paid for; empty where the names agree.
+        A manifest's name counts only if it was given explicitly, and paid tasks in common outweigh it.
+        Returns the other name under which they were paid for; empty if the names agree.
 
         Raises:
             UsageError: it belongs to another gateway or manifest.
@@ -101,13 +101,13 @@ class Ledger(LedgerReader):
         return await self._apply(change)
 
     async def moved_to(self, gateway: str) -> None:
-        """The gateway that the ledger is tied to has another address; the former ones stay known."""
+        """Record a new address of the ledger's gateway; former ones are kept."""
         await self._apply(lambda db: belonging.move_gateway(db, gateway))
 
     async def reconcile(self, plan: Plan, on_disk: frozenset[str]) -> int:
-        """Bring the tasks in line with the plan: new ones enter, others take over place, id and labels.
+        """Update the tasks from the plan: add new ones, refresh position, ID and labels of the others.
 
-        `on_disk` holds the folded names of the files in the folder for videos, which no new task may take.
+        `on_disk` holds the folded names of the files in the video folder, which no new task may use.
         Returns how many tasks left the plan.
         """
 
@@ -117,7 +117,7 @@ class Ledger(LedgerReader):
         return await self._apply(change)
 
     async def recover(self) -> int:
-        """Put the submissions that a crash left without an outcome in doubt; return how many there were."""
+        """Mark submissions that a crash left without an outcome as in doubt; return their number."""
 
         def change(db: sqlite3.Connection) -> int:
             rows = list(db.execute(_LEFT_SUBMITTING))
@@ -129,10 +129,10 @@ class Ledger(LedgerReader):
         return await self._apply(change)
 
     async def claim(self, key: TaskKey, seed: int | None, draw: DrawSeed | None) -> Attempt:
-        """Write the intent to submit a pending task, and the seed of this attempt where the task has none.
+        """Record the intent to submit a pending task, with a seed for this attempt if the task has none.
 
-        A seed of `draw` that another attempt has is not taken.
-        When this returns the intent is on disk, and the POST may leave.
+        Seeds from `draw` that another attempt uses are skipped.
+        When this returns, the intent is on disk and the POST may be sent.
 
         Raises:
             TransitionRefused: the task is not pending.
@@ -144,7 +144,7 @@ class Ledger(LedgerReader):
                 "FROM tasks WHERE key = ?",
                 (key,),
             )
-            # A further version with the seed of the first would be the same video once more.
+            # With the first version's seed, a new version would be the same video again.
             has_seed = seed is not None and version == 1
             chosen = unused_seed(db, partial(draw, run_id, key, number)) if draw and not has_seed else seed
             now = self._now()
@@ -161,9 +161,9 @@ class Ledger(LedgerReader):
         return await self._apply(change)
 
     async def want_again(self, key: TaskKey, on_disk: frozenset[str] = frozenset()) -> str:
-        """A person wants a further version of a video: the task is pending, the old file keeps its name.
+        """Request another version of a finished video: the task becomes pending, the old file keeps its name.
 
-        `on_disk` as for `reconcile`. Returns the path of the new version's file below the run directory.
+        `on_disk` is as for `reconcile`. Returns the new version's path, relative to the run directory.
 
         Raises:
             TransitionRefused: the task has no finished video yet.
@@ -180,11 +180,11 @@ class Ledger(LedgerReader):
         return await self._apply(change)
 
     async def move(self, key: TaskKey, move: Move, attempt: AttemptId | None = None) -> None:
-        """Carry out a decision about a task and record what it says of the attempt.
+        """Apply a move to a task and record its facts about the attempt.
 
         Raises:
-            TransitionRefused: the table of states has no such way; nothing was changed.
-            RemoteIdTaken: the remote id is another attempt's; nothing was changed.
+            TransitionRefused: the transition is not allowed; nothing was changed.
+            RemoteIdTaken: another attempt has the remote ID; nothing was changed.
         """
 
         def change(db: sqlite3.Connection) -> None:
@@ -193,11 +193,11 @@ class Ledger(LedgerReader):
         await self._apply(change)
 
     async def bring_back(self, key: TaskKey, found: Sequence[PaidAttempt], move: Move) -> None:
-        """Enter paid attempts of a pending task that this ledger did not know; the first one counts.
+        """Add paid attempts of a pending task that were missing from this ledger; the first one is current.
 
         Raises:
-            TransitionRefused: the task is not pending any more; nothing was changed.
-            RemoteIdTaken: one is another attempt's; nothing was changed.
+            TransitionRefused: the task is no longer pending; nothing was changed.
+            RemoteIdTaken: another attempt has one of the remote IDs; nothing was changed.
         """
 
         def change(db: sqlite3.Connection) -> None:
@@ -207,10 +207,10 @@ class Ledger(LedgerReader):
         await self._apply(change)
 
     async def doubt(self, key: TaskKey, lost: LostAttempt, move: Move) -> None:
-        """Enter a submission of a pending task that this ledger did not know, and nobody knows the end of.
+        """Add a submission of a pending task that was missing from this ledger and whose outcome is unknown.
 
         Raises:
-            TransitionRefused: the task is not pending any more; nothing was changed.
+            TransitionRefused: the task is no longer pending; nothing was changed.
         """
 
         def change(db: sqlite3.Connection) -> None:
@@ -219,11 +219,11 @@ class Ledger(LedgerReader):
         await self._apply(change)
 
     async def set_meta(self, name: str, value: str) -> None:
-        """Keep a fact about the run directory itself."""
+        """Store a fact about the run directory itself."""
         await self._apply(lambda db: db.execute(_SET_META, (name, value)))
 
     async def note_file(self, key: TaskKey, sha256: str) -> None:
-        """Keep the hash of a verified video before it gets its name, to know it again after a kill."""
+        """Record the hash of a verified video before its rename, to recognise the file after a kill."""
 
         def change(db: sqlite3.Connection) -> None:
             query = "UPDATE attempts SET sha256 = ? WHERE id = (SELECT attempt FROM tasks WHERE key = ?)"
@@ -232,22 +232,22 @@ class Ledger(LedgerReader):
         await self._apply(change)
 
     async def note_results(self, written: Sequence[str]) -> None:
-        """Keep the SHA-256 of what results.csv may hold from now on, to know when somebody changed it."""
+        """Record the hashes (SHA-256) that results.csv may have from now on, to detect edits by others."""
         await self.set_meta("results", json.dumps(list(written)))
 
     async def note_denied(self, model: str, move: Move) -> None:
-        """Keep what the gateway says of a model with each pending task that wants it; none of them moves."""
+        """Record the gateway's refusal of a model as the error of its pending tasks; no state changes."""
         await self._apply(lambda db: record_denial(db, model, move))
 
     async def note(self, attempt: AttemptId, facts: AttemptFacts) -> None:
-        """Keep what became known of an attempt whose task does not move."""
+        """Record new facts about an attempt whose task doesn't change state."""
         await self._apply(lambda db: record_facts(db, attempt, facts))
 
     def _move(self, db: sqlite3.Connection, key: TaskKey, move: Move, attempt: AttemptId | None) -> None:
         self._tell(db, carry_out(db, key, move, attempt, self._now()))
 
     def _tell(self, db: sqlite3.Connection, told: LedgerEvent) -> None:
-        """Write an event down, and tell the observers of it once it is on disk."""
+        """Record an event, and notify the observers once it is on disk."""
         db.execute(INSERT_EVENT, written(told))
         self._uncommitted.append(told)
 
@@ -269,5 +269,5 @@ class Ledger(LedgerReader):
                 try:
                     observer(event)
                 except Exception:
-                    # What happened is on disk; a display that fails must not stop the writer.
+                    # The event is on disk; a failing display must not stop the writer.
                     LOGGER.exception("an observer failed on %s", event)

@@ -14,22 +14,22 @@ from batchrunner.core.errors import BusyError, StorageError, UsageError
 from batchrunner.core.file_names import LOCK_NAME
 
 GLANCES, GLANCE = 10, 0.02
-"""How often, and at what distance in seconds, a lock is tried that another process holds."""
+"""How often a lock held by another process is tried, and the interval in seconds."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
-"""How the kernel writes blanks and backslashes in the names of mounts."""
+"""How the kernel escapes blanks and backslashes in mount points."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre"}
     | {"ncpfs", "nfs", "nfs4", "smb2", "smb3", "smbfs"}
 )
-"""Where neither the lock nor SQLite's own locks and fsync can be relied on."""
+"""Where the lock, SQLite's own locks and fsync are all unreliable."""
 
 
 class RunLock:
-    """Holds the run directory until it is closed.
+    """Locks a run directory until it is released.
 
-    Both the folder and the file `lock` in it are locked: the file is what other tools can hold, and the
-    folder can't be deleted under a run as a file can. The file stays, and means nothing by itself.
+    Both the folder and the file `lock` in it are locked: other tools can lock the file, but it can be
+    deleted during a run; the folder can't. The file is never removed, and means nothing by itself.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -40,9 +40,9 @@ class RunLock:
         """Take the lock.
 
         Raises:
-            BusyError: another process has it.
+            BusyError: another process holds it.
             UsageError: the directory is on a network file system.
-            StorageError: the lock file can't be made.
+            StorageError: the lock file can't be created.
         """
         kind = file_system(self._directory)
         if kind in NETWORK_FILE_SYSTEMS:
@@ -62,7 +62,7 @@ class RunLock:
         for _ in range(GLANCES):
             if all(_locked(fd, fcntl.LOCK_EX) for fd in self._fds):
                 return
-            time.sleep(GLANCE)  # it may be held by a look of `status` alone
+            time.sleep(GLANCE)  # `status` may hold it for a moment
         self.release()
         raise BusyError(
             f"another batchrunner is using {self._directory}",
@@ -70,7 +70,7 @@ class RunLock:
         )
 
     def release(self) -> None:
-        """Give the lock up; harmless when it isn't held."""
+        """Release the lock; does nothing if it isn't held."""
         while self._fds:
             os.close(self._fds.pop())
 
@@ -85,7 +85,7 @@ class RunLock:
 
 
 def is_locked(directory: Path) -> bool:
-    """Whether a process works in a run directory at this moment."""
+    """Whether a process is using a run directory right now."""
     for path in (directory, directory / LOCK_NAME):
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -100,7 +100,7 @@ def is_locked(directory: Path) -> bool:
 
 
 def _locked(fd: int, how: int) -> bool:
-    """Take a lock, at once or not at all."""
+    """Try to take a lock, without waiting."""
     try:
         fcntl.flock(fd, how | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -109,7 +109,7 @@ def _locked(fd: int, how: int) -> bool:
 
 
 def file_system(directory: Path) -> str:
-    """The type of the file system that `directory` is on, as Linux names it; empty where nothing tells."""
+    """The type of the file system that `directory` is on, as Linux names it; empty if unknown."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -16,13 +16,13 @@ from batchrunner.ledger.events import LedgerEvent
 def carry_out(
     db: sqlite3.Connection, key: TaskKey, move: Move, attempt: AttemptId | None, now: float
 ) -> LedgerEvent:
-    """Move a task as decided and record what that says of the attempt, within a transaction.
+    """Apply a move to a task and record its facts about the attempt, within a transaction.
 
-    `now` is in Unix seconds. Returns the event, which is still to be written.
+    `now` is in Unix seconds. Returns the event, which the caller must write.
 
     Raises:
-        TransitionRefused: the table of states has no such way.
-        RemoteIdTaken: the remote id is another attempt's.
+        TransitionRefused: the transition is not allowed.
+        RemoteIdTaken: another attempt has the remote ID.
     """
     rows = list(
         db.execute("SELECT id, position, state, attempt, refused, warnings FROM tasks WHERE key = ?", (key,))
@@ -33,9 +33,9 @@ def carry_out(
     check_transition(before, move.event, move.to)
     starts_anew = move.event in (Event.RETRIED, Event.ACCEPTED)
     refused = 0 if starts_anew else rows[0]["refused"] + int(move.refused)
-    # Fetched again, a video differs from what was asked for as it did before.
+    # A video that is downloaded again still differs from its request: keep the warnings.
     warnings = list(dict.fromkeys([*json.loads(rows[0]["warnings"]), *move.warnings]))
-    # What is done has no error, though a further copy of it could not be fetched: the event tells that.
+    # A done task has no error, even if another download of it failed: that is in the event.
     said = ("", "") if move.to is TaskState.DONE else (move.error_code, move.error_message)
     changed = db.execute(
         "UPDATE tasks SET state = ?, attempt = ?, error_code = ?, error_message = ?, not_before = ?, "

@@ -33,11 +33,11 @@ _PAID = (
     "SELECT count(*) FROM attempts p WHERE p.task = t.key AND p.file_name = t.file_name "
     f"AND (p.remote_id IS NOT NULL OR p.outcome IN {NOT_KNOWN})"
 )
-"""How many attempts at the newest wanted version of a video may have been accepted."""
+"""How many attempts at a video's newest version may have been accepted."""
 
 
 class LedgerReader:
-    """Questions to an open ledger; no method changes anything."""
+    """Queries on an open ledger; no method changes anything."""
 
     def __init__(self, db: Database, path: Path) -> None:
         self._db, self._path = db, path
@@ -45,10 +45,10 @@ class LedgerReader:
     @classmethod
     @asynccontextmanager
     async def open_existing(cls, directory: Path) -> AsyncIterator[Self]:
-        """Open the ledger of a run directory read-only; also while running.
+        """Open the ledger of a run directory read-only, even during a run.
 
         Raises:
-            UsageError: there is none, or it can't be used.
+            UsageError: it is missing or unusable.
         """
         path = directory / LEDGER_NAME
         db = await open_for_reading(path)
@@ -77,7 +77,7 @@ class LedgerReader:
         )
 
     async def check_manifest(self, plan: Plan) -> None:
-        """Pass if a run of this plan may go on here.
+        """Check that a run of this plan may continue here.
 
         Raises:
             UsageError: the run directory belongs to another manifest.
@@ -85,22 +85,22 @@ class LedgerReader:
         await self._ask(partial(belonging.shared_with, plan=plan))
 
     async def check_gateway(self, gateway: str) -> None:
-        """Pass if the address may be that of the ledger's gateway.
+        """Check that this may be an address of the ledger's gateway.
 
         Raises:
-            UsageError: a simulated run's and a real one's never are.
+            UsageError: it can't be: one of them is simulated, the other is not.
         """
         if await self.address(gateway) is Address.OTHER:
             raise belonging.other_gateway((await self.binding()).gateway, gateway)
 
     async def address(self, gateway: str) -> Address:
-        """What an address is to this ledger."""
+        """How an address relates to this ledger's gateway."""
         binding = await self.binding()
         submitted = bool(await self._rows("SELECT 1 FROM attempts LIMIT 1"))
         return judged_address(gateway, binding.gateway, binding.former_gateways, submitted)
 
     async def newest_accepted(self, most: int) -> list[tuple[RemoteId, str]]:
-        """The remote ids that the gateway gave last, each with its task's model."""
+        """The most recently accepted remote IDs, each with its task's model."""
         rows = await self._rows(
             "SELECT a.remote_id, t.request FROM attempts a JOIN tasks t ON t.key = a.task "
             "WHERE a.remote_id IS NOT NULL "
@@ -110,7 +110,7 @@ class LedgerReader:
         return [(RemoteId(row[0]), str(json.loads(row[1]).get("model", ""))) for row in rows]
 
     async def tasks(self, *states: TaskState, planned_only: bool = False) -> list[TaskRecord]:
-        """Tasks in plan order, those no longer planned last; of the given states, or all."""
+        """Tasks in the given states, or all: in plan order, those no longer planned last."""
         conditions = []
         if states:
             conditions.append(f"t.state IN ({', '.join('?' * len(states))})")
@@ -123,7 +123,7 @@ class LedgerReader:
         )
 
     async def pending(self) -> list[tuple[Waiting, float | None]]:
-        """The planned tasks that want a submission, in plan order, and the Unix time of the earliest one."""
+        """The planned tasks to submit, in plan order, and the earliest Unix time for each."""
         query = (
             "SELECT position, key, coalesce(json_extract(request, '$.model'), ''), "
             "coalesce(json_extract(request, '$.prompt'), ''), not_before FROM tasks "
@@ -132,13 +132,13 @@ class LedgerReader:
         return await self._ask(lambda db: [(Waiting(*task), at) for *task, at in db.execute(query)])
 
     async def read_tasks(self, use: Callable[[Iterator[TaskRecord]], T], planned_only: bool = False) -> T:
-        """What `use` makes of the tasks in plan order, reading one by one in the connection's thread."""
+        """Run `use` on the tasks in plan order, read one by one in the connection's thread."""
         where = " WHERE t.position IS NOT NULL" if planned_only else ""
         query = f"{SELECT_TASK}{where} ORDER BY t.position IS NULL, t.position, t.rowid"
         return await self._ask(lambda db: use(map(record_of, db.execute(query))))
 
     async def labels(self, planned_only: bool = False) -> list[str]:
-        """The names of all labels, in the order in which tasks have them first."""
+        """The names of all labels, in order of first appearance."""
         return await self._ask(partial(aggregates.labels, planned_only=planned_only))
 
     async def task(self, key: TaskKey) -> TaskRecord:
@@ -147,7 +147,7 @@ class LedgerReader:
         return record_of(next(iter(rows)))
 
     async def find(self, text: str) -> list[TaskRecord]:
-        """Tasks with this id, or whose fingerprint or remote id begins with `text` (6 characters or more)."""
+        """Tasks with this ID, or whose fingerprint or remote ID starts with `text` (6 characters or more)."""
         where = " WHERE t.id = ?1"
         if len(text) >= 6:
             where += (
@@ -160,7 +160,7 @@ class LedgerReader:
     async def counts(
         self, among: frozenset[TaskKey] | None = None, planned_only: bool = True
     ) -> dict[TaskState, int]:
-        """How many tasks, or of those `among` them, are in each state; states without any are 0."""
+        """The number of tasks in each state, including 0; with `among`, only these tasks count."""
         where = " WHERE position IS NOT NULL" if planned_only else ""
 
         def counted(db: sqlite3.Connection) -> dict[TaskState, int]:
@@ -174,12 +174,12 @@ class LedgerReader:
         return await self._ask(counted)
 
     async def remote_ids(self) -> frozenset[RemoteId]:
-        """Every remote id that is ours."""
+        """Every remote ID in the ledger."""
         rows = await self._rows("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
         return frozenset(RemoteId(row[0]) for row in rows)
 
     async def known(self) -> list[Known]:
-        """Every task in the order in which it entered, as `core.twins` needs to know it."""
+        """Every task in the order added, in the form that `core.replicas` needs."""
         query = "SELECT key, id, state, request FROM tasks ORDER BY rowid"
         return await self._ask(
             lambda db: [
@@ -189,7 +189,7 @@ class LedgerReader:
         )
 
     async def unowned(self) -> list[Unowned]:
-        """Submissions that may be accepted and have no remote id: in doubt, in the air, declared lost."""
+        """Submissions without a remote ID that may have been accepted: in doubt, in flight, declared lost."""
         rows = await self._rows(
             "SELECT a.id, t.key, t.id AS name, t.state = 'in_doubt' AND t.attempt = a.id AS is_doubt, "
             f"t.request, a.seed, a.submitted_at, a.request_id, a.process, ({_PAID}) AS paid FROM attempts a "
@@ -199,12 +199,12 @@ class LedgerReader:
         return [unowned_of(row) for row in rows]
 
     async def paid_attempts(self, key: TaskKey) -> int:
-        """How many attempts at the newest wanted version of a video were, or may have been, accepted."""
+        """How many attempts at a video's newest version were, or may have been, accepted."""
         rows = await self._rows(f"SELECT ({_PAID}) FROM tasks t WHERE t.key = ?", (key,))
         return int(next(iter(rows))[0])
 
     async def another_finished(self, key: TaskKey) -> tuple[TaskKey, RemoteId] | None:
-        """Of the other tasks, the one whose generation ended last; None where none has."""
+        """Among all other tasks, the one whose generation ended last; None if there is none."""
         rows = await self._rows(
             "SELECT task, remote_id FROM attempts WHERE task <> ? AND remote_id IS NOT NULL "
             "AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1",
@@ -213,11 +213,11 @@ class LedgerReader:
         return next(((TaskKey(other), RemoteId(remote_id)) for other, remote_id in rows), None)
 
     async def spent(self) -> Spent:
-        """What all attempts cost, as far as it is known."""
+        """The total cost of all attempts, as far as known."""
         return await self._ask(aggregates.spent)
 
     async def finished_files(self) -> list[FinishedFile]:
-        """The file of every finished video, in the order in which the tasks entered."""
+        """The file of every finished video, in the order the tasks were added."""
         query = (
             "SELECT t.key, a.id, t.file_name, coalesce(a.size, 0), coalesce(a.sha256, ''), "
             "coalesce(a.collected_at, 0.0), coalesce(a.file_state, ''), coalesce(a.file_seen, '') "
@@ -239,26 +239,26 @@ class LedgerReader:
         return int(rows[0][0])
 
     async def results_written(self) -> frozenset[str] | None:
-        """The SHA-256 of what results.csv may hold that we wrote; None where nobody noted it."""
+        """The hashes (SHA-256) that results.csv may have if it is unedited; None if not recorded."""
         rows = await self._rows("SELECT value FROM meta WHERE name = 'results'")
         known = json.loads(rows[0][0]) if rows else []
         return None if known is None else frozenset(known)
 
     async def run_id(self) -> str:
-        """The run directory's own id, from which the seeds of its attempts are derived."""
+        """The run directory's own ID, from which the seeds of its attempts are derived."""
         return await self.meta("run_id")
 
     async def meta(self, name: str) -> str:
-        """A fact about the run directory itself; empty where it is not kept."""
+        """A stored fact about the run directory itself; empty if there is none."""
         rows = await self._rows("SELECT value FROM meta WHERE name = ?", (name,))
         return next((str(row[0]) for row in rows), "")
 
     async def ask_history(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """The answer to one of the questions of `ledger.history`."""
+        """Run one of the queries in `ledger.history`."""
         return await self._ask(question)
 
     async def wanted(self, *states: TaskState, key: TaskKey | None = None) -> list[Wanted]:
-        """The planned tasks in these states, or one of them, as `core.recovery` needs to know them."""
+        """The planned tasks in these states, or only `key`, in the form that `core.doubts.restored` needs."""
         one_of_them = "" if key is None else " AND key = ?"
         rows = await self._rows(
             "SELECT key, id, request, attempts, version FROM tasks WHERE position IS NOT NULL "
@@ -268,7 +268,7 @@ class LedgerReader:
         return [wanted_of(row) for row in rows]
 
     async def events(self, key: TaskKey) -> list[TaskEvent]:
-        """A task's story, oldest first."""
+        """A task's history, oldest first."""
         rows = await self._rows(
             "SELECT e.at, e.event, e.from_state, e.to_state, a.number, e.code, e.message "
             "FROM events e LEFT JOIN attempts a ON a.id = e.attempt WHERE e.task = ? ORDER BY e.id",
@@ -277,7 +277,7 @@ class LedgerReader:
         return [TaskEvent(*row) for row in rows]
 
     async def attempts(self, key: TaskKey) -> Sequence[Mapping[str, Any]]:
-        """Every attempt of a task, oldest first, with all that is known of it."""
+        """Every attempt of a task with all its columns, oldest first."""
         rows = await self._rows("SELECT * FROM attempts WHERE task = ? ORDER BY number", (key,))
         return [dict(row) for row in rows]
 
@@ -285,7 +285,7 @@ class LedgerReader:
         return await self._ask(lambda db: db.execute(query, values).fetchall())
 
     async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """The answer to a question, made in the thread of the connection."""
+        """Run a query in the connection's thread."""
         try:
             return await self._db.on_thread(question)
         except sqlite3.DatabaseError as error:

@@ -10,15 +10,15 @@ from batchrunner.core.model import Plan, PlannedTask, Request
 from batchrunner.core.plan import digest_form, file_name, folded, inputs
 
 WRITTEN = ("position", "id", "labels", "source", "request", "inputs")
-"""Columns that follow the manifest; all others follow what happened."""
+"""Columns taken from the manifest; all others record what happened."""
 GIVEN_NAMES = "SELECT file_name FROM tasks UNION SELECT file_name FROM attempts"
-"""Every name that a video ever had or is to have; no file is ever overwritten."""
+"""Every name that a video ever had or will have; no file is ever overwritten."""
 
 
 def bring_in_line(db: sqlite3.Connection, plan: Plan, on_disk: frozenset[str]) -> int:
-    """Enter new tasks, refresh the others, and take those that are gone out of the plan; count these.
+    """Add new tasks, refresh the others, and unplan those no longer in the plan; return their number.
 
-    Nothing is removed and no state changes: what was paid for keeps its row, its file and its spend.
+    Nothing is deleted and no state changes: what was paid for keeps its row, its file and its cost.
     """
     db.execute(
         "INSERT INTO meta VALUES ('settings', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -51,12 +51,12 @@ def bring_in_line(db: sqlite3.Connection, plan: Plan, on_disk: frozenset[str]) -
 
 
 def _written(task: PlannedTask) -> tuple[int, str, str, str, str, str]:
-    """What stands in the `WRITTEN` columns of a task."""
+    """A task's values for the `WRITTEN` columns."""
     labels = json.dumps(dict(task.labels), ensure_ascii=False)
     shown = json.dumps(inputs(task.request), ensure_ascii=False)
     return (task.position, task.id, labels, task.source, request_text(task.request), shown)
 
 
 def request_text(request: Request) -> str:
-    """The request as the ledger keeps it: JSON, local files and data URIs as hashes."""
+    """The request as stored in the ledger: JSON, with local files and data URIs as hashes."""
     return json.dumps(digest_form(request), ensure_ascii=False)

@@ -12,11 +12,11 @@ from batchrunner.core.policy import GENERATION_FAILED, is_without_last_word
 from batchrunner.core.states import TaskState
 
 WAITING_FOR = "waiting_for"
-"""Why the run that is under way submits nothing at the moment, in words; empty while it does."""
+"""Why the current run is not submitting, in words; empty while it is."""
 
 
 class TaskRecord(NamedTuple):
-    """A task and its newest attempt, as the ledger holds them. Times are Unix seconds."""
+    """A task and its newest attempt. Times are Unix seconds."""
 
     key: TaskKey
     position: int | None
@@ -58,15 +58,15 @@ class TaskRecord(NamedTuple):
     fps: float | None = None
     last_frame_file: str | None = None
     looked_up: str | None = None
-    """What the usage log showed of a submission in doubt, and when."""
+    """What the usage log showed about a submission in doubt, and when."""
     candidates: str | None = None
-    """JSON list of the gateway's tasks that a submission in doubt may be."""
+    """JSON list of the gateway's tasks that may be the submission in doubt."""
     content_dead_at: float | None = None
-    """When the gateway was found to have the video no longer."""
+    """When the gateway was found to no longer have the video."""
     link_dead_at: float | None = None
     """The same for the model's own link."""
     file_state: str | None = None
-    """A `FileState`: what the last look at the finished video's file showed."""
+    """A `FileState`: the result of the last check of the finished video's file."""
 
     @property
     def links_dead(self) -> bool:
@@ -75,9 +75,9 @@ class TaskRecord(NamedTuple):
 
     @property
     def may_be_paid_for(self) -> bool:
-        """Whether it failed although the gateway accepted it, and never said that it gave the money back.
+        """Whether it failed after the gateway had accepted it, without a confirmed refund.
 
-        It may be charged, and may be there yet: looking at it again is free, submitting it pays again.
+        It may be charged, and may still exist there: polling it again is free, resubmitting pays again.
         """
         accepted = self.state is TaskState.FAILED and self.remote_id is not None
         kept = self.error_code == GENERATION_FAILED and self.tokens is None
@@ -91,13 +91,13 @@ class TaskRecord(NamedTuple):
 
     @property
     def model(self) -> str:
-        """The model asked for."""
+        """The requested model."""
         return str(self.request.get("model", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedFile:
-    """The file of a finished video, as the ledger has it."""
+    """The file of a finished video, as recorded in the ledger."""
 
     key: TaskKey
     attempt: AttemptId
@@ -108,14 +108,14 @@ class FinishedFile:
     collected_at: float
     """Unix seconds."""
     state: FileState
-    """What the last look showed."""
+    """The result of the last check."""
     seen: str
-    """Size and mtime of the file that was looked at last; empty where none was."""
+    """Size and mtime of the file at the last check; empty if it was never checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskEvent:
-    """One line of a task's story."""
+    """One entry of a task's history."""
 
     at: float
     event: str
@@ -136,4 +136,4 @@ class Binding:
     settings: RunSettings
     pricing: Pricing
     former_gateways: tuple[str, ...] = ()
-    """Addresses at which the same gateway was before."""
+    """Former addresses of the same gateway."""

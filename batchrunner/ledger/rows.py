@@ -1,4 +1,4 @@
-"""Rows of the database → plain values."""
+"""Converts database rows to plain values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SELECT_TASK = (
 
 
 def settings_of(stored: Mapping[str, Any]) -> RunSettings:
-    """The settings of a run, as they were stored."""
+    """A run's settings from their stored form."""
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
     }
@@ -36,7 +36,7 @@ def settings_of(stored: Mapping[str, Any]) -> RunSettings:
 
 
 def wanted_of(row: Any) -> Wanted:
-    """A task that a run would submit, and by what an attempt of it is recognized."""
+    """A task that a run would submit, with what identifies its attempts."""
     request = json.loads(row["request"])
     metadata = request.get("metadata") or {}
     duration, ratio, seed = (metadata.get(name) for name in ("duration", "ratio", "seed"))
@@ -53,7 +53,7 @@ def wanted_of(row: Any) -> Wanted:
 
 
 def unowned_of(row: Any) -> Unowned:
-    """A submission without a remote id."""
+    """A submission without a remote ID."""
     request = json.loads(row["request"])
     metadata = request.get("metadata") or {}
     duration = metadata.get("duration")
@@ -76,11 +76,11 @@ def unowned_of(row: Any) -> Unowned:
 
 
 def record_of(row: Any) -> TaskRecord:
-    """A task with its attempt, as `SELECT_TASK` gives it."""
+    """A task with its attempt, from a row of `SELECT_TASK`."""
     values = list(row)
     values[_STATE] = TaskState(values[_STATE])
     values[_REQUEST] = json.loads(values[_REQUEST])
-    # Most tasks have none of these, and a ledger may have many tasks.
+    # Parse only what is not empty: most tasks have none of these, and there may be many tasks.
     values[_LABELS] = json.loads(values[_LABELS]) if values[_LABELS] != "{}" else {}
     for index in (_INPUTS, _WARNINGS):
         values[index] = tuple(json.loads(values[index])) if values[index] != "[]" else ()

@@ -1,28 +1,28 @@
--- The ledger, version 3. Times are Unix seconds (UTC). Media stand here as path and hash, never as bytes.
+-- The ledger, version 3. Times are Unix seconds (UTC). Media are stored as path and hash, never as bytes.
 
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT;
 
--- The run directory's own random id: the seeds of its attempts are derived from it.
+-- The run directory's own random ID: the seeds of its attempts are derived from it.
 INSERT INTO meta VALUES ('run_id', lower(hex(randomblob(16))));
 
 CREATE TABLE tasks (
     key           TEXT PRIMARY KEY,          -- the fingerprint
     position      INTEGER,                   -- place in the plan; NULL: no longer in the manifest
     id            TEXT NOT NULL,
-    file_name     TEXT NOT NULL UNIQUE,      -- below the run directory; fixed when the task entered
-    source        TEXT NOT NULL,             -- where the manifest asks for it
+    file_name     TEXT NOT NULL UNIQUE,      -- relative to the run directory; fixed when the task is added
+    source        TEXT NOT NULL,             -- its place in the manifest
     request       TEXT NOT NULL,             -- normalised request as JSON, local files as hashes
-    inputs        TEXT NOT NULL,             -- JSON list of the files and URLs that it is made from
+    inputs        TEXT NOT NULL,             -- JSON list of its input files and URLs
     labels        TEXT NOT NULL,             -- JSON object
     state         TEXT NOT NULL CHECK (state IN
                   ('pending', 'submitting', 'in_doubt', 'generating', 'collecting', 'done', 'uncollected', 'failed')),
     attempt       INTEGER REFERENCES attempts (id),  -- the newest
     attempts      INTEGER NOT NULL DEFAULT 0,
-    refused       INTEGER NOT NULL DEFAULT 0,        -- refusals in a row that only this task had
-    version       INTEGER NOT NULL DEFAULT 1,        -- raised when a person wants a further video
+    refused       INTEGER NOT NULL DEFAULT 0,        -- consecutive refusals of this task alone
+    version       INTEGER NOT NULL DEFAULT 1,        -- raised when the user requests another version
     not_before    REAL,                              -- a pending task may not be claimed earlier
     error_code    TEXT NOT NULL DEFAULT '',
     error_message TEXT NOT NULL DEFAULT '',
@@ -38,10 +38,10 @@ CREATE TABLE attempts (
     number             INTEGER NOT NULL CHECK (number > 0),
     seed               INTEGER,
     file_name          TEXT NOT NULL,        -- where its video goes
-    submitted_at       REAL NOT NULL,        -- the intent; the POST left after it, if it left
-    outcome            TEXT,                 -- what the POST led to; NULL: not known (yet)
+    submitted_at       REAL NOT NULL,        -- the intent; the POST is sent after it, if at all
+    outcome            TEXT,                 -- of the POST; NULL: not known (yet)
     http_status        INTEGER,
-    request_id         TEXT,                 -- the gateway's own id of the exchange
+    request_id         TEXT,                 -- the gateway's own ID of the exchange
     remote_id          TEXT UNIQUE,
     accepted_at        REAL,
     finished_at        REAL,
@@ -60,13 +60,13 @@ CREATE TABLE attempts (
     height             INTEGER,
     fps                REAL,
     last_frame_file    TEXT,
-    looked_up          TEXT,                 -- what the usage log showed of it while it was in doubt
-    content_dead_at    REAL,                 -- when the gateway was found to have the video no longer
+    looked_up          TEXT,                 -- what the usage log showed about it while in doubt
+    content_dead_at    REAL,                 -- when the gateway was found to no longer have the video
     link_dead_at       REAL,                 -- the same for the model's own link
     file_state         TEXT,                 -- of a finished video: '' or NULL in place, missing, dangling, changed
-    file_seen          TEXT,                 -- size and mtime (ns) of the file that was looked at
-    candidates         TEXT,                 -- JSON list of the gateway's tasks that it may be
-    process            TEXT,                 -- a random id of the process that submitted it: it has one key
+    file_seen          TEXT,                 -- size and mtime (ns) at the last check
+    candidates         TEXT,                 -- JSON list of the gateway's tasks that may be it
+    process            TEXT,                 -- random ID of the process that submitted it, which has one key
     UNIQUE (task, number)
 ) STRICT;
 

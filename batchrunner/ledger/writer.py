@@ -1,7 +1,7 @@
-"""One writer: whole transactions from a queue, many committed at once.
+"""The single writer: takes changes from a queue and commits many at once.
 
-A caller's await returns only when its own change is on disk. A caller that is cancelled leaves its change
-in the queue: what the gateway did is recorded, whoever still wants to know.
+A caller's await returns only when its own change is on disk. If the caller is cancelled, its change stays
+in the queue: what the gateway did is recorded in any case.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from batchrunner.ledger.database import Database
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], T]
-"""Carried out in the thread of the connection."""
+"""Runs in the connection's thread."""
 
 BATCH = 256
-"""Changes in one commit, at most."""
+"""Maximum number of changes in one commit."""
 
 
 @dataclass(slots=True)
@@ -43,10 +43,10 @@ class Writer:
     async def apply(self, change: Change[T]) -> T:
         """Run `change` in a transaction and return its result once that is on disk.
 
-        An exception of the change undoes that change alone.
+        An exception from `change` rolls back that change alone.
 
         Raises:
-            StorageError: the transaction could not be committed; nothing later will be, either.
+            StorageError: the commit failed, and so will every later one.
         """
         if self._broken:
             raise self._broken
@@ -55,23 +55,23 @@ class Writer:
         return await done
 
     def close(self) -> None:
-        """Let `serve` return after what is queued."""
+        """Make `serve` return after the queued changes."""
         self._queue.put_nowait(None)
 
     async def serve(self) -> None:
-        """Commit what is queued, until closed."""
+        """Commit queued changes until closed."""
         try:
             while batch := await self._next_batch():
                 await self._commit(batch)
         finally:
-            # Nobody may wait for a writer that is gone.
+            # No caller may wait for a stopped writer.
             self._broken = self._broken or StorageError("the ledger is closed")
             while not self._queue.empty():
                 if queued := self._queue.get_nowait():
                     _settle(queued.done, None, self._broken)
 
     async def _next_batch(self) -> list[_Queued]:
-        """What is queued, once something is; empty at the end."""
+        """Wait for a change and return those queued, up to `BATCH`; empty at the end."""
         batch: list[_Queued] = []
         queued = await self._queue.get()
         while queued is not None:
@@ -90,7 +90,7 @@ class Writer:
                 partial(_committed, changes=[queued.change for queued in batch])
             )
         except (sqlite3.Error, StorageError) as error:
-            # After a failed commit or fsync nobody knows what the disk holds: nothing more is written.
+            # After a failed commit or fsync, the state on disk is unknown: write nothing more.
             self._broken = self._broken or _storage_error(error)
             for queued in batch:
                 _settle(queued.done, None, self._broken)
@@ -103,7 +103,7 @@ class Writer:
 def _committed(
     db: sqlite3.Connection, changes: Sequence[Change[Any]]
 ) -> list[tuple[object, Exception | None]]:
-    """Carry changes out in one transaction; what each returned, or why it alone was undone."""
+    """Run changes in one transaction; return each result, or the error that rolled back that change."""
     db.execute("BEGIN IMMEDIATE")
     try:
         results = [_carried_out(db, change) for change in changes]
@@ -121,7 +121,7 @@ def _carried_out(db: sqlite3.Connection, change: Change[Any]) -> tuple[object, E
     try:
         result, failure = change(db), None
     except sqlite3.OperationalError:
-        raise  # the disk: the whole batch fails
+        raise  # a disk error fails the whole batch
     except Exception as error:
         db.execute("ROLLBACK TO one")
         result, failure = None, error
@@ -130,9 +130,9 @@ def _carried_out(db: sqlite3.Connection, change: Change[Any]) -> tuple[object, E
 
 
 async def to_its_end(serving: asyncio.Task[None]) -> None:
-    """Wait for the writer even if cancelled meanwhile: what is queued is what the gateway did.
+    """Wait for the writer even if cancelled meanwhile: the queue holds what the gateway did.
 
-    A shield alone would not do: the cancelled closing would go on, and take the connection away.
+    A shield alone is not enough: the cancelled caller would go on and close the connection.
     """
     cancelled: asyncio.CancelledError | None = None
     while not serving.done():
