@@ -15,7 +15,7 @@ _NEEDED = {b"ftyp", b"moov", b"mdat"}
 
 
 class NotWhole(Exception):
-    """The file is not a whole MP4; the text says why."""
+    """The file is not a complete MP4; the message says why."""
 
 
 def check_boxes(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Checks that a last frame is a whole JPEG or PNG, and tells which: the gateway doesn't say."""
+"""Checks that a last frame is complete, and whether it is JPEG or PNG: the gateway doesn't say."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class MediaFault(Exception):
 
 
 def data_uri(media: MediaFile) -> str:
-    """The picture as the API takes it, resized if that was planned.
+    """The picture as a data URI for the API, resized if that was planned.
 
     Raises:
         MediaChanged: the file no longer matches its hash.
@@ -69,7 +69,7 @@ def _as_planned(media: MediaFile) -> bytes:
     """Read the bytes that were hashed; refuse anything that has replaced them.
 
     Raises:
-        MediaChanged: they are no longer there.
+        MediaChanged: the file was replaced or can't be read.
     """
     try:
         # Opening a FIFO would wait for a writer, and reading a device would never end.
@@ -117,7 +117,7 @@ class MediaFolder:
         """Resolve an input: a URL is returned as is, a path as its file.
 
         Raises:
-            MediaFault: it is neither.
+            MediaFault: it is neither, or the file can't be sent.
         """
         scheme = _SCHEME.match(written)
         if scheme and scheme.group(1).lower() in _KNOWN_SCHEMES:
@@ -234,7 +234,7 @@ def inside(folder: Path, root: Path, written: str) -> Path | None:
     """Resolve a path relative to `folder`; None if a relative path leaves `root`.
 
     Raises:
-        OSError, ValueError, RuntimeError: the path can't be followed.
+        OSError, ValueError, RuntimeError: the path can't be resolved.
     """
     path = (folder / written).resolve()
     return path if Path(written).is_absolute() or path.is_relative_to(root) else None
@@ -250,10 +250,10 @@ def sound_type(head: bytes) -> str:
 
 
 def check_data_uri(uri: str, kind: str) -> tuple[bytes, str]:
-    """A data URI's content and its MIME type, which must match the declared one; limits check the sizes.
+    """A data URI's content and its detected MIME type; sizes are not checked.
 
     Raises:
-        MediaFault: it breaks them.
+        MediaFault: it is not base64, not a supported type, or not the declared one.
     """
     head, _, content = uri.partition(",")
     try:

@@ -12,11 +12,11 @@ from batchrunner.core.text import closest, is_text
 _HOST = re.compile(r"(www\.)?[a-z0-9-]+(\.[a-z0-9-]+)*\.(com|cn|net|org|io|cloud|dev|top)(:[0-9]+)?/\S", re.I)
 _DRIVE = re.compile(r"([a-zA-Z]):[\\/]")
 _MOST = 10_000
-"""How many names of a folder are searched for a similar one."""
+"""Maximum number of names in a folder to search for a similar one."""
 
 
 def foreign(written: str) -> tuple[str, str] | None:
-    """Message and hint for a path of another system or of a shell."""
+    """Message and hint for a Windows path or a `~`; None for any other path."""
     if found := _DRIVE.match(written):
         rest = written[2:].replace("\\", "/").lstrip("/")
         name = rest.rpartition("/")[2]

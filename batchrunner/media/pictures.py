@@ -29,7 +29,7 @@ _FORMATS = {
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"})
 _HEIF_BRANDS = frozenset({b"mif1", b"msf1"})
 _MOST_PIXELS = 170_000_000
-"""The most pixels of a picture that is decoded; Pillow's own limit is 178 million."""
+"""Maximum number of pixels to decode; Pillow's own limit is 178 million."""
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -53,7 +53,7 @@ _one_at_a_time = threading.Lock()
 
 
 class BrokenPicture(Exception):
-    """The file is not a whole picture; the text says what is wrong."""
+    """The file is not a complete picture; the message says what is wrong."""
 
 
 class PictureFacts(NamedTuple):
@@ -178,7 +178,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _ends_well(data: bytes, mime: str) -> bool:
-    """Whether a file ends with its format's end marker; False only means that it must be decoded to know."""
+    """Whether a file ends with its format's end marker; if not, only decoding can tell if it is complete."""
     match mime:
         case "image/jpeg":
             return b"\xff\xd9" in data[-_TAIL:]

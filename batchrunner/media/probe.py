@@ -19,7 +19,7 @@ class VideoFacts:
 
 
 class NotPlayable(Exception):
-    """The file is not playable; the text says why."""
+    """The file is not playable; the message says why."""
 
 
 def probe(path: Path) -> VideoFacts:
@@ -28,7 +28,7 @@ def probe(path: Path) -> VideoFacts:
     Raises:
         NotPlayable: the file has no video stream, or the stream can't be decoded.
     """
-    import av  # noqa: PLC0415  half a second of start-up that only a collector needs
+    import av  # noqa: PLC0415  takes half a second, and only collectors need it
     from av.error import FFmpegError  # noqa: PLC0415
 
     try:
