@@ -1,7 +1,7 @@
 """One clock for all waits of a run, so that a simulated night can pass in minutes.
 
-Nominal seconds are what the documents speak of; with a scale of 0.01 each takes a hundredth of a real one.
-Timeouts of network calls do not pass through here.
+All documented times are nominal seconds; at a scale of 0.01, each takes a hundredth of a real second.
+Network timeouts are in real seconds and don't use this clock.
 """
 
 from __future__ import annotations
@@ -11,35 +11,35 @@ import time
 
 
 class Clock:
-    """Nominal time since it was made, unmoved by changes of the wall clock."""
+    """Nominal time since creation, unaffected by changes of the wall clock."""
 
     def __init__(self, scale: float = 1.0) -> None:
         self.scale = scale
         self._start = time.monotonic()
 
     def now(self) -> float:
-        """Nominal seconds since the clock was made."""
+        """Nominal seconds since creation."""
         return (time.monotonic() - self._start) / self.scale
 
     def wall(self) -> float:
-        """Unix seconds, for the record."""
+        """The wall clock in Unix seconds, for records."""
         return time.time()
 
     def since(self, wall: float) -> float:
-        """Nominal seconds that have passed since a recorded time; never negative."""
+        """Nominal seconds since a recorded time; never negative."""
         return max(0.0, (self.wall() - wall) / self.scale)
 
     def real(self, seconds: float) -> float:
-        """How many real seconds this many nominal ones take."""
+        """Convert nominal to real seconds."""
         return seconds * self.scale
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for nominal seconds."""
+        """Sleep for this many nominal seconds."""
         await asyncio.sleep(max(0.0, self.real(seconds)))
 
 
 class Pace:
-    """Turns at even distances: at most `per_second` in a nominal second."""
+    """Evenly spaced turns: at most `per_second` per nominal second."""
 
     def __init__(self, clock: Clock, per_second: float) -> None:
         self._clock = clock

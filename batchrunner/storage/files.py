@@ -125,10 +125,10 @@ def remove_part_files(directory: Path) -> None:
 
 
 def keep_small(path: Path, data: bytes) -> None:
-    """Write a small file atomically; a killed run may have left the same one there.
+    """Write a small file atomically, unless it is already there, for instance from a killed run.
 
     Raises:
-        FileExistsError: another file has the name.
+        FileExistsError: a different file has the name.
     """
     if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
