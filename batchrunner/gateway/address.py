@@ -87,7 +87,7 @@ def on_the_way(url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
 
 
 class LinkResolver(AbstractResolver):
-    """Resolves names for downloads; links into a private network need a gateway in one.
+    """Resolves names for downloads; allows private addresses only if the gateway has one.
 
     aiohttp connects to the addresses returned here, so a name can't resolve differently after the check.
     """
@@ -113,7 +113,7 @@ class LinkResolver(AbstractResolver):
         """Check that a link may point to this host, judging by its name; literal addresses are not resolved.
 
         Raises:
-            PrivateAddress: it must not.
+            PrivateAddress: it may not.
         """
         if is_private(host) and not await self._gateway_is_private():
             raise PrivateAddress(host)

@@ -45,11 +45,11 @@ SUBMIT_PATH = "/v1/video/generations"
 MAX_JSON = 1 << 20
 """Bytes; the gateway never sends a longer answer."""
 MAX_LOG = 4 << 20
-"""The same for the usage log with its 1,000 rows."""
+"""Bytes; the same for the usage log with its 1,000 rows."""
 METER_TIMEOUT = 10.0
 """Real seconds; a run waits for this answer but can continue without it."""
 MAX_VIDEO = 4 << 30
-"""The same for a file, unless the caller sets a limit."""
+"""Bytes; the limit for a file, unless the caller sets one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Gateway:
         return self._key.masked(wire.poll_outcome(answer, remote_id))
 
     async def preflight(self) -> PreflightOutcome:
-        """List the models: a free request that shows whether address and key are right."""
+        """List the models: a free request that shows whether address and key are valid."""
         try:
             answer = await self._ask("/v1/models")
         except NETWORK_ERRORS as error:
@@ -239,14 +239,14 @@ class Gateway:
         at_most: int = MAX_JSON,
         heard: Callable[[], None] = lambda: None,
     ) -> wire.Answer:
-        """The whole answer, limited in size, with the key masked if it is echoed."""
+        """Read the whole answer, limited in size, with the key masked if it is echoed."""
         body = bytearray()
         async for chunk in response.content.iter_any():
             heard()
             body += chunk
             if len(body) > at_most:
                 raise ValueError(f"the answer is longer than {at_most >> 20} MB")
-        # Masked here, before texts are cut and the key with them; `ApiKey.masked` sees what JSON had escaped.
+        # Mask before truncation, which could split the key; `ApiKey.masked` catches what JSON had escaped.
         masked = self._key.mask(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
         return wire.Answer(
             status=response.status,

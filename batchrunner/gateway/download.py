@@ -17,7 +17,7 @@ from batchrunner.gateway.key import ApiKey
 from batchrunner.gateway.proxies import shown_proxy
 
 LONGEST_DOWNLOAD = 1200.0
-"""Seconds; a slower download is given up, so that it doesn't block the others."""
+"""Seconds; a slower download is aborted, so that it doesn't block the others."""
 CHUNK = 1 << 20
 
 NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
@@ -88,7 +88,7 @@ class Downloads:
 
 
 def no_answer(error: Exception, key: ApiKey) -> Receipt:
-    """An exception's message, without the key and other secrets."""
+    """A receipt with an exception's message, without the key and other secrets."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         message = f"the proxy {shown_proxy('https')} answered {error.status} {error.message}"
         return Receipt(code=PROXY, message=redacted(message))

@@ -1,4 +1,4 @@
-"""The proxy given in the environment: its address, and credentials that are sent to it alone."""
+"""The proxy set in the environment: its address, and credentials that are sent only to it."""
 
 from __future__ import annotations
 
@@ -70,6 +70,6 @@ def _authorization(proxy: URL) -> dict[str, str]:
 
 
 def _variable(scheme: str) -> str:
-    """The environment variable that names the proxy; lower case wins."""
+    """The environment variable that names the proxy; lower case takes precedence."""
     small = f"{scheme}_proxy"
     return small if os.environ.get(small) else small.upper()

@@ -26,8 +26,8 @@ class Patience:
 async def awake_timeout(seconds: float) -> AsyncIterator[Patience]:
     """Like `asyncio.timeout`, but a step during which the process was suspended does not count.
 
-    So an answer that arrived while the process was suspended can still be read. A single timer would not
-    do: after a suspension, asyncio runs due timers before it reads what has arrived.
+    So an answer that arrived while the process was suspended can still be read. A single timer is not
+    enough: after a suspension, asyncio runs due timers before it reads what has arrived.
     """
     patience, step = Patience(), seconds / STEPS
 

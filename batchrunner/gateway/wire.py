@@ -45,7 +45,7 @@ REFUNDED_CODES = frozenset(
     {"do_request_failed", "invalid_response", "read_response_body_failed", "unmarshal_response_body_failed"}
 )
 UNCLEAR = frozenset({408, 409, 425, 499})
-"""Statuses that don't tell whether the request was carried out, whoever sends them."""
+"""Statuses that leave open whether the request was processed, no matter who sends them."""
 UPSTREAM_REFUSED = "fail_to_fetch_task"
 """Code of an error that the gateway passes on from the model, with its status and text."""
 
