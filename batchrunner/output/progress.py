@@ -103,7 +103,7 @@ class Live:
     """A progress bar with counts at the bottom of a terminal; events scroll above it."""
 
     def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415  only a terminal pays for loading it
+        from rich.console import Console  # noqa: PLC0415  slow to load, and only needed on a terminal
 
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._started = 0.0

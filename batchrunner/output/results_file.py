@@ -1,4 +1,4 @@
-"""Keeps results.csv up to date: written beside the old file, which it replaces as a whole or not at all."""
+"""Keeps results.csv up to date: each new version is written beside the old one and replaces it atomically."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from batchrunner.output.results import write_csv
 from batchrunner.output.results_backup import keep_copy
 
 REFRESH_INTERVAL = 15.0
-"""Nominal seconds between two writings during a run, at least."""
+"""Minimum nominal seconds between two writes during a run."""
 
 
 class Results:
@@ -40,7 +40,7 @@ class Results:
         self._writing: asyncio.Task[None] | None = None
 
     def outdated(self) -> None:
-        """The ledger has changed."""
+        """Note that the ledger has changed."""
         self._outdated.set()
 
     async def write(self) -> None:
@@ -101,10 +101,10 @@ async def update(
 
 
 def make(directory: Path, labels: Sequence[str], excel: bool, tasks: Iterable[TaskRecord]) -> NewResults:
-    """Write the file under another name, durably.
+    """Write the file durably under a temporary name.
 
     Raises:
-        StorageError: the disk refused; nothing is left.
+        StorageError: the disk returned an error; no partial file is left.
     """
     part = directory / f".{RESULTS_NAME}.{secrets.token_hex(4)}.part"
     try:
@@ -124,7 +124,7 @@ def make(directory: Path, labels: Sequence[str], excel: bool, tasks: Iterable[Ta
 
 
 async def put_in_place(ledger: Ledger, directory: Path, new: NewResults, known_by: LedgerReader) -> str:
-    """Let a new file take the place of the old one; one edited by somebody else is first copied to a backup.
+    """Replace the old file with a new one, after backing up the old one if somebody else has edited it.
 
     The ledger holds the hashes of the versions it wrote. The new hash is recorded before the rename, so
     that a crash leaves nothing that looks edited. An identical file is not replaced. Returns a notice for

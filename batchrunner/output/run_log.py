@@ -20,7 +20,7 @@ _FIELDS = tuple(field.name for field in fields(LedgerEvent) if field.name not in
 
 
 class RunLog:
-    """The open log of a run directory; a later run appends."""
+    """The open log of a run directory; later runs append."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / LOG_NAME
