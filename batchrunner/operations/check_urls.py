@@ -1,4 +1,4 @@
-"""Checks that the pictures, videos and sounds that a manifest gives by URL exist and are usable.
+"""Checks that the pictures, videos and sounds that a manifest refers to by URL exist and are usable.
 
 Each distinct URL is requested once, for its first bytes. No API key is sent and no cookies are kept.
 """
@@ -23,9 +23,9 @@ from batchrunner.version import __version__
 
 AT_ONCE = 8
 PATIENCE = 20.0
-"""Seconds for one URL."""
+"""Timeout for one URL, in seconds."""
 AT_MOST = 300.0
-"""Seconds for all of them."""
+"""Timeout for all of them, in seconds."""
 _GONE = (404, 410)
 _REFUSED = (401, 403)
 _SHOWN = 80

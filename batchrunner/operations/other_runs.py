@@ -27,7 +27,7 @@ _PAID = frozenset(TaskState) - {TaskState.PENDING, TaskState.FAILED}
 
 
 _MARKS = (LEDGER_NAME, RESULTS_NAME, LOG_NAME)
-"""Each of these files marks a folder as a run directory, or what is left of one."""
+"""Each of these files marks a folder as a run directory, or the remains of one."""
 
 
 @dataclass(frozen=True, slots=True)

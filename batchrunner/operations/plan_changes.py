@@ -27,9 +27,9 @@ class Change(StrEnum):
     UNDER_WAY = "under way"
     """Poll and collect what is paid for."""
     DONE = "done"
-    """Nothing."""
+    """Do nothing."""
     WAITS = "waits for a person"
-    """Nothing until the user decides: failed, in doubt."""
+    """Do nothing until the user decides: it failed or is in doubt."""
     REMOVED = "removed"
     """No longer in the manifest; what was paid for is kept."""
 
@@ -62,7 +62,7 @@ class Step:
 def compare(plan: Plan, known: Sequence[TaskRecord], twins: Sequence[Known] = ()) -> list[Step]:
     """A step for every task of the plan, in order, then one for each task no longer in it.
 
-    `twins` is what the ledger knows of every task, in the form that `core.replicas` needs.
+    `twins` is what the ledger knows about every task, in the form that `core.replicas` needs.
     """
     by_key = {task.key: task for task in known}
     tasks = recognised(plan.tasks, twins)
