@@ -13,7 +13,7 @@ _INDEX_DIGITS = 9
 
 
 def cell(row: Mapping[str, object], name: str) -> object:
-    """The value of `name` in a row; None if it has none.
+    """The value of `name` in a row; None if there is none.
 
     A key literally named `cam.move` wins over `move` inside `cam`.
     """

@@ -33,7 +33,7 @@ def read_json(source: Source, report: Report) -> Node | None:
     """Parse a JSON text; None if it is not JSON.
 
     Raises:
-        TextFault: it is unusable JSON: nested too deeply, or with half a surrogate pair in a text.
+        TextFault: it is unusable JSON: nested too deeply, or with an unpaired surrogate.
     """
     if source.text.lstrip()[:1] not in ("{", "["):
         return None
@@ -164,7 +164,7 @@ class _JsonReader:
 
 
 def _half_in(token: str) -> int:
-    """The position in a string of the escape that lacks its other half."""
+    """The position of an unpaired surrogate escape in a string."""
     open_at = -1
     for found in _ESCAPE.finditer(token):
         code = int(found["code"] or "0", 16)

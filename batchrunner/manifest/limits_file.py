@@ -17,7 +17,7 @@ from batchrunner.manifest.yaml_parser import Parser
 def load_limits() -> Limits:
     """The limits, read once."""
     text = (resources.files("batchrunner") / "data" / "seedance.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.load(text, Loader=Parser)  # noqa: S506  # it is a safe loader
+    data: dict[str, Any] = yaml.load(text, Loader=Parser)  # noqa: S506  # a safe loader
     media, prompt = data["media"], data["prompt"]
     return Limits(
         date=str(data["date"]),

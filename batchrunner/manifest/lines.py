@@ -1,4 +1,4 @@
-"""Reads prompts from a txt file, one per line without comments, and warns of lines that look wrong."""
+"""Reads prompts from a txt file, one per line without comments, and warns about lines that look wrong."""
 
 from __future__ import annotations
 

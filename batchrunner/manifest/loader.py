@@ -180,7 +180,7 @@ def _refuse_equal_ids(expanded: list[Expanded], report: Report) -> None:
 
 
 def _warn_of_equal_requests(expanded: list[Expanded], tasks: tuple[PlannedTask, ...], report: Report) -> None:
-    """Warn of duplicate requests, which are paid for twice, unless `repeat` asks for them."""
+    """Warn about duplicate requests, which are paid for twice, unless `repeat` asks for them."""
     twins = {
         index
         for index, (one, task) in enumerate(zip(expanded, tasks, strict=bool(tasks)))

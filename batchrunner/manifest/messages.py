@@ -51,7 +51,7 @@ def faults_of(error: ValidationError) -> Iterator[ValueFault]:
                 yield ValueFault(
                     (*path, key), f"`{dotted((*path, key))}` is missing", _how_to_add(key), missing=True
                 )
-    elif not (keyword == "type" and "enum" in _schema(error)):  # the enum's error says more
+    elif not (keyword == "type" and "enum" in _schema(error)):  # the enum's error is more specific
         message, hint = _SENTENCES[keyword](error)
         name = f"`{dotted(path)}`" if path else "this"
         yield ValueFault(path, f"{name} {message}", hint)

@@ -27,9 +27,9 @@ class TableRow(NamedTuple):
     """One filling of an entry and its position in the file."""
 
     number: int
-    """From 1, without the header."""
+    """Counted from 1, without the header."""
     line: int
-    """The line it starts in."""
+    """The line it starts on."""
     cells: Row
 
 
@@ -97,7 +97,7 @@ class Multiples:
 
     @property
     def name_tasks(self) -> bool:
-        """Whether the fillings have names of their own: the stems of files."""
+        """Whether the fillings have their own names: the stems of files."""
         return self.table is not None and self.table.one == "file"
 
     @property
@@ -233,7 +233,7 @@ def _as_keys(values: list[Any]) -> str:
 
 
 def _columns_like_fields(table: Table, used: set[str], given: Container[str]) -> Iterator[ValueFault]:
-    """Warn of columns named like a field that nothing in the entry uses."""
+    """Warn about columns named like a field that nothing in the entry uses."""
     task = schema("task")
     below = {name: f'metadata: {{{name}: "${{{name}}}"}}' for name in task["$defs"]["metadata"]["properties"]}
     dotted = {_INTO + name: f'metadata: {{{name}: "${{{_INTO}{name}}}"}}' for name in below}

@@ -1,4 +1,4 @@
-"""Reads prompts from text files, such as the captions beside the pictures of a data set."""
+"""Reads prompts from text files, such as captions next to the pictures of a data set."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _separator(ending: str) -> str:
 
 
 def _row_after(text: str, ending: str, separator: str) -> int:
-    """The number of the row in which a text breaks off; 0 for the header, or if unknown."""
+    """The number of the row in which a text is cut off; 0 for the header, or if unknown."""
     if ending == ".json":
         return 0
     lines = io.StringIO(f"{text}x", newline="" if ending in (".csv", ".tsv") else None)

@@ -33,7 +33,7 @@ class TextFault(Exception):
         self.before = ""
         """The part of the file that could be read."""
         self.looks_like = ""
-        """The encoding that it may really have."""
+        """The encoding that it may actually have."""
 
     @classmethod
     def undecodable(cls, message: str, hint: str, before: str, looks_like: str = "") -> TextFault:
@@ -131,7 +131,7 @@ def decoded(data: bytes, encoding: str = "") -> str:
 
 
 def _likely_encoding(data: bytes) -> str:
-    """Tell GB18030 from Latin-1: Chinese characters come as runs of byte pairs, accents as single bytes."""
+    """Guess GB18030 or Latin-1: Chinese characters are runs of byte pairs, accents single bytes."""
     runs = re.findall(rb"[\x80-\xff]+", data)
     return "gb18030" if sum(len(run) % 2 for run in runs) * 2 < len(runs) else "cp1252"
 

@@ -79,7 +79,7 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text containing names; the odd parts are names."""
+    """Text containing names, which are the parts at odd indexes."""
 
     parts: tuple[str, ...]
 
@@ -98,7 +98,7 @@ class Keyed:
     moving: tuple[tuple[str, Filler], ...]
     """The other values."""
     is_input: bool = False
-    """Whether it is an input or its URL, and so is absent if that is empty."""
+    """Whether it is an input or its URL: then it is absent if its cell is empty."""
 
     def fill(self, row: Row) -> object:
         """The mapping, without the keys whose cells are empty."""
@@ -215,7 +215,7 @@ def is_blank(value: object) -> bool:
 
 
 def typed(value: object, types: frozenset[str]) -> object:
-    """Convert a cell to the wanted type; unchanged if it can't be, as the schema check says more."""
+    """Convert a cell to the wanted type; unchanged if that fails: the schema check reports it better."""
     if is_blank(value):
         return ABSENT
     if isinstance(value, str):

@@ -159,7 +159,7 @@ class _Composer:
         return Node(value, *_place(event), {}, 1, 1, event.value)
 
     def _doubt(self, event: ScalarEvent) -> None:
-        """Warn of a plain scalar that is probably not what was meant."""
+        """Warn about a plain scalar that is probably not what was meant."""
         end = event.end_mark
         assert end is not None  # noqa: S101  # the parser gives every event its marks
         if slip := slip_after(self._source.line(end.line + 1), end.column + 1, event.value):

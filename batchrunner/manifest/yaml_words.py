@@ -164,7 +164,7 @@ def _above(source: Source, line: int) -> int:
 
 
 def _no_colon(source: Source, line: int) -> Slip | None:
-    """Whether a line that was read as continued by the next is a key without its colon."""
+    """The missing colon of a line that is a key, but was read as continued by the next."""
     text, before = source.line(line), source.line(_above(source, line)).rstrip()
     begins = text.lstrip().startswith("- ") or before.endswith(":") or not before
     if not text or ":" in text or not begins:

@@ -16,7 +16,7 @@ _CHUNK = 1 << 20
 _UNSUSPICIOUS = 16_000_000
 """Bytes that any file may unpack to, however small it is."""
 _MOST_RATIO = 200
-"""The highest compression ratio of a table; tables of identical rows reach 100."""
+"""The highest ratio accepted for a table; tables of identical rows reach 100."""
 
 
 def unpacked(path: Path, max_bytes: int) -> bytes:

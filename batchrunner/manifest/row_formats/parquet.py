@@ -43,9 +43,7 @@ def read_parquet(path: Path, table: RowsFile, report: Report) -> bool:
                     raise TextFault(message, "split it into several")
                 _take(batch.to_pylist(), table, report)
     except (pyarrow.ArrowException, UnicodeDecodeError, OSError) as error:
-        if (
-            getattr(error, "errno", None) is not None
-        ):  # an error of the system; the library's own have no number
+        if getattr(error, "errno", None) is not None:  # an OS error; the library's own errors have no errno
             raise
         raise TextFault("the file is damaged, or is not parquet", _AGAIN) from error
     look_inside(table)

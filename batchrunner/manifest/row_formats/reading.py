@@ -1,4 +1,4 @@
-"""Checks the options beside `rows` that say how to read the file."""
+"""Checks the options next to `rows` that say how to read the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from batchrunner.manifest.schema import schema
 from batchrunner.manifest.value_faults import ValueFault
 
 _NO_ENCODINGS = frozenset({"unicode-escape", "raw-unicode-escape", "punycode", "idna"})
-"""Python's text encodings that no file is saved in."""
+"""Python's text encodings that are not used for files."""
 _WORDS = {
     "comma": ",",
     "semicolon": ";",
@@ -48,7 +48,7 @@ def checked(reading: Reading, ending: str) -> tuple[Reading, list[ValueFault]]:
 
 
 def _is_encoding(name: str) -> bool:
-    """Whether Python can decode text with it; codecs for other data refuse."""
+    """Whether it is a text encoding that Python can decode."""
     try:
         b"a".decode(name, "ignore")
         return codecs.lookup(name).name not in _NO_ENCODINGS
