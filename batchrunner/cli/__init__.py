@@ -1,1 +1,1 @@
-"""The command line. Options die here: what is below gets plain values. Nothing heavy is imported at start."""
+"""The command line: turns options into plain values for the other layers. Heavy imports are deferred."""

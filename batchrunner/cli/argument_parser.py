@@ -1,4 +1,4 @@
-"""An argument parser that reports mistakes the way every other error is reported: message, then hint."""
+"""An argument parser whose errors look like all others: message, then hint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHOICE = re.compile(r"invalid choice: '([^']*)'")
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises a UsageError where argparse would print its message and exit; options may stand anywhere."""
+    """Raises a UsageError where argparse would print its message and exit; options may appear anywhere."""
 
     _is_intermixing = False
 
@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         """The parsed command line.
 
         Raises:
-            UsageError: it is wrong.
+            UsageError: it is invalid.
         """
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """The parsed command line and what is not understood; options may stand between arguments."""
+        """The parsed command line and the unrecognized arguments; options may appear between arguments."""
         if self._is_intermixing or self._commands():
             return super().parse_known_args(args, namespace)
         self._is_intermixing = True
@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
         return close[0] if close else ""
 
     def _unrecognized(self, command: str, unknown: Sequence[str]) -> UsageError:
-        """Says which option was meant, or which commands have it."""
+        """The error for an unknown option: suggests a similar one, or the commands that have it."""
         name, commands = unknown[0].partition("=")[0], self._commands()
         own = commands[command]._option_string_actions
         hint = f"`{self.prog} {command} --help` lists its options"

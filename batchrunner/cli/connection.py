@@ -129,7 +129,7 @@ def simulated(
         env={name: value for name, value in os.environ.items() if name != shared.KEY_VARIABLE},
     )
     assert process.stdin  # noqa: S101  a pipe
-    assert process.stdout  # noqa: S101  the same
+    assert process.stdout  # noqa: S101  also a pipe
     try:
         line = process.stdout.readline()
         if not line.startswith('{"url"'):

@@ -34,7 +34,7 @@ def say_json(value: object) -> None:
 
 
 def as_values(problems: Iterable[Problem]) -> list[dict[str, Any]]:
-    """Problems as JSON values: all of them."""
+    """All problems as JSON values."""
     return [cast(dict[str, Any], redacted_values(asdict(problem))) for problem in problems]
 
 

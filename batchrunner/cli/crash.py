@@ -17,7 +17,7 @@ class UnexpectedError(BatchrunnerError):
 
 
 def explained(error: Exception) -> BatchrunnerError:
-    """The error to show for an exception that nothing caught."""
+    """The error to show for an uncaught exception."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, BatchrunnerError):

@@ -1,4 +1,4 @@
-"""Collects paid tasks even if the manifest is broken: their links live for a day only.
+"""Collects paid tasks even if the manifest is broken: their links expire after a day.
 
 `run` reports the mistake, polls and collects what is in the ledger, submits nothing, and exits with 2.
 """

@@ -72,7 +72,7 @@ def recover(options: argparse.Namespace) -> int:
 
 
 def _refuse_other_gateway(directory: Path, simulate: bool) -> None:
-    """Refuse to mix a simulated run with a real one, even if no ledger is left to tell which it was.
+    """Refuse to mix a simulated run with a real one, even if no ledger is left to show which it was.
 
     The simulator creates its state in the run directory before the first submission.
     """
@@ -80,7 +80,7 @@ def _refuse_other_gateway(directory: Path, simulate: bool) -> None:
 
     was_simulated = (directory / SIMULATOR).is_dir()
     if not has_no_ledger(directory) or was_simulated is simulate:
-        return  # the ledger knows its own gateway
+        return  # the ledger records its gateway
     why = "contains simulator state" if was_simulated else "contains no simulator state"
     whose, other = ("the gateway simulator", "a real one") if was_simulated else ("a real gateway", SIMULATOR)
     raise UsageError(

@@ -74,7 +74,7 @@ def _positive(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run a manifest to its end, or resume it."""
+    """Run a manifest to completion, or resume it."""
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
     if options.scenario and not options.simulate:

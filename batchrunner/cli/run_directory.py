@@ -27,7 +27,7 @@ class Whereabouts:
 
     directory: Path
     paid_elsewhere: PaidElsewhere | None
-    """Tasks it pays for although another run directory has paid for them."""
+    """Tasks that it pays for again: another run directory has already paid for them."""
     remarks: tuple[str, ...]
 
     def as_values(self) -> dict[str, object]:
