@@ -60,14 +60,14 @@ def edge_answer(request: web.Request, status: int, html: str) -> web.Response:
 
 
 def edge_fault(request: web.Request, rule: Rule) -> web.Response:
-    """The answer of a proxy in front of the gateway, as the rule says: a page, or nothing."""
+    """The answer of a proxy in front of the gateway, as the rule says: a page, or an empty body."""
     return edge_answer(
         request, rule.status, "" if rule.body == "empty" else rendering.error_page(rule.status)
     )
 
 
 def common_fault(request: web.Request, rule: Rule) -> web.Response:
-    """The answer of a fault that is the same on many routes."""
+    """The answer for a fault that several routes share."""
     match rule.do:
         case "html_502":
             return edge_fault(request, rule)

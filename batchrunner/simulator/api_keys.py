@@ -17,7 +17,7 @@ class Key:
     quota: int | None = None  # its own quota units; None is unlimited
     models: tuple[str, ...] | None = None  # the models it may use; None is all
     valid: bool = True
-    revoked: tuple[float, float] | None = None  # unknown from, to: nominal seconds since the start
+    revoked: tuple[float, float] | None = None  # unknown in [from, to], nominal seconds since the start
 
 
 RECORDED: Mapping[str, Key] = {
@@ -29,12 +29,12 @@ RECORDED: Mapping[str, Key] = {
 
 
 def find_key(keys: Mapping[str, Key], header: str | None, at: float) -> Key | None:
-    """The key in an Authorization header; None if the gateway does not know it.
+    """The key in an Authorization header; None if it is unknown to the gateway.
 
     `at` is in nominal seconds since the simulator's first start.
 
     Any other key starting with sk- is an unlimited key of the same user, so that a test can send a canary;
-    sk-bad… keys are unknown. Its name is made from a hash, because keys must not appear anywhere.
+    sk-bad… keys are unknown. They are named by a hash, because keys must not appear anywhere.
     """
     secret = (header or "").removeprefix("Bearer ").removeprefix("bearer ").strip()
     listed = keys.get(secret)

@@ -1,8 +1,8 @@
 """The charge book: a JSON-lines file that is the simulator's whole state.
 
-A line is written before its answer is sent, so that whatever a client was told survives `kill -9`. Lines
-of kind "charge" are accepted submissions; "hold", quota units taken without a submission; "fault", faults
-of requests that were not charged; "count", requests that a rule counted and let pass. Each line contains
+A line is written before its answer is sent, so that everything a client has seen survives `kill -9`. The
+kinds of lines: "charge", an accepted submission; "hold", quota units taken without a task; "fault", a fault
+of a request that was not charged; "count", a request that a rule counted without a fault. Each line contains
 the rule counts that it changed.
 """
 
@@ -23,7 +23,7 @@ class Book:
     """The charge book of one state directory, locked against a second simulator while it is open."""
 
     def __init__(self, directory: Path) -> None:
-        """Open and read back; raises RuntimeError if another simulator has it open."""
+        """Open and load the book; raises RuntimeError if another simulator has it open."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._lock = _lock(directory / _LOCK)
@@ -69,8 +69,8 @@ class Book:
 
     def _append(self, line: Mapping[str, Any]) -> None:
         text = json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
-        data = text.encode("utf-8", "surrogatepass")  # JSON may hold half a character, and a prompt does
-        while data:  # one write in practice; a full disk may take a part of it
+        data = text.encode("utf-8", "surrogatepass")  # prompts may contain lone surrogates, as JSON allows
+        while data:  # usually one write; a full disk may accept only a part
             data = data[os.write(self._file, data) :]
 
     def _read(self, path: Path) -> None:

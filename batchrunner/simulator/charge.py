@@ -9,7 +9,7 @@ from batchrunner.simulator import video_model
 from batchrunner.simulator.life import Ending, Life
 from batchrunner.simulator.submission import ArkRequest, Submission
 
-_LONG = 4096  # characters; a longer text than that is media, and is kept as its hash
+_LONG = 4096  # characters; longer text is media, stored as its hash
 
 
 @dataclass(frozen=True)
@@ -19,21 +19,21 @@ class Order:
     key: str  # the key's name, never the key
     token_id: int
     request_id: str  # X-Oneapi-Request-Id of the POST
-    asked_at: float  # Unix seconds: when the POST came, and the upstream was asked
+    asked_at: float  # Unix seconds: when the POST arrived and was passed on
     path: str
     model: str
     prompt: str
-    seed: int | None  # as sent; None if left open
+    seed: int | None  # as sent; None if omitted
     resolution: str
     ratio: str
     width: int
     height: int
-    duration: int | None  # seconds; None when the request counts in frames
+    duration: int | None  # seconds; None if the request gives frames
     frames: int
     tokens: int
-    hold: int  # quota units taken at once
-    settled: int  # quota units that a success costs in the end
-    options: dict[str, Any]  # the further fields that the model echoes or obeys
+    hold: int  # quota units taken on acceptance
+    settled: int  # quota units that a success finally costs
+    options: dict[str, Any]  # other fields that the model echoes or applies
     media: list[dict[str, Any]]  # type, role, url; a data URI as its SHA-256 and length
     body_sha256: str  # 16 hex digits over the whole body as sent
     request: dict[str, Any]  # the body, media as hashes
@@ -45,7 +45,7 @@ class Charge(Order):
 
     ordinal: int  # from 1; also the gateway's own row number
     remote_id: str
-    at: float  # Unix seconds: when the upstream had answered, and the charge was written down
+    at: float  # Unix seconds: when the upstream had answered and the charge was recorded
     made_seed: int  # as the model echoes it
     faults: list[str]  # its faults, such as "submit:cut_after_accept" or "ark:fail"
     life: Life
@@ -106,7 +106,7 @@ def short_hash(data: bytes) -> str:
 
 
 def _media_of(ark: ArkRequest) -> Iterator[dict[str, Any]]:
-    """The media that reach the model, in order; those in `content` take the place of top-level images."""
+    """The media that reach the model, in order; those in `content` replace top-level images."""
     items = [item for item in ark.get("content", []) if isinstance(item, dict)]
     content = [item for item in items if item.get("type") != "text"]
     if not content:

@@ -75,7 +75,7 @@ def flag(value: object, where: str) -> bool:
 
 
 def one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
-    """A reader for one word out of `choices`; 429 counts as "429", since YAML reads it as a number."""
+    """A reader for one of the words in `choices`; 429 counts as "429", since YAML reads it as a number."""
 
     def check(value: object, where: str) -> str:
         word = str(value) if isinstance(value, int) and not isinstance(value, bool) else value

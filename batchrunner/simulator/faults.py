@@ -95,7 +95,7 @@ SHAPES = ("openai", "task")
 BODIES = ("html", "empty")
 WORDS = ("expired", "cancelled")
 SOURCES = ("content", "url", "both")
-REFUNDED = (  # the gateway's own failures, each with its code; none of them charges
+REFUNDED = (  # codes of the gateway's own failures, none of which charges
     "do_request_failed",
     "fail_to_fetch_task",
     "get_channel_failed",

@@ -12,7 +12,7 @@ class Kind:
     """Generation times of one kind: lognormal around `seconds` (nominal) with the spread `sigma`."""
 
     seconds: float
-    sigma: float | None = None  # None is the scenario's own
+    sigma: float | None = None  # None: the scenario's
     model: str = "*"  # shell pattern
     resolution: str = "*"  # the same
     duration: tuple[float, float] = (0, 1e9)  # of the video: [from, to], both included

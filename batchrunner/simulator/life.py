@@ -27,9 +27,9 @@ class Life:
 
     created_at: float
     running_at: float
-    ended_at: float  # of a stuck task: when the gateway gives it up
+    ended_at: float  # for a stuck task: when the gateway gives up on it
     ending: Ending
-    flicker: bool = False  # once while it runs, the upstream answers the gateway with an error
+    flicker: bool = False  # while it runs, one of the gateway's polls gets an error
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Phase:
     at: float
     status: str  # SUBMITTED, NOT_START, QUEUED, IN_PROGRESS, SUCCESS or FAILURE
     progress: str
-    upstream: str | None  # the upstream's own word; None before it was first asked
-    asked_at: float  # when the upstream said that
+    upstream: str | None  # the upstream's status; None before the first poll
+    asked_at: float  # when the upstream reported it
 
     @property
     def final(self) -> bool:

@@ -36,7 +36,7 @@ def distribute(status: int, message: str, code: str = "") -> Denied:
 
 def upstream(status: int, code: str, message: str, kind: str) -> Denied:
     """The model's own refusal, its body passed on as the message; costs nothing."""
-    # A real one counts in its own way; only the look of the id matters.
+    # Real request IDs are numbered differently; only the format matters.
     text = f"{message} Request id: 02{time.time_ns() // 1_000_000}"
     body = json.dumps({"error": {"code": code, "message": text, "param": "", "type": kind}})
     return Denied(Denial(status, "task", "fail_to_fetch_task", body))

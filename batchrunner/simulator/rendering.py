@@ -15,7 +15,7 @@ JSON = "application/json; charset=utf-8"
 POLL_JSON = "application/json"  # a poll's answer has no charset
 HTML_PAGE = "<!doctype html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
 
-_NODE = "8268d9d6"  # as recorded; a real gateway's changes with its installation
+_NODE = "8268d9d6"  # as recorded; each installation of the gateway has its own
 
 _ERRORS = {
     "failed": ("InternalServiceError", "The service encountered an unexpected internal error."),
@@ -38,19 +38,19 @@ _OPENAI_STATUS = {
 
 def error_page(status: int) -> str:
     """The page of a web server that answers instead of the gateway."""
-    known = status in set(HTTPStatus)  # those of some content networks, 520 and above, are not
+    known = status in set(HTTPStatus)  # codes of some CDNs, 520 and above, are not
     title = f"{status} {HTTPStatus(status).phrase if known else 'Error'}"
     return f"<html>\r\n<head><title>{title}</title></head><body>{title}</body></html>\r\n"
 
 
 def request_id(nanoseconds: int, tail: str) -> str:
-    """An id like the recorded ones: Unix time to the nanosecond, node, and eight letters."""
+    """An ID like the recorded ones: Unix time to the nanosecond, node, and eight letters."""
     stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(nanoseconds // 10**9))
     return f"{stamp}{nanoseconds % 10**9:09d}{_NODE}{tail}"
 
 
 def dumps(value: Any) -> bytes:
-    """JSON as Go writes it: no blanks, and <, > and & escaped."""
+    """JSON as Go writes it: no spaces, and <, > and & escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
@@ -84,7 +84,7 @@ def task_dto(task: Task, files_url: str) -> dict[str, Any]:
     """The gateway's own form of a task."""
     charge, phase = task.charge, task.phase
     reason = fail_reason(task)
-    # A failed task shows the reason in the place of the URL, as the real gateway does.
+    # A failed task shows the reason instead of the URL, as the real gateway does.
     url = video_url(charge, files_url) if phase.status == "SUCCESS" else reason
     created = int(charge.at)
     dto: dict[str, Any] = {
@@ -163,7 +163,7 @@ def signature(charge: Charge) -> str:
 
 
 def fail_reason(task: Task) -> str:
-    """Why a task has failed; "" if it has not."""
+    """Why a task failed; "" if it has not."""
     if task.phase.status != "FAILURE":
         return ""
     if task.life.ending is Ending.CHANNEL_LOST:

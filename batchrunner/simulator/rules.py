@@ -35,15 +35,15 @@ class Rule:
     times: int | None = None  # at most this many times
     first: int | None = None  # only among the first N matching requests
     between: tuple[float, float] | None = None  # nominal seconds since the simulator's first start
-    source: str = "content"  # of downloads: content, url or both
-    seconds: float = 10.0  # Retry-After as sent; of slow_accept and slow: nominal seconds
+    source: str = "content"  # for downloads: content, url or both
+    seconds: float = 10.0  # Retry-After as sent; for slow_accept, slow and hang: nominal seconds
     date: bool = False  # Retry-After as a date
-    factor: float = 5.0  # of `generate: slow`: how much longer the generation takes
+    factor: float = 5.0  # for `generate: slow`: how many times longer it takes
     status: int = 502  # for an answer from a proxy in front of the gateway
-    body: str = "html"  # of the same: html or empty
-    shape: str | None = None  # of a refusal: openai or task; None is the usual one
-    code: str = "do_request_failed"  # of `500_refunded`
-    word: str = "expired"  # of `expired`: what the upstream says
+    body: str = "html"  # for the same: html or empty
+    shape: str | None = None  # for a refusal: openai or task; None: the default
+    code: str = "do_request_failed"  # for `500_refunded`
+    word: str = "expired"  # for `expired`: the upstream's status
 
     @cached_property
     def key(self) -> str:
@@ -112,7 +112,7 @@ class RuleCounts:
     """
 
     def __init__(self, rules: Iterable[Rule], seed: int, counts: Mapping[str, list[int]]) -> None:
-        self._rules = tuple(dict.fromkeys(rules))  # a rule written twice is one rule
+        self._rules = tuple(dict.fromkeys(rules))  # duplicate rules count as one
         self._seed = seed
         self._counts = {key: list(pair) for key, pair in counts.items()}
         self._changed: set[str] = set()

@@ -1,6 +1,6 @@
 """A scenario: how the simulator behaves. Pure: values in, values out.
 
-All seconds here are nominal: the simulator's time scale turns them into real ones.
+All seconds are nominal: the simulator's time scale converts them to real ones.
 """
 
 from collections.abc import Mapping
@@ -18,35 +18,35 @@ VARIANTS = ("recorded", "document")
 
 @dataclass(frozen=True)
 class Scenario:
-    """The gateway's behaviour; equal scenarios and equal requests in order give equal results."""
+    """The gateway's behaviour; the same scenario and the same requests in order give the same results."""
 
-    variant: str = "recorded"  # or "document": where the two differ, as the API document says
-    strict: bool = False  # whether the model refuses what the real one is known to refuse
-    seed: int = 1  # of every draw, the remote ids included: another seed is another gateway
+    variant: str = "recorded"  # or "document": as documented, where the two differ
+    strict: bool = False  # whether the model rejects what the real one is known to reject
+    seed: int = 1  # of all randomness, remote IDs included
     generation_seconds: float = 100.0  # median, from running to ended upstream
-    generation_sigma: float = 0.25  # of the lognormal spread around it; 0 makes all equal
-    queue_seconds: float = 3.0  # a task is queued upstream at least so long
-    kinds: tuple[Kind, ...] = ()  # generation times of their own; the first that fits
-    capacity: int | None = None  # so many generate at once, the others stay queued; None is no limit
-    queue_limit: int | None = None  # when so many are queued upstream, the next is refused with 429
-    submits_per_minute: int | None = None  # of one model; more are refused with 429
-    refresh_seconds: float = 15.0  # the gateway looks upstream so often
-    line_seconds: float = 0.0  # and takes so long for each unfinished task in line
-    timeout_seconds: float = 86400.0  # then the gateway gives an unfinished task up
-    link_seconds: float = 86400.0  # so long does result_url live after the task has ended
-    link_in_fail_reason: bool = False  # an older gateway: the link is in fail_reason and nowhere else
-    content_seconds: float | None = None  # the gateway cuts a slow download after so long; None: it does not
-    balance: int | None = None  # the user's quota units; None is plenty
-    usage_log: bool = True  # whether the operator has the usage log written
-    log_names_task: bool = False  # later gateways: the row of a submission names its task
-    request_ids: bool = True  # whether answers and rows bear the gateway's id of the exchange
-    usage_limit: int = 20  # look-ups of /api/log/token and /api/usage/token in 20 minutes; 0 is no limit
+    generation_sigma: float = 0.25  # lognormal spread around the median; 0 makes all equal
+    queue_seconds: float = 3.0  # minimum time that a task is queued upstream
+    kinds: tuple[Kind, ...] = ()  # separate generation times; the first match applies
+    capacity: int | None = None  # tasks that generate at once, others stay queued; None: no limit
+    queue_limit: int | None = None  # most tasks queued upstream; more submissions get 429
+    submits_per_minute: int | None = None  # per model; more are refused with 429
+    refresh_seconds: float = 15.0  # the refresh loop's pause between rounds
+    line_seconds: float = 0.0  # and its time for each unfinished task
+    timeout_seconds: float = 86400.0  # when the gateway gives up on an unfinished task
+    link_seconds: float = 86400.0  # how long result_url is valid after the task has ended
+    link_in_fail_reason: bool = False  # an older gateway: the link is only in fail_reason
+    content_seconds: float | None = None  # time limit of a slow download by /content; None: no limit
+    balance: int | None = None  # the user's quota units; None: unlimited
+    usage_log: bool = True  # whether the operator has enabled the usage log
+    log_names_task: bool = False  # newer gateways: a submission's row names its task
+    request_ids: bool = True  # whether answers and rows have the gateway's request ID
+    usage_limit: int = 20  # look-ups of /api/log/token and /api/usage/token in 20 minutes; 0: no limit
     keys: Mapping[str, Key] = field(default_factory=lambda: RECORDED, repr=False)
     faults: tuple[Rule, ...] = ()
 
     @classmethod
     def from_dict(cls, value: object, where: str = "scenario") -> "Scenario":
-        """Read a scenario; raises Wrong with all faults, their places, and what is allowed."""
+        """Read a scenario; raises Wrong with all faults, their places and the allowed values."""
         return cls(**checks.fields(checks.mapping({} if value is None else value, where), _READERS, where))
 
     @property
@@ -55,11 +55,11 @@ class Scenario:
         return self.variant == "document"
 
     def remote_id(self, ordinal: int) -> str:
-        """The gateway's id of the `ordinal`-th accepted submission, from 1."""
+        """The gateway's ID of the `ordinal`-th accepted submission, from 1."""
         return "task_" + letters(32, self.seed, "remote id", ordinal)
 
     def generating(self, remote_id: str, model: str, resolution: str, duration: float) -> float:
-        """How long the generation of `remote_id` takes: a video of `duration` seconds."""
+        """How long the generation of `remote_id`, a video of `duration` seconds, takes."""
         ordinary = Kind(self.generation_seconds)
         fitting = (kind for kind in self.kinds if kind.fits(model, resolution, duration))
         kind = next(fitting, ordinary)
@@ -67,7 +67,7 @@ class Scenario:
         return lognormal(kind.seconds, sigma, self.seed, "generation", remote_id)
 
     def drawn_seed(self, remote_id: str) -> int:
-        """The seed that the model draws when the request leaves it open."""
+        """The seed that the model draws if the request gives none."""
         return below(100_000, self.seed, "model seed", remote_id)
 
 

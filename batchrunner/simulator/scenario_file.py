@@ -1,4 +1,4 @@
-"""Read a scenario file."""
+"""Reads scenario files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +73,7 @@ def _unreadable(error: Exception) -> Fault:
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     problem = str(getattr(error, "problem", "") or "")
     if "'\\t'" in problem or "tab" in problem:
-        return Fault(line, column, "a tab stands where only blanks may indent; indent with blanks")
+        return Fault(line, column, "tabs can't be used for indentation; indent with spaces")
     hint = "look for a missing colon, quote or bracket here or above, or a wrong indentation"
     return Fault(line, column, f"this can't be read as YAML; {hint}")
 
@@ -87,7 +87,7 @@ def _places(node: yaml.Node, where: str) -> Iterator[tuple[str, tuple[int, int]]
     elif isinstance(node, yaml.MappingNode):
         for index, (key, item) in enumerate(node.value):
             yield from _places(item, f"{where}.{key.value}")
-            # keys of the API are never named, only counted
+            # API keys are never shown: their place is a number
             yield from _places(item, f"{where}[{index}]") if where == f"{_ROOT}.keys" else ()
 
 

@@ -24,15 +24,15 @@ from batchrunner.simulator.video_routes import ContentRoute, FileRoute
 from batchrunner.simulator.world import VERSION, Clock, World
 
 _HOST = "127.0.0.1"
-_GRACE = 0.5  # seconds that requests under way get at the end
+_GRACE = 0.5  # seconds that requests in flight get at shutdown
 
 
 class Simulator:
     """The gateway, serving inside `async with`; a restart on the same state continues where it stopped.
 
-    `state_dir` holds the charge book, one simulator at a time. `time_scale` 0.01 makes each nominal second
-    a hundredth of a real one. `port` 0 takes the port of the last start if it is free, else a free one.
-    `clock` tells the Unix time that all of the night is counted in; pauses within an answer are real ones.
+    `state_dir` holds the charge book and is locked against a second simulator. `time_scale` 0.01 makes each
+    nominal second a hundredth of a real one. `port` 0 takes the port of the last start if it is free, else a
+    free one. `clock` returns the Unix time for everything but pauses within an answer, which are real.
     Raises RuntimeError if the state is in use, OSError if an explicit port is; ValueError for a time scale
     of 0 or less.
     """
@@ -53,7 +53,7 @@ class Simulator:
         self._port = port
         self._clock = clock
         self._running = AsyncExitStack()
-        self.url = ""  # of the gateway, without a slash at its end
+        self.url = ""  # of the gateway, without a trailing slash
         self.files_url = ""  # of the file server
 
     def __repr__(self) -> str:
@@ -162,7 +162,7 @@ def _answering(world: World) -> Middleware:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    if response.headers["Server"] == SERVER_SOFTWARE:  # only what comes from upstream bears its server's name
+    if response.headers["Server"] == SERVER_SOFTWARE:  # only answers from upstream name a server
         del response.headers["Server"]
     if EDGE not in request:
         response.headers["X-New-Api-Version"] = VERSION
@@ -181,7 +181,7 @@ class BookRoutes:
         self._world = world
 
     async def charges(self, _request: web.Request) -> web.StreamResponse:
-        """GET /simulator/charges: every accepted submission, oldest first, with its outcome by now."""
+        """GET /simulator/charges: every accepted submission, oldest first, with its outcome so far."""
         return json_answer({"charges": [_with_outcome(task) for task in self._world.tasks.all()]})
 
     async def requests(self, _request: web.Request) -> web.StreamResponse:

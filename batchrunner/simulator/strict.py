@@ -60,7 +60,7 @@ def _wrong_input(ark: ArkRequest) -> str:
 
 
 def _is_item(item: object) -> bool:
-    """Whether an item of `content` has a known type, what belongs to it, and a role that fits."""
+    """Whether an item of `content` has a known type, the input for it, and a matching role."""
     if not isinstance(item, Mapping):
         return False
     kind, role = item.get("type"), item.get("role")
@@ -90,7 +90,7 @@ def _is_no_scenario(inputs: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _is_source(url: object, kind: str) -> bool:
-    """Whether the model could read such an input: a whole URL, an asset, or a data URI of the kind."""
+    """Whether the model could read this input: an absolute URL, an asset, or a data URI of this kind."""
     if not isinstance(url, str) or re.search(r"\s", url):
         return False
     if url.startswith("asset://"):

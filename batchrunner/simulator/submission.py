@@ -1,6 +1,6 @@
 """Converts the body of a POST to the model's request, with the gateway's own checks in order.
 
-Pure but for the time in an upstream refusal's text. Every function raises Denied with the answer.
+Pure except for the time in an upstream refusal. Every function raises Denied with the answer.
 """
 
 import json
@@ -15,7 +15,7 @@ from batchrunner.simulator.refusal import Denial, Denied
 
 MODELS = ("dreamina-seedance-2-0", "dreamina-seedance-2-0-fast")
 MAX_BODY = 128 * 1024 * 1024  # bytes
-_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")  # what Go's Atoi takes; Python's int takes more
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")  # what Go's Atoi accepts; Python's int accepts more
 _BAD_JSON = "Invalid request: Invalid request: invalid JSON request body"
 
 _INTS = ("duration", "frames", "seed", "execution_expires_after", "priority")
@@ -26,7 +26,7 @@ _LISTS = {"content": "[]doubao.ContentItem", "tools": "[]doubao.Tool"}
 
 @dataclass(frozen=True)
 class Submission:
-    """A request whose fields the gateway has accepted, before it builds the upstream's."""
+    """A request whose fields the gateway has accepted, before the upstream request is built."""
 
     model: str
     prompt: str
@@ -39,18 +39,18 @@ class Submission:
 
 @dataclass(frozen=True)
 class ArkRequest:
-    """What the model is asked for: the known metadata, with `seconds` over its duration."""
+    """The upstream request: the known metadata, with `seconds` overriding its duration."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)  # of those in _INTS, _BOOLS, _TEXTS and _LISTS
     images: tuple[str, ...] = ()
 
     def get(self, name: str, default: Any) -> Any:
-        """A field, or `default` where the request leaves it open."""
+        """A field, or `default` if the request omits it."""
         return self.fields.get(name, default)
 
 
 def parse_body(body: bytes, content_type: str) -> Mapping[str, Any]:
-    """The JSON object of a body; one of another content type is not looked at."""
+    """The JSON object in a body; a body with another content type is ignored."""
     if not content_type.lower().startswith("application/json"):
         return {}
     if len(body) > MAX_BODY:
@@ -71,9 +71,9 @@ def too_large() -> Denied:
 
 
 def check_model(body: Mapping[str, Any], key: Key, documented: bool) -> str:
-    """The model's name, once the key may use it and some channel serves it.
+    """The model's name, if the key may use it and a channel serves it.
 
-    The gateway of the document (`documented`) answers 400 for a model that it does not have.
+    The documented gateway (`documented`) answers 400 for an unknown model.
     """
     model = body.get("model")
     if not isinstance(model, str) or not model:
@@ -89,7 +89,7 @@ def check_model(body: Mapping[str, Any], key: Key, documented: bool) -> str:
 
 
 def check_fields(model: str, body: Mapping[str, Any]) -> Submission:
-    """The top-level fields: their types, the prompt, the bounds of the length."""
+    """The top-level fields: their types, the prompt, the duration's bounds."""
     for name in ("prompt", "image", "size", "mode", "input_reference", "seconds"):
         _must_be_text(body.get(name), name, "string")
     images = body.get("images")
@@ -113,10 +113,10 @@ def check_fields(model: str, body: Mapping[str, Any]) -> Submission:
 def build(submission: Submission, documented: bool) -> ArkRequest:
     """The upstream request; a metadata value of the wrong type causes a 500, unknown keys are dropped.
 
-    The recorded gateway ignores a top-level `duration`; with the documented gateway (`documented`) it wins.
+    The recorded gateway ignores a top-level `duration`; with the documented one (`documented`) it wins.
     """
     fields: dict[str, Any] = {}
-    # Go matches keys without regard to case, in sorted order: of two spellings the lower-case one stays.
+    # Go matches keys case-insensitively, in sorted order: of two spellings the lower-case one wins.
     for key in sorted(submission.metadata):
         value = submission.metadata[key]
         if value is not None and (read := _READERS.get(key.lower())) is not None:
@@ -138,7 +138,7 @@ def _metadata(value: object) -> Mapping[str, Any]:
 
 
 def _lenient_int(value: object) -> int:
-    """A whole number or its decimal text; anything else is silently none at all."""
+    """A whole number or its decimal text; anything else is silently 0."""
     if isinstance(value, str):
         return int(value) if _NUMBER.fullmatch(value) else 0
     return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -104,7 +104,7 @@ class SubmitRoute:
         return charge
 
     def _life(self, order: Order, remote_id: str, now: float, fates: list[Rule]) -> Life:
-        """How a task will end: as the rules say, else as its prompt says."""
+        """How a task will end: as the rules say, otherwise as its prompt says."""
         world, scenario = self._world, self._world.scenario
         length = order.duration or order.frames / video_model.FPS
         nominal = scenario.generating(remote_id, order.model, order.resolution, length)
@@ -119,7 +119,7 @@ class SubmitRoute:
 
 
 def _made_seed(sent: int | None, drawn: int) -> int:
-    """The seed that the model echoes: -1 leaves it open."""
+    """The seed that the model echoes: -1 lets the model choose."""
     return drawn if sent is None or sent < 0 else sent
 
 

@@ -59,7 +59,7 @@ async def accepted_answer(
     if fault == "task_id_only":
         body = {"task_id": charge.remote_id}
     raw = rendering.dumps(body)
-    # Cut inside the ID: the readable part must not look like a whole one.
+    # Cut inside the ID: the readable part must not look like a complete one.
     response = json_answer(raw[:30] if fault == "broken_json_after_accept" else raw)
     response.headers["X-New-Api-Other-Ratios"] = "{}"
     return response
@@ -94,7 +94,7 @@ def _gateway_refusal(world: World, request: web.Request, rule: Rule) -> Denial |
 
 
 def _retry_after(world: World, rule: Rule) -> str:
-    """Seconds, or the date at which they will have gone by."""
+    """Retry-After in seconds, or as a date."""
     if not rule.date:
         return f"{rule.seconds:.0f}"
     return format_datetime(datetime.fromtimestamp(world.now() + rule.seconds, UTC), usegmt=True)

@@ -16,7 +16,7 @@ class Task(ObservedLife):
     def __init__(self, charge: Charge, pace: Timings) -> None:
         super().__init__(charge.life, pace)
         self.charge = charge
-        self.rendered: dict[tuple[bool, int], bytes] = {}  # poll bodies: polls are many, phases few
+        self.rendered: dict[tuple[bool, int], bytes] = {}  # poll bodies: there are many polls and few phases
         self._link = pace.link
 
     @property
@@ -74,11 +74,11 @@ class Tasks:
         return len(self._running_at) - bisect_right(self._running_at, now)
 
     def find(self, remote_id: str) -> Task | None:
-        """The task with this remote id, if there is one."""
+        """The task with this remote ID, if any."""
         return self._by_id.get(remote_id)
 
     def find_upstream(self, identity: str) -> Task | None:
-        """The task with this id of the upstream's, if there is one."""
+        """The task with this upstream ID, if any."""
         return self._by_upstream_id.get(identity)
 
     def all(self) -> Sequence[Task]:
@@ -91,5 +91,5 @@ class Tasks:
 
 
 def upstream_id(charge: Charge) -> str:
-    """The upstream's id of a task, stamped with the real time of its submission."""
+    """A task's upstream ID, which contains the real time of its submission."""
     return f"cgt-{strftime('%Y%m%d%H%M%S', gmtime(charge.asked_at))}-{charge.ordinal - 1:05d}"

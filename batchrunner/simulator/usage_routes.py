@@ -32,7 +32,7 @@ class UsageRoutes:
         self._world = world
 
     def handlers(self) -> Mapping[str, Handler]:
-        """What answers a GET of each path; a fault of the scenario may come before all but the first two."""
+        """The GET handler of each path; the scenario's faults apply to all but the first two."""
         return {
             "/api/status": self._status,
             "/api/usage/token": self._redirect,
@@ -62,12 +62,12 @@ class UsageRoutes:
         world = self._world
         own = [task for task in world.tasks.all() if task.charge.key == key.name and world.scenario.usage_log]
         rows = [row for task in own for row in _rows(task, world.scenario)]
-        rows.sort(key=lambda row: row["created_at"])  # stable: those of one second stay as they came
+        rows.sort(key=lambda row: row["created_at"])  # stable: rows of the same second keep their order
         newest = [{**row, "id": number} for number, row in enumerate(rows[: -_NEWEST - 1 : -1], 1)]
         return json_answer({"data": newest, "message": "", "success": True})
 
     async def _redirect(self, request: web.Request) -> web.StreamResponse:
-        """GET /api/usage/token: the slash is missing."""
+        """GET /api/usage/token: redirects to the path with the slash."""
         body = '<a href="/api/usage/token/">Moved Permanently</a>.\n\n'
         headers = {"Location": "/api/usage/token/"}
         without_gateway(request)
@@ -94,7 +94,7 @@ class UsageRoutes:
         return json_answer({"code": True, "data": data, "message": "ok"})
 
     async def _subscription(self, request: web.Request) -> web.StreamResponse:
-        """GET /v1/dashboard/billing/subscription: what was ever granted, in USD."""
+        """GET /v1/dashboard/billing/subscription: the total ever granted, in USD."""
         key = self._world.key(request)
         limit = _PLENTY if key.quota is None else _go_float(key.quota / _PER_USD)
         return json_answer(
@@ -109,7 +109,7 @@ class UsageRoutes:
         )
 
     async def _billing(self, request: web.Request) -> web.StreamResponse:
-        """GET /v1/dashboard/billing/usage: what was used, in hundredths of a USD."""
+        """GET /v1/dashboard/billing/usage: the amount used, in US cents."""
         key = self._world.key(request)
         used = self._world.spent(key.name)
         return json_answer({"object": "list", "total_usage": _go_float(used / _PER_USD * 100)})
@@ -139,7 +139,7 @@ def _fault(request: web.Request, rule: Rule) -> web.Response:
 
 
 def _go_float(value: float) -> float:
-    """A number that JSON shows as Go does: without a fraction where there is none."""
+    """A number as Go writes it in JSON: whole numbers without a fraction."""
     return int(value) if value.is_integer() else value
 
 
@@ -188,7 +188,7 @@ def _rows(task: Task, scenario: Scenario) -> Iterator[dict[str, Any]]:
 
 
 def _row(task: Task, at: float, request_id: str) -> dict[str, Any]:
-    """What a task's log rows have in common; the order of the names is the recorded one."""
+    """The fields common to a task's log rows, in the recorded order."""
     return {
         "id": 0,
         "user_id": 1,

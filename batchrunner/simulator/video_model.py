@@ -10,7 +10,7 @@ from batchrunner.simulator.submission import ArkRequest
 
 FPS = 24
 _SHORTEST, _LONGEST_OF_ITS_OWN = 4, 15  # seconds that the model chooses from
-_LONGEST = 60  # seconds; beyond that the upstream refuses, and nobody wants to wait for the file
+_LONGEST = 60  # seconds; the upstream refuses more, and encoding would take too long
 
 # api/seedance.md, section 6
 _RATIOS = ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9")
@@ -26,28 +26,28 @@ _RATIO_MILLI = {"dreamina-seedance-2-0": 3500, "dreamina-seedance-2-0-fast": 280
 
 @dataclass(frozen=True)
 class Shape:
-    """What the model makes."""
+    """The shape of the video that the model makes."""
 
     resolution: str
     ratio: str
     width: int
     height: int
-    duration: int | None  # seconds; None when the request counts in frames
+    duration: int | None  # seconds; None if the request gives frames
     frames: int
 
     @property
     def tokens(self) -> int:
-        """What the upstream bills."""
+        """The tokens that the upstream bills."""
         return self.frames * self.width * self.height // 1024
 
 
 def hold(model: str) -> int:
-    """Quota units taken when a submission is accepted, whatever the length."""
+    """Quota units taken when a submission is accepted, whatever the duration."""
     return _RATIO_MILLI[model] * 250
 
 
 def settled(model: str, tokens: int) -> int:
-    """Quota units that a succeeded task costs in the end."""
+    """Quota units that a succeeded task finally costs."""
     return tokens * _RATIO_MILLI[model] // 1000
 
 
@@ -57,7 +57,7 @@ def model_ratio(model: str) -> float:
 
 
 def upstream_name(model: str) -> str:
-    """What the upstream calls the model."""
+    """The upstream's name for the model."""
     return f"{model}-260128"
 
 
@@ -90,7 +90,7 @@ def shape_of(ark: ArkRequest, *draw: object) -> Shape:
 
 
 def told(prompt: str) -> str:
-    """What a prompt like "ark:fail a cat" tells the model to do: "fail"; "" for an ordinary prompt."""
+    """The instruction in a prompt: "fail" in "ark:fail a cat"; "" for an ordinary prompt."""
     if not prompt.startswith("ark:"):
         return ""
     words = prompt.removeprefix("ark:").split()
@@ -108,7 +108,7 @@ ENDINGS = {
 
 
 def refuse_told(prompt: str) -> None:
-    """Refuse a submission whose prompt tells the model to; raises Denied, as recorded."""
+    """Refuse a submission whose prompt asks for it; raises Denied, as recorded."""
     match told(prompt):
         case "inputmod":
             text = "The request failed because the input text may contain sensitive information."
@@ -130,7 +130,7 @@ def refuse_told(prompt: str) -> None:
 
 
 def busy(retry_after: str | None = None) -> Denied:
-    """429 as the gateway words every one of the upstream's."""
+    """The gateway's 429 for every 429 of the upstream."""
     headers = () if retry_after is None else (("Retry-After", retry_after),)
     return Denied(Denial(429, "task", "fail_to_fetch_task", "当前分组上游负载已饱和，请稍后再试", headers))
 

@@ -18,9 +18,9 @@ from batchrunner.simulator.video_model import FPS, told
 from batchrunner.simulator.videos import picture_of
 from batchrunner.simulator.world import World
 
-_PIECES = 20  # of a slow download
-_OTHER_SECONDS = 2  # by so much is another video longer
-_FILES = "file server"  # in the counts of requests
+_PIECES = 20  # chunks of a slow download
+_OTHER_SECONDS = 2  # how much longer `other_video` is
+_FILES = "file server"  # its name in the request counts
 
 
 class ContentRoute:
@@ -101,7 +101,7 @@ def link_lives(world: World, task: Task) -> bool:
 async def deliver(
     world: World, request: web.Request, task: Task, rule: Rule | None, ceiling: float | None
 ) -> web.StreamResponse:
-    """Send a task's file as the rule says, or as its prompt says.
+    """Send a task's file as the rule says, otherwise as its prompt says.
 
     A slow download is cut off after `ceiling` nominal seconds.
     """
@@ -117,7 +117,7 @@ async def deliver(
     picture = picture_of(charge.ordinal, charge.width, charge.height, frames)
     body = await world.videos.video(picture, charge.remote_id)
     if fault == "garbage":
-        body = random.Random(charge.remote_id).randbytes(len(body))  # noqa: S311 the same for ever
+        body = random.Random(charge.remote_id).randbytes(len(body))  # noqa: S311 always the same
     headers = {
         "Accept-Ranges": "bytes",
         "Cache-Control": "public, max-age=86400",
@@ -136,16 +136,16 @@ async def deliver(
 class Way:
     """How a file is sent."""
 
-    chunked: bool = False  # without a length
-    share: float = 1.0  # so much of it
-    seconds: float = 0.0  # nominal, over which it is spread
+    chunked: bool = False  # no Content-Length
+    share: float = 1.0  # the fraction that is sent
+    seconds: float = 0.0  # nominal, over which sending is spread
 
 
 _ORDINARY = Way()
 
 
 def _way(wanted: str, rule: Rule | None, ceiling: float | None) -> Way:
-    """How to send a file: as the rule says, else as the prompt's `wanted` says."""
+    """How to send a file: as the rule says, otherwise as the prompt's `wanted` says."""
     match rule.do if rule else wanted:
         case "cut" | "short":
             return Way(share=0.5)
@@ -172,12 +172,12 @@ async def _stream(
     size = end // _PIECES + 1
     starts = range(0, end, size)
     for start in starts:
-        await asyncio.sleep(way.seconds * time_scale / len(starts))  # before it: the last piece ends the wait
+        await asyncio.sleep(way.seconds * time_scale / len(starts))  # first: the last write ends the time
         await response.write(body[start : min(start + size, end)])
-    if end == len(body) or way.chunked:  # a cut one without a length ends as cleanly as a whole one
+    if end == len(body) or way.chunked:  # without a length, a cut file ends as cleanly as a whole one
         await response.write_eof()
     elif request.transport is not None:
-        request.transport.close()  # after what was written has left
+        request.transport.close()  # after the written data has been sent
     return response
 
 
@@ -186,6 +186,6 @@ def _proxy(status: int, kind: str, message: str) -> Denied:
 
 
 def _xml(status: int, code: str) -> web.Response:
-    """An error as an object store words it."""
+    """An error in the format of an object store."""
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code></Error>\n'
     return web.Response(status=status, text=text, content_type="application/xml")

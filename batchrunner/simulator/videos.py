@@ -1,4 +1,4 @@
-"""Real, playable videos: H.264 in MP4, of exactly the size and number of frames asked for.
+"""Real, playable videos: H.264 in MP4, of exactly the requested size and number of frames.
 
 The picture is a moving pattern of bars in two colours; the task's number selects colours, pattern and
 motion, so that neighbours look different. Each (size, frames, variant) is encoded once and cached in memory
@@ -37,12 +37,12 @@ class Picture:
 
 
 def picture_of(ordinal: int, width: int, height: int, frames: int) -> Picture:
-    """The picture of the task with this number: always the same, and unlike its neighbours'."""
+    """The picture of the task with this number: always the same, and different from its neighbours'."""
     return Picture(width, height, frames, ordinal % VARIANTS)
 
 
 class Videos:
-    """The cache of encoded videos of one state directory; encodes in a thread of its own."""
+    """The cache of encoded videos of one state directory; encodes in its own thread."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -79,7 +79,7 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-@lru_cache(maxsize=64)  # of the whole process: tests start many simulators
+@lru_cache(maxsize=64)  # shared by the process: tests start many simulators
 def _encode(picture: Picture) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
@@ -110,7 +110,7 @@ def _set_size(stream: VideoStream, picture: Picture, pix_fmt: str) -> None:
 
 
 def _frames(picture: Picture) -> Iterator[av.VideoFrame]:
-    """The frames, painted as bytes: no array library is worth its weight for moving bars."""
+    """The frames, painted as bytes: moving bars don't justify an array library."""
     pattern = _PATTERNS[picture.variant % len(_PATTERNS)]
     speed = 2 + picture.variant
     for number in range(picture.frames):
@@ -124,7 +124,7 @@ def _frames(picture: Picture) -> Iterator[av.VideoFrame]:
 
 
 def _bars(pattern: str, width: int, height: int, shift: int) -> bytes:
-    """The brightness of one frame: dark and light bars, moved on by `shift` pixels."""
+    """The brightness of one frame: dark and light bars, shifted by `shift` pixels."""
     period = bytes((60,)) * _BAR + bytes((170,)) * _BAR
     strip = period * ((width + height) // len(period) + 2)
     start = shift % len(period)

@@ -24,7 +24,7 @@ from batchrunner.simulator.videos import Videos
 
 VERSION = "v0.0.0"
 
-Clock = Callable[[], float]  # tells the Unix time in seconds
+Clock = Callable[[], float]  # returns the Unix time in seconds
 
 
 class World:
@@ -53,10 +53,10 @@ class World:
         self.requests: Counter[str] = Counter()  # "POST /v1/video/generations"
         self.refusals: Counter[str] = Counter()  # "400 invalid_request", of submissions
         self.lookups: list[float] = []  # times of the rate-limited look-ups
-        self.closing = asyncio.Event()  # ends what would hang for ever
+        self.closing = asyncio.Event()  # ends requests that would hang forever
 
     def now(self) -> float:
-        """Unix seconds, in microseconds as the book keeps them."""
+        """Unix seconds, rounded to microseconds as in the book."""
         return round(self._clock(), 6)
 
     def catch_up(self) -> None:
@@ -72,7 +72,7 @@ class World:
         return (self.now() - self.started_at) / self.time_scale
 
     def pick(self, on: str, prompt: str = "", task: str = "", source: str = "content") -> Rule | None:
-        """The fault that applies to a request; counted, and recorded unless a charge will be."""
+        """The fault that applies to a request; counted, and recorded unless the charge will record it."""
         rule = self.tally.pick(on, self.nominal(), prompt, task, source)
         if on in (GENERATE, REFRESH):
             return rule
@@ -110,5 +110,5 @@ class World:
         return self.tasks.spent(key) + (held.total() if key is None else held[key])
 
     def task(self, request: web.Request) -> Task | None:
-        """The task that the path names, if there is one."""
+        """The task that the path names, if any."""
         return self.tasks.find(request.match_info["id"])

@@ -66,7 +66,7 @@ def test_an_empty_file_is_the_ordinary_scenario(tmp_path: Path) -> None:
         ("keys: {sk-a-secret: {quta: 1}}", r"night\.yaml:1:28: keys\[0\]\.quta: unknown key 'quta'"),
         ("- 1", r"night\.yaml:1:1: must be a mapping"),
         ("a: [", r"night\.yaml:1:5: this can't be read as YAML; look for"),
-        ("seed: 1\n\tcapacity: 2", r"night\.yaml:2:1: a tab stands where only blanks may indent"),
+        ("seed: 1\n\tcapacity: 2", r"night\.yaml:2:1: tabs can't be used for indentation"),
         ("seed: 2026-13-45", r"night\.yaml: this can't be read as YAML"),
         ("a: 1\n---\nb: 1", r"night\.yaml:2:1: this can't be read as YAML"),
         ("kinds: [{sigma: 1}]", r"night\.yaml:1:9: kinds\[0\]: needs `seconds`"),
