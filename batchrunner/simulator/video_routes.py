@@ -172,7 +172,7 @@ async def _stream(
     size = end // _PIECES + 1
     starts = range(0, end, size)
     for start in starts:
-        await asyncio.sleep(way.seconds * time_scale / len(starts))  # first: the last write ends the time
+        await asyncio.sleep(way.seconds * time_scale / len(starts))  # no wait after the last write
         await response.write(body[start : min(start + size, end)])
     if end == len(body) or way.chunked:  # without a length, a cut file ends as cleanly as a whole one
         await response.write_eof()
