@@ -12,6 +12,7 @@ from batchrunner.core.policy import Move
 from batchrunner.core.states import Event, TaskState, TransitionRefused
 from batchrunner.ledger import Ledger
 from batchrunner.ledger.database import pragma
+from batchrunner.ledger.writer import BATCH
 from tests.harness.sql_hook import hook_connections, hook_statements
 
 MANY = 200
@@ -147,7 +148,7 @@ def test_an_error_in_the_run_does_not_lose_queued_changes(in_ledger, filled, on_
 
 def test_cancelling_close_does_not_lose_queued_changes(tmp_path, filled, on_disk):
     """Ctrl-C while the ledger closes: what is queued is what the gateway did, and reaches the disk."""
-    keys = filled(*(f"task-{number}" for number in range(50)))
+    keys = filled(*(f"task-{number}" for number in range(2 * BATCH + 1)))  # while one batch is being written
     claims = []
 
     async def closing():
@@ -158,7 +159,7 @@ def test_cancelling_close_does_not_lose_queued_changes(tmp_path, filled, on_disk
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(closing())
-    assert on_disk.one("SELECT count(*) FROM tasks WHERE state = 'submitting'") == 50
+    assert on_disk.one("SELECT count(*) FROM tasks WHERE state = 'submitting'") == len(keys)
 
 
 def test_an_observer_that_fails_does_not_stop_the_writer(in_ledger, filled, on_disk):
