@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,7 +134,7 @@ def whereabouts(
         UsageError: another run directory has paid for its tasks, and neither -o nor --new was given.
     """
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
-    from batchrunner.operations.other_runs import neighbours, paid_elsewhere, unpaid  # noqa: PLC0415
+    from batchrunner.operations.other_runs import neighbours, paid_elsewhere, submitted_by  # noqa: PLC0415
 
     directory = run_directory(options)
     is_new = not (directory / LEDGER_NAME).exists()
@@ -144,21 +143,27 @@ def whereabouts(
             f"--new: {shown_path(directory)} already exists",
             "remove --new to resume it; a new one, with -o DIR, pays again for what this one has",
         )
-    tasks = plan.tasks if is_new else unpaid(plan.tasks, directory)
-    if not tasks:
+    is_submitted = submitted_by(plan.tasks, directory)
+    if not any(map(is_submitted, plan.tasks)):
         return Whereabouts(directory, None, ())
     near = neighbours(_near(options, directory), directory, options.simulate)
-    if is_new and options.output is None and not options.new and (found := paid_elsewhere(tasks, near)):
-        raise _refusal(found, len(tasks), directory)
-    asked = [task for task in tasks if selected is None or task.key in selected]
-    found = paid_elsewhere(asked, near)
-    remarks = [_told(found, asked)] if found else []
+    if not near:
+        return Whereabouts(directory, None, ())
+
+    def asked(task: PlannedTask) -> bool:
+        return is_submitted(task) and (selected is None or task.key in selected)
+
+    everything = paid_elsewhere(filter(is_submitted, plan.tasks), near)
+    if is_new and options.output is None and not options.new and everything:
+        raise _refusal(everything, sum(map(is_submitted, plan.tasks)), directory)
+    found = paid_elsewhere(filter(asked, plan.tasks), near)
+    remarks = [_told(found, sum(map(asked, plan.tasks)))] if found else []
     if is_new:
         remarks += [
             f"the ledger in {shown_path(one.directory)} can't be read ({one.fault}); "
             "its other files don't mention any task of this manifest"
             for one in near
-            if one.fault and not paid_elsewhere(tasks, [one])
+            if one.fault and not paid_elsewhere(filter(is_submitted, plan.tasks), [one])
         ]
     return Whereabouts(directory, found, tuple(remarks))
 
@@ -192,10 +197,10 @@ def _refusal(found: PaidElsewhere, wanted: int, directory: Path) -> UsageError:
     )
 
 
-def _told(found: PaidElsewhere, asked: Sequence[PlannedTask]) -> str:
+def _told(found: PaidElsewhere, asked: int) -> str:
     are = "is" if found.tasks == 1 else "are"
     them = "it" if found.tasks == 1 else "them"
     return (
-        f"{found.tasks:,} of {count(len(asked), 'task')} {are} already paid for in "
+        f"{found.tasks:,} of {count(asked, 'task')} {are} already paid for in "
         f"{shown_path(found.directory)}; this run pays for {them} again"
     )

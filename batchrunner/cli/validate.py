@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from batchrunner.core.text import count, printable, shortened
 
 if TYPE_CHECKING:
     from batchrunner.core.model import Plan
-    from batchrunner.operations.plan_changes import Step
+    from batchrunner.operations.plan_changes import Change, Step
 
 MOST_LISTED = 50
 """How many tasks of each kind `plan` lists; `--json` lists all."""
@@ -72,15 +73,15 @@ def plan(options: argparse.Namespace) -> int:
     check_place(directory, options.manifest)
     remarks = asyncio.run(check_gateway(options, directory, loaded.plan.base_url))
     steps = asyncio.run(_steps(loaded.plan, directory))
+    counts, listed = _sorted(steps, None if options.json else MOST_LISTED)
     for remark in (*where.remarks, *remarks):
         talk(remark)
-    counts = Counter(step.change for step in steps)
     submitted = sum(counts[change] for change in SUBMITTED)
     if options.json:
         values = {"directory": str(directory), "submitted": submitted, "warnings": as_values(loaded.warnings)}
         values |= where.as_values()
         numbers = {change.value: counts[change] for change in Change}
-        say_json(values | {"counts": numbers, "tasks": [asdict(step) for step in steps]})
+        say_json(values | {"counts": numbers, "tasks": [asdict(step) for step in listed]})
         return 0
     tasks = count(len(loaded.plan.tasks), "task")
     say(f"{tasks} in {printable(str(options.manifest))}; run directory {shown_path(directory)}")
@@ -89,11 +90,10 @@ def plan(options: argparse.Namespace) -> int:
             say(f"{counts[change]:>8,}  {change.value}")
         if change in (Change.DONE, Change.UNDER_WAY):
             continue
-        listed = [step for step in steps if step.change is change]
-        for step in listed[:MOST_LISTED]:
+        for step in (one for one in listed if one.change is change):
             say(f"            {shortened(step.id, 48)}  {printable(step.why)}  ({printable(step.source)})")
-        if len(listed) > MOST_LISTED:
-            say(f"            … and {len(listed) - MOST_LISTED:,} more (--json lists all)")
+        if counts[change] > MOST_LISTED:
+            say(f"            … and {counts[change] - MOST_LISTED:,} more (--json lists all)")
     say(f"a run would submit {count(submitted, 'task')}")
     return 0
 
@@ -106,12 +106,23 @@ def schema(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _steps(plan: Plan, directory: Path) -> list[Step]:
+def _sorted(steps: Iterable[Step], most: int | None) -> tuple[Counter[Change], list[Step]]:
+    """How many steps of each kind there are, and the first `most` of each kind; all if None."""
+    counts: Counter[Change] = Counter()
+    listed = []
+    for step in steps:
+        counts[step.change] += 1
+        if most is None or counts[step.change] <= most:
+            listed.append(step)
+    return counts, listed
+
+
+async def _steps(plan: Plan, directory: Path) -> Iterator[Step]:
     from batchrunner.ledger import LEDGER_NAME, LedgerReader  # noqa: PLC0415
-    from batchrunner.operations.plan_changes import compare  # noqa: PLC0415
+    from batchrunner.operations.plan_changes import compare, compared  # noqa: PLC0415
 
     if not (directory / LEDGER_NAME).exists():
-        return compare(plan, [])
+        return compare(plan.tasks, {}, [])
     async with LedgerReader.open_existing(directory) as ledger:
         await ledger.check_manifest(plan)
-        return compare(plan, await ledger.tasks(), await ledger.known())
+        return await compared(plan.tasks, ledger)

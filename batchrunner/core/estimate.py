@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from batchrunner.core.model import Request
-from batchrunner.core.plan import normalise
+from batchrunner.core.request import normalise
 from batchrunner.core.rules.inputs import located
 from batchrunner.core.rules.limits import Limits
 

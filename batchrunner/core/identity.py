@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from enum import StrEnum
 
 from batchrunner.core.model import PlannedTask, TaskKey
@@ -30,10 +30,14 @@ def judged_address(offered: str, bound: str, former: Collection[str], submitted:
     return Address.OTHER if SIMULATOR in (offered, bound) else Address.UNKNOWN
 
 
-def paid_again(tasks: Iterable[PlannedTask], paid: Mapping[TaskKey, int]) -> int:
-    """How many of these tasks would be paid for again: `paid` counts what was, or may have been, paid for.
+def paid_again(wanted: Mapping[TaskKey, int], paid: Mapping[TaskKey, int]) -> int:
+    """How many tasks would be paid for again: `paid` counts what was, or may have been, paid for.
 
-    `paid` is by request fingerprint: two videos of one request were paid for twice.
+    Both are by request fingerprint: two videos of one request were paid for twice.
     """
-    wanted = Counter(task.first or task.key for task in tasks)
     return sum(min(number, paid.get(first, 0)) for first, number in wanted.items())
+
+
+def wanted_again(tasks: Iterable[PlannedTask], paid: Container[TaskKey]) -> Counter[TaskKey]:
+    """How often these tasks ask for each of the requests in `paid`."""
+    return Counter(task.first for task in tasks if task.first in paid)

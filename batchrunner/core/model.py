@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
+
+if TYPE_CHECKING:
+    from batchrunner.core.content import Content
 
 TaskKey = NewType("TaskKey", str)
 """A task's fingerprint: the hash of its request. The ledger's key."""
@@ -54,26 +58,63 @@ RequestValue = (
 """A value in a request: JSON, or a local file where the API takes a URL."""
 
 Request = Mapping[str, RequestValue]
-"""The normalised request body of one task (see `plan.normalise`)."""
+"""The normalised request body of one task (see `request.normalise`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedTask:
+class PlannedTask(NamedTuple):
     """One video requested by the manifest."""
 
-    key: TaskKey
     position: int
     """Its position in the plan, from 0."""
+    key: TaskKey
     id: str
     """Set by the user, or generated from the prompt and the fingerprint."""
-    request: Request
-    labels: Mapping[str, str] = field(default_factory=dict)
+    content: Content
+    """Its request."""
+    labels_text: str = "{}"
+    """Its labels, as a JSON object."""
     source: str = ""
     """Where it is defined: `file:line`, or file and row."""
     replica: int = 1
     """Counted from 1 among the tasks with identical requests."""
     first: TaskKey = TaskKey("")
     """The key of the first task with an identical request; its own if there is no other."""
+
+    @property
+    def request(self) -> Request:
+        """The normalised request."""
+        return self.content.request
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The user's own columns."""
+        labels: dict[str, str] = json.loads(self.labels_text)
+        return labels
+
+
+class PlannedTasks(Protocol):
+    """The tasks of a plan, in order: they may be too many for memory."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[PlannedTask]: ...
+
+    def __getitem__(self, position: int) -> PlannedTask: ...
+
+    def find(self, key: TaskKey) -> PlannedTask | None:
+        """The task with this key, if there is one."""
+
+    def requests(self) -> Iterator[Request]:
+        """Every distinct request, without its prompt and seed."""
+
+    def repeated(self) -> frozenset[TaskKey]:
+        """The requests that are in the plan more than once, by the key of their first task."""
+
+    def of_requests(self, firsts: Iterable[TaskKey]) -> list[PlannedTask]:
+        """The tasks with these requests, in plan order."""
+
+    def assign(self, keys: Mapping[int, TaskKey]) -> None:
+        """Give the tasks at these positions other keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +180,7 @@ class Plan:
     """The run's name: the manifest's `name`, or its file's stem."""
     manifest: str
     """Absolute path of the manifest."""
-    tasks: tuple[PlannedTask, ...]
+    tasks: PlannedTasks
     settings: RunSettings = RunSettings()
     pricing: Pricing = Pricing()
     base_url: str = ""

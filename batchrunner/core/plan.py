@@ -1,140 +1,46 @@
-"""Turns a checked request into a task: normalise, fingerprint, name.
-
-A task is identified by its content. Two requests for the same video have the same fingerprint, however they
-are written; fields that don't affect the video (`callback_url`, `execution_expires_after`) are left out.
-"""
+"""Plans tasks: gives each its key, its ID and the name of its file."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Container, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Container
 from typing import NamedTuple
 
+from batchrunner.core.content import Content
 from batchrunner.core.file_names import VIDEOS
-from batchrunner.core.model import MediaFile, PlannedTask, Request, RequestValue, TaskKey
+from batchrunner.core.model import PlannedTask, TaskKey
+from batchrunner.core.request import hashed
 
-FINGERPRINT_VERSION = 1
-DEFAULT_DURATION = 5
-"""Seconds; the documented default of the API."""
-
-NOT_IN_FINGERPRINT = frozenset({"callback_url", "execution_expires_after"})
-_INPUTS = frozenset({"image", "images", "url"})
-"""Keys whose value may be an input's data URI."""
 _STEM_BYTES = 60
 _RESERVED_STEM = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _UNSAFE_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
 
 class WantedTask(NamedTuple):
-    """One entry of the expanded manifest: a complete, checked request without a fingerprint yet."""
+    """One entry of the expanded manifest: a complete, checked request without a key yet."""
 
-    request: Request
-    """In the API's format: defaults merged, templates filled in, local files as `MediaFile`."""
+    content: Content
     id: str = ""
-    labels: Mapping[str, str] | None = None
+    labels_text: str = "{}"
+    """Its labels, as a JSON object."""
     source: str = ""
     name: str = ""
     """What a missing ID is generated from; the prompt, if empty."""
 
 
-def plan_tasks(wanted: Sequence[WantedTask]) -> tuple[PlannedTask, ...]:
-    """Assign each task its key, position and ID; identical requests become replicas."""
-    seen: Counter[str] = Counter()
-    first: dict[str, TaskKey] = {}
-    tasks = []
-    for position, task in enumerate(wanted):
-        request = normalise(task.request)
-        text = canonical(request)
-        seen[text] += 1
-        key = _hashed(text, replica=seen[text])
-        first.setdefault(text, key)
-        tasks.append(
-            PlannedTask(
-                key=key,
-                position=position,
-                id=task.id or made_up_id(task.name or str(request.get("prompt", "")), key),
-                request=request,
-                labels=dict(task.labels or {}),
-                source=task.source,
-                replica=seen[text],
-                first=first[text],
-            )
-        )
-    return tuple(tasks)
+def planned(wanted: WantedTask, position: int) -> PlannedTask:
+    """A wanted task with its key and its ID, if no other task has the same request."""
+    key = hashed(wanted.content.canonical)
+    task_id = wanted.id or made_up_id(wanted.name or wanted.content.prompt or "", key)
+    return PlannedTask(position, key, task_id, wanted.content, wanted.labels_text, wanted.source, first=key)
 
 
-def normalise(request: Request) -> dict[str, RequestValue]:
-    """Convert a request to the canonical form that is hashed and stored.
-
-    The duration is only in `metadata.duration` (5 if not set) or `metadata.frames`; the wire mapping expands
-    it to the three equivalent fields again. None counts as absent.
-    """
-    result: dict[str, RequestValue] = {name: value for name, value in request.items() if value is not None}
-    duration, seconds = result.pop("duration", None), result.pop("seconds", None)
-    given = result.get("metadata")
-    metadata = {k: v for k, v in given.items() if v is not None} if isinstance(given, Mapping) else {}
-    if "frames" not in metadata:
-        top = duration or (int(seconds) if isinstance(seconds, str) and seconds else None)
-        metadata["duration"] = top or metadata.get("duration") or DEFAULT_DURATION
-    elif metadata.get("duration") == 0:  # the same as not set
-        del metadata["duration"]
-    result["metadata"] = metadata
-    return result
-
-
-def digest_form(value: RequestValue, is_input: bool = False) -> object:
-    """The value as plain JSON, with local files and data URIs of inputs replaced by their hashes."""
-    if isinstance(value, str):
-        return {"data_uri_sha256": _data_digest(value)} if is_input and value.startswith("data:") else value
-    if value is None or isinstance(value, int | float):
-        return value
-    if isinstance(value, MediaFile):
-        return {"sha256": value.sha256}
-    if isinstance(value, Mapping):
-        return {name: digest_form(item, name in _INPUTS) for name, item in value.items()}
-    return [digest_form(item, is_input) for item in value]
-
-
-@lru_cache(maxsize=16)
-def _data_digest(uri: str) -> str:
-    # one in the defaults is hashed for every task
-    return hashlib.sha256(uri.encode()).hexdigest()
-
-
-def canonical(request: Request) -> str:
-    """The canonical JSON of everything that the fingerprint covers."""
-    covered = {name: value for name, value in request.items() if name not in NOT_IN_FINGERPRINT}
-    metadata = covered.get("metadata")
-    if isinstance(metadata, Mapping):
-        covered["metadata"] = {k: v for k, v in metadata.items() if k not in NOT_IN_FINGERPRINT}
-    # without this, the encoder would keep data URIs as plain strings
-    return _CANONICAL.encode(digest_form(covered) if has_inputs(covered) else covered)
-
-
-def has_inputs(request: Request) -> bool:
-    """Whether a request has input pictures, videos or audio."""
-    metadata = request.get("metadata")
-    has_content = isinstance(metadata, Mapping) and "content" in metadata
-    return has_content or "image" in request or "images" in request
-
-
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=digest_form)
-
-
-def fingerprint(request: Request, replica: int = 1) -> TaskKey:
-    """`1-` and the SHA-256 of a normalised request; `replica` counts identical requests from 1."""
-    return _hashed(canonical(request), replica)
-
-
-def _hashed(text: str, replica: int) -> TaskKey:
-    whole = text if replica == 1 else f"{text}#{replica}"
-    return TaskKey(f"{FINGERPRINT_VERSION}-{hashlib.sha256(whole.encode()).hexdigest()}")
+def as_replica(task: PlannedTask, replica: int) -> PlannedTask:
+    """The same task as another one of the tasks with its request; a generated ID changes, too."""
+    key = hashed(task.content.canonical, replica)
+    return task._replace(key=key, id=renamed(task.id, task.key, key), replica=replica)
 
 
 def short(key: TaskKey) -> str:
@@ -202,27 +108,3 @@ def version_name(name: str, version: int, taken: Container[str]) -> str:
     endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     names = (f"{stem}-v{version}{ending}.mp4" for ending in endings)
     return next(name for name in names if folded(name) not in taken)
-
-
-def inputs(request: Request) -> tuple[str, ...]:
-    """The input files and URLs of a request, as the user wrote them; data URIs are cut after their header."""
-    found: list[str] = []
-
-    def look(value: RequestValue) -> None:
-        if isinstance(value, MediaFile):
-            found.append(value.shown)
-        elif isinstance(value, str):
-            found.append(f"{value.partition(',')[0]},…" if value.startswith("data:") else value)
-        elif isinstance(value, Mapping):
-            for name in ("image_url", "video_url", "audio_url", "url"):
-                look(value.get(name))
-        elif isinstance(value, Sequence):
-            for item in value:
-                look(item)
-
-    metadata = request.get("metadata")
-    for value in (request.get("image"), request.get("images")):
-        look(value)
-    if isinstance(metadata, Mapping):
-        look(metadata.get("content"))
-    return tuple(found)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from batchrunner.core.model import PlannedTask, TaskKey
-from batchrunner.core.plan import renamed
 from batchrunner.core.states import TaskState
 
 _BEST_FIRST = (
@@ -38,8 +37,11 @@ class Known:
     """The fingerprint of its request: the key of the first replica, the same for all of them."""
 
 
-def recognised(tasks: Sequence[PlannedTask], ledger: Iterable[Known]) -> tuple[PlannedTask, ...]:
-    """The plan's tasks, with replicas under the keys that they have in the ledger."""
+def recognised(tasks: Iterable[PlannedTask], ledger: Iterable[Known]) -> Mapping[int, TaskKey]:
+    """The keys of the plan's replicas in the ledger, by position; those that stay the same are left out.
+
+    Both hold at least every task whose request is in the plan or in the ledger more than once.
+    """
     known: dict[TaskKey, list[Known]] = defaultdict(list)
     for one in ledger:
         known[one.first].append(one)
@@ -50,8 +52,9 @@ def recognised(tasks: Sequence[PlannedTask], ledger: Iterable[Known]) -> tuple[P
     for first, group in wanted.items():
         there = known.get(first, [])
         if len(group) > 1 or len(there) > 1:
-            keys |= _keys(group, there)
-    return tuple(_with_key(task, keys.get(task.position, task.key)) for task in tasks)
+            found = _keys(group, there)
+            keys |= {one.position: found[one.position] for one in group if found[one.position] != one.key}
+    return keys
 
 
 def _keys(group: Sequence[PlannedTask], there: Sequence[Known]) -> Mapping[int, TaskKey]:
@@ -66,7 +69,3 @@ def _keys(group: Sequence[PlannedTask], there: Sequence[Known]) -> Mapping[int, 
     free += [task.key for task in group if task.key not in taken]
     others = (task.position for task in group if task.position not in found)
     return found | dict(zip(others, free, strict=False))
-
-
-def _with_key(task: PlannedTask, key: TaskKey) -> PlannedTask:
-    return task if task.key == key else replace(task, key=key, id=renamed(task.id, task.key, key))

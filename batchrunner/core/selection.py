@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from batchrunner.core.errors import UsageError
@@ -10,7 +10,7 @@ from batchrunner.core.model import PlannedTask, TaskKey
 
 
 def select(
-    tasks: Sequence[PlannedTask], only: Sequence[str] = (), limit: int | None = None
+    tasks: Iterable[PlannedTask], only: Sequence[str] = (), limit: int | None = None
 ) -> frozenset[TaskKey] | None:
     """The keys of the first `limit` tasks, in plan order, that match `only`; None for all.
 
@@ -22,15 +22,21 @@ def select(
     """
     if not only and limit is None:
         return None
-    chosen = [task for task in tasks if not only or any(_is_meant(task, name) for name in only)]
-    for name in only:
-        if not any(_is_meant(task, name) for task in chosen):
-            known = dict.fromkeys(task.id for task in tasks)
-            known |= dict.fromkeys(f"{label}={text}" for task in tasks for label, text in task.labels.items())
-            close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else "use an ID, or a label as label=value"
-            raise UsageError(f"--only {name} matches no task of the manifest", hint)
-    return frozenset(task.key for task in chosen[:limit])
+    chosen: list[TaskKey] = []
+    unmatched = dict.fromkeys(only)
+    for task in tasks:
+        meant = [name for name in only if _is_meant(task, name)]
+        for name in meant:
+            unmatched.pop(name, None)
+        if (meant or not only) and (limit is None or len(chosen) < limit):
+            chosen.append(task.key)
+    for name in unmatched:
+        known = dict.fromkeys(task.id for task in tasks)
+        known |= dict.fromkeys(f"{label}={text}" for task in tasks for label, text in task.labels.items())
+        close = get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else "use an ID, or a label as label=value"
+        raise UsageError(f"--only {name} matches no task of the manifest", hint)
+    return frozenset(chosen)
 
 
 def _is_meant(task: PlannedTask, name: str) -> bool:

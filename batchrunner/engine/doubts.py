@@ -26,13 +26,13 @@ class Doubts:
         adopter: Adopter,
         admission: Admission,
         settings: RunSettings,
-        wanted: frozenset[TaskKey],
+        may_submit: Callable[[TaskKey], bool],
         follow: Callable[[TaskRecord], None],
         notice: Callable[[str], None],
     ) -> None:
-        """`wanted` are the tasks that this run may submit; `follow` is called for each task found."""
+        """`may_submit` tells whether this run may submit a task; `follow` is called for each task found."""
         self._ledger, self._clock, self._adopter, self._admission = ledger, clock, adopter, admission
-        self._settings, self._wanted = settings, wanted
+        self._settings, self._may_submit = settings, may_submit
         self._follow, self._notice = follow, notice
         self._kept: dict[AttemptId, str] = {}
         """The last reason shown for not resubmitting a doubt."""
@@ -52,7 +52,8 @@ class Doubts:
         self._admission.look_again()
 
     async def _resubmit(self, look: LogLook, given_up: Sequence[Unowned]) -> None:
-        decided = resubmission(given_up, look.silent, self._wanted, self._settings.max_attempts)
+        wanted = frozenset(one.key for one in given_up if self._may_submit(one.key))
+        decided = resubmission(given_up, look.silent, wanted, self._settings.max_attempts)
         if decided.again:
             await declare_lost(self._ledger, [await self._ledger.task(key) for key in decided.again])
             await put_pending(self._ledger, self._admission, self._clock, decided.again)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from batchrunner.clock import Clock
 from batchrunner.core.model import TaskKey
-from batchrunner.core.replicas import recognised
 from batchrunner.core.selection import select
 from batchrunner.core.summary import Summary
 from batchrunner.core.text import count
@@ -28,6 +25,7 @@ from batchrunner.ledger import (
     LedgerReader,
     RunLock,
 )
+from batchrunner.operations.plan_changes import recognise
 from batchrunner.output.results_file import Results
 from batchrunner.output.run_log import RunLog
 
@@ -47,7 +45,8 @@ async def run(job: Job) -> Summary:
             log.began(await ledger.run_id())
             ledger.observe(log.event)
             remarks = await _bound(job, ledger)
-            job = await _recognised(job, ledger)
+            if job.plan:
+                await recognise(job.plan.tasks, ledger)
             names_again = is_new and job.recovers
             gone = await bring_up_to_date(ledger, job.directory, job.plan, job.recollect_all, names_again)
             clock = Clock(job.time_scale)
@@ -112,11 +111,3 @@ async def _bound(job: Job, ledger: Ledger) -> list[str]:
             f"this run directory was used by the manifest {former} and has paid for tasks of this one"
         )
     return remarks
-
-
-async def _recognised(job: Job, ledger: Ledger) -> Job:
-    """The job, with replicas in its plan under the keys that they have in the ledger."""
-    if not job.plan:
-        return job
-    tasks = recognised(job.plan.tasks, await ledger.known())
-    return replace(job, plan=replace(job.plan, tasks=tasks))

@@ -12,7 +12,7 @@ from batchrunner.clock import Clock
 from batchrunner.core.comparison import differences
 from batchrunner.core.estimate import video_bytes
 from batchrunner.core.file_names import VIDEOS
-from batchrunner.core.model import PlannedTask, TaskKey
+from batchrunner.core.model import PlannedTask, Request, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.engine.admission import Admission, Disk
@@ -88,11 +88,11 @@ class Wiring:
     def connect(self, gateway: Gateway, failed: Callable[[Exception], None]) -> Parts:
         """Create and connect the parts. `failed` is called with each exception in one of them."""
         ledger, clock, settings, notice = self.ledger, self.clock, self.binding.settings, self.reporter.notice
-        tasks = self._tasks()
         group = RunTaskGroup(failed)
         adopter = Adopter(ledger, gateway, clock)
         ledger.observe(adopter.observe)
-        admission = self._admission(gateway, adopter, tasks)
+        requests = self._requests()
+        admission = self._admission(gateway, adopter, requests)
         collector = self._collector(gateway)
 
         def collect(key: TaskKey) -> None:
@@ -121,15 +121,14 @@ class Wiring:
             admission=admission,
             settings=settings,
             pricing=self.binding.pricing,
-            tasks={task.key: task for task in tasks},
+            find=self._find,
             collect=collect,
             notice=notice,
             is_paid=recovery.is_paid,
         )
-        wanted = frozenset(task.key for task in tasks)
         return Parts(
             gateway,
-            models=frozenset(str(task.request.get("model")) for task in tasks),
+            models=frozenset(str(request.get("model")) for request in requests),
             adopter=adopter,
             admission=admission,
             group=group,
@@ -137,21 +136,36 @@ class Wiring:
             collect=collect,
             recovery=recovery,
             worker=worker,
-            doubts=Doubts(ledger, clock, adopter, admission, settings, wanted, follow, notice),
+            doubts=Doubts(ledger, clock, adopter, admission, settings, self._may_submit, follow, notice),
             limits=LiveLimits(self.job.directory, settings, admission, collector, notice),
         )
 
-    def _tasks(self) -> tuple[PlannedTask, ...]:
-        """The tasks of the plan that may be submitted."""
-        tasks = self.job.plan.tasks if self.job.plan and self.job.submits else ()
-        return tasks if self.selected is None else tuple(one for one in tasks if one.key in self.selected)
+    def _find(self, key: TaskKey) -> PlannedTask | None:
+        """A task of the plan, if it may be submitted."""
+        is_left_out = self.selected is not None and key not in self.selected
+        if is_left_out or not self.job.plan or not self.job.submits:
+            return None
+        return self.job.plan.tasks.find(key)
 
-    def _admission(self, gateway: Gateway, adopter: Adopter, tasks: Sequence[PlannedTask]) -> Admission:
+    def _may_submit(self, key: TaskKey) -> bool:
+        return self._find(key) is not None
+
+    def _requests(self) -> list[Request]:
+        """The distinct requests, without prompts and seeds, of the tasks that may be submitted."""
+        if not self.job.plan or not self.job.submits:
+            return []
+        if self.selected is None:
+            return list(self.job.plan.tasks.requests())
+        tasks = filter(None, map(self.job.plan.tasks.find, self.selected))
+        forms = {id(task.content.form): task.content.form for task in tasks}
+        return [form.request(None, None) for form in forms.values()]
+
+    def _admission(self, gateway: Gateway, adopter: Adopter, requests: Sequence[Request]) -> Admission:
         reserve, tally = self.binding.settings.disk_reserve, self.reporter.everything
         disk = Disk(
             free=lambda: room(self.job.directory, reserve),
             reserve=reserve,
-            largest=max((video_bytes(task.request, self.job.limits) for task in tasks), default=0),
+            largest=max((video_bytes(request, self.job.limits) for request in requests), default=0),
             coming=lambda: sum(tally[state] for state in PAID_FOR),
         )
 

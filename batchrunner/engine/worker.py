@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import assert_never
 
 from batchrunner.clock import Clock, Pace
 from batchrunner.core.errors import StorageError
-from batchrunner.core.model import (
-    Attempt,
-    Generation,
-    PlannedTask,
-    Pricing,
-    RunSettings,
-    TaskKey,
-)
+from batchrunner.core.model import Attempt, Generation, PlannedTask, Pricing, RunSettings, TaskKey
 from batchrunner.core.outcome import (
     Accepted,
     AccountFault,
@@ -31,7 +24,6 @@ from batchrunner.core.outcome import (
     Succeeded,
     Unknown,
 )
-from batchrunner.core.plan import has_inputs
 from batchrunner.core.policy import (
     ADOPTED,
     GIVEN_UP,
@@ -59,6 +51,7 @@ from batchrunner.core.poll_tracker import (
     Vanished,
     is_seen,
 )
+from batchrunner.core.request import has_inputs
 from batchrunner.core.seeds import derived_seed, given_seed
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Permit, Waiting
@@ -89,7 +82,7 @@ class Worker:
         admission: Admission,
         settings: RunSettings,
         pricing: Pricing,
-        tasks: Mapping[TaskKey, PlannedTask],
+        find: Callable[[TaskKey], PlannedTask | None],
         collect: Callable[[TaskKey], None],
         notice: Callable[[str], None] = lambda text: None,
         is_paid: Callable[[TaskKey], Awaitable[bool]] = _never,
@@ -97,7 +90,7 @@ class Worker:
     ) -> None:
         self._ledger, self._gateway, self._clock, self._admission = ledger, gateway, clock, admission
         self._settings, self._pricing = settings, pricing
-        self._tasks, self._collect, self._notice = tasks, collect, notice
+        self._find, self._collect, self._notice = find, collect, notice
         self._is_paid = is_paid
         self._pace = Pace(clock, queries_per_second)
         self._typical = Typical()
@@ -134,7 +127,8 @@ class Worker:
             polled()
 
     async def _submit(self, permit: Permit) -> Generation | None:
-        task = self._tasks[permit.task.key]
+        task = self._find(permit.task.key)
+        assert task is not None  # noqa: S101  only tasks of the plan are queued
         try:
             ready = await self._ready(task)
         except BaseException:
@@ -292,7 +286,7 @@ class Worker:
         again = is_worth_another(answer, paid, self._settings, generation.adopted)
         move = after_failure(answer, seen, seen.at + self._clock.real(wait) if again else None)
         await self._ledger.move(key, move, generation.attempt)
-        if again and (task := self._tasks.get(key)):
+        if again and (task := self._find(key)):
             self._admission.put(Waiting.of(task.position, key, task.request), wait)
 
 

@@ -8,7 +8,14 @@ from batchrunner.ledger.glance import Unreadable, glance
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
 from batchrunner.ledger.reader import LedgerReader
-from batchrunner.ledger.records import WAITING_FOR, Binding, FinishedFile, TaskEvent, TaskRecord
+from batchrunner.ledger.records import (
+    WAITING_FOR,
+    Binding,
+    FinishedFile,
+    Standing,
+    TaskEvent,
+    TaskRecord,
+)
 
 __all__ = [
     "LEDGER_NAME",
@@ -23,6 +30,7 @@ __all__ = [
     "PaidAttempt",
     "RemoteIdTaken",
     "RunLock",
+    "Standing",
     "TaskEvent",
     "TaskRecord",
     "Unreadable",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from batchrunner.core.model import TaskKey
+from batchrunner.core.replicas import Known
+from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Spent
 
 NOT_KNOWN = "('unknown', 'lost', 'adopted', 'named')"
@@ -17,6 +20,15 @@ def labels(db: sqlite3.Connection, planned_only: bool) -> list[str]:
     query = f"SELECT labels FROM tasks WHERE {where} ORDER BY position IS NULL, position, rowid"
     texts = dict.fromkeys(text for (text,) in db.execute(query))
     return list(dict.fromkeys(name for text in texts for name in json.loads(text)))
+
+
+def known(db: sqlite3.Connection, firsts: frozenset[TaskKey]) -> list[Known]:
+    """The tasks with these requests, or with one that several tasks have, in the order added."""
+    several = {first for (first,) in db.execute("SELECT first FROM tasks WHERE first IS NOT NULL")}
+    if not (asked := firsts | several):
+        return []
+    rows = db.execute("SELECT key, id, state, coalesce(first, key) FROM tasks ORDER BY rowid")
+    return [Known(row[0], row[1], TaskState(row[2]), row[3]) for row in rows if row[3] in asked]
 
 
 def spent(db: sqlite3.Connection) -> Spent:

@@ -7,9 +7,8 @@ import sqlite3
 from collections import Counter
 
 from batchrunner.core.errors import UsageError
-from batchrunner.core.identity import SIMULATOR, Address, judged_address, paid_again
+from batchrunner.core.identity import SIMULATOR, Address, judged_address, paid_again, wanted_again
 from batchrunner.core.model import Plan
-from batchrunner.core.plan import fingerprint
 from batchrunner.ledger.glance import PAID_REQUESTS
 
 
@@ -66,8 +65,8 @@ def shared_with(db: sqlite3.Connection, plan: Plan) -> int:
     by_name = kind == "yes" or (not kind and plan.named)
     if not by_name or not bound or bound == plan.name or not _has_attempts(db):
         return 0
-    requests = [json.loads(row[0]) for row in db.execute(PAID_REQUESTS)]
-    shared = paid_again(plan.tasks, Counter(fingerprint(request) for request in requests))
+    paid = Counter(first for (first,) in db.execute(PAID_REQUESTS))
+    shared = paid_again(wanted_again(plan.tasks, paid), paid)
     if not shared:
         raise UsageError(
             f"this run directory belongs to the manifest named {bound}, not to {plan.name}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sqlite3
@@ -16,12 +17,13 @@ import aiosqlite
 
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.identity import SIMULATOR
+from batchrunner.core.request import fingerprint
 from batchrunner.core.text import command
 
 T = TypeVar("T")
 APPLICATION_ID = 0x62726C31
 """`brl1`: marks an SQLite file as a ledger."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MIGRATIONS = {
     1: ("ALTER TABLE attempts ADD COLUMN looked_up TEXT",),
     2: (
@@ -34,6 +36,10 @@ MIGRATIONS = {
         "ALTER TABLE tasks RENAME COLUMN refunded TO refused",
         "ALTER TABLE attempts ADD COLUMN candidates TEXT",
         "ALTER TABLE attempts ADD COLUMN process TEXT",
+    ),
+    3: (
+        "ALTER TABLE tasks ADD COLUMN first TEXT",
+        "UPDATE tasks SET first = nullif(fingerprint_of(request), key)",
     ),
 }
 """The statements that upgrade a ledger from each older version to the next."""
@@ -194,6 +200,7 @@ def _migrate(db: sqlite3.Connection) -> None:
         step for since in sorted(MIGRATIONS) if since >= cast(int, version) for step in MIGRATIONS[since]
     ]
     if steps:
+        db.create_function("fingerprint_of", 1, lambda text: fingerprint(json.loads(text)))
         changes = ";\n".join(steps)
         db.executescript(f"BEGIN IMMEDIATE;\n{changes};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
 

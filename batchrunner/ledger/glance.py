@@ -11,8 +11,8 @@ from pathlib import Path
 
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.model import TaskKey
-from batchrunner.core.plan import fingerprint
 from batchrunner.core.replicas import Known
+from batchrunner.core.request import fingerprint
 from batchrunner.core.states import TaskState
 from batchrunner.ledger.database import APPLICATION_ID
 
@@ -25,9 +25,10 @@ _IS_PAID = (
     "t.state IN ('submitting', 'in_doubt', 'generating', 'collecting', 'done', 'uncollected') "
     f"OR EXISTS ({_MAY_BE_CHARGED})"
 )
-PAID_REQUESTS = f"SELECT t.request FROM tasks t WHERE {_IS_PAID}"
-"""The requests of all tasks that are paid for, or may be."""
-_TASKS = f"SELECT t.key, t.id, t.state, t.request, {_IS_PAID} FROM tasks t ORDER BY t.rowid"
+PAID_REQUESTS = f"SELECT coalesce(t.first, t.key) FROM tasks t WHERE {_IS_PAID}"
+"""The fingerprints of the requests of all tasks that are paid for, or may be."""
+_TASKS = f"SELECT t.key, t.id, t.state, {{first}}, {_IS_PAID} FROM tasks t ORDER BY t.rowid"
+_HAS_FIRST = "SELECT 1 FROM pragma_table_info('tasks') WHERE name = 'first'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,11 @@ def _read(path: Path, how: str) -> Glance | None:
         if owner != APPLICATION_ID:
             return None
         gateway = [value for (value,) in db.execute("SELECT value FROM meta WHERE name = 'gateway'")]
-        rows = db.execute(_TASKS).fetchall()
-    tasks = [
-        Known(key, name, TaskState(state), fingerprint(json.loads(request)))
-        for key, name, state, request, _ in rows
-    ]
+        # Older versions don't store it.
+        has_first = db.execute(_HAS_FIRST).fetchall()
+        db.create_function("fingerprint_of", 1, lambda text: fingerprint(json.loads(text)))
+        first = "coalesce(t.first, t.key)" if has_first else "fingerprint_of(t.request)"
+        rows = db.execute(_TASKS.format(first=first)).fetchall()
+    tasks = [Known(key, name, TaskState(state), first) for key, name, state, first, _ in rows]
     paid = Counter(task.first for task, row in zip(tasks, rows, strict=True) if row[-1])
     return Glance("".join(gateway), tuple(tasks), paid)

@@ -17,7 +17,6 @@ from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.file_status import FileState
 from batchrunner.core.identity import Address, judged_address
 from batchrunner.core.model import Plan, Pricing, RemoteId, TaskKey
-from batchrunner.core.plan import fingerprint
 from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
@@ -25,7 +24,7 @@ from batchrunner.core.summary import Spent
 from batchrunner.ledger import aggregates, belonging
 from batchrunner.ledger.aggregates import NOT_KNOWN
 from batchrunner.ledger.database import Database, open_for_reading, unusable
-from batchrunner.ledger.records import Binding, FinishedFile, TaskEvent, TaskRecord
+from batchrunner.ledger.records import Binding, FinishedFile, Standing, TaskEvent, TaskRecord
 from batchrunner.ledger.rows import SELECT_TASK, record_of, settings_of, unowned_of, wanted_of
 
 T = TypeVar("T")
@@ -137,6 +136,16 @@ class LedgerReader:
         query = f"{SELECT_TASK}{where} ORDER BY t.position IS NULL, t.position, t.rowid"
         return await self._ask(lambda db: use(map(record_of, db.execute(query))))
 
+    async def standing(self) -> dict[TaskKey, Standing]:
+        """Where every task stands, in the order added."""
+        query = "SELECT key, state, error_code, position IS NOT NULL FROM tasks ORDER BY rowid"
+        return await self._ask(
+            lambda db: {
+                TaskKey(key): Standing(TaskState(state), code, bool(is_planned))
+                for key, state, code, is_planned in db.execute(query)
+            }
+        )
+
     async def labels(self, planned_only: bool = False) -> list[str]:
         """The names of all labels, in order of first appearance."""
         return await self._ask(partial(aggregates.labels, planned_only=planned_only))
@@ -178,15 +187,9 @@ class LedgerReader:
         rows = await self._rows("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
         return frozenset(RemoteId(row[0]) for row in rows)
 
-    async def known(self) -> list[Known]:
-        """Every task in the order added, in the form that `core.replicas` needs."""
-        query = "SELECT key, id, state, request FROM tasks ORDER BY rowid"
-        return await self._ask(
-            lambda db: [
-                Known(TaskKey(key), name, TaskState(state), fingerprint(json.loads(request)))
-                for key, name, state, request in db.execute(query)
-            ]
-        )
+    async def known(self, firsts: frozenset[TaskKey]) -> list[Known]:
+        """The tasks with these requests, or with one that several tasks have, in the order added."""
+        return await self._ask(partial(aggregates.known, firsts=firsts))
 
     async def unowned(self) -> list[Unowned]:
         """Submissions without a remote ID that may have been accepted: in doubt, in flight, declared lost."""

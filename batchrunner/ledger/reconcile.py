@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import asdict
 
-from batchrunner.core.model import Plan, PlannedTask, Request
-from batchrunner.core.plan import digest_form, file_name, folded, inputs
+from batchrunner.core.model import Plan, PlannedTask, TaskKey
+from batchrunner.core.plan import file_name, folded
 
 WRITTEN = ("position", "id", "labels", "source", "request", "inputs")
 """Columns taken from the manifest; all others record what happened."""
 GIVEN_NAMES = "SELECT file_name FROM tasks UNION SELECT file_name FROM attempts"
 """Every name that a video ever had or will have; no file is ever overwritten."""
+
+_COLUMNS = ", ".join(WRITTEN)
+_PLANNED = """
+CREATE TEMP TABLE planned (
+    key TEXT, first TEXT, position INTEGER PRIMARY KEY, id TEXT, labels TEXT, source TEXT,
+    request TEXT, inputs TEXT
+)
+"""
+_CHANGE = (
+    f"UPDATE tasks SET ({_COLUMNS}) = ({', '.join(f'p.{name}' for name in WRITTEN)}) FROM planned p "
+    f"WHERE p.key = tasks.key AND ({' OR '.join(f'p.{name} IS NOT tasks.{name}' for name in WRITTEN)})"
+)
+_LEAVE = (
+    "UPDATE tasks SET position = NULL WHERE position IS NOT NULL AND key NOT IN (SELECT key FROM planned)"
+)
+_ADD = (
+    f"INSERT INTO tasks (key, first, {_COLUMNS}, file_name, state) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')"
+)
 
 
 def bring_in_line(db: sqlite3.Connection, plan: Plan, on_disk: frozenset[str]) -> int:
@@ -24,39 +44,31 @@ def bring_in_line(db: sqlite3.Connection, plan: Plan, on_disk: frozenset[str]) -
         "INSERT INTO meta VALUES ('settings', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (json.dumps({"name": plan.name, "run": asdict(plan.settings), "pricing": asdict(plan.pricing)}),),
     )
-    columns = ", ".join(WRITTEN)
-    rows = db.execute(f"SELECT key, {columns} FROM tasks")
-    known = {row["key"]: row for row in rows}
-    given = db.execute(GIVEN_NAMES)
-    taken = set(on_disk) | {folded(row["file_name"]) for row in given}
-    new, changed = [], []
-    for task in plan.tasks:
-        row = known.pop(task.key, None)
-        written = _written(task)
-        if row is None:
-            name = file_name(task.id, task.key, taken)
-            taken.add(folded(name))
-            new.append((task.key, *written, name))
-        elif tuple(row[name] for name in WRITTEN) != written:
-            changed.append((*written, task.key))
-    gone = [(key,) for key, row in known.items() if row["position"] is not None]
-    db.executemany(
-        f"INSERT INTO tasks (key, {columns}, file_name, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
-        new,
-    )
-    settings = ", ".join(f"{name} = ?" for name in WRITTEN)
-    db.executemany(f"UPDATE tasks SET {settings} WHERE key = ?", changed)
-    db.executemany("UPDATE tasks SET position = NULL WHERE key = ?", gone)
-    return len(gone)
+    db.execute(_PLANNED)
+    db.executemany("INSERT INTO planned VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_written, plan.tasks))
+    db.execute("CREATE UNIQUE INDEX temp.planned_by_key ON planned (key)")
+    db.execute(_CHANGE)
+    gone = db.execute(_LEAVE).rowcount
+    db.execute("DELETE FROM planned WHERE key IN (SELECT key FROM tasks)")
+    db.executemany(_ADD, _with_names(db, on_disk))
+    db.execute("DROP TABLE planned")
+    return gone
 
 
-def _written(task: PlannedTask) -> tuple[int, str, str, str, str, str]:
-    """A task's values for the `WRITTEN` columns."""
-    labels = json.dumps(dict(task.labels), ensure_ascii=False)
-    shown = json.dumps(inputs(task.request), ensure_ascii=False)
-    return (task.position, task.id, labels, task.source, request_text(task.request), shown)
+def _written(task: PlannedTask) -> tuple[object, ...]:
+    """A task's row in the table `planned`."""
+    first, content = task.first if task.first != task.key else None, task.content
+    written = (task.position, task.id, task.labels_text, task.source, content.stored, content.form.inputs)
+    return (task.key, first, *written)
 
 
-def request_text(request: Request) -> str:
-    """The request as stored in the ledger: JSON, with local files and data URIs as hashes."""
-    return json.dumps(digest_form(request), ensure_ascii=False)
+def _with_names(db: sqlite3.Connection, on_disk: frozenset[str]) -> Iterator[tuple[object, ...]]:
+    """The rows of `planned`, each with the name of its file."""
+    taken: set[str] | None = None
+    for row in db.execute(f"SELECT key, first, {_COLUMNS} FROM planned ORDER BY position"):
+        if taken is None:
+            taken = {*on_disk, *(folded(name) for (name,) in db.execute(GIVEN_NAMES))}
+        key, _, _, task_id, *_ = row
+        name = file_name(task_id, TaskKey(key), taken)
+        taken.add(folded(name))
+        yield (*row, name)

@@ -95,6 +95,14 @@ class TaskRecord(NamedTuple):
         return str(self.request.get("model", ""))
 
 
+class Standing(NamedTuple):
+    """Where a task stands."""
+
+    state: TaskState
+    error_code: str
+    is_planned: bool
+
+
 @dataclass(frozen=True, slots=True)
 class FinishedFile:
     """The file of a finished video, as recorded in the ledger."""

@@ -1,4 +1,4 @@
--- The ledger, version 3. Times are Unix seconds (UTC). Media are stored as path and hash, never as bytes.
+-- The ledger, version 4. Times are Unix seconds (UTC). Media are stored as path and hash, never as bytes.
 
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
@@ -10,6 +10,7 @@ INSERT INTO meta VALUES ('run_id', lower(hex(randomblob(16))));
 
 CREATE TABLE tasks (
     key           TEXT PRIMARY KEY,          -- the fingerprint
+    first         TEXT,                      -- the key of the first task with the same request; NULL: this one
     position      INTEGER,                   -- place in the plan; NULL: no longer in the manifest
     id            TEXT NOT NULL,
     file_name     TEXT NOT NULL UNIQUE,      -- relative to the run directory; fixed when the task is added

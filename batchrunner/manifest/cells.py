@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from batchrunner.manifest.multiples import TableRow
 
 _MISSING: Final = object()
 _ROWS_LISTED = 1000
@@ -39,7 +42,7 @@ def _inside(row: Mapping[str, object], name: str) -> object:
 class Nested:
     """The dotted names for nested values of some rows, searched on demand."""
 
-    def __init__(self, rows: Sequence[Mapping[str, object]]) -> None:
+    def __init__(self, rows: Iterable[TableRow]) -> None:
         self._rows = rows
         self._known: dict[str, bool] = {}
 
@@ -47,14 +50,17 @@ class Nested:
         if "." not in name:
             return False
         if name not in self._known:
-            self._known[name] = any(_inside(row, name) is not _MISSING for row in self._rows)
+            self._known[name] = any(_inside(row.cells, name) is not _MISSING for row in self._rows)
         return self._known[name]
 
     def names(self) -> tuple[str, ...]:
         """Names to suggest: those of plain values in the first rows, in order."""
         rows = islice(self._rows, _ROWS_LISTED)
         found = {
-            name: None for row in rows for name in islice(_leaves(row, ""), _PATHS_LISTED) if "." in name
+            name: None
+            for row in rows
+            for name in islice(_leaves(row.cells, ""), _PATHS_LISTED)
+            if "." in name
         }
         return tuple(islice(found, _PATHS_LISTED))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from batchrunner.core.model import Request
 from batchrunner.core.plan import WantedTask, id_fault
 from batchrunner.core.problems import Place
 from batchrunner.manifest import templates
@@ -90,15 +91,26 @@ class Entry:
         return self.source.place(*place_of(node, path, on_key))
 
 
-class Expanded(NamedTuple):
-    """A task and its source."""
+class Origin(NamedTuple):
+    """Where a task comes from."""
 
-    task: WantedTask
     entry: Entry
     at: At
-    replica: int = 1
+    repetition: int = 1
     """Counted from 1 if its entry has `repeat`."""
+    id: str = ""
+    """Its ID; empty if one is to be generated."""
 
     def place(self, *path: str | int) -> Place:
         """The source position of the value at `path`."""
         return self.entry.place(path, self.at)
+
+
+class Expanded(NamedTuple):
+    """A task and its origin."""
+
+    request: Request
+    """With any prompt and any seed."""
+    task: WantedTask | None
+    """None if it has errors."""
+    origin: Origin

@@ -12,7 +12,7 @@ from batchrunner.core.model import Fit
 from batchrunner.core.plan import WantedTask, id_fault
 from batchrunner.core.problems import Severity
 from batchrunner.manifest import templates
-from batchrunner.manifest.entries import Entry, Expanded
+from batchrunner.manifest.entries import Entry, Expanded, Origin
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.multiples import (
     MAX_TASKS,
@@ -41,6 +41,7 @@ from batchrunner.media.local_files import MediaFolder
 _OURS = frozenset({"id", "labels", "prompt_file"})
 """Fields of an entry that are never sent to the gateway."""
 _OTHER_ID = "choose another one, or omit `id` to have one generated"
+_JSON = json.JSONEncoder(ensure_ascii=False)
 _ONE = Multiples()
 """An entry that makes one task."""
 
@@ -177,9 +178,10 @@ class Expander:
             self._report.add(place, message, hint, Severity.WARNING)
         source, texts = entry.shown_source(self._path.name, at), _as_text(labels)
         name = str(row.get("stem", "")) if entry.multiples.name_tasks else ""
-        for replica in range(1, repeat + 1):
-            its_id = f"{task_id}-{replica}" if task_id and replica > 1 else task_id
-            yield Expanded(WantedTask(checked.request, its_id, texts, source, name), entry, at, replica)
+        for repetition in range(1, repeat + 1):
+            its_id = f"{task_id}-{repetition}" if task_id and repetition > 1 else task_id
+            wanted = WantedTask(checked.content, its_id, texts, source, name) if checked.content else None
+            yield Expanded(checked.request, wanted, Origin(entry, at, repetition, its_id))
 
     def _read_prompt(
         self, filled: dict[str, object], file: object, at: At, without: dict[At, str]
@@ -240,7 +242,9 @@ def _id_faults(task_id: str, repeat: int, is_given: bool) -> Iterator[ValueFault
             return
 
 
-def _as_text(labels: object) -> dict[str, str]:
-    """Checked labels, as text."""
-    given = labels.items() if isinstance(labels, dict) else ()
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in given}
+def _as_text(labels: object) -> str:
+    """Checked labels as a JSON object, whose values are texts."""
+    if not labels or not isinstance(labels, dict):
+        return "{}"
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in labels.items()}
+    return _JSON.encode(texts)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 _ESCAPED = re.compile(r"\\+#")
@@ -28,33 +28,39 @@ class Doubt(NamedTuple):
     hint: str
 
 
-def lines_of(text: str) -> Iterator[Line]:
-    """The prompts of a file; a line starting with # is a comment, and `\\#` escapes a leading #."""
-    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+def lines_of(text: Iterable[str]) -> Iterator[Line]:
+    """The prompts of a file's lines; one starting with # is a comment, and `\\#` escapes a leading #."""
+    for number, line in enumerate(text, start=1):
         prompt = line.strip().strip("\ufeff").strip()  # `cat a.txt b.txt` leaves a BOM in the middle
         if prompt and not prompt.startswith("#"):
             yield Line(number, prompt[1:] if _ESCAPED.match(prompt) else prompt)
 
 
-def doubts(lines: Sequence[Line]) -> Iterator[Doubt]:
+def doubts(lines: Iterable[Line]) -> Iterator[Doubt]:
     """The warnings for a file."""
-    if lines and (header := _header(lines[0].prompt)):
+    rest = iter(lines)
+    first = next(rest, None)
+    if first is None:
+        return
+    if header := _header(first.prompt):
         hint = "a txt file has no header: delete the line" + (
-            "" if header == lines[0].prompt.lower() else ", or rename the file to .csv"
+            "" if header == first.prompt.lower() else ", or rename the file to .csv"
         )
-        yield Doubt(
-            lines[0].number,
-            f"the first line is `{lines[0].prompt[:40]}`, which will be made into a video",
-            hint,
-        )
-    items = [_ITEM.match(line.prompt) for line in lines]
-    kind = "number" if all(item and item["number"] for item in items) else "bullet"
-    if len(items) > 1 and all(item and item[kind] for item in items):
+        message = f"the first line is `{first.prompt[:40]}`, which will be made into a video"
+        yield Doubt(first.number, message, hint)
+    kind, second = _kind_of_item(first), next(rest, None)
+    if kind and second and all(_kind_of_item(line) == kind for line in chain([second], rest)):
         sign = "a number such as `1. `" if kind == "number" else "a list marker such as `- `"
         message = f"every line starts with {sign}, which will be part of the prompt"
         removed = "[(]?[0-9]+[.):]" if kind == "number" else "[-*+]"
         hint = f"delete it from each line, for example with `sed -E 's/^ *{removed} *//' OLD > NEW`"
         yield Doubt(0, message, hint)
+
+
+def _kind_of_item(line: Line) -> str:
+    """How a line starts if it is an item of a list: `number` or `bullet`; empty if it is none."""
+    found = _ITEM.match(line.prompt)
+    return "" if found is None else "number" if found["number"] else "bullet"
 
 
 def _header(prompt: str) -> str:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from batchrunner.core.errors import ManifestError, UsageError
-from batchrunner.core.model import Plan, PlannedTask, Pricing, RunSettings
-from batchrunner.core.plan import canonical, plan_tasks
+from batchrunner.core.model import Plan, Pricing, RunSettings
 from batchrunner.core.problems import Place, Problem, Severity
 from batchrunner.core.rules.inputs import located
 from batchrunner.core.rules.limits import Limits
 from batchrunner.core.text import is_text
-from batchrunner.manifest.entries import Expanded
+from batchrunner.manifest.entries import Expanded, Origin
 from batchrunner.manifest.expand import Expander
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.nodes import Node, place_of, plain
+from batchrunner.manifest.origins import Origins
+from batchrunner.manifest.plan_store import PlanStore
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.settings import beyond, fit, pricing, run_settings, size
 from batchrunner.manifest.source import Source, TextFault, read_text
@@ -72,15 +74,15 @@ def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
             f"{path} can't be read: {reason}", "pass the path of a manifest, a YAML file"
         ) from error
     root = read_yaml(source, report)
-    expanded: list[Expanded] = []
-    plan = _planned(path.absolute(), source, root, report, expanded) if root is not None else None
+    urls = _Urls() if with_urls else None
+    plan = _planned(path.absolute(), source, root, report, urls) if root is not None else None
     if plan is None or report.has_errors:
         raise ManifestError(report.problems())
-    return LoadedManifest(plan, report.problems(), load_limits(), _urls(expanded) if with_urls else ())
+    return LoadedManifest(plan, report.problems(), load_limits(), urls.all() if urls else ())
 
 
-def _planned(path: Path, source: Source, root: Node, report: Report, expanded: list[Expanded]) -> Plan | None:
-    """The plan, valid only if `report` has no errors; its tasks are added to `expanded`."""
+def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls | None) -> Plan | None:
+    """The plan, valid only if `report` has no errors; the URLs of its tasks are added to `urls`."""
     if not isinstance(root.value, dict):
         hint = "start with `version: 1` and `tasks:`"
         report.add(
@@ -94,11 +96,17 @@ def _planned(path: Path, source: Source, root: Node, report: Report, expanded: l
     expander = Expander(path, source, report, defaults, fit(top["images"]) if top.get("images") else None)
     entries = root.value.get("tasks")
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
-    for node in nodes:
-        expanded += expander.expand(node)
-    _refuse_equal_ids(expanded, report)
-    tasks = plan_tasks([one.task for one in expanded]) if not report.has_errors else ()
-    _warn_of_equal_requests(expanded, tasks, report)
+    tasks, origins = PlanStore(), Origins()
+    for one in chain.from_iterable(map(expander.expand, nodes)):
+        origins.add(one.origin)
+        if one.task is not None and not report.has_errors:
+            tasks.add(one.task)
+        if urls is not None:
+            urls.add(one)
+    _refuse_equal_ids(origins, report)
+    if not report.has_errors:
+        tasks.finish()
+        _warn_of_equal_requests(tasks, origins, report)
     gateway = top.get("gateway") or {}
     return Plan(
         name=top.get("name", path.stem),
@@ -150,55 +158,54 @@ def _check(part: Part, source: Source, node: Node, value: object, report: Report
     return wrong
 
 
-def _urls(expanded: list[Expanded]) -> tuple[UrlUse, ...]:
-    uses: dict[str, UrlUse] = {}
-    for one in expanded:
-        request = one.task.request
-        metadata = request.get("metadata")
-        for path, kind, value in located(request, metadata if isinstance(metadata, dict) else {}):
+class _Urls:
+    """Collects each distinct input URL, with the place of its first use."""
+
+    def __init__(self) -> None:
+        self._uses: dict[str, UrlUse] = {}
+
+    def add(self, one: Expanded) -> None:
+        """Add the URLs of a task."""
+        metadata = one.request.get("metadata")
+        for path, kind, value in located(one.request, metadata if isinstance(metadata, dict) else {}):
             is_url = isinstance(value, str) and value[:6].lower().startswith(("http:", "https:"))
-            if isinstance(value, str) and is_url and value not in uses:
-                uses[value] = UrlUse(value, kind, one.place(*path))
-    return tuple(uses.values())
+            if isinstance(value, str) and is_url and value not in self._uses:
+                self._uses[value] = UrlUse(value, kind, one.origin.place(*path))
+
+    def all(self) -> tuple[UrlUse, ...]:
+        """All of them, in the order of their first use."""
+        return tuple(self._uses.values())
 
 
-def _refuse_equal_ids(expanded: list[Expanded], report: Report) -> None:
-    first: dict[str, Expanded] = {}
-    for one in expanded:
-        if one.task.id and first.setdefault(one.task.id, one) is not one:
-            place, earlier = one.place("id"), first[one.task.id].place("id")
-            message = f"duplicate id `{one.task.id}`; first used at {earlier}"
+def _refuse_equal_ids(origins: Origins, report: Report) -> None:
+    first: dict[str, Origin] = {}
+    for one in origins.with_equal_ids():
+        if (before := first.setdefault(one.id, one)) is not one:
+            place, earlier = one.place("id"), before.place("id")
+            message = f"duplicate id `{one.id}`; first used at {earlier}"
             hint = "the video is named after it: give each task a unique id"
-            if max(one.replica, first[one.task.id].replica) > 1:
+            if max(one.repetition, before.repetition) > 1:
                 hint = "the video is named after it; `repeat` adds -2, -3 and so on: use other ids"
             elif place == earlier:
-                message = f"duplicate id `{one.task.id}`: two entries use it"
+                message = f"duplicate id `{one.id}`: two entries use it"
                 hint = "the video is named after it: set a different `id` in one of the entries"
             elif one.entry.multiples.name_tasks and not one.entry.has_id:
                 hint = 'the video is named after the file: set `id: "${name}"`, or rename one of them'
             report.add(place, message, hint)
 
 
-def _warn_of_equal_requests(expanded: list[Expanded], tasks: tuple[PlannedTask, ...], report: Report) -> None:
+def _warn_of_equal_requests(tasks: PlanStore, origins: Origins, report: Report) -> None:
     """Warn about duplicate requests, which are paid for twice, unless `repeat` asks for them."""
-    twins = {
-        index
-        for index, (one, task) in enumerate(zip(expanded, tasks, strict=bool(tasks)))
-        if task.replica > 1 and one.replica == 1
-    }
-    prompts = {tasks[index].request.get("prompt") for index in twins}
-    first: dict[str, int] = {}
-    for index, task in enumerate(tasks if twins else ()):
-        if task.request.get("prompt") not in prompts:
+    for task in tasks.replicas():
+        one = origins.of(task.position)
+        earlier = tasks.find(task.first)
+        if one.repetition > 1 or earlier is None:
             continue
-        earlier = first.setdefault(canonical(task.request), index)
-        if index in twins:
-            one, place = expanded[index], expanded[index].place("prompt")
-            other = tasks[earlier].source
-            if other == task.source:  # two entries use the same row
-                other = f"that of the entry in line {expanded[earlier].entry.node.line}"
-            message = f"same request as {other}: both will be made and paid for"
-            if one.entry.multiples.matrix or (one.entry.multiples.table is not None and not place.row):
-                message = f"{task.source}: {message}"  # the place is ambiguous
-            hint = "delete one of them if one video is enough; if two are intended, use `repeat: 2`"
-            report.add(place, message, hint, Severity.WARNING)
+        place, other = one.place("prompt"), earlier.source
+        if other == task.source:  # two entries use the same row
+            other = f"that of the entry in line {origins.of(earlier.position).entry.node.line}"
+        message = f"same request as {other}: both will be made and paid for"
+        if one.entry.multiples.matrix or (one.entry.multiples.table is not None and not place.row):
+            message = f"{task.source}: {message}"  # the place is ambiguous
+        hint = "delete one of them if one video is enough; if two are intended, use `repeat: 2`"
+        report.add(place, message, hint, Severity.WARNING)

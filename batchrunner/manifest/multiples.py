@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple, Protocol
@@ -49,7 +49,7 @@ class Table(Protocol):
         """The names that it provides, in order."""
 
     @property
-    def rows(self) -> list[TableRow]:
+    def rows(self) -> Sequence[TableRow]:
         """Its fillings."""
 
     @property
@@ -113,7 +113,7 @@ class Multiples:
 
     def fillings(self) -> Iterator[tuple[At, Row]]:
         """Each filling with the values of its names."""
-        rows: list[Row] = [row.cells for row in self.table.rows] if self.table else [{}]
+        rows = (row.cells for row in self.table.rows) if self.table else iter(({},))
         for index, cells in enumerate(rows):
             for number, values in enumerate(product(*self.matrix.values())):
                 row = {**cells, **dict(zip(self.matrix, values, strict=True))} if values else cells

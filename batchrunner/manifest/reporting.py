@@ -12,21 +12,19 @@ class Report:
     def __init__(self) -> None:
         self._problems: dict[tuple[Place, str], Problem] = {}
         self._files: dict[str, int] = {}
+        self.has_errors = False
+        """Whether there are errors."""
 
     def add(self, place: Place, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> None:
         """Add a problem; invisible characters in its text are escaped, such as `\\u200b`."""
         message, hint = visible(message), visible(hint)
         self._files.setdefault(place.file, len(self._files))
-        self._problems.setdefault((place, message), Problem(severity, place, message, hint))
+        kept = self._problems.setdefault((place, message), Problem(severity, place, message, hint))
+        self.has_errors |= kept.severity is Severity.ERROR
 
     def begin(self, file: str) -> None:
         """Note that `file` is read next: problems are sorted by file in the order of these calls."""
         self._files.setdefault(file, len(self._files))
-
-    @property
-    def has_errors(self) -> bool:
-        """Whether there are errors."""
-        return any(problem.severity is Severity.ERROR for problem in self._problems.values())
 
     def problems(self) -> tuple[Problem, ...]:
         """All problems: errors before warnings, each in file order."""

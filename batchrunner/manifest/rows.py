@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path, PurePath
+from typing import BinaryIO
 
 from batchrunner.core.problems import Severity
 from batchrunner.manifest.headers import column_name, separator_line
-from batchrunner.manifest.lines import doubts, lines_of
+from batchrunner.manifest.lines import Line, doubts, lines_of
 from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.row_formats import gzipped
@@ -16,7 +19,7 @@ from batchrunner.manifest.row_formats.objects import read_json, read_jsonl
 from batchrunner.manifest.row_formats.parquet import read_parquet
 from batchrunner.manifest.row_formats.table import MAX_BYTES, RowsFile
 from batchrunner.manifest.row_formats.workbook import read_workbook
-from batchrunner.manifest.source import Source, TextFault, decoded, read_bytes
+from batchrunner.manifest.source import FileSource, Source, TextFault, check_text, decoded
 
 __all__ = ["RowsFile", "read_rows"]
 
@@ -46,25 +49,32 @@ def read_rows(
     if ending in (".xlsx", ".parquet"):
         return _read_binary(path, ending, RowsFile(Source(shown, ""), written), sheet, report)
     separator = delimiter or _separator(ending)
+    is_packed = path.suffix.lower() == gzipped.ENDING
+
+    def opened() -> BinaryIO:
+        return gzipped.unpacked(path, MAX_BYTES) if is_packed else path.open("rb")
+
     try:
-        is_packed = path.suffix.lower() == gzipped.ENDING
-        data = gzipped.unpacked(path, MAX_BYTES) if is_packed else read_bytes(path, MAX_BYTES)
-        text = decoded(data, encoding)
+        with opened() as file:
+            check_text(file, MAX_BYTES, encoding)
+            file.seek(0)
+            if ending == ".json":
+                table = RowsFile(Source(shown, decoded(file.read(), encoding)), written)
+                return table if read_json(table, report) else None
     except TextFault as fault:
         row = _row_after(fault.before, ending, separator) if fault.line else 0
         place = Source(shown, fault.before).place(fault.line, fault.column, row)
         report.add(place, fault.message, _other_encoding(fault, encoding))
         return None
-    del data
-    table = RowsFile(Source(shown, text), written)
-    if ending == ".jsonl":
-        usable = read_jsonl(table, report)
-    elif ending == ".json":
-        usable = read_json(table, report)
-    elif ending == ".txt":
-        usable = _read_lines(table, report)
-    else:
-        usable = _read_cells(table, separator, report)
+    source = FileSource(shown, opened, encoding)
+    table = RowsFile(source, written)
+    with source.lines("" if ending in (".csv", ".tsv") else None) as text:
+        if ending == ".jsonl":
+            usable = read_jsonl(table, text, report)
+        elif ending == ".txt":
+            usable = _read_lines(table, text, report)
+        else:
+            usable = _read_cells(table, text, separator, report)
     return table if usable else None
 
 
@@ -97,7 +107,7 @@ def _row_after(text: str, ending: str, separator: str) -> int:
         named, length = separator_line(text)
         lines.seek(length)
         return sum(1 for cells in csv.reader(lines, delimiter=named or separator) if cells) - 1
-    found = lines_of(f"{text}x") if ending == ".txt" else (line for line in lines if line.strip())
+    found = lines_of(lines) if ending == ".txt" else (line for line in lines if line.strip())
     return sum(1 for _ in found)
 
 
@@ -112,13 +122,13 @@ def _other_encoding(fault: TextFault, encoding: str) -> str:
     return f"{other}, or save it as UTF-8 (in Excel: CSV UTF-8)"
 
 
-def _read_cells(table: RowsFile, separator: str, report: Report) -> bool:
+def _read_cells(table: RowsFile, text: Iterable[str], separator: str, report: Report) -> bool:
     csv.field_size_limit(MAX_BYTES)  # the module's own limit is 128 KB
-    named, length = separator_line(table.text.text)
+    lines = iter(text)
+    first = next(lines, "")
+    named = separator_line(first).separator
     separator, above = named or separator, 1 if named else 0
-    lines = io.StringIO(table.text.text, newline="")
-    lines.seek(length)
-    reader = csv.reader(lines, delimiter=separator, strict=True)
+    reader = csv.reader(lines if named else chain([first], lines), delimiter=separator, strict=True)
     begins = 1 + above
     number = 0
     try:
@@ -192,13 +202,12 @@ def _header(cells: list[str] | None, separator: str, table: RowsFile, report: Re
     return len(table.columns) == len(names) and all(names)
 
 
-def _read_lines(table: RowsFile, report: Report) -> bool:
+def _read_lines(table: RowsFile, text: Iterable[str], report: Report) -> bool:
     """Read each non-empty line as a `prompt`; `line` is its number in the file."""
     table.columns.update(dict.fromkeys(("prompt", "line")))
     table.needed = "prompt"
-    found = list(lines_of(table.text.text))
-    for number, (line, prompt) in enumerate(found, start=1):
+    for number, (line, prompt) in enumerate(lines_of(text), start=1):
         table.rows.append(TableRow(number, line, {"prompt": prompt, "line": line}))
-    for doubt in doubts(found):
+    for doubt in doubts(Line(row.line, str(row.cells["prompt"])) for row in table.rows):
         report.add(table.text.place(doubt.line), doubt.message, doubt.hint, Severity.WARNING)
     return True

@@ -5,8 +5,13 @@ from __future__ import annotations
 import codecs
 import re
 from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
+from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 from batchrunner.core.problems import Place
 from batchrunner.core.text import is_text, quotable
@@ -14,6 +19,9 @@ from batchrunner.core.text import is_text, quotable
 _BREAK = re.compile("\r\n|[\n\r]")
 _YAML_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _SNIPPET = 200
+_CHUNK = 1 << 20
+_BLOCK = 10_000
+"""How many lines are kept to be quoted."""
 _LOOKED_AT = 100_000
 """How many bytes are used to guess an encoding."""
 _OTHER_BOMS = {
@@ -77,6 +85,61 @@ class Source:
         return Place(self.shown, line, column, row, snippet)
 
 
+class FileSource(Source):
+    """A text file that is read line by line: it may be too large for memory.
+
+    It is read again to quote its lines.
+    """
+
+    def __init__(self, shown: str, opened: Callable[[], BinaryIO], encoding: str = "") -> None:
+        """`opened` opens it for reading; an empty `encoding` means strictly UTF-8."""
+        super().__init__(shown, "")
+        self._opened, self._encoding = opened, encoding or "utf-8"
+        self._block: tuple[int, list[str]] = (0, [])
+
+    @contextmanager
+    def lines(self, newline: str | None = None) -> Iterator[TextIO]:
+        """The text without its BOM; `newline` is as for `open`."""
+        with self._opened() as file, TextIOWrapper(file, self._encoding, newline=newline) as text:
+            if text.read(1) != "\ufeff":
+                text.seek(0)
+            yield text
+
+    def line(self, number: int) -> str:
+        """The text of a line, counted from 1; empty if there is no such line."""
+        start, lines = self._block
+        if number > 0 and not start <= number < start + len(lines):
+            start = (number - 1) // _BLOCK * _BLOCK + 1
+            with suppress(OSError, ValueError), self.lines() as text:
+                block = islice(text, start - 1, start + _BLOCK - 1)
+                self._block = start, [line.rstrip("\n") for line in block]
+            start, lines = self._block
+        return lines[number - start] if start <= number < start + len(lines) else ""
+
+
+def check_text(file: BinaryIO, max_bytes: int, encoding: str = "") -> None:
+    """Check that a file is text, without keeping it in memory; see `decoded`.
+
+    Raises:
+        TextFault: it is too large, in another encoding, or not text.
+    """
+    decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
+    size, is_text_so_far = 0, True
+    with suppress(UnicodeDecodeError):
+        while is_text_so_far and (data := file.read(_CHUNK)):
+            if not size and not encoding:
+                is_text_so_far = not data.startswith(tuple(_OTHER_BOMS))
+            size += len(data)
+            text = decoder.decode(data)
+            is_whole = not encoding or is_text(text)  # UTF-8 can't encode half a surrogate pair
+            is_text_so_far = is_text_so_far and is_whole and size <= max_bytes and "\0" not in text
+        if is_text_so_far:
+            decoder.decode(b"", final=True)
+            return
+    file.seek(0)
+    decoded(_limited(file, max_bytes), encoding)
+
+
 def read_text(path: Path, max_bytes: int, encoding: str = "") -> str:
     """Read a file as text, without its BOM; an empty `encoding` means strictly UTF-8.
 
@@ -95,7 +158,11 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
         OSError: it can't be read.
     """
     with path.open("rb") as file:
-        data = file.read(max_bytes + 1)
+        return _limited(file, max_bytes)
+
+
+def _limited(file: BinaryIO, max_bytes: int) -> bytes:
+    data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise TextFault(f"the file is larger than {max_bytes // 1_000_000} MB", "split it into several")
     return data

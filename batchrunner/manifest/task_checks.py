@@ -7,9 +7,9 @@ only once for all tasks that share it; so even a hundred thousand rows are cheap
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+from batchrunner.core.content import Content, split
 from batchrunner.core.model import Request
 from batchrunner.core.rules.inputs import InputFault, check_body
 from batchrunner.core.rules.limits import Limits, check_fields, check_prompt
@@ -18,16 +18,20 @@ from batchrunner.manifest.validation import Outlines, is_seed
 from batchrunner.manifest.value_faults import ValueFault, dotted
 from batchrunner.media.local_files import MediaFault, MediaFolder, check_data_uri
 
-_ANY_PROMPT = "x"
+_ANY_PROMPT, _ANY_SEED = "x", 0
+_MOST_KNOWN = 1000
+"""How many results are kept: with a picture in each row, every row is a request of its own."""
 _LONG = 100_000
 """Shorter prompts, in characters, don't count towards the size of a request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """A request with its local files resolved, and its faults."""
 
     request: Request
+    """With any prompt, and any seed if it has one."""
+    content: Content | None
+    """The whole request; None if it has errors."""
     faults: tuple[ValueFault, ...]
 
 
@@ -49,23 +53,28 @@ class Checker:
         metadata = common.get("metadata")
         if isinstance(metadata, dict) and is_seed(metadata.get("seed")):
             seed = metadata["seed"]
-            common["metadata"] = {key: value for key, value in metadata.items() if key != "seed"}
+            common["metadata"] = {**metadata, "seed": _ANY_SEED}
         checked = self._common(common)
         if not isinstance(prompt, str):
             return checked
-        whole = {**checked.request, "prompt": prompt}
-        if seed is not None:
-            whole["metadata"] = {**cast("dict[str, Any]", whole["metadata"]), "seed": seed}
         findings = check_prompt(prompt, self._limits)
         if len(prompt) > _LONG:  # shorter ones don't matter
+            whole = {**checked.request, "prompt": prompt}
             below = cast("dict[str, Any]", whole.get("metadata", {}))
             findings += check_body(whole, below, self._limits.inputs)
-        return Checked(whole, checked.faults + tuple(map(_fault, findings)) if findings else checked.faults)
+        if findings:
+            checked = checked._replace(faults=checked.faults + tuple(map(_fault, findings)))
+        if checked.content is None or any(fault.is_error for fault in checked.faults):
+            return checked._replace(content=None)
+        form, _, common_seed = checked.content
+        return checked._replace(content=Content(form, prompt, common_seed if seed is None else seed))
 
     def _common(self, request: dict[str, object]) -> Checked:
         key = repr(request)
         known = self._known.get(key)
         if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
             known = self._known[key] = self._thoroughly(request)
         return known
 
@@ -76,7 +85,8 @@ class Checker:
         self._look_up(request_out, faults)
         sound = without_fields(request_out, (fault.path for fault in faults))
         faults += map(_fault, check_fields(cast("Request", sound), self._limits))
-        return Checked(request_out, tuple(faults))
+        content = None if any(fault.is_error for fault in faults) else split(request_out)
+        return Checked(request_out, content, tuple(faults))
 
     def _look_up(self, request: dict[str, Any], faults: list[ValueFault]) -> None:
         """Replace paths of local pictures by MediaFiles."""

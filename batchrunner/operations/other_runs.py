@@ -8,14 +8,14 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from batchrunner.core.file_names import LEDGER_NAME, LOG_NAME, RESULTS_NAME
-from batchrunner.core.identity import SIMULATOR, paid_again
-from batchrunner.core.model import PlannedTask, TaskKey
+from batchrunner.core.identity import SIMULATOR, paid_again, wanted_again
+from batchrunner.core.model import PlannedTask, PlannedTasks, TaskKey
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
 from batchrunner.ledger import Unreadable, glance
@@ -65,9 +65,10 @@ def neighbours(folders: Iterable[Path], own: Path, simulated: bool) -> list[Neig
     return list(found.values())
 
 
-def paid_elsewhere(tasks: Sequence[PlannedTask], near: Iterable[Neighbour]) -> PaidElsewhere | None:
+def paid_elsewhere(tasks: Iterable[PlannedTask], near: Sequence[Neighbour]) -> PaidElsewhere | None:
     """Which of these tasks a neighbour has paid for; None if none."""
-    numbers = [(paid_again(tasks, one.paid), one) for one in near]
+    wanted = wanted_again(tasks, frozenset().union(*(one.paid for one in near)))
+    numbers = [(paid_again(wanted, one.paid), one) for one in near]
     holding = [(number, one) for number, one in numbers if number]
     if not holding:
         return None
@@ -76,15 +77,19 @@ def paid_elsewhere(tasks: Sequence[PlannedTask], near: Iterable[Neighbour]) -> P
     return PaidElsewhere(best.directory, number, best.fault, len(holding) - 1)
 
 
-def unpaid(tasks: Sequence[PlannedTask], directory: Path) -> Sequence[PlannedTask]:
-    """The tasks of a plan that a run would submit in an existing run directory, as far as is known."""
+def submitted_by(tasks: PlannedTasks, directory: Path) -> Callable[[PlannedTask], bool]:
+    """Tell the tasks of a plan that a run would submit in this run directory, as far as is known."""
+    if not (directory / LEDGER_NAME).exists():
+        return lambda task: True
     try:
         seen = glance(directory)
     except Unreadable:
-        return ()  # the run will report the problem and submit nothing
+        return lambda task: False  # the run will report the problem and submit nothing
     known = seen.tasks if seen else ()
     over = {task.key for task in known if task.state is not TaskState.PENDING}
-    return [task for task in recognised(tasks, known) if task.key not in over]
+    several = tasks.repeated() | {task.first for task in known if task.first != task.key}
+    keys = recognised(tasks.of_requests(several), (task for task in known if task.first in several))
+    return lambda task: keys.get(task.position, task.key) not in over
 
 
 def _children(folder: Path) -> list[Path]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from batchrunner.core.model import Plan, PlannedTask
-from batchrunner.core.plan import digest_form
-from batchrunner.core.replicas import Known, recognised
+from batchrunner.core.model import PlannedTask, PlannedTasks, TaskKey
+from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
-from batchrunner.ledger import TaskRecord
+from batchrunner.ledger import LedgerReader, Standing, TaskRecord
 
 
 class Change(StrEnum):
@@ -59,32 +58,47 @@ class Step:
     source: str
 
 
-def compare(plan: Plan, known: Sequence[TaskRecord], twins: Sequence[Known] = ()) -> list[Step]:
+async def recognise(tasks: PlannedTasks, ledger: LedgerReader) -> None:
+    """Give the replicas in a plan the keys that they have in the ledger."""
+    repeated = tasks.repeated()
+    if known := await ledger.known(repeated):
+        group = tasks.of_requests(repeated | {one.first for one in known})
+        tasks.assign(recognised(group, known))
+
+
+async def compared(tasks: PlannedTasks, ledger: LedgerReader) -> Iterator[Step]:
+    """What a run would do with the tasks of a plan and with those in its ledger; see `compare`."""
+    await recognise(tasks, ledger)
+    standing = await ledger.standing()
+    left = [key for key, task in standing.items() if task.is_planned and tasks.find(key) is None]
+    return compare(tasks, standing, [await ledger.task(key) for key in left])
+
+
+def compare(
+    tasks: Iterable[PlannedTask], standing: Mapping[TaskKey, Standing], gone: Sequence[TaskRecord]
+) -> Iterator[Step]:
     """A step for every task of the plan, in order, then one for each task no longer in it.
 
-    `twins` is what the ledger knows about every task, in the form that `core.replicas` needs.
+    `standing` is where the ledger's tasks stand; `gone` are those that have just left the plan.
     """
-    by_key = {task.key: task for task in known}
-    tasks = recognised(plan.tasks, twins)
-    wanted = {task.key for task in tasks}
-    gone = [task for task in known if task.position is not None and task.key not in wanted]
     former = {task.source: task for task in gone} | {task.id: task for task in gone}
-    steps, replaced = [], set()
+    replaced = set()
     for task in tasks:
-        record, before = by_key.get(task.key), former.get(task.id) or former.get(task.source)
-        steps.append(_step(task, record, before))
-        if before and not record:
+        known, before = standing.get(task.key), former.get(task.id) or former.get(task.source)
+        yield _step(task, known, before)
+        if before and not known:
             replaced.add(before.key)
-    removed = [task for task in gone if task.key not in replaced]
-    return steps + [Step(Change.REMOVED, t.id, t.key, f"was {t.state}", t.source) for t in removed]
+    for left in gone:
+        if left.key not in replaced:
+            yield Step(Change.REMOVED, left.id, left.key, f"was {left.state}", left.source)
 
 
-def _step(task: PlannedTask, record: TaskRecord | None, former: TaskRecord | None) -> Step:
-    if record:
-        why = " ".join(filter(None, (record.state.replace("_", " "), record.error_code)))
-        return Step(_BY_STATE[record.state], task.id, task.key, why, task.source)
+def _step(task: PlannedTask, known: Standing | None, former: TaskRecord | None) -> Step:
+    if known:
+        why = " ".join(filter(None, (known.state.replace("_", " "), known.error_code)))
+        return Step(_BY_STATE[known.state], task.id, task.key, why, task.source)
     if former:
-        request: Mapping[str, Any] = json.loads(json.dumps(digest_form(task.request)))
+        request: Mapping[str, Any] = json.loads(task.content.stored)
         fields = ", ".join(_different(former.request, request)) or "the number of replicas"
         return Step(
             Change.CHANGED, task.id, task.key, f"differs in {fields}; the old video is kept", task.source

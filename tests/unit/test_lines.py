@@ -19,7 +19,7 @@ from batchrunner.manifest.lines import Line, doubts, lines_of
 )
 def test_a_line_is_a_prompt_or_a_comment(line: str, prompt: str | None) -> None:
     """A backslash makes a prompt of what would be a comment."""
-    assert list(lines_of(f"{line}\nend")) == [*([Line(1, prompt)] if prompt else []), Line(2, "end")]
+    assert list(lines_of([f"{line}\n", "end"])) == [*([Line(1, prompt)] if prompt else []), Line(2, "end")]
 
 
 @pytest.mark.parametrize(

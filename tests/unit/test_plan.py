@@ -6,19 +6,9 @@ from typing import Any
 import pytest
 
 from batchrunner.core.model import MediaFile, TaskKey
-from batchrunner.core.plan import (
-    WantedTask,
-    canonical,
-    digest_form,
-    file_name,
-    fingerprint,
-    folded,
-    id_fault,
-    id_part,
-    made_up_id,
-    normalise,
-    plan_tasks,
-)
+from batchrunner.core.plan import file_name, folded, id_fault, id_part, made_up_id
+from batchrunner.core.request import canonical, digest_form, fingerprint, normalise
+from tests.harness.plans import plan_tasks, wanted_task
 
 CAT = MediaFile(path="/photos/cat.jpg", shown="cat.jpg", sha256="0" * 64, mime="image/jpeg", size=5)
 
@@ -85,7 +75,7 @@ def test_fingerprints_never_change(name: str) -> None:
 def test_the_second_of_two_equal_requests_has_its_own_key() -> None:
     """A replica's fingerprint is fixed too."""
     given, first = GOLDEN["text"]
-    keys = [task.key for task in plan_tasks([WantedTask(given), WantedTask(given)])]
+    keys = [task.key for task in plan_tasks([wanted_task(given), wanted_task(given)])]
     assert keys == [first, "1-ba6a191344f19d97af32319dc46bf3ad3cb18c27c9c2af995da18d5a33838a35"]
 
 
@@ -99,16 +89,15 @@ def test_a_fingerprint_is_the_hash_of_sorted_json() -> None:
 
 def test_fields_that_do_not_change_the_video_do_not_change_the_key() -> None:
     """Order, id, labels, source, callback and expiry are not in it."""
-    first, second = WantedTask(request(), "a", {"x": "1"}, "m:1"), WantedTask(request(prompt="A dog"))
+    first, second = wanted_task(request(), "a", '{"x": "1"}', "m:1"), wanted_task(request(prompt="A dog"))
     tasks = plan_tasks([first, second])
-    other = WantedTask(
+    other = wanted_task(
         {"metadata": {"callback_url": "https://example.com", "execution_expires_after": 3600}, **request()},
         "renamed",
-        {},
-        "m:9",
+        source="m:9",
     )
     again = plan_tasks([second, other])
-    assert [task.key for task in tasks] == [task.key for task in reversed(again)]
+    assert [task.key for task in tasks] == [task.key for task in again][::-1]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """Which tasks `--only` and `--limit` choose."""
 
+import json
+
 import pytest
 
+from batchrunner.core.content import split
 from batchrunner.core.errors import UsageError
 from batchrunner.core.model import PlannedTask, TaskKey
 from batchrunner.core.selection import select
 
 TASKS = tuple(
-    PlannedTask(TaskKey(name), place, name, {}, {"kind": kind})
+    PlannedTask(place, TaskKey(name), name, split({}), json.dumps({"kind": kind}))
     for place, (name, kind) in enumerate([("ant", "small"), ("bee", "small"), ("cow", "big"), ("a=b", "big")])
 )
 

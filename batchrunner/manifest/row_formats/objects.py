@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from batchrunner.manifest.json_reader import broken_at
@@ -24,10 +23,10 @@ _ROW_HINT = 'write each row as an object: {"id": "cat", "prompt": "…"}'
 _BLANK = re.compile(r"[ \t\n\r]*")
 
 
-def read_jsonl(table: RowsFile, report: Report) -> bool:
+def read_jsonl(table: RowsFile, lines: Iterable[str], report: Report) -> bool:
     """Read an object from each line; return False if no column is known."""
     number = 0
-    for line, text in enumerate(io.StringIO(table.text.text, newline=None), start=1):
+    for line, text in enumerate(lines, start=1):
         if not text.strip():
             continue
         number += 1

@@ -10,6 +10,7 @@ from batchrunner.manifest.cells import Nested
 from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.source import Source
 from batchrunner.manifest.templates import Names
+from batchrunner.manifest.temporary import DiskList
 
 MAX_BYTES = 256_000_000
 """The largest size of a rows file, unpacked."""
@@ -34,7 +35,7 @@ class RowsFile:
     """Its path as written in the manifest."""
     columns: dict[str, None] = field(default_factory=dict)
     """In file order."""
-    rows: list[TableRow] = field(default_factory=list)
+    rows: DiskList[TableRow] = field(default_factory=DiskList)
     nested: Nested | None = None
     """The names inside its values; None if all values are plain."""
     needed: str = ""
@@ -70,6 +71,5 @@ class RowsFile:
 
 def look_inside(table: RowsFile) -> None:
     """Allow names inside the rows' values, if any value is an object or a list."""
-    cells = [row.cells for row in table.rows]
-    if any(isinstance(value, dict | list) for row in cells for value in row.values()):
-        table.nested = Nested(cells)
+    if any(isinstance(value, dict | list) for row in table.rows for value in row.cells.values()):
+        table.nested = Nested(table.rows)

@@ -14,12 +14,12 @@ import pytest
 
 from batchrunner.clock import Clock
 from batchrunner.core.model import Plan, RemoteId
-from batchrunner.core.plan import WantedTask, plan_tasks
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.engine.collector import Collector
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
+from tests.harness.plans import plan_tasks, wanted_task
 
 SCALE = 0.0001  # the waits of all tries together take 20 ms
 
@@ -214,7 +214,7 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
 
 async def finished(ledger: Ledger, ids: Sequence[str], url: str) -> list[TaskRecord]:
     """Tasks that the gateway has generated."""
-    wanted = [WantedTask({"model": "fast", "prompt": task_id}, id=task_id) for task_id in ids]
+    wanted = [wanted_task({"model": "fast", "prompt": task_id}, id=task_id) for task_id in ids]
     plan = Plan("night", "/a/night.yaml", plan_tasks(wanted))
     await ledger.reconcile(plan, frozenset())
     for number, task in enumerate(plan.tasks):

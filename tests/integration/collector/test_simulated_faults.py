@@ -10,7 +10,6 @@ import pytest
 from batchrunner.clock import Clock
 from batchrunner.core.model import Plan, RemoteId
 from batchrunner.core.outcome import Succeeded
-from batchrunner.core.plan import WantedTask, plan_tasks
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.engine.collector import Collector
@@ -18,6 +17,7 @@ from batchrunner.gateway import ApiKey, Gateway, GatewaySettings, encode
 from batchrunner.ledger import Ledger
 from batchrunner.media.local_files import data_uri
 from batchrunner.simulator import Scenario, Simulator
+from tests.harness.plans import plan_tasks, wanted_task
 
 SCALE = 0.001
 FAULTS = ("cut", "cut_chunked", "html_200", "json_200", "garbage", "502", "404", "not_ready")
@@ -31,7 +31,7 @@ RULES = [
 async def generated(sim, gateway, ledger):
     """Submit a task for every prompt, wait for its end, and bring the ledger as far."""
     wanted = [
-        WantedTask(
+        wanted_task(
             {
                 "model": "dreamina-seedance-2-0-fast",
                 "prompt": prompt,

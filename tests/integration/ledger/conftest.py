@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from batchrunner.core.model import Plan, TaskKey
-from batchrunner.core.plan import WantedTask, plan_tasks
+from batchrunner.core.plan import WantedTask
 from batchrunner.ledger import LEDGER_NAME, Ledger
+from tests.harness.plans import plan_tasks, wanted_task
 
 
 class OnDisk:
@@ -43,7 +44,7 @@ def on_disk(tmp_path: Path) -> OnDisk:
 
 def wanted(task_id: str, prompt: str = "", **metadata: object) -> WantedTask:
     """A wanted task; without a prompt of its own it wants what its id says."""
-    return WantedTask({"model": "fast", "prompt": prompt or task_id, "metadata": metadata}, id=task_id)
+    return wanted_task({"model": "fast", "prompt": prompt or task_id, "metadata": metadata}, id=task_id)
 
 
 @pytest.fixture

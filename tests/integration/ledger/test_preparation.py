@@ -1,15 +1,11 @@
 """Before a run: the ledger held against the files on disk and against the manifest."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
-from batchrunner.engine import session
-from batchrunner.engine.job import Job
 from batchrunner.engine.preparation import bring_up_to_date
-from batchrunner.gateway import ApiKey, GatewaySettings
+from batchrunner.operations.plan_changes import recognise
 
 PATH_TO_DONE = (
     (Event.ACCEPTED, TaskState.GENERATING, {"remote_id": "task_0001"}),
@@ -58,12 +54,11 @@ def test_a_run_asks_again_until_both_sources_are_known_to_be_dead(
 def test_a_run_knows_the_twin_that_is_left_by_its_past(tmp_path, in_ledger, plan, want):
     """Of two equal requests the first, never submitted, leaves the manifest: the other one stays done."""
     twins, left = plan(want("a", "cat"), want("b", "cat")), plan(want("b", "cat"))
-    settings = GatewaySettings("https://gateway.example")
 
     async def story(ledger):
         await ledger.reconcile(twins, frozenset())
         await finish(ledger, twins.tasks[1].key)
-        job = Job(tmp_path, SimpleNamespace(), settings, "", lambda: ApiKey("sk-canary", "a test"), left)
-        return (await session._recognised(job, ledger)).plan
+        await recognise(left.tasks, ledger)
 
-    assert [task.key for task in in_ledger(story).tasks] == [twins.tasks[1].key]
+    in_ledger(story)
+    assert [task.key for task in left.tasks] == [twins.tasks[1].key]

@@ -13,6 +13,7 @@ from batchrunner.core.policy import RELEASED, AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState, TransitionRefused
 from batchrunner.core.summary import Spent
 from batchrunner.ledger import LedgerReader
+from tests.harness.plans import wanted_task
 
 SEED = 4242
 
@@ -503,7 +504,7 @@ def test_a_picture_that_was_renamed_is_shown_under_its_new_name(in_ledger, bring
 
     def moved(name: str) -> WantedTask:
         picture = MediaFile(f"/a/{name}", name, "0" * 64, "image/png", 3)
-        return WantedTask({"model": "fast", "prompt": "move", "image": picture, "metadata": {}}, id="move")
+        return wanted_task({"model": "fast", "prompt": "move", "image": picture, "metadata": {}}, id="move")
 
     bring(plan(moved("cat.png")))
     bring(plan(moved("kitten.png")))

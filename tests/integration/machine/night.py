@@ -14,12 +14,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from batchrunner.core.model import OnDoubt, Plan, RunSettings
 from batchrunner.core.outcome import Preflight
-from batchrunner.core.plan import WantedTask, plan_tasks
+from batchrunner.core.plan import WantedTask
 from batchrunner.core.summary import Summary
 from batchrunner.engine import session
 from batchrunner.engine.job import Job
 from batchrunner.gateway import ApiKey, GatewaySettings
 from batchrunner.manifest.limits_file import load_limits
+from tests.harness.plans import plan_tasks, wanted_task
 from tests.integration.machine import fates
 from tests.integration.machine.gateway import Client, World
 from tests.integration.machine.promises import Promises
@@ -42,7 +43,7 @@ def wanted(prompt: str, name: str) -> WantedTask:
     if prompt == "s":
         metadata["seed"] = 7
     model = "dreamina-seedance-2-0" if prompt == "c" else "dreamina-seedance-2-0-fast"
-    return WantedTask({"model": model, "prompt": prompt, "metadata": metadata}, id=name)
+    return wanted_task({"model": model, "prompt": prompt, "metadata": metadata}, id=name)
 
 
 class Night(RuleBasedStateMachine):

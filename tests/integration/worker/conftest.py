@@ -13,7 +13,7 @@ import pytest
 from batchrunner.clock import Clock
 from batchrunner.core.model import Plan, Pricing, RunSettings, TaskKey
 from batchrunner.core.outcome import Preflight
-from batchrunner.core.plan import WantedTask, plan_tasks
+from batchrunner.core.plan import WantedTask
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.engine.admission import Admission, Disk
@@ -21,6 +21,7 @@ from batchrunner.engine.worker import Worker
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.simulator import Scenario, Simulator
+from tests.harness.plans import plan_tasks, wanted_task
 
 SCALE = 0.001
 PRICING = Pricing("USD", {"dreamina-seedance-2-0-fast": 5.6})
@@ -38,7 +39,7 @@ def wanted(prompt: str, **metadata: Any) -> WantedTask:
     """A small task; its id is its prompt."""
     request = {"model": "dreamina-seedance-2-0-fast", "prompt": prompt}
     shape = {"resolution": "480p", "ratio": "16:9", "duration": 1}
-    return WantedTask({**request, "metadata": shape | metadata}, id=prompt)
+    return wanted_task({**request, "metadata": shape | metadata}, id=prompt)
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ async def opened(
             admission=admission,
             settings=run,
             pricing=PRICING,
-            tasks={task.key: task for task in plan.tasks},
+            find=plan.tasks.find,
             collect=collected.append,
         )
         yield Shop(ledger, gateway, clock, admission, worker, plan, Book(url), collected)

@@ -11,6 +11,7 @@ from batchrunner.core.errors import ExitCode, StorageError
 from batchrunner.core.model import MediaFile
 from batchrunner.core.plan import WantedTask
 from batchrunner.core.states import Event, TaskState
+from tests.harness.plans import wanted_task
 from tests.harness.sql_hook import hook_connections, hook_statements
 
 FAST = "dreamina-seedance-2-0-fast"
@@ -161,7 +162,7 @@ def test_a_refused_account_leaves_the_task_pending(shop, fault):
 
 def with_picture(path, content: bytes) -> WantedTask:
     picture = MediaFile(str(path), path.name, hashlib.sha256(content).hexdigest(), "image/png", len(content))
-    return WantedTask(
+    return wanted_task(
         {"model": FAST, "prompt": "move", "image": picture, "metadata": {"duration": 1}}, id="move"
     )
 

@@ -1,0 +1,151 @@
+"""The tasks of a plan, on disk: a plan of a million tasks needs no more memory than a small one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from batchrunner.core.content import Content, RequestForm
+from batchrunner.core.model import PlannedTask, Request, TaskKey
+from batchrunner.core.plan import WantedTask, as_replica, planned, renamed
+from batchrunner.manifest.temporary import AT_ONCE, temporary_database, temporary_files
+
+_TABLES = """
+CREATE TABLE forms (number INTEGER PRIMARY KEY, text TEXT);
+CREATE TABLE tasks (
+    position INTEGER PRIMARY KEY, key TEXT, id TEXT, form INTEGER, prompt TEXT, seed INTEGER, labels TEXT,
+    source TEXT, replica INTEGER, first TEXT
+);
+"""
+_COLUMNS = "position, key, id, form, prompt, seed, labels, source, replica, first"
+_FORMS_KEPT = 256
+"""How many forms are kept in memory: the tasks of an entry mostly share one."""
+
+
+class PlanStore:
+    """The tasks of a plan; see `core.model.PlannedTasks`."""
+
+    def __init__(self) -> None:
+        self._length = 0
+        self._new: list[tuple[object, ...]] = []
+        self._forms: dict[int, tuple[int, RequestForm]] = {}
+        """The number of each form used last, by its identity, which it keeps while it is here."""
+        self._restored = lru_cache(_FORMS_KEPT)(self._restore)
+        with temporary_files():
+            self._db = temporary_database(self)
+            self._db.executescript(_TABLES)
+
+    @classmethod
+    def of(cls, wanted: Iterable[WantedTask]) -> PlanStore:
+        """The plan of these tasks."""
+        store = cls()
+        for task in wanted:
+            store.add(task)
+        store.finish()
+        return store
+
+    def add(self, wanted: WantedTask) -> None:
+        """Add a task at the end."""
+        task = planned(wanted, self._length)
+        form = self._number_of(task.content.form)
+        position, key, task_id, content, labels, source, replica, first = task
+        self._new.append(
+            (position, key, task_id, form, content.prompt, content.seed, labels, source, replica, first)
+        )
+        self._length += 1
+        if len(self._new) >= AT_ONCE:
+            self._write()
+
+    def finish(self) -> None:
+        """Number identical requests, once all tasks are added."""
+        self._write()
+        same = f"SELECT {_COLUMNS} FROM tasks WHERE first = ? ORDER BY position"
+        with temporary_files():
+            self._db.execute("CREATE INDEX tasks_by_first ON tasks (first)")
+            for first in self.repeated():
+                for replica, row in enumerate(self._db.execute(same, (first,)).fetchall(), start=1):
+                    task = as_replica(self._task(row), replica)
+                    self._db.execute(
+                        "UPDATE tasks SET key = ?, id = ?, replica = ? WHERE position = ?",
+                        (task.key, task.id, replica, task.position),
+                    )
+            self._db.execute("CREATE INDEX tasks_by_key ON tasks (key)")
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[PlannedTask]:
+        return self._select("ORDER BY position")
+
+    def __getitem__(self, position: int) -> PlannedTask:
+        if not -self._length <= position < self._length:
+            raise IndexError(position)
+        return next(self._select("WHERE position = ?", position % self._length))
+
+    def find(self, key: TaskKey) -> PlannedTask | None:
+        """The task with this key, if there is one."""
+        return next(self._select("WHERE key = ?", key), None)
+
+    def requests(self) -> Iterator[Request]:
+        """Every distinct request, without its prompt and seed."""
+        with temporary_files():
+            for (text,) in self._db.execute("SELECT text FROM forms"):
+                yield RequestForm.from_text(text).request(None, None)
+
+    def repeated(self) -> frozenset[TaskKey]:
+        """The requests that are in the plan more than once, by the key of their first task."""
+        with temporary_files():
+            rows = self._db.execute("SELECT first FROM tasks GROUP BY first HAVING count(*) > 1")
+            return frozenset(TaskKey(first) for (first,) in rows)
+
+    def of_requests(self, firsts: Iterable[TaskKey]) -> list[PlannedTask]:
+        """The tasks with these requests, in plan order."""
+        tasks = [task for first in firsts for task in self._select("WHERE first = ?", first)]
+        return sorted(tasks, key=lambda task: task.position)
+
+    def replicas(self) -> Iterator[PlannedTask]:
+        """Every task whose request is that of an earlier task, in plan order."""
+        return self._select("WHERE replica > 1 ORDER BY position")
+
+    def assign(self, keys: Mapping[int, TaskKey]) -> None:
+        """Give the tasks at these positions other keys; a generated ID changes with its key."""
+        changed = [(key, self[position]) for position, key in keys.items()]
+        with temporary_files():
+            self._db.executemany(
+                "UPDATE tasks SET key = ?, id = ? WHERE position = ?",
+                [(key, renamed(task.id, task.key, key), task.position) for key, task in changed],
+            )
+
+    def _select(self, where: str, *values: object) -> Iterator[PlannedTask]:
+        with temporary_files():
+            for row in self._db.execute(f"SELECT {_COLUMNS} FROM tasks {where}", values):
+                yield self._task(row)
+
+    def _task(self, row: tuple[Any, ...]) -> PlannedTask:
+        position, key, task_id, form, prompt, seed, labels, source, replica, first = row
+        content = Content(self._restored(form), prompt, seed)
+        return PlannedTask(position, key, task_id, content, labels, source, replica, first)
+
+    def _number_of(self, form: RequestForm) -> int:
+        known = self._forms.get(id(form))
+        if known is not None:
+            return known[0]
+        if len(self._forms) >= _FORMS_KEPT:
+            self._forms.clear()
+        with temporary_files():
+            added = self._db.execute("INSERT INTO forms (text) VALUES (?)", (form.to_text(),))
+        number = int(added.lastrowid or 0)
+        self._forms[id(form)] = (number, form)
+        return number
+
+    def _restore(self, number: int) -> RequestForm:
+        with temporary_files():
+            ((text,),) = self._db.execute("SELECT text FROM forms WHERE number = ?", (number,)).fetchall()
+        return RequestForm.from_text(text)
+
+    def _write(self) -> None:
+        if self._new:
+            with temporary_files():
+                self._db.executemany("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._new)
+            self._new.clear()
