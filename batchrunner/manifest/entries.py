@@ -58,12 +58,6 @@ class Entry:
             hint = f'add `{path[-1]}: "${{{path[-1]}}}"`'
         return self._written(path, fault.on_key), fault.message, hint
 
-    def shown_source(self, manifest: str, at: At) -> str:
-        """A task's source; it doesn't depend on the current folder."""
-        table = self.multiples.table
-        place = table.source(table.rows[at.row]) if table is not None else f"{manifest}:{self.node.line}"
-        return f"{place}, combination {at.combination + 1}" if self.multiples.matrix else place
-
     def gaps(self, at: At, row: templates.Row) -> Iterator[tuple[Place, str, str]]:
         """Empty cells inside longer texts of one filling: place, message and hint of each."""
         table = self.multiples.table
@@ -98,8 +92,6 @@ class Origin(NamedTuple):
     at: At
     repetition: int = 1
     """Counted from 1 if its entry has `repeat`."""
-    id: str = ""
-    """Its ID; empty if one is to be generated."""
 
     def place(self, *path: str | int) -> Place:
         """The source position of the value at `path`."""
@@ -107,10 +99,13 @@ class Origin(NamedTuple):
 
 
 class Expanded(NamedTuple):
-    """A task and its origin."""
+    """A task of an entry."""
 
+    entry: Entry
+    at: At
+    id: str
+    """Its ID; empty if one is to be generated."""
     request: Request
     """With any prompt and any seed."""
     task: WantedTask | None
     """None if it has errors."""
-    origin: Origin

@@ -12,11 +12,12 @@ from batchrunner.core.model import Fit
 from batchrunner.core.plan import WantedTask, id_fault
 from batchrunner.core.problems import Severity
 from batchrunner.manifest import templates
-from batchrunner.manifest.entries import Entry, Expanded, Origin
+from batchrunner.manifest.entries import Entry, Expanded
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.multiples import (
     MAX_TASKS,
     At,
+    Filling,
     Multiples,
     Table,
     equal_ids,
@@ -90,8 +91,8 @@ class Expander:
             )
             return
         without: dict[At, str] = {}
-        for at, row in multiples.fillings():
-            yield from self._tasks(entry, at, row, broken, without)
+        for filling in multiples.fillings():
+            yield from self._tasks(entry, filling, broken, without)
         if files := list(dict.fromkeys(without.values())):
             wrong = ValueFault(("prompt_file",), *self._prompts.missing(files))
             self._tell_all(entry, [wrong], None if len(files) > 1 else next(iter(without)))
@@ -147,12 +148,12 @@ class Expander:
     def _tasks(
         self,
         entry: Entry,
-        at: At,
-        row: templates.Row,
+        filling: Filling,
         broken: frozenset[ValuePath],
         without: dict[At, str],
     ) -> Iterator[Expanded]:
         """The task of one filling and its repeats; `without` collects missing prompt files."""
+        at, row, source = filling
         filled = cast("dict[str, object]", entry.filler.fill(row))
         if isinstance(entry.filler, templates.Fixed):
             filled = dict(filled)  # it is shared
@@ -173,15 +174,18 @@ class Expander:
         repeat = entry.multiples.repeat
         if task_id:
             faults += _id_faults(task_id, repeat, entry.has_id)
-        self._tell_all(entry, faults, at)
+        if faults:
+            self._tell_all(entry, faults, at)
         for place, message, hint in entry.gaps(at, row):
             self._report.add(place, message, hint, Severity.WARNING)
-        source, texts = entry.shown_source(self._path.name, at), _as_text(labels)
+        texts = _as_text(labels)
+        if entry.multiples.table is None:
+            source = f"{self._path.name}:{entry.node.line}{source}"
         name = str(row.get("stem", "")) if entry.multiples.name_tasks else ""
         for repetition in range(1, repeat + 1):
             its_id = f"{task_id}-{repetition}" if task_id and repetition > 1 else task_id
             wanted = WantedTask(checked.content, its_id, texts, source, name) if checked.content else None
-            yield Expanded(checked.request, wanted, Origin(entry, at, repetition, its_id))
+            yield Expanded(entry, at, its_id, checked.request, wanted)
 
     def _read_prompt(
         self, filled: dict[str, object], file: object, at: At, without: dict[At, str]
@@ -233,18 +237,23 @@ def _types(path: ValuePath) -> frozenset[str]:
     return frozenset({"string"}) if path[0] in _OURS else wanted_types(path)
 
 
-def _id_faults(task_id: str, repeat: int, is_given: bool) -> Iterator[ValueFault]:
+def _id_faults(task_id: str, repeat: int, is_given: bool) -> list[ValueFault]:
     """Why the id of a task, or of its last repeat, can't be a file name."""
-    for one in dict.fromkeys((task_id, f"{task_id}-{repeat}" if repeat > 1 else task_id)):
+    for one in (task_id, f"{task_id}-{repeat}") if repeat > 1 else (task_id,):
         if wrong := id_fault(one):
             hint = _OTHER_ID if is_given else "rename the file, or add an `id`"
-            yield ValueFault(("id",), f"{shown(one)} can't be an id: {wrong}", hint)
-            return
+            return [ValueFault(("id",), f"{shown(one)} can't be an id: {wrong}", hint)]
+    return []
 
 
 def _as_text(labels: object) -> str:
     """Checked labels as a JSON object, whose values are texts."""
     if not labels or not isinstance(labels, dict):
         return "{}"
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in labels.items()}
-    return _JSON.encode(texts)
+    # Encoded one by one: for a small mapping, that is much faster than as a whole.
+    encode = _JSON.encode
+    texts = [
+        f"{encode(name)}: {encode(value if isinstance(value, str) else json.dumps(value))}"
+        for name, value in labels.items()
+    ]
+    return f"{{{', '.join(texts)}}}"

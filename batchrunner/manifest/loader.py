@@ -98,12 +98,14 @@ def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
     tasks, origins = PlanStore(), Origins()
     for one in chain.from_iterable(map(expander.expand, nodes)):
-        origins.add(one.origin)
+        origins.begin(one.entry, len(tasks))
         if one.task is not None and not report.has_errors:
             tasks.add(one.task)
+        else:
+            tasks.add_broken(one.id)
         if urls is not None:
             urls.add(one)
-    _refuse_equal_ids(origins, report)
+    _refuse_equal_ids(tasks, origins, report)
     if not report.has_errors:
         tasks.finish()
         _warn_of_equal_requests(tasks, origins, report)
@@ -170,24 +172,25 @@ class _Urls:
         for path, kind, value in located(one.request, metadata if isinstance(metadata, dict) else {}):
             is_url = isinstance(value, str) and value[:6].lower().startswith(("http:", "https:"))
             if isinstance(value, str) and is_url and value not in self._uses:
-                self._uses[value] = UrlUse(value, kind, one.origin.place(*path))
+                self._uses[value] = UrlUse(value, kind, one.entry.place(path, one.at))
 
     def all(self) -> tuple[UrlUse, ...]:
         """All of them, in the order of their first use."""
         return tuple(self._uses.values())
 
 
-def _refuse_equal_ids(origins: Origins, report: Report) -> None:
+def _refuse_equal_ids(tasks: PlanStore, origins: Origins, report: Report) -> None:
     first: dict[str, Origin] = {}
-    for one in origins.with_equal_ids():
-        if (before := first.setdefault(one.id, one)) is not one:
+    for task_id, position in tasks.with_equal_ids():
+        one = origins.of(position)
+        if (before := first.setdefault(task_id, one)) is not one:
             place, earlier = one.place("id"), before.place("id")
-            message = f"duplicate id `{one.id}`; first used at {earlier}"
+            message = f"duplicate id `{task_id}`; first used at {earlier}"
             hint = "the video is named after it: give each task a unique id"
             if max(one.repetition, before.repetition) > 1:
                 hint = "the video is named after it; `repeat` adds -2, -3 and so on: use other ids"
             elif place == earlier:
-                message = f"duplicate id `{one.id}`: two entries use it"
+                message = f"duplicate id `{task_id}`: two entries use it"
                 hint = "the video is named after it: set a different `id` in one of the entries"
             elif one.entry.multiples.name_tasks and not one.entry.has_id:
                 hint = 'the video is named after the file: set `id: "${name}"`, or rename one of them'

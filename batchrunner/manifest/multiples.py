@@ -77,6 +77,16 @@ class At(NamedTuple):
     """The index in the matrix; the first key changes most slowly."""
 
 
+class Filling(NamedTuple):
+    """One filling of an entry."""
+
+    at: At
+    values: Row
+    """The values of the names in it."""
+    source: str
+    """Where it comes from within the entry; empty if the entry has only one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Multiples:
     """The fillings of one entry; a plain entry has one, without names."""
@@ -111,13 +121,22 @@ class Multiples:
         unknown = f"{own.unknown}, and is not a key of `matrix`"
         return own._replace(known=(*own.known, *self.matrix), unknown=unknown, listed="valid names")
 
-    def fillings(self) -> Iterator[tuple[At, Row]]:
+    def fillings(self) -> Iterator[Filling]:
         """Each filling with the values of its names."""
-        rows = (row.cells for row in self.table.rows) if self.table else iter(({},))
-        for index, cells in enumerate(rows):
+        for index, row in enumerate(self.table.rows if self.table else (None,)):
+            cells = row.cells if row else {}
+            source = self.table.source(row) if self.table and row else ""
+            if not self.matrix:
+                yield Filling(At(index), cells, source)
+                continue
             for number, values in enumerate(product(*self.matrix.values())):
-                row = {**cells, **dict(zip(self.matrix, values, strict=True))} if values else cells
-                yield At(index, number), row
+                row_of_one = {**cells, **dict(zip(self.matrix, values, strict=True))}
+                yield Filling(At(index, number), row_of_one, f"{source}, combination {number + 1}")
+
+    def at(self, number: int) -> tuple[At, int]:
+        """The filling and the repetition of one of its tasks, counted from 0 in their order."""
+        filling, repetition = divmod(number, self.repeat)
+        return At(*divmod(filling, self.combinations)), repetition + 1
 
     def filling(self, at: At) -> Row:
         """The values of the names in one filling."""

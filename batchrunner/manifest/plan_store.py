@@ -14,11 +14,24 @@ from batchrunner.manifest.temporary import AT_ONCE, temporary_database, temporar
 _TABLES = """
 CREATE TABLE forms (number INTEGER PRIMARY KEY, text TEXT);
 CREATE TABLE tasks (
-    position INTEGER PRIMARY KEY, key TEXT, id TEXT, form INTEGER, prompt TEXT, seed INTEGER, labels TEXT,
-    source TEXT, replica INTEGER, first TEXT
+    position INTEGER PRIMARY KEY,
+    key      TEXT,
+    first    TEXT,     -- of a request that several tasks have: the key of the first of them
+    replica  INTEGER,
+    id       TEXT,
+    is_given INTEGER,  -- whether the user has given the ID
+    form     INTEGER,
+    prompt   TEXT,
+    seed     INTEGER,
+    labels   TEXT,
+    source   TEXT
 );
 """
-_COLUMNS = "position, key, id, form, prompt, seed, labels, source, replica, first"
+_COLUMNS = "position, key, coalesce(first, key), replica, id, form, prompt, seed, labels, source"
+_EQUAL_IDS = (
+    "SELECT id, position FROM tasks WHERE is_given AND id IN "
+    "(SELECT id FROM tasks WHERE is_given GROUP BY id HAVING count(*) > 1) ORDER BY position"
+)
 _FORMS_KEPT = 256
 """How many forms are kept in memory: the tasks of an entry mostly share one."""
 
@@ -48,29 +61,42 @@ class PlanStore:
     def add(self, wanted: WantedTask) -> None:
         """Add a task at the end."""
         task = planned(wanted, self._length)
-        form = self._number_of(task.content.form)
-        position, key, task_id, content, labels, source, replica, first = task
-        self._new.append(
-            (position, key, task_id, form, content.prompt, content.seed, labels, source, replica, first)
-        )
+        form, prompt, seed = wanted.content
+        is_given = bool(wanted.id)
+        rest = (self._number_of(form), prompt, seed, wanted.labels_text, wanted.source)
+        self._append((task.position, task.key, None, 1, task.id, is_given, *rest))
+
+    def add_broken(self, task_id: str) -> None:
+        """Add a task that has errors, of which only the ID is known; empty if it has none."""
+        unknown = (None,) * 5
+        self._append((self._length, None, None, 1, task_id, bool(task_id), *unknown))
+
+    def _append(self, row: tuple[object, ...]) -> None:
+        self._new.append(row)
         self._length += 1
         if len(self._new) >= AT_ONCE:
             self._write()
 
+    def with_equal_ids(self) -> list[tuple[str, int]]:
+        """ID and position of each task whose ID was given to another task, too."""
+        self._write()
+        with temporary_files():
+            return self._db.execute(_EQUAL_IDS).fetchall()
+
     def finish(self) -> None:
         """Number identical requests, once all tasks are added."""
         self._write()
-        same = f"SELECT {_COLUMNS} FROM tasks WHERE first = ? ORDER BY position"
         with temporary_files():
-            self._db.execute("CREATE INDEX tasks_by_first ON tasks (first)")
-            for first in self.repeated():
-                for replica, row in enumerate(self._db.execute(same, (first,)).fetchall(), start=1):
-                    task = as_replica(self._task(row), replica)
-                    self._db.execute(
-                        "UPDATE tasks SET key = ?, id = ?, replica = ? WHERE position = ?",
-                        (task.key, task.id, replica, task.position),
-                    )
             self._db.execute("CREATE INDEX tasks_by_key ON tasks (key)")
+            several = self._db.execute("SELECT key FROM tasks GROUP BY key HAVING count(*) > 1").fetchall()
+            for (first,) in several:
+                for replica, task in enumerate(list(self._select("WHERE key = ?", first)), start=1):
+                    new = as_replica(task, replica)
+                    self._db.execute(
+                        "UPDATE tasks SET key = ?, first = ?, id = ?, replica = ? WHERE position = ?",
+                        (new.key, first, new.id, replica, task.position),
+                    )
+            self._db.execute("CREATE INDEX tasks_by_first ON tasks (first) WHERE first IS NOT NULL")
 
     def __len__(self) -> int:
         return self._length
@@ -96,12 +122,13 @@ class PlanStore:
     def repeated(self) -> frozenset[TaskKey]:
         """The requests that are in the plan more than once, by the key of their first task."""
         with temporary_files():
-            rows = self._db.execute("SELECT first FROM tasks GROUP BY first HAVING count(*) > 1")
+            rows = self._db.execute("SELECT DISTINCT first FROM tasks WHERE first IS NOT NULL")
             return frozenset(TaskKey(first) for (first,) in rows)
 
     def of_requests(self, firsts: Iterable[TaskKey]) -> list[PlannedTask]:
         """The tasks with these requests, in plan order."""
-        tasks = [task for first in firsts for task in self._select("WHERE first = ?", first)]
+        where = f"WHERE first = ?1 UNION ALL SELECT {_COLUMNS} FROM tasks WHERE key = ?1 AND first IS NULL"
+        tasks = [task for first in firsts for task in self._select(where, first)]
         return sorted(tasks, key=lambda task: task.position)
 
     def replicas(self) -> Iterator[PlannedTask]:
@@ -113,8 +140,8 @@ class PlanStore:
         changed = [(key, self[position]) for position, key in keys.items()]
         with temporary_files():
             self._db.executemany(
-                "UPDATE tasks SET key = ?, id = ? WHERE position = ?",
-                [(key, renamed(task.id, task.key, key), task.position) for key, task in changed],
+                "UPDATE tasks SET key = ?, first = ?, id = ? WHERE position = ?",
+                [(key, one.first, renamed(one.id, one.key, key), one.position) for key, one in changed],
             )
 
     def _select(self, where: str, *values: object) -> Iterator[PlannedTask]:
@@ -123,7 +150,7 @@ class PlanStore:
                 yield self._task(row)
 
     def _task(self, row: tuple[Any, ...]) -> PlannedTask:
-        position, key, task_id, form, prompt, seed, labels, source, replica, first = row
+        position, key, first, replica, task_id, form, prompt, seed, labels, source = row
         content = Content(self._restored(form), prompt, seed)
         return PlannedTask(position, key, task_id, content, labels, source, replica, first)
 
@@ -147,5 +174,5 @@ class PlanStore:
     def _write(self) -> None:
         if self._new:
             with temporary_files():
-                self._db.executemany("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._new)
+                self._db.executemany(f"INSERT INTO tasks VALUES ({', '.join('?' * 11)})", self._new)
             self._new.clear()

@@ -43,6 +43,7 @@ class Checker:
         self._media = media
         self._outlines = outlines
         self._known: dict[str, Checked] = {}
+        self._last: tuple[dict[str, object], Checked] = {"": None}, Checked({}, None, ())
 
     def check(self, request: Mapping[str, object]) -> Checked:
         """Check a request completely."""
@@ -67,15 +68,21 @@ class Checker:
         if checked.content is None or any(fault.is_error for fault in checked.faults):
             return checked._replace(content=None)
         form, _, common_seed = checked.content
-        return checked._replace(content=Content(form, prompt, common_seed if seed is None else seed))
+        content = Content(form, prompt, common_seed if seed is None else seed)
+        return Checked(checked.request, content, checked.faults)
 
     def _common(self, request: dict[str, object]) -> Checked:
+        last, found = self._last
+        # The tasks of an entry share the values without templates: the same objects, not just equal ones.
+        if len(last) == len(request) and all(last.get(name, self) is request[name] for name in request):
+            return found
         key = repr(request)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             known = self._known[key] = self._thoroughly(request)
+        self._last = request, known
         return known
 
     def _thoroughly(self, request: dict[str, object]) -> Checked:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from batchrunner.core.problems import Place
 from batchrunner.manifest.cells import Nested
 from batchrunner.manifest.multiples import TableRow
+from batchrunner.manifest.row_list import RowList
 from batchrunner.manifest.source import Source
 from batchrunner.manifest.templates import Names
-from batchrunner.manifest.temporary import DiskList
 
 MAX_BYTES = 256_000_000
 """The largest size of a rows file, unpacked."""
@@ -35,7 +35,7 @@ class RowsFile:
     """Its path as written in the manifest."""
     columns: dict[str, None] = field(default_factory=dict)
     """In file order."""
-    rows: DiskList[TableRow] = field(default_factory=DiskList)
+    rows: RowList = field(default_factory=RowList)
     nested: Nested | None = None
     """The names inside its values; None if all values are plain."""
     needed: str = ""

@@ -261,5 +261,5 @@ def test_the_bound_counts_all_entries(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_combination_of_a_number_is_the_one_that_was_filled() -> None:
     """Counting back and forth agree, whatever the lengths of the lists."""
     both = multiples.Multiples(matrix={"a": [1, 2], "b": [3], "c": [4, 5, 6]})
-    assert [both.filling(at) for at, _ in both.fillings()] == [dict(row) for _, row in both.fillings()]
+    assert [both.filling(one.at) for one in both.fillings()] == [dict(one.values) for one in both.fillings()]
     assert both.count == 6
