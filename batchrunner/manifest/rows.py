@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path, PurePath
 from typing import BinaryIO
@@ -19,7 +19,7 @@ from batchrunner.manifest.row_formats.objects import read_json, read_jsonl
 from batchrunner.manifest.row_formats.parquet import read_parquet
 from batchrunner.manifest.row_formats.table import MAX_BYTES, RowsFile
 from batchrunner.manifest.row_formats.workbook import read_workbook
-from batchrunner.manifest.source import FileSource, Source, TextFault, check_text, decoded
+from batchrunner.manifest.source import FileSource, Source, TextFault, check_utf8, decoded, limited
 
 __all__ = ["RowsFile", "read_rows"]
 
@@ -49,24 +49,18 @@ def read_rows(
     if ending in (".xlsx", ".parquet"):
         return _read_binary(path, ending, RowsFile(Source(shown, ""), written), sheet, report)
     separator = delimiter or _separator(ending)
-    is_packed = path.suffix.lower() == gzipped.ENDING
-
-    def opened() -> BinaryIO:
-        return gzipped.unpacked(path, MAX_BYTES) if is_packed else path.open("rb")
-
     try:
-        with opened() as file:
-            check_text(file, MAX_BYTES, encoding)
-            file.seek(0)
-            if ending == ".json":
-                table = RowsFile(Source(shown, decoded(file.read(), encoding)), written)
-                return table if read_json(table, report) else None
+        opened = _as_utf8(path, encoding)
     except TextFault as fault:
         row = _row_after(fault.before, ending, separator) if fault.line else 0
         place = Source(shown, fault.before).place(fault.line, fault.column, row)
         report.add(place, fault.message, _other_encoding(fault, encoding))
         return None
-    source = FileSource(shown, opened, encoding)
+    if ending == ".json":
+        with opened() as file:
+            table = RowsFile(Source(shown, decoded(file.read())), written)
+        return table if read_json(table, report) else None
+    source = FileSource(shown, opened)
     table = RowsFile(source, written)
     with source.lines("" if ending in (".csv", ".tsv") else None) as text:
         if ending == ".jsonl":
@@ -76,6 +70,26 @@ def read_rows(
         else:
             usable = _read_cells(table, text, separator, report)
     return table if usable else None
+
+
+def _as_utf8(path: Path, encoding: str) -> Callable[[], BinaryIO]:
+    """Opens a file as text in UTF-8; one in another encoding is kept in memory.
+
+    Raises:
+        TextFault: it is not text in this encoding.
+        OSError: it can't be read.
+    """
+
+    def opened() -> BinaryIO:
+        is_packed = path.suffix.lower() == gzipped.ENDING
+        return gzipped.unpacked(path, MAX_BYTES) if is_packed else path.open("rb")
+
+    with opened() as file:
+        if not encoding:
+            check_utf8(file, MAX_BYTES)
+            return opened
+        data = decoded(limited(file, MAX_BYTES), encoding).encode()
+    return lambda: io.BytesIO(data)
 
 
 def _read_binary(path: Path, ending: str, table: RowsFile, sheet: str, report: Report) -> RowsFile | None:

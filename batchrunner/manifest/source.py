@@ -86,23 +86,21 @@ class Source:
 
 
 class FileSource(Source):
-    """A text file that is read line by line: it may be too large for memory.
+    """A file in UTF-8 that is read line by line: it may be too large for memory.
 
     It is read again to quote its lines.
     """
 
-    def __init__(self, shown: str, opened: Callable[[], BinaryIO], encoding: str = "") -> None:
-        """`opened` opens it for reading; an empty `encoding` means strictly UTF-8."""
+    def __init__(self, shown: str, opened: Callable[[], BinaryIO]) -> None:
+        """`opened` opens it for reading."""
         super().__init__(shown, "")
-        self._opened, self._encoding = opened, encoding or "utf-8"
+        self._opened = opened
         self._block: tuple[int, list[str]] = (0, [])
 
     @contextmanager
     def lines(self, newline: str | None = None) -> Iterator[TextIO]:
         """The text without its BOM; `newline` is as for `open`."""
-        with self._opened() as file, TextIOWrapper(file, self._encoding, newline=newline) as text:
-            if text.read(1) != "\ufeff":
-                text.seek(0)
+        with self._opened() as file, TextIOWrapper(file, "utf-8-sig", newline=newline) as text:
             yield text
 
     def line(self, number: int) -> str:
@@ -117,27 +115,23 @@ class FileSource(Source):
         return lines[number - start] if start <= number < start + len(lines) else ""
 
 
-def check_text(file: BinaryIO, max_bytes: int, encoding: str = "") -> None:
-    """Check that a file is text, without keeping it in memory; see `decoded`.
+def check_utf8(file: BinaryIO, max_bytes: int) -> None:
+    """Check that a file is text in UTF-8, without keeping it in memory; see `decoded`.
 
     Raises:
         TextFault: it is too large, in another encoding, or not text.
     """
-    decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
-    size, is_text_so_far = 0, True
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    size, is_sound = 0, True
     with suppress(UnicodeDecodeError):
-        while is_text_so_far and (data := file.read(_CHUNK)):
-            if not size and not encoding:
-                is_text_so_far = not data.startswith(tuple(_OTHER_BOMS))
+        while is_sound and (data := file.read(_CHUNK)):
             size += len(data)
-            text = decoder.decode(data)
-            is_whole = not encoding or is_text(text)  # UTF-8 can't encode half a surrogate pair
-            is_text_so_far = is_text_so_far and is_whole and size <= max_bytes and "\0" not in text
-        if is_text_so_far:
+            is_sound = size <= max_bytes and "\0" not in decoder.decode(data)
+        if is_sound:
             decoder.decode(b"", final=True)
             return
     file.seek(0)
-    decoded(_limited(file, max_bytes), encoding)
+    decoded(limited(file, max_bytes))
 
 
 def read_text(path: Path, max_bytes: int, encoding: str = "") -> str:
@@ -158,10 +152,15 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
         OSError: it can't be read.
     """
     with path.open("rb") as file:
-        return _limited(file, max_bytes)
+        return limited(file, max_bytes)
 
 
-def _limited(file: BinaryIO, max_bytes: int) -> bytes:
+def limited(file: BinaryIO, max_bytes: int) -> bytes:
+    """The rest of a file.
+
+    Raises:
+        TextFault: it is too large.
+    """
     data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise TextFault(f"the file is larger than {max_bytes // 1_000_000} MB", "split it into several")

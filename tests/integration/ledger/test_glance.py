@@ -70,6 +70,30 @@ def test_ledger_of_the_first_version_is_read_as_it_is(in_ledger, plan, tmp_path)
     assert seen.paid.total() == 1
 
 
+@pytest.mark.parametrize("is_upgraded", [False, True])
+def test_twins_in_a_ledger_of_the_third_version_are_known(in_ledger, plan, want, tmp_path, is_upgraded):
+    """It did not store which tasks have the same request; an upgrade adds it."""
+    planned = plan("cat", want("a", "twin"), want("b", "twin"))
+
+    async def story(ledger):
+        await ledger.reconcile(planned, frozenset())
+
+    async def known(ledger):
+        return await ledger.known(frozenset())
+
+    in_ledger(story)
+    with closing(sqlite3.connect(tmp_path / LEDGER_NAME)) as db:
+        db.executescript("ALTER TABLE tasks DROP COLUMN first; PRAGMA user_version = 3")
+    if is_upgraded:
+        assert [(one.id, one.first) for one in in_ledger(known)] == [
+            ("a", planned.tasks[1].key),
+            ("b", planned.tasks[1].key),
+        ]
+    seen = glance(tmp_path)
+    assert seen
+    assert [(one.key, one.first) for one in seen.tasks] == [(one.key, one.first) for one in planned.tasks]
+
+
 def test_another_file_is_ignored_and_a_damaged_ledger_is_an_error(tmp_path):
     """Another program's file is passed over; one that can't be read is an error to be judged."""
     with closing(sqlite3.connect(tmp_path / LEDGER_NAME)) as db:
