@@ -89,6 +89,41 @@ def test_probe_reads_length_size_and_rate_of_a_video(file, video):
     assert probe(file(video)) == VideoFacts(duration=1.0, width=64, height=48, fps=24.0)
 
 
+def fragmented(video: bytes) -> bytes:
+    """The same pictures in fragments, as streaming servers write them: the table of samples is empty."""
+    content = io.BytesIO()
+    options = {"movflags": "frag_every_frame+empty_moov"}
+    with av.open(io.BytesIO(video)) as source, av.open(content, "w", format="mp4", options=options) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    return content.getvalue()
+
+
+def test_probe_reads_a_fragmented_video_to_its_end(file, video):
+    """Without a table of samples, the packets show length, size and rate."""
+    content = fragmented(video)
+    assert b"moof" in content
+    path = file(content)
+    check_boxes(path)
+    assert probe(path) == VideoFacts(duration=1.0, width=64, height=48, fps=24.0)
+
+
+def test_a_frame_outside_the_file_is_not_playable(file, video):
+    """The table of samples names more bytes than the file has, although its boxes are whole."""
+    content = bytearray(video)
+    at = video.index(b"stsz") + 12  # version and flags, one size for all, number of sizes
+    (count,) = struct.unpack(">I", video[at : at + 4])
+    last = at + 4 * count
+    content[last : last + 4] = struct.pack(">I", len(video))
+    path = file(bytes(content))
+    check_boxes(path)
+    with pytest.raises(NotPlayable, match="outside the file"):
+        probe(path)
+
+
 def sound_only() -> bytes:
     content = io.BytesIO()
     with av.open(content, "w", format="mp4") as container:
