@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from batchrunner.core.doubts.adoption import UsageRow
@@ -190,10 +190,12 @@ PollOutcome = InProgress | Succeeded | GenerationFailed | NotVisible | QueryRefu
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The whole body is in the part file; not yet verified to be a video."""
+    """The whole body has arrived; not yet verified to be a video."""
 
     size: int
     """Bytes."""
+    rest: bytes = field(default=b"", compare=False, repr=False)
+    """Its end, which is still to be written; a short file is written and verified in one go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class Collector:
                     raise NotWhole("it is not the video that was downloaded")
             except (NotWhole, NotPlayable, OSError) as error:
                 return after_name_taken(record.file_name, str(error))
-        return self._collected(record, facts, sha256, final.stat().st_size)
+        return self._collected(record, facts, sha256, final.stat())
 
     async def _download(self, record: TaskRecord, links_only: bool) -> Move:
         last, dead = Receipt(code="no_link", message="the gateway returned no link"), Dead.of(record)
@@ -122,10 +122,10 @@ class Collector:
                 try:
                     outcome = await self._fetch(record, part, source)
                     if isinstance(outcome, Fetched):
-                        facts, sha256 = await asyncio.to_thread(part.verified, _playable)
+                        facts, sha256 = await asyncio.to_thread(part.verified, _playable, outcome.rest)
                         await self._ledger.note_file(record.key, sha256)
-                        await asyncio.to_thread(part.put_in_place)
-                        return self._collected(record, facts, sha256, outcome.size)
+                        found = await asyncio.to_thread(part.put_in_place)
+                        return self._collected(record, facts, sha256, found)
                     last = outcome.receipt
                     if is_dead(source, last, age):
                         left.discard(source)
@@ -152,7 +152,7 @@ class Collector:
         final = self._directory / record.file_name
         with suppress(OSError), final.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
-                return self._collected(record, facts, sha256, final.stat().st_size)
+                return self._collected(record, facts, sha256, final.stat())
         return after_name_taken(record.file_name, "it is not the video that was downloaded")
 
     async def _last_frame(self, record: TaskRecord) -> tuple[str | None, tuple[str, ...]]:
@@ -165,6 +165,7 @@ class Collector:
                 outcome = await self._gateway.fetch_url(record.last_frame_url or "", data.extend, MAX_FRAME)
             try:
                 if isinstance(outcome, Fetched):
+                    data += outcome.rest
                     name = f"{record.file_name.removesuffix('.mp4')}-last-frame{picture_ending(bytes(data))}"
                     await asyncio.to_thread(keep_small, self._directory / name, bytes(data))
                     return name, ()
@@ -181,17 +182,17 @@ class Collector:
             return await self._gateway.fetch_content(record.remote_id or RemoteId(""), part.write, largest)
         return await self._gateway.fetch_url(record.result_url or "", part.write, largest)
 
-    def _collected(self, record: TaskRecord, facts: VideoFacts, sha256: str, size: int) -> Move:
+    def _collected(self, record: TaskRecord, facts: VideoFacts, sha256: str, found: os.stat_result) -> Move:
         collected = AttemptFacts(
             collected_at=self._clock.wall(),
-            size=size,
+            size=found.st_size,
             sha256=sha256,
             duration=facts.duration,
             width=facts.width,
             height=facts.height,
             fps=facts.fps,
             file_state=FileState.IN_PLACE,
-            file_seen=seen_as((self._directory / record.file_name).stat()),
+            file_seen=seen_as(found),
         )
         return after_video(collected, self._differs(record, facts))
 

@@ -216,7 +216,8 @@ class Gateway:
     ) -> FetchOutcome:
         """Stream a finished video of up to `at_most` bytes through the gateway, with the key, into `write`.
 
-        `write` runs in a thread and must not raise OSError, which counts as a network error here.
+        `write` runs in a thread, once per megabyte; what is left at the end is in the outcome. It must not
+        raise OSError, which counts as a network error here.
         """
         url = self._url(f"/v1/videos/{quote(remote_id, safe='')}/content")
         return await self._downloads.fetch(url, self._authorized(), write, at_most)

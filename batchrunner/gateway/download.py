@@ -58,7 +58,7 @@ class Downloads:
     async def fetch(
         self, url: URL, headers: Mapping[str, str], write: Callable[[bytes], None], at_most: int
     ) -> FetchOutcome:
-        """Stream a body of up to `at_most` bytes into `write`, which runs in a thread."""
+        """Stream a body of up to `at_most` bytes into `write`, which runs in a thread; return the rest."""
         size, pending = 0, bytearray()
         try:
             async with (
@@ -83,8 +83,7 @@ class Downloads:
             if isinstance(reason := getattr(error, "os_error", error), PrivateAddress):
                 return _private(reason)
             return FetchFailed(no_answer(error, self._key))
-        await asyncio.to_thread(write, bytes(pending))
-        return Fetched(size)
+        return Fetched(size, bytes(pending))
 
 
 def no_answer(error: Exception, key: ApiKey) -> Receipt:

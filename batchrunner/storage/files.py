@@ -39,16 +39,10 @@ class PartFile:
             StorageError: the disk returned an error.
         """
         with self._lock, _disk_errors(self._path):
-            if self._fd is None:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-                self._fd = os.open(self._path, flags, 0o666)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._fd, view) :]
-            self._sha256.update(data)
+            self._append(data)
 
-    def verified(self, check: Callable[[Path], T]) -> tuple[T, str]:
-        """Verify and sync the file; return the result of `check` and the SHA-256.
+    def verified(self, check: Callable[[Path], T], rest: bytes = b"") -> tuple[T, str]:
+        """Append the rest, verify and sync the file; return the result of `check` and the SHA-256.
 
         Exceptions from `check` are passed on.
 
@@ -56,13 +50,13 @@ class PartFile:
             StorageError: the disk returned an error.
         """
         with self._lock, _disk_errors(self._path):
+            self._fd = self._append(rest)
             facts = check(self._path)
-            assert self._fd is not None  # noqa: S101  the check has read what was written
             os.fsync(self._fd)
         return facts, self._sha256.hexdigest()
 
-    def put_in_place(self) -> None:
-        """Rename the file to its final name, durably.
+    def put_in_place(self) -> os.stat_result:
+        """Rename the file to its final name, durably; return its size and times.
 
         Raises:
             FileExistsError: the name is taken; nothing is overwritten.
@@ -74,9 +68,14 @@ class PartFile:
             with _disk_errors(self._final):
                 self._path.rename(self._final)
                 sync_directory(self._final.parent)
+                found = self._final.stat()
+            if self._fd is not None:  # nothing is left to discard
+                os.close(self._fd)
+                self._fd = None
+            return found
 
     def discard(self) -> None:
-        """Close and remove the part file; if that fails, the next run removes it."""
+        """Close and remove the part file unless it is in place; if that fails, the next run removes it."""
         with self._lock:
             fd, self._fd = self._fd, None
             if fd is None:
@@ -85,6 +84,17 @@ class PartFile:
                 os.close(fd)
             with suppress(OSError):
                 self._path.unlink()
+
+    def _append(self, data: bytes) -> int:
+        """Write and hash `data`; return the file's descriptor."""
+        if self._fd is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._fd = os.open(self._path, flags, 0o666)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self._sha256.update(data)
+        return self._fd
 
 
 class _disk_errors:  # noqa: N801  used like a function
@@ -134,8 +144,7 @@ def keep_small(path: Path, data: bytes) -> None:
         return
     part = PartFile(path)
     try:
-        part.write(data)
-        part.verified(lambda _: None)
+        part.verified(lambda _: None, data)
         part.put_in_place()
     finally:
         part.discard()

@@ -162,7 +162,9 @@ def fetch(meet):
         written = bytearray()
 
         async def story(gateway, server):
-            return await gateway.fetch_content("task_A", written.extend)
+            outcome = await gateway.fetch_content("task_A", written.extend)
+            written.extend(outcome.rest if isinstance(outcome, Fetched) else b"")
+            return outcome
 
         return meet(story, answer, **settings), bytes(written)
 
