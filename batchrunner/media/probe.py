@@ -48,8 +48,9 @@ def probe(path: Path) -> VideoFacts:
             stream = container.streams.video[0]
             stream.thread_count = 1  # starting threads takes longer than two frames
             found = _from_index(stream, path.stat().st_size) or _from_packets(container, stream)
-            for position in dict.fromkeys((0, found.last_key)):
-                container.seek(position, stream=stream)
+            first = next(container.decode(stream))
+            if found.last_key > (first.pts or 0):
+                container.seek(found.last_key, stream=stream)
                 next(container.decode(stream))
             facts = VideoFacts(
                 duration=round(float(found.ticks * (stream.time_base or 0)), 3),
@@ -91,7 +92,7 @@ def _from_index(stream: VideoStream, size: int) -> _Samples | None:
 
 
 def _from_packets(container: InputContainer, stream: VideoStream) -> _Samples:
-    """The same, by reading every packet."""
+    """The same, by reading every packet; the container is then at its beginning again."""
     first, end, last_key = None, 0, None
     for packet in container.demux(stream):
         if packet.pts is None:
@@ -102,4 +103,5 @@ def _from_packets(container: InputContainer, stream: VideoStream) -> _Samples:
             last_key = packet.pts if last_key is None else max(last_key, packet.pts)
     if first is None or last_key is None:
         raise NotPlayable(_NO_KEY)
+    container.seek(0, stream=stream)
     return _Samples(last_key, end - first)
