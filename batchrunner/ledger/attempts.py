@@ -11,6 +11,8 @@ from batchrunner.core.model import AttemptId, RemoteId, TaskKey
 from batchrunner.core.policy import RECOVERED, AttemptFacts, Move
 from batchrunner.core.states import Event
 
+_FACTS = tuple(field.name for field in fields(AttemptFacts))
+
 
 class RemoteIdTaken(Exception):
     """Another attempt has this remote ID; nothing was changed."""
@@ -27,7 +29,7 @@ def record_facts(db: sqlite3.Connection, attempt: AttemptId, facts: AttemptFacts
         if list(db.execute(query, (facts.remote_id, attempt))):
             raise RemoteIdTaken(f"the gateway gave {facts.remote_id} to another submission, too")
     known: Mapping[str, object] = {
-        field.name: value for field in fields(facts) if (value := getattr(facts, field.name)) is not None
+        name: value for name in _FACTS if (value := getattr(facts, name)) is not None
     }
     if known:
         columns = ", ".join(f"{name} = ?" for name in known)  # the names are the dataclass's fields
@@ -102,9 +104,3 @@ def enter_lost(db: sqlite3.Connection, key: TaskKey, lost: LostAttempt) -> Attem
     )
     db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (lost.number, key))
     return AttemptId(attempt)
-
-
-def sent(db: sqlite3.Connection, attempt: AttemptId | None) -> tuple[int | None, RemoteId | None]:
-    """The seed and the remote ID of an attempt."""
-    rows = db.execute("SELECT seed, remote_id FROM attempts WHERE id = ?", (attempt,))
-    return next(((row[0], row[1]) for row in rows), (None, None))

@@ -9,8 +9,13 @@ from batchrunner.core.errors import UsageError
 from batchrunner.core.model import AttemptId, TaskKey
 from batchrunner.core.policy import Move
 from batchrunner.core.states import Event, TaskState, check_transition
-from batchrunner.ledger.attempts import record_facts, sent
+from batchrunner.ledger.attempts import record_facts
 from batchrunner.ledger.events import LedgerEvent
+
+_SELECT = (
+    "SELECT t.id, t.position, t.state, coalesce(?1, t.attempt), t.refused, t.warnings, a.seed, a.remote_id "
+    "FROM tasks t LEFT JOIN attempts a ON a.id = coalesce(?1, t.attempt) WHERE t.key = ?2"
+)
 
 
 def carry_out(
@@ -24,17 +29,19 @@ def carry_out(
         TransitionRefused: the transition is not allowed.
         RemoteIdTaken: another attempt has the remote ID.
     """
-    rows = list(
-        db.execute("SELECT id, position, state, attempt, refused, warnings FROM tasks WHERE key = ?", (key,))
-    )
-    if not rows:
+    row = db.execute(_SELECT, (attempt, key)).fetchone()
+    if row is None:
         raise UsageError(f"the ledger has no task {key}")
-    before, attempt = TaskState(rows[0]["state"]), attempt or rows[0]["attempt"]
+    task_id, position, state, attempt, refused_before, warnings, seed, remote_id = row
+    before = TaskState(state)
     check_transition(before, move.event, move.to)
     starts_anew = move.event in (Event.RETRIED, Event.ACCEPTED)
-    refused = 0 if starts_anew else rows[0]["refused"] + int(move.refused)
-    # A video that is downloaded again still differs from its request: keep the warnings.
-    warnings = list(dict.fromkeys([*json.loads(rows[0]["warnings"]), *move.warnings]))
+    refused = 0 if starts_anew else refused_before + int(move.refused)
+    if (
+        move.warnings
+    ):  # a video that is downloaded again still differs from its request: keep the earlier ones
+        both = dict.fromkeys([*json.loads(warnings), *move.warnings])
+        warnings = json.dumps(list(both), ensure_ascii=False)
     # A done task has no error, even if another download of it failed: that is in the event.
     said = ("", "") if move.to is TaskState.DONE else (move.error_code, move.error_message)
     changed = db.execute(
@@ -42,27 +49,26 @@ def carry_out(
         "refused = ?, warnings = ? WHERE key = ? AND state = ?",
         (
             *(move.to, attempt, *said, move.not_before),
-            *(refused, json.dumps(warnings, ensure_ascii=False), key, before),
+            *(refused, warnings, key, before),
         ),
     )
     if changed.rowcount != 1:
         raise AssertionError("a second writer moved this task: the lock does not hold")
     if attempt is not None:
         record_facts(db, attempt, move.facts)
-    seed, remote_id = sent(db, attempt)
     if move.forget_remote_id:
         db.execute("UPDATE attempts SET remote_id = NULL, accepted_at = NULL WHERE id = ?", (attempt,))
     return LedgerEvent(
         at=now,
         key=key,
-        id=rows[0]["id"],
+        id=task_id,
         attempt=attempt,
         event=move.event,
         from_state=before,
         to_state=move.to,
         code=move.error_code,
         message=move.error_message,
-        planned=rows[0]["position"] is not None,
+        planned=position is not None,
         seed=seed,
-        remote_id=remote_id,
+        remote_id=move.facts.remote_id or remote_id,
     )

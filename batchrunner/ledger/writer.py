@@ -73,6 +73,7 @@ class Writer:
     async def _next_batch(self) -> list[_Queued]:
         """Wait for a change and return those queued, up to `BATCH`; empty at the end."""
         batch: list[_Queued] = []
+        await asyncio.sleep(0)  # those whose change was just committed may queue the next one
         queued = await self._queue.get()
         while queued is not None:
             batch.append(queued)
