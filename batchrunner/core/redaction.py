@@ -39,6 +39,8 @@ def redacted(text: str) -> str:
 
     Queries are removed whole, since every object store has its own name for the signature.
     """
+    if not text:
+        return text
     if "@" in text:
         text = _PAIR.sub(f"{MASK}@", _USER.sub(rf"\1{MASK}@", text))
     if "?" in text:

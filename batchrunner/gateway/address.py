@@ -6,6 +6,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -72,7 +73,11 @@ def origin(base_url: str) -> str:
 
 def is_loopback(base_url: str) -> bool:
     """Whether an address is certainly this machine."""
-    host = URL(base_url).host or ""
+    return _is_loopback_host(URL(base_url).host or "")
+
+
+@lru_cache(maxsize=64)
+def _is_loopback_host(host: str) -> bool:
     if host == "localhost":
         return True
     try:
@@ -83,7 +88,7 @@ def is_loopback(base_url: str) -> bool:
 
 def on_the_way(url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
     """A request's headers and proxy as arguments for aiohttp; no proxy for this machine."""
-    return {"headers": dict(headers)} if is_loopback(str(url)) else through_proxy(url, headers)
+    return {"headers": dict(headers)} if _is_loopback_host(url.host or "") else through_proxy(url, headers)
 
 
 class LinkResolver(AbstractResolver):

@@ -254,7 +254,7 @@ class Gateway:
             body=masked,
             request_id=storable(self._key.mask(response.headers.get("X-Oneapi-Request-Id", "")))[:100],
             retry_after=wire.retry_after_seconds(response.headers.get("Retry-After"), time.time()),
-            date=wire.http_date(response.headers.get("Date")),
+            date_header=response.headers.get("Date", ""),
         )
 
     def _url(self, path: str) -> URL:

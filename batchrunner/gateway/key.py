@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ class ApiKey:
     def masked(self, outcome: T) -> T:
         """A copy of `outcome` with the key masked in all its texts, even where an answer had escaped it."""
         changes: dict[str, object] = {}
-        for field in fields(outcome):
-            value = getattr(outcome, field.name)
+        for name in _names(type(outcome)):
+            value = getattr(outcome, name)
             if isinstance(value, str):
                 clean: object = self.mask(value)
             else:
                 clean = self.masked(value) if is_dataclass(value) and not isinstance(value, type) else value
             if clean != value:
-                changes[field.name] = clean
+                changes[name] = clean
         return replace(outcome, **changes) if changes else outcome
 
     def __repr__(self) -> str:
@@ -49,3 +50,8 @@ class ApiKey:
 
     def __reduce__(self) -> str:
         raise TypeError("an API key can't be pickled")
+
+
+@cache
+def _names(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))

@@ -14,12 +14,31 @@ ASLEEP = 0.5
 class Patience:
     """How much of a timeout has passed, in steps."""
 
-    def __init__(self) -> None:
-        self.steps = 0
+    def __init__(self, step: float, scope: asyncio.Timeout) -> None:
+        """Watch from now on, in steps of this many seconds; at the end, let `scope` expire."""
+        self._step, self._scope, self._loop = step, scope, asyncio.get_running_loop()
+        self._steps = 0
+        self._begin()
 
     def renew(self) -> None:
         """Restart the timeout after data has arrived."""
-        self.steps = 0
+        self._steps = 0
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._timer.cancel()
+
+    def _begin(self) -> None:
+        # A timer instead of a task: every submission has two of these.
+        self._due = self._loop.time() + self._step
+        self._timer = self._loop.call_at(self._due, self._passed)
+
+    def _passed(self) -> None:
+        self._steps += self._loop.time() < self._due + ASLEEP
+        if self._steps < STEPS:
+            self._begin()
+        else:
+            self._scope.reschedule(self._loop.time())
 
 
 @asynccontextmanager
@@ -29,19 +48,9 @@ async def awake_timeout(seconds: float) -> AsyncIterator[Patience]:
     So an answer that arrived while the process was suspended can still be read. A single timer is not
     enough: after a suspension, asyncio runs due timers before it reads what has arrived.
     """
-    patience, step = Patience(), seconds / STEPS
-
-    async def watch(scope: asyncio.Timeout) -> None:
-        loop = asyncio.get_running_loop()
-        while patience.steps < STEPS:
-            began = loop.time()
-            await asyncio.sleep(step)
-            patience.steps += loop.time() - began < step + ASLEEP
-        scope.reschedule(loop.time())
-
     async with asyncio.timeout(None) as scope:
-        watching = asyncio.create_task(watch(scope), name="awake timeout")
+        patience = Patience(seconds / STEPS, scope)
         try:
             yield patience
         finally:
-            watching.cancel()
+            patience.stop()

@@ -109,15 +109,20 @@ class Answer:
     body: bytes
     request_id: str = ""
     retry_after: float | None = None
-    date: float | None = None
-    """The Date header in Unix seconds, by the gateway's clock."""
+    date_header: str = ""
+
+    @property
+    def date(self) -> float | None:
+        """When it was sent, in Unix seconds by the gateway's clock; None if it doesn't say."""
+        return http_date(self.date_header)
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """A parsed error body: its shape, the gateway's code, and the most specific code and message."""
+    """A parsed body: its shape, the gateway's code, and the most specific code and message."""
 
-    is_json: bool
+    body: Mapping[str, Any]
+    """Empty if it is not a JSON object."""
     is_task_error: bool
     gateway_code: str
     receipt: Receipt
@@ -128,8 +133,7 @@ def submit_outcome(answer: Answer) -> SubmitOutcome:
     said = _said(answer)
     code, receipt, status = said.gateway_code, said.receipt, answer.status
     if 200 <= status < 300:
-        body = as_object(answer.body)
-        remote_id = as_text(body.get("task_id")) or as_text(body.get("id"))
+        remote_id = as_text(said.body.get("task_id")) or as_text(said.body.get("id"))
         if remote_id:
             return Accepted(RemoteId(remote_id), receipt)
         return Unknown(replace(receipt, code="no_task_id", message=_first_words(answer.body)))
@@ -159,7 +163,7 @@ def _account_fault(status: int, said: _Said) -> AccountFault | None:
         return AccountFault.OPERATOR
     if status == 402 or said.gateway_code in BALANCE_CODES:
         return AccountFault.BALANCE
-    if status in (404, 405) or (status == 403 and not said.is_json):
+    if status in (404, 405) or (status == 403 and not said.body):
         return AccountFault.ADDRESS
     if status == 403 and not said.gateway_code:
         return AccountFault.MODEL
@@ -176,7 +180,7 @@ def poll_outcome(answer: Answer, remote_id: str = "") -> PollOutcome:
         return QueryRefused(said.receipt)
     if said.gateway_code == NOT_VISIBLE:
         return NotVisible(said.receipt)
-    body = as_object(answer.body)
+    body = said.body
     if answer.status != 200 or not body:
         return QueryFailed(said.receipt, answer.retry_after)
     is_flat = "status" in body and "data" not in body
@@ -236,7 +240,7 @@ def models_listed(answer: Answer) -> frozenset[str] | None:
 
 def is_json(answer: Answer) -> bool:
     """Whether the body is a JSON object, as in every answer of the gateway itself."""
-    return _said(answer).is_json
+    return bool(as_object(answer.body))
 
 
 def retry_after_seconds(header: str | None, now: float) -> float | None:
@@ -273,7 +277,7 @@ def _said(answer: Answer) -> _Said:
     told_code = as_text(upstream.get("code")) or ("" if code == "success" else code)
     told = _told(as_text(upstream.get("message")) or message)
     receipt = Receipt(answer.status, answer.request_id, told_code[:200], told)
-    return _Said(bool(body), is_task_error, code, receipt)
+    return _Said(body, is_task_error, code, receipt)
 
 
 def _told(message: str) -> str:

@@ -16,6 +16,7 @@ from batchrunner.core.redaction import redacted
 from batchrunner.ledger import LedgerEvent
 
 _IF_KNOWN = ("seed", "remote_id")
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
 _FIELDS = tuple(field.name for field in fields(LedgerEvent) if field.name not in ("at", *_IF_KNOWN))
 
 
@@ -59,5 +60,5 @@ class RunLog:
         # The log is a convenience: on a full disk, the ledger's error ends the run.
         with suppress(OSError):
             if self._file:
-                self._file.write(json.dumps({"at": stamp} | line, ensure_ascii=False) + "\n")
+                self._file.write(_encoded({"at": stamp} | line) + "\n")
                 self._file.flush()
