@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
+from batchrunner.cli.process import run_async
 from batchrunner.core.errors import BusyError, UsageError
 from batchrunner.core.identity import SIMULATOR
 
@@ -106,6 +105,8 @@ def simulated(
         StorageError: the run directory can't be created.
         UsageError: it did not start; its own error message is on stderr.
     """
+    import subprocess  # noqa: PLC0415
+
     from batchrunner.engine.preparation import make_directories  # noqa: PLC0415
     from batchrunner.gateway import ApiKey, GatewaySettings  # noqa: PLC0415
     from batchrunner.ledger import is_locked  # noqa: PLC0415
@@ -178,7 +179,7 @@ def of_run(
     Raises:
         BatchrunnerError: there is no such run, or as in `real` and `simulated`.
     """
-    binding = asyncio.run(_binding(directory))
+    binding = run_async(_binding(directory))
     timeout = binding.settings.submit_timeout
     if binding.gateway == SIMULATOR:
         with simulated(options, directory, timeout, scenario) as connection:

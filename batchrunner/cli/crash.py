@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-import traceback
 from pathlib import Path
 
 from batchrunner.core.errors import BatchrunnerError, ExitCode, StorageError
@@ -45,6 +43,9 @@ def _sqlite_errors() -> tuple[type[Exception], ...]:
 
 def _kept(error: Exception) -> str:
     """Write the traceback to a file only this user can read; return a phrase that says where it is."""
+    import tempfile  # noqa: PLC0415
+    import traceback  # noqa: PLC0415
+
     from batchrunner.core.redaction import redacted  # noqa: PLC0415
 
     text = redacted("".join(traceback.format_exception(error)))

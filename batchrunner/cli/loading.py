@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli.console import show_problems
+from batchrunner.cli.process import run_async
 from batchrunner.core.errors import ManifestError
 from batchrunner.core.problems import Problem, Severity
 
@@ -53,7 +53,7 @@ def load(options: argparse.Namespace) -> LoadedManifest:
     if options.check_urls:
         from batchrunner.operations.check_urls import check_urls  # noqa: PLC0415
 
-        asked = asyncio.run(check_urls(loaded))
+        asked = run_async(check_urls(loaded))
         both = sorted(asked + loaded.warnings, key=lambda problem: problem.severity is Severity.WARNING)
         loaded = replace(loaded, warnings=tuple(both))
     found = _judged(loaded.warnings, options.strict)

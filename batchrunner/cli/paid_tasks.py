@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from batchrunner.cli.connection import of_run
 from batchrunner.cli.console import error_values, say_json, show_error, talk
 from batchrunner.cli.loading import is_short
+from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import run_directory
 from batchrunner.core.errors import BatchrunnerError, ExitCode, StorageError, UsageError
 from batchrunner.core.identity import SIMULATOR
@@ -76,7 +76,7 @@ def _run_directory(options: argparse.Namespace) -> Path | None:
 def _waiting(directory: Path) -> int:
     """How many tasks are, or may be, paid for and can still be collected; 0 if the ledger is unusable."""
     try:
-        return asyncio.run(_count(directory))
+        return run_async(_count(directory))
     except BatchrunnerError:
         return 0
 
@@ -100,7 +100,7 @@ def _refuse_other_gateway(directory: Path, options: argparse.Namespace) -> None:
         async with LedgerReader.open_existing(directory) as ledger:
             return (await ledger.binding()).gateway
 
-    bound = asyncio.run(gateway())
+    bound = run_async(gateway())
     if (bound == SIMULATOR) != options.simulate:
         raise UsageError(
             f"{directory} belongs to the gateway {bound}",

@@ -1,13 +1,16 @@
-"""Prepares the process: opens missing standard streams, and restarts in UTF-8 mode if the locale differs."""
+"""Prepares the process (standard streams, UTF-8 mode if the locale differs), and runs coroutines."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 from batchrunner.core.errors import UsageError
 
+T = TypeVar("T")
 _UTF8 = ("-X", "utf8=1")
 
 
@@ -53,3 +56,10 @@ def _arguments() -> list[bytes]:
         found = []
     given = [os.fsencode(argument) for argument in sys.orig_argv]
     return found if len(found) == len(given) else given
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run`, loaded when it is needed: `--help` and most errors don't need it."""
+    import asyncio  # noqa: PLC0415
+
+    return asyncio.run(work)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -14,8 +13,8 @@ from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import Connection, real, simulated
 from batchrunner.cli.console import say_json
 from batchrunner.cli.loading import add_manifest, load
+from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import add_directory, has_ledger, run_directory
-from batchrunner.cli.run_summary import AGAIN, as_values, run_command, show_summary, wanting_attention
 from batchrunner.core.errors import UsageError
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.states import TaskState
@@ -93,14 +92,15 @@ def _refuse_other_gateway(directory: Path, simulate: bool) -> None:
 def _carry_out(
     options: argparse.Namespace, loaded: LoadedManifest, directory: Path, connection: Connection
 ) -> int:
+    from batchrunner.cli.run_summary import as_values, show_summary, wanting_attention  # noqa: PLC0415
     from batchrunner.engine.session import run  # noqa: PLC0415
 
     base = connection.job(options, directory, loaded.limits)
     job = replace(base, plan=loaded.plan, recovers=True, recollect_all=True)
     began = time.monotonic()
-    summary = asyncio.run(run(job))
+    summary = run_async(run(job))
     seconds = time.monotonic() - began
-    wanting = asyncio.run(wanting_attention(directory))
+    wanting = run_async(wanting_attention(directory))
     if options.json:
         say_json(as_values(directory, summary, seconds, wanting))
     else:
@@ -110,6 +110,8 @@ def _carry_out(
 
 def _again(options: argparse.Namespace, directory: Path, counts: Any) -> str:
     """The next command for tasks that were not found or are still generating."""
+    from batchrunner.cli.run_summary import AGAIN, run_command  # noqa: PLC0415
+
     if not counts[TaskState.PENDING]:
         return AGAIN
     command = run_command(directory, options.manifest, options.simulate)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import of_run
 from batchrunner.cli.console import say, say_json, shown_path, talk
+from batchrunner.cli.process import run_async
 from batchrunner.cli.retry import opened, tell, write_results
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import ExitCode, UsageError
@@ -60,10 +60,10 @@ def resolve(options: argparse.Namespace) -> int:
     options.directory = existing_run(options.directory)
     if options.auto:
         with of_run(options, options.directory) as connection:
-            return asyncio.run(_look_up(options, connection))
+            return run_async(_look_up(options, connection))
     if options.adopt is None and not options.lost:
-        return asyncio.run(_list_doubts(options))
-    return asyncio.run(_decide(options))
+        return run_async(_list_doubts(options))
+    return run_async(_decide(options))
 
 
 async def _decide(options: argparse.Namespace) -> int:

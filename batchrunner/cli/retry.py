@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.console import say, say_json, shown_path, talk
+from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
 from batchrunner.core.states import TaskState
@@ -40,7 +40,7 @@ def add_retry(commands: Any) -> None:
         help="make finished videos again as new versions; the old files are kept (pays again)",
     )
     shared.add_json(parser)
-    parser.set_defaults(run=lambda options: asyncio.run(_retry(_of_run(options))))
+    parser.set_defaults(run=lambda options: run_async(_retry(_of_run(options))))
 
 
 def add_results(commands: Any) -> None:
@@ -52,7 +52,7 @@ def add_results(commands: Any) -> None:
         "--excel", action="store_true", help="add the byte order mark Excel needs to detect UTF-8"
     )
     shared.add_json(parser)
-    parser.set_defaults(run=lambda options: asyncio.run(_results(_of_run(options))))
+    parser.set_defaults(run=lambda options: run_async(_results(_of_run(options))))
 
 
 def _of_run(options: argparse.Namespace) -> argparse.Namespace:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -15,8 +14,8 @@ from batchrunner.cli.connection import Connection, of_run, real, simulated
 from batchrunner.cli.console import error_values, say_json, show_error
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.paid_tasks import collect_despite
+from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import add_place, check_place, existing_run, whereabouts
-from batchrunner.cli.run_summary import AGAIN, after_collecting, as_values, show_summary, wanting_attention
 from batchrunner.core.errors import BatchrunnerError, UsageError
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.selection import select
@@ -151,12 +150,19 @@ def _carry_out(
     `mistaken` means that the user's input is wrong and nothing is submitted. `manifest` is the argument
     that `collect` was given.
     """
+    from batchrunner.cli.run_summary import (  # noqa: PLC0415  needs the ledger
+        AGAIN,
+        after_collecting,
+        as_values,
+        show_summary,
+        wanting_attention,
+    )
     from batchrunner.engine.session import run as run_job  # noqa: PLC0415
 
     began = time.monotonic()
-    summary = replace(asyncio.run(run_job(job)), mistaken=mistaken)
+    summary = replace(run_async(run_job(job)), mistaken=mistaken)
     seconds = time.monotonic() - began
-    wanting = asyncio.run(wanting_attention(job.directory))
+    wanting = run_async(wanting_attention(job.directory))
     if not options.json:
         simulated = job.gateway_name == SIMULATOR
         again = AGAIN if job.submits else after_collecting(job.directory, manifest, simulated, summary)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import signal
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.console import say, talk
+from batchrunner.cli.process import run_async
 from batchrunner.core.errors import BusyError, ManifestError, UsageError
 from batchrunner.core.problems import Place, Problem, Severity
 
@@ -67,10 +67,12 @@ def serve(options: argparse.Namespace) -> int:
         )
         raise ManifestError(tuple(problems), "scenario") from error
     scale = shared.time_scale(options)
-    return asyncio.run(_serve(options, scenario, scale))
+    return run_async(_serve(options, scenario, scale))
 
 
 async def _serve(options: argparse.Namespace, scenario: Any, scale: float) -> int:
+    import asyncio  # noqa: PLC0415
+
     from batchrunner.simulator import Simulator  # noqa: PLC0415
 
     loop, stop = asyncio.get_running_loop(), asyncio.Event()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from dataclasses import asdict
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from batchrunner.cli import arguments as shared
 from batchrunner.cli import streams
 from batchrunner.cli.console import say, say_json, shown_path
+from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
 from batchrunner.core.file_names import RESULTS_NAME
@@ -46,10 +46,12 @@ def add_status(commands: Any) -> None:
 def status(options: argparse.Namespace) -> int:
     """Show the counts and the tasks that need attention, or one task."""
     options.manifest, options.directory = options.directory, existing_run(options.directory)
-    return asyncio.run(_status(options))
+    return run_async(_status(options))
 
 
 async def _status(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
     from batchrunner.ledger import LedgerReader, is_locked  # noqa: PLC0415
 
     directory = options.directory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import check_gateway
 from batchrunner.cli.console import as_values, say, say_json, shown_path, talk
 from batchrunner.cli.loading import add_manifest, load
+from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import add_place, check_place, whereabouts
 from batchrunner.core.text import count, printable, shortened
 
@@ -71,8 +71,8 @@ def plan(options: argparse.Namespace) -> int:
     where = whereabouts(options, loaded.plan)
     directory = where.directory
     check_place(directory, options.manifest)
-    remarks = asyncio.run(check_gateway(options, directory, loaded.plan.base_url))
-    steps = asyncio.run(_steps(loaded.plan, directory))
+    remarks = run_async(check_gateway(options, directory, loaded.plan.base_url))
+    steps = run_async(_steps(loaded.plan, directory))
     counts, listed = _sorted(steps, None if options.json else MOST_LISTED)
     for remark in (*where.remarks, *remarks):
         talk(remark)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from batchrunner.core.model import PlannedTask, TaskKey
+if TYPE_CHECKING:
+    from batchrunner.core.model import PlannedTask, TaskKey
+
 
 SIMULATOR = "simulator"
 """The address that the ledger of a simulated run is bound to, regardless of the simulator's port."""

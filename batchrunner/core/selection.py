@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from batchrunner.core.errors import UsageError
-from batchrunner.core.model import PlannedTask, TaskKey
+
+if TYPE_CHECKING:
+    from batchrunner.core.model import PlannedTask, TaskKey
 
 
 def select(
