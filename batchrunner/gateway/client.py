@@ -48,6 +48,8 @@ MAX_LOG = 4 << 20
 """Bytes; the same for the usage log with its 1,000 rows."""
 METER_TIMEOUT = 10.0
 """Real seconds; a run waits for this answer but can continue without it."""
+READ_AHEAD = 1 << 18
+"""Bytes read from the network before a download's earlier ones are taken."""
 MAX_VIDEO = 4 << 30
 """Bytes; the limit for a file, unless the caller sets one."""
 
@@ -97,6 +99,7 @@ class Gateway:
             connector=aiohttp.TCPConnector(limit=0, resolver=resolver),
             timeout=timeout(60.0, None),
             headers=headers | {"Accept-Encoding": "identity"},
+            read_bufsize=READ_AHEAD,
             cookie_jar=no_cookies(),
             auto_decompress=False,
         )

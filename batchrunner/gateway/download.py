@@ -59,7 +59,7 @@ class Downloads:
         self, url: URL, headers: Mapping[str, str], write: Callable[[bytes], None], at_most: int
     ) -> FetchOutcome:
         """Stream a body of up to `at_most` bytes into `write`, which runs in a thread; return the rest."""
-        size, pending = 0, bytearray()
+        size, held, pieces, writing = 0, 0, list[bytes](), _Writing(write)
         try:
             async with (
                 asyncio.timeout(LONGEST_DOWNLOAD),
@@ -72,18 +72,47 @@ class Downloads:
                     return FetchFailed(Receipt(200, receipt.request_id, "no_video", receipt.message))
                 async for chunk in response.content.iter_any():
                     size += len(chunk)
-                    pending += chunk
+                    held += len(chunk)
+                    pieces.append(chunk)
                     if size > at_most:
                         message = f"more than {at_most:,} bytes"
                         return FetchFailed(Receipt(200, code="too_large", message=message), permanent=True)
-                    if len(pending) >= CHUNK:
-                        await asyncio.to_thread(write, bytes(pending))
-                        pending.clear()
+                    if held >= CHUNK:
+                        await writing.begin(b"".join(pieces))
+                        held = 0
+                        pieces.clear()
+            await writing.ended()
         except NETWORK_ERRORS as error:
             if isinstance(reason := getattr(error, "os_error", error), PrivateAddress):
                 return _private(reason)
             return FetchFailed(no_answer(error, self._key))
-        return Fetched(size, bytes(pending))
+        finally:
+            writing.abandon()
+        return Fetched(size, b"".join(pieces))
+
+
+class _Writing:
+    """Writes one piece in a thread while the next one arrives."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+        self._last: asyncio.Future[None] | None = None
+
+    async def begin(self, piece: bytes) -> None:
+        """Begin to write a piece after the previous one is written; raises what `write` raised for that."""
+        await self.ended()
+        self._last = asyncio.get_running_loop().run_in_executor(None, self._write, piece)
+
+    async def ended(self) -> None:
+        """Wait until everything is written; raises what `write` raised."""
+        if self._last:
+            await self._last
+            self._last = None
+
+    def abandon(self) -> None:
+        """After a failure: drop a piece that no thread has begun to write, and its error."""
+        if self._last and not self._last.cancel() and not self._last.cancelled():
+            self._last.exception()
 
 
 def no_answer(error: Exception, key: ApiKey) -> Receipt:

@@ -29,6 +29,7 @@ class PartFile:
         self._final = final
         self._path = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{self.SUFFIX}")
         self._fd: int | None = None
+        self._is_discarded = False
         self._lock = threading.Lock()
         self._sha256 = hashlib.sha256()
 
@@ -39,7 +40,8 @@ class PartFile:
             StorageError: the disk returned an error.
         """
         with self._lock, _disk_errors(self._path):
-            self._append(data)
+            if not self._is_discarded:  # a thread may be late: nothing may be created any more
+                self._append(data)
 
     def verified(self, check: Callable[[Path], T], rest: bytes = b"") -> tuple[T, str]:
         """Append the rest, verify and sync the file; return the result of `check` and the SHA-256.
@@ -77,6 +79,7 @@ class PartFile:
     def discard(self) -> None:
         """Close and remove the part file unless it is in place; if that fails, the next run removes it."""
         with self._lock:
+            self._is_discarded = True
             fd, self._fd = self._fd, None
             if fd is None:
                 return
