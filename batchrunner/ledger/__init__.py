@@ -16,6 +16,7 @@ from batchrunner.ledger.records import (
     TaskEvent,
     TaskRecord,
 )
+from batchrunner.ledger.result_rows import ResultRow, ResultRows
 
 __all__ = [
     "LEDGER_NAME",
@@ -29,6 +30,8 @@ __all__ = [
     "LostAttempt",
     "PaidAttempt",
     "RemoteIdTaken",
+    "ResultRow",
+    "ResultRows",
     "RunLock",
     "Standing",
     "TaskEvent",

@@ -19,11 +19,12 @@ from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.request import fingerprint
 from batchrunner.core.text import command
+from batchrunner.ledger.changes import CREATE_CHANGES
 
 T = TypeVar("T")
 APPLICATION_ID = 0x62726C31
 """`brl1`: marks an SQLite file as a ledger."""
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 MIGRATIONS = {
     1: ("ALTER TABLE attempts ADD COLUMN looked_up TEXT",),
     2: (
@@ -41,6 +42,7 @@ MIGRATIONS = {
         "ALTER TABLE tasks ADD COLUMN first TEXT",
         "UPDATE tasks SET first = nullif(fingerprint_of(request), key)",
     ),
+    4: ("CREATE INDEX IF NOT EXISTS tasks_by_position ON tasks (position)", CREATE_CHANGES),
 }
 """The statements that upgrade a ledger from each older version to the next."""
 
@@ -113,7 +115,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     if is_new:
         schema = files("batchrunner.ledger").joinpath("tables.sql").read_text(encoding="utf-8")
         db.executescript(
-            f"BEGIN IMMEDIATE;\n{schema}\n"
+            f"BEGIN IMMEDIATE;\n{schema}\n{CREATE_CHANGES}\n"
             f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
         )
     else:

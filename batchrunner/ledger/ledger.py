@@ -18,7 +18,7 @@ from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
 from batchrunner.core.plan import folded, version_name
 from batchrunner.core.policy import CLAIMED, INTERRUPTED, WANTED_AGAIN, AttemptFacts, Move
-from batchrunner.ledger import belonging, reconcile
+from batchrunner.ledger import belonging, changes, reconcile
 from batchrunner.ledger.attempts import (
     LostAttempt,
     PaidAttempt,
@@ -231,9 +231,19 @@ class Ledger(LedgerReader):
 
         await self._apply(change)
 
-    async def note_results(self, written: Sequence[str]) -> None:
-        """Record the hashes (SHA-256) that results.csv may have from now on, to detect edits by others."""
-        await self.set_meta("results", json.dumps(list(written)))
+    async def note_results(self, written: Sequence[str], form: str, until: int) -> None:
+        """Record the hashes (SHA-256) that results.csv may have from now on, the new one first.
+
+        `form` says how the new one was made, and `until` is the number of the newest change that it shows:
+        as long as no other follows, and the file has that hash, it need not be made again.
+        """
+
+        def change(db: sqlite3.Connection) -> None:
+            db.execute(_SET_META, ("results", json.dumps(list(written))))
+            db.execute(_SET_META, ("results_form", form))
+            changes.forget(db, until)
+
+        await self._apply(change)
 
     async def note_denied(self, model: str, move: Move) -> None:
         """Record the gateway's refusal of a model as the error of its pending tasks; no state changes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from batchrunner.ledger import aggregates, belonging
 from batchrunner.ledger.aggregates import NOT_KNOWN
 from batchrunner.ledger.database import Database, open_for_reading, unusable
 from batchrunner.ledger.records import Binding, FinishedFile, Standing, TaskEvent, TaskRecord
+from batchrunner.ledger.result_rows import ResultRows
 from batchrunner.ledger.rows import SELECT_TASK, record_of, settings_of, unowned_of, wanted_of
 
 T = TypeVar("T")
@@ -130,11 +131,17 @@ class LedgerReader:
         )
         return await self._ask(lambda db: [(Waiting(*task), at) for *task, at in db.execute(query)])
 
-    async def read_tasks(self, use: Callable[[Iterator[TaskRecord]], T], planned_only: bool = False) -> T:
-        """Run `use` on the tasks in plan order, read one by one in the connection's thread."""
-        where = " WHERE t.position IS NOT NULL" if planned_only else ""
-        query = f"{SELECT_TASK}{where} ORDER BY t.position IS NULL, t.position, t.rowid"
-        return await self._ask(lambda db: use(map(record_of, db.execute(query))))
+    async def read_results(self, use: Callable[[ResultRows], T], planned_only: bool = True) -> T:
+        """Run `use` on one state of the ledger, in the connection's thread."""
+
+        def reading(db: sqlite3.Connection) -> T:
+            db.execute("BEGIN")
+            try:
+                return use(ResultRows(db, planned_only))
+            finally:
+                db.execute("COMMIT")
+
+        return await self._ask(reading)
 
     async def standing(self) -> dict[TaskKey, Standing]:
         """Where every task stands, in the order added."""
@@ -145,10 +152,6 @@ class LedgerReader:
                 for key, state, code, is_planned in db.execute(query)
             }
         )
-
-    async def labels(self, planned_only: bool = False) -> list[str]:
-        """The names of all labels, in order of first appearance."""
-        return await self._ask(partial(aggregates.labels, planned_only=planned_only))
 
     async def task(self, key: TaskKey) -> TaskRecord:
         """One task by its key, which must exist."""

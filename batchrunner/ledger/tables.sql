@@ -1,4 +1,5 @@
--- The ledger, version 4. Times are Unix seconds (UTC). Media are stored as path and hash, never as bytes.
+-- The ledger, version 5; `changes.py` adds the log of changes. Times are Unix seconds (UTC).
+-- Media are stored as path and hash, never as bytes.
 
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
@@ -32,6 +33,7 @@ CREATE TABLE tasks (
 ) STRICT;
 
 CREATE INDEX tasks_by_state ON tasks (state);
+CREATE INDEX tasks_by_position ON tasks (position);
 
 CREATE TABLE attempts (
     id                 INTEGER PRIMARY KEY,

@@ -3,11 +3,11 @@
 import asyncio
 import csv
 import errno
-import io
 import os
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import dataclass
 
 import pytest
 
@@ -15,30 +15,42 @@ import batchrunner.output.results_file as results_module
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
 from batchrunner.core.file_names import RESULTS_NAME
-from batchrunner.ledger import Ledger
-from batchrunner.output.results import write_csv
-from batchrunner.output.results_file import Results, make, put_in_place
+from batchrunner.ledger import Ledger, ResultRow
+from batchrunner.output.results import header, line
+from batchrunner.output.results_file import Results, put_in_place
+from batchrunner.output.results_version import made
 
 
 @pytest.fixture
 def tasks(in_ledger, filled):
-    """Three tasks of a ledger."""
+    """The rows of three tasks of a ledger."""
     filled("a", "b", "c")
-    return in_ledger(lambda ledger: ledger.tasks())
+    return in_ledger(lambda ledger: ledger.read_results(lambda source: list(source.all())))
 
 
 def as_csv(tasks):
     """What results.csv holds of them."""
-    file = io.BytesIO()
-    write_csv(file, tasks, [])
-    return file.getvalue()
+    return "".join([header([]), *(line(task, []) for task in tasks)]).encode()
+
+
+@dataclass
+class Rows:
+    """A state of a ledger with these rows."""
+
+    rows: list[ResultRow]
+    planned_only = True
+    newest_change = 0
+
+    def labels(self):
+        return []
+
+    def all(self):
+        return iter(self.rows)
 
 
 def put(in_ledger, directory, tasks):
     """Let a file of these tasks take the place of the old one."""
-    return in_ledger(
-        lambda ledger: put_in_place(ledger, directory, make(directory, [], False, tasks), ledger)
-    )
+    return in_ledger(lambda ledger: put_in_place(ledger, directory, made(directory, Rows(tasks)), ledger))
 
 
 def listing(directory):
@@ -228,7 +240,7 @@ def test_a_file_of_an_earlier_version_is_ours(tmp_path, in_ledger, tasks):
 def test_results_are_written_even_if_the_ledger_can_not_be(tmp_path, in_ledger, tasks, monkeypatch):
     """What happened in the night is told all the same."""
 
-    async def refused(self, written):
+    async def refused(self, *written):
         raise StorageError("no")
 
     monkeypatch.setattr(Ledger, "note_results", refused)

@@ -9,7 +9,7 @@ from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.engine import video_check
 from batchrunner.engine.video_check import look_at_files
-from batchrunner.output.results import row
+from batchrunner.output.results import values
 from batchrunner.storage.files import seen_as
 
 VIDEO = b"whole"
@@ -50,8 +50,8 @@ def look(tmp_path, in_ledger):
     def go(**options):
         async def story(ledger):
             news = await look_at_files(ledger, tmp_path, **options)
-            tasks = await ledger.tasks()
-            return news, [(t.state, row(t, [])[2], row(t, [])[8]) for t in tasks]
+            rows = await ledger.read_results(lambda source: [values(row) for row in source.all()])
+            return news, [(row["state"], row["file_name"], row["warnings"]) for row in rows]
 
         return in_ledger(story)
 
