@@ -7,9 +7,10 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from batchrunner.core.file_status import FileState
 from batchrunner.core.policy import FETCH_AGAIN, AttemptFacts
@@ -23,14 +24,18 @@ NOTED_AT_ONCE = 256
 """How many findings are written in one batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileFinding:
-    """A file that differs from its record in the ledger."""
+class FileFinding(NamedTuple):
+    """What became of a file."""
 
     file: FinishedFile
     state: FileState
     seen: str
     """What identifies the checked file next time; empty if there was none."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the ledger does not know it yet."""
+        return self.state != self.file.state or self.seen != self.file.seen
 
     @property
     def facts(self) -> AttemptFacts:
@@ -44,19 +49,17 @@ async def look_at_files(ledger: Ledger, directory: Path, fetch_missing: bool = F
     Except with `fetch_missing`: those that are gone are collected again. Returns a message about newly found
     changes; empty if there are none.
     """
-    files = await ledger.finished_files()
-    findings = await asyncio.to_thread(lambda: list(_findings(directory, files)))
-    for start in range(0, len(findings), NOTED_AT_ONCE):
-        some = findings[start : start + NOTED_AT_ONCE]
+    findings = await ledger.read_finished_files(partial(_findings, directory))
+    new = [one for one in findings if one.is_new]
+    for start in range(0, len(new), NOTED_AT_ONCE):
+        some = new[start : start + NOTED_AT_ONCE]
         await asyncio.gather(*(ledger.note(one.file.attempt, one.facts) for one in some))
     if fetch_missing:
-        now = {one.file.attempt: one.state for one in findings}
-        for file in files:
-            if now.get(file.attempt, file.state) is FileState.MISSING:
-                await ledger.move(file.key, FETCH_AGAIN)
+        for one in findings:
+            if one.state is FileState.MISSING:
+                await ledger.move(one.file.key, FETCH_AGAIN)
         return ""
-    gone = [one.file for one in findings if one.state is not one.file.state and one.state]
-    return _news(gone, directory)
+    return _news([one.file for one in new if one.state != one.file.state and one.state], directory)
 
 
 def _news(gone: Sequence[FinishedFile], directory: Path) -> str:
@@ -70,39 +73,43 @@ def _news(gone: Sequence[FinishedFile], directory: Path) -> str:
     )
 
 
-def _findings(directory: Path, files: Sequence[FinishedFile]) -> Iterator[FileFinding]:
-    """Files that differ from the ledger. Runs in a thread."""
+def _findings(directory: Path, files: Iterable[FinishedFile]) -> list[FileFinding]:
+    """What is new about the files, and all that are missing. Runs in a thread."""
     until = time.monotonic() + HASHING
+    findings = []
     for file in files:
-        found = _look(directory / file.file_name, file, may_hash=time.monotonic() < until)
-        if found and (found.state is not file.state or found.seen != file.seen):
-            yield found
+        path = f"{directory}/{file.file_name}"  # much faster than joining paths, and there may be a million
+        found = _look(path, file, may_hash=time.monotonic() < until)
+        if found.state is FileState.MISSING or found.is_new:
+            findings.append(found)
+    return findings
 
 
-def _look(path: Path, file: FinishedFile, may_hash: bool) -> FileFinding | None:
-    """Check one file; None if there is nothing to record."""
+def _look(path: str, file: FinishedFile, may_hash: bool) -> FileFinding:
+    """Check one file; if nothing can be said about it, what the ledger says still holds."""
+    as_before = FileFinding(file, FileState(file.state), file.seen)
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):
         state = FileState.DANGLING if os.path.lexists(path) else FileState.MISSING
         # The right file may come back unchanged; what identified a changed one is dropped.
-        return FileFinding(file, state, "" if file.state is FileState.CHANGED else file.seen)
+        return FileFinding(file, state, "" if file.state == FileState.CHANGED else file.seen)
     except OSError:
-        return None  # a disk error says nothing about the file
+        return as_before  # a disk error says nothing about the file
     seen = seen_as(found)
     if not stat.S_ISREG(found.st_mode) or found.st_size != file.size:
         return FileFinding(file, FileState.CHANGED, seen)
     if seen == file.seen:
-        state = FileState.CHANGED if file.state is FileState.CHANGED else FileState.IN_PLACE
+        state = FileState.CHANGED if file.state == FileState.CHANGED else FileState.IN_PLACE
         return FileFinding(file, state, seen)
     is_older = found.st_mtime <= (file.collected_at or 0.0)
-    if not file.seen and file.state is FileState.IN_PLACE and is_older:
-        return None  # collected by an earlier version, which recorded less
+    if not file.seen and file.state == FileState.IN_PLACE and is_older:
+        return as_before  # collected by an earlier version, which recorded less
     if not may_hash:
-        return None
+        return as_before
     try:
-        with path.open("rb") as opened:
+        with open(path, "rb") as opened:  # noqa: PTH123
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError:
-        return None
+        return as_before
     return FileFinding(file, FileState.IN_PLACE if digest == file.sha256 else FileState.CHANGED, seen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any, Self, TypeVar
 from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.doubts.restored import Wanted
 from batchrunner.core.file_names import LEDGER_NAME
-from batchrunner.core.file_status import FileState
 from batchrunner.core.identity import Address, judged_address
 from batchrunner.core.model import Plan, Pricing, RemoteId, TaskKey
 from batchrunner.core.replicas import Known
@@ -222,19 +221,14 @@ class LedgerReader:
         """The total cost of all attempts, as far as known."""
         return await self._ask(aggregates.spent)
 
-    async def finished_files(self) -> list[FinishedFile]:
-        """The file of every finished video, in the order the tasks were added."""
+    async def read_finished_files(self, use: Callable[[Iterator[FinishedFile]], T]) -> T:
+        """Run `use` on the files of finished videos, in the order added and in the connection's thread."""
         query = (
             "SELECT t.key, a.id, t.file_name, coalesce(a.size, 0), coalesce(a.sha256, ''), "
             "coalesce(a.collected_at, 0.0), coalesce(a.file_state, ''), coalesce(a.file_seen, '') "
             "FROM tasks t JOIN attempts a ON a.id = t.attempt WHERE t.state = 'done' ORDER BY t.rowid"
         )
-        return await self._ask(
-            lambda db: [
-                FinishedFile(key, attempt, name, size, sha256, at, FileState(state), seen)
-                for key, attempt, name, size, sha256, at, state, seen in db.execute(query)
-            ]
-        )
+        return await self._ask(lambda db: use(map(FinishedFile._make, db.execute(query))))
 
     async def missing_files(self) -> int:
         """How many finished videos of the plan were moved or deleted."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from batchrunner.core.file_status import FileState
 from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, TaskKey
 from batchrunner.core.policy import GENERATION_FAILED, is_without_last_word
 from batchrunner.core.states import TaskState
@@ -103,8 +102,7 @@ class Standing(NamedTuple):
     is_planned: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedFile:
+class FinishedFile(NamedTuple):
     """The file of a finished video, as recorded in the ledger."""
 
     key: TaskKey
@@ -115,8 +113,8 @@ class FinishedFile:
     sha256: str
     collected_at: float
     """Unix seconds."""
-    state: FileState
-    """The result of the last check."""
+    state: str
+    """A `FileState`: the result of the last check."""
     seen: str
     """Size and mtime of the file at the last check; empty if it was never checked."""
 

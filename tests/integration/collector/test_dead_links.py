@@ -137,7 +137,7 @@ def test_a_collected_file_is_recognized_by_size_and_time(bench, answers, tmp_pat
 
     async def story(parts):
         await parts.collector.collect(parts.tasks[0].key)
-        return await parts.ledger.finished_files()
+        return await parts.ledger.read_finished_files(list)
 
     (file,) = bench([answers.whole()], [answers.html()], story)
     assert file.seen == seen_as((tmp_path / file.file_name).stat())
