@@ -8,25 +8,25 @@ from __future__ import annotations
 import sqlite3
 
 CREATE_CHANGES = """
-CREATE TABLE IF NOT EXISTS changes (
+CREATE TABLE changes (
     number INTEGER PRIMARY KEY,
     task   TEXT                 -- whose row is out of date; NULL: the rows or columns themselves are others
 ) STRICT;
 
-CREATE TRIGGER IF NOT EXISTS task_added AFTER INSERT ON tasks
+CREATE TRIGGER task_added AFTER INSERT ON tasks
 BEGIN INSERT INTO changes (task) VALUES (NULL); END;
 
-CREATE TRIGGER IF NOT EXISTS task_removed AFTER DELETE ON tasks
+CREATE TRIGGER task_removed AFTER DELETE ON tasks
 BEGIN INSERT INTO changes (task) VALUES (NULL); END;
 
-CREATE TRIGGER IF NOT EXISTS task_moved AFTER UPDATE ON tasks
+CREATE TRIGGER task_moved AFTER UPDATE ON tasks
 WHEN NEW.position IS NOT OLD.position OR NEW.labels <> OLD.labels
 BEGIN INSERT INTO changes (task) VALUES (NULL); END;
 
-CREATE TRIGGER IF NOT EXISTS task_changed AFTER UPDATE ON tasks
+CREATE TRIGGER task_changed AFTER UPDATE ON tasks
 BEGIN INSERT INTO changes (task) VALUES (NEW.key); END;
 
-CREATE TRIGGER IF NOT EXISTS attempt_changed AFTER UPDATE ON attempts
+CREATE TRIGGER attempt_changed AFTER UPDATE ON attempts
 BEGIN INSERT INTO changes (task) VALUES (NEW.task); END;
 """
 """A new attempt needs no trigger: it is shown once its task refers to it."""

@@ -24,7 +24,7 @@ from batchrunner.ledger.changes import CREATE_CHANGES
 T = TypeVar("T")
 APPLICATION_ID = 0x62726C31
 """`brl1`: marks an SQLite file as a ledger."""
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 4
 MIGRATIONS = {
     1: ("ALTER TABLE attempts ADD COLUMN looked_up TEXT",),
     2: (
@@ -41,8 +41,9 @@ MIGRATIONS = {
     3: (
         "ALTER TABLE tasks ADD COLUMN first TEXT",
         "UPDATE tasks SET first = nullif(fingerprint_of(request), key)",
+        "CREATE INDEX tasks_by_position ON tasks (position)",
+        CREATE_CHANGES,
     ),
-    4: ("CREATE INDEX IF NOT EXISTS tasks_by_position ON tasks (position)", CREATE_CHANGES),
 }
 """The statements that upgrade a ledger from each older version to the next."""
 

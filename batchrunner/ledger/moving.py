@@ -37,9 +37,8 @@ def carry_out(
     check_transition(before, move.event, move.to)
     starts_anew = move.event in (Event.RETRIED, Event.ACCEPTED)
     refused = 0 if starts_anew else refused_before + int(move.refused)
-    if (
-        move.warnings
-    ):  # a video that is downloaded again still differs from its request: keep the earlier ones
+    if move.warnings:
+        # A video that is downloaded again still differs from its request: keep the earlier ones.
         both = dict.fromkeys([*json.loads(warnings), *move.warnings])
         warnings = json.dumps(list(both), ensure_ascii=False)
     # A done task has no error, even if another download of it failed: that is in the event.

@@ -1,4 +1,4 @@
--- The ledger, version 5; `changes.py` adds the log of changes. Times are Unix seconds (UTC).
+-- The ledger, version 4; `changes.py` adds the log of changes. Times are Unix seconds (UTC).
 -- Media are stored as path and hash, never as bytes.
 
 CREATE TABLE meta (

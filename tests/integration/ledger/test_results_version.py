@@ -1,6 +1,7 @@
 """New versions of results.csv: only changed lines are made again, and the file is the same as if all were."""
 
 import asyncio
+import json
 import sqlite3
 from contextlib import closing
 
@@ -10,11 +11,11 @@ import batchrunner.output.results_version as version_module
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
 from batchrunner.core.file_names import RESULTS_NAME
-from batchrunner.core.plan import WantedTask
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import LEDGER_NAME, Ledger, LedgerReader
 from batchrunner.output.results_file import Results, update
+from tests.harness.plans import wanted_task
 
 IDS = tuple("abcdef")
 TABLES = ("tasks", "attempts")
@@ -168,7 +169,7 @@ def test_a_new_label_is_a_new_column(tmp_path, run, plan):
     """Where only a label changed, the header has it."""
 
     def labelled(**labels):
-        return plan(WantedTask({"model": "fast", "prompt": "a"}, id="a", labels=labels))
+        return plan(wanted_task({"model": "fast", "prompt": "a"}, id="a", labels=json.dumps(labels)))
 
     async def story(ledger, results):
         await ledger.reconcile(labelled(), frozenset())
