@@ -90,14 +90,18 @@ def id_part(text: str) -> str:
 
 def folded(name: str) -> str:
     """A normalised name, equal for names that some file system considers the same."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def file_name(task_id: str, key: TaskKey, taken: Container[str]) -> str:
     """The path of a task's video in the run directory; `taken` are the `folded` paths ever used."""
+    if folded(name := f"{VIDEOS}/{task_id}.mp4") not in taken:
+        return name
     whole = key.partition("-")[2]
     further = (f"-{whole}-{number}" for number in itertools.count(2))
-    endings = itertools.chain(("", f"-{short(key)}", f"-{whole}"), further)
+    endings = itertools.chain((f"-{short(key)}", f"-{whole}"), further)
     names = (f"{VIDEOS}/{task_id}{ending}.mp4" for ending in endings)
     return next(name for name in names if folded(name) not in taken)
 

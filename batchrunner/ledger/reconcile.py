@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from batchrunner.core.model import Plan, PlannedTask, TaskKey
 from batchrunner.core.plan import file_name, folded
+from batchrunner.ledger.changes import note_other_rows
 
 WRITTEN = ("position", "id", "labels", "source", "request", "inputs")
 """Columns taken from the manifest; all others record what happened."""
@@ -44,15 +46,25 @@ def bring_in_line(db: sqlite3.Connection, plan: Plan, on_disk: frozenset[str]) -
         "INSERT INTO meta VALUES ('settings', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (json.dumps({"name": plan.name, "run": asdict(plan.settings), "pricing": asdict(plan.pricing)}),),
     )
+    planned = map(_written, plan.tasks)
+    if not db.execute("SELECT 1 FROM tasks LIMIT 1").fetchall():
+        _add(db, planned, on_disk)
+        return 0
     db.execute(_PLANNED)
-    db.executemany("INSERT INTO planned VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_written, plan.tasks))
+    db.executemany("INSERT INTO planned VALUES (?, ?, ?, ?, ?, ?, ?, ?)", planned)
     db.execute("CREATE UNIQUE INDEX temp.planned_by_key ON planned (key)")
     db.execute(_CHANGE)
     gone = db.execute(_LEAVE).rowcount
     db.execute("DELETE FROM planned WHERE key IN (SELECT key FROM tasks)")
-    db.executemany(_ADD, _with_names(db, on_disk))
+    _add(db, db.execute(f"SELECT key, first, {_COLUMNS} FROM planned ORDER BY position"), on_disk)
     db.execute("DROP TABLE planned")
     return gone
+
+
+def _add(db: sqlite3.Connection, new: Iterable[Sequence[Any]], on_disk: frozenset[str]) -> None:
+    added = db.executemany(_ADD, _with_names(db, new, on_disk))
+    if added.rowcount > 0:
+        note_other_rows(db)
 
 
 def _written(task: PlannedTask) -> tuple[object, ...]:
@@ -62,10 +74,12 @@ def _written(task: PlannedTask) -> tuple[object, ...]:
     return (task.key, first, *written)
 
 
-def _with_names(db: sqlite3.Connection, on_disk: frozenset[str]) -> Iterator[tuple[object, ...]]:
-    """The rows of `planned`, each with the name of its file."""
+def _with_names(
+    db: sqlite3.Connection, new: Iterable[Sequence[Any]], on_disk: frozenset[str]
+) -> Iterator[tuple[object, ...]]:
+    """The rows of new tasks, each with the name of its file."""
     taken: set[str] | None = None
-    for row in db.execute(f"SELECT key, first, {_COLUMNS} FROM planned ORDER BY position"):
+    for row in new:
         if taken is None:
             taken = {*on_disk, *(folded(name) for (name,) in db.execute(GIVEN_NAMES))}
         key, _, _, task_id, *_ = row

@@ -83,7 +83,7 @@ def test_twins_in_a_ledger_of_the_third_version_are_known(in_ledger, plan, want,
 
     in_ledger(story)
     with closing(sqlite3.connect(tmp_path / LEDGER_NAME)) as db:
-        added = ("task_added", "task_removed", "task_moved", "task_changed", "attempt_changed")
+        added = ("task_removed", "task_moved", "task_changed", "attempt_changed")
         for trigger in added:
             db.execute(f"DROP TRIGGER {trigger}")
         db.executescript(

@@ -254,8 +254,7 @@ def test_a_file_that_is_up_to_date_is_not_made_again(finished, run, lines, plan)
 
 
 OUTDATED = {
-    "another task": "INSERT INTO tasks (key, id, file_name, source, request, inputs, labels, state) "
-    "VALUES ('1-z', 'z', 'z', '', '{}', '[]', '{}', 'pending')",
+    "other places": "UPDATE tasks SET position = position + 1",
     "a change": "UPDATE attempts SET tokens = 8 WHERE id = 2",
     "another version of the program": "UPDATE meta SET value = '0.0' WHERE name = 'results_form'",
     "an earlier ledger": "DELETE FROM meta WHERE name = 'results_form'",
