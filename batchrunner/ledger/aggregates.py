@@ -14,6 +14,20 @@ NOT_KNOWN = "('unknown', 'lost', 'adopted', 'named')"
 """Outcomes of attempts without a remote ID that may have been accepted."""
 
 
+_BY_STATE = "SELECT state, count(*) AS number FROM tasks GROUP BY state"
+# Both parts are answered by an index alone: much faster than to look at the position of each task.
+_PLANNED_BY_STATE = (
+    f"SELECT state, sum(number) FROM ({_BY_STATE} UNION ALL "
+    "SELECT state, -count(*) FROM tasks WHERE position IS NULL GROUP BY state) GROUP BY state"
+)
+
+
+def counts(db: sqlite3.Connection, planned_only: bool) -> dict[TaskState, int]:
+    """The number of tasks in each state, including 0."""
+    found = dict(db.execute(_PLANNED_BY_STATE if planned_only else _BY_STATE))
+    return {state: found.get(state, 0) for state in TaskState}
+
+
 def labels(db: sqlite3.Connection, planned_only: bool) -> list[str]:
     """The names of all labels, in order of first appearance."""
     where = "labels <> '{}'" + (" AND position IS NOT NULL" if planned_only else "")

@@ -172,14 +172,13 @@ class LedgerReader:
         self, among: frozenset[TaskKey] | None = None, planned_only: bool = True
     ) -> dict[TaskState, int]:
         """The number of tasks in each state, including 0; with `among`, only these tasks count."""
-        where = " WHERE position IS NOT NULL" if planned_only else ""
 
         def counted(db: sqlite3.Connection) -> dict[TaskState, int]:
             if among is None:
-                found = dict(db.execute(f"SELECT state, count(*) FROM tasks{where} GROUP BY state"))
-            else:
-                rows = db.execute(f"SELECT key, state FROM tasks{where}")
-                found = Counter(state for key, state in rows if key in among)
+                return aggregates.counts(db, planned_only)
+            where = " WHERE position IS NOT NULL" if planned_only else ""
+            rows = db.execute(f"SELECT key, state FROM tasks{where}")
+            found = Counter(state for key, state in rows if key in among)
             return {state: found.get(state, 0) for state in TaskState}
 
         return await self._ask(counted)
