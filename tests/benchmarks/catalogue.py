@@ -1,0 +1,16 @@
+"""All measures, in the order of the table."""
+
+from __future__ import annotations
+
+from tests.benchmarks.measures import downloads, in_flight, large, ledger, planning, running, slots, starting
+
+MEASURES = (
+    *running.MEASURES,
+    *planning.MEASURES,
+    *large.MEASURES,
+    *in_flight.MEASURES,
+    *ledger.MEASURES,
+    *downloads.MEASURES,
+    *starting.MEASURES,
+    *slots.MEASURES,
+)

@@ -1,0 +1,131 @@
+"""Downloads of finished videos, from a gateway that does little more than send files."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.figures import Figure, Measure, at_least_times, at_most_times
+from tests.benchmarks.manifests import LARGE, batch_of
+from tests.benchmarks.processes import MB
+from tests.benchmarks.stage import HERE, Server, Stage
+
+SCALE = 0.001
+NEVER = 10.0**9
+"""Seconds until a video is ready that is not ready before it is told to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What `collect` needed for its downloads."""
+
+    seconds: float
+    """From the first request for a video until the last was verified and in the ledger."""
+    memory: float
+
+
+def large(stage: Stage) -> Iterator[Figure]:
+    """200 MB files, one after the other, against curl."""
+    files, size = stage.size(5, 2), stage.size(200, 1) * MB
+    video = encoded(stage, size, stage.size(15, 1))
+    size = video.stat().st_size
+    with stage.stand_in(video, NEVER) as gateway:
+        curl = min(_curl(stage, gateway, files) for _ in range(stage.times(2)))
+        taken = collected(stage, gateway, files, at_once=1)
+        durable = _durable(stage, gateway, files)
+    with stage.stand_in(encoded(stage, stage.size(2, 1) * MB, stage.size(4, 1)), NEVER) as gateway:
+        little = collected(stage, gateway, files, at_once=1)
+    rate, floor = (files * size / MB / seconds for seconds in (taken.seconds, curl))
+    note = f"curl, sync and sha256sum {files * size / MB / durable:,.0f} MB/s"
+    what = f"download of {size / MB:.0f} MB files, one at a time, verified"
+    yield Figure("download.large", what, rate, "MB/s", floor, at_least_times(0.7), note)
+    what = "the same: peak memory, against files of 2 MB"
+    yield Figure("download.memory", what, taken.memory, "MB", little.memory, at_most_times(1.1))
+
+
+def small(stage: Stage) -> Iterator[Figure]:
+    """2 MB files, 16 at once, against a bare loop that only writes them."""
+    files, at_once = stage.size(300, 4), 16
+    video = encoded(stage, stage.size(2, 1) * MB, stage.size(4, 1))
+    with stage.stand_in(video, NEVER) as gateway:
+        url = f"{gateway.url}/v1/videos/any/content"
+        floors = [
+            float(stage.floor("downloads", url, files, at_once, stage.place("videos")).out)
+            for _ in range(stage.times(2))
+        ]
+        taken = collected(stage, gateway, files, at_once)
+    rate = files / taken.seconds
+    what = f"verified downloads of {video.stat().st_size / MB:.1f} MB files, 16 at once"
+    yield Figure("download.small", what, rate, "1/s", max(floors), at_least_times(0.5))
+
+
+def encoded(stage: Stage, size: int, seconds: int) -> Path:
+    """A playable video of about this many bytes."""
+    path = stage.place("noise.mp4")
+    stage.start(sys.executable, str(HERE / "noise.py"), str(path), str(size), str(seconds)).ended()
+    return path
+
+
+def collected(stage: Stage, gateway: Server, files: int, at_once: int) -> Collected:
+    """Submit tasks, stop, and collect their videos when all of them are ready."""
+    batch = batch_of(
+        stage,
+        files,
+        defaults=LARGE,
+        concurrency=files,
+        submit_rate=60_000,
+        downloads=at_once,
+        task_deadline="8760h",
+    )
+    directory = batch.directory
+    at = ("--base-url", gateway.url, "--time-scale", SCALE, "-q")
+    before = gateway.get("/stand-in")["accepted"]
+    submitting = stage.batchrunner("run", batch.manifest, *at)
+    submitting.waits_for(lambda: _generating(directory) == files)
+    submitting.send(signal.SIGINT)
+    submitting.ended(130)
+    assert gateway.get("/stand-in")["accepted"] == before + files
+    gateway.post("/stand-in/finish")
+    used = stage.batchrunner("collect", directory, *at).ended()
+    last = _asked(directory, "SELECT max(at) FROM events WHERE to_state = 'done'")
+    return Collected(last - gateway.get("/stand-in")["first_download"], used.memory)
+
+
+def _generating(directory: Path) -> float:
+    """How many tasks the ledger shows as generating."""
+    there = (directory / "ledger.sqlite-wal").exists()
+    return _asked(directory, "SELECT count(*) FROM tasks WHERE state = 'generating'") if there else 0
+
+
+def _asked(directory: Path, query: str) -> float:
+    try:
+        with closing(sqlite3.connect(f"file:{directory / 'ledger.sqlite'}?mode=ro", uri=True)) as db:
+            return float(db.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:  # it is being created
+        return 0.0
+
+
+def _curl(stage: Stage, gateway: Server, files: int) -> float:
+    """The seconds that curl takes for so many files."""
+    url, folder = f"{gateway.url}/v1/videos/any/content", stage.place("curl")
+    return stage.start(
+        "curl", "-sf", "--create-dirs", "-o", f"{folder}/#1.mp4", f"{url}?[1-{files}]"
+    ).ended().wall  # fmt: skip
+
+
+def _durable(stage: Stage, gateway: Server, files: int) -> float:
+    """The same, with what else a careful person would do after each file."""
+    url, path = f"{gateway.url}/v1/videos/any/content", stage.place("curl.mp4")
+    one = f"curl -sf -o {path}.$n {url} && sync {path}.$n && sha256sum {path}.$n"
+    return stage.start("sh", "-ec", f"for n in $(seq {files}); do {one}; done").ended().wall
+
+
+MEASURES = (
+    Measure("large_downloads", "downloads of 200 MB files", large),
+    Measure("small_downloads", "downloads of 2 MB files, 16 at once", small),
+)

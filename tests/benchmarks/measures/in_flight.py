@@ -1,0 +1,40 @@
+"""A thousand generations at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from tests.benchmarks.figures import Figure, Measure, at_most
+from tests.benchmarks.manifests import batch_of
+from tests.benchmarks.measures.downloads import encoded
+from tests.benchmarks.processes import MB
+from tests.benchmarks.stage import Stage
+
+SLOTS, GENERATION = 1_000, 90
+WATCHED = 60.0
+"""Seconds of the steady state, in which as many tasks start as end."""
+
+
+def thousand(stage: Stage) -> Iterator[Figure]:
+    """Fill the slots evenly within one generation's time, then watch."""
+    slots, seconds = stage.size(SLOTS, 10), stage.size(GENERATION, 1)
+    watched = 0.5 if stage.short else WATCHED
+    evenly = 60 * slots / seconds
+    batch = batch_of(stage, 4 * slots, concurrency=slots, submit_rate=evenly, downloads=16)
+    with stage.stand_in(encoded(stage, MB, stage.size(4, 1)), seconds) as gateway:
+        run = stage.batchrunner("run", batch.manifest, "--base-url", gateway.url, "-q")
+        # The first tasks end when the last slots fill.
+        run.waits_for(lambda: gateway.get("/stand-in")["accepted"] >= slots, interval=0.2)
+        time.sleep(seconds * 0.1)
+        before, began = run.cpu(), time.perf_counter()
+        time.sleep(watched)
+        cores = (run.cpu() - before) / (time.perf_counter() - began)
+        memory = run.memory()
+        run.stop()
+    what = "1,000 generations of 90 s in flight"
+    yield Figure("in_flight.cpu", f"{what}: CPU", cores, "cores", goal=at_most(0.2))
+    yield Figure("in_flight.memory", f"{what}: memory", memory, "MB", goal=at_most(150))
+
+
+MEASURES = (Measure("in_flight", "1,000 generations of 90 s at once", thousand),)

@@ -1,0 +1,125 @@
+"""A run of 100,000 tasks, while it works and when it is finished."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from tests.benchmarks.figures import Figure, Measure, at_most, at_most_times
+from tests.benchmarks.manifests import batch_of
+from tests.benchmarks.measures.planning import planned
+from tests.benchmarks.processes import Process, interleaved
+from tests.benchmarks.stage import Stage
+
+TASKS, TINY = 100_000, 30
+SLOTS = 10
+WATCHED, WATCHED_SHORT = 20.0, 0.5
+"""Seconds from the first POST to Ctrl-C."""
+CONTENT = b"a video"
+"""Of each file of the finished run: the program only looks at size and time."""
+
+
+def run_large(stage: Stage) -> Iterator[Figure]:
+    """Start a run of 100,000 tasks, ask for its status, and stop it while its slots generate."""
+    tasks = stage.size(TASKS, TINY)
+    plan, _ = planned(stage, tasks, "jsonl", stage.times(2))
+    batch = batch_of(stage, tasks, "jsonl", concurrency=SLOTS, submit_rate=600)
+    report, scale = stage.place("report.json"), 0.01 if stage.short else 1.0
+    with stage.simulator(scale, generation_seconds=90, generation_sigma=0) as gateway:
+        at = ("--base-url", gateway.url, "--time-scale", scale)
+        run = stage.watched(report, "run", batch.manifest, *at, "-q")
+        run.waits_for(lambda: gateway.posts() > 0)
+        first_post = run.age
+        status = _watch(stage, run, batch.directory)
+        asked = time.perf_counter()
+        run.send(signal.SIGINT)
+        used = run.ended(130)
+        stopped = time.perf_counter() - asked
+    stall = json.loads(report.read_text(encoding="utf-8"))
+    note = f"the machine alone {stall['machine']:.3f} s; {stall['working']:.3f} s of it on the CPU"
+    what = "run of 100,000 tasks"
+    yield Figure("large.first_post", f"{what}: first POST", first_post, "s", plan.wall, at_most_times(1.5))
+    yield Figure("large.memory", f"{what}: peak memory", used.memory, "MB", plan.memory, at_most(250))
+    yield Figure(
+        "large.stall", f"{what}: longest stall of the event loop", stall["longest"], "s",
+        goal=at_most(0.1), note=note,
+    )  # fmt: skip
+    yield Figure("large.ctrl_c", f"{what}: Ctrl-C", stopped, "s", goal=at_most(2))
+    yield Figure("large.status", f"{what}: `status` meanwhile", status, "s", goal=at_most(0.3))
+
+
+def _watch(stage: Stage, run: Process, directory: Path) -> float:
+    """Let it run until results.csv was made again, asking for the status; return the quickest answer."""
+    until = time.monotonic() + (WATCHED_SHORT if stage.short else WATCHED)
+    before = _made_at(directory)
+    answers: list[float] = []
+    while not answers or time.monotonic() < until or _made_at(directory) == before:
+        answers.append(stage.batchrunner("status", directory).ended(0).wall)
+        run.waits_for(lambda: True)
+        time.sleep(0.1)
+    return min(answers)
+
+
+def _made_at(directory: Path) -> int:
+    """When results.csv was made; 0 if it is not there."""
+    path = directory / "results.csv"
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def finished(stage: Stage) -> Iterator[Figure]:
+    """Start a run of 100,000 tasks that is finished, and write its results.csv."""
+    tasks = stage.size(TASKS, TINY)
+    batch = batch_of(stage, tasks, "jsonl")
+    directory = batch.directory
+    with stage.simulator(0.001, generation_seconds=1, generation_sigma=0) as gateway:
+        at = ("--base-url", gateway.url, "--time-scale", 0.001, "-q")
+        stage.batchrunner("run", batch.manifest, "--limit", 1, *at).ended(0, 75)
+        _finish(directory)
+        stage.batchrunner("run", batch.manifest, *at).ended()  # what it notes about the files, it notes once
+        taken, floor = interleaved(
+            stage.times(2),
+            lambda: stage.batchrunner("run", batch.manifest, *at).ended(),
+            lambda: stage.floor("stat_files", batch.table, directory / "videos"),
+        )
+    what = "start of a finished run of 100,000 tasks"
+    yield Figure("finished.wall", f"{what}: wall", taken.wall, "s", floor.wall, at_most(5))
+    yield Figure("finished.memory", f"{what}: peak memory", taken.memory, "MB", floor.memory, at_most(200))
+    table = stage.place("floor.csv")
+    results, csv_floor = interleaved(
+        stage.times(2),
+        lambda: stage.batchrunner("results", directory).ended(),
+        lambda: stage.floor("write_csv", table, tasks),
+    )
+    what = "results.csv of 100,000 rows: wall"
+    yield Figure("results.wall", what, results.wall, "s", csv_floor.wall, at_most(2.5))
+
+
+def _finish(directory: Path) -> None:
+    """Make every pending task one that is done, like the one that is, with a file of its own."""
+    with closing(sqlite3.connect(directory / "ledger.sqlite")) as db, db:
+        db.row_factory = sqlite3.Row
+        like = dict(db.execute("SELECT * FROM attempts WHERE collected_at IS NOT NULL").fetchone())
+        like["size"], like["sha256"] = len(CONTENT), hashlib.sha256(CONTENT).hexdigest()
+        columns, places = ", ".join(like), ", ".join("?" * len(like))
+        pending = db.execute("SELECT key, file_name FROM tasks WHERE state = 'pending'").fetchall()
+        for number, (key, name) in enumerate(pending, start=like["id"] + 1):
+            path = directory / name
+            path.write_bytes(CONTENT)
+            seen = f"{len(CONTENT)} {path.stat().st_mtime_ns}"
+            own = {"id": number, "task": key, "seed": number, "file_name": name, "file_seen": seen}
+            own["remote_id"] = f"task_{number}"
+            db.execute(f"INSERT INTO attempts ({columns}) VALUES ({places})", tuple((like | own).values()))
+            done = "UPDATE tasks SET state = 'done', attempt = ?, attempts = 1 WHERE key = ?"
+            db.execute(done, (number, key))
+
+
+MEASURES = (
+    Measure("large_run", "a run of 100,000 tasks while it works", run_large),
+    Measure("finished_run", "a finished run of 100,000 tasks, and its results.csv", finished),
+)
