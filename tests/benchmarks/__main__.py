@@ -9,8 +9,10 @@ import argparse
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.benchmarks import kept, page, table
@@ -34,6 +36,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"no measure {', '.join(sorted(unknown))}; --list lists them")
     if options.short and options.write_readme:
         parser.error("the figures of a short run say nothing, so the README can't show them")
+    if options.write_readme and not find_spec("matplotlib"):
+        parser.error("drawing the curves needs pip install -e '.[benchmarks]'")
     return options
 
 
@@ -68,9 +72,9 @@ def _take(measures: Iterable[Measure], short: bool) -> tuple[list[Figure], bool]
             try:
                 figures += taken(measure, Path(home), short, Path(home) / "pictures")
                 said([f"{measure.name}: {time.monotonic() - began:.0f} s"])
-            except (RuntimeError, OSError) as error:
+            except Exception:  # what the others took many minutes for must not be lost
                 failed = True
-                said([f"{measure.name} FAILED: {error}"])
+                said([f"{measure.name} FAILED", traceback.format_exc()])
     return figures, failed
 
 

@@ -84,6 +84,13 @@ def newest(runs: Iterable[BenchmarkRun]) -> dict[str, Figure]:
 
 
 def merged(runs: Sequence[BenchmarkRun]) -> BenchmarkRun:
-    """The newest run, with older figures of the same machine for what it has not measured."""
-    figures = newest(run for run in runs if run.machine == runs[-1].machine)
-    return replace(runs[-1], figures=tuple(figures.values()))
+    """The newest run, with older figures of the same machine for what it has not measured.
+
+    They are in the order of the fullest run, and every commit of which there is a figure is named.
+    """
+    same = [run for run in runs if run.machine == runs[-1].machine]
+    fullest = max(same, key=lambda run: len(run.figures))
+    figures = newest([fullest, *same])
+    made_by = {figure.name: run.commit for run in same for figure in run.figures}
+    commits = ", ".join(dict.fromkeys(made_by.values()))
+    return replace(runs[-1], commit=commits, figures=tuple(figures.values()))

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.benchmarks import bounds, table
+from tests.benchmarks import bounds, curves, table
 from tests.benchmarks.kept import BenchmarkRun
 
 HERE = Path(__file__).parent
-README, SHOWN, PICTURES = HERE / "README.md", HERE / "shown.json", HERE / "curves"
+README, SHOWN, PICTURES = HERE / "README.md", HERE / "shown.json", HERE / "pictures"
 BEGIN, END = "<!-- figures: made by --write-readme -->\n", "<!-- end of the figures -->\n"
 
 
 def write(run: BenchmarkRun) -> None:
     """Show a run: its figures in the page, its curves as pictures, and itself beside them."""
-    from tests.benchmarks import curves  # noqa: PLC0415  needs an extra
-
     SHOWN.write_text(run.to_json() + "\n", encoding="utf-8")
     PICTURES.mkdir(exist_ok=True)
     for old in PICTURES.glob("*.svg"):
@@ -33,7 +31,7 @@ def with_figures(page: str, run: BenchmarkRun) -> str:
 
 def figures(run: BenchmarkRun) -> str:
     """Machine and date, the table, the curves, and what bounds more."""
-    pictures = [f"![{path.stem}](curves/{path.name})" for path in sorted(PICTURES.glob("*.svg"))]
+    pictures = [f"![{path.stem}](pictures/{path.name})" for path in sorted(PICTURES.glob("*.svg"))]
     lines = [
         f"{run.machine}; {run.at[:10]}, commit {run.commit}.",
         "",

@@ -19,7 +19,8 @@ def lines(figures: Iterable[Figure], before: Mapping[str, Figure]) -> list[str]:
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     notes = [f"{one.what}: {one.note}" for one in figures if one.note]
     goals = [one.goal.is_met(one) for one in figures if one.goal]
-    return [*(row.rstrip() for row in table), "", *notes, f"{sum(goals)} of {len(goals)} goals met"]
+    met = [f"{sum(goals)} of {len(goals)} goals met"] if goals else []
+    return [*(row.rstrip() for row in table), "", *notes, *met]
 
 
 def markdown(figures: Sequence[Figure]) -> list[str]:

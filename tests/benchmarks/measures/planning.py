@@ -24,7 +24,14 @@ def plan(
         taken, floor = planned(stage, stage.size(rows, TINY), kind, stage.times(TIMES[rows]))
         name, what = f"plan.{kind}.{rows}", f"plan of {rows:,} rows, {kind.upper()}"
         yield Figure(
-            f"{name}.wall", f"{what}: wall", taken.wall, "s", floor.wall, wall, curve="plan, s", size=rows
+            f"{name}.wall",
+            f"{what}: wall",
+            taken.wall,
+            "s",
+            floor.wall,
+            wall,
+            curve=f"plan of {kind.upper()} rows, s",
+            size=rows,
         )
         yield Figure(
             f"{name}.memory",
@@ -33,7 +40,7 @@ def plan(
             "MB",
             floor.memory,
             memory,
-            curve="plan, MB",
+            curve=f"plan of {kind.upper()} rows, MB",
             size=rows,
         )
 
