@@ -25,7 +25,7 @@ def lines(figures: Mapping[str, Figure]) -> Iterator[str]:
     if not all(name in figures for name in NEEDED):
         return
     cpu, ledger, rate, downloads, bandwidth, memory = (figures[name].value for name in NEEDED)
-    most = {"the runner's CPU, one core": 1000 / cpu, "the ledger": rate / CHANGES, "downloads": downloads}
+    most = {"the CPU, one core": 1000 / cpu, "the ledger": rate / CHANGES, "the downloads": downloads}
     yield f"A job holds its slot for {JOB} s; a video has {VIDEO} MB; a task makes {CHANGES} durable changes."
     yield ""
     yield "| | " + " | ".join(f"{slots:,} slots" for slots in SLOTS) + " |"
@@ -53,7 +53,7 @@ def _conclusions(
         f"queue, which comes to each of 100 tasks once in {rounds[1]} s, longer than a job takes: an end is "
         f"seen {rounds[1] / 2:.0f} s late on average. A hundred times more waits {rounds[2] / 60:.0f} min "
         f"for a round, unless the work is spread over several gateways. 1,000 slots need "
-        f"{with_unit(memory, 'MB')} of memory here. Of one machine, {first} ends first, at "
+        f"{with_unit(memory, 'MB')} of memory here. Of one machine, the first limit is {first}, at "
         f"{with_unit(most[first], 'tasks')} a second, which are {with_unit(most[first] * JOB, 'slots')}; it "
         f"verifies {with_unit(bandwidth, 'MB/s')} of videos, enough for "
         f"{with_unit(bandwidth / VIDEO * JOB, 'slots')}. Beyond that, a second machine with a manifest and "

@@ -43,10 +43,11 @@ def large(stage: Stage) -> Iterator[Figure]:
         little = collected(stage, gateway, files, at_once=1)
     rate, floor, durable = (files * size / MB / seconds for seconds in (taken.seconds, curl, synced))
     what = f"download of {size / MB:.0f} MB files, one at a time, verified"
-    yield Figure("download.large", f"{what}; curl", rate, "MB/s", floor, at_least_times(0.7))
-    what = "the same; curl and sync, which the disk bounds"
-    yield Figure("download.durable", what, rate, "MB/s", durable, at_least_times(0.7))
-    what = "the same: peak memory, against files of 2 MB"
+    yield Figure("download.large", f"{what}; against curl", rate, "MB/s", floor, at_least_times(0.7))
+    yield Figure(
+        "download.durable", f"{what}; against curl and sync", rate, "MB/s", durable, at_least_times(0.7)
+    )
+    what = "peak memory of large downloads, against files of 2 MB"
     yield Figure("download.memory", what, taken.memory, "MB", little.memory, at_most_times(1.1))
 
 
