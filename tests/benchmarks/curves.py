@@ -25,9 +25,11 @@ def draw(figures: Iterable[Figure], folder: Path) -> list[Path]:
         picture = Picture(figsize=(5, 3), layout="constrained")
         axes = picture.add_subplot()
         axes.plot(sorted(points), [points[size] for size in sorted(points)], marker="o")
-        axes.set(xscale="log", xlabel="tasks", ylabel=name, ylim=(0, None))
+        axes.set(xscale="log", xlabel="tasks", ylabel=name)
         if max(points.values()) > 20 * min(points.values()):
             axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
         axes.grid(visible=True, alpha=0.3)
         path = folder / f"{'-'.join(name.replace(',', '').lower().split())}.svg"
         picture.savefig(path, metadata={"Date": None})
