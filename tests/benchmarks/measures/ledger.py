@@ -9,13 +9,13 @@ from pathlib import Path
 from statistics import median
 
 from batchrunner.core.model import Plan, RemoteId, TaskKey
-from batchrunner.core.plan import WantedTask, plan_tasks
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import Ledger
 from tests.benchmarks.figures import Figure, Measure, at_least_times
 from tests.benchmarks.manifests import SMALL
 from tests.benchmarks.stage import Stage
+from tests.harness.plans import plan_tasks, wanted_task
 
 WAITING = 50
 CHANGES = 4
@@ -35,7 +35,7 @@ def transitions(stage: Stage) -> Iterator[Figure]:
 async def _changed(directory: Path, tasks: int) -> float:
     """Take all tasks to their end; return the changes per second."""
     directory.mkdir()
-    wanted = [WantedTask({**SMALL, "prompt": f"a thing {n}"}, id=f"t{n}") for n in range(tasks)]
+    wanted = [wanted_task({**SMALL, "prompt": f"a thing {n}"}, id=f"t{n}") for n in range(tasks)]
     plan = Plan("benchmark", f"{directory}.yaml", plan_tasks(wanted))
     async with Ledger.open(directory) as ledger:
         await ledger.reconcile(plan, frozenset())
