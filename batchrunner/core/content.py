@@ -113,6 +113,8 @@ class _Pieces:
         self._parts.append(text)
 
     def filled(self, prompt: str | None, seed: int | None) -> str:
+        if self._names == (_MARK_OF_PROMPT,):
+            return f"{self._parts[0]}{_TEXT.encode(prompt)}{self._parts[1]}"
         parts = [self._parts[0]]
         for mark, part in zip(self._names, self._parts[1:], strict=True):
             parts.append(_TEXT.encode(prompt if mark == _MARK_OF_PROMPT else seed))

@@ -14,6 +14,8 @@ from batchrunner.core.model import PlannedTask, TaskKey
 from batchrunner.core.request import hashed
 
 _STEM_BYTES = 60
+_SIMPLE = re.compile(rf"[A-Za-z0-9_]([A-Za-z0-9_.-]{{0,{_STEM_BYTES}}}[A-Za-z0-9_-])?")
+"""What most IDs look like; they need no closer look."""
 _RESERVED_STEM = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _UNSAFE_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
@@ -30,11 +32,10 @@ class WantedTask(NamedTuple):
     """What a missing ID is generated from; the prompt, if empty."""
 
 
-def planned(wanted: WantedTask, position: int) -> PlannedTask:
-    """A wanted task with its key and its ID, if no other task has the same request."""
+def key_and_id(wanted: WantedTask) -> tuple[TaskKey, str]:
+    """The key and the ID of a task, if no other task has the same request."""
     key = hashed(wanted.content.canonical)
-    task_id = wanted.id or made_up_id(wanted.name or wanted.content.prompt or "", key)
-    return PlannedTask(position, key, task_id, wanted.content, wanted.labels_text, wanted.source, first=key)
+    return key, wanted.id or made_up_id(wanted.name or wanted.content.prompt or "", key)
 
 
 def as_replica(task: PlannedTask, replica: int) -> PlannedTask:
@@ -63,6 +64,8 @@ def renamed(task_id: str, key: TaskKey, other: TaskKey) -> str:
 
 def id_fault(task_id: str) -> str:
     """Why this can't be an ID, which is also a file name; empty if it can."""
+    if _SIMPLE.fullmatch(task_id) and not _RESERVED_STEM.fullmatch(task_id):
+        return ""
     if not task_id:
         return "it is empty"
     if task_id != task_id.strip():

@@ -17,7 +17,6 @@ from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.multiples import (
     MAX_TASKS,
     At,
-    Filling,
     Multiples,
     Table,
     equal_ids,
@@ -34,7 +33,7 @@ from batchrunner.manifest.row_formats.table import Reading
 from batchrunner.manifest.schema import MULTIPLYING, wanted_types
 from batchrunner.manifest.source import Source
 from batchrunner.manifest.tables import Tables
-from batchrunner.manifest.task_checks import Checker, field_of
+from batchrunner.manifest.task_checks import Checked, Checker, field_of
 from batchrunner.manifest.validation import Outlines
 from batchrunner.manifest.value_faults import ValueFault, shown
 from batchrunner.media.local_files import MediaFolder
@@ -91,8 +90,7 @@ class Expander:
             )
             return
         without: dict[At, str] = {}
-        for filling in multiples.fillings():
-            yield from self._tasks(entry, filling, broken, without)
+        yield from self._tasks(entry, broken, without)
         if files := list(dict.fromkeys(without.values())):
             wrong = ValueFault(("prompt_file",), *self._prompts.missing(files))
             self._tell_all(entry, [wrong], None if len(files) > 1 else next(iter(without)))
@@ -146,21 +144,46 @@ class Expander:
         return entry, frozenset(field_of(fault.path) for fault in faults)
 
     def _tasks(
-        self,
-        entry: Entry,
-        filling: Filling,
-        broken: frozenset[ValuePath],
-        without: dict[At, str],
+        self, entry: Entry, broken: frozenset[ValuePath], without: dict[At, str]
     ) -> Iterator[Expanded]:
-        """The task of one filling and its repeats; `without` collects missing prompt files."""
-        at, row, source = filling
+        """The tasks of all fillings and their repeats; `without` collects missing prompt files."""
+        multiples, repeat = entry.multiples, entry.multiples.repeat
+        id_is_broken = ("id",) in broken
+        place = f"{self._path.name}:{entry.node.line}" if multiples.table is None else ""
+        for at, row, source in multiples.fillings():
+            filled = self._filled(entry, row)
+            given, labels = filled.pop("id", ""), filled.pop("labels", {})
+            task_id = given if isinstance(given, str) and not id_is_broken else ""
+            checked, faults = self._checked(filled, broken, at, without)
+            texts, are_texts = _as_text(labels)
+            if not are_texts:
+                faults += self._outlines.check("entry", {"labels": labels})
+            if task_id:
+                faults += _id_faults(task_id, repeat, entry.has_id)
+            if faults:
+                self._tell_all(entry, faults, at)
+            for where, message, hint in entry.gaps(at, row) if entry.embedded else ():
+                self._report.add(where, message, hint, Severity.WARNING)
+            name = str(row.get("stem", "")) if multiples.name_tasks else ""
+            content, request = checked.content, checked.request
+            for repetition in range(1, repeat + 1):
+                its_id = f"{task_id}-{repetition}" if task_id and repetition > 1 else task_id
+                wanted = WantedTask(content, its_id, texts, place + source, name) if content else None
+                yield Expanded(entry, at, its_id, request, wanted)
+
+    def _filled(self, entry: Entry, row: templates.Row) -> dict[str, object]:
+        """The fields of one filling."""
         filled = cast("dict[str, object]", entry.filler.fill(row))
         if isinstance(entry.filler, templates.Fixed):
-            filled = dict(filled)  # it is shared
-        elif entry.multiples.matrix and entry.has_id and isinstance(entry.filler, templates.Keyed):
+            return dict(filled)  # it is shared
+        if entry.multiples.matrix and entry.has_id and isinstance(entry.filler, templates.Keyed):
             filled["id"] = entry.filler.items["id"].fill(entry.multiples.naming(row))
-        given, labels = filled.pop("id", ""), filled.pop("labels", {})
-        task_id = given if isinstance(given, str) and ("id",) not in broken else ""
+        return filled
+
+    def _checked(
+        self, filled: dict[str, object], broken: frozenset[ValuePath], at: At, without: dict[At, str]
+    ) -> tuple[Checked, list[ValueFault]]:
+        """The request of one filling, and its faults, except in fields whose templates are wrong."""
         file = filled.pop("prompt_file", None)
         is_broken = ("prompt_file",) in broken
         unread = self._read_prompt(filled, file, at, without) if not (file is None or is_broken) else []
@@ -168,24 +191,7 @@ class Expander:
             filled["prompt"] = "x"  # so that the other fields are still checked
         checked = self._checker.check(filled)
         faults = [fault for fault in checked.faults if field_of(fault.path) not in broken] + unread
-        faults = [_in_file(fault, file) for fault in faults] if file is not None else faults
-        if isinstance(labels, dict) and not all(isinstance(text, str) for text in labels.values()):
-            faults += self._outlines.check("entry", {"labels": labels})
-        repeat = entry.multiples.repeat
-        if task_id:
-            faults += _id_faults(task_id, repeat, entry.has_id)
-        if faults:
-            self._tell_all(entry, faults, at)
-        for place, message, hint in entry.gaps(at, row):
-            self._report.add(place, message, hint, Severity.WARNING)
-        texts = _as_text(labels)
-        if entry.multiples.table is None:
-            source = f"{self._path.name}:{entry.node.line}{source}"
-        name = str(row.get("stem", "")) if entry.multiples.name_tasks else ""
-        for repetition in range(1, repeat + 1):
-            its_id = f"{task_id}-{repetition}" if task_id and repetition > 1 else task_id
-            wanted = WantedTask(checked.content, its_id, texts, source, name) if checked.content else None
-            yield Expanded(entry, at, its_id, checked.request, wanted)
+        return checked, [_in_file(fault, file) for fault in faults] if file is not None else faults
 
     def _read_prompt(
         self, filled: dict[str, object], file: object, at: At, without: dict[At, str]
@@ -246,14 +252,14 @@ def _id_faults(task_id: str, repeat: int, is_given: bool) -> list[ValueFault]:
     return []
 
 
-def _as_text(labels: object) -> str:
-    """Checked labels as a JSON object, whose values are texts."""
+def _as_text(labels: object) -> tuple[str, bool]:
+    """Labels as a JSON object whose values are texts, and whether they were texts before."""
     if not labels or not isinstance(labels, dict):
-        return "{}"
+        return "{}", True
     # Encoded one by one: for a small mapping, that is much faster than as a whole.
-    encode = _JSON.encode
-    texts = [
-        f"{encode(name)}: {encode(value if isinstance(value, str) else json.dumps(value))}"
-        for name, value in labels.items()
-    ]
-    return f"{{{', '.join(texts)}}}"
+    encode, texts, are_texts = _JSON.encode, [], True
+    for name, value in labels.items():
+        is_text = isinstance(value, str)
+        are_texts = are_texts and is_text
+        texts.append(f"{encode(name)}: {encode(value if is_text else json.dumps(value))}")
+    return f"{{{', '.join(texts)}}}", are_texts

@@ -8,7 +8,7 @@ from typing import Any
 
 from batchrunner.core.content import Content, RequestForm
 from batchrunner.core.model import PlannedTask, Request, TaskKey
-from batchrunner.core.plan import WantedTask, as_replica, planned, renamed
+from batchrunner.core.plan import WantedTask, as_replica, key_and_id, renamed
 from batchrunner.manifest.temporary import AT_ONCE, temporary_database, temporary_files
 
 _TABLES = """
@@ -60,11 +60,10 @@ class PlanStore:
 
     def add(self, wanted: WantedTask) -> None:
         """Add a task at the end."""
-        task = planned(wanted, self._length)
+        key, task_id = key_and_id(wanted)
         form, prompt, seed = wanted.content
-        is_given = bool(wanted.id)
         rest = (self._number_of(form), prompt, seed, wanted.labels_text, wanted.source)
-        self._append((task.position, task.key, None, 1, task.id, is_given, *rest))
+        self._append((self._length, key, None, 1, task_id, bool(wanted.id), *rest))
 
     def add_broken(self, task_id: str) -> None:
         """Add a task that has errors, of which only the ID is known; empty if it has none."""

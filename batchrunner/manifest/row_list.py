@@ -7,32 +7,36 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast, overload
 
 from batchrunner.manifest.multiples import TableRow
-from batchrunner.manifest.temporary import AT_ONCE, temporary_database, temporary_files
+from batchrunner.manifest.templates import Row
+from batchrunner.manifest.temporary import temporary_database, temporary_files
 
-_TABLE = "CREATE TABLE items (place INTEGER PRIMARY KEY, number INTEGER, line INTEGER, cells BLOB)"
-_SELECT = "SELECT number, line, cells FROM items"
+TOGETHER = 500
+"""How many rows are written and read as one."""
 
 
 class RowList(Sequence[TableRow]):
     """A list to which rows can only be added; their cells are JSON values."""
 
     def __init__(self) -> None:
-        self._length = 0
-        self._new: list[tuple[int, int, int, bytes]] = []
+        self._new: list[tuple[int, int, Row]] = []
+        self._written = 0
+        self._last: tuple[int, list[TableRow]] = (-1, [])
         with temporary_files():
             self._db = temporary_database(self)
-            self._db.execute(_TABLE)
+            self._db.execute("CREATE TABLE blocks (number INTEGER PRIMARY KEY, rows BLOB)")
 
     def append(self, row: TableRow) -> None:
-        """Add a row; it is copied."""
-        number, line, cells = row
-        self._new.append((self._length, number, line, marshal.dumps(cast("dict[str, Any]", cells))))
-        self._length += 1
-        if len(self._new) >= AT_ONCE:
-            self._write()
+        """Add a row; it is copied, soon."""
+        self._new.append((row.number, row.line, row.cells))
+        if len(self._new) >= TOGETHER:
+            values = (self._written // TOGETHER, marshal.dumps(cast("list[Any]", self._new)))
+            with temporary_files():
+                self._db.execute("INSERT INTO blocks VALUES (?, ?)", values)
+            self._written += len(self._new)
+            self._new.clear()
 
     def __len__(self) -> int:
-        return self._length
+        return self._written + len(self._new)
 
     @overload
     def __getitem__(self, index: int) -> TableRow: ...
@@ -42,26 +46,25 @@ class RowList(Sequence[TableRow]):
 
     def __getitem__(self, index: int | slice) -> TableRow | Sequence[TableRow]:
         if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(self._length))]
-        if not -self._length <= index < self._length:
+            return [self[one] for one in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
             raise IndexError(index)
-        self._write()
-        with temporary_files():
-            found = self._db.execute(f"{_SELECT} WHERE place = ?", (index % self._length,)).fetchall()
-        return next(map(_row, found))
+        index %= len(self)
+        if index >= self._written:
+            return TableRow._make(self._new[index - self._written])
+        number, place = divmod(index, TOGETHER)
+        if self._last[0] != number:
+            with temporary_files():
+                found = self._db.execute("SELECT rows FROM blocks WHERE number = ?", (number,)).fetchall()
+            self._last = number, list(_rows(found[0][0]))
+        return self._last[1][place]
 
     def __iter__(self) -> Iterator[TableRow]:
-        self._write()
         with temporary_files():
-            yield from map(_row, self._db.execute(f"{_SELECT} ORDER BY place"))
-
-    def _write(self) -> None:
-        if self._new:
-            with temporary_files():
-                self._db.executemany("INSERT INTO items VALUES (?, ?, ?, ?)", self._new)
-            self._new.clear()
+            for (value,) in self._db.execute("SELECT rows FROM blocks ORDER BY number"):
+                yield from _rows(value)
+        yield from map(TableRow._make, self._new)
 
 
-def _row(values: tuple[int, int, bytes]) -> TableRow:
-    number, line, cells = values
-    return TableRow(number, line, marshal.loads(cells))  # noqa: S302  written by this process
+def _rows(value: bytes) -> Iterator[TableRow]:
+    return map(TableRow._make, marshal.loads(value))  # noqa: S302  written by this process

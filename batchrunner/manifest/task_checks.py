@@ -74,8 +74,12 @@ class Checker:
     def _common(self, request: dict[str, object]) -> Checked:
         last, found = self._last
         # The tasks of an entry share the values without templates: the same objects, not just equal ones.
-        if len(last) == len(request) and all(last.get(name, self) is request[name] for name in request):
-            return found
+        if last.keys() == request.keys():
+            for name, value in request.items():
+                if last[name] is not value:
+                    break
+            else:
+                return found
         key = repr(request)
         known = self._known.get(key)
         if known is None:

@@ -74,6 +74,10 @@ class Exact:
 
     def fill(self, row: Row) -> object:
         """The name's value."""
+        value = row.get(self.name)
+        # Most values are texts, and stay as they are.
+        if type(value) is str and "integer" not in self.types and "boolean" not in self.types:
+            return value if value and not value.isspace() else ABSENT
         return typed(cell(row, self.name), self.types)
 
 

@@ -25,7 +25,7 @@ _BLANK = re.compile(r"[ \t\n\r]*")
 
 def read_jsonl(table: RowsFile, lines: Iterable[str], report: Report) -> bool:
     """Read an object from each line; return False if no column is known."""
-    number = 0
+    number, may_be_nested = 0, False
     for line, text in enumerate(lines, start=1):
         if not text.strip():
             continue
@@ -38,8 +38,11 @@ def read_jsonl(table: RowsFile, lines: Iterable[str], report: Report) -> bool:
             report.add(place, f"the line is not a JSON object: {error}", hint)
             continue
         table.rows.append(TableRow(number, line, row))
-        table.columns.update(dict.fromkeys(row))
-    look_inside(table)
+        if not row.keys() <= table.columns.keys():
+            table.columns.update(dict.fromkeys(row))
+        may_be_nested = may_be_nested or "[" in text or text.count("{") > 1
+    if may_be_nested:
+        look_inside(table)
     return bool(table.rows)  # without rows, the columns are unknown
 
 

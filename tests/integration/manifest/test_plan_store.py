@@ -21,8 +21,8 @@ def wanted(prompt: str, id: str = "", model: str = "fast", **metadata: Any) -> A
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few items are kept in memory before they are written."""
-    for module in (plan_store, row_list):
-        monkeypatch.setattr(module, "AT_ONCE", 3)
+    monkeypatch.setattr(plan_store, "AT_ONCE", 3)
+    monkeypatch.setattr(row_list, "TOGETHER", 3)
     monkeypatch.setattr(plan_store, "_FORMS_KEPT", 2)
 
 
