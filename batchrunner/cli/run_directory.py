@@ -143,12 +143,15 @@ def whereabouts(
             f"--new: {shown_path(directory)} already exists",
             "remove --new to resume it; a new one, with -o DIR, pays again for what this one has",
         )
-    is_submitted = submitted_by(plan.tasks, directory)
-    if not any(map(is_submitted, plan.tasks)):
+    would_submit = submitted_by(plan.tasks, directory)
+    if not any(would_submit(position, key) for position, key in plan.tasks.keys()):  # noqa: SIM118
         return Whereabouts(directory, None, ())
     near = neighbours(_near(options, directory), directory, options.simulate)
     if not near:
         return Whereabouts(directory, None, ())
+
+    def is_submitted(task: PlannedTask) -> bool:
+        return would_submit(task.position, task.key)
 
     def asked(task: PlannedTask) -> bool:
         return is_submitted(task) and (selected is None or task.key in selected)

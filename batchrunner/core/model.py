@@ -104,6 +104,9 @@ class PlannedTasks(Protocol):
     def find(self, key: TaskKey) -> PlannedTask | None:
         """The task with this key, if there is one."""
 
+    def keys(self) -> Iterator[tuple[int, TaskKey]]:
+        """The position and the key of every task."""
+
     def requests(self) -> Iterator[Request]:
         """Every distinct request, without its prompt and seed."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from batchrunner.core.model import PlannedTask, TaskKey
 from batchrunner.core.states import TaskState
@@ -26,8 +26,7 @@ _BEST_FIRST = (
 """Which replicas to keep if the plan has fewer than the ledger: those paid for, then those that may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A task as recorded in the ledger."""
 
     key: TaskKey

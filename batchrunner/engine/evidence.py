@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,9 @@ from batchrunner.core.file_names import LOG_NAME, RESULTS_NAME, RUN_ID_NAME, VID
 from batchrunner.core.file_status import FileState
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.policy import AttemptFacts
-from batchrunner.ledger import LedgerReader, PaidAttempt, recover_command
-from batchrunner.ledger.history import History, claims, file_names, history
+from batchrunner.engine.log_mark import LogMark
+from batchrunner.ledger import Ledger, LedgerReader, PaidAttempt, recover_command
+from batchrunner.ledger.history import LOG_MARK, History, claims, file_names, history
 from batchrunner.storage.files import keep_small
 
 
@@ -31,17 +35,24 @@ class Evidence:
     run_ids: frozenset[str] = frozenset()
     """All run IDs that the run directory has had."""
     named: Mapping[TaskKey, frozenset[RemoteId]] = field(default_factory=dict)
-    """The remote IDs of a task's attempts."""
+    """The remote IDs of a task's attempts that are missing from the ledger."""
     claims: Mapping[TaskKey, tuple[float, ...]] = field(default_factory=dict)
     """When attempts missing from the ledger were claimed."""
     accepted_at: Mapping[RemoteId, float] = field(default_factory=dict)
-    """When attempts were accepted."""
+    """When these attempts were accepted."""
     results: Mapping[TaskKey, Mapping[str, str]] = field(default_factory=dict)
-    """The rows of results.csv."""
+    """The rows of results.csv, if it is not one that this ledger has written."""
     under_way: frozenset[TaskKey] = frozenset()
-    """Tasks whose last state in run.log is submitted or later."""
+    """Of the tasks with such claims: those whose last state in run.log is submitted or later."""
+    names_any: bool = False
+    """Whether there is any remote ID, even one that the ledger has."""
     newer: str = ""
     """A message about what is newer than the ledger; empty if nothing is."""
+
+    @property
+    def adds_nothing(self) -> bool:
+        """Whether the ledger has all of it."""
+        return not (self.named or self.claims or self.results or self.newer)
 
     def of(self, wanted: Iterable[Wanted]) -> list[Wanted]:
         """The same tasks, with the claims and remote IDs of each."""
@@ -76,43 +87,95 @@ def keep_run_id(directory: Path, run_id: str) -> None:
         ) from error
 
 
-async def read_evidence(directory: Path, ledger: LedgerReader) -> Evidence:
-    """Read the files, and compare them with the ledger as it is now."""
-    past = await ledger.ask_history(history)
-    known, named_files = await ledger.ask_history(claims), await ledger.ask_history(file_names)
-    lines = list(_events(directory / LOG_NAME))
-    results = {TaskKey(row["fingerprint"]): row for row in _rows(directory / RESULTS_NAME)}
-    named: dict[TaskKey, set[RemoteId]] = defaultdict(set)
+async def read_evidence(directory: Path, ledger: LedgerReader, everything: bool = False) -> Evidence:
+    """Read the files, and compare them with the ledger as it is now.
+
+    Lines of run.log before the ledger's mark are skipped, unless `everything` is to be read.
+    """
+    past, ours = await ledger.ask_history(history), await ledger.remote_ids()
+    log = directory / LOG_NAME
+    mark = LogMark() if everything else LogMark.from_text(await ledger.meta(LOG_MARK)).in_file(log)
+    read = await asyncio.to_thread(_read_log, log, mark, ours)
+    known = await ledger.ask_history(partial(claims, since=min((at for _, at in read.claimed), default=0.0)))
     claimed: dict[TaskKey, list[float]] = defaultdict(list)
-    for line in lines:
-        key = TaskKey(str(line.get("key", "")))
-        if remote_id := line.get("remote_id"):
-            named[key].add(RemoteId(str(remote_id)))
-        if line.get("event") == "claimed" and not {(key, ms) for ms in _around(line["at"])} & known:
-            claimed[key].append(line["at"])
+    for key, at in read.claimed:
+        if not {(key, ms) for ms in _around(at)} & known:
+            claimed[key].append(at)
+    is_own = not everything and await _is_own(directory, ledger)
+    rows = () if is_own else await asyncio.to_thread(_rows, directory / RESULTS_NAME)
+    results = {TaskKey(row["fingerprint"]): row for row in rows}
+    named = read.named
     for key, row in results.items():
-        if row.get("remote_id"):
-            named[key].add(RemoteId(row["remote_id"]))
-    run_ids = {str(line["run_id"]) for line in lines if line.get("run_id")}
-    run_ids |= {past.run_id, run_id_beside_videos(directory)} - {""}
+        if (remote_id := RemoteId(row.get("remote_id", ""))) and remote_id not in ours:
+            named[key].add(remote_id)
+    names = await ledger.ask_history(file_names)
     return Evidence(
-        run_ids=frozenset(run_ids),
+        run_ids=frozenset(read.run_ids | {past.run_id, run_id_beside_videos(directory)} - {""}),
         named={key: frozenset(ids) for key, ids in named.items()},
         claims={key: tuple(times) for key, times in claimed.items()},
-        accepted_at={
-            RemoteId(str(line["remote_id"])): line["at"]
-            for line in lines
-            if line.get("event") == "accepted" and line.get("remote_id")
-        },
+        accepted_at=read.accepted_at,
         results=results,
-        under_way=_under_way(lines),
-        newer=_newer(directory, lines, past, named_files),
+        under_way=frozenset(key for key in claimed if read.last.get(key) not in ("pending", "failed")),
+        names_any=read.names_any or any(row.get("remote_id") for row in results.values()),
+        newer=await asyncio.to_thread(_newer, directory, read.latest, past, names),
     )
 
 
-def _under_way(lines: Sequence[Mapping[str, Any]]) -> frozenset[TaskKey]:
-    last = {TaskKey(str(line.get("key"))): str(line.get("to_state")) for line in lines if "event" in line}
-    return frozenset(key for key, state in last.items() if state not in ("pending", "failed"))
+async def mark_log(directory: Path, ledger: Ledger, evidence: Evidence | None) -> None:
+    """Record that the ledger has everything that run.log says up to here, if it is so.
+
+    `evidence` is what it said when this process began, None for a new ledger. All lines since then are about
+    events that the ledger has.
+    """
+    if evidence is None or evidence.adds_nothing:
+        run_ids = evidence.run_ids if evidence else frozenset({await ledger.run_id()})
+        names_any = evidence.names_any if evidence else False
+        names_any = names_any or bool(await ledger.newest_accepted(1))
+        mark = LogMark.at_end(directory / LOG_NAME, run_ids, names_any)
+        await ledger.set_meta(LOG_MARK, mark.to_text())
+
+
+async def _is_own(directory: Path, ledger: LedgerReader) -> bool:
+    """Whether results.csv is one that this ledger has written: then it says nothing more."""
+    known = await ledger.results_written()
+    with suppress(OSError), (directory / RESULTS_NAME).open("rb") as file:
+        digest = await asyncio.to_thread(hashlib.file_digest, file, "sha256")
+        return known is not None and digest.hexdigest() in known
+    return False
+
+
+@dataclass(slots=True)
+class _Log:
+    """What run.log says."""
+
+    run_ids: set[str]
+    names_any: bool
+    claimed: list[tuple[TaskKey, float]] = field(default_factory=list)
+    named: dict[TaskKey, set[RemoteId]] = field(default_factory=lambda: defaultdict(set))
+    accepted_at: dict[RemoteId, float] = field(default_factory=dict)
+    last: dict[TaskKey, str] = field(default_factory=dict)
+    latest: float = 0.0
+
+
+def _read_log(path: Path, mark: LogMark, ours: frozenset[RemoteId]) -> _Log:
+    """Read the log from the mark on; remote IDs only if they are not `ours`."""
+    log = _Log(set(mark.run_ids), mark.names_any)
+    for line in _events(path, mark.size):
+        key, event, at = TaskKey(str(line.get("key", ""))), line.get("event"), line["at"]
+        if run_id := line.get("run_id"):
+            log.run_ids.add(str(run_id))
+        if remote_id := line.get("remote_id"):
+            log.names_any = True
+            if (strange := RemoteId(str(remote_id))) not in ours:
+                log.named[key].add(strange)
+                if event == "accepted":
+                    log.accepted_at[strange] = at
+        if event is not None:
+            log.last[key] = str(line.get("to_state"))
+            log.latest = max(log.latest, at)
+        if event == "claimed":
+            log.claimed.append((key, at))
+    return log
 
 
 def anything_left(directory: Path) -> bool:
@@ -130,17 +193,17 @@ def _around(at: float) -> Sequence[int]:
     return range(round(at * 1000) - 1, round(at * 1000) + 2)
 
 
-def _newer(
-    directory: Path, lines: Sequence[Mapping[str, Any]], past: History, known_files: frozenset[str]
-) -> str:
-    """A message about what shows that the ledger is outdated; empty if nothing does."""
+def _newer(directory: Path, latest: float, past: History, known_files: frozenset[str]) -> str:
+    """A message about what shows that the ledger is outdated; empty if nothing does.
+
+    `latest` is the time of the newest event in run.log.
+    """
     last = max(past.newest, past.vouched_at)
-    latest = max((line["at"] for line in lines if "event" in line), default=0.0)
     if latest > last + 0.001:
         return f"{LOG_NAME} has later entries than the ledger"
-    for path in sorted((directory / VIDEOS).glob("*.mp4")):
-        name = f"{VIDEOS}/{path.name}"
-        if name not in known_files and path.stat().st_mtime > last:
+    on_disk = (f"{VIDEOS}/{name}" for name in os.listdir(directory / VIDEOS) if name.endswith(".mp4"))  # noqa: PTH208
+    for name in sorted(name for name in on_disk if name not in known_files):
+        if (directory / name).stat().st_mtime > last:
             return f"{name} is newer than the ledger and not recorded in it"
     return ""
 
@@ -157,9 +220,10 @@ def proven(directory: Path, row: Mapping[str, str]) -> bool:
     return False
 
 
-def _events(path: Path) -> Iterator[dict[str, Any]]:
-    """The complete lines of a run.log, with times as Unix seconds; unreadable lines are skipped."""
-    with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+def _events(path: Path, start: int = 0) -> Iterator[dict[str, Any]]:
+    """The complete lines of a run.log from a byte on, times as Unix seconds; unreadable ones are skipped."""
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(start)
         for text in file:
             with suppress(ValueError, KeyError, TypeError, AttributeError):
                 line = json.loads(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ from batchrunner.core.states import TaskState
 from batchrunner.engine.evidence import (
     Evidence,
     keep_run_id,
+    mark_log,
     read_evidence,
     run_id_beside_videos,
 )
@@ -125,7 +127,8 @@ async def identify(ledger: Ledger, directory: Path, is_new: bool, recovers: bool
         await ledger.set_meta(LOOKED_AT, repr(time.time()))
         keep_run_id(directory, await ledger.run_id())
         return None
-    evidence = await read_evidence(directory, ledger)
+    evidence = await read_evidence(directory, ledger, everything=recovers)
+    await mark_log(directory, ledger, evidence)
     if is_new and (left := beside or next(iter(evidence.run_ids - {await ledger.run_id()}), "")):
         await ledger.set_meta("run_id", left)
     if recovers and beside != await ledger.run_id():
@@ -136,7 +139,7 @@ async def identify(ledger: Ledger, directory: Path, is_new: bool, recovers: bool
 
 def names_on_disk(directory: Path) -> frozenset[str]:
     """The folded names of everything in the video folder; no new video may use one of them."""
-    return frozenset(folded(f"{VIDEOS}/{path.name}") for path in (directory / VIDEOS).iterdir())
+    return frozenset(folded(f"{VIDEOS}/{name}") for name in os.listdir(directory / VIDEOS))  # noqa: PTH208
 
 
 async def bring_up_to_date(

@@ -226,10 +226,12 @@ class Recovery:
         named = {remote_id for ids in evidence.named.values() for remote_id in ids}
         sights = (self._unknown.seen.get(remote_id) for remote_id in named)
         moments = [one.submitted_at for one in sights if one and one.submitted_at is not None]
-        return can_know(log.rows, known, named, moments)
+        return can_know(log.rows, known, evidence.names_any, named, moments)
 
     async def _adopt(self, pending: Sequence[Wanted], evidence: Evidence) -> bool:
         """Add recognized attempts of these tasks to the ledger, and follow them; return whether any were."""
+        if not self._unknown.seen:
+            return False
         ours = await self._ledger.remote_ids()
         strange = [one for one in self._unknown.seen.values() if one.remote_id not in ours]
         found: dict[TaskKey, list[Paid]] = defaultdict(list)

@@ -7,6 +7,7 @@ from batchrunner.core.model import TaskKey
 from batchrunner.core.selection import select
 from batchrunner.core.summary import Summary
 from batchrunner.core.text import count
+from batchrunner.engine.evidence import mark_log
 from batchrunner.engine.flow import Flow
 from batchrunner.engine.job import Job
 from batchrunner.engine.live_limits import limits_of_one_run
@@ -62,6 +63,8 @@ async def run(job: Job) -> Summary:
                 binding = await ledger.binding()
                 flow = Flow(Wiring(job, binding, evidence, ledger, clock, reporter, selected))
                 storage = await flow.to_the_end()
+                if job.plan and not storage:
+                    await mark_log(job.directory, ledger, evidence)
                 # Use the reader: after a failed write, the writer may not even answer.
                 spent = await reader.spent()
                 counts = await reader.counts(selected)

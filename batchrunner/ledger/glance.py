@@ -75,8 +75,11 @@ def _read(path: Path, how: str) -> Glance | None:
         # Older versions don't store it.
         has_first = db.execute(_HAS_FIRST).fetchall()
         db.create_function("fingerprint_of", 1, lambda text: fingerprint(json.loads(text)))
-        first = "coalesce(t.first, t.key)" if has_first else "fingerprint_of(t.request)"
-        rows = db.execute(_TASKS.format(first=first)).fetchall()
-    tasks = [Known(key, name, TaskState(state), first) for key, name, state, first, _ in rows]
-    paid = Counter(task.first for task, row in zip(tasks, rows, strict=True) if row[-1])
+        query = _TASKS.format(first="coalesce(t.first, t.key)" if has_first else "fingerprint_of(t.request)")
+        states = {state.value: state for state in TaskState}
+        tasks, paid = [], Counter[TaskKey]()
+        for key, name, state, first, is_paid in db.execute(query):
+            tasks.append(Known(key, name, states[state], first))
+            if is_paid:
+                paid[first] += 1
     return Glance("".join(gateway), tuple(tasks), paid)

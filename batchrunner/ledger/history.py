@@ -13,6 +13,8 @@ LOOKED_AT = "looked_at"
 """Up to when (Unix seconds) the usage log was searched for attempts missing from the ledger."""
 STRANGERS = "strangers"
 """What the gateway showed about this key's tasks that are missing from the ledger (JSON)."""
+LOG_MARK = "log_mark"
+"""Up to where run.log says nothing that the ledger doesn't have (JSON)."""
 VOUCHED_AT = "vouched_at"
 """When the files newer than the ledger were last searched at the user's request."""
 
@@ -71,9 +73,9 @@ def accounted(db: sqlite3.Connection) -> Accounted:
     )
 
 
-def claims(db: sqlite3.Connection) -> frozenset[tuple[str, int]]:
-    """Every claim: task key and time in milliseconds."""
-    rows = db.execute("SELECT task, at FROM events WHERE event = 'claimed'")
+def claims(db: sqlite3.Connection, since: float) -> frozenset[tuple[str, int]]:
+    """The claims from a second before `since` (Unix seconds): task key and time in milliseconds."""
+    rows = db.execute("SELECT task, at FROM events WHERE event = 'claimed' AND at >= ?", (since - 1.0,))
     return frozenset((row[0], int(row[1] * 1000)) for row in rows)
 
 

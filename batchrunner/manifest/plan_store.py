@@ -112,6 +112,11 @@ class PlanStore:
         """The task with this key, if there is one."""
         return next(self._select("WHERE key = ?", key), None)
 
+    def keys(self) -> Iterator[tuple[int, TaskKey]]:
+        """The position and the key of every task."""
+        with temporary_files():
+            yield from self._db.execute("SELECT position, key FROM tasks ORDER BY position")
+
     def requests(self) -> Iterator[Request]:
         """Every distinct request, without its prompt and seed."""
         with temporary_files():

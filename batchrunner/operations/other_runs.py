@@ -77,19 +77,22 @@ def paid_elsewhere(tasks: Iterable[PlannedTask], near: Sequence[Neighbour]) -> P
     return PaidElsewhere(best.directory, number, best.fault, len(holding) - 1)
 
 
-def submitted_by(tasks: PlannedTasks, directory: Path) -> Callable[[PlannedTask], bool]:
-    """Tell the tasks of a plan that a run would submit in this run directory, as far as is known."""
+def submitted_by(tasks: PlannedTasks, directory: Path) -> Callable[[int, TaskKey], bool]:
+    """Tell the tasks of a plan that a run would submit in this run directory, as far as is known.
+
+    The answer takes a task's position and key.
+    """
     if not (directory / LEDGER_NAME).exists():
-        return lambda task: True
+        return lambda position, key: True
     try:
         seen = glance(directory)
     except Unreadable:
-        return lambda task: False  # the run will report the problem and submit nothing
+        return lambda position, key: False  # the run will report the problem and submit nothing
     known = seen.tasks if seen else ()
     over = {task.key for task in known if task.state is not TaskState.PENDING}
     several = tasks.repeated() | {task.first for task in known if task.first != task.key}
     keys = recognised(tasks.of_requests(several), (task for task in known if task.first in several))
-    return lambda task: keys.get(task.position, task.key) not in over
+    return lambda position, key: keys.get(position, key) not in over
 
 
 def _children(folder: Path) -> list[Path]:

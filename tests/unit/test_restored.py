@@ -206,8 +206,8 @@ def test_a_log_that_shows_none_of_what_is_known_can_not_know() -> None:
     assert not can_know([], known)
     assert not can_know([row(request_id="r2")], known)
     assert can_know([row()], known)
-    assert not can_know([], NOTHING, named={RemoteId("task_1")})
-    assert can_know([row(remote_id="task_1")], NOTHING, named={RemoteId("task_1")})
+    assert not can_know([], NOTHING, names_any=True)
+    assert can_know([row(remote_id="task_1")], NOTHING, names_any=True, named={RemoteId("task_1")})
 
 
 def test_a_log_that_does_not_reach_back_is_not_held_to_it() -> None:

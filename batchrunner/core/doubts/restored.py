@@ -219,17 +219,18 @@ def unaccounted(
 def can_know(
     rows: Sequence[UsageRow],
     known: Accounted,
+    names_any: bool = False,
     named: Collection[RemoteId] = (),
     moments: Iterable[float] = (),
 ) -> bool:
     """Whether the log may be trusted to show the submissions of this run.
 
     A log that goes back far enough, but shows none of the known accepted submissions, is switched off or
-    belongs to another key. `named` are the remote IDs in run.log or results.csv, and `moments` are when they
-    were submitted according to the gateway (Unix seconds).
+    belongs to another key. `names_any` is whether run.log or results.csv has any remote ID, `named` are those
+    missing from the ledger, and `moments` are when these were submitted by the gateway's clock (Unix seconds).
     """
     expected = {request_id for request_id, at in known.accepted.items() if reaches_back(rows, at)}
-    if not expected and not named:
+    if not expected and not names_any:
         return True
     ours, times = known.remote_ids | frozenset(named), list(moments)
     return any(
