@@ -226,8 +226,8 @@ def can_know(
     """Whether the log may be trusted to show the submissions of this run.
 
     A log that goes back far enough, but shows none of the known accepted submissions, is switched off or
-    belongs to another key. `names_any` is whether run.log or results.csv has any remote ID, `named` are those
-    missing from the ledger, and `moments` are when these were submitted by the gateway's clock (Unix seconds).
+    belongs to another key. `names_any` is whether run.log or results.csv has any remote ID; `named` are those
+    missing from the ledger, and `moments` when these were submitted by the gateway's clock (Unix seconds).
     """
     expected = {request_id for request_id, at in known.accepted.items() if reaches_back(rows, at)}
     if not expected and not names_any:
