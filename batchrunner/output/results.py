@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from math import modf
+from math import floor
 
 from batchrunner.core.file_status import FileState, warning
 from batchrunner.core.redaction import redacted, redacted_url
@@ -35,10 +35,11 @@ def _time(seconds: float | None) -> str:
     """ISO 8601 in UTC: rounded to microseconds and cut to milliseconds, as `datetime` does it, but faster."""
     if seconds is None:
         return ""
-    fraction, whole = modf(seconds)
-    milliseconds = int(whole) * 1000 + round(fraction * 1e6) // 1000
-    minute, rest = divmod(milliseconds, 60_000)
-    return f"{_minute(minute)}:{rest / 1000:06.3f}Z"
+    second = floor(seconds)
+    millisecond = round((seconds - second) * 1e6) // 1000
+    if millisecond == 1000:
+        second, millisecond = second + 1, 0
+    return f"{_minute(second // 60)}:{second % 60:02}.{millisecond:03}Z"
 
 
 @lru_cache(maxsize=10_000)
@@ -123,7 +124,8 @@ def line(row: ResultRow, labels: Sequence[str]) -> str:
 
 def _line(cells: Iterable[object]) -> str:
     """A record of RFC 4180."""
-    return ",".join(["" if cell is None else _cell(str(cell)) for cell in cells]) + "\r\n"
+    texts = [_cell(cell) if isinstance(cell, str) else "" if cell is None else str(cell) for cell in cells]
+    return ",".join(texts) + "\r\n"
 
 
 def _cell(text: str) -> str:
