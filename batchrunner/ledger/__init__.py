@@ -1,4 +1,4 @@
-"""The ledger: the authoritative record of progress, and the only package with SQL."""
+"""The ledger: the authoritative record of progress, and the only database that outlives its process."""
 
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.ledger.attempts import LostAttempt, PaidAttempt, RemoteIdTaken
