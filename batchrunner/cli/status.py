@@ -19,10 +19,10 @@ from batchrunner.core.file_names import RESULTS_NAME
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.redaction import redacted, redacted_values
 from batchrunner.core.states import TaskState
-from batchrunner.core.summary import Summary
 from batchrunner.core.text import count, printable, shortened
 
 if TYPE_CHECKING:
+    from batchrunner.core.summary import Summary
     from batchrunner.ledger import LedgerReader, TaskRecord
 
 MOST_LISTED = 20
@@ -78,6 +78,7 @@ async def _show(
         wanting_in,
         what_next,
     )
+    from batchrunner.core.summary import Summary  # noqa: PLC0415
     from batchrunner.ledger import WAITING_FOR  # noqa: PLC0415
 
     summary = Summary(counts=await ledger.counts(), spent=await ledger.spent())
