@@ -41,7 +41,7 @@ from batchrunner.core.policy import (
     is_worth_another,
     unsendable,
 )
-from batchrunner.core.poll_schedule import STRAGGLER_INTERVAL, Typical, poll_delay
+from batchrunner.core.poll_schedule import STRAGGLER_INTERVAL, PollSchedule, Watch, poll_delay
 from batchrunner.core.poll_tracker import (
     Conclusion,
     GoOn,
@@ -93,14 +93,15 @@ class Worker:
         self._find, self._collect, self._notice = find, collect, notice
         self._is_paid = is_paid
         self._pace = Pace(clock, queries_per_second)
-        self._typical = Typical()
+        self._schedule = PollSchedule()
         self._sightings = Sightings()
 
     async def submit(self, permit: Permit) -> None:
         """Submit the permitted task and, if accepted, follow it to its end."""
         generation = await self._submit(permit)
         if generation and not self._admission.closing:
-            await self._follow(generation, first_delay=self._delay(generation, 0.0))
+            watch = Watch(generation.kind, generation.began, unfinished=generation.began)
+            await self._follow(generation, watch, delay=self._delay(watch))
 
     async def resume(self, record: TaskRecord, polled: Callable[[], None]) -> None:
         """Follow a generation of an earlier run; `polled` is called when its first poll is answered."""
@@ -122,7 +123,8 @@ class Worker:
             given_up=record.outcome == GIVEN_UP,
         )
         try:
-            await self._follow(generation, first_delay=0.0, polled=polled)
+            watch = Watch(generation.kind, generation.began, unfinished=None)
+            await self._follow(generation, watch, delay=0.0, polled=polled)
         finally:
             polled()
 
@@ -208,19 +210,20 @@ class Worker:
         return after_submit(outcome, now=now, counts=judged.counts, refused_before=before, wait=wait)
 
     async def _follow(
-        self, generation: Generation, first_delay: float, polled: Callable[[], None] = lambda: None
+        self, generation: Generation, watch: Watch, delay: float, polled: Callable[[], None] = lambda: None
     ) -> None:
-        tracker, delay, holds_slot, last_status = PollTracker(), first_delay, True, ""
+        tracker, holds_slot = PollTracker(), True
         while True:
             await self._clock.sleep(delay)
             await self._pace.turn()
+            asked = self._clock.now()
             answer = await self._gateway.poll(generation.remote_id)
+            is_news = self._schedule.record(watch, answer, asked, self._clock.now())
             await self._sighted(generation, answer)
             conclusion = tracker.record(answer, self._clock.now())
             if not isinstance(conclusion, GoOn):
                 return await self._conclude(generation, conclusion, holds_slot)
-            if isinstance(answer, InProgress) and answer.status + answer.upstream_status != last_status:
-                last_status = answer.status + answer.upstream_status
+            if isinstance(answer, InProgress) and is_news:
                 news = AttemptFacts(last_answer=answer.raw[:LAST_ANSWER_BYTES])
                 await self._ledger.note(generation.attempt, news)
             if not isinstance(answer, NotVisible):  # NotVisible doesn't show that the key sees our tasks
@@ -232,7 +235,7 @@ class Worker:
                     self._admission.free_slot(settled=False)
                 delay = STRAGGLER_INTERVAL
             else:
-                delay = self._delay(generation, age, conclusion)
+                delay = self._delay(watch, conclusion)
 
     async def _sighted(self, generation: Generation, answer: PollOutcome) -> None:
         """Record whether the gateway shows the task; an ID set by the user is confirmed once it does."""
@@ -241,11 +244,12 @@ class Worker:
         is_sure = not (generation.named or generation.given_up)
         self._sightings.record(generation.key, answer, self._clock.now(), is_sure)
 
-    def _delay(self, generation: Generation, age: float, so_far: GoOn | None = None) -> float:
+    def _delay(self, watch: Watch, so_far: GoOn | None = None) -> float:
+        now = self._clock.now()
         if so_far and so_far.failures:
-            wait = poll_delay(age, None, _chance()) + backoff(so_far.failures, _chance())
-            return max(wait, so_far.retry_after or 0.0)
-        return poll_delay(age, self._typical.of(generation.kind), _chance())
+            usual = poll_delay(now - watch.began, watch.polls, None, None, _chance())
+            return max(usual + backoff(so_far.failures, _chance()), so_far.retry_after or 0.0)
+        return self._schedule.delay(watch, now, _chance())
 
     async def _conclude(self, generation: Generation, conclusion: Conclusion, holds_slot: bool) -> None:
         now = self._clock.wall()
@@ -255,7 +259,6 @@ class Worker:
             await self._look_at_another(generation.key)
         match conclusion:
             case Succeeded():
-                self._typical.add(generation.kind, self._clock.now() - generation.began)
                 move = after_success(conclusion, generation, self._pricing, seen)
                 await self._ledger.move(generation.key, move, generation.attempt)
                 self._collect(generation.key)
