@@ -85,6 +85,8 @@ class Durations:
     def add(self, kind: str, after: float, by: float) -> None:
         """Add a task that ended between these ages; only the newest 50 of a kind count."""
         seen = self._seen.setdefault(kind, [])
+        # A clock that was set back makes ages negative, and a gateway may end tasks at once.
+        after, by = max(after, 0.0), max(by, 1.0)
         # An end is seen late if the polls before it were far apart.
         seen.append((max(after, by - GATEWAY_REFRESH), by))
         del seen[:-50]

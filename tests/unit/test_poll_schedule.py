@@ -141,6 +141,17 @@ def test_what_is_usual_follows_the_newest():
     assert 280 < usual.first < 300 < usual.last < 310
 
 
+@pytest.mark.parametrize("age", [0.0, -500.0])
+def test_a_clock_that_was_set_back_is_no_obstacle(age):
+    """Ages of no length, or negative ones, still give a wait."""
+    seen = Durations()
+    for _ in range(4):
+        seen.add("any", age, age)
+    usual = seen.of("any")
+    assert usual == Usual(0.0, 1.0, pytest.approx(1.02))
+    assert poll_delay(age, 0, usual, None, 0.5) > 0
+
+
 def test_an_end_seen_late_does_not_delay_the_next_polls():
     """If the polls before an end were far apart, it may have come earlier: the next are polled earlier."""
     durations = Durations()
