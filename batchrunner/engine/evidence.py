@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from batchrunner.core.doubts.restored import Wanted
-from batchrunner.core.errors import UsageError
+from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.file_names import LOG_NAME, RESULTS_NAME, RUN_ID_NAME, VIDEOS
 from batchrunner.core.file_status import FileState
 from batchrunner.core.model import RemoteId, TaskKey
@@ -132,7 +132,8 @@ async def mark_log(directory: Path, ledger: Ledger, evidence: Evidence | None) -
         names_any = evidence.names_any if evidence else False
         names_any = names_any or bool(await ledger.newest_accepted(1))
         mark = LogMark.at_end(directory / LOG_NAME, run_ids, names_any)
-        await ledger.set_meta(LOG_MARK, mark.to_text())
+        with suppress(StorageError):  # the next start reads more
+            await ledger.set_meta(LOG_MARK, mark.to_text())
 
 
 async def _is_own(directory: Path, ledger: LedgerReader) -> bool:
