@@ -123,3 +123,11 @@ def test_a_loop_that_restarts_is_learned_again():
 def test_the_next_moment_of_a_round(after, moment):
     """Moments are counted from the start of a round, and repeat with each."""
     assert Rounds(15.0, 3.0, 5.0).first((1.0, 3.0), after) == moment
+
+
+def test_wide_sightings_do_not_displace_narrow_ones():
+    """Many changes between polls far apart say nothing, and what was known before stays known."""
+    loop = learned([15.0 * turn for turn in range(24)], 2.0)
+    for task in range(30):
+        loop.saw(300.0 + 2.5 * task, 360.0 + 2.5 * task)
+    assert loop.expected(360.0) is not None

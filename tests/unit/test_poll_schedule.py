@@ -190,3 +190,14 @@ def test_only_a_new_state_is_news():
     news = [schedule.record(watch, answer, float(at), at + 0.1) for at, answer in enumerate(answers)]
     assert news == [True, False, False, False, True, False, True, True]
     assert watch.polls == len(answers)
+
+
+def test_the_first_answer_says_nothing_about_the_loop():
+    """What the gateway showed before the first answer is unknown, so nothing has changed with it."""
+    schedule = PollSchedule()
+    for task in range(30):
+        began = 15.0 * task
+        watch = Watch("kind", began, unfinished=began)
+        schedule.record(watch, InProgress("QUEUED", "queued", ""), began + 4, began + 5)
+    fresh = Watch("kind", 450.0, unfinished=450.0)
+    assert schedule.delay(fresh, 450.0, 0.5) == poll_delay(0.0, 0, None, None, 0.5)

@@ -184,3 +184,17 @@ def test_an_ended_generation_settles_the_balance(shop):
     tasks, charges, stop = shop(worked, "cat", "dog", scenario={"balance": 1_000_000})
     assert {task.state for task in tasks.values()} == {TaskState.COLLECTING}
     assert (len(charges), stop) == (2, None)
+
+
+def test_a_task_needs_few_polls(shop):
+    """Jobs of 90 s, where the gateway looks every 15 s, take at most ten polls each."""
+    names = [f"cat {number}" for number in range(30)]
+
+    async def polled(parts):
+        await parts.work()
+        return await parts.tasks(), await parts.book.polls()
+
+    scenario = {"generation_seconds": 90, "generation_sigma": 0}
+    tasks, polls = shop(polled, *names, scenario=scenario, concurrency=5)
+    assert {task.state for task in tasks.values()} == {TaskState.COLLECTING}
+    assert len(names) <= polls <= 10 * len(names)
