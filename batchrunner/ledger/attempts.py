@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 
 from batchrunner.core.model import AttemptId, RemoteId, TaskKey
 from batchrunner.core.policy import RECOVERED, AttemptFacts, Move
 from batchrunner.core.states import Event
 
 _FACTS = tuple(field.name for field in fields(AttemptFacts))
+_values = attrgetter(*_FACTS)
 
 
 class RemoteIdTaken(Exception):
@@ -24,16 +26,16 @@ def record_facts(db: sqlite3.Connection, attempt: AttemptId, facts: AttemptFacts
     Raises:
         RemoteIdTaken: another attempt has the remote ID.
     """
-    if facts.remote_id is not None:
-        query = "SELECT 1 FROM attempts WHERE remote_id = ? AND id <> ?"
-        if list(db.execute(query, (facts.remote_id, attempt))):
-            raise RemoteIdTaken(f"the gateway gave {facts.remote_id} to another submission, too")
-    known: Mapping[str, object] = {
-        name: value for name in _FACTS if (value := getattr(facts, name)) is not None
-    }
-    if known:
-        columns = ", ".join(f"{name} = ?" for name in known)  # the names are the dataclass's fields
+    known = {name: value for name, value in zip(_FACTS, _values(facts), strict=True) if value is not None}
+    if not known:
+        return
+    columns = ", ".join(f"{name} = ?" for name in known)  # the names are the dataclass's fields
+    try:
         db.execute(f"UPDATE attempts SET {columns} WHERE id = ?", (*known.values(), attempt))
+    except sqlite3.IntegrityError as error:
+        if facts.remote_id is None or "attempts.remote_id" not in str(error):
+            raise
+        raise RemoteIdTaken(f"the gateway gave {facts.remote_id} to another submission, too") from error
 
 
 def record_denial(db: sqlite3.Connection, model: str, move: Move) -> None:

@@ -16,7 +16,7 @@ CREATE TABLE changes (
 CREATE TRIGGER task_removed AFTER DELETE ON tasks
 BEGIN INSERT INTO changes (task) VALUES (NULL); END;
 
-CREATE TRIGGER task_moved AFTER UPDATE ON tasks
+CREATE TRIGGER task_moved AFTER UPDATE OF position, labels ON tasks
 WHEN NEW.position IS NOT OLD.position OR NEW.labels <> OLD.labels
 BEGIN INSERT INTO changes (task) VALUES (NULL); END;
 

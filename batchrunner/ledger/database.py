@@ -24,7 +24,7 @@ from batchrunner.ledger.changes import CREATE_CHANGES
 T = TypeVar("T")
 APPLICATION_ID = 0x62726C31
 """`brl1`: marks an SQLite file as a ledger."""
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 MIGRATIONS = {
     1: ("ALTER TABLE attempts ADD COLUMN looked_up TEXT",),
     2: (
@@ -44,6 +44,7 @@ MIGRATIONS = {
         "CREATE INDEX tasks_by_position ON tasks (position)",
         CREATE_CHANGES,
     ),
+    4: ("DROP INDEX events_by_task", "CREATE INDEX events_by_attempt ON events (attempt)"),
 }
 """The statements that upgrade a ledger from each older version to the next."""
 

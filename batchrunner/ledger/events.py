@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,13 +34,52 @@ class LedgerEvent:
 
 Observer = Callable[[LedgerEvent], None]
 
-INSERT_EVENT = (
+LOGGER = logging.getLogger(__name__)
+
+_INSERT = (
     "INSERT INTO events (at, task, attempt, event, from_state, to_state, code, message) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
-def written(told: LedgerEvent) -> tuple[object, ...]:
-    """An event as parameters for `INSERT_EVENT`."""
-    places = (told.event, told.from_state, told.to_state)
-    return (told.at, told.key, told.attempt, *places, told.code, told.message)
+class Outbox:
+    """The events of a transaction: written with it at its end, and told once it is on disk."""
+
+    def __init__(self) -> None:
+        self._events: list[LedgerEvent] = []
+        self._observers: list[Observer] = []
+
+    def observe(self, observer: Observer) -> None:
+        """Call `observer` with every event from now on."""
+        self._observers.append(observer)
+
+    def add(self, event: LedgerEvent) -> None:
+        """Add an event."""
+        self._events.append(event)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def cut(self, length: int) -> None:
+        """Keep only the first `length` events: the others were rolled back."""
+        del self._events[length:]
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Insert the events, within the transaction."""
+        db.executemany(_INSERT, map(_written, self._events))
+
+    def tell(self) -> None:
+        """Call the observers with the events, and forget them."""
+        events, self._events = self._events, []
+        for event in events:
+            for observer in self._observers:
+                try:
+                    observer(event)
+                except Exception:
+                    # The event is on disk; a failing display must not stop the writer.
+                    LOGGER.exception("an observer failed on %s", event)
+
+
+def _written(event: LedgerEvent) -> tuple[object, ...]:
+    places = (event.event.value, event.from_state.value, event.to_state.value)
+    return (event.at, event.key, event.attempt, *places, event.code, event.message)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import secrets
 import sqlite3
 import time
@@ -12,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
@@ -29,21 +27,18 @@ from batchrunner.ledger.attempts import (
     unused_seed,
 )
 from batchrunner.ledger.database import Database, open_for_writing
-from batchrunner.ledger.events import INSERT_EVENT, LedgerEvent, Observer, written
+from batchrunner.ledger.events import Observer, Outbox
 from batchrunner.ledger.moving import carry_out
 from batchrunner.ledger.reader import LedgerReader
-from batchrunner.ledger.writer import Change, Writer, to_its_end
+from batchrunner.ledger.writer import Writer, to_its_end
 
-T = TypeVar("T")
 DrawSeed = Callable[[str, TaskKey, int, int], int]
 """Draws a seed from the run ID, a task, an attempt number and a salt."""
-LOGGER = logging.getLogger(__name__)
 
 _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
 # Attempts still without an outcome were released by an earlier version, which recorded none.
 _NEVER_LEFT = "UPDATE attempts SET outcome = 'released' WHERE outcome IS NULL AND remote_id IS NULL"
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
-_COUNT_ATTEMPT = "UPDATE tasks SET attempts = attempts + 1, warnings = '[]' WHERE key = ?"
 
 
 class Ledger(LedgerReader):
@@ -54,9 +49,8 @@ class Ledger(LedgerReader):
         self._now = now
         self.process = secrets.token_hex(8)
         """Marks the submissions of this process, which has one key, in the ledger."""
-        self._observers: list[Observer] = []
-        self._uncommitted: list[LedgerEvent] = []
-        self._writer = Writer(db, self._publish)
+        self._outbox = Outbox()
+        self._writer = Writer(db, self._outbox)
 
     @classmethod
     @asynccontextmanager
@@ -82,7 +76,7 @@ class Ledger(LedgerReader):
 
     def observe(self, observer: Observer) -> None:
         """Call `observer` with every event, after it is on disk."""
-        self._observers.append(observer)
+        self._outbox.observe(observer)
 
     async def bind(self, gateway: str, plan: Plan | None = None) -> str:
         """Bind the ledger to one gateway and one manifest, or check that it is bound to these.
@@ -98,11 +92,11 @@ class Ledger(LedgerReader):
             belonging.bind_gateway(db, gateway)
             return belonging.bind_manifest(db, plan) if plan else ""
 
-        return await self._apply(change)
+        return await self._writer.apply(change)
 
     async def moved_to(self, gateway: str) -> None:
         """Record a new address of the ledger's gateway; former ones are kept."""
-        await self._apply(lambda db: belonging.move_gateway(db, gateway))
+        await self._writer.apply(lambda db: belonging.move_gateway(db, gateway))
 
     async def reconcile(self, plan: Plan, on_disk: frozenset[str]) -> int:
         """Update the tasks from the plan: add new ones, refresh position, ID and labels of the others.
@@ -114,7 +108,7 @@ class Ledger(LedgerReader):
         def change(db: sqlite3.Connection) -> int:
             return reconcile.bring_in_line(db, plan, on_disk)
 
-        return await self._apply(change)
+        return await self._writer.apply(change)
 
     async def recover(self) -> int:
         """Mark submissions that a crash left without an outcome as in doubt; return their number."""
@@ -126,7 +120,7 @@ class Ledger(LedgerReader):
             db.execute(_NEVER_LEFT)
             return len(rows)
 
-        return await self._apply(change)
+        return await self._writer.apply(change)
 
     async def claim(self, key: TaskKey, seed: int | None, draw: DrawSeed | None) -> Attempt:
         """Record the intent to submit a pending task, with a seed for this attempt if the task has none.
@@ -155,10 +149,9 @@ class Ledger(LedgerReader):
             )
             ((attempt_id,),) = rows
             self._move(db, key, CLAIMED, AttemptId(attempt_id))
-            db.execute(_COUNT_ATTEMPT, (key,))
             return Attempt(AttemptId(attempt_id), key, number, chosen, now, refused)
 
-        return await self._apply(change)
+        return await self._writer.apply(change)
 
     async def want_again(self, key: TaskKey, on_disk: frozenset[str] = frozenset()) -> str:
         """Request another version of a finished video: the task becomes pending, the old file keeps its name.
@@ -177,7 +170,7 @@ class Ledger(LedgerReader):
             db.execute("UPDATE tasks SET file_name = ?, version = ? WHERE key = ?", (new, version, key))
             return new
 
-        return await self._apply(change)
+        return await self._writer.apply(change)
 
     async def move(self, key: TaskKey, move: Move, attempt: AttemptId | None = None) -> None:
         """Apply a move to a task and record its facts about the attempt.
@@ -190,7 +183,7 @@ class Ledger(LedgerReader):
         def change(db: sqlite3.Connection) -> None:
             self._move(db, key, move, attempt)
 
-        await self._apply(change)
+        await self._writer.apply(change)
 
     async def bring_back(self, key: TaskKey, found: Sequence[PaidAttempt], move: Move) -> None:
         """Add paid attempts of a pending task that were missing from this ledger; the first one is current.
@@ -204,7 +197,7 @@ class Ledger(LedgerReader):
             ids = [enter(db, key, one, self._now()) for one in found]
             self._move(db, key, move, ids[0])
 
-        await self._apply(change)
+        await self._writer.apply(change)
 
     async def doubt(self, key: TaskKey, lost: LostAttempt, move: Move) -> None:
         """Add a submission of a pending task that was missing from this ledger and whose outcome is unknown.
@@ -216,11 +209,11 @@ class Ledger(LedgerReader):
         def change(db: sqlite3.Connection) -> None:
             self._move(db, key, move, enter_lost(db, key, lost))
 
-        await self._apply(change)
+        await self._writer.apply(change)
 
     async def set_meta(self, name: str, value: str) -> None:
         """Store a fact about the run directory itself."""
-        await self._apply(lambda db: db.execute(_SET_META, (name, value)))
+        await self._writer.apply(lambda db: db.execute(_SET_META, (name, value)))
 
     async def note_file(self, key: TaskKey, sha256: str) -> None:
         """Record the hash of a verified video before its rename, to recognise the file after a kill."""
@@ -229,7 +222,7 @@ class Ledger(LedgerReader):
             query = "UPDATE attempts SET sha256 = ? WHERE id = (SELECT attempt FROM tasks WHERE key = ?)"
             db.execute(query, (sha256, key))
 
-        await self._apply(change)
+        await self._writer.apply(change)
 
     async def note_results(self, written: Sequence[str], form: str, until: int) -> None:
         """Record the hashes (SHA-256) that results.csv may have from now on, the new one first.
@@ -243,41 +236,15 @@ class Ledger(LedgerReader):
             db.execute(_SET_META, ("results_form", form))
             changes.forget(db, until)
 
-        await self._apply(change)
+        await self._writer.apply(change)
 
     async def note_denied(self, model: str, move: Move) -> None:
         """Record the gateway's refusal of a model as the error of its pending tasks; no state changes."""
-        await self._apply(lambda db: record_denial(db, model, move))
+        await self._writer.apply(lambda db: record_denial(db, model, move))
 
     async def note(self, attempt: AttemptId, facts: AttemptFacts) -> None:
         """Record new facts about an attempt whose task doesn't change state."""
-        await self._apply(lambda db: record_facts(db, attempt, facts))
+        await self._writer.apply(lambda db: record_facts(db, attempt, facts))
 
     def _move(self, db: sqlite3.Connection, key: TaskKey, move: Move, attempt: AttemptId | None) -> None:
-        self._tell(db, carry_out(db, key, move, attempt, self._now()))
-
-    def _tell(self, db: sqlite3.Connection, told: LedgerEvent) -> None:
-        """Record an event, and notify the observers once it is on disk."""
-        db.execute(INSERT_EVENT, written(told))
-        self._uncommitted.append(told)
-
-    async def _apply(self, change: Change[T]) -> T:
-        def remembering(db: sqlite3.Connection) -> T:
-            mark = len(self._uncommitted)
-            try:
-                return change(db)
-            except BaseException:
-                del self._uncommitted[mark:]
-                raise
-
-        return await self._writer.apply(remembering)
-
-    def _publish(self) -> None:
-        events, self._uncommitted = self._uncommitted, []
-        for event in events:
-            for observer in self._observers:
-                try:
-                    observer(event)
-                except Exception:
-                    # The event is on disk; a failing display must not stop the writer.
-                    LOGGER.exception("an observer failed on %s", event)
+        self._outbox.add(carry_out(db, key, move, attempt, self._now()))

@@ -16,6 +16,10 @@ _SELECT = (
     "SELECT t.id, t.position, t.state, coalesce(?1, t.attempt), t.refused, t.warnings, a.seed, a.remote_id "
     "FROM tasks t LEFT JOIN attempts a ON a.id = coalesce(?1, t.attempt) WHERE t.key = ?2"
 )
+_UPDATE = (
+    "UPDATE tasks SET state = ?, attempt = ?, attempts = attempts + ?, error_code = ?, error_message = ?, "
+    "not_before = ?, refused = ?, warnings = ? WHERE key = ? AND state = ?"
+)
 
 
 def carry_out(
@@ -37,20 +41,17 @@ def carry_out(
     check_transition(before, move.event, move.to)
     starts_anew = move.event in (Event.RETRIED, Event.ACCEPTED)
     refused = 0 if starts_anew else refused_before + int(move.refused)
-    if move.warnings:
+    is_claim = move.event is Event.CLAIMED
+    if is_claim:
+        warnings = "[]"
+    elif move.warnings:
         # A video that is downloaded again still differs from its request: keep the earlier ones.
         both = dict.fromkeys([*json.loads(warnings), *move.warnings])
         warnings = json.dumps(list(both), ensure_ascii=False)
     # A done task has no error, even if another download of it failed: that is in the event.
     said = ("", "") if move.to is TaskState.DONE else (move.error_code, move.error_message)
-    changed = db.execute(
-        "UPDATE tasks SET state = ?, attempt = ?, error_code = ?, error_message = ?, not_before = ?, "
-        "refused = ?, warnings = ? WHERE key = ? AND state = ?",
-        (
-            *(move.to, attempt, *said, move.not_before),
-            *(refused, warnings, key, before),
-        ),
-    )
+    new = (move.to.value, attempt, is_claim, *said, move.not_before, refused, warnings)
+    changed = db.execute(_UPDATE, (*new, key, state))
     if changed.rowcount != 1:
         raise AssertionError("a second writer moved this task: the lock does not hold")
     if attempt is not None:

@@ -270,7 +270,9 @@ class LedgerReader:
         """A task's history, oldest first."""
         rows = await self._rows(
             "SELECT e.at, e.event, e.from_state, e.to_state, a.number, e.code, e.message "
-            "FROM events e LEFT JOIN attempts a ON a.id = e.attempt WHERE e.task = ? ORDER BY e.id",
+            "FROM events e LEFT JOIN attempts a ON a.id = e.attempt "
+            "WHERE e.attempt IN (SELECT id FROM attempts WHERE task = ?1) "
+            "OR e.attempt IS NULL AND e.task = ?1 ORDER BY e.id",
             (key,),
         )
         return [TaskEvent(*row) for row in rows]

@@ -1,4 +1,4 @@
--- The ledger, version 4; `changes.py` adds the log of changes. Times are Unix seconds (UTC).
+-- The ledger, version 5; `changes.py` adds the log of changes. Times are Unix seconds (UTC).
 -- Media are stored as path and hash, never as bytes.
 
 CREATE TABLE meta (
@@ -87,4 +87,5 @@ CREATE TABLE events (
     message    TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX events_by_task ON events (task, id);
+-- By attempt, whose numbers grow: an index by key would be written to all over the place.
+CREATE INDEX events_by_attempt ON events (attempt);

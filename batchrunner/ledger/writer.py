@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from batchrunner.core.errors import StorageError
 from batchrunner.ledger.database import Database
+from batchrunner.ledger.events import Outbox
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], T]
-"""Runs in the connection's thread."""
+"""Runs in the connection's thread; a second time if another change of its batch fails."""
 
 BATCH = 256
 """Maximum number of changes in one commit."""
+
+
+_Result = tuple[object, Exception | None]
 
 
 @dataclass(slots=True)
@@ -34,9 +38,9 @@ class _Queued:
 class Writer:
     """The only user of the read-write connection. `serve` must run for `apply` to return."""
 
-    def __init__(self, db: Database, on_commit: Callable[[], None]) -> None:
+    def __init__(self, db: Database, outbox: Outbox) -> None:
         self._db = db
-        self._on_commit = on_commit
+        self._outbox = outbox
         self._queue: asyncio.Queue[_Queued | None] = asyncio.Queue()
         self._broken: StorageError | None = None
 
@@ -87,43 +91,56 @@ class Writer:
         try:
             if self._broken:
                 raise self._broken
-            results = await self._db.on_thread(
-                partial(_committed, changes=[queued.change for queued in batch])
-            )
+            changes = [queued.change for queued in batch]
+            results = await self._db.on_thread(partial(_committed, changes=changes, outbox=self._outbox))
         except (sqlite3.Error, StorageError) as error:
             # After a failed commit or fsync, the state on disk is unknown: write nothing more.
             self._broken = self._broken or _storage_error(error)
             for queued in batch:
                 _settle(queued.done, None, self._broken)
             return
-        self._on_commit()
+        self._outbox.tell()
         for queued, (result, failure) in zip(batch, results, strict=True):
             _settle(queued.done, result, failure)
 
 
-def _committed(
-    db: sqlite3.Connection, changes: Sequence[Change[Any]]
-) -> list[tuple[object, Exception | None]]:
+def _committed(db: sqlite3.Connection, changes: Sequence[Change[Any]], outbox: Outbox) -> list[_Result]:
     """Run changes in one transaction; return each result, or the error that rolled back that change."""
+    try:
+        with _transaction(db, outbox):
+            return [(change(db), None) for change in changes]
+    except sqlite3.OperationalError:
+        raise  # a disk error fails the whole batch
+    except Exception:
+        # A savepoint for each change would slow down all those that don't fail.
+        with _transaction(db, outbox):
+            return [_carried_out(db, change, outbox) for change in changes]
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection, outbox: Outbox) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
-        results = [_carried_out(db, change) for change in changes]
+        yield
+        outbox.write(db)
         db.execute("COMMIT")
     except BaseException:
+        outbox.cut(0)
         with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
             if db.in_transaction:
                 db.execute("ROLLBACK")
         raise
-    return results
 
 
-def _carried_out(db: sqlite3.Connection, change: Change[Any]) -> tuple[object, Exception | None]:
+def _carried_out(db: sqlite3.Connection, change: Change[Any], outbox: Outbox) -> _Result:
+    before = len(outbox)
     db.execute("SAVEPOINT one")
     try:
         result, failure = change(db), None
     except sqlite3.OperationalError:
-        raise  # a disk error fails the whole batch
+        raise
     except Exception as error:
+        outbox.cut(before)
         db.execute("ROLLBACK TO one")
         result, failure = None, error
     db.execute("RELEASE one")
