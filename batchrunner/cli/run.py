@@ -16,12 +16,18 @@ from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.paid_tasks import collect_despite
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import add_place, check_place, existing_run, whereabouts
+from batchrunner.core.budget import Figure, Limit, Per, micros
 from batchrunner.core.errors import BatchrunnerError, UsageError
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.selection import select
 
 if TYPE_CHECKING:
+    from batchrunner.core.model import Plan
     from batchrunner.engine.job import Job
+    from batchrunner.manifest import LoadedManifest
+
+MOST_MONEY = 1e9
+"""The largest amount for `--max-cost`."""
 
 
 def add_run(commands: Any) -> None:
@@ -42,6 +48,12 @@ def add_run(commands: Any) -> None:
         action="append",
         default=[],
         help="submit only these tasks (repeatable; applied before --limit)",
+    )
+    parser.add_argument(
+        "--max-cost",
+        metavar="AMOUNT",
+        type=_money,
+        help="spend at most this in this run, in the currency of the prices (without `pricing`: USD)",
     )
     _add_talk(parser)
     parser.set_defaults(run=run)
@@ -72,6 +84,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _money(text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = 0.0
+    if not 0 < amount <= MOST_MONEY:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid amount: use a number above 0, such as 50")
+    return amount
+
+
 def run(options: argparse.Namespace) -> int:
     """Run a manifest to completion, or resume it."""
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
@@ -84,6 +106,7 @@ def run(options: argparse.Namespace) -> int:
         loaded = load(options)
         # Find mistakes before creating a folder.
         selected = select(loaded.plan.tasks, options.only, options.limit)
+        planned = _with_max_cost(loaded, options.max_cost)
     except UsageError as mistake:
 
         def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:
@@ -103,12 +126,34 @@ def run(options: argparse.Namespace) -> int:
     with connecting as gateway:
         base = gateway.job(options, directory, loaded.limits)
         job = replace(
-            base, plan=loaded.plan, only=tuple(options.only), limit=options.limit, remarks=where.remarks
+            base, plan=planned, only=tuple(options.only), limit=options.limit, remarks=where.remarks
         )
         code, values = _carry_out(job, options)
     if options.json:
         say_json(values | where.as_values())
     return code
+
+
+def _with_max_cost(loaded: LoadedManifest, amount: float | None) -> Plan:
+    """The plan, with `--max-cost` added to its budget.
+
+    Raises:
+        UsageError: a model has no price.
+    """
+    from batchrunner.core.estimate import REFERENCE_CURRENCY, unpriced  # noqa: PLC0415
+
+    plan = loaded.plan
+    if amount is None:
+        return plan
+    if model := unpriced(plan.tasks.requests(), loaded.limits, plan.pricing):
+        raise UsageError(
+            f"--max-cost can't be kept: {model} has no price",
+            "add its price to `pricing.per_million_tokens` in the manifest",
+        )
+    limit = Limit(
+        Figure.COST, micros(amount), Per.RUN, "--max-cost", plan.pricing.currency or REFERENCE_CURRENCY
+    )
+    return replace(plan, budget=replace(plan.budget, limits=(*plan.budget.limits, limit)))
 
 
 def collect(options: argparse.Namespace) -> int:

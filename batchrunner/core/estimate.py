@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from batchrunner.core.model import Request
+from batchrunner.core.budget import WorstCase
+from batchrunner.core.model import Pricing, Request
 from batchrunner.core.request import normalise
 from batchrunner.core.rules.inputs import located
 from batchrunner.core.rules.limits import Limits
 
 T = TypeVar("T")
 _OVERHEAD_BYTES = 1_000_000  # audio, index and everything else in the file
+
+
+REFERENCE_CURRENCY = "USD"
+"""The currency of the list prices that count where the manifest has no `pricing`."""
+
+
+def worst_case(request: Request, limits: Limits, pricing: Pricing) -> WorstCase:
+    """The most that one attempt at the request can be charged."""
+    most = tokens(request, limits)
+    price = price_of(request, limits, pricing)
+    return WorstCase(most, None if price is None else most * price / 1_000_000)
+
+
+def price_of(request: Request, limits: Limits, pricing: Pricing) -> float | None:
+    """The price of a million tokens: the manifest's, else the list price in its currency; None if unknown."""
+    model = str(request.get("model"))
+    own = pricing.per_million_tokens.get(model)
+    if own is not None:
+        return own
+    body = normalise(request)
+    metadata = _metadata(body)
+    listed = limits.reference_prices.get(model, {}).get(pricing.currency or REFERENCE_CURRENCY, {})
+    prices = listed.get(str(metadata.get("resolution", limits.default_resolution)))
+    return None if prices is None else prices[_has_video(body, metadata)]
+
+
+def unpriced(requests: Iterable[Request], limits: Limits, pricing: Pricing) -> str:
+    """A model among these requests that has no price; empty if each has one."""
+    return next((str(one.get("model")) for one in requests if price_of(one, limits, pricing) is None), "")
 
 
 def tokens(request: Request, limits: Limits) -> int:
@@ -24,7 +54,7 @@ def tokens(request: Request, limits: Limits) -> int:
     body = normalise(request)
     metadata = _metadata(body)
     frames = _frames(metadata, limits)
-    if any(kind == "video" for _, kind, _ in located(body, metadata)):
+    if _has_video(body, metadata):
         # derived from actual bills: at least 5/3 of the output is charged
         least = math.ceil(5 * (frames - 1) / (3 * limits.fps)) * limits.fps + 1
         frames = max(frames + limits.longest_input_video * limits.fps, least)
@@ -36,6 +66,10 @@ def video_bytes(request: Request, limits: Limits) -> int:
     metadata = _metadata(normalise(request))
     bits = _by_resolution(limits.max_bitrate, metadata, limits) * 1_000_000
     return int(_frames(metadata, limits) / limits.fps * bits / 8) + _OVERHEAD_BYTES
+
+
+def _has_video(request: Request, metadata: Request) -> bool:
+    return any(kind == "video" for _, kind, _ in located(request, metadata))
 
 
 def _metadata(request: Request) -> Request:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
 
+from batchrunner.core.budget import Budget
+
 if TYPE_CHECKING:
     from batchrunner.core.content import Content
 
@@ -186,6 +188,7 @@ class Plan:
     tasks: PlannedTasks
     settings: RunSettings = RunSettings()
     pricing: Pricing = Pricing()
+    budget: Budget = field(default_factory=Budget)
     base_url: str = ""
     """The gateway's address, if the manifest sets one."""
     named: bool = True

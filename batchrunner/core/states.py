@@ -102,6 +102,9 @@ TRANSITIONS: Mapping[TaskState, Mapping[Event, frozenset[TaskState]]] = {
 PAID_FOR = frozenset({TaskState.GENERATING, TaskState.COLLECTING})
 """What a run resumes before it submits anything: the gateway has it, and its links soon expire."""
 
+GENERATED = frozenset({TaskState.COLLECTING, TaskState.DONE, TaskState.UNCOLLECTED})
+"""The generation has succeeded."""
+
 
 class TransitionRefused(Exception):
     """The transition is not allowed; nothing was changed."""

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from batchrunner.clock import Clock
+from batchrunner.core.budget import UsedUp
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RunSettings
 from batchrunner.core.outcome import Accepted, AccountFault, NotAdmitted, Receipt, SubmitOutcome
@@ -14,29 +15,12 @@ from batchrunner.core.submission.backlog import Backlog, Permit, Waiting
 from batchrunner.core.submission.breaker import Breaker
 from batchrunner.core.submission.decision import Go, Hold, Situation, Stop
 from batchrunner.core.submission.suspects import Judgement, Suspects
+from batchrunner.engine.disk_room import Disk
 
 IDLE_LIMIT = 3600.0
 """The run gives up after this many seconds with nothing accepted and nothing in flight."""
 DISK_PAUSE = 30.0
 """Seconds between checks of a full disk."""
-
-
-class Disk:
-    """Compares free disk space with the space needed for the videos to come."""
-
-    def __init__(
-        self, free: Callable[[], int], reserve: int, largest: int, coming: Callable[[], int]
-    ) -> None:
-        self._free, self._reserve, self._largest, self._coming = free, reserve, largest, coming
-
-    def lacks(self, in_the_air: int) -> int:
-        """Bytes missing for all paid and unanswered tasks and one more video; 0 if there is enough space."""
-        needed = self._reserve + self._largest * (self._coming() + in_the_air + 1)
-        return max(0, needed - self._free())
-
-    def will_not_change(self) -> bool:
-        """Whether no paid tasks are left whose completion could change the result."""
-        return self._coming() == 0
 
 
 class Admission:
@@ -51,11 +35,14 @@ class Admission:
         gateway_answers: Callable[[], Awaitable[bool]],
         more_may_come: Callable[[], bool] = lambda: False,
         key_origin: str = "",
+        failures: float | None = None,
+        ended: Callable[[], tuple[int, int]] = lambda: (0, 0),
     ) -> None:
+        """`failures` is the budget's; `ended` returns how many tasks have failed and succeeded."""
         self._clock, self._disk, self._in_doubt = clock, disk, in_doubt
-        self._more_may_come = more_may_come
+        self._more_may_come, self._ended = more_may_come, ended
         self._gateway_answers = gateway_answers
-        self._breaker = Breaker(settings.concurrency, settings.max_in_doubt, key_origin)
+        self._breaker = Breaker(settings.concurrency, settings.max_in_doubt, key_origin, failures)
         self._backlog, self._suspects = Backlog(), Suspects()
         self._distance = 60.0 / settings.submit_rate
         self._next_turn = 0.0
@@ -179,6 +166,12 @@ class Admission:
             self._breaker.withdrawn(permit.task)
         self._changed.set()
 
+    def used_up(self, permit: Permit, budget: UsedUp) -> None:
+        """The budget has no room for the task: it waits, and the submission was not sent."""
+        self._breaker.used_up(budget)
+        self._backlog.put(permit.task)
+        self.withdraw(permit)
+
     def free_slot(self, settled: bool) -> None:
         """Free a generation's slot; `settled` if it has ended and its hold was settled."""
         self._slots -= 1
@@ -265,11 +258,14 @@ class Admission:
         return Hold(why, now + DISK_PAUSE)
 
     def _situation(self, in_flight: int) -> Situation:
+        failed, succeeded = self._ended()
         return Situation(
             now=self._clock.now(),
             in_flight=in_flight,
             in_doubt=self._in_doubt(),
             chance=_chance(),
+            failed=failed,
+            succeeded=succeeded,
         )
 
     async def _wait(self, until: float | None) -> None:

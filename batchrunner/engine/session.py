@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from batchrunner.clock import Clock
-from batchrunner.core.model import TaskKey
+from batchrunner.core.budget import WorstCase
+from batchrunner.core.estimate import worst_case
+from batchrunner.core.model import Request, TaskKey
 from batchrunner.core.selection import select
 from batchrunner.core.summary import Summary
 from batchrunner.core.text import count
@@ -40,7 +45,7 @@ async def run(job: Job) -> Summary:
     make_directories(job.directory, job.recovers)
     with RunLock(job.directory), limits_of_one_run(job.directory), RunLog(job.directory) as log:
         is_new = has_no_ledger(job.directory)
-        async with Ledger.open(job.directory) as ledger:
+        async with Ledger.open(job.directory, worst_of=_worst_of(job)) as ledger:
             # Read before anything is written: after that, the ledger no longer looks older than the files.
             evidence = await identify(ledger, job.directory, is_new, job.recovers) if job.plan else None
             log.began(await ledger.run_id())
@@ -81,6 +86,10 @@ async def run(job: Job) -> Summary:
             why = f": {summary.stop.why}" if summary.stop else ""
             log.notice(f"ended with {summary.exit_code:d}{why}")
             return summary
+
+
+def _worst_of(job: Job) -> Callable[[Request], WorstCase] | None:
+    return partial(worst_case, limits=job.limits, pricing=job.plan.pricing) if job.plan else None
 
 
 def _reporter(

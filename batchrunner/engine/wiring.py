@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from batchrunner.clock import Clock
+from batchrunner.core.budget import Budget, Per
 from batchrunner.core.comparison import differences
 from batchrunner.core.estimate import video_bytes
-from batchrunner.core.file_names import VIDEOS
 from batchrunner.core.model import PlannedTask, Request, TaskKey
 from batchrunner.core.outcome import Preflight
-from batchrunner.core.states import PAID_FOR, TaskState
-from batchrunner.engine.admission import Admission, Disk
+from batchrunner.core.states import GENERATED, PAID_FOR, TaskState
+from batchrunner.engine.admission import Admission
 from batchrunner.engine.adopter import Adopter
 from batchrunner.engine.collector import Collector
+from batchrunner.engine.disk_room import Disk, room
 from batchrunner.engine.doubts import Doubts
 from batchrunner.engine.evidence import Evidence
 from batchrunner.engine.job import Job
@@ -32,19 +31,6 @@ from batchrunner.media import VideoFacts
 
 SPARE_BYTES = 64 << 20
 """How much a file may exceed four times its estimate."""
-
-
-def room(directory: Path, reserve: int) -> int:
-    """Free bytes on the disk of a run's videos, which may differ from the ledger's disk.
-
-    The ledger needs little, but at least the reserve: if its disk has less, the smaller figure counts.
-    """
-    ledger = shutil.disk_usage(directory).free
-    try:
-        videos = shutil.disk_usage(directory / VIDEOS).free
-    except FileNotFoundError:  # just moved away: the download will report it
-        return ledger
-    return videos if ledger >= reserve else min(videos, ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +111,7 @@ class Wiring:
             collect=collect,
             notice=notice,
             is_paid=recovery.is_paid,
+            limits=self.job.plan.budget.limits if self.job.plan else (),
         )
         return Parts(
             gateway,
@@ -169,6 +156,12 @@ class Wiring:
             coming=lambda: sum(tally[state] for state in PAID_FOR),
         )
 
+        budget = self.job.plan.budget if self.job.plan else Budget()
+        before = tally[TaskState.FAILED] if budget.per is Per.RUN else 0
+
+        def ended() -> tuple[int, int]:
+            return max(0, tally[TaskState.FAILED] - before), sum(tally[state] for state in GENERATED)
+
         async def answers() -> bool:
             return (await gateway.preflight()).verdict is Preflight.READY
 
@@ -180,6 +173,8 @@ class Wiring:
             gateway_answers=answers,
             more_may_come=lambda: adopter.awaited,
             key_origin=gateway.key_origin,
+            failures=budget.failures,
+            ended=ended,
         )
 
     def _collector(self, gateway: Gateway) -> Collector:

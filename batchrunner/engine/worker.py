@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import assert_never
 
 from batchrunner.clock import Clock, Pace
+from batchrunner.core.budget import Limit
 from batchrunner.core.errors import StorageError
 from batchrunner.core.model import Attempt, Generation, PlannedTask, Pricing, RunSettings, TaskKey
 from batchrunner.core.outcome import (
@@ -60,15 +61,11 @@ from batchrunner.core.submission.suspects import Judgement
 from batchrunner.core.text import command
 from batchrunner.engine.admission import Admission
 from batchrunner.gateway import Gateway, encode
-from batchrunner.ledger import Ledger, RemoteIdTaken, TaskRecord
+from batchrunner.ledger import Ledger, OverBudget, RemoteIdTaken, TaskRecord
 from batchrunner.media.local_files import MediaChanged, data_uri
 
 QUERIES_PER_SECOND = 20.0
 """Polls per nominal second, for all slots together."""
-
-
-async def _never(_: TaskKey) -> bool:
-    return False
 
 
 class Worker:
@@ -84,12 +81,13 @@ class Worker:
         pricing: Pricing,
         find: Callable[[TaskKey], PlannedTask | None],
         collect: Callable[[TaskKey], None],
+        is_paid: Callable[[TaskKey], Awaitable[bool]],
         notice: Callable[[str], None] = lambda text: None,
-        is_paid: Callable[[TaskKey], Awaitable[bool]] = _never,
+        limits: Sequence[Limit] = (),
         queries_per_second: float = QUERIES_PER_SECOND,
     ) -> None:
         self._ledger, self._gateway, self._clock, self._admission = ledger, gateway, clock, admission
-        self._settings, self._pricing = settings, pricing
+        self._settings, self._pricing, self._limits = settings, pricing, limits
         self._find, self._collect, self._notice = find, collect, notice
         self._is_paid = is_paid
         self._pace = Pace(clock, queries_per_second)
@@ -133,6 +131,9 @@ class Worker:
         assert task is not None  # noqa: S101  only tasks of the plan are queued
         try:
             ready = await self._ready(task)
+        except OverBudget as error:
+            self._admission.used_up(permit, error.used_up)
+            return None
         except BaseException:
             self._admission.withdraw(permit)
             raise
@@ -164,7 +165,7 @@ class Worker:
         if await self._is_paid(task.key) or self._admission.closing:
             return None
         draw = derived_seed if self._settings.draw_seed else None
-        attempt = await self._ledger.claim(task.key, given_seed(task.request), draw)
+        attempt = await self._ledger.claim(task.key, given_seed(task.request), draw, self._limits)
         if self._admission.closing or self._admission.is_crowded:
             await self._ledger.move(task.key, RELEASED, attempt.id)
             if not self._admission.closing:
@@ -198,12 +199,12 @@ class Worker:
             raise StorageError(f"{told}: {error}", fix) from error
         finally:
             self._admission.record(permit, outcome, judged.spares_others)
+        if isinstance(outcome, Accepted):
+            began = self._clock.now()
+            return Generation(task.key, attempt.id, outcome.remote_id, now, began, task.request, attempt.seed)
         if move.to is TaskState.PENDING:
             self._admission.put(permit.task, judged.wait)
-        if not isinstance(outcome, Accepted):
-            return None
-        began = self._clock.now()
-        return Generation(task.key, attempt.id, outcome.remote_id, now, began, task.request, attempt.seed)
+        return None
 
     def _decided(self, outcome: SubmitOutcome, attempt: Attempt, now: float, judged: Judgement) -> Move:
         before, wait = attempt.refused, self._clock.real(judged.wait)

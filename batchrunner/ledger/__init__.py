@@ -17,6 +17,7 @@ from batchrunner.ledger.records import (
     TaskRecord,
 )
 from batchrunner.ledger.result_rows import ResultRow, ResultRows
+from batchrunner.ledger.spending import OverBudget
 
 __all__ = [
     "LEDGER_NAME",
@@ -28,6 +29,7 @@ __all__ = [
     "LedgerEvent",
     "LedgerReader",
     "LostAttempt",
+    "OverBudget",
     "PaidAttempt",
     "RemoteIdTaken",
     "ResultRow",

@@ -20,6 +20,7 @@ from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.request import fingerprint
 from batchrunner.core.text import command
 from batchrunner.ledger.changes import CREATE_CHANGES
+from batchrunner.ledger.spending import ADD_COMMITTED, CREATE_SPENDING
 
 T = TypeVar("T")
 APPLICATION_ID = 0x62726C31
@@ -44,7 +45,14 @@ MIGRATIONS = {
         "CREATE INDEX tasks_by_position ON tasks (position)",
         CREATE_CHANGES,
     ),
-    4: ("DROP INDEX events_by_task", "CREATE INDEX events_by_attempt ON events (attempt)"),
+    4: (
+        "DROP INDEX events_by_task",
+        "CREATE INDEX events_by_attempt ON events (attempt)",
+        "ALTER TABLE attempts ADD COLUMN worst_tokens INTEGER",
+        "ALTER TABLE attempts ADD COLUMN worst_cost REAL",
+        *ADD_COMMITTED,
+        CREATE_SPENDING,
+    ),
 }
 """The statements that upgrade a ledger from each older version to the next."""
 
@@ -118,6 +126,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         schema = files("batchrunner.ledger").joinpath("tables.sql").read_text(encoding="utf-8")
         db.executescript(
             f"BEGIN IMMEDIATE;\n{schema}\n{CREATE_CHANGES}\n"
+            f"{';'.join(ADD_COMMITTED)};\n{CREATE_SPENDING}\n"
             f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
         )
     else:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from batchrunner.core.budget import Limit
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
 from batchrunner.core.plan import folded, version_name
@@ -30,6 +31,7 @@ from batchrunner.ledger.database import Database, open_for_writing
 from batchrunner.ledger.events import Observer, Outbox
 from batchrunner.ledger.moving import carry_out
 from batchrunner.ledger.reader import LedgerReader
+from batchrunner.ledger.spending import WorstOf, check_budget, reserve, reserve_missing, worst_case
 from batchrunner.ledger.writer import Writer, to_its_end
 
 DrawSeed = Callable[[str, TaskKey, int, int], int]
@@ -38,15 +40,19 @@ DrawSeed = Callable[[str, TaskKey, int, int], int]
 _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
 # Attempts still without an outcome were released by an earlier version, which recorded none.
 _NEVER_LEFT = "UPDATE attempts SET outcome = 'released' WHERE outcome IS NULL AND remote_id IS NULL"
+_INTEND = (
+    "INSERT INTO attempts (task, number, seed, file_name, submitted_at, process, worst_tokens, worst_cost) "
+    "SELECT key, ?, ?, file_name, ?, ?, ?, ? FROM tasks WHERE key = ? RETURNING id"
+)
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
 class Ledger(LedgerReader):
     """The read-write ledger of a run; created by `Ledger.open`."""
 
-    def __init__(self, db: Database, path: Path, now: Callable[[], float]) -> None:
+    def __init__(self, db: Database, path: Path, now: Callable[[], float], worst_of: WorstOf | None) -> None:
         super().__init__(db, path)
-        self._now = now
+        self._now, self._worst_of = now, worst_of
         self.process = secrets.token_hex(8)
         """Marks the submissions of this process, which has one key, in the ledger."""
         self._outbox = Outbox()
@@ -54,8 +60,12 @@ class Ledger(LedgerReader):
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, directory: Path, now: Callable[[], float] = time.time) -> AsyncIterator[Ledger]:
+    async def open(
+        cls, directory: Path, now: Callable[[], float] = time.time, worst_of: WorstOf | None = None
+    ) -> AsyncIterator[Ledger]:
         """Open or create the ledger of a run directory whose lock the caller holds.
+
+        `worst_of` estimates the most that an attempt can be charged; who submits nothing needs none.
 
         Raises:
             UsageError: the file is not a usable ledger.
@@ -64,9 +74,11 @@ class Ledger(LedgerReader):
         path = directory / LEDGER_NAME
         db = await open_for_writing(path)
         try:
-            ledger = cls(db, path, now)
+            ledger = cls(db, path, now, worst_of)
             serving = asyncio.create_task(ledger._writer.serve(), name="ledger writer")
             try:
+                if worst_of:
+                    await ledger._writer.apply(partial(reserve_missing, worst_of=worst_of))
                 yield ledger
             finally:
                 ledger._writer.close()
@@ -122,17 +134,22 @@ class Ledger(LedgerReader):
 
         return await self._writer.apply(change)
 
-    async def claim(self, key: TaskKey, seed: int | None, draw: DrawSeed | None) -> Attempt:
+    async def claim(
+        self, key: TaskKey, seed: int | None, draw: DrawSeed | None, limits: Sequence[Limit] = ()
+    ) -> Attempt:
         """Record the intent to submit a pending task, with a seed for this attempt if the task has none.
 
         Seeds from `draw` that another attempt uses are skipped.
-        When this returns, the intent is on disk and the POST may be sent.
+        When this returns, the intent is on disk, its worst case is reserved, and the POST may be sent.
 
         Raises:
             TransitionRefused: the task is not pending.
+            OverBudget: the attempt could exceed one of `limits`.
         """
 
         def change(db: sqlite3.Connection) -> Attempt:
+            worst = worst_case(db, key, self._worst_of)
+            check_budget(db, limits, self.process, worst)
             ((refused, version, number, run_id),) = db.execute(
                 "SELECT refused, version, attempts + 1, (SELECT value FROM meta WHERE name = 'run_id') "
                 "FROM tasks WHERE key = ?",
@@ -143,9 +160,8 @@ class Ledger(LedgerReader):
             chosen = unused_seed(db, partial(draw, run_id, key, number)) if draw and not has_seed else seed
             now = self._now()
             rows = db.execute(
-                "INSERT INTO attempts (task, number, seed, file_name, submitted_at, process) "
-                "SELECT key, ?, ?, file_name, ?, ? FROM tasks WHERE key = ? RETURNING id",
-                (number, chosen, now, self.process, key),
+                _INTEND,
+                (number, chosen, now, self.process, worst.tokens, worst.cost, key),
             )
             ((attempt_id,),) = rows
             self._move(db, key, CLAIMED, AttemptId(attempt_id))
@@ -195,6 +211,9 @@ class Ledger(LedgerReader):
 
         def change(db: sqlite3.Connection) -> None:
             ids = [enter(db, key, one, self._now()) for one in found]
+            worst = worst_case(db, key, self._worst_of)
+            for attempt in ids:
+                reserve(db, attempt, worst)
             self._move(db, key, move, ids[0])
 
         await self._writer.apply(change)
@@ -207,7 +226,9 @@ class Ledger(LedgerReader):
         """
 
         def change(db: sqlite3.Connection) -> None:
-            self._move(db, key, move, enter_lost(db, key, lost))
+            attempt = enter_lost(db, key, lost)
+            reserve(db, attempt, worst_case(db, key, self._worst_of))
+            self._move(db, key, move, attempt)
 
         await self._writer.apply(change)
 

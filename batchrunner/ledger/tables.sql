@@ -1,4 +1,4 @@
--- The ledger, version 5; `changes.py` adds the log of changes. Times are Unix seconds (UTC).
+-- The ledger, version 5; `changes.py` adds the log of changes, `spending.py` the sums for the budget. Times are Unix seconds (UTC).
 -- Media are stored as path and hash, never as bytes.
 
 CREATE TABLE meta (
@@ -70,6 +70,8 @@ CREATE TABLE attempts (
     file_seen          TEXT,                 -- size and mtime (ns) at the last check
     candidates         TEXT,                 -- JSON list of the gateway's tasks that may be it
     process            TEXT,                 -- random ID of the process that submitted it, which has one key
+    worst_tokens       INTEGER,              -- the most that it can be charged, estimated at the claim
+    worst_cost         REAL,
     UNIQUE (task, number)
 ) STRICT;
 

@@ -53,6 +53,7 @@ def _homes() -> tuple[tuple[str, tuple[str, ...]], ...]:
         ("at the top level of the manifest", tuple(key for key in keys(manifest) if key != "images")),
         ("under `run`", keys(top["run"])),
         ("under `gateway`", keys(top["gateway"])),
+        ("under `budget`", keys(top["budget"])),
         ("under `pricing`", keys(top["pricing"])),
         ("under `images`", keys(top["images"])),
         ("in a task, or under `defaults`", (*keys(task), "labels")),

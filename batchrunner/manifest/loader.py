@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from batchrunner.core.errors import ManifestError, UsageError
+from batchrunner.core.estimate import REFERENCE_CURRENCY, unpriced
 from batchrunner.core.model import Plan, Pricing, RunSettings
 from batchrunner.core.problems import Place, Problem, Severity
 from batchrunner.core.rules.inputs import located
 from batchrunner.core.rules.limits import Limits
-from batchrunner.core.text import is_text
+from batchrunner.core.text import is_text, printable
 from batchrunner.manifest.entries import Expanded, Origin
 from batchrunner.manifest.expand import Expander
 from batchrunner.manifest.limits_file import load_limits
@@ -20,7 +21,7 @@ from batchrunner.manifest.nodes import Node, place_of, plain
 from batchrunner.manifest.origins import Origins
 from batchrunner.manifest.plan_store import PlanStore
 from batchrunner.manifest.reporting import Report
-from batchrunner.manifest.settings import beyond, fit, pricing, run_settings, size
+from batchrunner.manifest.settings import beyond, budget, fit, pricing, run_settings, size
 from batchrunner.manifest.source import Source, TextFault, read_text
 from batchrunner.manifest.validation import Part, check
 from batchrunner.manifest.yaml_reader import read_yaml
@@ -110,12 +111,17 @@ def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls
         tasks.finish()
         _warn_of_equal_requests(tasks, origins, report)
     gateway = top.get("gateway") or {}
+    prices = pricing(top["pricing"]) if top.get("pricing") else Pricing()
+    limits = budget(top.get("budget") or {}, prices.currency or REFERENCE_CURRENCY)
+    if limits.limits_cost and not report.has_errors:
+        _refuse_unpriced(tasks, prices, source.place(*place_of(root, ("budget", "cost"))), report)
     return Plan(
         name=top.get("name", path.stem),
         manifest=str(path),
         tasks=tasks,
         settings=run_settings(top["run"]) if top.get("run") else RunSettings(),
-        pricing=pricing(top["pricing"]) if top.get("pricing") else Pricing(),
+        pricing=prices,
+        budget=limits,
         base_url=gateway.get("base_url", ""),
         named="name" in top,
     )
@@ -195,6 +201,12 @@ def _refuse_equal_ids(tasks: PlanStore, origins: Origins, report: Report) -> Non
             elif one.entry.multiples.name_tasks and not one.entry.has_id:
                 hint = 'the video is named after the file: set `id: "${name}"`, or rename one of them'
             report.add(place, message, hint)
+
+
+def _refuse_unpriced(tasks: PlanStore, prices: Pricing, place: Place, report: Report) -> None:
+    if model := unpriced(tasks.requests(), load_limits(), prices):
+        hint = "add its price to `pricing.per_million_tokens`, or limit `budget.tokens`"
+        report.add(place, f"`budget.cost` can't be kept: {printable(model)} has no price", hint)
 
 
 def _warn_of_equal_requests(tasks: PlanStore, origins: Origins, report: Report) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+from batchrunner.core.budget import Budget, Figure, Limit, Per, micros
 from batchrunner.core.model import Fit, Pricing, RunSettings
 from batchrunner.manifest.schema import schema
 from batchrunner.manifest.value_faults import ValueFault, shown
@@ -39,6 +40,25 @@ def pricing(given: Mapping[str, Any]) -> Pricing:
     """The settings of a checked `pricing` section."""
     prices = {model: float(price) for model, price in given.get("per_million_tokens", {}).items()}
     return Pricing(given.get("currency", ""), prices)
+
+
+def budget(given: Mapping[str, Any], currency: str) -> Budget:
+    """The settings of a checked `budget` section; `currency` is that of the prices."""
+    per = Per(given.get("per", Per.DIRECTORY))
+    most = {
+        Figure.TOKENS: given.get("tokens"),
+        Figure.COST: micros(given["cost"]) if "cost" in given else None,
+        Figure.TASKS: given.get("tasks"),
+    }
+    limits = [
+        Limit(name, value, per, f"budget.{name}", currency)
+        for name, value in most.items()
+        if value is not None
+    ]
+    failures = given.get("failures")
+    if isinstance(failures, str):
+        failures = float(failures.rstrip("% ")) / 100
+    return Budget(tuple(limits), failures, per)
 
 
 def fit(given: Mapping[str, Any]) -> Fit:

@@ -34,6 +34,8 @@ class Workspace:
     patience = PATIENCE
     defaults = DEFAULTS
     """The manifest's `defaults:`."""
+    sections: Mapping[str, Any] = {}
+    """Further sections of the manifest."""
     may_crash = False
     """Whether a crash of a command is for the caller to look at, and does not fail at once."""
 
@@ -54,7 +56,7 @@ class Workspace:
     def write(self, *tasks: str | Mapping[str, Any], **run: Any) -> None:
         """Write the manifest; a bare id stands for a task whose prompt begins with it."""
         entries = [{"id": t, "prompt": f"{t} {ALONG}"} if isinstance(t, str) else dict(t) for t in tasks]
-        value = {"version": 1, "run": run, "defaults": self.defaults, "tasks": entries}
+        value = {"version": 1, "run": run, **self.sections, "defaults": self.defaults, "tasks": entries}
         self.manifest.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
         self.planned = len(entries)
 

@@ -12,6 +12,9 @@ Each row of the table is a gate. Polling and collecting are never stopped.
 | `UnknownGate`   | 3 unknown in a row, or many in doubt      | one probe every 5 min                     |
 | `RejectionGate` | 10 prompts rejected with the same error,  | a probe with another prompt; if rejected  |
 |                 | with none accepted in between             | the same way: the user must act, exit 1   |
+| `FailureGate`   | as many tasks failed as the budget allows | never: the user must act, exit 1          |
+| `BudgetGate`    | no room for one more task's worst case    | when a task in flight has ended; with     |
+|                 |                                           | none in flight never, exit 75             |
 | `ModelGate`     | no channel for a model, or no access      | that model: backoff, then every 5 min     |
 
 A refusal that only one task gets closes no gate: `suspects` decides that.
@@ -21,11 +24,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from batchrunner.core.budget import UsedUp
 from batchrunner.core.outcome import AccountFault, Receipt, SubmitOutcome
 from batchrunner.core.submission.account import AccountGate
 from batchrunner.core.submission.backlog import Backlog, Waiting
 from batchrunner.core.submission.balance import BalanceGate
+from batchrunner.core.submission.budget import BudgetGate
 from batchrunner.core.submission.decision import Decision, Go, Hold, Situation, Stop
+from batchrunner.core.submission.failures import FailureGate
 from batchrunner.core.submission.gate import Gate
 from batchrunner.core.submission.models import ModelGate
 from batchrunner.core.submission.rejections import RejectionGate
@@ -36,16 +42,21 @@ from batchrunner.core.submission.unknowns import UnknownGate
 class Breaker:
     """All gates together. One probe at a time: while it is unanswered, nothing else is sent."""
 
-    def __init__(self, concurrency: int, max_in_doubt: int, key_origin: str = "") -> None:
+    def __init__(
+        self, concurrency: int, max_in_doubt: int, key_origin: str = "", failures: float | None = None
+    ) -> None:
         self._account = AccountGate(key_origin)
         self._rejections = RejectionGate()
         self._unknowns = UnknownGate(max_in_doubt)
         self._throttle = ThrottleGate(concurrency)
         self._models = ModelGate()
+        self._budget = BudgetGate()
         self._gates: tuple[Gate, ...] = (
             self._account,
             self._rejections,
+            FailureGate(failures),
             BalanceGate(),
+            self._budget,
             self._unknowns,
             self._throttle,
             self._models,
@@ -82,6 +93,10 @@ class Breaker:
     def refuse(self, fault: AccountFault, receipt: Receipt) -> None:
         """A query showed that the key or the address is refused."""
         self._account.refuse(fault, receipt)
+
+    def used_up(self, budget: UsedUp) -> None:
+        """The budget has no room for one more task."""
+        self._budget.used_up(budget)
 
     def unanswered(self, now: float) -> None:
         """The gateway doesn't even answer a free request: no probe yet."""

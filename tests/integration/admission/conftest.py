@@ -10,7 +10,8 @@ import pytest
 from batchrunner.clock import Clock
 from batchrunner.core.model import RunSettings, TaskKey
 from batchrunner.core.submission.backlog import Permit, Waiting
-from batchrunner.engine.admission import Admission, Disk
+from batchrunner.engine.admission import Admission
+from batchrunner.engine.disk_room import Disk
 
 
 class JumpingClock(Clock):

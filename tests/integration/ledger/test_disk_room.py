@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from batchrunner.core.errors import StorageError
-from batchrunner.engine import preparation, wiring
+from batchrunner.engine import disk_room, preparation
+from batchrunner.engine.disk_room import room
 from batchrunner.engine.preparation import check_videos_writable, make_directories
-from batchrunner.engine.wiring import room
 
 RESERVE = 100
 
@@ -21,7 +21,7 @@ def test_the_disk_that_counts_is_that_of_the_videos(monkeypatch, tmp_path, ledge
     """`videos` may be a link to another disk; the ledger's must keep its reserve."""
     sizes = {tmp_path: ledger, tmp_path / "videos": videos}
     usage = SimpleNamespace(disk_usage=lambda path: SimpleNamespace(free=sizes[path]))
-    monkeypatch.setattr(wiring, "shutil", usage)
+    monkeypatch.setattr(disk_room, "shutil", usage)
     assert room(tmp_path, RESERVE) == free
 
 

@@ -84,9 +84,12 @@ def test_twins_in_a_ledger_of_the_third_version_are_known(in_ledger, plan, want,
     in_ledger(story)
     with closing(sqlite3.connect(tmp_path / LEDGER_NAME)) as db:
         added = ("task_removed", "task_moved", "task_changed", "attempt_changed")
-        for trigger in added:
+        for trigger in (*added, "attempt_reserved", "attempt_settled"):
             db.execute(f"DROP TRIGGER {trigger}")
+        for name in ("committed_tokens", "committed_cost", "committed_tasks", "worst_tokens", "worst_cost"):
+            db.execute(f"ALTER TABLE attempts DROP COLUMN {name}")
         db.executescript(
+            "DROP TABLE spending; "
             "DROP INDEX events_by_attempt; CREATE INDEX events_by_task ON events (task, id); "
             "DROP TABLE changes; DROP INDEX tasks_by_position; ALTER TABLE tasks DROP COLUMN first; "
             "PRAGMA user_version = 3"

@@ -16,7 +16,8 @@ from batchrunner.core.outcome import Preflight
 from batchrunner.core.plan import WantedTask
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
-from batchrunner.engine.admission import Admission, Disk
+from batchrunner.engine.admission import Admission
+from batchrunner.engine.disk_room import Disk
 from batchrunner.engine.worker import Worker
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Ledger, TaskRecord
@@ -146,8 +147,14 @@ async def opened(
             pricing=PRICING,
             find=plan.tasks.find,
             collect=collected.append,
+            is_paid=nothing_is_paid,
         )
         yield Shop(ledger, gateway, clock, admission, worker, plan, Book(url), collected)
+
+
+async def nothing_is_paid(key: TaskKey) -> bool:
+    """No task was paid for elsewhere."""
+    return False
 
 
 Story = Callable[[Shop], Awaitable[Any]]

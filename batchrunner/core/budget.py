@@ -1,0 +1,128 @@
+"""The budget: how much the attempts of a run directory, or of one run, may be charged at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from batchrunner.core.text import count
+
+MICROS = 1_000_000
+"""Money is added up in millionths of its currency, as integers: sums of fractions are not exact."""
+
+
+class Per(StrEnum):
+    """What a budget is for."""
+
+    RUN = "run"
+    """One start of the program."""
+    DIRECTORY = "directory"
+    """All runs in the run directory together."""
+
+
+class Figure(StrEnum):
+    """What is limited."""
+
+    TOKENS = "tokens"
+    COST = "cost"
+    TASKS = "tasks"
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What attempts are, or may be, charged: the gateway's figure where it is known, else the worst case."""
+
+    tokens: int = 0
+    cost: int = 0
+    """In millionths of the currency."""
+    tasks: int = 0
+    """Attempts that are, or may be, charged."""
+
+    def of(self, figure: Figure) -> int:
+        """One of its figures."""
+        return int(getattr(self, figure))
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """The most that one attempt can be charged."""
+
+    tokens: int | None = None
+    """None if it was not estimated."""
+    cost: float | None = None
+    """In the currency of the prices; None if the model has no price, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The maximum of one figure."""
+
+    figure: Figure
+    most: int
+    """Tokens, attempts, or millionths of the currency."""
+    per: Per
+    source: str
+    """Where the user set it: what to change to raise it."""
+    currency: str = ""
+    """Of a cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """All limits of a run."""
+
+    limits: tuple[Limit, ...] = ()
+    failures: float | None = None
+    """How many tasks may fail before submission stops; below 1, which share of those that ended."""
+    per: Per = Per.DIRECTORY
+    """Which failures count."""
+
+    @property
+    def limits_cost(self) -> bool:
+        """Whether it limits money, so that every model needs a price."""
+        return any(limit.figure is Figure.COST for limit in self.limits)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedUp:
+    """One more task could exceed a limit."""
+
+    limit: Limit
+    committed: int
+    """Spent, reserved by tasks in flight, and held by doubts; without the task in question."""
+    needed: int
+    """The most that the task can be charged."""
+
+    @property
+    def why(self) -> str:
+        """What is used up, in words."""
+        most, committed, needed = map(self._amount, (self.limit.most, self.committed, self.needed))
+        where = "in this run" if self.limit.per is Per.RUN else "in all runs"
+        known = f"{committed} {where} are spent, or reserved for tasks in flight or in doubt"
+        more = "" if self.limit.figure is Figure.TASKS else f", and the next task may need {needed}"
+        return f"the budget of {most} is used up: {known}{more}"
+
+    @property
+    def hint(self) -> str:
+        """What to do to go on."""
+        return f"raise {self.limit.source}, then run the same command again"
+
+    def _amount(self, number: int) -> str:
+        if self.limit.figure is Figure.COST:
+            return f"{number / MICROS:,.2f} {self.limit.currency}".rstrip()
+        return count(number, "token" if self.limit.figure is Figure.TOKENS else "submission")
+
+
+def micros(amount: float) -> int:
+    """An amount of money in millionths of its currency, rounded down: a limit is never exceeded."""
+    return int(Decimal(str(amount)) * MICROS)
+
+
+def first_exceeded(limits: tuple[Limit, ...], before: dict[Per, Amount], needed: Amount) -> UsedUp | None:
+    """The first limit that one more attempt, charged `needed` at most, could exceed."""
+    for limit in limits:
+        committed = before[limit.per].of(limit.figure)
+        if committed + needed.of(limit.figure) > limit.most:
+            return UsedUp(limit, committed, needed.of(limit.figure))
+    return None

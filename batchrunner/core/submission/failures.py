@@ -1,0 +1,35 @@
+"""The gate for too many failed tasks."""
+
+from __future__ import annotations
+
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.submission.decision import Decision, Go, Situation, Stop
+from batchrunner.core.submission.gate import Gate
+from batchrunner.core.text import count
+
+SHARE_AFTER = 20
+"""A share of failed tasks says nothing before so many have ended."""
+
+
+class FailureGate(Gate):
+    """Stops submission when `most` tasks have failed; `most` below 1 is a share of those that ended."""
+
+    def __init__(self, most: float | None) -> None:
+        self._most = most
+
+    def decide(self, at: Situation) -> Decision:
+        if self._most is None or not self._is_reached(at, self._most):
+            return Go()
+        return Stop(
+            f"{count(at.failed, 'task')} of {at.failed + at.succeeded:,} failed, "
+            "as many as budget.failures allows",
+            "see why they failed in results.csv; then raise budget.failures, or mend the tasks, "
+            "and run the same command again",
+            ExitCode.FAILED,
+        )
+
+    def _is_reached(self, at: Situation, most: float) -> bool:
+        if most >= 1:
+            return at.failed >= most
+        ended = at.failed + at.succeeded
+        return ended >= SHARE_AFTER and at.failed >= most * ended

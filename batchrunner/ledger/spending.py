@@ -1,0 +1,119 @@
+"""What attempts are, or may be, charged: kept as sums, so that each claim can be held against the budget.
+
+Triggers keep the sums: whatever changes an attempt, and whoever does, no charge can be forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from batchrunner.core.budget import Amount, Limit, Per, UsedUp, WorstCase, first_exceeded
+from batchrunner.core.model import AttemptId
+
+WorstOf = Callable[[Mapping[str, Any]], WorstCase]
+"""Estimates the most that one attempt at a normalised request can be charged."""
+
+_NOT_CHARGED = (
+    "remote_id IS NULL AND outcome IS NOT NULL AND outcome NOT IN ('unknown', 'lost', 'adopted', 'named')"
+)
+_COMMITTED = (
+    f"""committed_tokens INTEGER AS (
+        CASE WHEN tokens IS NOT NULL THEN tokens WHEN {_NOT_CHARGED} THEN 0
+        ELSE coalesce(worst_tokens, 0) END)""",
+    f"""committed_cost INTEGER AS (CAST(round(1000000 *
+        CASE WHEN tokens = 0 THEN 0 WHEN cost IS NOT NULL THEN cost WHEN {_NOT_CHARGED} THEN 0
+        ELSE coalesce(worst_cost, 0) END) AS INTEGER))""",
+    f"committed_tasks INTEGER AS (CASE WHEN tokens = 0 OR ({_NOT_CHARGED}) THEN 0 ELSE 1 END)",
+)
+"""Columns of each attempt: the gateway's figure where it is known, nothing if it surely was not charged, else
+the worst case. Money is in millionths of its currency."""
+ADD_COMMITTED = tuple(f"ALTER TABLE attempts ADD COLUMN {column} VIRTUAL" for column in _COMMITTED)
+
+_SUMS = ("tokens", "cost", "tasks")
+_ADD = "INSERT INTO spending VALUES ({values}) ON CONFLICT (process) DO UPDATE SET " + ", ".join(
+    f"{name} = {name} + excluded.{name}" for name in _SUMS
+)
+_NEW = _ADD.format(
+    values=", ".join(("coalesce(NEW.process, '')", *(f"NEW.committed_{name}" for name in _SUMS)))
+)
+_CHANGED = _ADD.format(
+    values=", ".join(
+        ("coalesce(NEW.process, '')", *(f"NEW.committed_{name} - OLD.committed_{name}" for name in _SUMS))
+    )
+)
+_DIFFERS = " OR ".join(f"NEW.committed_{name} IS NOT OLD.committed_{name}" for name in _SUMS)
+
+CREATE_SPENDING = f"""
+CREATE TABLE spending (
+    process TEXT PRIMARY KEY,   -- which submitted the attempts; '' for those found again
+    tokens  INTEGER NOT NULL,
+    cost    INTEGER NOT NULL,   -- in millionths of the currency
+    tasks   INTEGER NOT NULL    -- attempts that are, or may be, charged
+) STRICT;
+
+INSERT INTO spending
+SELECT coalesce(process, ''), sum(committed_tokens), sum(committed_cost), sum(committed_tasks)
+FROM attempts GROUP BY 1;
+
+CREATE TRIGGER attempt_reserved AFTER INSERT ON attempts BEGIN {_NEW}; END;
+
+CREATE TRIGGER attempt_settled AFTER UPDATE ON attempts WHEN {_DIFFERS}
+BEGIN {_CHANGED}; END;
+"""
+
+
+def worst_case(db: sqlite3.Connection, key: str, worst_of: WorstOf | None) -> WorstCase:
+    """The most that an attempt at this task can be charged."""
+    if worst_of is None:
+        return WorstCase()
+    ((request,),) = db.execute("SELECT request FROM tasks WHERE key = ?", (key,))
+    return worst_of(json.loads(request))
+
+
+def reserve(db: sqlite3.Connection, attempt: AttemptId, worst: WorstCase) -> None:
+    """Record the most that an attempt can be charged."""
+    query = "UPDATE attempts SET worst_tokens = ?, worst_cost = ? WHERE id = ?"
+    db.execute(query, (worst.tokens, worst.cost, attempt))
+
+
+def reserve_missing(db: sqlite3.Connection, worst_of: WorstOf) -> None:
+    """Record it for all attempts that have none, because of an earlier version, and may be charged."""
+    rows = db.execute(
+        "SELECT id, task FROM attempts WHERE worst_tokens IS NULL AND tokens IS NULL AND committed_tasks = 1"
+    )
+    for attempt, key in rows.fetchall():
+        reserve(db, attempt, worst_case(db, key, worst_of))
+
+
+def committed(db: sqlite3.Connection, process: str) -> dict[Per, Amount]:
+    """What is spent, reserved for tasks in flight and held by doubts: by this process, and in all runs."""
+    sums = "SELECT coalesce(sum(tokens), 0), coalesce(sum(cost), 0), coalesce(sum(tasks), 0) FROM spending"
+    return {
+        Per.DIRECTORY: Amount(*db.execute(sums).fetchone()),
+        Per.RUN: Amount(*db.execute(f"{sums} WHERE process = ?", (process,)).fetchone()),
+    }
+
+
+class OverBudget(Exception):
+    """One more attempt could exceed the budget; nothing was changed."""
+
+    def __init__(self, used_up: UsedUp) -> None:
+        super().__init__(used_up)
+        self.used_up = used_up
+
+
+def check_budget(db: sqlite3.Connection, limits: Sequence[Limit], process: str, worst: WorstCase) -> None:
+    """Check that one more attempt fits, before it is entered.
+
+    Raises:
+        OverBudget: it could exceed a limit.
+    """
+    if not limits:
+        return
+    assert worst.tokens is not None  # noqa: S101  who submits has estimates
+    needed = Amount(worst.tokens, round((worst.cost or 0.0) * 1_000_000), 1)
+    if used_up := first_exceeded(tuple(limits), committed(db, process), needed):
+        raise OverBudget(used_up)
