@@ -109,6 +109,9 @@ class PlannedTasks(Protocol):
     def keys(self) -> Iterator[tuple[int, TaskKey]]:
         """The position and the key of every task."""
 
+    def digest(self) -> str:
+        """A hash of all tasks and their order."""
+
     def requests(self) -> Iterator[Request]:
         """Every distinct request, without its prompt and seed."""
 

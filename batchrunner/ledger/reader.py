@@ -108,14 +108,9 @@ class LedgerReader:
         )
         return [(RemoteId(row[0]), str(json.loads(row[1]).get("model", ""))) for row in rows]
 
-    async def tasks(self, *states: TaskState, planned_only: bool = False) -> list[TaskRecord]:
+    async def tasks(self, *states: TaskState) -> list[TaskRecord]:
         """Tasks in the given states, or all: in plan order, those no longer planned last."""
-        conditions = []
-        if states:
-            conditions.append(f"t.state IN ({', '.join('?' * len(states))})")
-        if planned_only:
-            conditions.append("t.position IS NOT NULL")
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        where = f" WHERE t.state IN ({', '.join('?' * len(states))})" if states else ""
         order = " ORDER BY t.position IS NULL, t.position, t.rowid"
         return await self._ask(
             lambda db: [record_of(row) for row in db.execute(SELECT_TASK + where + order, states)]

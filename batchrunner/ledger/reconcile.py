@@ -11,6 +11,7 @@ from typing import Any
 from batchrunner.core.model import Plan, PlannedTask, TaskKey
 from batchrunner.core.plan import file_name, folded
 from batchrunner.ledger.changes import note_other_rows
+from batchrunner.version import __version__
 
 WRITTEN = ("position", "id", "labels", "source", "request", "inputs")
 """Columns taken from the manifest; all others record what happened."""
@@ -42,10 +43,8 @@ def bring_in_line(db: sqlite3.Connection, plan: Plan, on_disk: frozenset[str]) -
 
     Nothing is deleted and no state changes: what was paid for keeps its row, its file and its cost.
     """
-    db.execute(
-        "INSERT INTO meta VALUES ('settings', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (json.dumps({"name": plan.name, "run": asdict(plan.settings), "pricing": asdict(plan.pricing)}),),
-    )
+    if not _is_other(db, plan):
+        return 0
     planned = map(_written, plan.tasks)
     if not db.execute("SELECT 1 FROM tasks LIMIT 1").fetchall():
         _add(db, planned, on_disk)
@@ -59,6 +58,18 @@ def bring_in_line(db: sqlite3.Connection, plan: Plan, on_disk: frozenset[str]) -
     _add(db, db.execute(f"SELECT key, first, {_COLUMNS} FROM planned ORDER BY position"), on_disk)
     db.execute("DROP TABLE planned")
     return gone
+
+
+def _is_other(db: sqlite3.Connection, plan: Plan) -> bool:
+    """Whether the plan is not the one of the last time; record it with its settings."""
+    # The digest is part of the settings: an older version, which doesn't know it, removes it with them.
+    plan_of = {"version": __version__, "digest": plan.tasks.digest()}
+    settings = {"name": plan.name, "run": asdict(plan.settings), "pricing": asdict(plan.pricing)}
+    text = json.dumps(settings | {"plan": plan_of})
+    if db.execute("SELECT 1 FROM meta WHERE name = 'settings' AND value = ?", (text,)).fetchall():
+        return False
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('settings', ?)", (text,))
+    return True
 
 
 def _add(db: sqlite3.Connection, new: Iterable[Sequence[Any]], on_disk: frozenset[str]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from batchrunner.core.content import Content, RequestForm
@@ -28,6 +30,10 @@ CREATE TABLE tasks (
 );
 """
 _COLUMNS = "position, key, coalesce(first, key), replica, id, form, prompt, seed, labels, source"
+_DIGESTED = (
+    "SELECT json_group_array(json_array(key, first, replica, id, form, prompt, seed, labels, source)) "
+    "FROM tasks WHERE position BETWEEN ? AND ?"
+)
 _EQUAL_IDS = (
     "SELECT id, position FROM tasks WHERE is_given AND id IN "
     "(SELECT id FROM tasks WHERE is_given GROUP BY id HAVING count(*) > 1) ORDER BY position"
@@ -116,6 +122,20 @@ class PlanStore:
         """The position and the key of every task."""
         with temporary_files():
             yield from self._db.execute("SELECT position, key FROM tasks ORDER BY position")
+
+    def digest(self) -> str:
+        """A hash of all tasks and their order."""
+        hashed = hashlib.sha256()
+        with temporary_files():
+            forms = self._db.execute("SELECT text FROM forms ORDER BY number")
+            # Many at once, as text made by SQLite: faster than a row at a time.
+            tasks = (
+                self._db.execute(_DIGESTED, (start, start + AT_ONCE - 1)).fetchone()
+                for start in range(0, self._length, AT_ONCE)
+            )
+            for (text,) in chain(forms, tasks):
+                hashed.update(text.encode() + b"\n")
+        return hashed.hexdigest()
 
     def requests(self) -> Iterator[Request]:
         """Every distinct request, without its prompt and seed."""

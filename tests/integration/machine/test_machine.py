@@ -218,8 +218,8 @@ class Nights(Night):
         return task.state in SETTLED or (task.state is TaskState.UNCOLLECTED and in_the_way)
 
     def planned(self) -> list[TaskRecord]:
-        found: list[TaskRecord] = self.command(lambda ledger: ledger.tasks(planned_only=True))
-        return found
+        found: list[TaskRecord] = self.command(lambda ledger: ledger.tasks())
+        return [task for task in found if task.position is not None]
 
     def for_a_good_reason(self, task: TaskRecord) -> None:
         """A task that failed has no video that the gateway would have shown."""

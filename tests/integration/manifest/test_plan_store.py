@@ -53,6 +53,39 @@ def test_replicas_are_numbered_and_found(small_steps: None) -> None:
     assert [task.id for task in plan.replicas()] == ["c", "d"]
 
 
+def test_digest_tells_plans_apart(small_steps: None) -> None:
+    """Whatever is different, and only then: more tasks than are digested at once, of several forms."""
+
+    def digest(last: Any, *more: Any, first: str = "cat 0") -> str:
+        others = [wanted(f"cat {number}", duration=number % 5 + 4) for number in range(1, 7)]
+        return plan_tasks([wanted(first), *others, last, *more]).digest()
+
+    request = {"model": "fast", "prompt": "a dog", "metadata": {"seed": 1}}
+    last = wanted_task(request, "dog")
+    others = [
+        digest(wanted_task(request, "puppy")),
+        digest(wanted_task(request, "dog", labels='{"a": "b"}')),
+        digest(wanted_task(request, "dog", source="row 8")),
+        digest(wanted_task(request | {"metadata": {"seed": 2}}, "dog")),
+        digest(wanted_task(request | {"prompt": "a wolf"}, "dog")),
+        digest(wanted_task(request | {"callback_url": "https://a.example"}, "dog")),
+        digest(last, first="cat 8"),
+        digest(last, last._replace(id="again")),
+        digest(wanted("cat 8"), last),
+        digest(last, wanted("cat 8")),
+    ]
+    assert digest(last) == digest(last)
+    assert len({digest(last), *others}) == 1 + len(others)
+
+
+def test_assigned_keys_change_the_digest() -> None:
+    """The ledger knows the tasks by them."""
+    plan = plan_tasks([wanted("cat", "a"), wanted("dog", "b")])
+    before = plan.digest()
+    plan.assign({1: TaskKey("1-" + "0123456789abcdef" * 4)})
+    assert plan.digest() != before
+
+
 def test_assigned_keys_leave_the_request_known() -> None:
     """A task under another key is still one of its request's tasks."""
     plan = plan_tasks([wanted("cat", "a"), wanted("dog")])
