@@ -80,14 +80,16 @@ def _findings(directory: Path, files: Iterable[FinishedFile]) -> list[FileFindin
     for file in files:
         path = f"{directory}/{file.file_name}"  # much faster than joining paths, and there may be a million
         found = _look(path, file, may_hash=time.monotonic() < until)
-        if found.state is FileState.MISSING or found.is_new:
+        if found and (found.state is FileState.MISSING or found.is_new):
             findings.append(found)
     return findings
 
 
-def _look(path: str, file: FinishedFile, may_hash: bool) -> FileFinding:
-    """Check one file; if nothing can be said about it, what the ledger says still holds."""
-    as_before = FileFinding(file, FileState(file.state), file.seen)
+def _look(path: str, file: FinishedFile, may_hash: bool) -> FileFinding | None:
+    """Check one file; if nothing can be said about it, what the ledger says still holds.
+
+    None if there is nothing to report: quick, and true of almost all files.
+    """
     try:
         found = os.stat(path)  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):
@@ -95,21 +97,27 @@ def _look(path: str, file: FinishedFile, may_hash: bool) -> FileFinding:
         # The right file may come back unchanged; what identified a changed one is dropped.
         return FileFinding(file, state, "" if file.state == FileState.CHANGED else file.seen)
     except OSError:
-        return as_before  # a disk error says nothing about the file
+        return _as_before(file)  # a disk error says nothing about the file
     seen = seen_as(found)
     if not stat.S_ISREG(found.st_mode) or found.st_size != file.size:
         return FileFinding(file, FileState.CHANGED, seen)
     if seen == file.seen:
-        state = FileState.CHANGED if file.state == FileState.CHANGED else FileState.IN_PLACE
-        return FileFinding(file, state, seen)
+        # One that was missing has come back; a changed one stays changed.
+        is_known = file.state in (FileState.IN_PLACE, FileState.CHANGED)
+        return None if is_known else FileFinding(file, FileState.IN_PLACE, seen)
     is_older = found.st_mtime <= (file.collected_at or 0.0)
     if not file.seen and file.state == FileState.IN_PLACE and is_older:
-        return as_before  # collected by an earlier version, which recorded less
+        return None  # collected by an earlier version, which recorded less
     if not may_hash:
-        return as_before
+        return _as_before(file)
     try:
         with open(path, "rb") as opened:  # noqa: PTH123
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError:
-        return as_before
+        return _as_before(file)
     return FileFinding(file, FileState.IN_PLACE if digest == file.sha256 else FileState.CHANGED, seen)
+
+
+def _as_before(file: FinishedFile) -> FileFinding | None:
+    """What the ledger says about a file: only a missing one is reported again."""
+    return FileFinding(file, FileState.MISSING, file.seen) if file.state == FileState.MISSING else None
