@@ -4,7 +4,7 @@ from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.ledger.attempts import LostAttempt, PaidAttempt, RemoteIdTaken
 from batchrunner.ledger.database import MANIFEST, check_path, recover_command
 from batchrunner.ledger.events import LedgerEvent
-from batchrunner.ledger.glance import Unreadable, glance
+from batchrunner.ledger.glance import Unreadable, begun, glance
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
 from batchrunner.ledger.reader import LedgerReader
@@ -39,6 +39,7 @@ __all__ = [
     "TaskEvent",
     "TaskRecord",
     "Unreadable",
+    "begun",
     "check_path",
     "glance",
     "is_locked",

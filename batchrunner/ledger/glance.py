@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.model import TaskKey
 from batchrunner.core.replicas import Known
 from batchrunner.core.request import fingerprint
-from batchrunner.core.states import TaskState
+from batchrunner.ledger import aggregates
 from batchrunner.ledger.database import APPLICATION_ID
 
+T = TypeVar("T")
 _MAY_BE_CHARGED = (
     "SELECT 1 FROM attempts a WHERE a.task = t.key AND a.tokens IS NOT 0 "
     "AND (a.remote_id IS NOT NULL OR a.outcome IS NULL OR a.outcome IN ('unknown', 'lost', 'adopted'))"
@@ -27,18 +31,30 @@ _IS_PAID = (
 )
 PAID_REQUESTS = f"SELECT coalesce(t.first, t.key) FROM tasks t WHERE {_IS_PAID}"
 """The fingerprints of the requests of all tasks that are paid for, or may be."""
-_TASKS = f"SELECT t.key, t.id, t.state, {{first}}, {_IS_PAID} FROM tasks t ORDER BY t.rowid"
 _HAS_FIRST = "SELECT 1 FROM pragma_table_info('tasks') WHERE name = 'first'"
+_WITH_FIRST = (
+    "CREATE TEMP VIEW tasks AS SELECT rowid, *, nullif(fingerprint_of(request), key) AS first FROM main.tasks"
+)
+"""Stands for the tasks of an older version, which doesn't store it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """A ledger's gateway, its tasks, and which of them are paid for."""
+    """A ledger's gateway, and what it has paid for."""
 
     gateway: str
-    tasks: tuple[Known, ...]
     paid: Counter[TaskKey]
     """How many tasks are paid for or may be, by the fingerprint of their request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is known about the tasks of a ledger that a run would not add."""
+
+    over: frozenset[TaskKey]
+    """Those that are not pending."""
+    replicas: tuple[Known, ...]
+    """Those whose request several tasks have."""
 
 
 class Unreadable(Exception):
@@ -53,33 +69,48 @@ def glance(directory: Path) -> Glance | None:
     Raises:
         Unreadable: it can't be read.
     """
+    return _asked(directory, _paid)
+
+
+def begun(directory: Path, repeated: frozenset[TaskKey]) -> Begun | None:
+    """The same for its tasks; `repeated` are the requests that several tasks of the plan have.
+
+    Raises:
+        Unreadable: it can't be read.
+    """
+    return _asked(directory, partial(_begun, repeated=repeated))
+
+
+def _asked(directory: Path, question: Callable[[sqlite3.Connection], T]) -> T | None:
     path = directory / LEDGER_NAME
     try:
         try:
-            return _read(path, "mode=ro")
+            return _read(path, "mode=ro", question)
         except sqlite3.OperationalError:
             if path.with_name(f"{LEDGER_NAME}-wal").exists():
                 raise
             # In a read-only folder, SQLite can't create the index of the write-ahead log.
-            return _read(path, "immutable=1")
+            return _read(path, "immutable=1", question)
     except (sqlite3.Error, ValueError) as error:
         raise Unreadable(str(error)) from error
 
 
-def _read(path: Path, how: str) -> Glance | None:
+def _read(path: Path, how: str, question: Callable[[sqlite3.Connection], T]) -> T | None:
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=10)) as db:
         ((owner,),) = db.execute("PRAGMA application_id").fetchall()
         if owner != APPLICATION_ID:
             return None
-        gateway = [value for (value,) in db.execute("SELECT value FROM meta WHERE name = 'gateway'")]
-        # Older versions don't store it.
-        has_first = db.execute(_HAS_FIRST).fetchall()
-        db.create_function("fingerprint_of", 1, lambda text: fingerprint(json.loads(text)))
-        query = _TASKS.format(first="coalesce(t.first, t.key)" if has_first else "fingerprint_of(t.request)")
-        states = {state.value: state for state in TaskState}
-        tasks, paid = [], Counter[TaskKey]()
-        for key, name, state, first, is_paid in db.execute(query):
-            tasks.append(Known(key, name, states[state], first))
-            if is_paid:
-                paid[first] += 1
-    return Glance("".join(gateway), tuple(tasks), paid)
+        if not db.execute(_HAS_FIRST).fetchall():
+            db.create_function("fingerprint_of", 1, lambda text: fingerprint(json.loads(text)))
+            db.execute(_WITH_FIRST)
+        return question(db)
+
+
+def _paid(db: sqlite3.Connection) -> Glance:
+    gateway = [value for (value,) in db.execute("SELECT value FROM meta WHERE name = 'gateway'")]
+    return Glance("".join(gateway), Counter(TaskKey(first) for (first,) in db.execute(PAID_REQUESTS)))
+
+
+def _begun(db: sqlite3.Connection, repeated: frozenset[TaskKey]) -> Begun:
+    over = db.execute("SELECT key FROM tasks WHERE state <> 'pending'")
+    return Begun(frozenset(TaskKey(key) for (key,) in over), tuple(aggregates.known(db, repeated)))

@@ -18,7 +18,7 @@ from batchrunner.core.identity import SIMULATOR, paid_again, wanted_again
 from batchrunner.core.model import PlannedTask, PlannedTasks, TaskKey
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
-from batchrunner.ledger import Unreadable, glance
+from batchrunner.ledger import Unreadable, begun, glance
 
 _SIGNS = frozenset({"accepted", "adopted", "unknown", "collected"})
 """Events after which a task is paid for, or may be."""
@@ -84,15 +84,16 @@ def submitted_by(tasks: PlannedTasks, directory: Path) -> Callable[[int, TaskKey
     """
     if not (directory / LEDGER_NAME).exists():
         return lambda position, key: True
+    repeated = tasks.repeated()
     try:
-        seen = glance(directory)
+        seen = begun(directory, repeated)
     except Unreadable:
         return lambda position, key: False  # the run will report the problem and submit nothing
-    known = seen.tasks if seen else ()
-    over = {task.key for task in known if task.state is not TaskState.PENDING}
-    several = tasks.repeated() | {task.first for task in known if task.first != task.key}
-    keys = recognised(tasks.of_requests(several), (task for task in known if task.first in several))
-    return lambda position, key: keys.get(position, key) not in over
+    if not seen:
+        return lambda position, key: True
+    group = tasks.of_requests(repeated | {one.first for one in seen.replicas})
+    keys = recognised(group, seen.replicas)
+    return lambda position, key: keys.get(position, key) not in seen.over
 
 
 def _children(folder: Path) -> list[Path]:

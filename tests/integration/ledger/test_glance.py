@@ -9,7 +9,7 @@ import pytest
 from batchrunner.core.model import RemoteId
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
-from batchrunner.ledger import LEDGER_NAME, Unreadable, glance
+from batchrunner.ledger import LEDGER_NAME, Unreadable, begun, glance
 
 ACCEPTED = Move(
     Event.ACCEPTED, TaskState.GENERATING, facts=AttemptFacts(outcome="accepted", remote_id=RemoteId("task_A"))
@@ -49,7 +49,23 @@ def test_tasks_that_are_or_may_be_paid_for_are_counted(in_ledger, plan, tmp_path
     assert seen
     assert seen.gateway == "https://gateway.example"
     assert seen.paid == Counter({planned.tasks[0].first: 1} if is_paid else {})
-    assert {task.key for task in seen.tasks} == {task.key for task in planned.tasks}
+
+
+def test_tasks_that_were_begun_and_replicas_are_known(in_ledger, plan, want, tmp_path):
+    """All but the pending ones, and the tasks of each request that the ledger or the plan has twice."""
+    planned = plan("cat", "dog", want("a", "twin"), want("b", "twin"))
+    keys = [task.key for task in planned.tasks]
+
+    async def story(ledger):
+        await ledger.reconcile(planned, frozenset())
+        for key in (keys[0], keys[3]):
+            await ledger.claim(key, None, None)
+
+    in_ledger(story)
+    seen = begun(tmp_path, frozenset({keys[1]}))
+    assert seen
+    assert seen.over == {keys[0], keys[3]}
+    assert [(one.key, one.id) for one in seen.replicas] == [(keys[1], "dog"), (keys[2], "a"), (keys[3], "b")]
 
 
 def test_ledger_of_the_first_version_is_read_as_it_is(in_ledger, plan, tmp_path):
@@ -99,9 +115,10 @@ def test_twins_in_a_ledger_of_the_third_version_are_known(in_ledger, plan, want,
             ("a", planned.tasks[1].key),
             ("b", planned.tasks[1].key),
         ]
-    seen = glance(tmp_path)
+    seen = begun(tmp_path, frozenset())
     assert seen
-    assert [(one.key, one.first) for one in seen.tasks] == [(one.key, one.first) for one in planned.tasks]
+    twins = list(planned.tasks)[1:]
+    assert [(one.key, one.first) for one in seen.replicas] == [(one.key, one.first) for one in twins]
 
 
 def test_another_file_is_ignored_and_a_damaged_ledger_is_an_error(tmp_path):
