@@ -47,14 +47,14 @@ def known(db: sqlite3.Connection, firsts: frozenset[TaskKey]) -> list[Known]:
 
 def spent(db: sqlite3.Connection) -> Spent:
     """The total cost of all attempts, as far as known."""
-    sums = "SELECT coalesce(currency, ''), total(tokens), total(cost) FROM attempts"
-    found = db.execute(f"{sums} WHERE tokens > 0 GROUP BY 1").fetchall()
-    ((unknown,),) = db.execute(
-        "SELECT count(*) FROM attempts WHERE tokens IS NULL "
-        f"AND (remote_id IS NOT NULL OR outcome IS NULL OR outcome IN {NOT_KNOWN})"
-    )
+    # One query: the table is large, and is read as a whole.
+    found = db.execute(
+        "SELECT coalesce(currency, ''), total(tokens) FILTER (WHERE tokens > 0), "
+        "total(cost) FILTER (WHERE tokens > 0), count(*) FILTER (WHERE tokens IS NULL "
+        f"AND (remote_id IS NOT NULL OR outcome IS NULL OR outcome IN {NOT_KNOWN})) FROM attempts GROUP BY 1"
+    ).fetchall()
     return Spent(
-        tokens=int(sum(tokens for _, tokens, _ in found)),
-        cost={name: round(cost, 6) for name, _, cost in found if name},
-        unknown=unknown,
+        tokens=int(sum(tokens for _, tokens, _, _ in found)),
+        cost={name: round(cost, 6) for name, tokens, cost, _ in found if name and tokens},
+        unknown=sum(unknown for *_, unknown in found),
     )
