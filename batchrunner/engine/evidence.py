@@ -96,7 +96,9 @@ async def read_evidence(directory: Path, ledger: LedgerReader, everything: bool 
     log = directory / LOG_NAME
     mark = LogMark() if everything else LogMark.from_text(await ledger.meta(LOG_MARK)).in_file(log)
     read = await asyncio.to_thread(_read_log, log, mark, ours)
-    known = await ledger.ask_history(partial(claims, since=min((at for _, at in read.claimed), default=0.0)))
+    known = frozenset[tuple[str, int]]()
+    if read.claimed:
+        known = await ledger.ask_history(partial(claims, since=min(at for _, at in read.claimed)))
     claimed: dict[TaskKey, list[float]] = defaultdict(list)
     for key, at in read.claimed:
         if not {(key, ms) for ms in _around(at)} & known:

@@ -81,8 +81,10 @@ def claims(db: sqlite3.Connection, since: float) -> frozenset[tuple[str, int]]:
 
 def file_names(db: sqlite3.Connection) -> frozenset[str]:
     """Every path ever assigned to a video."""
-    rows = db.execute("SELECT file_name FROM tasks UNION SELECT file_name FROM attempts")
-    return frozenset(row[0] for row in rows)
+    cursor = db.cursor()
+    cursor.row_factory = None  # plain tuples are faster
+    rows = cursor.execute("SELECT file_name FROM tasks UNION ALL SELECT file_name FROM attempts")
+    return frozenset(name for (name,) in rows)
 
 
 def witnesses(db: sqlite3.Connection) -> list[Witness]:
