@@ -7,6 +7,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,12 @@ from typing import TypeVar
 from batchrunner.core.errors import StorageError
 
 T = TypeVar("T")
+
+WRITE_OUT = 16 << 20
+"""Bytes after which the system is asked to write to the disk, so that the final fsync finds little to do."""
+
+_HASHERS = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="hash")
+"""Hashing takes more time than everything else of a download, so it has threads of its own."""
 
 
 class PartFile:
@@ -32,6 +39,8 @@ class PartFile:
         self._is_discarded = False
         self._lock = threading.Lock()
         self._sha256 = hashlib.sha256()
+        self._hashing: Future[None] | None = None
+        self._dirty = 0
 
     def write(self, data: bytes) -> None:
         """Append data.
@@ -55,6 +64,7 @@ class PartFile:
             self._fd = self._append(rest)
             facts = check(self._path)
             os.fsync(self._fd)
+            self._wait_for_hash()
         return facts, self._sha256.hexdigest()
 
     def put_in_place(self) -> os.stat_result:
@@ -89,15 +99,32 @@ class PartFile:
                 self._path.unlink()
 
     def _append(self, data: bytes) -> int:
-        """Write and hash `data`; return the file's descriptor."""
+        """Write `data`, and begin to hash it; return the file's descriptor."""
         if self._fd is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._fd = os.open(self._path, flags, 0o666)
+        self._wait_for_hash()  # pieces must be hashed in their order
+        self._hashing = _HASHERS.submit(self._sha256.update, data)
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
-        self._sha256.update(data)
+        self._dirty += len(data)
+        if self._dirty >= WRITE_OUT:
+            _begin_write_out(self._fd)
+            self._dirty = 0
         return self._fd
+
+    def _wait_for_hash(self) -> None:
+        if self._hashing:
+            self._hashing.result()
+            self._hashing = None
+
+
+def _begin_write_out(fd: int) -> None:
+    """Ask the system to start writing a file to the disk; it may refuse, and errors are left to fsync."""
+    if hasattr(os, "posix_fadvise"):  # not on macOS
+        with suppress(OSError):
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 class _disk_errors:  # noqa: N801  used like a function
