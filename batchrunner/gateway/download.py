@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import aiohttp
 from yarl import URL
@@ -78,9 +78,8 @@ class Downloads:
                         message = f"more than {at_most:,} bytes"
                         return FetchFailed(Receipt(200, code="too_large", message=message), permanent=True)
                     if held >= CHUNK:
-                        await writing.begin(b"".join(pieces))
-                        held = 0
-                        pieces.clear()
+                        await writing.begin(pieces)
+                        held, pieces = 0, []
             await writing.ended()
         except NETWORK_ERRORS as error:
             if isinstance(reason := getattr(error, "os_error", error), PrivateAddress):
@@ -92,16 +91,17 @@ class Downloads:
 
 
 class _Writing:
-    """Writes one piece in a thread while the next one arrives."""
+    """Writes what has arrived in a thread, while more arrives."""
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self._write = write
         self._last: asyncio.Future[None] | None = None
 
-    async def begin(self, piece: bytes) -> None:
-        """Begin to write a piece after the previous one is written; raises what `write` raised for that."""
+    async def begin(self, pieces: Iterable[bytes]) -> None:
+        """Begin to write pieces after the previous ones are written; raises what `write` raised for those."""
         await self.ended()
-        self._last = asyncio.get_running_loop().run_in_executor(None, self._write, piece)
+        # Joining gives up Python's lock; the event loop would wait until it gets it back.
+        self._last = asyncio.get_running_loop().run_in_executor(None, lambda: self._write(b"".join(pieces)))
 
     async def ended(self) -> None:
         """Wait until everything is written; raises what `write` raised."""
@@ -110,7 +110,7 @@ class _Writing:
             self._last = None
 
     def abandon(self) -> None:
-        """After a failure: drop a piece that no thread has begun to write, and its error."""
+        """After a failure: drop what no thread has begun to write, and its error."""
         if self._last and not self._last.cancel() and not self._last.cancelled():
             self._last.exception()
 
