@@ -156,6 +156,7 @@ async def bring_up_to_date(
     """
     videos = directory / VIDEOS
     await ledger.recover()
+    await ledger.reserve_missing()
     remove_part_files(videos)
     remove_part_files(directory)
     gone = 0

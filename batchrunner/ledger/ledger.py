@@ -77,8 +77,6 @@ class Ledger(LedgerReader):
             ledger = cls(db, path, now, worst_of)
             serving = asyncio.create_task(ledger._writer.serve(), name="ledger writer")
             try:
-                if worst_of:
-                    await ledger._writer.apply(partial(reserve_missing, worst_of=worst_of))
                 yield ledger
             finally:
                 ledger._writer.close()
@@ -133,6 +131,11 @@ class Ledger(LedgerReader):
             return len(rows)
 
         return await self._writer.apply(change)
+
+    async def reserve_missing(self) -> None:
+        """Reserve the worst case of attempts that an earlier version made, as far as they may be charged."""
+        if self._worst_of:
+            await self._writer.apply(partial(reserve_missing, worst_of=self._worst_of))
 
     async def claim(
         self, key: TaskKey, seed: int | None, draw: DrawSeed | None, limits: Sequence[Limit] = ()

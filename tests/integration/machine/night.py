@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from batchrunner.core.budget import Budget, Figure, Limit, Per
 from batchrunner.core.model import OnDoubt, Plan, RunSettings
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.plan import WantedTask
@@ -59,8 +60,16 @@ class Night(RuleBasedStateMachine):
         on_doubt=st.sampled_from((OnDoubt.KEEP, OnDoubt.KEEP, OnDoubt.RESUBMIT)),
         draw_seed=st.sampled_from((True, True, True, False)),
         seed=st.integers(0, 99),
+        budget=st.sampled_from((None, 1, 2, 4)),
     )
-    def begin(self, tasks: list[tuple[str, str]], on_doubt: OnDoubt, seed: int, **others: Any) -> None:
+    def begin(
+        self,
+        tasks: list[tuple[str, str]],
+        on_doubt: OnDoubt,
+        seed: int,
+        budget: int | None = None,
+        **others: Any,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=FAST_DISK if FAST_DISK.is_dir() else None))
         self.loop = VirtualLoop()
         self.process = Process(self.loop)
@@ -70,15 +79,17 @@ class Night(RuleBasedStateMachine):
         self.tasks = tasks
         self.settings = RunSettings(on_doubt=on_doubt, disk_reserve=0, task_deadline=1800, **others)
         self.promises = self.world.watcher = Promises(self.folder, self.world, self.settings)
+        self.promises.budget = budget
         self.patches = ExitStack()
         self.patches.enter_context(replaced(self.loop, self.process, self.world.open, seed))
 
     # --- the program -----------------------------------------------------------------------------------
 
     def job(self, fetch_missing: bool = False) -> Job:
-        plan = Plan(
-            "night", "/a/night.yaml", plan_tasks([wanted(*task) for task in self.tasks]), self.settings
-        )
+        most = self.promises.budget
+        limits = () if most is None else (Limit(Figure.TASKS, most, Per.DIRECTORY, "budget.tasks"),)
+        tasks = plan_tasks([wanted(*task) for task in self.tasks])
+        plan = Plan("night", "/a/night.yaml", tasks, self.settings, budget=Budget(limits))
         settings = GatewaySettings(Client.origin)
         return Job(
             self.folder,

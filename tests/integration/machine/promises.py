@@ -41,6 +41,8 @@ class Promises:
         """What somebody wrote into the file of a finished video."""
         self._done: set[str] = set()
         """Tasks whose newest wanted video was verified once."""
+        self.budget: int | None = None
+        """How many charges may stand at once; None: any number."""
         self.may_fetch_missing = False
         """Whether a person wants what is gone fetched again, by the run that is under way."""
         self.wanted: Counter[str] = Counter()
@@ -219,6 +221,7 @@ class Promises:
             )
         }
         self._look_at_charges(attempts)
+        self._look_at_budget()
         self._look_at_ids(attempts)
         self._look_at_files()
 
@@ -268,6 +271,13 @@ class Promises:
             self._say(len(standing) <= self.allowed(key), f"{key[:8]} is charged {len(standing)} times")
             most = self._settings.max_attempts * (1 + self.versions[key]) + self.acts[key]
             self._say(len(charges) <= most, f"{key[:8]} was accepted {len(charges)} times, allowed {most}")
+
+    def _look_at_budget(self) -> None:
+        now = self._world.now()
+        ours = [one for one in self._world.charges.values() if one.attempt > 0 and one.at <= now]
+        standing = sum(one.stands(now) for one in ours)
+        fits = self.budget is None or standing <= self.budget
+        self._say(fits, f"{standing} charges stand, the budget is {self.budget}")
 
     def _by_task(self) -> dict[str, list[Charge]]:
         found: dict[str, list[Charge]] = {}

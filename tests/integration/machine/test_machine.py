@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
 from batchrunner.core.errors import UsageError
+from batchrunner.core.file_names import RUN_ID_NAME, VIDEOS
 from batchrunner.core.states import Event, TaskState
 from batchrunner.engine import session
 from batchrunner.engine.adopter import Adopter
@@ -139,7 +140,7 @@ class Nights(Night):
     def the_manifest_is_reordered(self, order: list[int], without: int) -> None:
         self.tasks = [self.tasks[i] for i in order if i < len(self.tasks) and i != without] or self.tasks
 
-    @precondition(lambda self: self.promises.rows("SELECT 1 FROM sqlite_master WHERE name = 'events'"))
+    @precondition(lambda self: self.promises and (self.folder / VIDEOS / RUN_ID_NAME).exists())
     @rule()
     def a_copy_is_put_aside(self) -> None:
         if self.backup:
@@ -188,9 +189,10 @@ class Nights(Night):
                 self.backup.forget()
 
     def the_batch_ends(self) -> None:
-        """Without faults, the same command brings every task to its end."""
+        """Without faults and budget, the same command brings every task to its end."""
         self.world.calm()
-        for _ in range(5):
+        self.promises.budget = None
+        for _ in range(6):
             if not self.is_running():
                 self.start()
             for _ in range(30):

@@ -168,9 +168,9 @@ def replaced(loop: VirtualLoop, process: Process, open_gateway: Any, seed: int) 
     class TimedLedger(Ledger):
         @classmethod
         @asynccontextmanager
-        async def open(cls, directory: Any, now: Any = None) -> Any:  # type: ignore[override]
+        async def open(cls, directory: Any, now: Any = None, worst_of: Any = None) -> Any:  # type: ignore[override]
             is_new = preparation.has_no_ledger(directory)
-            async with super().open(directory, clock.wall) as ledger:
+            async with super().open(directory, clock.wall, worst_of) as ledger:
                 if is_new:  # the same night has the same seeds
                     await ledger.set_meta("run_id", f"{dice.getrandbits(128):032x}")
                 yield ledger
