@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
-from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from batchrunner.core.errors import UsageError
+from batchrunner.core.text import closest
 
 _CHOICE = re.compile(r"invalid choice: '([^']*)'")
 
@@ -17,6 +17,18 @@ class Parser(argparse.ArgumentParser):
     """Raises a UsageError where argparse would print its message and exit; options may appear anywhere."""
 
     _is_intermixing = False
+
+    def __init__(
+        self, *args: Any, add_arguments: Callable[[Parser], None] = lambda parser: None, **options: Any
+    ) -> None:
+        """Like argparse's own; `add_arguments` is called when the arguments are needed."""
+        super().__init__(*args, **options)
+        self._add_arguments = add_arguments
+
+    def complete(self) -> None:
+        """Add the arguments that were left for later."""
+        add, self._add_arguments = self._add_arguments, lambda parser: None
+        add(self)
 
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -35,6 +47,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """The parsed command line and the unrecognized arguments; options may appear between arguments."""
+        self.complete()
         if self._is_intermixing or self._commands():
             return super().parse_known_args(args, namespace)
         self._is_intermixing = True
@@ -58,23 +71,24 @@ class Parser(argparse.ArgumentParser):
     def _meant(self, message: str) -> str:
         found = _CHOICE.search(message)
         words = [str(word) for action in self._actions for word in action.choices or ()]
-        close = difflib.get_close_matches(found[1], words, 1) if found else []
-        return close[0] if close else ""
+        return closest(found[1], words) if found else ""
 
     def _unrecognized(self, command: str, unknown: Sequence[str]) -> UsageError:
         """The error for an unknown option: suggests a similar one, or the commands that have it."""
         name, commands = unknown[0].partition("=")[0], self._commands()
+        for parser in commands.values():
+            parser.complete()
         own = commands[command]._option_string_actions
         hint = f"`{self.prog} {command} --help` lists its options"
         if having := [
             f"`{other}`" for other, parser in commands.items() if name in parser._option_string_actions
         ]:
             hint = f"`{command}` has no {name}; it is an option of {', '.join(having)}. {hint}"
-        elif name.startswith("-") and (close := difflib.get_close_matches(name, own, 1)):
-            hint = f"did you mean `{close[0]}`? {hint}"
+        elif name.startswith("-") and (close := closest(name, own)):
+            hint = f"did you mean `{close}`? {hint}"
         return UsageError(f"unrecognized arguments: {' '.join(unknown)}", hint)
 
-    def _commands(self) -> Mapping[str, argparse.ArgumentParser]:
+    def _commands(self) -> Mapping[str, Parser]:
         """The parsers of the subcommands, by name."""
         return {
             name: parser

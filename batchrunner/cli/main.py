@@ -5,20 +5,12 @@ from __future__ import annotations
 import argparse
 import resource
 from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
 
 from batchrunner.cli import process, streams
 from batchrunner.cli.argument_parser import Parser
-from batchrunner.cli.console import show_error
 from batchrunner.cli.crash import explained
-from batchrunner.cli.loading import is_short, wants_every
-from batchrunner.cli.recover import add_recover
-from batchrunner.cli.resolve import add_resolve
-from batchrunner.cli.retry import add_results, add_retry
-from batchrunner.cli.run import add_collect, add_run
-from batchrunner.cli.set import add_set
-from batchrunner.cli.simulator import add_simulator
-from batchrunner.cli.status import add_status
-from batchrunner.cli.validate import add_plan, add_schema, add_validate
 from batchrunner.core.errors import ExitCode
 from batchrunner.version import __version__
 
@@ -30,9 +22,25 @@ exit codes:
   3  tasks in doubt: you must decide        129, 130, 143  stopped by a signal; resumable
 """
 
+COMMANDS = (
+    ("run", "run", "submit, poll and download the videos of a manifest; resumes an earlier run"),
+    ("validate", "validate", "check a manifest without sending anything"),
+    ("plan", "validate", "show what a run would do and why, without sending anything"),
+    ("status", "status", "show the progress of a run, also while it is running"),
+    ("set", "set", "change the limits of a run in progress"),
+    ("collect", "run", "poll and download paid tasks; never submits"),
+    ("recover", "recover", "rebuild a lost or outdated ledger and collect paid tasks; never submits"),
+    ("retry", "retry", "reset failed tasks to pending; the next run submits them"),
+    ("resolve", "resolve", "look up or settle tasks in doubt"),
+    ("results", "retry", "rewrite results.csv from the ledger"),
+    ("simulator", "simulator", "run a simulated gateway on this machine"),
+    ("schema", "validate", "print a JSON Schema"),
+)
+"""Each command, its module, whose `add_COMMAND` adds its arguments, and its help."""
+
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The whole command line. A command's module is loaded only if the command is used."""
     top = Parser(
         prog="batchrunner",
         description="Run batches of Seedance video generations from a manifest; resumes, never pays twice.",
@@ -41,19 +49,13 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"batchrunner {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    add_run(commands)
-    add_validate(commands)
-    add_plan(commands)
-    add_status(commands)
-    add_set(commands)
-    add_collect(commands)
-    add_recover(commands)
-    add_retry(commands)
-    add_resolve(commands)
-    add_results(commands)
-    add_simulator(commands)
-    add_schema(commands)
+    for name, module, text in COMMANDS:
+        commands.add_parser(name, help=text, add_arguments=partial(_add_arguments, module, name))
     return top
+
+
+def _add_arguments(module: str, command: str, to: Parser) -> None:
+    getattr(import_module(f"batchrunner.cli.{module}"), f"add_{command}")(to)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +78,9 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:
+        from batchrunner.cli.console import show_error  # noqa: PLC0415  `--help` is faster without
+        from batchrunner.cli.loading import is_short, wants_every  # noqa: PLC0415
+
         told = explained(error)
         as_json = getattr(options, "json", False)
         show_error(told, as_json, short=is_short(options), every_problem=wants_every(options))

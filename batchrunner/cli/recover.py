@@ -24,14 +24,12 @@ if TYPE_CHECKING:
     from batchrunner.manifest import LoadedManifest
 
 
-def add_recover(commands: Any) -> None:
-    """Add `recover`."""
-    parser = commands.add_parser(
-        "recover",
-        help="rebuild a lost or outdated ledger and collect paid tasks; never submits",
-        description="Rebuild the ledger of a run directory, or bring an outdated one up to date: search the "
+def add_recover(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `recover`."""
+    parser.description = (
+        "Rebuild the ledger of a run directory, or bring an outdated one up to date: search the "
         "gateway's usage log, run.log and results.csv for attempts missing from the ledger, add them, then "
-        "poll and download them. Free of charge; no video is overwritten.",
+        "poll and download them. Free of charge; no video is overwritten."
     )
     add_manifest(parser, checks=False)
     add_directory(parser)

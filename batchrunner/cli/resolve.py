@@ -24,14 +24,12 @@ if TYPE_CHECKING:
     from batchrunner.ledger import TaskRecord
 
 
-def add_resolve(commands: Any) -> None:
-    """Add `resolve`."""
-    parser = commands.add_parser(
-        "resolve",
-        help="look up or settle tasks in doubt",
-        description="Settle tasks in doubt: submissions that the gateway may or may not have accepted and "
+def add_resolve(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `resolve`."""
+    parser.description = (
+        "Settle tasks in doubt: submissions that the gateway may or may not have accepted and "
         "charged. A run looks them up in the gateway's usage log and adopts unambiguous matches by itself. "
-        "Without --adopt, --lost or --auto, list the remaining tasks with what the log showed.",
+        "Without --adopt, --lost or --auto, list the remaining tasks with what the log showed."
     )
     parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
     parser.add_argument("task", metavar="ID", nargs="?", help="ID or fingerprint")

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.console import say, say_json, shown_path, talk
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from batchrunner.ledger import Ledger, TaskRecord
 
 
-def add_retry(commands: Any) -> None:
-    """Add `retry`."""
-    parser = commands.add_parser("retry", help="reset failed tasks to pending; the next run submits them")
+def add_retry(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `retry`."""
     parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
     parser.add_argument("tasks", metavar="ID", nargs="*", default=[], help="ID, fingerprint or remote ID")
     parser.add_argument(
@@ -43,9 +42,8 @@ def add_retry(commands: Any) -> None:
     parser.set_defaults(run=lambda options: run_async(_retry(_of_run(options))))
 
 
-def add_results(commands: Any) -> None:
-    """Add `results`."""
-    parser = commands.add_parser("results", help="rewrite results.csv from the ledger")
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `results`."""
     parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
     parser.add_argument("--all", action="store_true", help="include tasks no longer in the manifest")
     parser.add_argument(

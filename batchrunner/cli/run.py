@@ -7,7 +7,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import Connection, of_run, real, simulated
@@ -30,11 +30,8 @@ MOST_MONEY = 1e9
 """The largest amount for `--max-cost`."""
 
 
-def add_run(commands: Any) -> None:
-    """Add `run`."""
-    parser = commands.add_parser(
-        "run", help="submit, poll and download the videos of a manifest; resumes an earlier run"
-    )
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `run`."""
     add_manifest(parser)
     add_place(parser)
     parser.add_argument("--simulate", action="store_true", help="use a simulated gateway: no key, no cost")
@@ -59,9 +56,8 @@ def add_run(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def add_collect(commands: Any) -> None:
-    """Add `collect`."""
-    parser = commands.add_parser("collect", help="poll and download paid tasks; never submits")
+def add_collect(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `collect`."""
     parser.add_argument(
         "directories", metavar="DIR", type=Path, nargs="+", help="run directory, or its manifest"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import Any
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.console import say, say_json, shown_path
@@ -13,13 +12,11 @@ from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
 
 
-def add_set(commands: Any) -> None:
-    """Add `set`."""
-    parser = commands.add_parser(
-        "set",
-        help="change the limits of a run in progress",
-        description="Change the limits of a run in progress. It picks up the new limits within two seconds "
-        "and keeps them until it ends. A lower limit cancels nothing.",
+def add_set(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `set`."""
+    parser.description = (
+        "Change the limits of a run in progress. It picks up the new limits within two seconds "
+        "and keeps them until it ends. A lower limit cancels nothing."
     )
     parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
     parser.add_argument(

@@ -19,9 +19,8 @@ LET_GO = 10.0
 """Seconds to wait for the simulator of a killed run to release its state."""
 
 
-def add_simulator(commands: Any) -> None:
-    """Add `simulator`."""
-    parser = commands.add_parser("simulator", help="run a simulated gateway on this machine")
+def add_simulator(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `simulator`."""
     parser.add_argument(
         "--port",
         type=_port,

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli import streams
@@ -31,9 +31,8 @@ WATCH_INTERVAL = 2.0
 CLEAR = "\x1b[H\x1b[2J"
 
 
-def add_status(commands: Any) -> None:
-    """Add `status`."""
-    parser = commands.add_parser("status", help="show the progress of a run, also while it is running")
+def add_status(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `status`."""
     parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
     parser.add_argument(
         "task", metavar="ID", nargs="?", help="show one task's history: ID, fingerprint or remote ID"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import check_gateway
@@ -25,17 +25,15 @@ MOST_LISTED = 50
 """How many tasks of each kind `plan` lists; `--json` lists all."""
 
 
-def add_validate(commands: Any) -> None:
-    """Add `validate`."""
-    parser = commands.add_parser("validate", help="check a manifest without sending anything")
+def add_validate(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `validate`."""
     add_manifest(parser)
     shared.add_json(parser)
     parser.set_defaults(run=validate)
 
 
-def add_plan(commands: Any) -> None:
-    """Add `plan`."""
-    parser = commands.add_parser("plan", help="show what a run would do and why, without sending anything")
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `plan`."""
     add_manifest(parser, checks=False)
     add_place(parser)
     shared.add_address(parser)
@@ -44,9 +42,8 @@ def add_plan(commands: Any) -> None:
     parser.set_defaults(run=plan)
 
 
-def add_schema(commands: Any) -> None:
-    """Add `schema`."""
-    parser = commands.add_parser("schema", help="print a JSON Schema")
+def add_schema(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `schema`."""
     names = ("manifest", "task", "results", "scenario")
     parser.add_argument("name", nargs="?", default="manifest", choices=names)
     parser.set_defaults(run=schema)

@@ -11,10 +11,12 @@ BatchrunnerError
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from batchrunner.core.problems import Problem
 from batchrunner.core.text import count
+
+if TYPE_CHECKING:
+    from batchrunner.core.problems import Problem
 
 
 class ExitCode(IntEnum):

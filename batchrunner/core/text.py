@@ -6,7 +6,6 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 
@@ -81,4 +80,6 @@ def quotable(text: str) -> str:
 
 def closest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
     """The choice that was probably meant; empty if none is close. A `cutoff` of 1 requires an exact match."""
+    from difflib import get_close_matches  # noqa: PLC0415  only mistakes need it
+
     return next(iter(get_close_matches(word, list(choices), n=1, cutoff=cutoff)), "")

@@ -16,7 +16,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-MODULES = ("cli.main", "engine.session", "manifest", "operations.check_urls", "output.results", "simulator")
+MODULES = (
+    *(f"cli.{name}" for name in ("main", "recover", "resolve", "retry", "run", "set", "simulator", "status")),
+    *("cli.validate", "engine.session", "manifest", "operations.check_urls", "output.results", "simulator"),
+)
 """What commands import on demand, which is what takes the time."""
 
 

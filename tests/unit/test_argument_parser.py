@@ -1,6 +1,8 @@
 """The command line: where options may stand, and what is said of those that a command lacks."""
 
 import itertools
+import subprocess
+import sys
 
 import pytest
 
@@ -45,3 +47,13 @@ def test_missing_arguments_are_those_that_are_required() -> None:
     """IDs may be left out."""
     with pytest.raises(UsageError, match=r"required: DIR$"):
         parser().parse_args(["retry"])
+
+
+def test_help_loads_no_command() -> None:
+    """The list of commands is shown at once, whatever the commands need."""
+    code = "import sys; from batchrunner.cli.main import main; main(['--help']); print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    shown, _, loaded = ended.stdout.partition("exit codes:")
+    assert "simulator" in shown
+    ours = {name.rpartition(".")[2] for name in loaded.split() if name.startswith("batchrunner.cli.")}
+    assert ours == {"main", "process", "streams", "argument_parser", "crash"}
