@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,7 +109,6 @@ def simulated(
     import subprocess  # noqa: PLC0415
 
     from batchrunner.engine.preparation import make_directories  # noqa: PLC0415
-    from batchrunner.gateway import ApiKey, GatewaySettings  # noqa: PLC0415
     from batchrunner.ledger import is_locked  # noqa: PLC0415
 
     scale = shared.time_scale(options, default=shared.SIMULATED_SCALE)
@@ -132,6 +132,10 @@ def simulated(
     assert process.stdin  # noqa: S101  a pipe
     assert process.stdout  # noqa: S101  also a pipe
     try:
+        # Loaded while the simulator starts, which takes as long.
+        import_module("batchrunner.engine.session")
+        from batchrunner.gateway import ApiKey, GatewaySettings  # noqa: PLC0415
+
         line = process.stdout.readline()
         if not line.startswith('{"url"'):
             raise UsageError("the simulator did not start", "see its error message above")

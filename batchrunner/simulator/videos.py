@@ -5,6 +5,8 @@ motion, so that neighbours look different. Each (size, frames, variant) is encod
 and in the state directory; a box at the end makes each task's file unique.
 """
 
+from __future__ import annotations
+
 import asyncio
 import io
 import os
@@ -14,11 +16,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-
-import av
-from av.video.stream import VideoStream
+from typing import TYPE_CHECKING
 
 from batchrunner.simulator.video_model import FPS
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.video.stream import VideoStream
 
 _COLOURS = ((90, 180), (200, 90), (60, 60), (170, 200), (110, 40), (230, 128), (40, 160), (128, 230))  # U, V
 _BAR = 64  # pixels
@@ -81,6 +85,8 @@ def _read(path: Path) -> bytes:
 
 @lru_cache(maxsize=64)  # shared by the process: tests start many simulators
 def _encode(picture: Picture) -> bytes:
+    import av  # noqa: PLC0415  a simulator answers sooner without, and its first video is far away
+
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         options = {"preset": "ultrafast", "crf": "38", "threads": "1"}
@@ -93,6 +99,8 @@ def _encode(picture: Picture) -> bytes:
 
 
 def _encode_last_frame(picture: Picture) -> bytes:
+    import av  # noqa: PLC0415
+
     file = io.BytesIO()
     with av.open(file, "w", format="mjpeg") as container:
         stream = container.add_stream("mjpeg", rate=FPS)
@@ -109,12 +117,14 @@ def _set_size(stream: VideoStream, picture: Picture, pix_fmt: str) -> None:
     stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, pix_fmt
 
 
-def _frames(picture: Picture) -> Iterator[av.VideoFrame]:
+def _frames(picture: Picture) -> Iterator[VideoFrame]:
     """The frames, painted as bytes: moving bars don't justify an array library."""
+    from av import VideoFrame  # noqa: PLC0415
+
     pattern = _PATTERNS[picture.variant % len(_PATTERNS)]
     speed = 2 + picture.variant
     for number in range(picture.frames):
-        frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
+        frame = VideoFrame(picture.width, picture.height, "yuv420p")
         luma, *chroma = frame.planes
         luma.update(_bars(pattern, luma.line_size, luma.buffer_size // luma.line_size, number * speed))
         for plane, value in zip(chroma, _COLOURS[picture.variant], strict=True):
