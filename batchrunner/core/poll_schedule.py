@@ -17,8 +17,21 @@ DENSE, DENSEST = 7.5, 2.0
 """Seconds between polls while the end is likely: at most, and if all ends come at about the same age."""
 NARROW = 3.0
 """Seconds within which a visit is expected, up to which one poll after it is enough."""
+MOST_POLLS = 20.0
+"""How many polls a second are too few to trouble any gateway."""
+CROWDED = 10.0
+"""Seconds in which each slot may be polled once on average, if that makes more of them."""
 MARGIN = 0.3
 """Seconds from the time by which a visit is expected to have come until the poll that follows it."""
+
+
+def most_polls_per_second(slots: int) -> float:
+    """How many polls a second may be sent for all slots together.
+
+    It grows with the slots: else the polls of 1,000 slots would wait for each other, and slots whose task
+    has ended would wait for their poll.
+    """
+    return max(MOST_POLLS, slots / CROWDED)
 
 
 @dataclass(frozen=True, slots=True)

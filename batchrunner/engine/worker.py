@@ -42,7 +42,13 @@ from batchrunner.core.policy import (
     is_worth_another,
     unsendable,
 )
-from batchrunner.core.poll_schedule import STRAGGLER_INTERVAL, PollSchedule, Watch, poll_delay
+from batchrunner.core.poll_schedule import (
+    STRAGGLER_INTERVAL,
+    PollSchedule,
+    Watch,
+    most_polls_per_second,
+    poll_delay,
+)
 from batchrunner.core.poll_tracker import (
     Conclusion,
     GoOn,
@@ -64,9 +70,6 @@ from batchrunner.gateway import Gateway, encode
 from batchrunner.ledger import Ledger, OverBudget, RemoteIdTaken, TaskRecord
 from batchrunner.media.local_files import MediaChanged, data_uri
 
-QUERIES_PER_SECOND = 20.0
-"""Polls per nominal second, for all slots together."""
-
 
 class Worker:
     """Shared by all slots; each call of `submit` or `resume` is one slot."""
@@ -84,13 +87,12 @@ class Worker:
         is_paid: Callable[[TaskKey], Awaitable[bool]],
         notice: Callable[[str], None] = lambda text: None,
         limits: Sequence[Limit] = (),
-        queries_per_second: float = QUERIES_PER_SECOND,
     ) -> None:
         self._ledger, self._gateway, self._clock, self._admission = ledger, gateway, clock, admission
         self._settings, self._pricing, self._limits = settings, pricing, limits
         self._find, self._collect, self._notice = find, collect, notice
         self._is_paid = is_paid
-        self._pace = Pace(clock, queries_per_second)
+        self._pace = Pace(clock, most_polls_per_second(settings.concurrency))
         self._schedule = PollSchedule()
         self._sightings = Sightings()
 

@@ -14,6 +14,7 @@ from batchrunner.core.poll_schedule import (
     PollSchedule,
     Usual,
     Watch,
+    most_polls_per_second,
     poll_delay,
 )
 
@@ -201,3 +202,8 @@ def test_the_first_answer_says_nothing_about_the_loop():
         schedule.record(watch, InProgress("QUEUED", "queued", ""), began + 4, began + 5)
     fresh = Watch("kind", 450.0, unfinished=450.0)
     assert schedule.delay(fresh, 450.0, 0.5) == poll_delay(0.0, 0, None, None, 0.5)
+
+
+def test_many_slots_get_the_polls_that_they_need() -> None:
+    """11 of 1,000 tasks of 90 s end each second, which takes up to 9 polls each."""
+    assert [most_polls_per_second(slots) for slots in (1, 200, 1_000)] == [20, 20, 100]
