@@ -16,10 +16,16 @@ WIDTH, HEIGHT, FPS = 864, 496, 24
 
 
 def encode(path: Path, size: int, seconds: int) -> None:
-    """Write the video; noise can't be compressed, so the bit rate decides."""
+    """Write the video; noise can't be compressed, so the bit rate decides.
+
+    No half second takes more than its share: else the first frame alone would be a quarter of a short video,
+    which would be far too large, and take many times as long to decode as that of a video of something.
+    """
     source = random.Random(7)
+    rate = size * 8 // seconds // 1000
+    options = {"preset": "ultrafast", "x264-params": f"vbv-maxrate={rate}:vbv-bufsize={rate // 2}"}
     with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
+        stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.bit_rate = size * 8 // seconds
         for number in range(seconds * FPS):

@@ -27,13 +27,16 @@ def thousand(stage: Stage) -> Iterator[Figure]:
         # The first tasks end when the last slots fill.
         run.waits_for(lambda: gateway.get("/stand-in")["accepted"] >= slots, interval=0.2)
         time.sleep(seconds * 0.1)
-        before, began = run.cpu(), time.perf_counter()
+        before, accepted, began = run.cpu(), gateway.get("/stand-in")["accepted"], time.perf_counter()
         time.sleep(watched)
-        cores = (run.cpu() - before) / (time.perf_counter() - began)
+        took = time.perf_counter() - began
+        cores = (run.cpu() - before) / took
+        rate = (gateway.get("/stand-in")["accepted"] - accepted) / took
         memory = run.memory()
         run.stop()
     what = "1,000 generations of 90 s in flight"
     yield Figure("in_flight.cpu", f"{what}: CPU", cores, "cores", goal=at_most(0.2))
+    yield Figure("in_flight.rate", f"{what}: tasks a second, of those that fit", rate, "1/s", slots / seconds)
     yield Figure("in_flight.memory", f"{what}: memory", memory, "MB", goal=at_most(150))
 
 
