@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -94,6 +95,8 @@ class Durations:
 
     def __init__(self) -> None:
         self._seen: dict[str, list[tuple[float, float]]] = {}
+        self._usual: dict[str, Usual] = {}
+        """What follows from it: each poll asks, and few show an end."""
 
     def add(self, kind: str, after: float, by: float) -> None:
         """Add a task that ended between these ages; only the newest 50 of a kind count."""
@@ -103,12 +106,15 @@ class Durations:
         # An end is seen late if the polls before it were far apart.
         seen.append((max(after, by - GATEWAY_REFRESH), by))
         del seen[:-50]
+        if len(seen) >= 3:
+            self._usual[kind] = self._learned(seen)
 
     def of(self, kind: str) -> Usual | None:
         """What is usual; None until 3 have finished. Few tasks show less of the spread than many."""
-        seen = self._seen.get(kind, ())
-        if len(seen) < 3:
-            return None
+        return self._usual.get(kind)
+
+    @staticmethod
+    def _learned(seen: Sequence[tuple[float, float]]) -> Usual:
         lower, upper = sorted(after for after, _ in seen), sorted(by for _, by in seen)
         typical, outside, stretch = median(upper), len(seen) // 20, 1 + 2 / len(seen)
         first = typical * (lower[outside] / typical) ** stretch
