@@ -10,11 +10,12 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
-
-from PIL import Image
+from typing import TYPE_CHECKING, NamedTuple
 
 from batchrunner.core.model import Fit
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 HEAD = 32
 """How many bytes are needed to detect the type."""
@@ -32,15 +33,15 @@ _MOST_PIXELS = 170_000_000
 """Maximum number of pixels to decode; Pillow's own limit is 178 million."""
 _ORIENTATION = 0x0112
 _TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
 }
-"""The transposition that makes a picture upright, by EXIF orientation."""
+"""Pillow's name of the transposition that makes a picture upright, by EXIF orientation."""
 _ON_ITS_SIDE = 5
 """The first EXIF orientation that swaps width and height."""
 _QUALITIES = (92, 85, 75, 60)
@@ -123,6 +124,8 @@ def fitted(data: bytes, mime: str, fit: Fit) -> bytes:
     Raises:
         BrokenPicture: it can't be decoded.
     """
+    from PIL import Image  # noqa: PLC0415
+
     with _opened(data, mime) as image:
         side = fit.side
         upright = _upright(image, side)
@@ -139,6 +142,8 @@ def fitted(data: bytes, mime: str, fit: Fit) -> bytes:
 
 def _upright(image: Image.Image, side: int) -> Image.Image:
     """Load the picture upright, with no side longer than `side`, in a colour mode that jpeg supports."""
+    from PIL import Image  # noqa: PLC0415
+
     small = image
     if image.mode.startswith("I;16"):
         small = image.convert("I").point(lambda grey: grey * (1 / 256)).convert("L")
@@ -152,11 +157,13 @@ def _upright(image: Image.Image, side: int) -> Image.Image:
         small.paste(layered, mask=layered.getchannel("A"))
     elif small.mode not in ("L", "RGB"):
         small = small.convert("RGB")
-    return small.transpose(turn) if turn is not None else small
+    return small.transpose(Image.Transpose[turn]) if turn else small
 
 
 @contextmanager
 def _opened(data: bytes, mime: str) -> Iterator[Image.Image]:
+    from PIL import Image  # noqa: PLC0415  a tenth of the time that a manifest without pictures takes
+
     with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
