@@ -53,6 +53,8 @@ SUCCESS_WORDS = frozenset({"success", "succeeded", "completed"})
 FAILURE_WORDS = frozenset({"failure", "failed", "error", "cancelled", "canceled", "expired"})
 MESSAGE_LENGTH = 2000
 LONGEST_RETRY_AFTER = 3600.0
+ABSURD_RETRY_AFTER = 86400.0
+"""Nobody means more seconds than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +246,11 @@ def is_json(answer: Answer) -> bool:
 
 
 def retry_after_seconds(header: str | None, now: float) -> float | None:
-    """The delay in a Retry-After header (seconds or a date; an hour at most); None if there is none."""
-    if not header:
+    """The delay in a Retry-After header (seconds or a date), an hour at most.
+
+    None if there is none, or if it is unusable: negative, a date in the past, more than a day, or not ASCII.
+    """
+    if not header or not header.isascii():
         return None
     if header.isdecimal():
         seconds = float(header)
@@ -253,7 +258,7 @@ def retry_after_seconds(header: str | None, now: float) -> float | None:
         seconds = date - now
     else:
         return None
-    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
+    return min(seconds, LONGEST_RETRY_AFTER) if 0 <= seconds <= ABSURD_RETRY_AFTER else None
 
 
 def http_date(header: str | None) -> float | None:

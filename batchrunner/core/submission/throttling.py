@@ -26,22 +26,31 @@ class _Pause:
     episode: int = 0
     until: float = 0.0
     why: str = ""
+    is_asked_for: bool = False
+    """The gateway said how long: that concerns the account, not a model."""
 
     def extend(self, refused: NotAdmitted, at: Situation) -> bool:
         """Start or extend the pause; return whether this refusal came after the last pause."""
         asked = at.now + (refused.retry_after or 0.0)
         if at.now < self.until:  # sent before the pause began: it can only extend it
             self.until = max(self.until, asked)
+            self.is_asked_for = self.is_asked_for or _asks(refused)
             return False
         self.episode += 1
-        wait = refused.retry_after
-        self.until = at.now + backoff(self.episode, at.chance) if wait is None else asked
-        self.why = WAITING_FOR[refused.why] + ("; it asked for a pause" if wait else "")
+        self.is_asked_for = _asks(refused)
+        # With a Retry-After of 0, a gateway that goes on refusing would be asked again and again.
+        self.until = asked if refused.retry_after else at.now + backoff(self.episode, at.chance)
+        self.why = WAITING_FOR[refused.why] + ("; it asked for a pause" if refused.retry_after else "")
         return True
 
 
+def _asks(refused: NotAdmitted) -> bool:
+    """Whether the gateway set a limit on the account for some time."""
+    return refused.why is Refusal.THROTTLED and bool(refused.retry_after)
+
+
 class ThrottleGate(Gate):
-    """A refusal pauses all models, or only its own if another model is accepted.
+    """A refusal pauses all models, or only its own if another model is accepted and it named no time.
 
     A 429 reduces the number in flight; accepted submissions raise it again.
     """
@@ -69,7 +78,8 @@ class ThrottleGate(Gate):
         if isinstance(outcome, Accepted):
             self._heard_acceptance(task.model, at)
         elif isinstance(outcome, NotAdmitted) and outcome.why in WAITING_FOR:
-            if outcome.why is not Refusal.UNREACHABLE and self._is_its_own(task.model):
+            of_all = outcome.why is Refusal.UNREACHABLE or _asks(outcome)
+            if not of_all and self._is_its_own(task.model):
                 self._models.setdefault(task.model, _Pause()).extend(outcome, at)
                 return
             if self._everybody.extend(outcome, at):
@@ -81,7 +91,8 @@ class ThrottleGate(Gate):
         self._accepted[model] = self._acceptances
         if (own := self._models.get(model)) and at.now >= own.until:
             del self._models[model]
-        if self.cause not in ("", model):  # the pause turns out to concern only that model
+        lasts = self._everybody.is_asked_for and at.now < self._everybody.until
+        if self.cause not in ("", model) and not lasts:  # the pause turns out to concern only that model
             self._models[self.cause], self._everybody = self._everybody, _Pause()
         if at.now >= self._everybody.until:
             self._everybody, self._was_cut, self.cause = _Pause(), False, ""
