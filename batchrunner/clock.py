@@ -39,17 +39,26 @@ class Clock:
 
 
 class Pace:
-    """Evenly spaced turns: at most `per_second` per nominal second."""
+    """Evenly spaced turns: at most `per_second` per nominal second, and none while it is held."""
 
     def __init__(self, clock: Clock, per_second: float) -> None:
         self._clock = clock
         self._distance = 1 / per_second
         self._next = 0.0
+        self._holds = 0
+
+    def hold(self, seconds: float) -> None:
+        """Give no turn for this many nominal seconds, not even to those already waiting for theirs."""
+        self._next = max(self._next, self._clock.now() + seconds)
+        self._holds += 1
 
     async def turn(self) -> None:
         """Wait for the next free turn."""
-        now = self._clock.now()
-        mine = max(now, self._next)
-        self._next = mine + self._distance
-        if mine > now:
-            await self._clock.sleep(mine - now)
+        while True:
+            now, holds = self._clock.now(), self._holds
+            mine = max(now, self._next)
+            self._next = mine + self._distance
+            if mine > now:
+                await self._clock.sleep(mine - now)
+            if holds == self._holds:
+                return

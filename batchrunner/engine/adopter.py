@@ -33,6 +33,7 @@ from batchrunner.core.policy import AttemptFacts, adopted
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count, printable
 from batchrunner.engine.key_meter import KeyMeter
+from batchrunner.engine.queries import Queries
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, LedgerEvent, RemoteIdTaken
 from batchrunner.ledger.history import adopted_at, request_ids, witnesses
@@ -67,8 +68,11 @@ class LogLook:
 class Adopter:
     """Looks up doubts: 5 min after the newest, then every 10 min while one is open; one look-up for all."""
 
-    def __init__(self, ledger: Ledger, gateway: Gateway, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, gateway: Gateway, clock: Clock, queries: Queries | None = None
+    ) -> None:
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
+        self._queries = queries or Queries(gateway, clock)
         self._meter = KeyMeter(ledger, gateway)
         self._sighted: dict[RemoteId, Sighting] = {}
         """Complete sightings of gateway tasks that are not ours; they no longer change."""
@@ -209,7 +213,7 @@ class Adopter:
         shown: list[Sighting] = []
         unseen: list[RemoteId] = []
         for remote_id in remote_ids:
-            seen = self._sighted.get(remote_id) or await self._gateway.sight(remote_id)
+            seen = self._sighted.get(remote_id) or await self._queries.sight(remote_id)
             if isinstance(seen, Sighting):
                 shown.append(seen)
                 if seen.is_whole:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchrunner.clock import Clock, Pace
+from batchrunner.clock import Clock
 from batchrunner.core.doubts.adoption import UsageRow, reaches_back
 from batchrunner.core.doubts.restored import (
     Paid,
@@ -41,6 +41,7 @@ from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count, printable
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.evidence import Evidence, as_attempt, proven
+from batchrunner.engine.queries import Queries
 from batchrunner.engine.unknown_tasks import UnknownTasks
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, LostAttempt, PaidAttempt, RemoteIdTaken, TaskRecord
@@ -54,7 +55,6 @@ RETRIES = (5.0, 30.0)
 """Nominal seconds before each retry if the usage log can't be read at the moment."""
 LATEST = 3600.0
 """Maximum nominal seconds from a submission's claim to its arrival at the gateway."""
-QUERIES_PER_SECOND = 20.0
 MOST_NAMED = 5
 COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERATING)
 
@@ -92,6 +92,7 @@ class Recovery:
         follow: Callable[[TaskRecord], None],
         gate: Admission,
         notice: Callable[[str], None],
+        queries: Queries,
         hint: str = "",
         everything: bool = False,
     ) -> None:
@@ -99,7 +100,7 @@ class Recovery:
         self._ledger, self._gateway, self._clock, self._directory = ledger, gateway, clock, directory
         self._evidence, self._follow, self._gate, self._notice = evidence, follow, gate, notice
         self._hint, self._everything = hint, everything
-        self._unknown = UnknownTasks(ledger, gateway, Pace(clock, QUERIES_PER_SECOND), notice)
+        self._unknown = UnknownTasks(ledger, queries, notice)
         self._asking = asyncio.Lock()
         self._has_looked = False
         self._is_stopped = False

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 
-from batchrunner.clock import Pace
 from batchrunner.core.doubts.adoption import Sighting
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import NotVisible
 from batchrunner.core.text import count
-from batchrunner.gateway import Gateway
+from batchrunner.engine.queries import Queries
 from batchrunner.ledger import Ledger
 from batchrunner.ledger.history import STRANGERS
 
@@ -25,8 +24,8 @@ MOST_KEPT = 5000
 class UnknownTasks:
     """Queries each once: its owner may become known only when a task is requested again or comes back."""
 
-    def __init__(self, ledger: Ledger, gateway: Gateway, pace: Pace, notice: Callable[[str], None]) -> None:
-        self._ledger, self._gateway, self._pace, self._notice = ledger, gateway, pace, notice
+    def __init__(self, ledger: Ledger, queries: Queries, notice: Callable[[str], None]) -> None:
+        self._ledger, self._queries, self._notice = ledger, queries, notice
         self.seen: dict[RemoteId, Sighting] = {}
         """All that the gateway showed; tasks that have ended no longer change."""
         self.unseen: set[RemoteId] = set()
@@ -50,8 +49,7 @@ class UnknownTasks:
         if len(todo) >= WORTH_SAYING:
             self._notice(f"checking {count(len(todo), 'task')} of this key missing from the ledger (free)")
         for remote_id in todo:
-            await self._pace.turn()
-            seen = await self._gateway.sight(remote_id)
+            seen = await self._queries.sight(remote_id)
             self.unseen.discard(remote_id)
             if isinstance(seen, Sighting):
                 self.seen[remote_id] = seen

@@ -21,6 +21,7 @@ from batchrunner.engine.doubts import Doubts
 from batchrunner.engine.evidence import Evidence
 from batchrunner.engine.job import Job
 from batchrunner.engine.live_limits import LiveLimits
+from batchrunner.engine.queries import Queries
 from batchrunner.engine.recovery import Recovery
 from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.task_group import RunTaskGroup
@@ -75,7 +76,8 @@ class Wiring:
         """Create and connect the parts. `failed` is called with each exception in one of them."""
         ledger, clock, settings, notice = self.ledger, self.clock, self.binding.settings, self.reporter.notice
         group = RunTaskGroup(failed)
-        adopter = Adopter(ledger, gateway, clock)
+        queries = Queries(gateway, clock, settings.concurrency)
+        adopter = Adopter(ledger, gateway, clock, queries)
         ledger.observe(adopter.observe)
         requests = self._requests()
         admission = self._admission(gateway, adopter, requests)
@@ -97,6 +99,7 @@ class Wiring:
             follow,
             admission,
             notice,
+            queries,
             hint=self._how_to_recover(),
             everything=self.job.recovers,
         )
@@ -112,6 +115,7 @@ class Wiring:
             notice=notice,
             is_paid=recovery.is_paid,
             limits=self.job.plan.budget.limits if self.job.plan else (),
+            queries=queries,
         )
         return Parts(
             gateway,

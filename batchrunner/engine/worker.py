@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import assert_never
 
-from batchrunner.clock import Clock, Pace
+from batchrunner.clock import Clock
 from batchrunner.core.budget import Limit
 from batchrunner.core.errors import StorageError
 from batchrunner.core.model import Attempt, Generation, PlannedTask, Pricing, RunSettings, TaskKey
@@ -46,7 +46,6 @@ from batchrunner.core.poll_schedule import (
     STRAGGLER_INTERVAL,
     PollSchedule,
     Watch,
-    most_polls_per_second,
     poll_delay,
 )
 from batchrunner.core.poll_tracker import (
@@ -66,6 +65,7 @@ from batchrunner.core.submission.models import ONE_MODEL
 from batchrunner.core.submission.suspects import Judgement
 from batchrunner.core.text import command
 from batchrunner.engine.admission import Admission
+from batchrunner.engine.queries import Queries
 from batchrunner.gateway import Gateway, encode
 from batchrunner.ledger import Ledger, OverBudget, RemoteIdTaken, TaskRecord
 from batchrunner.media.local_files import MediaChanged, data_uri
@@ -87,12 +87,13 @@ class Worker:
         is_paid: Callable[[TaskKey], Awaitable[bool]],
         notice: Callable[[str], None] = lambda text: None,
         limits: Sequence[Limit] = (),
+        queries: Queries | None = None,
     ) -> None:
         self._ledger, self._gateway, self._clock, self._admission = ledger, gateway, clock, admission
         self._settings, self._pricing, self._limits = settings, pricing, limits
         self._find, self._collect, self._notice = find, collect, notice
         self._is_paid = is_paid
-        self._pace = Pace(clock, most_polls_per_second(settings.concurrency))
+        self._queries = queries or Queries(gateway, clock)
         self._schedule = PollSchedule()
         self._sightings = Sightings()
 
@@ -218,9 +219,7 @@ class Worker:
         tracker, holds_slot = PollTracker(), True
         while True:
             await self._clock.sleep(delay)
-            await self._pace.turn()
-            asked = self._clock.now()
-            answer = await self._gateway.poll(generation.remote_id)
+            answer, asked = await self._queries.poll(generation.remote_id)
             is_news = self._schedule.record(watch, answer, asked, self._clock.now())
             await self._sighted(generation, answer)
             conclusion = tracker.record(answer, self._clock.now())
@@ -284,7 +283,8 @@ class Worker:
         """Poll one of our finished tasks to see if this key sees any, in case no other is in flight."""
         if another := await self._ledger.another_finished(key):
             other, remote_id = another
-            self._sightings.record(other, await self._gateway.poll(remote_id), self._clock.now())
+            answer, _ = await self._queries.poll(remote_id)
+            self._sightings.record(other, answer, self._clock.now())
 
     async def _failed(self, generation: Generation, answer: GenerationFailed, seen: PollTime) -> None:
         key, paid = generation.key, await self._ledger.paid_attempts(generation.key)
