@@ -29,6 +29,10 @@ class Clock:
         """Nominal seconds since a recorded time; never negative."""
         return max(0.0, (self.wall() - wall) / self.scale)
 
+    def until(self, wall: float) -> float:
+        """Nominal seconds until the wall clock shows a time in Unix seconds; never negative."""
+        return max(0.0, (wall - self.wall()) / self.scale)
+
     def real(self, seconds: float) -> float:
         """Convert nominal to real seconds."""
         return seconds * self.scale

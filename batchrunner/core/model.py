@@ -149,6 +149,15 @@ class OnDoubt(StrEnum):
     """Declare it lost and submit it again: the user may pay twice."""
 
 
+class StopMode(StrEnum):
+    """What a run does when its window closes or its deadline passes."""
+
+    DRAIN = "drain"
+    """Submit nothing more, wait for what is in flight, and collect it."""
+    DETACH = "detach"
+    """End at once; the next run polls and collects what is in flight."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """The manifest's `run` section, with its defaults; times in nominal seconds."""
@@ -178,6 +187,13 @@ class RunSettings:
     """Bytes to keep free on the disk."""
     draw_seed: bool = True
     """Derive a seed for each attempt without one."""
+    window: str = ""
+    """The part of each day in which to submit, such as `22:00-07:00`; empty for always."""
+    timezone: str = ""
+    """IANA name of the zone that times of day are in; empty for the system's."""
+    deadline: str = ""
+    """When to stop submitting: a duration, a time of day, or a date with time; empty for never."""
+    stop: StopMode = StopMode.DRAIN
 
 
 @dataclass(frozen=True, slots=True)

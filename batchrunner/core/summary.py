@@ -31,6 +31,12 @@ class Tally:
         return sum(self._counts.values())
 
 
+def still_matters(stop: Stop | None, counts: Mapping[TaskState, int]) -> Stop | None:
+    """The stop, unless it only put off what turned out to be finished without it."""
+    put_off = stop is not None and stop.exit_code == ExitCode.UNFINISHED
+    return None if put_off and not any(counts.get(state) for state in UNFINISHED) else stop
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """The cost of attempts."""

@@ -14,6 +14,7 @@ from batchrunner.core.outcome import Accepted, AccountFault, NotAdmitted, Receip
 from batchrunner.core.submission.backlog import Backlog, Permit, Waiting
 from batchrunner.core.submission.breaker import Breaker
 from batchrunner.core.submission.decision import Go, Hold, Situation, Stop
+from batchrunner.core.submission.hours import Hours
 from batchrunner.core.submission.suspects import Judgement, Suspects
 from batchrunner.engine.disk_room import Disk
 
@@ -37,12 +38,16 @@ class Admission:
         key_origin: str = "",
         failures: float | None = None,
         ended: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        hours: Hours | None = None,
     ) -> None:
         """`failures` is the budget's; `ended` returns how many tasks have failed and succeeded."""
         self._clock, self._disk, self._in_doubt = clock, disk, in_doubt
         self._more_may_come, self._ended = more_may_come, ended
         self._gateway_answers = gateway_answers
-        self._breaker = Breaker(settings.concurrency, settings.max_in_doubt, key_origin, failures)
+        self._hours = hours or Hours()
+        self._breaker = Breaker(
+            settings.concurrency, settings.max_in_doubt, key_origin, failures, self._hours
+        )
         self._backlog, self._suspects = Backlog(), Suspects()
         self._distance = 60.0 / settings.submit_rate
         self._next_turn = 0.0
@@ -67,6 +72,11 @@ class Admission:
     def in_the_air(self) -> int:
         """Submissions that may have been sent and have no outcome yet."""
         return self._in_the_air
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether no POST may be sent now, not even for permits already issued."""
+        return self.closing or not self._hours.is_open(self._clock.now(), self._clock.wall())
 
     @property
     def is_crowded(self) -> bool:
@@ -266,6 +276,7 @@ class Admission:
             chance=_chance(),
             failed=failed,
             succeeded=succeeded,
+            wall=self._clock.wall(),
         )
 
     async def _wait(self, until: float | None) -> None:

@@ -11,6 +11,7 @@ from batchrunner.core.errors import AccountError, StorageError
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count
+from batchrunner.engine.hours import keep_hours
 from batchrunner.engine.preparation import check_videos_writable
 from batchrunner.engine.shutdown import StopRequest, handle_signals, supervise
 from batchrunner.engine.startup import ask_first, collect_known, note_beginning, put_pending, take_up
@@ -107,6 +108,8 @@ class Flow:
         group.chore(self._reporter.keep_ticking, admission)
         group.chore(parts.limits.keep_watching)
         group.chore(parts.doubts.keep_looking)
+        hours = self._wiring.hours
+        group.chore(keep_hours, hours, self._clock, admission, self._request.by_hours)
         await take_up(self._ledger, parts.worker, admission, group, parts.collect, self._clock)
         wanted = self._job.submits and self._reporter.wanted[TaskState.PENDING]
         if self._job.recovers or wanted:
@@ -117,6 +120,10 @@ class Flow:
             await put_pending(self._ledger, admission, self._clock, self._wiring.selected)
         while permit := await admission.next():
             group.work(parts.worker.submit, permit)
+        if hours.detaches and not hours.is_open(self._clock.now(), self._clock.wall()):
+            # The run was started out of hours: what had ended is collected, the rest is left.
+            await group.collected()
+            self._request.by_hours()
         await admission.drained()
         await group.collected()
         # What is left is past its deadline and polled without a slot: the next run resumes it.

@@ -10,7 +10,8 @@ from batchrunner.core.budget import WorstCase
 from batchrunner.core.estimate import worst_case
 from batchrunner.core.model import Request, TaskKey
 from batchrunner.core.selection import select
-from batchrunner.core.summary import Summary
+from batchrunner.core.submission.hours import Hours
+from batchrunner.core.summary import Summary, still_matters
 from batchrunner.core.text import count
 from batchrunner.engine.evidence import mark_log
 from batchrunner.engine.flow import Flow
@@ -31,6 +32,7 @@ from batchrunner.ledger import (
     LedgerReader,
     RunLock,
 )
+from batchrunner.manifest import hours_of
 from batchrunner.operations.plan_changes import recognise
 from batchrunner.output.results_file import Results
 from batchrunner.output.run_log import RunLog
@@ -56,6 +58,7 @@ async def run(job: Job) -> Summary:
             names_again = is_new and job.recovers
             gone = await bring_up_to_date(ledger, job.directory, job.plan, job.recollect_all, names_again)
             clock = Clock(job.time_scale)
+            hours = hours_of(job.plan.settings, clock.wall()) if job.plan and job.submits else Hours()
             selected = select(job.plan.tasks, job.only, job.limit) if job.plan else None
             async with LedgerReader.open_existing(job.directory) as reader:
                 reporter = _reporter(job, ledger, reader, log, selected, clock)
@@ -66,7 +69,7 @@ async def run(job: Job) -> Summary:
                 if news := await look_at_files(ledger, job.directory, job.fetch_missing):
                     reporter.notice(news)
                 binding = await ledger.binding()
-                flow = Flow(Wiring(job, binding, evidence, ledger, clock, reporter, selected))
+                flow = Flow(Wiring(job, binding, evidence, ledger, clock, reporter, selected, hours))
                 storage = await flow.to_the_end()
                 if job.plan and not storage:
                     await mark_log(job.directory, ledger, evidence)
@@ -76,7 +79,7 @@ async def run(job: Job) -> Summary:
                 missing = await reader.missing_files() if job.fetch_missing else 0
             summary = Summary(
                 counts=counts,
-                stop=flow.stop,
+                stop=still_matters(flow.stop, counts),
                 signal=flow.signal,
                 storage=storage,
                 spent=spent,

@@ -19,7 +19,7 @@ TOLD_EVERY = 5
 
 
 class StopRequest:
-    """A request to end the run early: a signal or a fatal error."""
+    """A request to end the run early: a signal, a fatal error, or the hours of the run."""
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
@@ -35,6 +35,10 @@ class StopRequest:
         """Request a stop because of a fatal error; the first error is kept."""
         if self.error is None:
             self.error = error
+        self._asked.set()
+
+    def by_hours(self) -> None:
+        """Request a stop because the run's hours are over and it detaches."""
         self._asked.set()
 
     async def asked(self) -> None:

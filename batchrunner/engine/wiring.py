@@ -13,6 +13,7 @@ from batchrunner.core.estimate import video_bytes
 from batchrunner.core.model import PlannedTask, Request, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.states import GENERATED, PAID_FOR, TaskState
+from batchrunner.core.submission.hours import Hours
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.adopter import Adopter
 from batchrunner.engine.collector import Collector
@@ -71,6 +72,8 @@ class Wiring:
     reporter: Reporter
     selected: frozenset[TaskKey] | None
     """The tasks that may be submitted; None for all."""
+    hours: Hours
+    """When they may be submitted."""
 
     def connect(self, gateway: Gateway, failed: Callable[[Exception], None]) -> Parts:
         """Create and connect the parts. `failed` is called with each exception in one of them."""
@@ -179,6 +182,7 @@ class Wiring:
             key_origin=gateway.key_origin,
             failures=budget.failures,
             ended=ended,
+            hours=self.hours,
         )
 
     def _collector(self, gateway: Gateway) -> Collector:

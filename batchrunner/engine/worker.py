@@ -165,16 +165,22 @@ class Worker:
         except MediaChanged as error:
             await self._ledger.move(task.key, unsendable(str(error)))
             return None
-        if await self._is_paid(task.key) or self._admission.closing:
+        if await self._is_paid(task.key):
+            return None
+        if self._admission.is_shut:
+            self._put_back(task)
             return None
         draw = derived_seed if self._settings.draw_seed else None
         attempt = await self._ledger.claim(task.key, given_seed(task.request), draw, self._limits)
-        if self._admission.closing or self._admission.is_crowded:
+        if self._admission.is_shut or self._admission.is_crowded:
             await self._ledger.move(task.key, RELEASED, attempt.id)
-            if not self._admission.closing:
-                self._admission.put(Waiting.of(task.position, task.key, task.request))
+            self._put_back(task)
             return None
         return attempt, body.with_seed(attempt.seed)
+
+    def _put_back(self, task: PlannedTask) -> None:
+        if not self._admission.closing:
+            self._admission.put(Waiting.of(task.position, task.key, task.request))
 
     async def _record(
         self, permit: Permit, task: PlannedTask, attempt: Attempt, outcome: SubmitOutcome

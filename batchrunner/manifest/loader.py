@@ -18,6 +18,7 @@ from batchrunner.manifest.entries import Expanded, Origin
 from batchrunner.manifest.expand import Expander
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.nodes import Node, place_of, plain
+from batchrunner.manifest.opening_hours import impossible_hours
 from batchrunner.manifest.origins import Origins
 from batchrunner.manifest.plan_store import PlanStore
 from batchrunner.manifest.reporting import Report
@@ -143,7 +144,7 @@ def _top(source: Source, root: Node, report: Report) -> dict[str, Any]:
         report.add(place, "`images.max_bytes` must be from 1MB to 30MB", "write 8MB, or delete it")
         wrong.add("images")
     run = values.get("run")
-    for fault in beyond(run) if isinstance(run, dict) else ():
+    for fault in chain(beyond(run), impossible_hours(run)) if isinstance(run, dict) else ():
         report.add(source.place(*place_of(root, fault.path)), fault.message, fault.hint)
         wrong.add("run")
     return {key: value for key, value in values.items() if key not in wrong}

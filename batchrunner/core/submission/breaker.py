@@ -9,6 +9,8 @@ Each row of the table is a gate. Polling and collecting are never stopped.
 | `BalanceGate`   | too little balance for one more hold      | one probe after each settlement           |
 | `ThrottleGate`  | 429, an error of the gateway itself, no   | after Retry-After or backoff, with fewer; |
 |                 | connection                                | pauses one model if others are accepted   |
+| `WindowGate`    | outside the window, or the deadline has   | when the window opens; exit 75 if nothing |
+|                 | passed                                    | is in flight                              |
 | `UnknownGate`   | 3 unknown in a row, or many in doubt      | one probe every 5 min                     |
 | `RejectionGate` | 10 prompts rejected with the same error,  | a probe with another prompt; if rejected  |
 |                 | with none accepted in between             | the same way: the user must act, exit 1   |
@@ -33,17 +35,24 @@ from batchrunner.core.submission.budget import BudgetGate
 from batchrunner.core.submission.decision import Decision, Go, Hold, Situation, Stop
 from batchrunner.core.submission.failures import FailureGate
 from batchrunner.core.submission.gate import Gate
+from batchrunner.core.submission.hours import Hours
 from batchrunner.core.submission.models import ModelGate
 from batchrunner.core.submission.rejections import RejectionGate
 from batchrunner.core.submission.throttling import ThrottleGate
 from batchrunner.core.submission.unknowns import UnknownGate
+from batchrunner.core.submission.window import WindowGate
 
 
 class Breaker:
     """All gates together. One probe at a time: while it is unanswered, nothing else is sent."""
 
     def __init__(
-        self, concurrency: int, max_in_doubt: int, key_origin: str = "", failures: float | None = None
+        self,
+        concurrency: int,
+        max_in_doubt: int,
+        key_origin: str = "",
+        failures: float | None = None,
+        hours: Hours | None = None,
     ) -> None:
         self._account = AccountGate(key_origin)
         self._rejections = RejectionGate()
@@ -57,6 +66,7 @@ class Breaker:
             FailureGate(failures),
             BalanceGate(),
             self._budget,
+            WindowGate(hours or Hours()),
             self._unknowns,
             self._throttle,
             self._models,

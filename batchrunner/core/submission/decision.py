@@ -50,3 +50,5 @@ class Situation:
     """Tasks that failed, as far as `budget.failures` counts them."""
     succeeded: int = 0
     """Tasks whose generation succeeded, likewise."""
+    wall: float = 0.0
+    """Unix seconds."""
