@@ -288,6 +288,30 @@ def test_a_longer_retry_after_is_kept():
     assert night.verdict(now=61) == Go()
 
 
+def test_a_retry_after_pauses_the_account_though_other_models_are_accepted():
+    """The gateway named a time: acceptances that were on their way don't make it a matter of one model."""
+    night = Night().hear(ACCEPTED, model="other").hear(throttled(1200), now=10, in_flight=2)
+    night.hear(ACCEPTED, model="other", now=11)
+    assert night.verdict(now=1209.9) == Hold("rate-limited by the gateway (429); it asked for a pause", 1210)
+    assert night.verdict(now=1210) == Go()
+    assert night.waits_until("fast") == 0
+
+
+def test_a_retry_after_within_a_pause_is_the_account_s_too():
+    """A pause that began without a time becomes one of the account when a later 429 names it."""
+    night = Night().hear(throttled(), now=0, chance=0.9).hear(throttled(60), now=1)
+    night.hear(ACCEPTED, model="other", now=2)
+    assert isinstance(night.verdict(now=60), Hold)
+    assert night.verdict(now=61) == Go()
+
+
+def test_a_retry_after_of_no_time_is_a_backoff():
+    """A gateway that says 0 again and again isn't asked again and again."""
+    night = Night().hear(throttled(0.0), now=0, chance=0.9)
+    assert isinstance(night.verdict(now=4), Hold)
+    assert night.verdict(now=4.6) == Go()
+
+
 # --- unknown outcomes ---------------------------------------------------------------------------------
 
 
