@@ -16,6 +16,7 @@ from batchrunner.core.outcome import Preflight
 from batchrunner.core.plan import WantedTask
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
+from batchrunner.core.submission.hours import Hours
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.disk_room import Disk
 from batchrunner.engine.worker import Worker
@@ -116,6 +117,7 @@ async def opened(
     tasks: Sequence[WantedTask],
     url: str,
     submit_timeout: float = 5.0,
+    hours: Hours | None = None,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
     """The parts of a run against a gateway."""
@@ -137,7 +139,7 @@ async def opened(
             return (await gateway.preflight()).verdict is Preflight.READY
 
         disk = Disk(lambda: 10**15, run.disk_reserve, 1, lambda: 0)
-        admission = Admission(clock, run, disk, lambda: doubts["now"], answers)
+        admission = Admission(clock, run, disk, lambda: doubts["now"], answers, hours=hours)
         worker = Worker(
             ledger=ledger,
             gateway=gateway,

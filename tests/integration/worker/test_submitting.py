@@ -11,6 +11,7 @@ from batchrunner.core.errors import ExitCode, StorageError
 from batchrunner.core.model import MediaFile
 from batchrunner.core.plan import WantedTask
 from batchrunner.core.states import Event, TaskState
+from batchrunner.core.submission.hours import Hours
 from tests.harness.plans import wanted_task
 from tests.harness.sql_hook import hook_connections, hook_statements
 
@@ -211,6 +212,25 @@ def test_a_stop_before_the_claim_writes_nothing(shop):
         return await parts.states(), attempts, await parts.book.posts(), parts.admission.in_the_air
 
     assert shop(story, "cat") == ({"cat": "pending"}, [], 0, 0)
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_hours_that_end_after_the_permit_let_no_post_leave(shop, claimed):
+    """Before the claim no attempt is made, after it the intent is withdrawn: the task is pending again."""
+
+    async def story(parts):
+        def end(event=None):
+            if event is None or event.event is Event.CLAIMED:
+                parts.clock.wall = lambda: 3e9
+
+        await parts.put_pending()
+        permit = await parts.admission.next()
+        parts.ledger.observe(end) if claimed else end()
+        await parts.worker.submit(permit)
+        attempts = await parts.ledger.attempts(permit.task.key)
+        return await parts.states(), len(attempts), await parts.book.posts(), parts.admission.slots
+
+    assert shop(story, "cat", hours=Hours(ends_at=3e9)) == ({"cat": "pending"}, int(claimed), 0, 0)
 
 
 def test_a_stop_between_claim_and_post_releases_the_task(shop):
