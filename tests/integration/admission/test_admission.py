@@ -130,7 +130,7 @@ def test_while_a_slot_is_taken_more_may_come(at_the_gate):
         gate.put(7)
         (permit,) = await gate.take()
         await gate.must_wait()
-        at_once = NotAdmitted(Refusal.REFUNDED, Receipt(500), 0.0)  # no pause that chance decides
+        at_once = NotAdmitted(Refusal.REFUNDED, Receipt(500), 1e-9)  # no pause that chance decides
         gate.admission.record(permit, at_once)
         gate.put(7, delay=3)
         (permit,) = await gate.take()
