@@ -9,6 +9,7 @@ from typing import Any
 
 from batchrunner.simulator import checks
 from batchrunner.simulator.api_keys import RECORDED, Key, parse_keys
+from batchrunner.simulator.capacity import Steps, parse_capacity
 from batchrunner.simulator.chance import below, letters, lognormal
 from batchrunner.simulator.kinds import Kind, parse_kinds
 from batchrunner.simulator.rules import Rule, parse_rule
@@ -27,7 +28,7 @@ class Scenario:
     generation_sigma: float = 0.25  # lognormal spread around the median; 0 makes all equal
     queue_seconds: float = 3.0  # minimum time that a task is queued upstream
     kinds: tuple[Kind, ...] = ()  # separate generation times; the first match applies
-    capacity: int | None = None  # tasks that generate at once, others stay queued; None: no limit
+    capacity: int | Steps | None = None  # tasks that generate at once, others stay queued; None: no limit
     queue_limit: int | None = None  # most tasks queued upstream; more submissions get 429
     submits_per_minute: int | None = None  # per model; more are refused with 429
     refresh_seconds: float = 15.0  # the refresh loop's pause between rounds
@@ -90,7 +91,7 @@ _READERS: Mapping[str, checks.Check] = {
     "generation_sigma": checks.number(0, 3),
     "queue_seconds": checks.number(0),
     "kinds": parse_kinds,
-    "capacity": _optional(checks.whole(1)),
+    "capacity": parse_capacity,
     "queue_limit": _optional(checks.whole(1)),
     "submits_per_minute": _optional(checks.whole(1)),
     "refresh_seconds": checks.number(0.001),

@@ -1,10 +1,9 @@
 """The gateway's tasks in memory, rebuilt from the charge book: states, queue and costs."""
 
-import heapq
-from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
 from time import gmtime, strftime
 
+from batchrunner.simulator.capacity import Slots
 from batchrunner.simulator.charge import Charge
 from batchrunner.simulator.life import Ending, ObservedLife, Timings
 from batchrunner.simulator.loop import RefreshLoop
@@ -35,16 +34,12 @@ class Task(ObservedLife):
 class Tasks:
     """All tasks of the gateway's user, in the order in which they were accepted."""
 
-    def __init__(
-        self, charges: Iterable[Charge], started_at: float, pace: Timings, capacity: int | None
-    ) -> None:
+    def __init__(self, charges: Iterable[Charge], started_at: float, pace: Timings, slots: Slots) -> None:
         self._pace = pace
-        self._capacity = capacity
+        self._slots = slots
         self._loop = RefreshLoop(started_at, pace)
         self._by_id: dict[str, Task] = {}
         self._by_upstream_id: dict[str, Task] = {}
-        self._free_at: list[float] = []  # heap: when each of the upstream's slots is free again
-        self._running_at: list[float] = []  # sorted: when each task leaves the upstream's queue
         for charge in charges:
             self.add(charge)
 
@@ -53,10 +48,7 @@ class Tasks:
         task = Task(charge, self._pace)
         self._by_id[charge.remote_id] = task
         self._by_upstream_id[upstream_id(charge)] = task
-        if self._capacity is not None:
-            occupy = heapq.heappush if len(self._free_at) < self._capacity else heapq.heapreplace
-            occupy(self._free_at, charge.life.ended_at)
-        insort(self._running_at, charge.life.running_at)
+        self._slots.take(charge.life.running_at, charge.life.ended_at)
         self._loop.add(task)
 
     def catch_up(self, now: float) -> None:
@@ -65,13 +57,11 @@ class Tasks:
 
     def starts_at(self, now: float, queued: float) -> float:
         """When a task accepted `now` gets a slot upstream: after `queued` seconds at the earliest."""
-        if self._capacity is None or len(self._free_at) < self._capacity:
-            return now + queued
-        return max(now + queued, self._free_at[0])
+        return self._slots.free_from(now + queued)
 
     def waiting(self, now: float) -> int:
         """How many tasks are queued upstream."""
-        return len(self._running_at) - bisect_right(self._running_at, now)
+        return self._slots.waiting(now)
 
     def find(self, remote_id: str) -> Task | None:
         """The task with this remote ID, if any."""

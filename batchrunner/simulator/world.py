@@ -13,6 +13,7 @@ from batchrunner.simulator import rendering
 from batchrunner.simulator.answers import invalid_token, reset
 from batchrunner.simulator.api_keys import Key, find_key
 from batchrunner.simulator.book import Book
+from batchrunner.simulator.capacity import Slots
 from batchrunner.simulator.chance import letters
 from batchrunner.simulator.faults import GENERATE, REFRESH
 from batchrunner.simulator.life import Timings
@@ -46,7 +47,8 @@ class World:
             first_status="SUBMITTED" if scenario.documented else "NOT_START",
         )
         self.book = book
-        self.tasks = Tasks(book.charges, self.started_at, self.pace, scenario.capacity)
+        slots = Slots(scenario.capacity, self.started_at, time_scale)
+        self.tasks = Tasks(book.charges, self.started_at, self.pace, slots)
         self.tally = RuleCounts(scenario.faults, scenario.seed, book.counts)
         self.videos = Videos(directory / "pictures")
         self.files_url = ""  # known once the file server listens

@@ -77,3 +77,30 @@ def test_a_length_in_frames_is_a_length(night: Any) -> None:
     kinds = [{"duration": [10, 15], "seconds": 60, "sigma": 0}]
     lives = night(story, kinds=kinds)
     assert [round((life["ended_at"] - life["running_at"]) / 0.001) for life in lives] == [60, 20]
+
+
+@pytest.mark.parametrize(
+    ("capacity", "starts"),
+    [
+        ([[0, 2], [50, 1], [450, 3]], [0, 0, 100, 200, 300, 400, 450, 450]),
+        ([[0, 1], [150, 3]], [0, 100, 150, 150, 200, 250, 250, 300]),
+    ],
+)
+def test_the_capacity_changes_over_time(night: Any, capacity: Any, starts: list[int]) -> None:
+    """A higher number starts what is queued; a lower one ends nothing that runs."""
+
+    async def story(gateway: Any) -> Any:
+        for _ in starts:
+            await gateway.accepted()
+        lives = [charge["life"] for charge in await gateway.charges()]
+        return [round((life["running_at"] - lives[0]["running_at"]) / 0.001) for life in lives]
+
+    settings = {"generation_seconds": 100, "generation_sigma": 0, "queue_seconds": 0}
+    assert night(story, capacity=capacity, **settings) == starts
+
+
+@pytest.mark.parametrize("steps", [[[5, 1], [5, 2]], [[0, 1], [9, 2], [4, 3]]])
+def test_times_of_a_changing_capacity_ascend(steps: list[list[int]]) -> None:
+    """A schema has no words for that."""
+    with pytest.raises(ValueError, match="times must ascend"):
+        Scenario.from_dict({"capacity": steps})
