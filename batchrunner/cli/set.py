@@ -23,7 +23,7 @@ def add_set(parser: argparse.ArgumentParser) -> None:
         "limits",
         metavar="NAME=VALUE",
         nargs="+",
-        help="concurrency=N, downloads=N, submit_rate=N (per minute)",
+        help="concurrency=N or auto, downloads=N, submit_rate=N (per minute)",
     )
     shared.add_json(parser)
     parser.set_defaults(run=set_limits)
@@ -31,7 +31,7 @@ def add_set(parser: argparse.ArgumentParser) -> None:
 
 def set_limits(options: argparse.Namespace) -> int:
     """Write the limits to a file that the run in progress reads."""
-    from batchrunner.engine.live_limits import read_limits, write_limits  # noqa: PLC0415
+    from batchrunner.engine.live_limits import read_limits, shown, write_limits  # noqa: PLC0415
     from batchrunner.ledger import is_locked  # noqa: PLC0415
     from batchrunner.manifest import checked_limits  # noqa: PLC0415
 
@@ -51,7 +51,7 @@ def set_limits(options: argparse.Namespace) -> int:
     if options.json:
         say_json({"directory": str(directory), "limits": limits})
     else:
-        told = ", ".join(f"{name} {value:g}" for name, value in limits.items())
+        told = ", ".join(f"{name} {shown(value)}" for name, value in limits.items())
         say(f"limits set for the run in {shown_path(directory)} until it ends: {told}")
     return 0
 

@@ -159,11 +159,32 @@ class StopMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """How many tasks may be queued upstream beyond those that run."""
+
+    count: int = 0
+    percent: int = 0
+    """Of those that run, rounded up, at least 1; instead of `count`."""
+
+    def of(self, running: int) -> int:
+        """How many while so many run."""
+        return max(1, -(-running * self.percent // 100)) if self.percent else self.count
+
+
+AUTO = 0
+"""The `concurrency` that finds the account's capacity by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunSettings:
     """The manifest's `run` section, with its defaults; times in nominal seconds."""
 
     concurrency: int = 8
-    """Generations in flight on the gateway."""
+    """Generations in flight on the gateway; `AUTO` for as many as the account is seen to run."""
+    max_concurrency: int = 64
+    """The most in flight with `AUTO`."""
+    ahead: Ahead | None = None
+    """How many more are kept queued upstream; None for 20 % with `AUTO`, or else none."""
     submit_rate: float = 120.0
     """Maximum submissions per minute."""
     downloads: int = 4

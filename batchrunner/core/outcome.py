@@ -105,6 +105,21 @@ class Unknown:
 SubmitOutcome = Accepted | NotAdmitted | AccountRefused | Rejected | Unknown
 
 
+class UpstreamPlace(StrEnum):
+    """Where an unfinished task is upstream."""
+
+    UNKNOWN = "unknown"
+    """Not seen there yet, or a state that doesn't say."""
+    QUEUED = "queued"
+    RUNNING = "running"
+
+
+_PLACES = {
+    **dict.fromkeys(("queued", "pending"), UpstreamPlace.QUEUED),
+    **dict.fromkeys(("running", "processing", "in_progress"), UpstreamPlace.RUNNING),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class InProgress:
     """Not finished, or in an unknown state."""
@@ -113,6 +128,11 @@ class InProgress:
     upstream_status: str
     """The model's own status; `expired`, `cancelled` and `failed` are final."""
     raw: str
+
+    @property
+    def place(self) -> UpstreamPlace:
+        """Where the task is, by the model's own word or else by the gateway's."""
+        return _PLACES.get((self.upstream_status or self.status).lower(), UpstreamPlace.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from batchrunner.core.gateway_loop import GATEWAY_REFRESH, GatewayLoop, Rounds
-from batchrunner.core.outcome import GenerationFailed, InProgress, PollOutcome, Succeeded
+from batchrunner.core.outcome import GenerationFailed, InProgress, PollOutcome, Succeeded, UpstreamPlace
 
 STRAGGLER_INTERVAL = 240.0
 """Seconds between polls of a task past its deadline."""
@@ -22,6 +22,8 @@ MOST_POLLS = 20.0
 """How many polls a second are too few to trouble any gateway."""
 CROWDED = 10.0
 """Seconds in which each slot may be polled once on average, if that makes more of them."""
+LEAST_QUEUED = 3.0
+"""Seconds for which every task is queued upstream: what a visit before that shows says little."""
 MARGIN = 0.3
 """Seconds from the time by which a visit is expected to have come until the poll that follows it."""
 
@@ -64,6 +66,14 @@ def poll_delay(age: float, polls: int, usual: Usual | None, rounds: Rounds | Non
     parts = max(2, math.ceil(spread / 5.0))
     tries = tuple(spread * (part + 0.6 * chance - 0.3) / parts for part in range(1, parts))
     return rounds.first((*tries, spread + MARGIN + 1.0), after=max(earliest, 0.8))
+
+
+def queue_delay(age: float, rounds: Rounds | None, chance: float) -> float:
+    """Seconds until the next poll of a task that isn't known to run yet, accepted `age` seconds ago."""
+    settled = max(0.0, LEAST_QUEUED - age)
+    if rounds is None:
+        return settled + (0.5 + 0.2 * chance) * GATEWAY_REFRESH
+    return rounds.first((rounds.end - rounds.start + MARGIN + 0.4 * chance,), after=max(settled, 0.8))
 
 
 def _spare(age: float, polls: int, usual: Usual, gap: float) -> int:
@@ -133,6 +143,15 @@ class Watch:
     polls: int = 0
     shown: str | None = None
     """The state that the gateway showed last."""
+    queued: float | None = None
+    """When it was last known to be queued upstream; None if it never was."""
+    place: UpstreamPlace = UpstreamPlace.UNKNOWN
+    """Where the gateway showed it last."""
+
+    @property
+    def origin(self) -> float:
+        """From when on its generation is timed."""
+        return self.began if self.queued is None else self.queued
 
 
 class PollSchedule:
@@ -146,8 +165,11 @@ class PollSchedule:
         """Record an answer to a poll sent at `asked`; return whether it shows a new state of the task."""
         watch.polls += 1
         match answer:
-            case InProgress(status, upstream_status):
+            case InProgress(status, upstream_status, place=place):
                 shown = status + upstream_status
+                watch.place = place
+                if place is UpstreamPlace.QUEUED:
+                    watch.queued = asked
             case Succeeded() | GenerationFailed():
                 shown = "ended"
             case _:
@@ -157,11 +179,13 @@ class PollSchedule:
             if is_new and watch.shown is not None:
                 self._loop.saw(watch.unfinished, now)
             if isinstance(answer, Succeeded):
-                self._durations.add(watch.kind, watch.unfinished - watch.began, now - watch.began)
+                self._durations.add(watch.kind, watch.unfinished - watch.origin, now - watch.origin)
         watch.shown, watch.unfinished = shown, asked
         return is_new
 
-    def delay(self, watch: Watch, now: float, chance: float) -> float:
-        """Seconds until the next poll."""
+    def delay(self, watch: Watch, now: float, chance: float, sees_queue: bool = False) -> float:
+        """Seconds until the next poll; with `sees_queue`, each visit of the loop counts until it runs."""
         usual, rounds = self._durations.of(watch.kind), self._loop.expected(now)
-        return poll_delay(now - watch.began, watch.polls, usual, rounds, chance)
+        if sees_queue and watch.place is not UpstreamPlace.RUNNING:
+            return queue_delay(now - watch.began, rounds, chance)
+        return poll_delay(now - watch.origin, watch.polls, usual, rounds, chance)

@@ -9,10 +9,19 @@ from collections.abc import Awaitable, Callable
 from batchrunner.clock import Clock
 from batchrunner.core.budget import UsedUp
 from batchrunner.core.errors import ExitCode
-from batchrunner.core.model import RunSettings
-from batchrunner.core.outcome import Accepted, AccountFault, NotAdmitted, Receipt, SubmitOutcome
+from batchrunner.core.model import RunSettings, TaskKey
+from batchrunner.core.outcome import (
+    Accepted,
+    AccountFault,
+    InProgress,
+    NotAdmitted,
+    PollOutcome,
+    Receipt,
+    SubmitOutcome,
+)
 from batchrunner.core.submission.backlog import Backlog, Permit, Waiting
 from batchrunner.core.submission.breaker import Breaker
+from batchrunner.core.submission.capacity import Capacity
 from batchrunner.core.submission.decision import Go, Hold, Situation, Stop
 from batchrunner.core.submission.hours import Hours
 from batchrunner.core.submission.suspects import Judgement, Suspects
@@ -39,15 +48,14 @@ class Admission:
         failures: float | None = None,
         ended: Callable[[], tuple[int, int]] = lambda: (0, 0),
         hours: Hours | None = None,
+        notice: Callable[[str], None] = lambda text: None,
     ) -> None:
         """`failures` is the budget's; `ended` returns how many tasks have failed and succeeded."""
         self._clock, self._disk, self._in_doubt = clock, disk, in_doubt
-        self._more_may_come, self._ended = more_may_come, ended
+        self._more_may_come, self._ended, self._notice = more_may_come, ended, notice
         self._gateway_answers = gateway_answers
-        self._hours = hours or Hours()
-        self._breaker = Breaker(
-            settings.concurrency, settings.max_in_doubt, key_origin, failures, self._hours
-        )
+        self._hours, self._capacity = hours or Hours(), Capacity(settings)
+        self._breaker = Breaker(self._capacity, settings.max_in_doubt, key_origin, failures, self._hours)
         self._backlog, self._suspects = Backlog(), Suspects()
         self._distance = 60.0 / settings.submit_rate
         self._next_turn = 0.0
@@ -79,6 +87,11 @@ class Admission:
         return self.closing or not self._hours.is_open(self._clock.now(), self._clock.wall())
 
     @property
+    def capacity(self) -> Capacity:
+        """What is known of how many the account can run."""
+        return self._capacity
+
+    @property
     def is_crowded(self) -> bool:
         """Whether an adopted doubt has taken a slot, so that a permit issued before is one too many."""
         return self._slots > self._breaker.most_in_flight
@@ -94,7 +107,7 @@ class Admission:
 
     def allow(self, concurrency: int, submit_rate: float) -> None:
         """Change the limits; what is in flight continues."""
-        self._breaker.allow(concurrency)
+        self._breaker.allow(concurrency, self._clock.now())
         self._distance = 60.0 / submit_rate
         self._next_turn = min(self._next_turn, self._clock.now() + self._distance)
         self._changed.set()
@@ -182,10 +195,21 @@ class Admission:
         self._backlog.put(permit.task)
         self.withdraw(permit)
 
-    def free_slot(self, settled: bool) -> None:
+    def saw(self, key: TaskKey, answer: PollOutcome) -> None:
+        """Record where a poll showed a task to be."""
+        if isinstance(answer, InProgress):
+            self._capacity.saw(key, answer, self._clock.now())
+            self._breaker.look_again(self._clock.now())
+            self._changed.set()
+
+    def free_slot(self, key: TaskKey, settled: bool) -> None:
         """Free a generation's slot; `settled` if it has ended and its hold was settled."""
         self._slots -= 1
         self._last_accepted = self._clock.now()
+        self._capacity.left(key, self._clock.now(), settled)
+        self._breaker.look_again(self._clock.now())
+        if news := self._capacity.news():
+            self._notice(news)
         if settled:
             self._breaker.generation_ended()
         self._changed.set()

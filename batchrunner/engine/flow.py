@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from batchrunner.core.errors import AccountError, StorageError
+from batchrunner.core.model import AUTO
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count
@@ -85,7 +86,8 @@ class Flow:
     def _beginning(self) -> str:
         wanted, concurrency = self._reporter.wanted, self._wiring.binding.settings.concurrency
         todo = count(wanted.total() - wanted[TaskState.DONE], "task")
-        told = f"{todo} to do, {concurrency} at once, gateway {self._job.gateway_name}"
+        at_once = "as many at once as the account runs" if concurrency == AUTO else f"{concurrency} at once"
+        told = f"{todo} to do, {at_once}, gateway {self._job.gateway_name}"
         return f"{told}; Ctrl-C is safe: run the same command again to resume"
 
     async def _work(self, parts: Parts) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.file_names import LIMITS_NAME
-from batchrunner.core.model import RunSettings
+from batchrunner.core.model import AUTO, RunSettings
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.collector import Collector
 from batchrunner.manifest import checked_limits
@@ -24,8 +24,16 @@ LOOK_INTERVAL = 1.0
 """Real seconds between checks of the file."""
 MOST_BYTES = 4096
 
+Limits = Mapping[str, float | str]
+"""By name: numbers, or `auto`."""
 
-def read_limits(directory: Path) -> Mapping[str, float]:
+
+def shown(limit: float | str) -> str:
+    """A limit as shown to the user."""
+    return limit if isinstance(limit, str) else f"{limit:g}"
+
+
+def read_limits(directory: Path) -> Limits:
     """The limits set in a run directory; empty if none are.
 
     Raises:
@@ -48,7 +56,7 @@ def _no_number(word: str) -> float:
     raise ValueError(f"{word} is not a number")
 
 
-def write_limits(directory: Path, limits: Mapping[str, float]) -> None:
+def write_limits(directory: Path, limits: Limits) -> None:
     """Write the limits atomically, since a run may read them at any moment.
 
     Raises:
@@ -100,8 +108,8 @@ class LiveLimits:
     ) -> None:
         self._directory, self._admission, self._collector = directory, admission, collector
         self._notice = notice
-        self._now: dict[str, float] = {
-            "concurrency": settings.concurrency,
+        self._now: dict[str, float | str] = {
+            "concurrency": settings.concurrency or "auto",
             "downloads": settings.downloads,
             "submit_rate": settings.submit_rate,
         }
@@ -125,8 +133,13 @@ class LiveLimits:
         changes = {name: value for name, value in given.items() if value != self._now[name]}
         if not changes:
             return
-        told = ", ".join(f"{name} {self._now[name]:g} → {value:g}" for name, value in changes.items())
+        told = ", ".join(
+            f"{name} {shown(self._now[name])} → {shown(value)}" for name, value in changes.items()
+        )
         self._now |= changes
-        self._admission.allow(int(self._now["concurrency"]), self._now["submit_rate"])
+        concurrency = self._now["concurrency"]
+        self._admission.allow(
+            AUTO if concurrency == "auto" else int(concurrency), float(self._now["submit_rate"])
+        )
         self._collector.allow(int(self._now["downloads"]))
         self._notice(f"limits changed until this run ends: {told}")

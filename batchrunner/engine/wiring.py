@@ -183,6 +183,7 @@ class Wiring:
             failures=budget.failures,
             ended=ended,
             hours=self.hours,
+            notice=self.reporter.notice,
         )
 
     def _collector(self, gateway: Gateway) -> Collector:

@@ -240,7 +240,7 @@ class Worker:
             if age > self._settings.task_deadline and not tracker.is_counting:
                 if holds_slot:
                     holds_slot = False
-                    self._admission.free_slot(settled=False)
+                    self._admission.free_slot(generation.key, settled=False)
                 delay = STRAGGLER_INTERVAL
             else:
                 delay = self._delay(watch, conclusion)
@@ -249,6 +249,7 @@ class Worker:
         """Record whether the gateway shows the task; an ID set by the user is confirmed once it does."""
         if generation.named and is_seen(answer) and not self._sightings.ever(generation.key):
             await self._ledger.note(generation.attempt, AttemptFacts(outcome=ADOPTED))
+        self._admission.saw(generation.key, answer)
         is_sure = not (generation.named or generation.given_up)
         self._sightings.record(generation.key, answer, self._clock.now(), is_sure)
 
@@ -257,7 +258,7 @@ class Worker:
         if so_far and so_far.failures:
             usual = poll_delay(now - watch.began, watch.polls, None, None, _chance())
             return max(usual + backoff(so_far.failures, _chance()), so_far.retry_after or 0.0)
-        return self._schedule.delay(watch, now, _chance())
+        return self._schedule.delay(watch, now, _chance(), self._admission.capacity.sees_queue)
 
     async def _conclude(self, generation: Generation, conclusion: Conclusion, holds_slot: bool) -> None:
         now = self._clock.wall()
@@ -283,7 +284,7 @@ class Worker:
             case _:
                 assert_never(conclusion)
         if holds_slot:
-            self._admission.free_slot(settled)
+            self._admission.free_slot(generation.key, settled)
 
     async def _look_at_another(self, key: TaskKey) -> None:
         """Poll one of our finished tasks to see if this key sees any, in case no other is in flight."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.doubts.restored import Wanted
-from batchrunner.core.model import AttemptId, OnDoubt, RunSettings, StopMode, TaskKey
+from batchrunner.core.model import Ahead, AttemptId, OnDoubt, RunSettings, StopMode, TaskKey
 from batchrunner.core.states import TaskState
 from batchrunner.ledger.records import TaskRecord
 
@@ -34,6 +34,8 @@ def settings_of(stored: Mapping[str, Any]) -> RunSettings:
         values["on_doubt"] = OnDoubt(values["on_doubt"])
     if "stop" in values:
         values["stop"] = StopMode(values["stop"])
+    if values.get("ahead"):
+        values["ahead"] = Ahead(**values["ahead"])
     return RunSettings(**values)
 
 

@@ -11,7 +11,7 @@ from batchrunner.manifest.validation import check
 CHANGEABLE = ("concurrency", "downloads", "submit_rate")
 
 
-def checked_limits(given: object) -> Mapping[str, float]:
+def checked_limits(given: object) -> Mapping[str, float | str]:
     """Limits by name, checked against the bounds in the manifest's schema.
 
     Raises:

@@ -8,13 +8,15 @@ from dataclasses import fields
 from typing import Any
 
 from batchrunner.core.budget import Budget, Figure, Limit, Per, micros
-from batchrunner.core.model import Fit, Pricing, RunSettings
+from batchrunner.core.model import AUTO, Ahead, Fit, Pricing, RunSettings
 from batchrunner.manifest.schema import schema
 from batchrunner.manifest.value_faults import ValueFault, shown
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _FIT = Fit(side=4096, max_bytes=8_000_000)
+WORDED = ("concurrency", "ahead")
+"""Numbers that may be a word or a share instead, which the schema checks."""
 _KINDS: Mapping[str, type] = {field.name: type(field.default) for field in fields(RunSettings)}
 
 
@@ -30,7 +32,7 @@ def beyond(given: Mapping[str, Any]) -> Iterator[ValueFault]:
     """
     for name, field in schema("manifest")["properties"]["run"]["properties"].items():
         value = given.get(name)
-        if not isinstance(value, str) or not {"pattern", "maximum"} <= field.keys():
+        if name in WORDED or not isinstance(value, str) or not {"pattern", "maximum"} <= field.keys():
             continue
         if re.search(field["pattern"], value) and _setting(name, value) > field["maximum"]:
             yield ValueFault(("run", name), f"`run.{name}` is too large: {shown(value)}", field["boundHint"])
@@ -67,6 +69,10 @@ def fit(given: Mapping[str, Any]) -> Fit:
 
 
 def _setting(name: str, value: Any) -> Any:
+    if name == "concurrency":
+        return AUTO if value == "auto" else int(value)
+    if name == "ahead":
+        return Ahead(percent=int(value[:-1])) if isinstance(value, str) else Ahead(int(value))
     if name == "disk_reserve":
         return size(value)
     return seconds(value) if _KINDS[name] is float else _KINDS[name](value)

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 from batchrunner.simulator import checks
 
@@ -60,7 +61,7 @@ def parse_capacity(value: object, where: str) -> int | Steps | None:
     steps = checks.each(value, _parse_step, where, "[seconds, number] pairs")
     if not steps:
         raise checks.Wrong((where, "must have at least one [seconds, number] pair"))
-    if any(later[0] <= earlier[0] for earlier, later in zip(steps, steps[1:], strict=False)):
+    if any(later[0] <= earlier[0] for earlier, later in pairwise(steps)):
         raise checks.Wrong((where, f"times must ascend, not {value!r}"))
     return steps
 

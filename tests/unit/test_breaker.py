@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrunner.core.errors import ExitCode
-from batchrunner.core.model import RemoteId, TaskKey
+from batchrunner.core.model import RemoteId, RunSettings, TaskKey
 from batchrunner.core.outcome import (
     Accepted,
     AccountFault,
@@ -20,6 +20,7 @@ from batchrunner.core.outcome import (
 )
 from batchrunner.core.submission.backlog import Backlog, Waiting
 from batchrunner.core.submission.breaker import Breaker
+from batchrunner.core.submission.capacity import Capacity
 from batchrunner.core.submission.decision import Go, Hold, Situation, Stop
 
 CONCURRENCY, MAX_IN_DOUBT = 8, 5
@@ -45,7 +46,7 @@ class Night:
     """A breaker, and a clock that the test sets; each submission is that of another prompt."""
 
     def __init__(self) -> None:
-        self.breaker = Breaker(CONCURRENCY, MAX_IN_DOUBT)
+        self.breaker = Breaker(Capacity(RunSettings(concurrency=CONCURRENCY)), MAX_IN_DOUBT)
         self.position = 0
 
     def task(self, model="fast", prompt="") -> Waiting:
@@ -193,10 +194,10 @@ def test_retry_after_is_waited_for_exactly():
 def test_a_changed_concurrency_takes_effect_at_once():
     """Raised, more may be in flight; lowered, no more leave until fewer are."""
     night = Night()
-    night.breaker.allow(CONCURRENCY + 2)
+    night.breaker.allow(CONCURRENCY + 2, now=0.0)
     assert night.verdict(in_flight=CONCURRENCY + 1) == Go()
     assert isinstance(night.verdict(in_flight=CONCURRENCY + 2), Hold)
-    night.breaker.allow(1)
+    night.breaker.allow(1, now=0.0)
     assert isinstance(night.verdict(in_flight=1), Hold)
     assert night.verdict(in_flight=0) == Go()
 
@@ -205,7 +206,7 @@ def test_a_raised_concurrency_does_not_undo_what_a_429_cut():
     """The gateway said that it is too much: the number grows back with what is accepted."""
     night = Night().hear(throttled(1), now=0, in_flight=CONCURRENCY)
     cut = night.limit()
-    night.breaker.allow(CONCURRENCY + 1)
+    night.breaker.allow(CONCURRENCY + 1, now=0.0)
     assert night.limit() == cut < CONCURRENCY
     night.hear(*[ACCEPTED] * CONCURRENCY, now=10)
     assert night.limit() == CONCURRENCY + 1

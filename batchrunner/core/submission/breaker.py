@@ -27,11 +27,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from batchrunner.core.budget import UsedUp
-from batchrunner.core.outcome import AccountFault, Receipt, SubmitOutcome
+from batchrunner.core.outcome import Accepted, AccountFault, NotAdmitted, Receipt, Refusal, SubmitOutcome
 from batchrunner.core.submission.account import AccountGate
 from batchrunner.core.submission.backlog import Backlog, Waiting
 from batchrunner.core.submission.balance import BalanceGate
 from batchrunner.core.submission.budget import BudgetGate
+from batchrunner.core.submission.capacity import Capacity
 from batchrunner.core.submission.decision import Decision, Go, Hold, Situation, Stop
 from batchrunner.core.submission.failures import FailureGate
 from batchrunner.core.submission.gate import Gate
@@ -48,16 +49,17 @@ class Breaker:
 
     def __init__(
         self,
-        concurrency: int,
+        capacity: Capacity,
         max_in_doubt: int,
         key_origin: str = "",
         failures: float | None = None,
         hours: Hours | None = None,
     ) -> None:
+        self._capacity = capacity
         self._account = AccountGate(key_origin)
         self._rejections = RejectionGate()
         self._unknowns = UnknownGate(max_in_doubt)
-        self._throttle = ThrottleGate(concurrency)
+        self._throttle = ThrottleGate(capacity.limit(0.0))
         self._models = ModelGate()
         self._budget = BudgetGate()
         self._gates: tuple[Gate, ...] = (
@@ -94,6 +96,11 @@ class Breaker:
             self.withdrawn(task)
         for gate in self._gates:
             gate.record(outcome, task, at)
+        if isinstance(outcome, Accepted):
+            self._capacity.accepted(at.in_flight, at.now)
+        elif isinstance(outcome, NotAdmitted) and outcome.why is Refusal.THROTTLED:
+            self._capacity.refused(at.in_flight, at.now)
+        self.look_again(at.now)
 
     def generation_ended(self) -> None:
         """A generation has ended, and its hold was settled."""
@@ -112,9 +119,14 @@ class Breaker:
         """The gateway doesn't even answer a free request: no probe yet."""
         self._unknowns.postpone(now)
 
-    def allow(self, concurrency: int) -> None:
+    def allow(self, concurrency: int, now: float) -> None:
         """Set how many may be in flight from now on."""
-        self._throttle.allow(concurrency)
+        self._capacity.allow(concurrency)
+        self.look_again(now)
+
+    def look_again(self, now: float) -> None:
+        """What is known of the account's capacity may have changed."""
+        self._throttle.allow(self._capacity.limit(now))
 
     def try_alone(self, models: Collection[str]) -> None:
         """The gateway doesn't list these models: send one submission of each and wait for its answer."""

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from batchrunner.core.errors import ExitCode
-from batchrunner.core.model import RemoteId
+from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.outcome import (
     Accepted,
     AccountFault,
@@ -44,7 +44,7 @@ def test_tasks_leave_in_plan_order_until_the_slots_are_taken(at_the_gate):
         for permit in permits:
             gate.admission.record(permit, ACCEPTED)
         await gate.must_wait()
-        gate.admission.free_slot(settled=True)
+        gate.admission.free_slot(TaskKey("1-0"), settled=True)
         return positions(permits + await gate.take())
 
     assert at_the_gate(story, concurrency=3) == [0, 1, 2, 3]
@@ -65,7 +65,7 @@ def test_a_slot_is_held_from_the_permit_to_the_end_of_the_generation(at_the_gate
                 gate.admission.withdraw(permit)
             seen.append((before, (gate.admission.slots, gate.admission.in_the_air)))
             gate.put(99, model="other")
-        gate.admission.free_slot(settled=True)
+        gate.admission.free_slot(TaskKey("1-0"), settled=True)
         return seen, gate.admission.slots
 
     held = [((1, 1), (1, 0)), *[((2, 1), (1, 0))] * 3]
@@ -80,7 +80,7 @@ def test_generations_of_earlier_runs_hold_their_slots(at_the_gate):
         gate.admission.occupy()
         gate.put(0)
         await gate.must_wait()
-        gate.admission.free_slot(settled=True)
+        gate.admission.free_slot(TaskKey("1-0"), settled=True)
         return positions(await gate.take())
 
     assert at_the_gate(story, concurrency=2) == [0]
@@ -136,7 +136,7 @@ def test_while_a_slot_is_taken_more_may_come(at_the_gate):
         (permit,) = await gate.take()
         gate.admission.record(permit, ACCEPTED)
         await gate.must_wait()
-        gate.admission.free_slot(settled=True)
+        gate.admission.free_slot(TaskKey("1-0"), settled=True)
         return await gate.admission.next(), gate.clock.time
 
     assert at_the_gate(story) == (None, 3.0)
@@ -165,11 +165,11 @@ def test_drained_waits_for_the_last_slot(at_the_gate):
         gate.admission.occupy()
         waiting = asyncio.create_task(gate.admission.drained())
         await asyncio.sleep(0)
-        gate.admission.free_slot(settled=True)
+        gate.admission.free_slot(TaskKey("1-0"), settled=True)
         for _ in range(3):
             await asyncio.sleep(0)
         assert not waiting.done()
-        gate.admission.free_slot(settled=False)
+        gate.admission.free_slot(TaskKey("1-0"), settled=False)
         await asyncio.wait_for(waiting, 5)
 
     at_the_gate(story)
@@ -251,7 +251,7 @@ def test_a_refused_query_is_reported_when_nothing_is_left_to_submit(at_the_gate)
         waiting = asyncio.create_task(gate.admission.next())
         await asyncio.sleep(0)
         gate.admission.refuse(AccountFault.KEY, Receipt(401))
-        gate.admission.free_slot(settled=False)
+        gate.admission.free_slot(TaskKey("1-0"), settled=False)
         assert await waiting is None
         return gate.admission.stop and gate.admission.stop.exit_code
 
@@ -294,7 +294,7 @@ def test_a_short_balance_is_probed_after_a_settlement(at_the_gate):
         gate.admission.record(first, ACCEPTED)
         gate.admission.record(second, BALANCE)
         await gate.must_wait()
-        gate.admission.free_slot(settled=True)
+        gate.admission.free_slot(TaskKey("1-0"), settled=True)
         await gate.take()
         await gate.must_wait()
 
@@ -343,7 +343,7 @@ def test_an_acceptance_restarts_the_hour(at_the_gate):
         (permit,) = await gate.take()
         gate.admission.record(permit, ACCEPTED)
         gate.clock.time = 10 * IDLE_LIMIT  # a long generation
-        gate.admission.free_slot(settled=True)
+        gate.admission.free_slot(TaskKey("1-0"), settled=True)
         return positions(await gate.take())
 
     assert at_the_gate(story) == [1]
@@ -504,7 +504,7 @@ def test_every_answer_wakes_the_dispatcher(at_the_gate, outcome):
         else:
             gate.admission.record(permit, outcome)
         if outcome is ACCEPTED:
-            gate.admission.free_slot(settled=True)
+            gate.admission.free_slot(TaskKey("1-0"), settled=True)
         assert (await asyncio.wait_for(waiting, 5)).task.position in (1, 2)
 
     at_the_gate(story, concurrency=1)
