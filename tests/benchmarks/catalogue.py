@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.benchmarks.measures import downloads, in_flight, large, ledger, planning, running, slots, starting
+from tests.benchmarks.measures import (
+    account_slots,
+    downloads,
+    in_flight,
+    large,
+    ledger,
+    planning,
+    running,
+    slots,
+    starting,
+)
 
 MEASURES = (
     *running.MEASURES,
@@ -13,4 +23,5 @@ MEASURES = (
     *downloads.MEASURES,
     *starting.MEASURES,
     *slots.MEASURES,
+    *account_slots.MEASURES,
 )

@@ -18,8 +18,13 @@ from batchrunner.simulator.capacity import Slots, Steps
 from batchrunner.simulator.life import Ending, Life, ObservedLife, Timings
 from batchrunner.simulator.loop import RefreshLoop
 
+GENERATION = 90.0
+"""Seconds that a job takes, in the middle."""
 QUEUED, ANSWER, ACCEPTED, SUBMISSIONS = 3.0, 0.2, 0.5, 0.5
 """Seconds: the least in the model's queue, until a poll and until a POST is answered, and between POSTs."""
+
+PAUSE = 10.0
+"""Seconds without a submission after a 429."""
 
 
 @dataclass
@@ -119,7 +124,7 @@ class Account:
     capacity: int | Steps
     tasks: int = 10**9
     until: float = math.inf
-    generation: float = 90.0
+    generation: float = GENERATION
     sigma: float = 0.0
     refresh: float = 15.0
     line: float = 0.0
@@ -138,7 +143,7 @@ class Account:
         self._slots = Slots(self.capacity, 0.0, 1.0)
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._order, self._in_flight, self._left = count(), 0, self.tasks
-        self._next_turn, self._retry = 0.0, 0.0
+        self._next_turn, self._turn_is_due = 0.0, False
         self._at(0.0, self._submit)
         while self._events:
             now, _, event = heapq.heappop(self._events)
@@ -151,24 +156,30 @@ class Account:
     def _at(self, when: float, event: Callable[[float], None]) -> None:
         heapq.heappush(self._events, (when, next(self._order), event))
 
+    def _turn(self, now: float) -> None:
+        self._turn_is_due = False
+        self._submit(now)
+
     def _submit(self, now: float) -> None:
         if not self._left or self._in_flight >= self.player.limit(now):
             return
-        if now < max(self._next_turn, self._retry):
-            self._at(max(self._next_turn, self._retry), self._submit)
+        if now < self._next_turn:
+            if not self._turn_is_due:
+                self._turn_is_due = True
+                self._at(self._next_turn, self._turn)
             return
         self._next_turn = now + SUBMISSIONS
         self._in_flight, self._left = self._in_flight + 1, self._left - 1
         self._at(now + ACCEPTED, self._answered)
-        self._at(self._next_turn, self._submit)
+        self._submit(now)
 
     def _answered(self, now: float) -> None:
         others = self._in_flight - 1
         if self._slots.waiting(now) >= self.queue_limit:
             self.refusals.append(now)
-            self._in_flight, self._left, self._retry = others, self._left + 1, now + 10.0
+            self._in_flight, self._left, self._next_turn = others, self._left + 1, now + PAUSE
             self.player.refused(others, now)
-            return self._at(self._retry, self._submit)
+            return self._submit(now)
         running = self._slots.free_from(now + QUEUED)
         ended = running + self.generation * math.exp(self._dice.gauss(0, self.sigma))
         life = ObservedLife(Life(now, running, ended, Ending.SUCCEEDED), self._pace)
@@ -212,6 +223,10 @@ class Account:
     def in_flight(self, at: float) -> int:
         """How many we count as in flight."""
         return _holding(((job.observed.life.created_at, job.held_until) for job in self.jobs), at)
+
+    def ended(self, at: float) -> int:
+        """How many have ended upstream."""
+        return sum(job.observed.life.ended_at <= at for job in self.jobs)
 
     def size(self, at: float) -> int:
         """How many the account can generate."""

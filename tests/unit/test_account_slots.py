@@ -1,6 +1,8 @@
 """The account's slots, kept full without knowing how many there are: the decisions against the simulator."""
 
+import json
 import math
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from batchrunner.core.model import AUTO, Ahead, RunSettings, TaskKey
 from batchrunner.core.outcome import InProgress
 from batchrunner.core.submission.capacity import CANNOT_TELL, Capacity
+from batchrunner.ledger.rows import settings_of
+from batchrunner.manifest.settings import run_settings
 from tests.harness.account import Account, Auto, Loop, mean
 
 RUNNING, QUEUED = InProgress("IN_PROGRESS", "running", ""), InProgress("QUEUED", "queued", "")
@@ -170,3 +174,22 @@ def test_it_can_be_set_while_it_runs() -> None:
     assert capacity.limit(31.0) == 4
     capacity.allow(AUTO)
     assert capacity.limit(31.0) == 12
+
+
+@pytest.mark.parametrize(
+    ("given", "settings"),
+    [
+        ({"concurrency": "auto"}, RunSettings(concurrency=AUTO)),
+        ({"concurrency": 9, "ahead": 2}, RunSettings(concurrency=9, ahead=Ahead(2))),
+        (
+            {"concurrency": "auto", "max_concurrency": 30, "ahead": "25%"},
+            RunSettings(AUTO, 30, Ahead(percent=25)),
+        ),
+    ],
+)
+def test_settings_are_read_from_the_manifest_and_from_the_ledger(
+    given: dict[str, Any], settings: RunSettings
+) -> None:
+    """As written, and as kept."""
+    assert run_settings(given) == settings
+    assert settings_of(json.loads(json.dumps(asdict(settings)))) == settings
