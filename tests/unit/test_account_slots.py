@@ -140,6 +140,14 @@ def test_an_end_while_others_are_queued_is_not() -> None:
     assert capacity.limit(31.0) <= 9
 
 
+def test_a_task_past_its_deadline_makes_no_room() -> None:
+    """It is polled without a slot, and may run for ever: others must not be queued for it."""
+    capacity = seeing(10, queued=1)
+    capacity.left(key(0), 31.0, finished=False)
+    capacity.saw(key(0), RUNNING, 40.0)
+    assert capacity.limit(40.0) == 11
+
+
 def test_a_state_that_says_nothing_changes_nothing() -> None:
     """An error in place of the model's state: the task is where it was."""
     capacity = seeing(4)

@@ -41,6 +41,8 @@ class Capacity:
         self._concurrency, self._most = settings.concurrency, settings.max_concurrency
         self._given_ahead = settings.ahead
         self._places: dict[TaskKey, UpstreamPlace] = {}
+        self._without_slot: set[TaskKey] = set()
+        """Unfinished tasks past their deadline: still polled, but not in flight."""
         self._known = _Steady()
         self._ceiling = _Ceiling()
         self._rate = FinishRate()
@@ -56,6 +58,8 @@ class Capacity:
     def saw(self, key: TaskKey, answer: InProgress, now: float) -> None:
         """A poll showed an unfinished task."""
         place = answer.place
+        if key in self._without_slot:
+            return
         if place is not UpstreamPlace.UNKNOWN:
             self._places[key] = place
             # The model itself knows; the gateway alone may call everything that isn't finished running.
@@ -66,7 +70,9 @@ class Capacity:
         """A task is not in flight any more; `finished` if its generation has ended."""
         self._places.pop(key, None)
         self._known.note(self._running, self._queued, now)
-        if finished:
+        if not finished:
+            self._without_slot.add(key)
+        else:
             self._finished += 1
             self._rate.finished(now)
 
