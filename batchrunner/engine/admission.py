@@ -10,15 +10,7 @@ from batchrunner.clock import Clock
 from batchrunner.core.budget import UsedUp
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RunSettings, TaskKey
-from batchrunner.core.outcome import (
-    Accepted,
-    AccountFault,
-    InProgress,
-    NotAdmitted,
-    PollOutcome,
-    Receipt,
-    SubmitOutcome,
-)
+from batchrunner.core.outcome import Accepted, AccountFault, InProgress, NotAdmitted, Receipt, SubmitOutcome
 from batchrunner.core.submission.backlog import Backlog, Permit, Waiting
 from batchrunner.core.submission.breaker import Breaker
 from batchrunner.core.submission.capacity import Capacity
@@ -29,8 +21,6 @@ from batchrunner.engine.disk_room import Disk
 
 IDLE_LIMIT = 3600.0
 """The run gives up after this many seconds with nothing accepted and nothing in flight."""
-DISK_PAUSE = 30.0
-"""Seconds between checks of a full disk."""
 
 
 class Admission:
@@ -195,12 +185,11 @@ class Admission:
         self._backlog.put(permit.task)
         self.withdraw(permit)
 
-    def saw(self, key: TaskKey, answer: PollOutcome) -> None:
+    def saw(self, key: TaskKey, answer: InProgress) -> None:
         """Record where a poll showed a task to be."""
-        if isinstance(answer, InProgress):
-            self._capacity.saw(key, answer, self._clock.now())
-            self._breaker.look_again(self._clock.now())
-            self._changed.set()
+        self._capacity.saw(key, answer, self._clock.now())
+        self._breaker.look_again(self._clock.now())
+        self._changed.set()
 
     def free_slot(self, key: TaskKey, settled: bool) -> None:
         """Free a generation's slot; `settled` if it has ended and its hold was settled."""
@@ -244,8 +233,8 @@ class Admission:
             return Hold("")
         if now < self._next_turn:
             return Hold("", self._next_turn)
-        if lacking := self._disk.lacks(self._in_the_air):
-            return self._disk_full(lacking, now)
+        if full := self._disk.full(self._in_the_air, now):
+            return full
         return self._permit(decision, now)
 
     def _nothing_will_be_accepted(self, now: float) -> Stop | None:
@@ -285,21 +274,13 @@ class Admission:
         self._breaker.unanswered(self._clock.now())
         return False
 
-    def _disk_full(self, lacking: int, now: float) -> Hold | Stop:
-        why = f"not enough disk space: {lacking / 1e9:.1f} GB missing for the videos in flight and one more"
-        if self._disk.will_not_change() and not self._in_the_air:
-            return Stop(why, "free disk space, then run the same command again", ExitCode.STORAGE)
-        return Hold(why, now + DISK_PAUSE)
-
     def _situation(self, in_flight: int) -> Situation:
-        failed, succeeded = self._ended()
         return Situation(
             now=self._clock.now(),
             in_flight=in_flight,
             in_doubt=self._in_doubt(),
             chance=_chance(),
-            failed=failed,
-            succeeded=succeeded,
+            ended=self._ended(),
             wall=self._clock.wall(),
         )
 

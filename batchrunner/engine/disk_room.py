@@ -6,7 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from batchrunner.core.errors import ExitCode
 from batchrunner.core.file_names import VIDEOS
+from batchrunner.core.submission.decision import Hold, Stop
+
+DISK_PAUSE = 30.0
+"""Seconds between checks of a full disk."""
 
 
 def room(directory: Path, reserve: int) -> int:
@@ -35,6 +40,12 @@ class Disk:
         needed = self._reserve + self._largest * (self._coming() + in_the_air + 1)
         return max(0, needed - self._free())
 
-    def will_not_change(self) -> bool:
-        """Whether no paid tasks are left whose completion could change the result."""
-        return self._coming() == 0
+    def full(self, in_the_air: int, now: float) -> Hold | Stop | None:
+        """Why there is no room for one more task; None if there is."""
+        lacking = self.lacks(in_the_air)
+        if not lacking:
+            return None
+        why = f"not enough disk space: {lacking / 1e9:.1f} GB missing for the videos in flight and one more"
+        if not (self._coming() or in_the_air):  # nothing that ends could change it
+            return Stop(why, "free disk space, then run the same command again", ExitCode.STORAGE)
+        return Hold(why, now + DISK_PAUSE)

@@ -79,7 +79,7 @@ class Wiring:
         """Create and connect the parts. `failed` is called with each exception in one of them."""
         ledger, clock, settings, notice = self.ledger, self.clock, self.binding.settings, self.reporter.notice
         group = RunTaskGroup(failed)
-        queries = Queries(gateway, clock, settings.concurrency)
+        queries = Queries(gateway, clock, settings.concurrency or settings.max_concurrency)
         adopter = Adopter(ledger, gateway, clock, queries)
         ledger.observe(adopter.observe)
         requests = self._requests()

@@ -27,9 +27,7 @@ from batchrunner.core.outcome import (
 )
 from batchrunner.core.policy import (
     ADOPTED,
-    GIVEN_UP,
     LAST_ANSWER_BYTES,
-    NAMED,
     RELEASED,
     AttemptFacts,
     Move,
@@ -65,6 +63,7 @@ from batchrunner.core.submission.models import ONE_MODEL
 from batchrunner.core.submission.suspects import Judgement
 from batchrunner.core.text import command
 from batchrunner.engine.admission import Admission
+from batchrunner.engine.generations import resumed
 from batchrunner.engine.queries import Queries
 from batchrunner.gateway import Gateway, encode
 from batchrunner.ledger import Ledger, OverBudget, RemoteIdTaken, TaskRecord
@@ -106,23 +105,7 @@ class Worker:
 
     async def resume(self, record: TaskRecord, polled: Callable[[], None]) -> None:
         """Follow a generation of an earlier run; `polled` is called when its first poll is answered."""
-        if record.attempt is None or record.remote_id is None:
-            raise AssertionError(f"{record.id} is {record.state} without a remote id")
-        accepted_at = record.accepted_at or record.submitted_at or self._clock.wall()
-        adopted = record.outcome in (ADOPTED, NAMED)
-        generation = Generation(
-            record.key,
-            record.attempt,
-            record.remote_id,
-            accepted_at,
-            # An adopted task gets its full deadline from now on, however long ago it was submitted.
-            self._clock.now() - (0.0 if adopted else self._clock.since(accepted_at)),
-            record.request,
-            record.seed,
-            adopted=record.outcome == ADOPTED,
-            named=record.outcome == NAMED,
-            given_up=record.outcome == GIVEN_UP,
-        )
+        generation = resumed(record, self._clock)
         try:
             watch = Watch(generation.kind, generation.began, unfinished=None)
             await self._follow(generation, watch, delay=0.0, polled=polled)
@@ -249,7 +232,8 @@ class Worker:
         """Record whether the gateway shows the task; an ID set by the user is confirmed once it does."""
         if generation.named and is_seen(answer) and not self._sightings.ever(generation.key):
             await self._ledger.note(generation.attempt, AttemptFacts(outcome=ADOPTED))
-        self._admission.saw(generation.key, answer)
+        if isinstance(answer, InProgress):
+            self._admission.saw(generation.key, answer)
         is_sure = not (generation.named or generation.given_up)
         self._sightings.record(generation.key, answer, self._clock.now(), is_sure)
 

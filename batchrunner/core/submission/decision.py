@@ -46,9 +46,7 @@ class Situation:
     """Tasks in doubt in the ledger."""
     chance: float = 0.5
     """In [0, 1)."""
-    failed: int = 0
-    """Tasks that failed, as far as `budget.failures` counts them."""
-    succeeded: int = 0
-    """Tasks whose generation succeeded, likewise."""
+    ended: tuple[int, int] = (0, 0)
+    """How many tasks have failed, as far as `budget.failures` counts them, and how many succeeded."""
     wall: float = 0.0
     """Unix seconds."""

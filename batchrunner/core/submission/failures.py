@@ -18,18 +18,19 @@ class FailureGate(Gate):
         self._most = most
 
     def decide(self, at: Situation) -> Decision:
-        if self._most is None or not self._is_reached(at, self._most):
+        failed, succeeded = at.ended
+        ended = failed + succeeded
+        if self._most is None or not _is_reached(self._most, failed, ended):
             return Go()
         return Stop(
-            f"{count(at.failed, 'task')} of {at.failed + at.succeeded:,} failed, "
-            "as many as budget.failures allows",
+            f"{count(failed, 'task')} of {ended:,} failed, as many as budget.failures allows",
             "see why they failed in results.csv; then raise budget.failures, or mend the tasks, "
             "and run the same command again",
             ExitCode.FAILED,
         )
 
-    def _is_reached(self, at: Situation, most: float) -> bool:
-        if most >= 1:
-            return at.failed >= most
-        ended = at.failed + at.succeeded
-        return ended >= SHARE_AFTER and at.failed >= most * ended
+
+def _is_reached(most: float, failed: int, ended: int) -> bool:
+    if most >= 1:
+        return failed >= most
+    return ended >= SHARE_AFTER and failed >= most * ended

@@ -16,7 +16,8 @@ from batchrunner.core.outcome import (
     Rejected,
     Unknown,
 )
-from batchrunner.engine.admission import DISK_PAUSE, IDLE_LIMIT
+from batchrunner.engine.admission import IDLE_LIMIT
+from batchrunner.engine.disk_room import DISK_PAUSE
 
 ACCEPTED = Accepted(RemoteId("task_1"), Receipt(200))
 UNKNOWN = Unknown(Receipt(502))

@@ -1,10 +1,10 @@
 """The hours of a run as written in a manifest: time zones by name, the system's, and systems without any."""
 
-import zoneinfo
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 
@@ -14,16 +14,19 @@ from batchrunner.manifest import hours_of, load_manifest, zones
 
 SUMMER = datetime(2027, 6, 26, 4, 13, tzinfo=UTC).timestamp()
 """06:13 in Berlin."""
+SHANGHAI = Path(str(files("tzdata") / "zoneinfo" / "Asia" / "Shanghai"))
+"""A file with the rules of a time zone; the system may have none."""
 
 
 @pytest.fixture
-def no_zones(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A system without time zone data."""
+def no_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without time zone data, be it the system's own or the package `tzdata`."""
+
+    def unknown(name: str) -> tzinfo:
+        raise ZoneInfoNotFoundError(name)
+
     monkeypatch.setattr(zones, "available_timezones", set)
-    zoneinfo.reset_tzpath(to=[])
-    zoneinfo.ZoneInfo.clear_cache()
-    yield
-    zoneinfo.reset_tzpath()
+    monkeypatch.setattr(zones, "ZoneInfo", unknown)
 
 
 def loaded(folder: Path, run: str) -> RunSettings:
@@ -88,7 +91,7 @@ def test_a_system_without_zones_says_what_to_install(tmp_path: Path) -> None:
     [
         ("Asia/Shanghai", "Asia/Shanghai"),
         (":Asia/Shanghai", "Asia/Shanghai"),
-        (":/usr/share/zoneinfo/Asia/Shanghai", "Asia/Shanghai"),
+        (f":{SHANGHAI}", "Asia/Shanghai"),
         ("", "UTC"),
     ],
 )
@@ -118,7 +121,7 @@ def test_without_tz_it_is_the_system_s_zone(
 ) -> None:
     """A link says its name; a copy has the same rules; without either it is UTC."""
     monkeypatch.delenv("TZ", raising=False)
-    path, data = tmp_path / "localtime", Path("/usr/share/zoneinfo/Asia/Shanghai")
+    path, data = tmp_path / "localtime", SHANGHAI
     if kind == "link":
         path.symlink_to(data)
     elif kind == "file":

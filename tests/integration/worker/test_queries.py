@@ -7,7 +7,8 @@ import pytest
 from batchrunner.clock import Clock
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import InProgress, NotVisible, QueryFailed, Receipt
-from batchrunner.engine.queries import QUERIES_PER_SECOND, Queries
+from batchrunner.core.poll_schedule import MOST_POLLS
+from batchrunner.engine.queries import Queries
 
 ID = RemoteId("task_1")
 LIMITED = QueryFailed(Receipt(429), 1200.0)
@@ -42,9 +43,9 @@ class Answering:
     ("answer", "next_at"),
     [
         (LIMITED, 1200.0),
-        (QueryFailed(Receipt(429), None), 1 / QUERIES_PER_SECOND),
-        (QueryFailed(Receipt(503), 1200.0), 1 / QUERIES_PER_SECOND),
-        (InProgress("IN_PROGRESS", "running", ""), 1 / QUERIES_PER_SECOND),
+        (QueryFailed(Receipt(429), None), 1 / MOST_POLLS),
+        (QueryFailed(Receipt(503), 1200.0), 1 / MOST_POLLS),
+        (InProgress("IN_PROGRESS", "running", ""), 1 / MOST_POLLS),
     ],
 )
 def test_a_429_with_retry_after_to_one_poll_pauses_all_queries(answer: object, next_at: float) -> None:
