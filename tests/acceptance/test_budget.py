@@ -11,11 +11,6 @@ PRICE = 5.6
 """USD per million tokens, the list price of the fast model."""
 
 
-def spent(sim: Any) -> int:
-    """The tokens of all charges in the gateway's book."""
-    return sum(charge["tokens"] for charge in sim.charges())
-
-
 @pytest.mark.parametrize(
     ("budget", "made", "raised"),
     [
@@ -42,3 +37,72 @@ def test_a_budget_ends_a_run_with_what_fits(
     desk.write(*"ABCDEF", concurrency=2)
     assert desk.run().code == 0
     assert len(sim.charges()) == 6
+
+
+def test_what_was_refunded_is_free_again(desk: Any, sim: Any) -> None:
+    """A generation that fails gives its room back, and the retry counts: three videos within three's budget."""
+    sim.start({"on": "generate", "do": "fail", "nth": 1})
+    desk.sections = {"budget": {"tokens": 3 * TOKENS}}
+    desk.write(*"ABC", concurrency=1)
+    assert desk.run().code == 0
+    assert len(sim.charges()) == 4
+
+
+def test_a_doubt_holds_its_room(desk: Any, sim: Any) -> None:
+    """Nobody knows whether it was charged: declaring it lost frees the task, not the money."""
+    sim.start({"on": "submit", "do": "cut_before_accept", "nth": 1})
+    desk.sections = {"budget": {"tasks": 2}}
+    desk.write(*"ABC", concurrency=1)
+    assert desk.run().code == 3
+    assert sorted(desk.states().values()) == ["done", "in_doubt", "pending"]
+    (doubt,) = (name for name, state in desk.states().items() if state == "in_doubt")
+    assert desk.do("resolve", "batch.run", doubt, "--lost").code == 0
+    ended = desk.run()
+    assert ended.code == 75
+    assert "raise budget.tasks" in ended.stdout
+    assert len(sim.charges()) == 1
+
+
+def test_max_cost_is_for_one_run(desk: Any, sim: Any) -> None:
+    """Each run may spend as much again, and says that the option is what to raise."""
+    sim.start()
+    desk.write(*"ABC", concurrency=1)
+    for made in (1, 2):
+        done = desk.run("--max-cost", "0.3")
+        assert done.code == 75
+        assert "raise --max-cost" in done.stdout
+        assert len(sim.charges()) == made
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "nan", "inf", "1e12", "x"])
+def test_an_invalid_amount_is_refused(desk: Any, amount: str) -> None:
+    """Exit 2 before anything is sent."""
+    desk.write("A")
+    done = desk.do("run", "batch.yaml", "--simulate", f"--max-cost={amount}")
+    assert done.code == 2
+    assert "is not a valid amount" in done.stderr
+
+
+def test_a_cost_needs_a_price(desk: Any, sim: Any) -> None:
+    """A model without one could cost anything: exit 2, and nothing is sent."""
+    sim.start()
+    desk.sections = {"budget": {"cost": 5}}
+    desk.write({"id": "A", "prompt": "A walks", "model": "another-model"})
+    assert "another-model has no price" in desk.run().stderr
+    desk.sections = {}
+    desk.write({"id": "A", "prompt": "A walks", "model": "another-model"})
+    done = desk.run("--max-cost", "5")
+    assert done.code == 2
+    assert "another-model has no price" in done.stderr
+    assert sim.posts() == 0
+
+
+def test_too_many_failures_stop_submission(desk: Any, sim: Any) -> None:
+    """Exit 1 with as many failed as allowed; the rest is not sent."""
+    sim.start({"on": "generate", "do": "fail"})
+    desk.sections = {"budget": {"failures": 2}}
+    desk.write(*"ABCDEF", concurrency=1)
+    done = desk.run()
+    assert done.code == 1
+    assert "raise budget.failures" in done.stdout
+    assert sorted(desk.states().values()) == ["failed"] * 2 + ["pending"] * 4
