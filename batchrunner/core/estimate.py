@@ -61,6 +61,16 @@ def tokens(request: Request, limits: Limits) -> int:
     return frames * _area(metadata, limits) // 1024
 
 
+def left_open(request: Request, limits: Limits) -> list[str]:
+    """What the request leaves to the model, so that less than the worst case may be charged."""
+    body = normalise(request)
+    metadata = _metadata(body)
+    found = ["the length"] if _leaves_length(metadata) else []
+    if str(metadata.get("ratio", limits.default_ratio)) not in _by_resolution(limits.sizes, metadata, limits):
+        found.append("the ratio")
+    return [*found, "the length of input videos"] if _has_video(body, metadata) else found
+
+
 def video_bytes(request: Request, limits: Limits) -> int:
     """A rough upper bound for the video's size on disk."""
     metadata = _metadata(normalise(request))
@@ -83,6 +93,11 @@ def _frames(metadata: Request, limits: Limits) -> int:
         return frames
     seconds = duration if isinstance(duration, int) and duration > 0 else limits.longest_auto
     return limits.fps * seconds + 1
+
+
+def _leaves_length(metadata: Request) -> bool:
+    duration = metadata.get("duration")
+    return "frames" not in metadata and not (isinstance(duration, int) and duration > 0)
 
 
 def _area(metadata: Request, limits: Limits) -> int:

@@ -202,6 +202,14 @@ class LedgerReader:
         rows = await self._rows(f"SELECT ({_PAID}) FROM tasks t WHERE t.key = ?", (key,))
         return int(next(iter(rows))[0])
 
+    async def generation_times(self) -> list[float]:
+        """How long the newest thousand generations took, in nominal seconds."""
+        rows = await self._rows(
+            "SELECT generation_seconds FROM attempts WHERE generation_seconds IS NOT NULL AND tokens > 0 "
+            "ORDER BY id DESC LIMIT 1000"
+        )
+        return [seconds for (seconds,) in rows]
+
     async def another_finished(self, key: TaskKey) -> tuple[TaskKey, RemoteId] | None:
         """Among all other tasks, the one whose generation ended last; None if there is none."""
         rows = await self._rows(

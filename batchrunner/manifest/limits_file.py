@@ -28,6 +28,7 @@ def load_limits() -> Limits:
         fps=data["fps"],
         longest_auto=data["longest_auto"],
         longest_input_video=data["longest_input_video"],
+        generation_seconds=float(data["generation_seconds"]),
         expires_after=(data["expires_after"][0], data["expires_after"][1]),
         sizes={
             resolution: {ratio: (width, height) for ratio, (width, height) in row.items()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from batchrunner.core.content import RequestForm
 from batchrunner.core.model import PlannedTask, PlannedTasks, TaskKey
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
@@ -56,6 +57,19 @@ class Step:
     key: str
     why: str
     source: str
+    form: RequestForm | None = None
+    """Its request without prompt and seed; None if it is no longer in the manifest."""
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What `plan --json` shows."""
+        return {
+            "change": self.change.value,
+            "id": self.id,
+            "key": self.key,
+            "why": self.why,
+            "source": self.source,
+        }
 
 
 async def recognise(tasks: PlannedTasks, ledger: LedgerReader) -> None:
@@ -96,14 +110,19 @@ def compare(
 def _step(task: PlannedTask, known: Standing | None, former: TaskRecord | None) -> Step:
     if known:
         why = " ".join(filter(None, (known.state.replace("_", " "), known.error_code)))
-        return Step(_BY_STATE[known.state], task.id, task.key, why, task.source)
+        return Step(_BY_STATE[known.state], task.id, task.key, why, task.source, task.content.form)
     if former:
         request: Mapping[str, Any] = json.loads(task.content.stored)
         fields = ", ".join(_different(former.request, request)) or "the number of replicas"
         return Step(
-            Change.CHANGED, task.id, task.key, f"differs in {fields}; the old video is kept", task.source
+            Change.CHANGED,
+            task.id,
+            task.key,
+            f"differs in {fields}; the old video is kept",
+            task.source,
+            task.content.form,
         )
-    return Step(Change.NEW, task.id, task.key, "not in the ledger", task.source)
+    return Step(Change.NEW, task.id, task.key, "not in the ledger", task.source, task.content.form)
 
 
 def _different(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterable[str]:

@@ -40,7 +40,7 @@ def test_a_budget_ends_a_run_with_what_fits(
 
 
 def test_what_was_refunded_is_free_again(desk: Any, sim: Any) -> None:
-    """A generation that fails gives its room back, and the retry counts: three videos within three's budget."""
+    """A generation that fails gives its room back: three videos fit, though one was made twice."""
     sim.start({"on": "generate", "do": "fail", "nth": 1})
     desk.sections = {"budget": {"tokens": 3 * TOKENS}}
     desk.write(*"ABC", concurrency=1)

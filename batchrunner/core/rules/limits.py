@@ -57,6 +57,8 @@ class Limits:
     """Seconds to assume if the model chooses the duration."""
     longest_input_video: int
     """Total seconds of all input videos."""
+    generation_seconds: float
+    """Of a usual video, for forecasts."""
     expires_after: tuple[int, int]
     """Seconds."""
     sizes: Mapping[str, Mapping[str, tuple[int, int]]]
