@@ -48,6 +48,19 @@ def test_what_was_refunded_is_free_again(desk: Any, sim: Any) -> None:
     assert len(sim.charges()) == 4
 
 
+def test_a_task_waits_for_room_that_another_may_leave(desk: Any, sim: Any) -> None:
+    """The model chooses a shorter length than the worst case: what that leaves is enough for the second."""
+    sim.start()
+    worst = (24 * 15 + 1) * 864 * 496 // 1024
+    desk.defaults = {**desk.defaults, "duration": -1}
+    desk.sections = {"budget": {"tokens": 2 * worst - 1}}
+    desk.write(*"AB", concurrency=2)
+    assert desk.run().code == 0
+    tokens = [charge["tokens"] for charge in sim.charges()]
+    assert len(tokens) == 2
+    assert sum(tokens) < 2 * worst
+
+
 def test_a_doubt_holds_its_room(desk: Any, sim: Any) -> None:
     """Nobody knows whether it was charged: declaring it lost frees the task, not the money."""
     sim.start({"on": "submit", "do": "cut_before_accept", "nth": 1})
