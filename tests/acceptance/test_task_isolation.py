@@ -137,18 +137,26 @@ def test_a_refused_model_is_tried_every_five_minutes_while_others_work(desk: Any
     assert (last - first).total_seconds() > 0.9 * 300 * sim.scale
 
 
-@pytest.mark.parametrize("do", ["429", "429_retry_after"])
-def test_a_429_for_one_model_holds_up_no_other(desk: Any, sim: Any, do: str) -> None:
+def test_a_429_for_one_model_holds_up_no_other(desk: Any, sim: Any) -> None:
     """While another model is accepted the pause is the throttled model's alone."""
-    after = {"seconds": 1200} if do == "429_retry_after" else {}
-    sim.start(fault(do, "s*", times=3, **after))
+    sim.start(fault("429", "s*", times=3))
     desk.write("first", slow("s1"), slow("s2"), *GOOD, concurrency=2)
     command = desk.start_run()
     desk.check(command.ended(), 0)
     accepted = [line["id"] for line in command.events("accepted")]
     assert accepted.index("t0") < accepted.index("s1"), "another model is tried before it again"
-    if after:
-        assert sorted(accepted[-2:]) == ["s1", "s2"]
+
+
+def test_a_429_with_retry_after_pauses_the_account(desk: Any, sim: Any) -> None:
+    """Whoever says for how long means the account: no model is tried before."""
+    sim.start(fault("429_retry_after", "s*", times=1, seconds=1200))
+    desk.write("first", slow("s1"), *GOOD, concurrency=1)
+    command = desk.start_run()
+    desk.check(command.ended(), 0)
+    (refused,) = (datetime.fromisoformat(line["at"]) for line in command.events("not_admitted"))
+    claims = [datetime.fromisoformat(line["at"]) for line in command.events("claimed")]
+    after = min(claim for claim in claims if claim > refused)
+    assert (after - refused).total_seconds() > 0.9 * 1200 * sim.scale
 
 
 def test_identical_rejections_stop_the_run_after_a_probe_elsewhere(desk: Any, sim: Any) -> None:

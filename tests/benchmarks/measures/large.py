@@ -105,7 +105,9 @@ def _finish(directory: Path) -> None:
     """Make every pending task one that is done, like the one that is, with a file of its own."""
     with closing(sqlite3.connect(directory / "ledger.sqlite")) as db, db:
         db.row_factory = sqlite3.Row
-        like = dict(db.execute("SELECT * FROM attempts WHERE collected_at IS NOT NULL").fetchone())
+        written = ", ".join(column["name"] for column in db.execute("PRAGMA table_info (attempts)"))
+        query = f"SELECT {written} FROM attempts WHERE collected_at IS NOT NULL"  # none that is computed
+        like = dict(db.execute(query).fetchone())
         like["size"], like["sha256"] = len(CONTENT), hashlib.sha256(CONTENT).hexdigest()
         columns, places = ", ".join(like), ", ".join("?" * len(like))
         pending = db.execute("SELECT key, file_name FROM tasks WHERE state = 'pending'").fetchall()
