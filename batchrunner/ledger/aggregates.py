@@ -58,3 +58,12 @@ def spent(db: sqlite3.Connection) -> Spent:
         cost={name: round(cost, 6) for name, tokens, cost, _ in found if name and tokens},
         unknown=sum(unknown for *_, unknown in found),
     )
+
+
+def generation_times(db: sqlite3.Connection) -> list[float]:
+    """How long the newest thousand generations took, in nominal seconds."""
+    rows = db.execute(
+        "SELECT generation_seconds FROM attempts WHERE generation_seconds IS NOT NULL AND tokens > 0 "
+        "ORDER BY id DESC LIMIT 1000"
+    )
+    return [seconds for (seconds,) in rows]

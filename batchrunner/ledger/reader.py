@@ -204,11 +204,7 @@ class LedgerReader:
 
     async def generation_times(self) -> list[float]:
         """How long the newest thousand generations took, in nominal seconds."""
-        rows = await self._rows(
-            "SELECT generation_seconds FROM attempts WHERE generation_seconds IS NOT NULL AND tokens > 0 "
-            "ORDER BY id DESC LIMIT 1000"
-        )
-        return [seconds for (seconds,) in rows]
+        return await self._ask(aggregates.generation_times)
 
     async def another_finished(self, key: TaskKey) -> tuple[TaskKey, RemoteId] | None:
         """Among all other tasks, the one whose generation ended last; None if there is none."""
