@@ -143,7 +143,7 @@ def _with_max_cost(loaded: LoadedManifest, amount: float | None) -> Plan:
         return plan
     if model := unpriced(plan.tasks.requests(), loaded.limits, plan.pricing):
         raise UsageError(
-            f"--max-cost can't be kept: {model} has no price",
+            f"--max-cost can't be enforced: no price for {model}",
             "add its price to `pricing.per_million_tokens` in the manifest",
         )
     limit = Limit(

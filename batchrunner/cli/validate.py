@@ -111,14 +111,12 @@ def _say_forecast(needed: Forecast, takes: Mapping[int, float]) -> None:
     most = "at most " if needed.open else ""
     money = f" · {most}{needed.cost:,.2f} {needed.currency}"
     if needed.unpriced:
-        money += f", and {', '.join(map(printable, needed.unpriced))}, which has no price"
+        money += f", without {', '.join(map(printable, needed.unpriced))} (no price)"
     say(f"tokens   {most}{needed.tokens:,}{money}")
     if needed.open:
-        say(f"         the requests leave open {' and '.join(needed.open)}: the worst case counts")
-    say(
-        "time     "
-        + ", ".join(f"about {span(seconds)} with {slots} at once" for slots, seconds in takes.items())
-    )
+        say(f"         upper bound: the model chooses {' and '.join(needed.open)}")
+    times = [f"{span(seconds)} at concurrency {slots}" for slots, seconds in takes.items()]
+    say(f"time     about {', '.join(times)}")
     say(f"disk     up to {needed.disk / 1e9:,.1f} GB")
 
 

@@ -96,12 +96,13 @@ class UsedUp:
 
     @property
     def why(self) -> str:
-        """What is used up, in words."""
+        """The limit that was reached, in words."""
         most, committed, needed = map(self._amount, (self.limit.most, self.committed, self.needed))
         where = "in this run" if self.limit.per is Per.RUN else "in all runs"
-        known = f"{committed} {where} are spent, or reserved for tasks in flight or in doubt"
-        more = "" if self.limit.figure is Figure.TASKS else f", and the next task may need {needed}"
-        return f"the budget of {most} is used up: {known}{more}"
+        if self.limit.figure is Figure.TASKS:
+            return f"budget of {most} reached: {committed} {where}"
+        spent = f"{committed} spent or reserved {where}"
+        return f"budget of {most} reached: {spent}, and the next task may cost {needed}"
 
     @property
     def hint(self) -> str:

@@ -207,7 +207,7 @@ def _refuse_equal_ids(tasks: PlanStore, origins: Origins, report: Report) -> Non
 def _refuse_unpriced(tasks: PlanStore, prices: Pricing, place: Place, report: Report) -> None:
     if model := unpriced(tasks.requests(), load_limits(), prices):
         hint = "add its price to `pricing.per_million_tokens`, or limit `budget.tokens`"
-        report.add(place, f"`budget.cost` can't be kept: {printable(model)} has no price", hint)
+        report.add(place, f"`budget.cost` can't be enforced: no price for {printable(model)}", hint)
 
 
 def _warn_of_equal_requests(tasks: PlanStore, origins: Origins, report: Report) -> None:

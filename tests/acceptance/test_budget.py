@@ -101,12 +101,12 @@ def test_a_cost_needs_a_price(desk: Any, sim: Any) -> None:
     sim.start()
     desk.sections = {"budget": {"cost": 5}}
     desk.write({"id": "A", "prompt": "A walks", "model": "another-model"})
-    assert "another-model has no price" in desk.run().stderr
+    assert "no price for another-model" in desk.run().stderr
     desk.sections = {}
     desk.write({"id": "A", "prompt": "A walks", "model": "another-model"})
     done = desk.run("--max-cost", "5")
     assert done.code == 2
-    assert "another-model has no price" in done.stderr
+    assert "no price for another-model" in done.stderr
     assert sim.posts() == 0
 
 

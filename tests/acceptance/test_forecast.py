@@ -32,7 +32,7 @@ def test_what_a_request_leaves_open_counts_as_its_worst_case(desk: Any, sim: Any
     desk.defaults = {"model": "dreamina-seedance-2-0-fast", "metadata": {"resolution": "480p"}}
     desk.write(open_task)
     told = desk.do("plan", "batch.yaml").stdout
-    assert "the requests leave open the length and the ratio: the worst case counts" in told
+    assert "upper bound: the model chooses the length and the ratio" in told
     most = desk.do("plan", "batch.yaml", "--json").json["forecast"]["tokens"]
     assert f"at most {most:,}" in told
     assert desk.run().code == 0
@@ -44,4 +44,4 @@ def test_a_model_without_a_price_is_named(desk: Any, sim: Any) -> None:
     """Its tokens count, its money is unknown."""
     sim.start()
     desk.write({"id": "a", "prompt": "a walks", "model": "another-model"})
-    assert "another-model, which has no price" in desk.do("plan", "batch.yaml").stdout
+    assert "without another-model (no price)" in desk.do("plan", "batch.yaml").stdout

@@ -32,4 +32,4 @@ class BudgetGate(Gate):
             return Go()
         if at.in_flight == 0:
             return self._used_up
-        return Hold("the budget has no room for another task until one in flight has ended")
+        return Hold("budget reached; waiting for a task in flight to settle")

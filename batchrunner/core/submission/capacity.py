@@ -29,8 +29,8 @@ CEILING_STANDS, CEILING_STANDS_LONGEST = 120.0, 3600.0
 FINISHED_FIRST = 3
 """After so many ends, a gateway that has never shown a queued task is not expected to."""
 CANNOT_TELL = (
-    "the gateway does not show which tasks are queued at the model: the number in flight grows only "
-    "while finishes a minute rise"
+    "the gateway does not show which tasks are queued: concurrency is raised only while "
+    "completions per minute increase"
 )
 
 
@@ -88,7 +88,7 @@ class Capacity:
 
     @property
     def cannot_tell(self) -> bool:
-        """Whether polls don't show what is queued, so that growth goes by finishes a minute."""
+        """Whether polls don't show what is queued, so that growth depends on completions per minute."""
         return self._concurrency == AUTO and not self._tells and self._finished >= FINISHED_FIRST
 
     def news(self) -> str:

@@ -23,9 +23,8 @@ class FailureGate(Gate):
         if self._most is None or not _is_reached(self._most, failed, ended):
             return Go()
         return Stop(
-            f"{count(failed, 'task')} of {ended:,} failed, as many as budget.failures allows",
-            "see why they failed in results.csv; then raise budget.failures, or mend the tasks, "
-            "and run the same command again",
+            f"{failed:,} of {count(ended, 'task')} failed, the limit set by budget.failures",
+            "fix the causes listed in results.csv, or raise budget.failures, then run the same command again",
             ExitCode.FAILED,
         )
 
