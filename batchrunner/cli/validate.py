@@ -117,7 +117,8 @@ def _say_forecast(needed: Forecast, takes: Mapping[int, float]) -> None:
         say(f"         upper bound: the model chooses {' and '.join(needed.open)}")
     times = [f"{span(seconds)} at concurrency {slots}" for slots, seconds in takes.items()]
     say(f"time     about {', '.join(times)}")
-    say(f"disk     up to {needed.disk / 1e9:,.1f} GB")
+    disk = f"{needed.disk / 1e9:,.1f} GB" if needed.disk >= 1e9 else f"{needed.disk / 1e6:,.0f} MB"
+    say(f"disk     up to {disk}")
 
 
 def _values(needed: Forecast, takes: Mapping[int, float]) -> dict[str, object]:
