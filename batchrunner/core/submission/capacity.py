@@ -8,12 +8,13 @@ So the capacity is how many run while others are queued. As many may be in fligh
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from dataclasses import dataclass
 
 from batchrunner.core.model import AUTO, Ahead, RunSettings, TaskKey
 from batchrunner.core.outcome import InProgress, UpstreamPlace
 from batchrunner.core.submission.finish_rate import FinishRate
+from batchrunner.core.submission.sliding import Extreme
 
 USUAL_AHEAD = Ahead(percent=20)
 """With `AUTO`, unless the manifest says otherwise."""
@@ -41,6 +42,8 @@ class Capacity:
         self._concurrency, self._most = settings.concurrency, settings.max_concurrency
         self._given_ahead = settings.ahead
         self._places: dict[TaskKey, UpstreamPlace] = {}
+        self._at: Counter[UpstreamPlace] = Counter()
+        """How many are at each place."""
         self._without_slot: set[TaskKey] = set()
         """Unfinished tasks past their deadline: still polled, but not in flight."""
         self._known = _Steady()
@@ -61,14 +64,14 @@ class Capacity:
         if key in self._without_slot:
             return
         if place is not UpstreamPlace.UNKNOWN:
-            self._places[key] = place
+            self._moved(key, place)
             # The model itself knows; the gateway alone may call everything that isn't finished running.
             self._tells = self._tells or place is UpstreamPlace.QUEUED or bool(answer.upstream_status)
         self._known.note(self._running, self._queued, now)
 
     def left(self, key: TaskKey, now: float, finished: bool) -> None:
         """A task is not in flight any more; `finished` if its generation has ended."""
-        self._places.pop(key, None)
+        self._moved(key, None)
         self._known.note(self._running, self._queued, now)
         if not finished:
             self._without_slot.add(key)
@@ -117,13 +120,21 @@ class Capacity:
     def _ahead(self) -> Ahead:
         return self._given_ahead or (USUAL_AHEAD if self._concurrency == AUTO else Ahead())
 
+    def _moved(self, key: TaskKey, place: UpstreamPlace | None) -> None:
+        before = self._places.pop(key, None)
+        if before is not None:
+            self._at[before] -= 1
+        if place is not None:
+            self._places[key] = place
+            self._at[place] += 1
+
     @property
     def _running(self) -> int:
-        return sum(place is UpstreamPlace.RUNNING for place in self._places.values())
+        return self._at[UpstreamPlace.RUNNING]
 
     @property
     def _queued(self) -> bool:
-        return UpstreamPlace.QUEUED in self._places.values()
+        return self._at[UpstreamPlace.QUEUED] > 0
 
 
 class _Steady:
@@ -132,17 +143,16 @@ class _Steady:
     def __init__(self) -> None:
         self.most = BEGINS_WITH
         """So many have run at once."""
-        self._history: deque[tuple[float, int]] = deque([(0.0, BEGINS_WITH)])
-        """From when on how many ran."""
+        self._most_of = {seconds: Extreme(seconds, BEGINS_WITH, max) for seconds in (SETTLED, REMEMBERED)}
+        self._least_of = {seconds: Extreme(seconds, BEGINS_WITH, min) for seconds in (SETTLED, SETTLED_FULL)}
+        """How many ran in the last seconds."""
         self._queued_since: float | None = None
         self._queued_last = -SETTLED_FULL
 
     def note(self, running: int, queued: bool, now: float) -> None:
         """So many run now; `queued` says whether others are known to be queued."""
-        if running != self._history[-1][1]:
-            self._history.append((now, running))
-        while len(self._history) > 1 and self._history[1][0] <= now - REMEMBERED:
-            self._history.popleft()
+        for extreme in (*self._most_of.values(), *self._least_of.values()):
+            extreme.note(running, now)
         if queued:
             self._queued_last = now
             self._queued_since = now if self._queued_since is None else self._queued_since
@@ -150,16 +160,9 @@ class _Steady:
             self._queued_since = None
         is_full = self._queued_since is not None and now - self._queued_since >= SETTLED
         was_full = now - self._queued_last < SETTLED_FULL
-        most = max(self._within(SETTLED if is_full else REMEMBERED, now))
-        least = min(self._within(SETTLED_FULL if was_full else SETTLED, now))
+        most = self._most_of[SETTLED if is_full else REMEMBERED].at(now)
+        least = self._least_of[SETTLED_FULL if was_full else SETTLED].at(now)
         self.most = min(max(self.most, least), most)
-
-    def _within(self, seconds: float, now: float) -> list[int]:
-        """How many ran in the last seconds."""
-        ends = [*[at for at, _ in self._history][1:], now]
-        return [
-            running for (_, running), end in zip(self._history, ends, strict=True) if end >= now - seconds
-        ]
 
 
 @dataclass(slots=True)

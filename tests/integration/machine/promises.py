@@ -98,7 +98,7 @@ class Promises:
         self._events_seen = self.rows("SELECT coalesce(max(id), 0) FROM events")[0][0]
         self._state = {row["key"]: row["state"] for row in self.rows("SELECT key, state FROM tasks")}
         verified = "SELECT t.key FROM tasks t JOIN attempts a ON a.id = t.attempt WHERE a.collected_at > 0 "
-        verified += "AND t.state != 'pending'"  # wanted again: its attempt is still that of the version before
+        verified += "AND t.state != 'pending'"  # wanted again: that is the version before
         self._done = {row["key"] for row in self.rows(verified)}
         for charge in self._world.charges.values():
             if charge.attempt > 0 and charge.attempt not in known:
