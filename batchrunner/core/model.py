@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
 
 from batchrunner.core.budget import Budget
+from batchrunner.core.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     from batchrunner.core.content import Content
@@ -111,6 +112,9 @@ class PlannedTasks(Protocol):
 
     def digest(self) -> str:
         """A hash of all tasks and their order."""
+
+    def kinds(self) -> Mapping[TaskKey, Kind]:
+        """The kind of every task."""
 
     def requests(self) -> Iterator[Request]:
         """Every distinct request, without its prompt and seed."""
@@ -215,6 +219,8 @@ class RunSettings:
     deadline: str = ""
     """When to stop submitting: a duration, a time of day, or a date with time; empty for never."""
     stop: StopMode = StopMode.DRAIN
+    canary: bool = True
+    """Whether the first videos of each kind must be as requested before many of them are paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +279,6 @@ class Generation:
     """It failed without a final answer from the gateway, and is polled once more."""
 
     @property
-    def kind(self) -> str:
-        """Groups generations that take about the same time."""
-        metadata = self.request.get("metadata")
-        shape = metadata if isinstance(metadata, Mapping) else {}
-        return f"{self.request.get('model')} {shape.get('resolution')} {shape.get('duration')}"
+    def kind(self) -> Kind:
+        """Its kind."""
+        return kind_of(self.request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -104,11 +104,11 @@ class Durations:
     """How long tasks of each kind took in this run."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, list[tuple[float, float]]] = {}
-        self._usual: dict[str, Usual] = {}
+        self._seen: dict[Hashable, list[tuple[float, float]]] = {}
+        self._usual: dict[Hashable, Usual] = {}
         """What follows from it: each poll asks, and few show an end."""
 
-    def add(self, kind: str, after: float, by: float) -> None:
+    def add(self, kind: Hashable, after: float, by: float) -> None:
         """Add a task that ended between these ages; only the newest 50 of a kind count."""
         seen = self._seen.setdefault(kind, [])
         # A clock that was set back makes ages negative, and a gateway may end tasks at once.
@@ -119,7 +119,7 @@ class Durations:
         if len(seen) >= 3:
             self._usual[kind] = self._learned(seen)
 
-    def of(self, kind: str) -> Usual | None:
+    def of(self, kind: Hashable) -> Usual | None:
         """What is usual; None until 3 have finished. Few tasks show less of the spread than many."""
         return self._usual.get(kind)
 
@@ -136,7 +136,7 @@ class Durations:
 class Watch:
     """The polls of one task; times in nominal seconds of the run's clock."""
 
-    kind: str
+    kind: Hashable
     began: float
     unfinished: float | None
     """When it was last known to be unfinished; None if an earlier run submitted it."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from batchrunner.clock import Clock
 from batchrunner.core.budget import UsedUp
 from batchrunner.core.errors import ExitCode
+from batchrunner.core.kinds import Kind
 from batchrunner.core.model import RunSettings, TaskKey
 from batchrunner.core.outcome import Accepted, AccountFault, InProgress, NotAdmitted, Receipt, SubmitOutcome
 from batchrunner.core.submission.backlog import Backlog, Permit, Waiting
@@ -44,13 +45,16 @@ class Admission:
         self._clock, self._disk, self._in_doubt = clock, disk, in_doubt
         self._more_may_come, self._ended, self._notice = more_may_come, ended, notice
         self._gateway_answers = gateway_answers
-        self._hours, self._capacity = hours or Hours(), Capacity(settings)
-        self._breaker = Breaker(self._capacity, settings.max_in_doubt, key_origin, failures, self._hours)
+        self._hours, self.capacity = hours or Hours(), Capacity(settings)
+        self._breaker = Breaker(self.capacity, settings.max_in_doubt, key_origin, failures, self._hours)
+        self.canaries = self._breaker.canaries
         self._backlog, self._suspects = Backlog(), Suspects()
         self._distance = 60.0 / settings.submit_rate
         self._next_turn = 0.0
-        self._slots = 0
-        self._in_the_air = 0
+        self.slots = 0
+        """Slots in use: generations in flight and unanswered submissions."""
+        self.in_the_air = 0
+        """Submissions that may have been sent and have no outcome yet."""
         self._last_accepted = clock.now()
         self._last_refusal = ""
         self._changed = asyncio.Event()
@@ -62,38 +66,24 @@ class Admission:
         """Why nothing is submitted at the moment; empty while submission goes on."""
 
     @property
-    def slots(self) -> int:
-        """Slots in use: generations in flight and unanswered submissions."""
-        return self._slots
-
-    @property
-    def in_the_air(self) -> int:
-        """Submissions that may have been sent and have no outcome yet."""
-        return self._in_the_air
-
-    @property
     def is_shut(self) -> bool:
         """Whether no POST may be sent now, not even for permits already issued."""
         return self.closing or not self._hours.is_open(self._clock.now(), self._clock.wall())
 
     @property
-    def capacity(self) -> Capacity:
-        """What is known of how many the account can run."""
-        return self._capacity
-
-    @property
     def is_crowded(self) -> bool:
         """Whether an adopted doubt has taken a slot, so that a permit issued before is one too many."""
-        return self._slots > self._breaker.most_in_flight
+        return self.slots > self._breaker.most_in_flight
 
     def put(self, task: Waiting, delay: float = 0.0) -> None:
         """Queue a task for submission, in `delay` nominal seconds at the earliest."""
         self._backlog.put(task, self._clock.now() + delay if delay else 0.0)
         self._changed.set()
 
-    def occupy(self) -> None:
+    def occupy(self, key: TaskKey, kind: Kind) -> None:
         """Take a slot for a generation of an earlier run that is in flight."""
-        self._slots += 1
+        self.slots += 1
+        self.canaries.out(key, kind)
 
     def allow(self, concurrency: int, submit_rate: float) -> None:
         """Change the limits; what is in flight continues."""
@@ -103,12 +93,14 @@ class Admission:
         self._changed.set()
 
     def look_again(self) -> None:
-        """Decide again: the doubts, or what is expected from them, may have changed."""
+        """Decide again: the doubts, what is expected from them, or the canaries may have changed."""
+        self._tell()
         self._changed.set()
 
-    def wait_for(self, why: str) -> None:
-        """Set why nothing is submitted while `next` is not called; empty to clear."""
-        self.waiting_for = why
+    def watch(self, pending: Iterable[Kind]) -> None:
+        """Await the first videos of each kind of which many tasks are pending; one item for each task."""
+        self.canaries.watch(pending)
+        self._tell()
 
     def give_up(self, stop: Stop) -> None:
         """Stop submission for this run; what is paid for is polled and collected."""
@@ -137,7 +129,7 @@ class Admission:
 
     async def drained(self) -> None:
         """Wait until all slots are free, and no look-up can take another."""
-        while self._slots or (self._more_may_come() and not self.closing):
+        while self.slots or (self._more_may_come() and not self.closing):
             self._changed.clear()
             await self._changed.wait()
 
@@ -158,25 +150,24 @@ class Admission:
 
         `spares_others` says that the refusal is known to concern only this task.
         """
-        self._in_the_air -= 1
+        self.in_the_air -= 1
         if isinstance(outcome, Accepted):
             self._last_accepted = self._clock.now()
         else:
-            self._slots -= 1
+            self.slots -= 1
             self._last_refusal = outcome.receipt.message or outcome.receipt.code
-        others = self._slots - isinstance(outcome, Accepted)
+        others = self.slots - isinstance(outcome, Accepted)
         if not spares_others:
             self._breaker.record(outcome, permit.task, self._situation(others), permit.probe)
-        elif permit.probe:
-            self._breaker.withdrawn(permit.task)
+        else:
+            self._breaker.withdrawn(permit.task, permit.probe)
         self._changed.set()
 
     def withdraw(self, permit: Permit) -> None:
         """The submission was not sent after all."""
-        self._in_the_air -= 1
-        self._slots -= 1
-        if permit.probe:
-            self._breaker.withdrawn(permit.task)
+        self.in_the_air -= 1
+        self.slots -= 1
+        self._breaker.withdrawn(permit.task, permit.probe)
         self._changed.set()
 
     def used_up(self, permit: Permit, budget: UsedUp) -> None:
@@ -187,18 +178,17 @@ class Admission:
 
     def saw(self, key: TaskKey, answer: InProgress) -> None:
         """Record where a poll showed a task to be."""
-        self._capacity.saw(key, answer, self._clock.now())
+        self.capacity.saw(key, answer, self._clock.now())
         self._breaker.look_again(self._clock.now())
         self._changed.set()
 
     def free_slot(self, key: TaskKey, settled: bool) -> None:
         """Free a generation's slot; `settled` if it has ended and its hold was settled."""
-        self._slots -= 1
+        self.slots -= 1
         self._last_accepted = self._clock.now()
-        self._capacity.left(key, self._clock.now(), settled)
+        self.capacity.left(key, self._clock.now(), settled)
         self._breaker.look_again(self._clock.now())
-        if news := self._capacity.news():
-            self._notice(news)
+        self._tell()
         if settled:
             self._breaker.generation_ended()
         self._changed.set()
@@ -210,40 +200,44 @@ class Admission:
 
     def settle(self) -> None:
         """Record why submission is stopped when `next` won't be called."""
-        decision = self._breaker.decide(self._situation(self._slots))
+        decision = self._breaker.decide(self._situation(self.slots))
         self.stop = decision if isinstance(decision, Stop) else self.stop
+
+    def _tell(self) -> None:
+        for news in filter(None, (self.capacity.news(), *self.canaries.news())):
+            self._notice(news)
 
     def _decide(self) -> Permit | Hold | Stop | None:
         now = self._clock.now()
-        if self.closing or not (self._backlog or self._slots or self._more_may_come()):
+        if self.closing or not (self._backlog or self.slots or self._more_may_come()):
             self.settle()
             return None
-        decision = self._breaker.decide(self._situation(self._slots))
+        decision = self._breaker.decide(self._situation(self.slots))
         if isinstance(decision, Stop):
             return decision
         if not self._backlog:
-            if not self._in_the_air:
+            if not self.in_the_air:
                 self._last_accepted = now  # nothing is tried
-            return Hold("" if self._slots else "looking up tasks in doubt in the usage log first")
+            return Hold("" if self.slots else "looking up tasks in doubt in the usage log first")
         if end := self._nothing_will_be_accepted(now):
             return end
         if isinstance(decision, Hold):
             return decision
-        if self._in_the_air >= self._breaker.most_in_the_air(self._in_doubt()):
+        if self.in_the_air >= self._breaker.most_in_the_air(self._in_doubt()):
             return Hold("")
         if now < self._next_turn:
             return Hold("", self._next_turn)
-        if full := self._disk.full(self._in_the_air, now):
+        if full := self._disk.full(self.in_the_air, now):
             return full
         return self._permit(decision, now)
 
     def _nothing_will_be_accepted(self, now: float) -> Stop | None:
         """The stop if nothing is in flight and only refused models are left, or an hour passed idle."""
-        if self._slots > self._in_the_air:
+        if self.slots > self.in_the_air:
             return None
-        models, is_idle = self._backlog.models(), now - self._last_accepted >= IDLE_LIMIT
-        if (is_idle or not (self._slots or self._more_may_come())) and (
-            end := self._breaker.denied(models, some=is_idle)
+        kinds, is_idle = self._backlog.kinds(), now - self._last_accepted >= IDLE_LIMIT
+        if (is_idle or not (self.slots or self._more_may_come())) and (
+            end := self._breaker.denied(kinds, some=is_idle)
         ):
             return end
         if not is_idle:
@@ -257,12 +251,12 @@ class Admission:
     def _permit(self, go: Go, now: float) -> Permit | Hold:
         task = self._breaker.choose(self._backlog, now)
         if task is None:
-            waiting = self._breaker.waiting(self._backlog.models(), now)
+            waiting = self._breaker.waiting(self._backlog.kinds(), now)
             due = [at for at in (self._backlog.next_due(), waiting.until) if at is not None]
             return Hold(waiting.why, min(due, default=None))
         self._next_turn = now + self._distance
-        self._slots += 1
-        self._in_the_air += 1
+        self.slots += 1
+        self.in_the_air += 1
         return Permit(task, probe=self._breaker.submitted(go, task))
 
     async def _may_probe(self, permit: Permit) -> bool:
@@ -286,7 +280,7 @@ class Admission:
 
     async def _wait(self, until: float | None) -> None:
         idle_end = self._last_accepted + IDLE_LIMIT
-        if self._slots == 0 and self._backlog:
+        if self.slots == 0 and self._backlog:
             until = min(idle_end, until if until is not None else idle_end)
         seconds = None if until is None else max(0.0, self._clock.real(until - self._clock.now()))
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +40,8 @@ MAX_FRAME = 64 << 20
 
 Expected = Callable[[TaskRecord, VideoFacts], tuple[str, ...]]
 """Returns messages about how a video differs from its request."""
+Collected = Callable[[TaskRecord, AttemptFacts], Awaitable[None]]
+"""Called with each verified video: its task, and the facts of its file."""
 Largest = Callable[[TaskRecord], int]
 """Returns the maximum bytes of a task's file, far above the size of any video for its request."""
 
@@ -57,10 +59,11 @@ class Collector:
         differs: Expected,
         largest: Largest,
         asks_dead_links: bool = False,
+        collected: Collected | None = None,
     ) -> None:
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
         self._directory, self._differs, self._largest = directory, differs, largest
-        self._asks_dead_links = asks_dead_links
+        self._asks_dead_links, self._after = asks_dead_links, collected
         self._turn = AdjustableSemaphore(limit)
 
     def allow(self, downloads: int) -> None:
@@ -85,6 +88,8 @@ class Collector:
         if record.collected_at is not None:
             move = after_another_copy(move)
         await self._ledger.move(key, move)
+        if self._after and move.to is TaskState.DONE and move.facts.collected_at is not None:
+            await self._after(record, move.facts)
 
     async def _found(self, record: TaskRecord) -> Move | None:
         """Verify and keep the file that a run killed between rename and commit left in place.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from batchrunner.clock import Clock
 from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.doubts.resubmission import resubmission
 from batchrunner.core.model import AttemptId, OnDoubt, RunSettings, TaskKey
+from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.text import printable
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.adopter import Adopter, LogLook, describe_look
-from batchrunner.engine.startup import put_pending
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.operations.overrides import declare_lost
 
@@ -22,7 +21,6 @@ class Doubts:
     def __init__(
         self,
         ledger: Ledger,
-        clock: Clock,
         adopter: Adopter,
         admission: Admission,
         settings: RunSettings,
@@ -31,7 +29,7 @@ class Doubts:
         notice: Callable[[str], None],
     ) -> None:
         """`may_submit` tells whether this run may submit a task; `follow` is called for each task found."""
-        self._ledger, self._clock, self._adopter, self._admission = ledger, clock, adopter, admission
+        self._ledger, self._adopter, self._admission = ledger, adopter, admission
         self._settings, self._may_submit = settings, may_submit
         self._follow, self._notice = follow, notice
         self._kept: dict[AttemptId, str] = {}
@@ -55,8 +53,10 @@ class Doubts:
         wanted = frozenset(one.key for one in given_up if self._may_submit(one.key))
         decided = resubmission(given_up, look.silent, wanted, self._settings.max_attempts)
         if decided.again:
-            await declare_lost(self._ledger, [await self._ledger.task(key) for key in decided.again])
-            await put_pending(self._ledger, self._admission, self._clock, decided.again)
+            lost = [await self._ledger.task(key) for key in decided.again]
+            await declare_lost(self._ledger, lost)
+            for task in lost:
+                self._admission.put(Waiting.of(task.position, task.key, task.request))
         said = {one.attempt: text for one, text in look.advice}
         for one in decided.kept:
             why = said[one.attempt]

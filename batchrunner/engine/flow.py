@@ -112,6 +112,7 @@ class Flow:
         group.chore(parts.doubts.keep_looking)
         hours = self._wiring.hours
         group.chore(keep_hours, hours, self._clock, admission, self._request.by_hours)
+        await parts.canaries.begin()
         await take_up(self._ledger, parts.worker, admission, group, parts.collect, self._clock)
         wanted = self._job.submits and self._reporter.wanted[TaskState.PENDING]
         if self._job.recovers or wanted:
@@ -119,7 +120,9 @@ class Flow:
         if self._job.submits:
             # Even with nothing pending, a failed generation or a doubt may be resubmitted.
             await note_beginning(self._ledger, parts.adopter, is_new=self._wiring.evidence is None)
-            await put_pending(self._ledger, admission, self._clock, self._wiring.selected)
+            plan, selected = self._job.plan, self._wiring.selected
+            kinds = plan.tasks.kinds() if plan and self._wiring.binding.settings.canary else {}
+            await put_pending(self._ledger, admission, self._clock, selected, kinds)
         while permit := await admission.next():
             group.work(parts.worker.submit, permit)
         if hours.detaches and not hours.is_open(self._clock.now(), self._clock.wall()):

@@ -113,7 +113,7 @@ class Recovery:
             try:
                 await self._look_until_settled(self._evidence)
             finally:
-                self._gate.wait_for("")
+                self._gate.waiting_for = ""
             self._has_looked = True
 
     async def is_paid(self, key: TaskKey) -> bool:
@@ -143,7 +143,7 @@ class Recovery:
             if not missed or left <= 0:
                 break
             why = f"{missed} may have been paid for by an earlier run: checking again before submitting"
-            self._gate.wait_for(why)
+            self._gate.waiting_for = why
             self._notice(why)
             between = BETWEEN_LOOKS if left > PATIENCE - LATER else BETWEEN_LATER_LOOKS
             await self._clock.sleep(min(between, left))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from batchrunner.clock import Clock
+from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import TaskKey
 from batchrunner.core.outcome import AccountFault, Preflight
 from batchrunner.core.policy import BACKOFF_CAP
@@ -92,7 +93,7 @@ async def take_up(
         return note
 
     for task in sorted(generating, key=lambda task: task.accepted_at or 0.0):
-        admission.occupy()
+        admission.occupy(task.key, kind_of(task.request))
         group.work(worker.resume, task, answered(task.key))
     if generating:
         await all_answered.wait()
@@ -107,14 +108,26 @@ async def collect_known(ledger: Ledger, collect: Callable[[TaskKey], None], link
 
 
 async def put_pending(
-    ledger: Ledger, admission: Admission, clock: Clock, selected: frozenset[TaskKey] | None
+    ledger: Ledger,
+    admission: Admission,
+    clock: Clock,
+    selected: frozenset[TaskKey] | None,
+    kinds: Mapping[TaskKey, Kind],
 ) -> None:
-    """Queue every selected pending task for submission; all pending tasks if `selected` is None."""
-    for number, (task, not_before) in enumerate(await ledger.pending(), start=1):
+    """Queue every selected pending task for submission; all pending tasks if `selected` is None.
+
+    `kinds` has the kind of each if the first videos of each kind are to be awaited; otherwise it is empty.
+    """
+    pending = [
+        (task._replace(shape=kinds[task.key].shape) if task.key in kinds else task, not_before)
+        for task, not_before in await ledger.pending()
+        if selected is None or task.key in selected
+    ]
+    if kinds:
+        admission.watch(task.kind for task, _ in pending)
+    for number, (task, not_before) in enumerate(pending, start=1):
         if number % PUT_AT_ONCE == 0:
             await asyncio.sleep(0)
-        if selected is not None and task.key not in selected:
-            continue
         wait = (not_before - clock.wall()) / clock.scale if not_before else 0.0
         # A clock that was set back must not make a task wait longer than the maximum.
         admission.put(task, min(max(wait, 0.0), LONGEST_WAIT))

@@ -10,12 +10,14 @@ from batchrunner.clock import Clock
 from batchrunner.core.budget import Budget, Per
 from batchrunner.core.comparison import differences
 from batchrunner.core.estimate import video_bytes
+from batchrunner.core.kinds import kind_of
 from batchrunner.core.model import PlannedTask, Request, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.states import GENERATED, PAID_FOR, TaskState
 from batchrunner.core.submission.hours import Hours
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.adopter import Adopter
+from batchrunner.engine.canaries import Canaries
 from batchrunner.engine.collector import Collector
 from batchrunner.engine.disk_room import Disk, room
 from batchrunner.engine.doubts import Doubts
@@ -44,6 +46,7 @@ class Parts:
     """The models that the tasks use."""
     adopter: Adopter
     admission: Admission
+    canaries: Canaries
     group: RunTaskGroup
     collector: Collector
     collect: Callable[[TaskKey], None]
@@ -84,13 +87,15 @@ class Wiring:
         ledger.observe(adopter.observe)
         requests = self._requests()
         admission = self._admission(gateway, adopter, requests)
-        collector = self._collector(gateway)
+        canaries = Canaries(ledger, admission.canaries, self.job.limits, admission.look_again)
+        ledger.observe(canaries.observe)
+        collector = self._collector(gateway, canaries)
 
         def collect(key: TaskKey) -> None:
             group.collect(collector.collect, key)
 
         def follow(record: TaskRecord) -> None:
-            admission.occupy()
+            admission.occupy(record.key, kind_of(record.request))
             group.work(worker.resume, record, lambda: None)
 
         recovery = Recovery(
@@ -125,12 +130,13 @@ class Wiring:
             models=frozenset(str(request.get("model")) for request in requests),
             adopter=adopter,
             admission=admission,
+            canaries=canaries,
             group=group,
             collector=collector,
             collect=collect,
             recovery=recovery,
             worker=worker,
-            doubts=Doubts(ledger, clock, adopter, admission, settings, self._may_submit, follow, notice),
+            doubts=Doubts(ledger, adopter, admission, settings, self._may_submit, follow, notice),
             limits=LiveLimits(self.job.directory, settings, admission, collector, notice),
         )
 
@@ -186,7 +192,7 @@ class Wiring:
             notice=self.reporter.notice,
         )
 
-    def _collector(self, gateway: Gateway) -> Collector:
+    def _collector(self, gateway: Gateway, canaries: Canaries) -> Collector:
         limits = self.job.limits
 
         def differs(task: TaskRecord, facts: VideoFacts) -> tuple[str, ...]:
@@ -211,6 +217,7 @@ class Wiring:
             differs,
             largest,
             asks_dead_links=self.job.recollect_all,
+            collected=canaries.collected,
         )
 
     def _how_to_recover(self) -> str:

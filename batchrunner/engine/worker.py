@@ -61,7 +61,7 @@ from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Permit, Waiting
 from batchrunner.core.submission.models import ONE_MODEL
 from batchrunner.core.submission.suspects import Judgement
-from batchrunner.core.text import command
+from batchrunner.core.text import command, printable, span
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.generations import resumed
 from batchrunner.engine.queries import Queries
@@ -223,10 +223,18 @@ class Worker:
             if age > self._settings.task_deadline and not tracker.is_counting:
                 if holds_slot:
                     holds_slot = False
-                    self._admission.free_slot(generation.key, settled=False)
+                    self._overdue(generation)
                 delay = STRAGGLER_INTERVAL
             else:
                 delay = self._delay(watch, conclusion)
+
+    def _overdue(self, generation: Generation) -> None:
+        """Free the slot of a task that is over its deadline; name it if others have waited for it."""
+        if self._admission.canaries.overdue(generation.key) and (task := self._find(generation.key)):
+            named = f"{printable(task.id)} ({generation.remote_id}), one of the first of its kind,"
+            late = f"has not ended within {span(self._settings.task_deadline)}"
+            self._notice(f"{named} {late}; it is still polled, and another one is tried")
+        self._admission.free_slot(generation.key, settled=False)
 
     async def _sighted(self, generation: Generation, answer: PollOutcome) -> None:
         """Record whether the gateway shows the task; an ID set by the user is confirmed once it does."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 from batchrunner.core.content import Content, RequestForm
+from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import PlannedTask, Request, TaskKey
 from batchrunner.core.plan import WantedTask, as_replica, key_and_id, renamed
 from batchrunner.manifest.temporary import AT_ONCE, temporary_database, temporary_files
@@ -136,6 +138,14 @@ class PlanStore:
             for (text,) in chain(forms, tasks):
                 hashed.update(text.encode() + b"\n")
         return hashed.hexdigest()
+
+    def kinds(self) -> dict[TaskKey, Kind]:
+        """The kind of every task."""
+        with temporary_files():
+            forms = self._db.execute("SELECT number, text FROM forms")
+            of_form = {number: kind_of(json.loads(text)) for number, text in forms}
+            tasks = self._db.execute("SELECT key, form FROM tasks")
+            return {TaskKey(key): of_form[form] for key, form in tasks}
 
     def requests(self) -> Iterator[Request]:
         """Every distinct request, without its prompt and seed."""

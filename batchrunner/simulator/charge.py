@@ -74,17 +74,19 @@ class Caller:
     body_sha256: str
 
 
-def order_of(caller: Caller, asked: Submission, ark: ArkRequest, shape: video_model.Shape) -> Order:
-    """Build a submission's request."""
+def order_of(
+    caller: Caller, asked: Submission, ark: ArkRequest, shape: video_model.Shape, tokens: int
+) -> Order:
+    """Build a submission's request; so many `tokens` are billed."""
     return Order(
         **vars(caller),
         **vars(shape),
         model=asked.model,
         prompt=asked.prompt,
         seed=ark.get("seed", None),
-        tokens=shape.tokens,
+        tokens=tokens,
         hold=video_model.hold(asked.model),
-        settled=video_model.settled(asked.model, shape.tokens),
+        settled=video_model.settled(asked.model, tokens),
         options={name: ark.get(name, default) for name, default in _OPTIONS.items()},
         media=list(_media_of(ark)),
         request=_without_media(dict(asked.body)),

@@ -11,6 +11,7 @@ from batchrunner.simulator import checks
 from batchrunner.simulator.api_keys import RECORDED, Key, parse_keys
 from batchrunner.simulator.capacity import Steps, parse_capacity
 from batchrunner.simulator.chance import below, letters, lognormal
+from batchrunner.simulator.disregard import Disregard, parse_disregard
 from batchrunner.simulator.kinds import Kind, parse_kinds
 from batchrunner.simulator.rules import Rule, parse_rule
 
@@ -26,6 +27,7 @@ class Scenario:
     seed: int = 1  # of all randomness, remote IDs included
     generation_seconds: float = 100.0  # median, from running to ended upstream
     generation_sigma: float = 0.25  # lognormal spread around the median; 0 makes all equal
+    makes: Disregard = field(default_factory=Disregard)  # what the model makes whatever is requested
     queue_seconds: float = 3.0  # minimum time that a task is queued upstream
     kinds: tuple[Kind, ...] = ()  # separate generation times; the first match applies
     capacity: int | Steps | None = None  # tasks that generate at once, others stay queued; None: no limit
@@ -89,6 +91,7 @@ _READERS: Mapping[str, checks.Check] = {
     "seed": checks.whole(0),
     "generation_seconds": checks.number(0),
     "generation_sigma": checks.number(0, 3),
+    "makes": parse_disregard,
     "queue_seconds": checks.number(0),
     "kinds": parse_kinds,
     "capacity": parse_capacity,

@@ -33,7 +33,7 @@ class SubmitRoute:
         args = (body, request.headers.get("Content-Type", ""), key, scenario.documented)
         asked = await asyncio.to_thread(_checked, *args) if large else _checked(*args)
         self._check_quota(key, asked.model)
-        ark = submission.build(asked, scenario.documented)
+        ark = scenario.makes.apply(submission.build(asked, scenario.documented))
         rule = self._world.pick(SUBMIT, asked.prompt)
         refused = fault_before_accept(self._world, request, rule)
         if refused is not None:
@@ -47,7 +47,7 @@ class SubmitRoute:
         shape = video_model.shape_of(ark, scenario.seed, asked.prompt, ark.get("seed", None))
         self._check_upstream_limits(asked.model)
         caller = Caller(key.name, key.token_id, request[REQUEST_ID], asked_at, request.path, short_hash(body))
-        parts = (caller, asked, ark, shape)
+        parts = (caller, asked, ark, shape, scenario.makes.billed(shape.tokens))
         order = await asyncio.to_thread(order_of, *parts) if large else order_of(*parts)
         if rule is not None and rule.do == "slow_accept":
             # The upstream is slow; the charge happens whether or not the client is still waiting.

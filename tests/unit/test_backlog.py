@@ -43,7 +43,7 @@ def test_a_model_that_may_not_go_keeps_its_tasks():
     backlog = Backlog()
     for position in range(4):
         backlog.put(task(position, "fast" if position % 2 else "slow"))
-    taken = [backlog.take(0, lambda model: model == "fast") for _ in range(3)]
+    taken = [backlog.take(0, lambda kind: kind.model == "fast") for _ in range(3)]
     assert [waiting and waiting.position for waiting in taken] == [1, 3, None]
     assert len(backlog) == 2
     assert everything(backlog, now=0) == [0, 2]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import TaskKey
 
 
@@ -17,11 +18,19 @@ class Waiting(NamedTuple):
     key: TaskKey
     model: str
     prompt: str = ""
+    shape: str = ""
+    """Of its kind."""
+
+    @property
+    def kind(self) -> Kind:
+        """Its kind."""
+        return Kind(self.model, self.shape)
 
     @classmethod
     def of(cls, position: int | None, key: TaskKey, request: Mapping[str, object]) -> Waiting:
         """Create it from a task and its normalised request."""
-        return cls(position or 0, key, str(request.get("model", "")), str(request.get("prompt", "")))
+        model, shape = kind_of(request)
+        return cls(position or 0, key, model, str(request.get("prompt", "")), shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,7 @@ class Backlog:
     """Pending tasks in plan order; those that must wait are separate from those that are ready."""
 
     def __init__(self) -> None:
-        self._ready: dict[str, list[Waiting]] = {}
+        self._ready: dict[Kind, list[Waiting]] = {}
         self._later: list[tuple[float, Waiting]] = []
         self._waiting: set[TaskKey] = set()
 
@@ -55,43 +64,43 @@ class Backlog:
         if not_before:
             heapq.heappush(self._later, (not_before, task))
         else:
-            heapq.heappush(self._ready.setdefault(task.model, []), task)
+            heapq.heappush(self._ready.setdefault(task.kind, []), task)
 
-    def take(self, now: float, may_go: Callable[[str], bool]) -> Waiting | None:
-        """Remove and return the first task in plan order that is due and whose model is allowed."""
+    def take(self, now: float, may_go: Callable[[Kind], bool]) -> Waiting | None:
+        """Remove and return the first task in plan order that is due and whose kind is allowed."""
         self._bring_back(now)
-        heads = [heap[0] for model, heap in self._ready.items() if heap and may_go(model)]
+        heads = [heap[0] for kind, heap in self._ready.items() if heap and may_go(kind)]
         if not heads:
             return None
         first = min(heads)
-        heapq.heappop(self._ready[first.model])
+        heapq.heappop(self._ready[first.kind])
         self._waiting.discard(first.key)
         return first
 
     def take_elsewhere(
-        self, now: float, may_go: Callable[[str], bool], prompts: Container[str]
+        self, now: float, may_go: Callable[[Kind], bool], prompts: Container[str]
     ) -> Waiting | None:
         """Remove and return the last allowed task in plan order, preferring a prompt not in `prompts`."""
         self._bring_back(now)
-        ready = [task for model, heap in self._ready.items() if may_go(model) for task in heap]
+        ready = [task for kind, heap in self._ready.items() if may_go(kind) for task in heap]
         if not ready:
             return None
         found = max(ready, key=lambda task: (task.prompt not in prompts, task.position))
-        heap = self._ready[found.model]
+        heap = self._ready[found.kind]
         heap.remove(found)
         heapq.heapify(heap)
         self._waiting.discard(found.key)
         return found
 
-    def models(self) -> set[str]:
-        """The models of all tasks in the queue."""
-        later = {task.model for _, task in self._later}
-        return later | {model for model, heap in self._ready.items() if heap}
+    def kinds(self) -> set[Kind]:
+        """The kinds of all tasks in the queue."""
+        later = {task.kind for _, task in self._later}
+        return later | {kind for kind, heap in self._ready.items() if heap}
 
     def _bring_back(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:
             task = heapq.heappop(self._later)[1]
-            heapq.heappush(self._ready.setdefault(task.model, []), task)
+            heapq.heappush(self._ready.setdefault(task.kind, []), task)
 
     def next_due(self) -> float | None:
         """When the next waiting task is due; None if there is none."""

@@ -14,6 +14,8 @@ Each row of the table is a gate. Polling and collecting are never stopped.
 | `UnknownGate`   | 3 unknown in a row, or many in doubt      | one probe every 5 min                     |
 | `RejectionGate` | 10 prompts rejected with the same error,  | a probe with another prompt; if rejected  |
 |                 | with none accepted in between             | the same way: the user must act, exit 1   |
+| `CanaryGate`    | no video of a kind has come back yet      | that kind: two at once, until one is as   |
+|                 |                                           | requested; else never: exit 1             |
 | `FailureGate`   | as many tasks failed as the budget allows | never: the user must act, exit 1          |
 | `BudgetGate`    | no room for one more task's worst case    | when a task in flight has ended; with     |
 |                 |                                           | none in flight never, exit 75             |
@@ -27,11 +29,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from batchrunner.core.budget import UsedUp
+from batchrunner.core.kinds import Kind
 from batchrunner.core.outcome import Accepted, AccountFault, NotAdmitted, Receipt, Refusal, SubmitOutcome
 from batchrunner.core.submission.account import AccountGate
 from batchrunner.core.submission.backlog import Backlog, Waiting
 from batchrunner.core.submission.balance import BalanceGate
 from batchrunner.core.submission.budget import BudgetGate
+from batchrunner.core.submission.canary import CanaryGate
 from batchrunner.core.submission.capacity import Capacity
 from batchrunner.core.submission.decision import Decision, Go, Hold, Situation, Stop
 from batchrunner.core.submission.failures import FailureGate
@@ -62,6 +66,7 @@ class Breaker:
         self._throttle = ThrottleGate(capacity.limit(0.0))
         self._models = ModelGate()
         self._budget = BudgetGate()
+        self.canaries = CanaryGate()
         self._gates: tuple[Gate, ...] = (
             self._account,
             self._rejections,
@@ -72,6 +77,7 @@ class Breaker:
             self._unknowns,
             self._throttle,
             self._models,
+            self.canaries,
         )
         self._probing = False
 
@@ -84,16 +90,16 @@ class Breaker:
             gate.submitted(task, go.probe)
         return go.probe or self._models.is_waiting(task.model)
 
-    def withdrawn(self, task: Waiting) -> None:
-        """The probe that was let through was not sent after all, or is inconclusive."""
-        self._probing = False
+    def withdrawn(self, task: Waiting, probe: bool) -> None:
+        """What was let through was not sent after all; a probe may also be inconclusive."""
+        self._probing = self._probing and not probe
         for gate in self._gates:
             gate.withdrawn(task)
 
     def record(self, outcome: SubmitOutcome, task: Waiting, at: Situation, probe: bool = True) -> None:
         """Record the outcome of a submission; `probe` says whether it was let through as one."""
         if probe:
-            self.withdrawn(task)
+            self.withdrawn(task, probe)
         for gate in self._gates:
             gate.record(outcome, task, at)
         if isinstance(outcome, Accepted):
@@ -148,25 +154,28 @@ class Breaker:
     def choose(self, backlog: Backlog, now: float) -> Waiting | None:
         """Take the next task to submit: in plan order, unless a probe needs a particular one."""
 
-        def may_go(model: str) -> bool:
-            return all(gate.allows(model, now) for gate in self._gates)
+        def may_go(kind: Kind) -> bool:
+            return all(gate.allows(kind, now) for gate in self._gates)
 
         if self._rejections.is_suspicious:
             return backlog.take_elsewhere(now, may_go, self._rejections.rejected_prompts)
         # Trying another model shows whether the pause concerns all models or only the one that caused it.
         cause = self._throttle.cause
-        other = backlog.take(now, lambda model: model != cause and may_go(model)) if cause else None
+        other = backlog.take(now, lambda kind: kind.model != cause and may_go(kind)) if cause else None
         return other or backlog.take(now, may_go)
 
-    def waiting(self, models: Collection[str], now: float) -> Hold:
-        """Until when no task of these models may be sent, and why, as far as it concerns single models."""
+    def waiting(self, kinds: Collection[Kind], now: float) -> Hold:
+        """Until when no task of these kinds may be sent, and why, as far as it concerns single kinds."""
         last_first = tuple(reversed(self._gates))
-        reasons = (gate.reason(model, now) for model in sorted(models) for gate in last_first)
+        reasons = (gate.reason(kind, now) for kind in sorted(kinds) for gate in last_first)
         due = [at for gate in self._gates if (at := gate.next_due(now)) is not None]
         return Hold(next(filter(None, reasons), "waiting to retry"), min(due, default=None))
 
-    def denied(self, models: Collection[str], some: bool = False) -> Stop | None:
-        """The stop if the key may not use any of these models, the only ones left; with `some`, not all."""
+    def denied(self, kinds: Collection[Kind], some: bool = False) -> Stop | None:
+        """The stop if none of these kinds, the only ones left, may be sent; with `some`, not all of them."""
+        if stop := self.canaries.stopped(kinds):
+            return stop
+        models = {kind.model for kind in kinds if not self.canaries.is_stopped(kind)}
         refusals = {model: refused for model in models if (refused := self._models.denied(model))}
         if not refusals or (len(refusals) < len(models) and not some):
             return None

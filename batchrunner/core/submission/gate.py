@@ -6,6 +6,7 @@ row in the table of `breaker`.
 
 from __future__ import annotations
 
+from batchrunner.core.kinds import Kind
 from batchrunner.core.outcome import SubmitOutcome
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.decision import Decision, Go, Situation
@@ -30,14 +31,14 @@ class Gate:
         """Whether any submission may be sent now."""
         return Go()
 
-    def allows(self, model: str, now: float) -> bool:
-        """Whether a submission of this model may be sent now."""
+    def allows(self, kind: Kind, now: float) -> bool:
+        """Whether a submission of this kind may be sent now."""
         return True
 
-    def reason(self, model: str, now: float) -> str:
-        """What tasks of this model wait for; empty if this gate lets them through."""
+    def reason(self, kind: Kind, now: float) -> str:
+        """What tasks of this kind wait for; empty if this gate lets them through."""
         return ""
 
     def next_due(self, now: float) -> float | None:
-        """When the next model held back by this gate may be tried; None if there is none."""
+        """When the next kind held back by this gate may be tried; None if there is none."""
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from batchrunner.core.kinds import Kind
 from batchrunner.core.outcome import (
     Accepted,
     AccountFault,
@@ -74,17 +75,18 @@ class ModelGate(Gate):
         """Whether the next submission of this model would be a probe."""
         return model in self._waits
 
-    def allows(self, model: str, now: float) -> bool:
+    def allows(self, kind: Kind, now: float) -> bool:
         """Whether a submission of this model may be sent now."""
-        return now >= self.waits_until(model) and model not in self._probed
+        return now >= self.waits_until(kind.model) and kind.model not in self._probed
 
     def waits_until(self, model: str) -> float:
         """When a task of this model may be tried again."""
         return self._waits.get(model, _Wait()).until
 
-    def reason(self, model: str, now: float) -> str:
+    def reason(self, kind: Kind, now: float) -> str:
         """What this model's tasks wait for; empty if they don't wait."""
-        if self.allows(model, now):
+        model = kind.model
+        if self.allows(kind, now):
             return ""
         if now >= self.waits_until(model):
             return f"waiting for the answer to a first submission of {model}"

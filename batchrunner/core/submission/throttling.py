@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batchrunner.core.kinds import Kind
 from batchrunner.core.outcome import Accepted, NotAdmitted, Refusal, SubmitOutcome
 from batchrunner.core.policy import backoff
 from batchrunner.core.submission.backlog import Waiting
@@ -116,13 +117,13 @@ class ThrottleGate(Gate):
             return Hold("")
         return Go()
 
-    def allows(self, model: str, now: float) -> bool:
+    def allows(self, kind: Kind, now: float) -> bool:
         """Whether a submission of this model may be sent now."""
-        return model not in self._models or now >= self._models[model].until
+        return kind.model not in self._models or now >= self._models[kind.model].until
 
-    def reason(self, model: str, now: float) -> str:
+    def reason(self, kind: Kind, now: float) -> str:
         """Why this model is paused; empty if it isn't."""
-        return "" if self.allows(model, now) else f"{model}: {self._models[model].why}"
+        return "" if self.allows(kind, now) else f"{kind.model}: {self._models[kind.model].why}"
 
     def next_due(self, now: float) -> float | None:
         """When the next paused model may be tried; None if there is none."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from batchrunner.clock import Clock
+from batchrunner.core.kinds import Kind
 from batchrunner.core.model import RunSettings, TaskKey
 from batchrunner.core.submission.backlog import Permit, Waiting
 from batchrunner.engine.admission import Admission
@@ -51,6 +52,10 @@ class Gatehouse:
         """Tasks that want a submission."""
         for position in positions:
             self.admission.put(Waiting(position, TaskKey(f"1-{position}"), model), delay)
+
+    def occupy(self) -> None:
+        """A generation of an earlier run is in flight."""
+        self.admission.occupy(TaskKey(f"1-earlier-{self.admission.slots}"), Kind("fast"))
 
     async def take(self, count: int = 1) -> list[Permit]:
         """So many permits, one after the other."""

@@ -77,8 +77,8 @@ def test_generations_of_earlier_runs_hold_their_slots(at_the_gate):
     """What is already in flight counts: a run that resumes does not pass the concurrency."""
 
     async def story(gate):
-        gate.admission.occupy()
-        gate.admission.occupy()
+        gate.occupy()
+        gate.occupy()
         gate.put(0)
         await gate.must_wait()
         gate.admission.free_slot(TaskKey("1-0"), settled=True)
@@ -162,8 +162,8 @@ def test_drained_waits_for_the_last_slot(at_the_gate):
     """Everything is drained when no generation holds a slot."""
 
     async def story(gate):
-        gate.admission.occupy()
-        gate.admission.occupy()
+        gate.occupy()
+        gate.occupy()
         waiting = asyncio.create_task(gate.admission.drained())
         await asyncio.sleep(0)
         gate.admission.free_slot(TaskKey("1-0"), settled=True)
@@ -199,7 +199,7 @@ def test_the_disk_must_hold_what_is_in_flight(at_the_gate):
 
     async def story(gate):
         gate.coming, gate.free = 3, 1399
-        gate.admission.occupy()
+        gate.occupy()
         gate.put(0)
         waiting = asyncio.create_task(gate.admission.next())
         for _ in range(20):
@@ -233,7 +233,7 @@ def test_a_refused_query_stops_the_run(at_the_gate):
     """What a poll showed about the key wakes the dispatcher and stops it."""
 
     async def story(gate):
-        gate.admission.occupy()
+        gate.occupy()
         gate.put(0)
         waiting = asyncio.create_task(gate.admission.next())
         await asyncio.sleep(0)
@@ -248,7 +248,7 @@ def test_a_refused_query_is_reported_when_nothing_is_left_to_submit(at_the_gate)
     """Also where no task waits any more, the run ends with the reason why its last one is not followed."""
 
     async def story(gate):
-        gate.admission.occupy()
+        gate.occupy()
         waiting = asyncio.create_task(gate.admission.next())
         await asyncio.sleep(0)
         gate.admission.refuse(AccountFault.KEY, Receipt(401))

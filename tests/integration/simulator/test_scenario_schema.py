@@ -69,6 +69,14 @@ def test_a_kind_takes_the_same_values(name: str) -> None:
     assert not agree({"kinds": [{"sigma": 1}]})
 
 
+@pytest.mark.parametrize("name", [*DEFS["makes"]["properties"], "durations"])
+def test_what_the_model_makes_takes_the_same_values(name: str) -> None:
+    """Every field is checked."""
+    taken = [agree({"makes": {name: probe}}) for probe in [*PROBES, "720p", "4:3"]]
+    assert any(taken) is (name in DEFS["makes"]["properties"])
+    assert not all(taken)
+
+
 @pytest.mark.parametrize("name", [*DEFS["key"]["properties"], "quta"])
 def test_a_key_takes_the_same_values(name: str) -> None:
     """Every field of a key is checked."""

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from batchrunner.core.errors import ExitCode
+from batchrunner.core.kinds import kind_of
 from batchrunner.core.states import TaskState
 
 
@@ -164,8 +165,8 @@ def test_a_generation_of_an_earlier_run_is_followed_to_its_end(shop):
 
     async def second(parts):
         polled = []
-        parts.admission.occupy()
         record = (await parts.tasks())["cat"]
+        parts.admission.occupy(record.key, kind_of(record.request))
         await parts.worker.resume(record, lambda: polled.append(parts.admission.slots))
         tasks = await parts.tasks()
         return tasks["cat"], polled, parts.collected, await parts.book.posts(), await parts.book.charges()

@@ -156,7 +156,7 @@ def test_pending_tasks_wait_for_their_time_but_no_longer_than_the_limit(shop):
             def put(self, task, delay=0.0):
                 delays[parts.plan.tasks[task.position].id] = delay
 
-        await put_pending(parts.ledger, Slots(), parts.clock, None)
+        await put_pending(parts.ledger, Slots(), parts.clock, None, {})
         return delays
 
     delays = shop(story, "soon", "far", "past", "new")
@@ -175,7 +175,7 @@ def test_only_selected_tasks_enter_the_backlog(shop):
             def put(self, task, delay=0.0):
                 put.append(parts.plan.tasks[task.position].id)
 
-        await put_pending(parts.ledger, Slots(), parts.clock, chosen)
+        await put_pending(parts.ledger, Slots(), parts.clock, chosen, {})
         return put
 
     assert shop(story, "cat", "dog", "fox") == ["cat", "fox"]
