@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,9 @@ FRAME_TRIES = (0.0, 15.0, 60.0)
 """The same for the picture of the last frame."""
 MAX_FRAME = 64 << 20
 """Maximum size of that picture, in bytes."""
+
+_PROBERS = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="probe")
+"""Decoding is work for a core, and a thread that has decoded keeps some memory: so there are few of them."""
 
 Expected = Callable[[TaskRecord, VideoFacts], tuple[str, ...]]
 """Returns messages about how a video differs from its request."""
@@ -204,7 +208,7 @@ class Collector:
 
 def _playable(path: Path) -> VideoFacts:
     check_boxes(path)
-    return probe(path)
+    return _PROBERS.submit(probe, path).result()
 
 
 def _inspect(path: Path) -> tuple[VideoFacts, str]:

@@ -8,7 +8,7 @@ from batchrunner.simulator import checks
 
 
 @dataclass(frozen=True)
-class Kind:
+class KindTimes:
     """Generation times of one kind: lognormal around `seconds` (nominal) with the spread `sigma`."""
 
     seconds: float
@@ -27,17 +27,17 @@ class Kind:
         )
 
 
-def parse_kinds(value: object, where: str) -> tuple[Kind, ...]:
+def parse_kinds(value: object, where: str) -> tuple[KindTimes, ...]:
     """Read `kinds:`; raises Wrong that names the places."""
     return checks.each(value, _parse_kind, where, "kinds")
 
 
-def _parse_kind(value: object, where: str) -> Kind:
+def _parse_kind(value: object, where: str) -> KindTimes:
     given = checks.mapping(value, where)
     read = checks.fields(given, _READERS, where)
     if "seconds" not in given:
         raise checks.Wrong((where, "needs `seconds`, the median of its generation times"))
-    return Kind(**read)
+    return KindTimes(**read)
 
 
 _READERS: Mapping[str, checks.Check] = {

@@ -12,7 +12,7 @@ from batchrunner.simulator.api_keys import RECORDED, Key, parse_keys
 from batchrunner.simulator.capacity import Steps, parse_capacity
 from batchrunner.simulator.chance import below, letters, lognormal
 from batchrunner.simulator.disregard import Disregard, parse_disregard
-from batchrunner.simulator.kinds import Kind, parse_kinds
+from batchrunner.simulator.kinds import KindTimes, parse_kinds
 from batchrunner.simulator.rules import Rule, parse_rule
 
 VARIANTS = ("recorded", "document")
@@ -29,7 +29,7 @@ class Scenario:
     generation_sigma: float = 0.25  # lognormal spread around the median; 0 makes all equal
     makes: Disregard = field(default_factory=Disregard)  # what the model makes whatever is requested
     queue_seconds: float = 3.0  # minimum time that a task is queued upstream
-    kinds: tuple[Kind, ...] = ()  # separate generation times; the first match applies
+    kinds: tuple[KindTimes, ...] = ()  # separate generation times; the first match applies
     capacity: int | Steps | None = None  # tasks that generate at once, others stay queued; None: no limit
     queue_limit: int | None = None  # most tasks queued upstream; more submissions get 429
     submits_per_minute: int | None = None  # per model; more are refused with 429
@@ -63,7 +63,7 @@ class Scenario:
 
     def generating(self, remote_id: str, model: str, resolution: str, duration: float) -> float:
         """How long the generation of `remote_id`, a video of `duration` seconds, takes."""
-        ordinary = Kind(self.generation_seconds)
+        ordinary = KindTimes(self.generation_seconds)
         fitting = (kind for kind in self.kinds if kind.fits(model, resolution, duration))
         kind = next(fitting, ordinary)
         sigma = self.generation_sigma if kind.sigma is None else kind.sigma

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -34,7 +34,7 @@ class PartFile:
 
     def __init__(self, final: Path) -> None:
         self._final = final
-        self._path = final.with_name(f".{final.stem}.{time.time_ns():x}{self.SUFFIX}")
+        self._path = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{self.SUFFIX}")
         self._fd: int | None = None
         self._is_discarded = False
         self._lock = threading.Lock()

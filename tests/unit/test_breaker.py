@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrunner.core.errors import ExitCode
+from batchrunner.core.kinds import Kind
 from batchrunner.core.model import RemoteId, RunSettings, TaskKey
 from batchrunner.core.outcome import (
     Accepted,
@@ -72,7 +73,7 @@ class Night:
 
     def waits_until(self, model: str, now=0.0) -> float:
         """When a task of the one model in trouble may be tried again; 0 where it may be at once."""
-        return self.breaker.waiting([model], now).until or 0.0
+        return self.breaker.waiting([Kind(model)], now).until or 0.0
 
     def let_one_go(self, **situation) -> Go:
         verdict = self.verdict(**situation)
@@ -388,7 +389,7 @@ def test_a_postponed_probe_waits_five_minutes():
     """Where the gateway doesn't answer a free question, the probe is put off."""
     night = Night().hear(UNKNOWN, UNKNOWN, UNKNOWN)
     night.let_one_go(now=300)
-    night.breaker.withdrawn(night.task())
+    night.breaker.withdrawn(night.task(), probe=True)
     night.breaker.unanswered(300)
     assert isinstance(night.verdict(now=599), Hold)
     assert night.verdict(now=600) == Go(probe=True)
@@ -398,7 +399,7 @@ def test_a_withdrawn_probe_may_be_sent_again():
     """A probe that did not leave after all holds nobody back."""
     night = Night().hear(UNKNOWN, UNKNOWN, UNKNOWN)
     night.let_one_go(now=300)
-    night.breaker.withdrawn(night.task())
+    night.breaker.withdrawn(night.task(), probe=True)
     assert night.verdict(now=300) == Go(probe=True)
 
 
@@ -471,8 +472,8 @@ def test_a_denied_model_waits_alone_and_is_probed_every_five_minutes(fault):
     backlog.put(night.task("slow"))
     assert night.breaker.choose(backlog, 11) is not None
     assert night.breaker.choose(backlog, 10 + FIVE_MINUTES) is not None
-    assert night.breaker.denied({"fast", "slow"}) is None
-    stop = night.breaker.denied({"fast"})
+    assert night.breaker.denied({Kind("fast"), Kind("slow")}) is None
+    stop = night.breaker.denied({Kind("fast")})
     assert isinstance(stop, Stop)
     assert stop.exit_code == ExitCode.ACCOUNT
     assert "no access to model" in stop.why

@@ -63,6 +63,7 @@ def begin(night: Nights, stop: StopMode, tasks: int = TASKS, **settings: object)
         max_in_doubt=4,
         max_attempts=1,
         draw_seed=True,
+        canary=False,  # this gateway has one small video for every request
         timezone="Europe/Berlin",
         stop=stop,
         **settings,

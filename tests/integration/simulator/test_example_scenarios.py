@@ -45,6 +45,10 @@ EXPECTED = {
         "1 models 200, 12 submit 200, 92 poll 200, 12 ended SUCCESS, 12 content 200, 12 link 200, 12 again "
         "200, 3 log 200, 1 rows 24, 12 charged"
     ),
+    "other-length": (
+        "1 models 200, 12 submit 200, 101 poll 200, 12 ended SUCCESS, 12 content 200, 12 link 200, 12 again "
+        "200, 3 log 200, 1 rows 24, 12 charged"
+    ),
     "outage": (
         "1 models 502, 5 submit 524, 3 submit 503, 2 submit 500, 2 submit 200, 6 poll 503, 4 poll 500, 10 "
         "poll 200, 2 ended SUCCESS, 2 content 200, 2 link 200, 2 again 200, 3 log 200, 1 rows 4, 2 charged"

@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 from batchrunner.simulator import Scenario
 from batchrunner.simulator.api_keys import Key
 from batchrunner.simulator.faults import FAULTS, conditions
-from batchrunner.simulator.kinds import Kind
+from batchrunner.simulator.disregard import Disregard
+from batchrunner.simulator.kinds import KindTimes
 from batchrunner.simulator.rules import Rule
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "schemas/scenario.schema.json").read_text("utf-8"))
@@ -129,8 +130,9 @@ def test_a_span_that_ends_before_it_begins_is_refused_by_the_code(place: str) ->
     ("own", "described"),
     [
         (Scenario, SCHEMA["properties"]),
-        (Kind, DEFS["kind"]["properties"]),
+        (KindTimes, DEFS["kind"]["properties"]),
         (Key, DEFS["key"]["properties"]),
+        (Disregard, DEFS["makes"]["properties"]),
         (Rule, {name: DEFS[name] for name in NAMES}),
     ],
 )
