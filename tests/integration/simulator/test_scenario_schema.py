@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 
 from batchrunner.simulator import Scenario
 from batchrunner.simulator.api_keys import Key
-from batchrunner.simulator.faults import FAULTS, conditions
 from batchrunner.simulator.disregard import Disregard
+from batchrunner.simulator.faults import FAULTS, conditions
 from batchrunner.simulator.kinds import KindTimes
 from batchrunner.simulator.rules import Rule
 
