@@ -77,10 +77,12 @@ async def _show(
         wanting_in,
         what_next,
     )
-    from batchrunner.core.summary import Summary  # noqa: PLC0415
-    from batchrunner.ledger import WAITING_FOR  # noqa: PLC0415
+    from batchrunner.core.summary import Summary, still_matters  # noqa: PLC0415
+    from batchrunner.ledger import WAITING_FOR, last_stop  # noqa: PLC0415
 
-    summary = Summary(counts=await ledger.counts(), spent=await ledger.spent())
+    counts = await ledger.counts()
+    stop = None if going_on else still_matters(await last_stop(ledger), counts)
+    summary = Summary(counts=counts, stop=stop, spent=await ledger.spent())
     wanting = await wanting_in(ledger)
     waiting_for = redacted(await ledger.meta(WAITING_FOR)) if going_on else ""
     if options.json:
@@ -93,6 +95,9 @@ async def _show(
     say(f"  {'running' if going_on else 'not running'}; gateway {printable(binding.gateway)}")
     if waiting_for:
         say(f"  not submitting: {printable(waiting_for)}")
+    if stop:
+        say(f"  the last run stopped: {printable(stop.why)}")
+        say(f"    hint: {printable(stop.hint)}")
     for state in TaskState:
         if summary.counts[state]:
             say(f"{summary.counts[state]:>8,}  {state.replace('_', ' ')}")

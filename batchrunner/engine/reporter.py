@@ -70,7 +70,8 @@ class Reporter:
             self._display.tick()
             if admission.waiting_for != waiting_for:
                 waiting_for = admission.waiting_for
-                self._log.notice(waiting_for or "submission resumed")
+                if waiting_for or not admission.stop:
+                    self._log.notice(waiting_for or "submission resumed")
                 await self.waiting_for(waiting_for)
 
     async def keep_results_fresh(self) -> None:

@@ -31,6 +31,7 @@ from batchrunner.ledger import (
     Ledger,
     LedgerReader,
     RunLock,
+    note_stop,
 )
 from batchrunner.manifest import hours_of
 from batchrunner.operations.plan_changes import recognise
@@ -75,6 +76,8 @@ async def run(job: Job) -> Summary:
                     await mark_log(job.directory, ledger, evidence)
                 # Use the reader: after a failed write, the writer may not even answer.
                 spent = await reader.spent()
+                if job.submits and not storage:
+                    await note_stop(ledger, flow.stop)
                 counts = await reader.counts(selected)
                 missing = await reader.missing_files() if job.fetch_missing else 0
             summary = Summary(

@@ -5,6 +5,7 @@ from batchrunner.ledger.attempts import LostAttempt, PaidAttempt, RemoteIdTaken
 from batchrunner.ledger.database import MANIFEST, check_path, recover_command
 from batchrunner.ledger.events import LedgerEvent
 from batchrunner.ledger.glance import Unreadable, begun, glance
+from batchrunner.ledger.last_stop import last_stop, note_stop
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
 from batchrunner.ledger.reader import LedgerReader
@@ -43,5 +44,7 @@ __all__ = [
     "check_path",
     "glance",
     "is_locked",
+    "last_stop",
+    "note_stop",
     "recover_command",
 ]
