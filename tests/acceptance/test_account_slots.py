@@ -38,9 +38,9 @@ def test_the_accounts_slots_are_found_and_kept_full(desk: Any, sim: Any) -> None
 def test_a_resumed_run_counts_what_is_in_flight(desk: Any, sim: Any) -> None:
     """Killed with four running and one queued, resumed while they still are: no more is submitted."""
     sim.start(capacity=SLOTS, generation_seconds=1_000_000)
-    desk.write(*TASKS, concurrency=5, task_deadline="8000h", submit_rate=6000)
+    desk.write(*TASKS, concurrency=5, task_deadline="8000h", submit_rate=6000, canary=False)
     desk.start_run().reached(5, "accepted").killed()
-    desk.write(*TASKS, concurrency="auto", task_deadline="8000h", submit_rate=6000)
+    desk.write(*TASKS, concurrency="auto", task_deadline="8000h", submit_rate=6000, canary=False)
     before = sim.requests()[POLL]
     command = desk.start_run()
     desk.until(lambda: sim.requests()[POLL] > before + 25, "polls")
