@@ -65,6 +65,26 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
 
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose the tasks to submit."""
+    parser.add_argument(
+        "--limit", metavar="N", type=_positive, help="submit only the first N tasks of the plan"
+    )
+    parser.add_argument(
+        "--only",
+        metavar="ID|LABEL=VALUE",
+        action="append",
+        default=[],
+        help="submit only these tasks (repeatable; applied before --limit)",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of tasks: use 1 or more")
+    return int(text)
+
+
 def time_scale(options: argparse.Namespace, default: float = 1.0) -> float:
     """The clock's scale, from the option or the environment.
 

@@ -25,7 +25,7 @@ exit codes:
 COMMANDS = (
     ("run", "run", "submit, poll and download the videos of a manifest; resumes an earlier run"),
     ("validate", "validate", "check a manifest without sending anything"),
-    ("plan", "validate", "show what a run would do, why, and what it may cost, without sending anything"),
+    ("plan", "plan", "show what a run would do, why, and what it may cost, without sending anything"),
     ("status", "status", "show the progress of a run, also while it is running"),
     ("set", "set", "change the limits of a run in progress"),
     ("collect", "run", "poll and download paid tasks; never submits"),

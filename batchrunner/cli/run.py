@@ -36,16 +36,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     add_place(parser)
     parser.add_argument("--simulate", action="store_true", help="use a simulated gateway: no key, no cost")
     parser.add_argument("--scenario", metavar="FILE", type=Path, help="scenario for the simulated gateway")
-    parser.add_argument(
-        "--limit", metavar="N", type=_positive, help="submit only the first N tasks of the plan"
-    )
-    parser.add_argument(
-        "--only",
-        metavar="ID|LABEL=VALUE",
-        action="append",
-        default=[],
-        help="submit only these tasks (repeatable; applied before --limit)",
-    )
+    shared.add_selection(parser)
     parser.add_argument(
         "--max-cost",
         metavar="AMOUNT",
@@ -72,12 +63,6 @@ def _add_talk(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="print only the summary")
     shared.add_json(parser)
     shared.add_gateway(parser)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of tasks: use 1 or more")
-    return int(text)
 
 
 def _money(text: str) -> float:

@@ -36,7 +36,7 @@ class RequestForm:
     @classmethod
     def from_text(cls, text: str) -> RequestForm:
         """Restore a form from `to_text`."""
-        return cls(json.loads(text, object_hook=_revived))
+        return cls(request_of_form(text))
 
     def to_text(self) -> str:
         """The whole form as JSON, with local files as `MediaFile`s."""
@@ -59,6 +59,12 @@ class RequestForm:
     def stored(self, prompt: str | None, seed: int | None) -> str:
         """The request as the ledger stores it: JSON, with local files and data URIs as hashes."""
         return self._stored.filled(prompt, seed)
+
+
+def request_of_form(text: str) -> dict[str, Any]:
+    """The request of a form from `RequestForm.to_text`, without restoring the form."""
+    request: dict[str, Any] = json.loads(text, object_hook=_revived)
+    return request
 
 
 class Content(NamedTuple):

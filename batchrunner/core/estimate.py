@@ -78,6 +78,11 @@ def video_bytes(request: Request, limits: Limits) -> int:
     return int(_frames(metadata, limits) / limits.fps * bits / 8) + _OVERHEAD_BYTES
 
 
+def has_video(request: Request) -> bool:
+    """Whether a normalised request has an input video, which is charged, too."""
+    return _has_video(request, _metadata(request))
+
+
 def _has_video(request: Request, metadata: Request) -> bool:
     return any(kind == "video" for _, kind, _ in located(request, metadata))
 

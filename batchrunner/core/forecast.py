@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import median_high
 
-from batchrunner.core.content import RequestForm
-from batchrunner.core.estimate import REFERENCE_CURRENCY, left_open, video_bytes, worst_case
-from batchrunner.core.model import Pricing
+from batchrunner.core.estimate import REFERENCE_CURRENCY, has_video, left_open, video_bytes, worst_case
+from batchrunner.core.kinds import Kind, kind_of
+from batchrunner.core.model import Pricing, Request
 from batchrunner.core.rules.limits import Limits
 
 
@@ -20,8 +21,8 @@ class Forecast:
     tasks: int
     tokens: int
     """The most that can be charged."""
-    cost: float
-    """The same, of all tasks whose model has a price."""
+    micros: int
+    """The same as money, in millionths of the currency, of all tasks whose model has a price."""
     currency: str
     disk: int
     """Bytes; a rough upper bound."""
@@ -29,36 +30,96 @@ class Forecast:
     """Models without a price."""
     open: tuple[str, ...]
     """What requests leave to the model, so that less may be charged; nothing if the figures are exact."""
+    kinds: Mapping[Kind, int]
+    """How many tasks there are of each kind."""
+
+    @property
+    def cost(self) -> float:
+        """The money, in the currency."""
+        return self.micros / 1_000_000
 
 
-def forecast(forms: Iterable[RequestForm], limits: Limits, pricing: Pricing) -> Forecast:
-    """The forecast for tasks with these forms, one for each task."""
-    known: dict[int, RequestForm] = {}
-    tasks: Counter[int] = Counter()
-    for form in forms:
-        known[id(form)] = form
-        tasks[id(form)] += 1
-    tokens, disk, cost = 0, 0, 0.0
-    unpriced, open_ = dict[str, None](), dict[str, None]()
-    for number, times in tasks.items():
-        request = known[number].request(None, None)
-        worst = worst_case(request, limits, pricing)
-        tokens += times * (worst.tokens or 0)
-        disk += times * video_bytes(request, limits)
-        cost += times * (worst.cost or 0.0)
-        if worst.cost is None:
-            unpriced[str(request.get("model"))] = None
-        open_ |= dict.fromkeys(left_open(request, limits))
-    currency = pricing.currency or REFERENCE_CURRENCY
-    return Forecast(tasks.total(), tokens, round(cost, 6), currency, disk, tuple(unpriced), tuple(open_))
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """What one task needs."""
+
+    tokens: int
+    micros: int
+    disk: int
+    unpriced: tuple[str, ...]
+    open: tuple[str, ...]
 
 
-def wall_time(tasks: int, generation: float, slots: int) -> float:
-    """Seconds until so many tasks are generated, `slots` at a time, each in `generation` seconds."""
-    return math.ceil(tasks / slots) * generation
+def forecast(requests: Iterable[tuple[Request, int]], limits: Limits, pricing: Pricing) -> Forecast:
+    """The forecast for these normalised requests, each with the number of its tasks."""
+    # Tasks of a kind need the same, if they have an input video or not: estimated once, not for each request.
+    needs: dict[tuple[Kind, bool], _Needs] = {}
+    numbers: Counter[tuple[Kind, bool]] = Counter()
+    for request, times in requests:
+        kind = (kind_of(request), has_video(request))
+        if kind not in needs:
+            needs[kind] = _needs(request, limits, pricing)
+        numbers[kind] += times
+    kinds: Counter[Kind] = Counter()
+    for (kind_, _), times in numbers.items():
+        kinds[kind_] += times
+    found = [(needs[kind], times) for kind, times in numbers.items()]
+    return Forecast(
+        tasks=numbers.total(),
+        tokens=sum(one.tokens * times for one, times in found),
+        micros=sum(one.micros * times for one, times in found),
+        currency=pricing.currency or REFERENCE_CURRENCY,
+        disk=sum(one.disk * times for one, times in found),
+        unpriced=tuple(dict.fromkeys(model for one, _ in found for model in one.unpriced)),
+        open=tuple(dict.fromkeys(name for one, _ in found for name in one.open)),
+        kinds=kinds,
+    )
 
 
-def usual_generation(finished: Sequence[float], limits: Limits) -> float:
-    """Seconds of a generation: the median of finished ones, or else the table's figure."""
-    ordered = sorted(finished)
-    return ordered[len(ordered) // 2] if ordered else limits.generation_seconds
+def _needs(request: Request, limits: Limits, pricing: Pricing) -> _Needs:
+    worst = worst_case(request, limits, pricing)
+    return _Needs(
+        tokens=worst.tokens or 0,
+        # Rounded for each task, as the ledger does, so that its sum can be compared with this one.
+        micros=math.floor((worst.cost or 0.0) * 1_000_000 + 0.5),
+        disk=video_bytes(request, limits),
+        unpriced=(str(request.get("model")),) if worst.cost is None else (),
+        open=tuple(left_open(request, limits)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationTimes:
+    """How long generations usually take, in nominal seconds."""
+
+    of_kind: Mapping[Kind, float]
+    of_model: Mapping[str, float]
+    default: float
+
+    @classmethod
+    def measured(cls, finished: Iterable[tuple[Kind, float]], limits: Limits) -> GenerationTimes:
+        """The medians of finished generations; the table's figure for the rest."""
+        kinds: dict[Kind, list[float]] = {}
+        models: dict[str, list[float]] = {}
+        for kind, seconds in finished:
+            kinds.setdefault(kind, []).append(seconds)
+            models.setdefault(kind.model, []).append(seconds)
+        return cls(
+            {kind: median_high(times) for kind, times in kinds.items()},
+            {model: median_high(times) for model, times in models.items()},
+            limits.generation_seconds,
+        )
+
+    def of(self, kind: Kind) -> float:
+        """The time of a kind: its own if known, else its model's, else the default."""
+        return self.of_kind.get(kind, self.of_model.get(kind.model, self.default))
+
+
+def wall_time(kinds: Mapping[Kind, int], times: GenerationTimes, slots: int) -> float:
+    """Nominal seconds until so many tasks of each kind are generated, `slots` at a time."""
+    tasks = sum(kinds.values())
+    if not tasks:
+        return 0.0
+    whole = sum(times.of(kind) * number for kind, number in kinds.items())
+    # A slot makes whole videos: 4 tasks take 2 rounds in 3 slots, and no run is shorter than a task.
+    return max(math.ceil(tasks / slots) * whole / tasks, *map(times.of, kinds))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
@@ -115,6 +115,14 @@ class PlannedTasks(Protocol):
 
     def kinds(self) -> Mapping[TaskKey, Kind]:
         """The kind of every task."""
+
+    def counted(
+        self, is_meant: Callable[[int, TaskKey], bool] | None = None
+    ) -> Iterator[tuple[Request, int]]:
+        """Every distinct request as in `requests`, with how many tasks have it.
+
+        With `is_meant`, only the tasks count for whose position and key it is true.
+        """
 
     def requests(self) -> Iterator[Request]:
         """Every distinct request, without its prompt and seed."""

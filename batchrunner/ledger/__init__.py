@@ -4,7 +4,7 @@ from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.ledger.attempts import LostAttempt, PaidAttempt, RemoteIdTaken
 from batchrunner.ledger.database import MANIFEST, check_path, recover_command
 from batchrunner.ledger.events import LedgerEvent
-from batchrunner.ledger.glance import Unreadable, begun, glance
+from batchrunner.ledger.glance import Unreadable, begun, glance, paid_tasks
 from batchrunner.ledger.last_stop import last_stop, note_stop
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
@@ -46,5 +46,6 @@ __all__ = [
     "is_locked",
     "last_stop",
     "note_stop",
+    "paid_tasks",
     "recover_command",
 ]

@@ -5,10 +5,20 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import TaskKey
 from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Spent
+
+_SAMPLE = 3000
+"""At most this many attempts are looked at for generation times."""
+_SAMPLED_TIMES = (
+    "WITH RECURSIVE sample (id) AS "
+    "(SELECT :newest UNION ALL SELECT id - :step FROM sample WHERE id > :step) "
+    "SELECT t.request, a.generation_seconds FROM sample s CROSS JOIN attempts a ON a.id = s.id "
+    "JOIN tasks t ON t.key = a.task WHERE a.generation_seconds IS NOT NULL AND a.tokens > 0"
+)
 
 NOT_KNOWN = "('unknown', 'lost', 'adopted', 'named')"
 """Outcomes of attempts without a remote ID that may have been accepted."""
@@ -60,10 +70,11 @@ def spent(db: sqlite3.Connection) -> Spent:
     )
 
 
-def generation_times(db: sqlite3.Connection) -> list[float]:
-    """How long the newest thousand generations took, in nominal seconds."""
-    rows = db.execute(
-        "SELECT generation_seconds FROM attempts WHERE generation_seconds IS NOT NULL AND tokens > 0 "
-        "ORDER BY id DESC LIMIT 1000"
-    )
-    return [seconds for (seconds,) in rows]
+def generation_times(db: sqlite3.Connection) -> list[tuple[Kind, float]]:
+    """How long finished generations took, in nominal seconds, each with its kind.
+
+    Of many attempts, an even sample: all would take long to read, and the newest are often of one kind.
+    """
+    ((newest,),) = db.execute("SELECT coalesce(max(id), 0) FROM attempts")
+    found = db.execute(_SAMPLED_TIMES, {"newest": newest, "step": newest // _SAMPLE + 1})
+    return [(kind_of(json.loads(request)), seconds) for request, seconds in found]

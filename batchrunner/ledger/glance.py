@@ -29,8 +29,9 @@ _IS_PAID = (
     "t.state IN ('submitting', 'in_doubt', 'generating', 'collecting', 'done', 'uncollected') "
     f"OR EXISTS ({_MAY_BE_CHARGED})"
 )
+PAID_TASKS = f"SELECT t.key FROM tasks t WHERE {_IS_PAID}"
 PAID_REQUESTS = f"SELECT coalesce(t.first, t.key) FROM tasks t WHERE {_IS_PAID}"
-"""The fingerprints of the requests of all tasks that are paid for, or may be."""
+"""The tasks that are paid for, or may be, and the fingerprints of their requests."""
 _HAS_FIRST = "SELECT 1 FROM pragma_table_info('tasks') WHERE name = 'first'"
 _WITH_FIRST = (
     "CREATE TEMP VIEW tasks AS SELECT rowid, *, nullif(fingerprint_of(request), key) AS first FROM main.tasks"
@@ -69,7 +70,7 @@ def glance(directory: Path) -> Glance | None:
     Raises:
         Unreadable: it can't be read.
     """
-    return _asked(directory, _paid)
+    return asked(directory, _paid)
 
 
 def begun(directory: Path, repeated: frozenset[TaskKey]) -> Begun | None:
@@ -78,10 +79,20 @@ def begun(directory: Path, repeated: frozenset[TaskKey]) -> Begun | None:
     Raises:
         Unreadable: it can't be read.
     """
-    return _asked(directory, partial(_begun, repeated=repeated))
+    return asked(directory, partial(_begun, repeated=repeated))
 
 
-def _asked(directory: Path, question: Callable[[sqlite3.Connection], T]) -> T | None:
+def paid_tasks(db: sqlite3.Connection) -> frozenset[TaskKey]:
+    """The tasks of a ledger that are paid for, or may be."""
+    return frozenset(TaskKey(key) for (key,) in db.execute(PAID_TASKS))
+
+
+def asked(directory: Path, question: Callable[[sqlite3.Connection], T]) -> T | None:
+    """Put a question to the ledger of a run directory; None if the file is not a batchrunner ledger.
+
+    Raises:
+        Unreadable: it can't be read.
+    """
     path = directory / LEDGER_NAME
     try:
         try:

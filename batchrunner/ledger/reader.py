@@ -15,6 +15,7 @@ from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.doubts.restored import Wanted
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.identity import Address, judged_address
+from batchrunner.core.kinds import Kind
 from batchrunner.core.model import Plan, Pricing, RemoteId, TaskKey
 from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
@@ -202,8 +203,8 @@ class LedgerReader:
         rows = await self._rows(f"SELECT ({_PAID}) FROM tasks t WHERE t.key = ?", (key,))
         return int(next(iter(rows))[0])
 
-    async def generation_times(self) -> list[float]:
-        """How long the newest thousand generations took, in nominal seconds."""
+    async def generation_times(self) -> list[tuple[Kind, float]]:
+        """How long generations took, in nominal seconds, each with its kind; of many, a sample."""
         return await self._ask(aggregates.generation_times)
 
     async def another_finished(self, key: TaskKey) -> tuple[TaskKey, RemoteId] | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from batchrunner.core.content import Content, RequestForm
+from batchrunner.core.content import Content, RequestForm, request_of_form
 from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import PlannedTask, Request, TaskKey
 from batchrunner.core.plan import WantedTask, as_replica, key_and_id, renamed
@@ -146,6 +147,23 @@ class PlanStore:
             of_form = {number: kind_of(json.loads(text)) for number, text in forms}
             tasks = self._db.execute("SELECT key, form FROM tasks")
             return {TaskKey(key): of_form[form] for key, form in tasks}
+
+    def counted(
+        self, is_meant: Callable[[int, TaskKey], bool] | None = None
+    ) -> Iterator[tuple[Request, int]]:
+        """Every distinct request as in `requests`, with how many tasks have it.
+
+        With `is_meant`, only the tasks count for whose position and key it is true.
+        """
+        with temporary_files():
+            if is_meant is None:
+                numbers = dict(self._db.execute("SELECT form, count(*) FROM tasks GROUP BY form"))
+            else:
+                tasks = self._db.execute("SELECT position, key, form FROM tasks")
+                numbers = Counter(form for position, key, form in tasks if is_meant(position, key))
+            for number, text in self._db.execute("SELECT number, text FROM forms ORDER BY number"):
+                if number in numbers:
+                    yield request_of_form(text), numbers[number]
 
     def requests(self) -> Iterator[Request]:
         """Every distinct request, without its prompt and seed."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from batchrunner.core.content import RequestForm
 from batchrunner.core.model import PlannedTask, PlannedTasks, TaskKey
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
-from batchrunner.ledger import LedgerReader, Standing, TaskRecord
+from batchrunner.ledger import LedgerReader, Standing, TaskRecord, paid_tasks
+
+T = TypeVar("T")
 
 
 class Change(StrEnum):
@@ -28,8 +30,10 @@ class Change(StrEnum):
     """Poll and collect what is paid for."""
     DONE = "done"
     """Do nothing."""
-    WAITS = "waits for a person"
-    """Do nothing until the user decides: it failed or is in doubt."""
+    FAILED = "failed"
+    """Do nothing until the user retries it."""
+    IN_DOUBT = "in doubt"
+    """Do nothing until it is known whether it was accepted."""
     REMOVED = "removed"
     """No longer in the manifest; what was paid for is kept."""
 
@@ -38,13 +42,13 @@ SUBMITTED = frozenset({Change.NEW, Change.CHANGED, Change.PENDING})
 
 _BY_STATE = {
     TaskState.PENDING: Change.PENDING,
-    TaskState.SUBMITTING: Change.WAITS,
-    TaskState.IN_DOUBT: Change.WAITS,
+    TaskState.SUBMITTING: Change.IN_DOUBT,
+    TaskState.IN_DOUBT: Change.IN_DOUBT,
     TaskState.GENERATING: Change.UNDER_WAY,
     TaskState.COLLECTING: Change.UNDER_WAY,
     TaskState.UNCOLLECTED: Change.UNDER_WAY,
     TaskState.DONE: Change.DONE,
-    TaskState.FAILED: Change.WAITS,
+    TaskState.FAILED: Change.FAILED,
 }
 
 
@@ -59,9 +63,13 @@ class Step:
     source: str
     form: RequestForm | None = None
     """Its request without prompt and seed; None if it is no longer in the manifest."""
+    reasons: tuple[str, ...] = ()
+    """Why, in words that tasks have in common: the fields that differ, an error code, a state."""
+    is_paid: bool = False
+    """Whether it is a changed task whose old version is paid for, or may be."""
 
     @property
-    def values(self) -> dict[str, str]:
+    def values(self) -> dict[str, object]:
         """What `plan --json` shows."""
         return {
             "change": self.change.value,
@@ -69,6 +77,7 @@ class Step:
             "key": self.key,
             "why": self.why,
             "source": self.source,
+            "old_version_paid": self.is_paid,
         }
 
 
@@ -85,44 +94,66 @@ async def compared(tasks: PlannedTasks, ledger: LedgerReader) -> Iterator[Step]:
     await recognise(tasks, ledger)
     standing = await ledger.standing()
     left = [key for key, task in standing.items() if task.is_planned and tasks.find(key) is None]
-    return compare(tasks, standing, [await ledger.task(key) for key in left])
+    paid = await ledger.ask_history(paid_tasks) if left else frozenset()
+    return compare(tasks, standing, [await ledger.task(key) for key in left], paid)
 
 
 def compare(
-    tasks: Iterable[PlannedTask], standing: Mapping[TaskKey, Standing], gone: Sequence[TaskRecord]
+    tasks: Iterable[PlannedTask],
+    standing: Mapping[TaskKey, Standing],
+    gone: Sequence[TaskRecord],
+    paid: Container[TaskKey] = frozenset(),
 ) -> Iterator[Step]:
     """A step for every task of the plan, in order, then one for each task no longer in it.
 
-    `standing` is where the ledger's tasks stand; `gone` are those that have just left the plan.
+    `standing` is where the ledger's tasks stand; `gone` are those that have just left the plan. `paid` are
+    those of the ledger that are paid for, or may be.
     """
-    former = {task.source: task for task in gone} | {task.id: task for task in gone}
+    former = formerly((task.id, task.source, task) for task in gone)
     replaced = set()
     for task in tasks:
-        known, before = standing.get(task.key), former.get(task.id) or former.get(task.source)
-        yield _step(task, known, before)
-        if before and not known:
+        known, before = standing.get(task.key), former(task)
+        if known:
+            yield _known(task, known)
+        elif before:
             replaced.add(before.key)
+            yield _changed(task, before, before.key in paid)
+        else:
+            form = task.content.form
+            yield Step(Change.NEW, task.id, task.key, "not in the ledger", task.source, form)
     for left in gone:
         if left.key not in replaced:
-            yield Step(Change.REMOVED, left.id, left.key, f"was {left.state}", left.source)
+            was = f"was {_words(left.state)}"
+            yield Step(Change.REMOVED, left.id, left.key, was, left.source, reasons=(was,))
 
 
-def _step(task: PlannedTask, known: Standing | None, former: TaskRecord | None) -> Step:
-    if known:
-        why = " ".join(filter(None, (known.state.replace("_", " "), known.error_code)))
-        return Step(_BY_STATE[known.state], task.id, task.key, why, task.source, task.content.form)
-    if former:
-        request: Mapping[str, Any] = json.loads(task.content.stored)
-        fields = ", ".join(_different(former.request, request)) or "the number of replicas"
-        return Step(
-            Change.CHANGED,
-            task.id,
-            task.key,
-            f"differs in {fields}; the old video is kept",
-            task.source,
-            task.content.form,
-        )
-    return Step(Change.NEW, task.id, task.key, "not in the ledger", task.source, task.content.form)
+def formerly(gone: Iterable[tuple[str, str, T]]) -> Callable[[PlannedTask], T | None]:
+    """Finds what had a task's ID, or else its place, among (ID, place, value) of tasks that left the plan."""
+    by_name: dict[str, T] = {}
+    by_id: dict[str, T] = {}
+    for task_id, source, value in gone:
+        by_name[source], by_id[task_id] = value, value
+    by_name |= by_id
+    return lambda task: by_name.get(task.id) or by_name.get(task.source)
+
+
+def _known(task: PlannedTask, known: Standing) -> Step:
+    change, state = _BY_STATE[known.state], _words(known.state)
+    why = " ".join(filter(None, (state, known.error_code)))
+    reason = known.error_code if change in (Change.FAILED, Change.IN_DOUBT, Change.PENDING) else state
+    form = task.content.form
+    return Step(change, task.id, task.key, why, task.source, form, tuple(filter(None, (reason,))))
+
+
+def _changed(task: PlannedTask, former: TaskRecord, is_paid: bool) -> Step:
+    request: Mapping[str, Any] = json.loads(task.content.stored)
+    fields = tuple(_different(former.request, request)) or ("the number of replicas",)
+    why = f"differs in {', '.join(fields)}; the old video is kept"
+    return Step(Change.CHANGED, task.id, task.key, why, task.source, task.content.form, fields, is_paid)
+
+
+def _words(state: TaskState) -> str:
+    return state.replace("_", " ")
 
 
 def _different(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterable[str]:

@@ -75,7 +75,7 @@ def test_only_the_edited_task_and_the_added_one_are_submitted(done: Any, sim: An
 def test_the_plan_in_words_names_what_changed_and_where_it_stands(done: Any) -> None:
     """Without --json the same is told to a person: which, why, and how many would be submitted."""
     done.write("ant", {"id": "bee", "prompt": "bee sleeps"}, "cat", "dog", "elk")
-    told = done.do("plan", "batch.yaml")
+    told = done.do("plan", "batch.yaml", "--tasks")
     assert told.code == 0
     lines = [line.split() for line in told.stdout.splitlines() if line.startswith(" " * 12)]
     (changed,) = [" ".join(words) for words in lines if words[0] == "bee" and "differs" in words]

@@ -18,7 +18,15 @@ from typing import Any, NoReturn
 
 MODULES = (
     *(f"cli.{name}" for name in ("main", "recover", "resolve", "retry", "run", "set", "simulator", "status")),
-    *("cli.validate", "engine.session", "manifest", "operations.check_urls", "output.results", "simulator"),
+    *(
+        "cli.validate",
+        "cli.plan",
+        "engine.session",
+        "manifest",
+        "operations.check_urls",
+        "output.results",
+        "simulator",
+    ),
 )
 """What commands import on demand, which is what takes the time."""
 

@@ -33,8 +33,10 @@ def test_an_option_with_a_value_may_stand_between_arguments() -> None:
 
 def test_the_commands_that_have_an_option_are_named() -> None:
     """Rather than the option that was typed."""
-    assert "`plan` has no --limit; it is an option of `run`" in hint("plan", "m.yaml", "--limit", "3")
-    assert "`batchrunner plan --help`" in hint("plan", "m.yaml", "--limit", "3")
+    assert "`validate` has no --limit; it is an option of `run`, `plan`" in hint(
+        "validate", "m.yaml", "--limit", "3"
+    )
+    assert "`batchrunner validate --help`" in hint("validate", "m.yaml", "--limit", "3")
 
 
 def test_a_misspelt_option_is_one_of_the_command() -> None:

@@ -63,13 +63,13 @@ def test_every_task_is_new_to_an_empty_ledger():
     ("state", "change"),
     [
         (TaskState.PENDING, Change.PENDING),
-        (TaskState.SUBMITTING, Change.WAITS),
-        (TaskState.IN_DOUBT, Change.WAITS),
+        (TaskState.SUBMITTING, Change.IN_DOUBT),
+        (TaskState.IN_DOUBT, Change.IN_DOUBT),
         (TaskState.GENERATING, Change.UNDER_WAY),
         (TaskState.COLLECTING, Change.UNDER_WAY),
         (TaskState.UNCOLLECTED, Change.UNDER_WAY),
         (TaskState.DONE, Change.DONE),
-        (TaskState.FAILED, Change.WAITS),
+        (TaskState.FAILED, Change.FAILED),
     ],
 )
 def test_a_known_task_goes_on_where_it_stands(state, change):
@@ -131,7 +131,9 @@ def test_a_removed_task_is_reported_once():
     """A task that is no longer wanted is told as removed when it goes, and not again in later runs."""
     old, new = plan(wanted("a"), wanted("b", "a dog")), plan(wanted("a"))
     gone = [step for step in changes(new, known(old)) if step.change is Change.REMOVED]
-    assert gone == [Step(Change.REMOVED, "b", old.tasks[1].key, "was done", "old.yaml:1")]
+    assert gone == [
+        Step(Change.REMOVED, "b", old.tasks[1].key, "was done", "old.yaml:1", reasons=("was done",))
+    ]
     later = [*known(new), *known(plan(wanted("b", "a dog")), planned=False)]
     assert [step.change for step in changes(new, later)] == [Change.DONE]
 

@@ -1,0 +1,130 @@
+"""`batchrunner plan`: shows what a run would do, why, and what it may cost; sends and creates nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchrunner.cli import arguments as shared
+from batchrunner.cli import totals
+from batchrunner.cli.connection import check_gateway
+from batchrunner.cli.console import as_values, say, say_json, shown_path, talk
+from batchrunner.cli.loading import add_manifest, load
+from batchrunner.cli.process import run_async
+from batchrunner.cli.run_directory import add_place, check_place, whereabouts
+from batchrunner.core.selection import select
+from batchrunner.core.text import count, printable, shortened
+
+if TYPE_CHECKING:
+    from batchrunner.core.kinds import Kind
+    from batchrunner.core.model import Plan
+    from batchrunner.manifest import LoadedManifest
+    from batchrunner.operations.plan_changes import Change, Step
+    from batchrunner.operations.plan_groups import Group
+
+MOST_REASONS = 5
+"""How many reasons of a group the text shows; `--json` has all."""
+
+
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `plan`."""
+    add_manifest(parser, checks=False)
+    add_place(parser)
+    shared.add_address(parser)
+    parser.add_argument("--simulate", action="store_true", help="compare with the simulated run's directory")
+    shared.add_selection(parser)
+    parser.add_argument("--tasks", action="store_true", help="list the tasks one by one")
+    shared.add_json(parser)
+    parser.set_defaults(run=plan)
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Compare a manifest with the ledger of its run directory."""
+    from batchrunner.core.forecast import GenerationTimes, forecast  # noqa: PLC0415
+    from batchrunner.operations.plan_groups import grouped  # noqa: PLC0415
+
+    loaded = load(options)
+    selected = select(loaded.plan.tasks, options.only, options.limit)
+    where = whereabouts(options, loaded.plan, selected)
+    check_place(where.directory, options.manifest)
+    remarks = run_async(check_gateway(options, where.directory, loaded.plan.base_url))
+    steps, finished = run_async(_steps(options, loaded.plan, where.directory))
+    listed = list(steps) if options.json else []
+    groups = grouped(listed if options.json else steps, keep=options.tasks)
+    requests = (one for group in groups.values() for one in group.submitted())
+    needed = forecast(requests, loaded.limits, loaded.plan.pricing)
+    takes = totals.times(needed, GenerationTimes.measured(finished, loaded.limits), loaded.plan.settings)
+    for remark in (*where.remarks, *remarks):
+        talk(remark)
+    if options.json:
+        say_json(
+            {
+                "directory": str(where.directory),
+                "submitted": needed.tasks,
+                "warnings": as_values(loaded.warnings),
+                "forecast": totals.values(needed, takes),
+                **where.as_values(),
+                "counts": {change.value: group.tasks for change, group in groups.items()},
+                "groups": [one.values(loaded.limits, loaded.plan.pricing) for one in groups.values()],
+                "tasks": [step.values for step in listed],
+            }
+        )
+        return 0
+    tasks = count(len(loaded.plan.tasks), "task")
+    part = f", {len(selected):,} selected" if selected is not None else ""
+    say(f"{tasks} in {printable(str(options.manifest))}{part}; run directory {shown_path(where.directory)}")
+    _say_groups(groups, loaded)
+    say(f"a run would submit {count(needed.tasks, 'task')}")
+    for line in totals.lines(needed, takes) if needed.tasks else ():
+        say(line)
+    return 0
+
+
+def _say_groups(groups: Mapping[Change, Group], loaded: LoadedManifest) -> None:
+    from batchrunner.operations.plan_changes import Change  # noqa: PLC0415
+
+    for change, group in groups.items():
+        if not group.tasks:
+            continue
+        reasons = _shown_reasons(group)
+        needed = group.forecast(loaded.limits, loaded.plan.pricing)
+        money = f" · {totals.tokens_and_money(needed, ' tokens')}" if needed.tasks else ""
+        kept = "; the old videos are kept" if change is Change.CHANGED else ""
+        say(f"{group.tasks:>8,}  {change.value}{f': {reasons}' if reasons else ''}{kept}{money}")
+        if group.edited:
+            say(f"          {totals.edited_although_paid(group.edited)}")
+        for step in group.steps:
+            say(f"            {shortened(step.id, 48)}  {printable(step.why)}  ({printable(step.source)})")
+
+
+def _shown_reasons(group: Group) -> str:
+    most = [f"{printable(why)} ×{number:,}" for why, number in group.reasons.most_common(MOST_REASONS)]
+    more = len(group.reasons) - MOST_REASONS
+    return ", ".join([*most, *([f"{count(more, 'more reason')} (--json)"] if more > 0 else [])])
+
+
+async def _steps(
+    options: argparse.Namespace, plan: Plan, directory: Path
+) -> tuple[Iterator[Step], list[tuple[Kind, float]]]:
+    """What a run would do, and how long earlier generations took."""
+    from batchrunner.ledger import LEDGER_NAME, LedgerReader  # noqa: PLC0415
+    from batchrunner.operations.plan_changes import compare, compared  # noqa: PLC0415
+
+    if not (directory / LEDGER_NAME).exists():
+        return _selected(options, plan, compare(plan.tasks, {}, [])), []
+    async with LedgerReader.open_existing(directory) as ledger:
+        await ledger.check_manifest(plan)
+        steps = await compared(plan.tasks, ledger)
+        return _selected(options, plan, steps), await ledger.generation_times()
+
+
+def _selected(options: argparse.Namespace, plan: Plan, steps: Iterator[Step]) -> Iterator[Step]:
+    """The steps of selected tasks, and of all others that don't depend on the selection."""
+    from batchrunner.operations.plan_changes import Change  # noqa: PLC0415
+
+    # Select as a run does: once the tasks have the keys that they have in the ledger.
+    selected = select(plan.tasks, options.only, options.limit)
+    always = (Change.UNDER_WAY, Change.REMOVED)
+    return (one for one in steps if selected is None or one.key in selected or one.change in always)

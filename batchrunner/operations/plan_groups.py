@@ -1,0 +1,70 @@
+"""Groups what a run would do with the tasks of a plan, with the reasons and the cost of each group."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from batchrunner.core.content import RequestForm
+from batchrunner.core.forecast import Forecast, forecast
+from batchrunner.core.model import Pricing, Request
+from batchrunner.core.rules.limits import Limits
+from batchrunner.operations.plan_changes import SUBMITTED, Change, Step
+
+
+@dataclass(slots=True)
+class Group:
+    """The tasks with which a run would do the same."""
+
+    change: Change
+    tasks: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    """How many tasks each reason applies to; a task may have several, or none."""
+    edited: list[str] = field(default_factory=list)
+    """The IDs of changed tasks whose old version is paid for, or may be."""
+    steps: list[Step] = field(default_factory=list)
+    """The tasks one by one, if they were asked for."""
+    _forms: dict[int, RequestForm] = field(default_factory=dict)
+    _times: Counter[int] = field(default_factory=Counter)
+    """How many tasks have each form, by the form's identity, which `_forms` keeps."""
+
+    def add(self, step: Step, keep: bool) -> None:
+        """Add a task; `keep` it to show it by itself."""
+        self.tasks += 1
+        self.reasons.update(step.reasons)
+        if step.is_paid:
+            self.edited.append(step.id)
+        if keep:
+            self.steps.append(step)
+        if self.change in SUBMITTED and step.form:
+            self._forms[id(step.form)] = step.form
+            self._times[id(step.form)] += 1
+
+    def submitted(self) -> Iterator[tuple[Request, int]]:
+        """The distinct requests that would be submitted, each with the number of its tasks."""
+        for number, form in self._forms.items():
+            yield form.request(None, None), self._times[number]
+
+    def forecast(self, limits: Limits, pricing: Pricing) -> Forecast:
+        """What the group needs; nothing if it is not submitted."""
+        return forecast(self.submitted(), limits, pricing)
+
+    def values(self, limits: Limits, pricing: Pricing) -> dict[str, object]:
+        """What `plan --json` shows."""
+        needed = self.forecast(limits, pricing)
+        return {
+            "change": self.change.value,
+            "tasks": self.tasks,
+            "reasons": dict(self.reasons.most_common()),
+            "tokens": needed.tokens,
+            "cost": needed.cost,
+        }
+
+
+def grouped(steps: Iterable[Step], keep: bool) -> dict[Change, Group]:
+    """Every group, also those without tasks, in the order of `Change`; with `keep`, tasks one by one, too."""
+    groups = {change: Group(change) for change in Change}
+    for step in steps:
+        groups[step.change].add(step, keep)
+    return groups

@@ -1,0 +1,60 @@
+"""Expected time by the kinds of tasks, and what tasks need, estimated once for each kind."""
+
+import pytest
+
+from batchrunner.core.forecast import GenerationTimes, forecast, wall_time
+from batchrunner.core.kinds import Kind
+from batchrunner.core.model import Pricing
+from batchrunner.core.request import normalise
+from batchrunner.manifest import load_limits
+
+LIMITS = load_limits()
+SHORT, LONG, OTHER = Kind("fast", "720p, 5 s"), Kind("fast", "720p, 15 s"), Kind("pro", "720p, 5 s")
+MODEL = "dreamina-seedance-2-0-fast"
+
+
+def request(**metadata: object) -> dict[str, object]:
+    return dict(normalise({"model": MODEL, "prompt": "a", "duration": 5, "metadata": metadata}))
+
+
+def test_a_kind_takes_the_median_of_its_own_finished_tasks() -> None:
+    """Else that of its model, else the table's figure."""
+    times = GenerationTimes.measured([(SHORT, 50.0), (SHORT, 60.0), (SHORT, 900.0)], LIMITS)
+    assert (times.of(SHORT), times.of(LONG), times.of(OTHER)) == (60.0, 60.0, LIMITS.generation_seconds)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "slots", "seconds"),
+    [
+        ({SHORT: 6}, 3, 100.0),
+        ({SHORT: 7}, 3, 150.0),
+        ({SHORT: 3, LONG: 3}, 3, 250.0),
+        ({SHORT: 1, LONG: 1}, 10, 200.0),
+        ({}, 3, 0.0),
+    ],
+)
+def test_the_time_is_the_sum_over_kinds_divided_by_the_slots(
+    numbers: dict[Kind, int], slots: int, seconds: float
+) -> None:
+    """In whole rounds, and never less than the longest task takes."""
+    times = GenerationTimes({SHORT: 50.0, LONG: 200.0}, {}, 100.0)
+    assert wall_time(numbers, times, slots) == seconds
+
+
+def test_tasks_of_a_kind_with_and_without_an_input_video_are_estimated_apart() -> None:
+    """Roles have any name, and an input video is charged, too."""
+    picture = {"type": "image_url", "role": "first_frame", "image_url": {"url": "https://a/b"}}
+    video = {"type": "video_url", "role": "first_frame", "video_url": {"url": "https://a/b"}}
+    one, other = request(content=[picture]), request(content=[video])
+    alone = [forecast([(each, 2)], LIMITS, Pricing()) for each in (one, other)]
+    both = forecast([(one, 2), (other, 2)], LIMITS, Pricing())
+    assert alone[0].tokens < alone[1].tokens
+    assert both.tokens == alone[0].tokens + alone[1].tokens
+    assert list(both.kinds.values()) == [4]
+
+
+def test_money_is_rounded_for_each_task_as_the_ledger_does() -> None:
+    """Sums of both can be compared to the millionth."""
+    pricing = Pricing("USD", {MODEL: 0.0001})
+    one = forecast([(request(), 1)], LIMITS, pricing)
+    assert forecast([(request(), 1000)], LIMITS, pricing).micros == 1000 * one.micros
