@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
+from batchrunner.cli.confirmation import NotConfirmed, confirmed
 from batchrunner.cli.connection import Connection, of_run, real, simulated
 from batchrunner.cli.console import error_values, say_json, show_error
 from batchrunner.cli.loading import add_manifest, load
@@ -42,6 +43,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         metavar="AMOUNT",
         type=_money,
         help="spend at most this in this run, in the currency of the prices (without `pricing`: USD)",
+    )
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="confirm what `run.confirm_above` would ask about"
     )
     _add_talk(parser)
     parser.set_defaults(run=run)
@@ -89,11 +93,7 @@ def run(options: argparse.Namespace) -> int:
         selected = select(loaded.plan.tasks, options.only, options.limit)
         planned = _with_max_cost(loaded, options.max_cost)
     except UsageError as mistake:
-
-        def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:
-            return _carry_out(_collecting(gateway, directory, options), options, mistaken=True)
-
-        return collect_despite(mistake, options, carry_out)
+        return _only_collect(mistake, options)
     where = whereabouts(options, loaded.plan, selected)
     directory, timeout = where.directory, loaded.plan.settings.submit_timeout
     check_place(directory, options.manifest)
@@ -104,15 +104,33 @@ def run(options: argparse.Namespace) -> int:
         connecting = nullcontext(real(options, loaded.plan.base_url, timeout))
         if not (directory / LEDGER_NAME).exists():
             shared.api_key(options)  # fail before creating a folder if there is no key
+    try:
+        agreed = confirmed(options, loaded, where, selected)
+    except NotConfirmed as refusal:
+        return _only_collect(refusal, options)
     with connecting as gateway:
         base = gateway.job(options, directory, loaded.limits)
         job = replace(
-            base, plan=planned, only=tuple(options.only), limit=options.limit, remarks=where.remarks
+            base,
+            plan=planned,
+            only=tuple(options.only),
+            limit=options.limit,
+            confirmed=agreed,
+            remarks=where.remarks,
         )
         code, values = _carry_out(job, options)
     if options.json:
         say_json(values | where.as_values())
     return code
+
+
+def _only_collect(mistake: UsageError, options: argparse.Namespace) -> int:
+    """Report why nothing is submitted, and collect what is paid for all the same."""
+
+    def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:
+        return _carry_out(_collecting(gateway, directory, options), options, mistaken=True)
+
+    return collect_despite(mistake, options, carry_out)
 
 
 def _with_max_cost(loaded: LoadedManifest, amount: float | None) -> Plan:

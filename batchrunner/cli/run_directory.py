@@ -14,7 +14,7 @@ from batchrunner.core.text import count
 
 if TYPE_CHECKING:
     from batchrunner.core.model import Plan, PlannedTask, TaskKey
-    from batchrunner.operations.other_runs import PaidElsewhere
+    from batchrunner.operations.other_runs import PaidElsewhere, Submissions
 
 REAL, SIMULATED = ".run", ".simulated"
 """Suffixes of the default run directories."""
@@ -28,6 +28,8 @@ class Whereabouts:
     paid_elsewhere: PaidElsewhere | None
     """Tasks that it pays for again: another run directory has already paid for them."""
     remarks: tuple[str, ...]
+    submissions: Submissions
+    """The tasks that a run would submit, without regard to any selection."""
 
     def as_values(self) -> dict[str, object]:
         """As JSON values."""
@@ -145,10 +147,10 @@ def whereabouts(
         )
     would_submit = submitted_by(plan.tasks, directory)
     if not any(would_submit(position, key) for position, key in plan.tasks.keys()):  # noqa: SIM118
-        return Whereabouts(directory, None, ())
+        return Whereabouts(directory, None, (), would_submit)
     near = neighbours(_near(options, directory), directory, options.simulate)
     if not near:
-        return Whereabouts(directory, None, ())
+        return Whereabouts(directory, None, (), would_submit)
 
     def is_submitted(task: PlannedTask) -> bool:
         return would_submit(task.position, task.key)
@@ -168,7 +170,7 @@ def whereabouts(
             for one in near
             if one.fault and not paid_elsewhere(filter(is_submitted, plan.tasks), [one])
         ]
-    return Whereabouts(directory, found, tuple(remarks))
+    return Whereabouts(directory, found, tuple(remarks), would_submit)
 
 
 def _itself(path: Path) -> Path:

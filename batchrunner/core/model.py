@@ -229,6 +229,8 @@ class RunSettings:
     stop: StopMode = StopMode.DRAIN
     canary: bool = True
     """Whether the first videos of each kind must be as requested before many of them are paid for."""
+    confirm_above: float | None = None
+    """A run that may cost more than this must be confirmed; None if none must be."""
 
 
 @dataclass(frozen=True, slots=True)

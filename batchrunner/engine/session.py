@@ -31,6 +31,7 @@ from batchrunner.ledger import (
     Ledger,
     LedgerReader,
     RunLock,
+    note_confirmed,
     note_stop,
 )
 from batchrunner.manifest import hours_of
@@ -128,4 +129,6 @@ async def _bound(job: Job, ledger: Ledger) -> list[str]:
         remarks.append(
             f"this run directory was used by the manifest {former} and has paid for tasks of this one"
         )
+    if job.confirmed:
+        await note_confirmed(ledger, job.confirmed)
     return remarks

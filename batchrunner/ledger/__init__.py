@@ -8,6 +8,7 @@ from batchrunner.ledger.glance import Unreadable, begun, glance, paid_tasks
 from batchrunner.ledger.last_stop import last_stop, note_stop
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
+from batchrunner.ledger.prospect import Prospect, note_confirmed, prospect
 from batchrunner.ledger.reader import LedgerReader
 from batchrunner.ledger.records import (
     WAITING_FOR,
@@ -32,6 +33,7 @@ __all__ = [
     "LostAttempt",
     "OverBudget",
     "PaidAttempt",
+    "Prospect",
     "RemoteIdTaken",
     "ResultRow",
     "ResultRows",
@@ -45,7 +47,9 @@ __all__ = [
     "glance",
     "is_locked",
     "last_stop",
+    "note_confirmed",
     "note_stop",
     "paid_tasks",
+    "prospect",
     "recover_command",
 ]

@@ -71,6 +71,8 @@ def fit(given: Mapping[str, Any]) -> Fit:
 def _setting(name: str, value: Any) -> Any:
     if name == "concurrency":
         return AUTO if value == "auto" else int(value)
+    if name == "confirm_above":
+        return float(value)
     if name == "ahead":
         return Ahead(percent=int(value[:-1])) if isinstance(value, str) else Ahead(int(value))
     if name == "disk_reserve":

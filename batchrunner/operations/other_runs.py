@@ -8,9 +8,9 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchrunner.core.file_names import LEDGER_NAME, LOG_NAME, RESULTS_NAME
@@ -77,23 +77,39 @@ def paid_elsewhere(tasks: Iterable[PlannedTask], near: Sequence[Neighbour]) -> P
     return PaidElsewhere(best.directory, number, best.fault, len(holding) - 1)
 
 
-def submitted_by(tasks: PlannedTasks, directory: Path) -> Callable[[int, TaskKey], bool]:
-    """Tell the tasks of a plan that a run would submit in this run directory, as far as is known.
+@dataclass(frozen=True, slots=True)
+class Submissions:
+    """Which tasks of a plan a run would submit, as far as is known."""
 
-    The answer takes a task's position and key.
-    """
+    over: frozenset[TaskKey] = frozenset()
+    """Tasks of the ledger that are not pending."""
+    keys: Mapping[int, TaskKey] = field(default_factory=dict)
+    """The keys that replicas have in the ledger, by position."""
+    none: bool = False
+    """Whether nothing is submitted: the run will report a problem with its ledger."""
+
+    def key(self, position: int, key: TaskKey) -> TaskKey:
+        """A planned task's key in the ledger."""
+        return self.keys.get(position, key)
+
+    def __call__(self, position: int, key: TaskKey) -> bool:
+        """Whether the task at this position, with this key, would be submitted."""
+        return not self.none and self.keys.get(position, key) not in self.over
+
+
+def submitted_by(tasks: PlannedTasks, directory: Path) -> Submissions:
+    """The tasks of a plan that a run would submit in this run directory."""
     if not (directory / LEDGER_NAME).exists():
-        return lambda position, key: True
+        return Submissions()
     repeated = tasks.repeated()
     try:
         seen = begun(directory, repeated)
     except Unreadable:
-        return lambda position, key: False  # the run will report the problem and submit nothing
+        return Submissions(none=True)
     if not seen:
-        return lambda position, key: True
+        return Submissions()
     group = tasks.of_requests(repeated | {one.first for one in seen.replicas})
-    keys = recognised(group, seen.replicas)
-    return lambda position, key: keys.get(position, key) not in seen.over
+    return Submissions(seen.over, recognised(group, seen.replicas))
 
 
 def _children(folder: Path) -> list[Path]:

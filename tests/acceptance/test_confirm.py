@@ -1,0 +1,149 @@
+"""`run.confirm_above`: nothing is paid for before somebody has agreed to what it may cost."""
+
+import os
+import pty
+import sys
+from typing import Any
+
+import pytest
+
+PRICES = {"pricing": {"currency": "EUR", "per_million_tokens": {"dreamina-seedance-2-0-fast": 100}}}
+"""A task of these tests costs about 4 EUR."""
+
+
+@pytest.fixture
+def asking(desk: Any, sim: Any) -> Any:
+    """A desk with three tasks, which asks from 5 EUR on."""
+    sim.start()
+    desk.sections = PRICES
+    desk.write("ant", "bee", "cat", confirm_above=5, concurrency=1)
+    return desk
+
+
+def on_terminal(desk: Any, answer: str, *options: str) -> tuple[int, str]:
+    """Run on a terminal, type `answer` at the question; return the exit code and what was shown."""
+    command = [sys.executable, "-m", "batchrunner", *desk.run_arguments("-q", *options)]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(desk.folder), "LANG": "C.UTF-8"}
+    child, master = pty.fork()
+    if child == 0:
+        os.chdir(desk.folder)
+        os.execve(sys.executable, command, environment | {"EASYROUTER_API_KEY": desk.key})
+    shown, is_answered = b"", False
+    while True:
+        try:
+            heard = os.read(master, 4096)
+        except OSError:  # the other side is gone
+            break
+        if not heard:
+            break
+        shown += heard
+        if b"[y/N]" in shown and not is_answered:
+            os.write(master, answer.encode())
+            is_answered = True
+    os.close(master)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
+
+
+def test_without_a_terminal_nothing_is_sent_unless_confirmed(asking: Any, sim: Any) -> None:
+    """Exit 2 with the amount and the option to add, no folder, no POST."""
+    refused = asking.run()
+    assert refused.code == 2
+    assert "submitting 3 tasks for up to 12.18 EUR" in refused.stderr
+    assert "more than 5.00 EUR (run.confirm_above)" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert not asking.directory.exists()
+    assert sim.posts() == 0
+    asking.check(asking.run("--yes"), 0)
+    assert len(sim.charges()) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "paid"), [("y\n", 0, 3), ("n\n", 2, 0), ("\n", 2, 0), ("\x04", 2, 0)]
+)
+def test_a_terminal_is_asked(asking: Any, sim: Any, answer: str, code: int, paid: int) -> None:
+    """Even with -q; anything but a yes is a no, and creates nothing."""
+    ended, shown = on_terminal(asking, answer)
+    assert "Submit 3 tasks for up to 12.18 EUR" in shown
+    assert (ended, len(sim.charges())) == (code, paid)
+    assert asking.directory.exists() == bool(paid)
+
+
+def test_up_to_the_amount_nobody_is_asked(asking: Any, sim: Any) -> None:
+    """Only what this run would submit counts, not the whole manifest; the totals are printed first."""
+    done = asking.run("--limit", "1")
+    assert done.code == 0
+    assert "to submit: 1 task · " in done.stderr
+    assert " EUR · about " in done.stderr
+    assert len(sim.charges()) == 1
+    assert "to submit" not in asking.run("--limit", "1").stderr
+
+
+def test_a_resume_within_the_confirmed_total_asks_nothing(desk: Any, sim: Any) -> None:
+    """However often it is killed; one more task is beyond it."""
+    sim.start(generation_seconds=300)
+    desk.sections = PRICES
+    desk.write("ant", "bee", "cat", confirm_above=5, concurrency=1)
+    desk.start_run("--yes").reached(1, "accepted").killed()
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 3
+    desk.write("ant", "bee", "cat", "dog", "elk", confirm_above=5, concurrency=1)
+    refused = desk.run()
+    assert (refused.code, len(sim.charges())) == (2, 3)
+    assert "submitting 2 tasks" in refused.stderr
+
+
+def test_an_edit_of_a_paid_task_is_named_and_asked_about(asking: Any, sim: Any) -> None:
+    """Though it costs less than the amount and there is room in what was confirmed."""
+    assert asking.run("--yes").code == 0
+    edited = {"id": "bee", "prompt": "bee sleeps"}
+    asking.write("ant", edited, "cat", confirm_above=500)
+    refused = asking.run()
+    assert (refused.code, len(sim.charges())) == (2, 3)
+    assert "1 task was edited although its old version is paid: bee" in refused.stderr
+    assert "must be confirmed: tasks were edited although their old version is paid" in refused.stderr
+    asking.write("ant", edited, "cat")
+    named = asking.run()
+    assert (named.code, len(sim.charges())) == (0, 4)
+    assert "edited although its old version is paid: bee" in named.stderr
+
+
+def test_a_refunded_task_may_be_edited_without_a_question(desk: Any, sim: Any) -> None:
+    """Nothing was paid for it."""
+    sim.start()
+    desk.sections = PRICES
+    desk.write({"id": "bee", "prompt": "ark:moderated"}, confirm_above=5, max_attempts=1)
+    assert desk.run().code == 1
+    desk.write({"id": "bee", "prompt": "bee walks"}, confirm_above=5)
+    assert desk.run().code == 0
+
+
+def test_what_is_paid_for_is_collected_though_nobody_confirms(desk: Any, sim: Any) -> None:
+    """Links last a day: a run from cron that may not submit still downloads, and exits with 2."""
+    sim.start(generation_seconds=300)
+    desk.sections = PRICES
+    desk.write("ant", concurrency=1)
+    desk.start_run().reached(1, "accepted").killed()
+    desk.write("ant", "bee", "cat", confirm_above=5, concurrency=1)
+    ended = desk.run()
+    assert (ended.code, len(sim.charges())) == (2, 1)
+    assert (desk.directory / "videos" / "ant.mp4").exists()
+
+
+def test_a_model_without_a_price_is_asked_about(desk: Any, sim: Any) -> None:
+    """Its cost has no upper bound; once confirmed, a resume asks nothing."""
+    sim.start(generation_seconds=300)
+    desk.sections = {"pricing": {"currency": "JPY", "per_million_tokens": {"dreamina-seedance-2-0": 100}}}
+    desk.write("ant", "bee", confirm_above=1000, concurrency=1)
+    refused = desk.run()
+    assert (refused.code, sim.posts()) == (2, 0)
+    assert "no price for dreamina-seedance-2-0-fast, so the cost has no upper bound" in refused.stderr
+    desk.start_run("--yes").reached(1, "accepted").killed()
+    assert desk.run().code == 0
+    assert len(sim.charges()) == 2
+
+
+def test_a_simulated_run_never_asks(asking: Any) -> None:
+    """It costs nothing; its totals are printed all the same."""
+    done = asking.do("run", "batch.yaml", "--simulate", "--time-scale", "0.001")
+    assert done.code == 0
+    assert "to submit: 3 tasks · " in done.stderr
