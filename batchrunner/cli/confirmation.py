@@ -80,8 +80,8 @@ def _prospect(loaded: LoadedManifest, where: Whereabouts) -> Prospect:
 
     if not has_ledger(where.directory):
         return Prospect()
-    keys = loaded.plan.tasks.keys()
-    planned = (where.submissions.key(position, key) for position, key in keys)
+    own = where.submissions.keys
+    planned = (own.get(position, key) for position, key in loaded.plan.tasks.keys())  # noqa: SIM118
     try:
         return prospect(where.directory, planned)
     except Unreadable:  # the run will say so; until then, nothing counts as confirmed

@@ -78,6 +78,8 @@ def test_the_time_is_that_of_finished_tasks_of_the_same_kind(desk: Any, sim: Any
     assert first == {"8": 100.0, "3": 100.0, "10": 100.0}
     assert desk.run().code == 0
     desk.write("ant", "bee")
-    assert desk.do("plan", "batch.yaml", "--json").json["forecast"]["seconds"]["3"] > 300
+    took = float(desk.row("ant")["generation_seconds"])
+    again = desk.do("plan", "batch.yaml", "--json").json["forecast"]["seconds"]["3"]
+    assert again == pytest.approx(took, abs=1) != 100.0
     desk.write("ant", {"id": "bee", "prompt": "bee", "model": "dreamina-seedance-2-0"})
     assert desk.do("plan", "batch.yaml", "--json").json["forecast"]["seconds"]["3"] == 100.0

@@ -1,0 +1,53 @@
+"""When a run must be confirmed, and what a confirmation covers."""
+
+import pytest
+
+from batchrunner.core.budget import Amount
+from batchrunner.core.confirmation import Confirmed, reasons_to_ask, total
+from batchrunner.core.forecast import Forecast
+
+
+def needed(micros: int = 10_000_000, tokens: int = 100, tasks: int = 2, *unpriced: str) -> Forecast:
+    return Forecast(tasks, tokens, micros, "USD", 0, unpriced, (), {})
+
+
+@pytest.mark.parametrize(("above", "asks"), [(None, False), (10.0, False), (9.999999, True), (0.0, True)])
+def test_only_more_than_the_amount_is_asked_about(above: float | None, asks: bool) -> None:
+    """To the millionth; without an amount nobody is asked."""
+    assert bool(reasons_to_ask(above, needed(), [], Amount(), None)) is asks
+
+
+def test_nothing_to_submit_is_nothing_to_ask() -> None:
+    """Not even about edited tasks."""
+    assert reasons_to_ask(0.0, needed(0, 0, 0), ["a"], Amount(), None) == []
+
+
+def test_what_is_spent_and_what_is_left_must_fit_the_confirmed_total() -> None:
+    """Exactly, and in the same currency."""
+    agreed = total(needed(), Amount())
+    rest = needed(4_000_000, 40, 1)
+    assert reasons_to_ask(1.0, rest, [], Amount(cost=6_000_000), agreed) == []
+    assert reasons_to_ask(1.0, rest, [], Amount(cost=6_000_001), agreed) != []
+    other = Confirmed("EUR", agreed.cost, agreed.tokens, ())
+    assert reasons_to_ask(1.0, rest, [], Amount(), other) != []
+
+
+def test_an_edit_counts_even_within_the_confirmed_total() -> None:
+    """It is newer than what was agreed to."""
+    agreed = Confirmed("USD", 10**9, 10**9, ())
+    assert reasons_to_ask(100.0, needed(), ["a"], Amount(), agreed) != []
+
+
+def test_without_a_price_tokens_bound_what_was_agreed_to() -> None:
+    """And only for models that were part of it."""
+    agreed = total(needed(0, 100, 2, "new"), Amount())
+    assert reasons_to_ask(9.0, needed(0, 60, 1, "new"), [], Amount(tokens=40), agreed) == []
+    assert reasons_to_ask(9.0, needed(0, 60, 1, "new"), [], Amount(tokens=41), agreed) != []
+    assert reasons_to_ask(9.0, needed(0, 60, 1, "other"), [], Amount(), agreed) != []
+
+
+def test_a_later_smaller_confirmation_does_not_shrink_the_total() -> None:
+    """Both were agreed to; in another currency the new one counts alone."""
+    earlier, later = Confirmed("USD", 50, 5, ("a",)), Confirmed("USD", 20, 9, ("b",))
+    assert later.including(earlier) == Confirmed("USD", 50, 9, ("a", "b"))
+    assert later.including(Confirmed("EUR", 50, 5, ())) == later
