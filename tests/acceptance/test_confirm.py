@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.harness.processes import clean_environment
+
 PRICES = {"pricing": {"currency": "EUR", "per_million_tokens": {"dreamina-seedance-2-0-fast": 100}}}
 """A task of these tests costs about 4 EUR."""
 
@@ -23,11 +25,11 @@ def asking(desk: Any, sim: Any) -> Any:
 def on_terminal(desk: Any, answer: str, *options: str) -> tuple[int, str]:
     """Run on a terminal, type `answer` at the question; return the exit code and what was shown."""
     command = [sys.executable, "-m", "batchrunner", *desk.run_arguments("-q", *options)]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(desk.folder), "LANG": "C.UTF-8"}
+    environment = clean_environment(desk.folder, EASYROUTER_API_KEY=desk.key)
     child, master = pty.fork()
     if child == 0:
         os.chdir(desk.folder)
-        os.execve(sys.executable, command, environment | {"EASYROUTER_API_KEY": desk.key})
+        os.execve(sys.executable, command, environment)
     shown, is_answered = b"", False
     while True:
         try:
