@@ -183,7 +183,7 @@ def of_run(
     Raises:
         BatchrunnerError: there is no such run, or as in `real` and `simulated`.
     """
-    binding = run_async(_binding(directory))
+    binding = run_async(binding_of(directory))
     timeout = binding.settings.submit_timeout
     if binding.gateway == SIMULATOR:
         with simulated(options, directory, timeout, scenario) as connection:
@@ -192,7 +192,8 @@ def of_run(
         yield real(options, binding.gateway, timeout)
 
 
-async def _binding(directory: Path) -> Binding:
+async def binding_of(directory: Path) -> Binding:
+    """What a run directory belongs to."""
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
 
     async with LedgerReader.open_existing(directory) as ledger:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.confirmation import NotConfirmed, confirmed
-from batchrunner.cli.connection import Connection, of_run, real, simulated
+from batchrunner.cli.connection import Connection, binding_of, of_run, real, simulated
 from batchrunner.cli.console import error_values, say_json, show_error
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.paid_tasks import collect_despite
@@ -183,7 +183,7 @@ def _collecting(gateway: Connection, directory: Path, options: argparse.Namespac
     """The job that polls and collects an existing run's paid tasks, with the run's own settings."""
     from batchrunner.manifest import load_limits  # noqa: PLC0415
 
-    return gateway.job(options, directory, load_limits())
+    return gateway.job(options, directory, load_limits(run_async(binding_of(directory)).models))
 
 
 def _carry_out(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
 
 from batchrunner.core.budget import WorstCase
 from batchrunner.core.model import Pricing, Request
 from batchrunner.core.request import normalise
 from batchrunner.core.rules.inputs import located
-from batchrunner.core.rules.limits import Limits
+from batchrunner.core.rules.limits import Limits, ModelLimits
 
-T = TypeVar("T")
 _OVERHEAD_BYTES = 1_000_000  # audio, index and everything else in the file
 
 
@@ -29,14 +27,14 @@ def worst_case(request: Request, limits: Limits, pricing: Pricing) -> WorstCase:
 
 def price_of(request: Request, limits: Limits, pricing: Pricing) -> float | None:
     """The price of a million tokens: the manifest's, else the list price in its currency; None if unknown."""
-    model = str(request.get("model"))
-    own = pricing.per_million_tokens.get(model)
+    model = limits.of(request)
+    own = pricing.per_million_tokens.get(str(request.get("model")))
     if own is not None:
         return own
     body = normalise(request)
     metadata = _metadata(body)
-    listed = limits.reference_prices.get(model, {}).get(pricing.currency or REFERENCE_CURRENCY, {})
-    prices = listed.get(str(metadata.get("resolution", limits.default_resolution)))
+    listed = model.prices.get(pricing.currency or REFERENCE_CURRENCY, {})
+    prices = listed.get(str(metadata.get("resolution", model.default_resolution)))
     return None if prices is None else prices[_has_video(body, metadata)]
 
 
@@ -48,17 +46,17 @@ def unpriced(requests: Iterable[Request], limits: Limits, pricing: Pricing) -> s
 def tokens(request: Request, limits: Limits) -> int:
     """The most tokens that can be charged for the request: `floor(frames * width * height / 1024)`.
 
-    A video of d seconds has 24 * d + 1 frames (measured). The duration of an input video counts too, and the
+    A video of d seconds has fps * d + 1 frames (measured). The duration of an input video counts too, and the
     longest allowed is assumed; `duration: -1` counts as the longest that the model makes.
     """
-    body = normalise(request)
+    body, model = normalise(request), limits.of(request)
     metadata = _metadata(body)
-    frames = _frames(metadata, limits)
+    frames = _frames(metadata, model)
     if _has_video(body, metadata):
         # derived from actual bills: at least 5/3 of the output is charged
-        least = math.ceil(5 * (frames - 1) / (3 * limits.fps)) * limits.fps + 1
-        frames = max(frames + limits.longest_input_video * limits.fps, least)
-    return frames * _area(metadata, limits) // 1024
+        least = math.ceil(5 * (frames - 1) / (3 * model.fps)) * model.fps + 1
+        frames = max(frames + model.inputs.video_seconds * model.fps, least)
+    return frames * _area(metadata, model, limits) // 1024
 
 
 def left_open(request: Request, limits: Limits) -> list[str]:
@@ -66,16 +64,16 @@ def left_open(request: Request, limits: Limits) -> list[str]:
     body = normalise(request)
     metadata = _metadata(body)
     found = ["the length"] if _leaves_length(metadata) else []
-    if str(metadata.get("ratio", limits.default_ratio)) not in _by_resolution(limits.sizes, metadata, limits):
+    if limits.of(request).size(metadata) is None:
         found.append("the ratio")
     return [*found, "the length of input videos"] if _has_video(body, metadata) else found
 
 
 def video_bytes(request: Request, limits: Limits) -> int:
     """A rough upper bound for the video's size on disk."""
-    metadata = _metadata(normalise(request))
-    bits = _by_resolution(limits.max_bitrate, metadata, limits) * 1_000_000
-    return int(_frames(metadata, limits) / limits.fps * bits / 8) + _OVERHEAD_BYTES
+    metadata, model = _metadata(normalise(request)), limits.of(request)
+    bits = _area(metadata, model, limits) * limits.bits_per_pixel
+    return int(_frames(metadata, model) / model.fps * bits / 8) + _OVERHEAD_BYTES
 
 
 def has_video(request: Request) -> bool:
@@ -92,12 +90,12 @@ def _metadata(request: Request) -> Request:
     return metadata if isinstance(metadata, Mapping) else {}
 
 
-def _frames(metadata: Request, limits: Limits) -> int:
+def _frames(metadata: Request, model: ModelLimits) -> int:
     frames, duration = metadata.get("frames"), metadata.get("duration")
     if isinstance(frames, int):
         return frames
-    seconds = duration if isinstance(duration, int) and duration > 0 else limits.longest_auto
-    return limits.fps * seconds + 1
+    seconds = duration if isinstance(duration, int) and duration > 0 else model.longest
+    return model.fps * seconds + 1
 
 
 def _leaves_length(metadata: Request) -> bool:
@@ -105,13 +103,13 @@ def _leaves_length(metadata: Request) -> bool:
     return "frames" not in metadata and not (isinstance(duration, int) and duration > 0)
 
 
-def _area(metadata: Request, limits: Limits) -> int:
-    """Pixels per frame; of the largest size if the ratio is not fixed."""
-    sizes = _by_resolution(limits.sizes, metadata, limits)
-    ratio = str(metadata.get("ratio", limits.default_ratio))
-    width, height = sizes.get(ratio) or max(sizes.values(), key=lambda size: size[0] * size[1])
-    return width * height
-
-
-def _by_resolution(table: Mapping[str, T], metadata: Request, limits: Limits) -> T:
-    return table[str(metadata.get("resolution", limits.default_resolution))]
+def _area(metadata: Request, model: ModelLimits, limits: Limits) -> int:
+    """Pixels per frame; of the largest size if the ratio is open, or the model has no such resolution."""
+    resolution = str(metadata.get("resolution", model.default_resolution))
+    if size := model.size(metadata):
+        return size[0] * size[1]
+    known = (model, *limits.models.values())
+    rows = [one.sizes[resolution] for one in known if resolution in one.sizes]
+    # A resolution that no model has is one of a models file that the manifest no longer names.
+    sizes = rows[0] if rows else {key: size for row in model.sizes.values() for key, size in row.items()}
+    return max(width * height for width, height in sizes.values())

@@ -249,6 +249,8 @@ class Plan:
     """The gateway's address, if the manifest sets one."""
     named: bool = True
     """Whether the manifest sets the name; one derived from the file name may change with its path."""
+    models: str = ""
+    """What its models file says, as JSON; empty if it names none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,5 +65,5 @@ class Canaries:
             height=facts.height or 1,
             tokens=task.tokens,
             estimate=tokens(task.request, self._limits),
-            limits=self._limits,
+            model=self._limits.of(task.request),
         )

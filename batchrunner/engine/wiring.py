@@ -202,7 +202,7 @@ class Wiring:
                 width=facts.width,
                 height=facts.height,
                 fps=facts.fps,
-                limits=limits,
+                model=limits.of(task.request),
             )
 
         def largest(task: TaskRecord) -> int:

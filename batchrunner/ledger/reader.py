@@ -73,6 +73,7 @@ class LedgerReader:
             name=settings.get("name", ""),
             settings=settings_of(settings.get("run", {})),
             pricing=Pricing(**settings.get("pricing", {})),
+            models=settings.get("models", ""),
             former_gateways=tuple(json.loads(meta.get("former_gateways", "[]"))),
         )
 

@@ -65,7 +65,8 @@ def _is_other(db: sqlite3.Connection, plan: Plan) -> bool:
     # The digest is part of the settings: an older version, which doesn't know it, removes it with them.
     plan_of = {"version": __version__, "digest": plan.tasks.digest()}
     settings = {"name": plan.name, "run": asdict(plan.settings), "pricing": asdict(plan.pricing)}
-    text = json.dumps(settings | {"plan": plan_of})
+    models = {"models": plan.models} if plan.models else {}
+    text = json.dumps(settings | models | {"plan": plan_of})
     if db.execute("SELECT 1 FROM meta WHERE name = 'settings' AND value = ?", (text,)).fetchall():
         return False
     db.execute("INSERT OR REPLACE INTO meta VALUES ('settings', ?)", (text,))

@@ -141,5 +141,7 @@ class Binding:
     name: str
     settings: RunSettings
     pricing: Pricing
+    models: str = ""
+    """What the manifest's models file says, as JSON; empty if it names none."""
     former_gateways: tuple[str, ...] = ()
     """Former addresses of the same gateway."""

@@ -11,9 +11,9 @@ from typing import Any, cast
 from batchrunner.core.model import Fit
 from batchrunner.core.plan import WantedTask, id_fault
 from batchrunner.core.problems import Severity
+from batchrunner.core.rules.limits import Limits
 from batchrunner.manifest import templates
 from batchrunner.manifest.entries import Entry, Expanded
-from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.multiples import (
     MAX_TASKS,
     At,
@@ -50,13 +50,18 @@ class Expander:
     """Expands the entries of one manifest."""
 
     def __init__(
-        self, path: Path, source: Source, report: Report, defaults: Node | None, fit: Fit | None = None
+        self,
+        path: Path,
+        source: Source,
+        report: Report,
+        defaults: Node | None,
+        limits: Limits,
+        fit: Fit | None = None,
     ) -> None:
         self._path = path
         self._source = source
         self._report = report
         self._outlines = Outlines()
-        limits = load_limits()
         self._checker = Checker(limits, MediaFolder(path.parent, limits.inputs, fit), self._outlines)
         self._defaults = defaults
         values = as_entry(defaults) if defaults is not None else None

@@ -25,7 +25,8 @@ def unknown_key(key: str, path: Path, allowed: Sequence[str]) -> tuple[str, str]
         )
     if key.lower().startswith("x-"):
         return message, "custom keys start with x- and go at the top level of the manifest"
-    elsewhere = [(home, keys) for home, keys in _homes() if set(keys) != set(allowed)]
+    is_model = path[:1] == ("models",)  # a models file has nothing in common with tasks
+    elsewhere = [] if is_model else [(home, keys) for home, keys in _homes() if set(keys) != set(allowed)]
     for home, keys in elsewhere:
         if key in keys:
             return f"`{key}` belongs {home}" + (

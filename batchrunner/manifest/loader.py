@@ -17,6 +17,7 @@ from batchrunner.core.text import is_text, printable
 from batchrunner.manifest.entries import Expanded, Origin
 from batchrunner.manifest.expand import Expander
 from batchrunner.manifest.limits_file import load_limits
+from batchrunner.manifest.models_file import read_models
 from batchrunner.manifest.nodes import Node, place_of, plain
 from batchrunner.manifest.opening_hours import impossible_hours
 from batchrunner.manifest.origins import Origins
@@ -80,7 +81,7 @@ def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
     plan = _planned(path.absolute(), source, root, report, urls) if root is not None else None
     if plan is None or report.has_errors:
         raise ManifestError(report.problems())
-    return LoadedManifest(plan, report.problems(), load_limits(), urls.all() if urls else ())
+    return LoadedManifest(plan, report.problems(), load_limits(plan.models), urls.all() if urls else ())
 
 
 def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls | None) -> Plan | None:
@@ -95,7 +96,9 @@ def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls
     defaults = root.value.get("defaults")
     if defaults is not None:
         _check("defaults", source, defaults, plain(defaults), report)
-    expander = Expander(path, source, report, defaults, fit(top["images"]) if top.get("images") else None)
+    models = read_models(path.parent, top["models"], root, source, report) if top.get("models") else ""
+    resizing = fit(top["images"]) if top.get("images") else None
+    expander = Expander(path, source, report, defaults, load_limits(models), resizing)
     entries = root.value.get("tasks")
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
     tasks, origins = PlanStore(), Origins()
@@ -115,7 +118,9 @@ def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls
     prices = pricing(top["pricing"]) if top.get("pricing") else Pricing()
     limits = budget(top.get("budget") or {}, prices.currency or REFERENCE_CURRENCY)
     if limits.limits_cost and not report.has_errors:
-        _refuse_unpriced(tasks, prices, source.place(*place_of(root, ("budget", "cost"))), report)
+        _refuse_unpriced(
+            tasks, load_limits(models), prices, source.place(*place_of(root, ("budget", "cost"))), report
+        )
     return Plan(
         name=top.get("name", path.stem),
         manifest=str(path),
@@ -125,6 +130,7 @@ def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls
         budget=limits,
         base_url=gateway.get("base_url", ""),
         named="name" in top,
+        models=models,
     )
 
 
@@ -204,8 +210,10 @@ def _refuse_equal_ids(tasks: PlanStore, origins: Origins, report: Report) -> Non
             report.add(place, message, hint)
 
 
-def _refuse_unpriced(tasks: PlanStore, prices: Pricing, place: Place, report: Report) -> None:
-    if model := unpriced(tasks.requests(), load_limits(), prices):
+def _refuse_unpriced(
+    tasks: PlanStore, figures: Limits, prices: Pricing, place: Place, report: Report
+) -> None:
+    if model := unpriced(tasks.requests(), figures, prices):
         hint = "add its price to `pricing.per_million_tokens`, or limit `budget.tokens`"
         report.add(place, f"`budget.cost` can't be enforced: no price for {printable(model)}", hint)
 

@@ -51,7 +51,7 @@ def faults_of(error: ValidationError) -> Iterator[ValueFault]:
                 yield ValueFault(
                     (*path, key), f"`{dotted((*path, key))}` is missing", _how_to_add(key), missing=True
                 )
-    elif not (keyword == "type" and "enum" in _schema(error)):  # the enum's error is more specific
+    elif not (keyword == "type" and _has_words(_schema(error))):  # the enum's error is more specific
         message, hint = _SENTENCES[keyword](error)
         name = f"`{dotted(path)}`" if path else "this"
         yield ValueFault(path, f"{name} {message}", hint)
@@ -59,6 +59,12 @@ def faults_of(error: ValidationError) -> Iterator[ValueFault]:
 
 def _schema(error: ValidationError) -> Mapping[str, Any]:
     return error.schema if isinstance(error.schema, Mapping) else {}
+
+
+def _has_words(part: Mapping[str, Any]) -> bool:
+    """Whether a value of another type is reported as none of the words."""
+    words, *others = part.get("anyOf", [part])
+    return "enum" in words and all("type" in other for other in others)
 
 
 def _first_branch(error: ValidationError) -> Iterator[ValueFault]:
@@ -170,6 +176,13 @@ def _empty(error: ValidationError) -> tuple[str, str]:
     return "is empty", f"{what}, or delete the key"
 
 
+def _items(error: ValidationError) -> tuple[str, str]:
+    if not error.instance:
+        return _empty(error)
+    wanted, its = cast("Any", error.validator_value), len(cast("Any", error.instance))
+    return f"must have {wanted} items, not {its}", str(_schema(error).get("typeHint", ""))
+
+
 _SENTENCES: Mapping[str, Callable[[ValidationError], tuple[str, str]]] = {
     "type": _type,
     "enum": _enum,
@@ -179,6 +192,7 @@ _SENTENCES: Mapping[str, Callable[[ValidationError], tuple[str, str]]] = {
     "maximum": _bound("at most"),
     "exclusiveMinimum": _bound("more than"),
     "minLength": _empty,
-    "minItems": _empty,
+    "minItems": _items,
+    "maxItems": _items,
     "minProperties": _empty,
 }

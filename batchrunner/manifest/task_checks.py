@@ -62,7 +62,7 @@ class Checker:
         if len(prompt) > _LONG:  # shorter ones don't matter
             whole = {**checked.request, "prompt": prompt}
             below = cast("dict[str, Any]", whole.get("metadata", {}))
-            findings += check_body(whole, below, self._limits.inputs)
+            findings += check_body(whole, below, self._limits.of(whole).inputs)
         if findings:
             checked = checked._replace(faults=checked.faults + tuple(map(_fault, findings)))
         if checked.content is None or any(fault.is_error for fault in checked.faults):

@@ -13,10 +13,10 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from batchrunner.manifest.messages import faults_of
-from batchrunner.manifest.schema import schema
+from batchrunner.manifest.schema import SchemaName, schema
 from batchrunner.manifest.value_faults import ValueFault
 
-Part = Literal["manifest", "defaults", "entry", "task"]
+Part = Literal["manifest", "defaults", "entry", "task", "models"]
 """Parts that can be checked separately."""
 
 _PARTS: Mapping[Part, str] = {
@@ -24,8 +24,10 @@ _PARTS: Mapping[Part, str] = {
     "defaults": "manifest.schema.json#/$defs/defaults",
     "entry": "manifest.schema.json#/$defs/entry",
     "task": "task.schema.json",
+    "models": "models.schema.json",
 }
 
+_FILES: tuple[SchemaName, ...] = ("manifest", "task", "models")
 _SEEDS = range(2**31)
 
 
@@ -42,12 +44,12 @@ _Validator: type[Draft202012Validator] = extend(Draft202012Validator, {"pattern"
 def _validator(part: Part) -> Draft202012Validator:
     # The files refer to each other by name: editors resolve that next to the file, the registry
     # resolves it here; nothing is ever fetched.
-    named = ((f"{name}.schema.json", _resource(name)) for name in ("manifest", "task"))
+    named = ((f"{name}.schema.json", _resource(name)) for name in _FILES)
     registry: Registry[Any] = Registry().with_resources(named)
     return _Validator({"$ref": _PARTS[part]}, registry=registry)
 
 
-def _resource(name: Literal["manifest", "task"]) -> Resource[Any]:
+def _resource(name: SchemaName) -> Resource[Any]:
     # with `$schema`, the library would use that standard's own validator
     return DRAFT202012.create_resource({k: v for k, v in schema(name).items() if k != "$schema"})
 

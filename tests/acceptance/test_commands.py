@@ -200,7 +200,7 @@ def test_strict_makes_a_warning_an_error(desk: Any) -> None:
     assert not desk.directory.with_suffix(".simulated").exists()
 
 
-@pytest.mark.parametrize("name", ["manifest", "task", "results", "scenario"])
+@pytest.mark.parametrize("name", ["manifest", "task", "models", "results", "scenario"])
 def test_schema_prints_a_json_schema(desk: Any, name: str) -> None:
     """`schema` prints each of the contracts as JSON Schema."""
     done = desk.do("schema", name)

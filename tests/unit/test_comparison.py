@@ -5,13 +5,13 @@ import pytest
 from batchrunner.core.comparison import differences
 from batchrunner.manifest import load_limits
 
-LIMITS = load_limits()
+MODEL = load_limits().common
 ASKED = {"duration": 5, "resolution": "720p", "ratio": "16:9"}
 
 
 def found(asked=ASKED, **changes) -> tuple[str, ...]:
     made = {"duration": 5.042, "width": 1280, "height": 720, "fps": 24.0}
-    return differences(asked, **made | changes, limits=LIMITS)
+    return differences(asked, **made | changes, model=MODEL)
 
 
 def test_a_video_as_requested_has_no_difference():
@@ -52,10 +52,10 @@ def test_a_length_in_frames_is_compared_in_seconds():
     assert len(found({"frames": 241})) == 1
 
 
-@pytest.mark.parametrize("resolution", LIMITS.sizes)
+@pytest.mark.parametrize("resolution", MODEL.sizes)
 def test_every_resolution_and_ratio_has_one_size(resolution):
     """Each resolution and ratio of the table is one size, and any other is a warning."""
-    for ratio, (width, height) in LIMITS.sizes[resolution].items():
+    for ratio, (width, height) in MODEL.sizes[resolution].items():
         asked = {"duration": 5, "resolution": resolution, "ratio": ratio}
         assert found(asked, width=width, height=height) == ()
         assert len(found(asked, width=width + 2, height=height)) == 1

@@ -33,7 +33,10 @@ def test_tokens_are_those_that_are_billed(metadata: dict[str, Any], expected: in
 @pytest.mark.parametrize("resolution", ["480p", "720p", "1080p"])
 def test_an_open_ratio_counts_as_the_largest(resolution: str) -> None:
     """`adaptive`, and no ratio at all, can't turn out dearer than estimated."""
-    each = [tokens(request(resolution=resolution, ratio=ratio), LIMITS) for ratio in LIMITS.sizes[resolution]]
+    each = [
+        tokens(request(resolution=resolution, ratio=ratio), LIMITS)
+        for ratio in LIMITS.common.sizes[resolution]
+    ]
     assert tokens(request(resolution=resolution, ratio="adaptive"), LIMITS) == max(each)
     assert tokens(request(resolution=resolution), LIMITS) == max(each)
 

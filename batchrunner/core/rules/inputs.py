@@ -45,6 +45,26 @@ class InputLimits:
     """Of a picture, width divided by height."""
     types: Mapping[str, tuple[str, ...]]
     """Subtypes allowed in a data URI, by kind."""
+    video_seconds: int
+    """Total seconds of all input videos."""
+
+
+def widest(each: Sequence[InputLimits]) -> InputLimits:
+    """What at least one of them accepts."""
+    counts, most_bytes = (
+        {kind: max(table[kind] for table in tables) for kind in tables[0]}
+        for tables in ([one.counts for one in each], [one.most_bytes for one in each])
+    )
+    sides, aspects = [one.sides for one in each], [one.aspect for one in each]
+    return InputLimits(
+        counts,
+        most_bytes,
+        body_bytes=max(one.body_bytes for one in each),
+        sides=(min(low for low, _ in sides), max(high for _, high in sides)),
+        aspect=(min(low for low, _ in aspects), max(high for _, high in aspects)),
+        types=each[0].types,
+        video_seconds=max(one.video_seconds for one in each),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""The model's limits, and checks of a request against them.
+"""The models' limits, and checks of a request against them.
 
-The figures come from `data/seedance.yaml`. What the gateway's document forbids, or what can't work, is an
-error; what the document allows but the model is known to reject or ignore is a warning. Types and enumerated
-values are checked by the schema, which a request has passed by now.
+The figures come from `data/seedance.yaml` and from the manifest's models file. What the gateway's document
+forbids, or what can't work, is an error; what the document allows but the model is known to reject or ignore
+is a warning. Types are checked by the schema, which a request has passed by now; so are words, except those
+that only a models file can add.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from batchrunner.core.model import Request
-from batchrunner.core.rules.inputs import InputFault, InputLimits, check_inputs, error, warning
+from batchrunner.core.rules.inputs import InputFault, InputLimits, check_inputs, error, warning, widest
 from batchrunner.core.rules.picture_sizes import check_pictures
 from batchrunner.core.rules.prompts import check_words
 
+ADAPTIVE = "adaptive"
+"""The ratio of an input, or one that the model chooses."""
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLimits:
-    """The limits of one model."""
+    """The figures of one model; those that it has in common with the others included."""
 
     resolutions: tuple[str, ...]
     refuses: frozenset[str]
@@ -31,6 +34,20 @@ class ModelLimits:
     shortest: int
     """Seconds."""
     longest: int
+    """Also the worst case if the model chooses the duration."""
+    default_resolution: str
+    default_ratio: str
+    fps: int
+    sizes: Mapping[str, Mapping[str, tuple[int, int]]]
+    """Width and height in pixels, by resolution and ratio."""
+    inputs: InputLimits
+    prices: Mapping[str, Mapping[str, tuple[float, float]]]
+    """List prices per million tokens by currency and resolution, without and with an input video."""
+
+    def size(self, metadata: Mapping[str, object]) -> tuple[int, int] | None:
+        """Width and height of the video that a request wants; None if its ratio is open or unknown."""
+        row = self.sizes.get(str(metadata.get("resolution") or self.default_resolution), {})
+        return row.get(str(metadata.get("ratio") or self.default_ratio))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +62,29 @@ class PromptLimits:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The figures of `data/seedance.yaml`."""
+    """The figures of all models, and what they have in common."""
 
-    date: str
-    source: str
     models: Mapping[str, ModelLimits]
-    default_resolution: str
-    default_ratio: str
-    fps: int
-    longest_auto: int
-    """Seconds to assume if the model chooses the duration."""
-    longest_input_video: int
-    """Total seconds of all input videos."""
+    common: ModelLimits
+    """Of models that are not listed."""
+    words: Mapping[str, tuple[str, ...]]
+    """What `resolution`, `ratio` and `service_tier` may be: the document's values, and those of any model."""
     generation_seconds: float
     """Of a usual video, for forecasts."""
     expires_after: tuple[int, int]
     """Seconds."""
-    sizes: Mapping[str, Mapping[str, tuple[int, int]]]
-    """Width and height in pixels, by resolution and ratio."""
-    max_bitrate: Mapping[str, float]
-    """Megabits per second, by resolution; generous."""
-    inputs: InputLimits
+    bits_per_pixel: float
+    """Per second, of a video file; generous."""
     prompt: PromptLimits
-    reference_prices: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]
-    """List prices per million tokens by model, currency and resolution, without and with an input video."""
+
+    def of(self, request: Request) -> ModelLimits:
+        """The figures of the request's model."""
+        return self.models.get(str(request.get("model")), self.common)
+
+    @property
+    def inputs(self) -> InputLimits:
+        """What at least one model accepts, for inputs of which the model is not known."""
+        return widest([self.common.inputs, *(model.inputs for model in self.models.values())])
 
 
 def check(request: Request, limits: Limits) -> list[InputFault]:
@@ -85,10 +101,14 @@ def check_fields(request: Request, limits: Limits) -> list[InputFault]:
     """The problems of a request, except those of its prompt."""
     metadata = request.get("metadata")
     given = metadata if isinstance(metadata, Mapping) else {}
-    findings = [*_model(request, given, limits), *_length(request, given, limits)]
+    unknown = list(_words(given, limits))
+    refused = {fault.path for fault in unknown}
+    given = {field: value for field, value in given.items() if ("metadata", field) not in refused}
+    findings = [*unknown, *_model(request, given, limits), *_length(request, given, limits)]
     findings += _settings(given, limits)
-    findings += check_inputs(request, given, limits.inputs)
-    return [*findings, *check_pictures(request, given, limits.inputs)]
+    inputs = limits.of(request).inputs
+    findings += check_inputs(request, given, inputs)
+    return [*findings, *check_pictures(request, given, inputs)]
 
 
 def _prompt(prompt: str, limits: PromptLimits) -> Iterator[InputFault]:
@@ -110,6 +130,15 @@ def _prompt(prompt: str, limits: PromptLimits) -> Iterator[InputFault]:
         )
 
 
+def _words(metadata: Request, limits: Limits) -> Iterator[InputFault]:
+    """Report words that neither the document nor a model has."""
+    for field, words in limits.words.items():
+        if (given := metadata.get(field)) is not None and given not in words:
+            near = get_close_matches(str(given), words, n=1, cutoff=0.8)
+            hint = f"did you mean {near[0]}?" if near else f"write one of: {', '.join(words)}"
+            yield error(("metadata", field), f'`metadata.{field}` can\'t be "{given}"', hint)
+
+
 def _model(request: Request, metadata: Request, limits: Limits) -> Iterator[InputFault]:
     if "model" not in request:
         return
@@ -120,12 +149,17 @@ def _model(request: Request, metadata: Request, limits: Limits) -> Iterator[Inpu
         hint = f"did you mean `{near[0]}`?" if near else f"documented models: {', '.join(limits.models)}"
         yield warning(("model",), f"unknown model `{name}`", hint)
         return
-    resolution = metadata.get("resolution", limits.default_resolution)
+    resolution = str(metadata.get("resolution", model.default_resolution))
+    ratio = str(metadata.get("ratio", model.default_ratio))
     if resolution not in model.resolutions:
         hint = f"write {' or '.join(model.resolutions)}"
         others = [other for other, its in limits.models.items() if resolution in its.resolutions]
         hint += f", or use the model {others[0]}" if others else ""
         yield warning(("metadata", "resolution"), f"{name} does not support {resolution}", hint)
+    elif ratio != ADAPTIVE and ratio not in model.sizes[resolution]:
+        message = f"{name} does not support the ratio {ratio} in {resolution}"
+        hint = f"write {', '.join(model.sizes[resolution])} or {ADAPTIVE}"
+        yield warning(("metadata", "ratio"), message, hint)
     for field in sorted(model.refuses & metadata.keys()):
         if metadata[field] is not False:
             yield warning(("metadata", field), f"{name} rejects `{field}`", "delete it")

@@ -14,6 +14,9 @@ _TOLERANCE = 0.03
 def check_pictures(request: Request, metadata: Request, limits: InputLimits) -> Iterator[InputFault]:
     """The problems of a request's local pictures."""
     for path, _, value in located(request, metadata):
+        most = limits.most_bytes["image"]
+        if isinstance(value, MediaFile) and not value.fit and value.size > most:
+            yield error(path, f"{value.shown} is over {most // 1_000_000} MB", "make the picture smaller")
         if isinstance(value, MediaFile) and value.width and value.height:
             yield from check_measures(path, value, limits)
             if _is_first_frame(path, request, metadata):

@@ -125,10 +125,13 @@ def test_schemas_and_limits_agree() -> None:
     """Models, resolutions, ratios and seeds are the same in both."""
     limits, metadata = load_limits(), TASK["$defs"]["metadata"]["properties"]
     assert TASK["properties"]["model"]["anyOf"][0]["enum"] == list(limits.models)
-    assert metadata["resolution"]["enum"] == list(limits.sizes) == list(limits.max_bitrate)
-    for sizes in limits.sizes.values():
-        assert set(metadata["ratio"]["enum"]) == set(sizes) | {"adaptive"}
-    assert limits.default_resolution in limits.sizes
+    words = {name: tuple(metadata[name]["anyOf"][0]["enum"]) for name in limits.words}
+    assert words == limits.words
+    for model in (limits.common, *limits.models.values()):
+        assert words["resolution"] == tuple(model.sizes)
+        assert model.default_resolution in model.resolutions
+        for sizes in model.sizes.values():
+            assert set(words["ratio"]) == set(sizes) | {"adaptive"}
     low, high = metadata["seed"]["minimum"], metadata["seed"]["maximum"]
     assert [is_seed(value) for value in (low - 1, low, high, high + 1, True)] == [
         False,
