@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -35,13 +36,25 @@ class CaseFolder(Workspace):
         fork_server: ForkServer,
         gateway: SimulatedGateway,
         tasks: Mapping[str, Mapping[str, Any]],
+        budget: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         super().__init__(folder, fork_server)
+        self.budget = budget
         self.gateway: SimulatedGateway = gateway
         self.tasks = tasks
-        entries = [{"id": name, "prompt": f"{name} {ALONG}", **extra} for name, extra in tasks.items()]
-        self.write(*entries, concurrency=3, disk_reserve="1MB", submit_timeout=2)
+        self._write_manifest()
         Image.linear_gradient("L").resize((400, 300)).convert("RGB").save(folder / "cat.png")
+
+    def lift_budget(self) -> None:
+        """Delete the budget from the manifest, so that the rest is made, too."""
+        self.note(f"without the budget of {self.budget} from here on")
+        self.budget = {}
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        self.sections = {"budget": self.budget} if self.budget else {}
+        entries = [{"id": name, "prompt": f"{name} {ALONG}", **extra} for name, extra in self.tasks.items()]
+        self.write(*entries, concurrency=3, disk_reserve="1MB", submit_timeout=2)
 
     def note(self, text: str) -> None:
         """Add a line to the story."""

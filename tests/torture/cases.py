@@ -13,6 +13,7 @@ from typing import Any
 from tests.harness.fork_server import ForkServer
 from tests.harness.gateway import SimulatedGateway
 from tests.harness.run_directory import exit_code_of
+from tests.torture.budgets import budget_of
 from tests.torture.case_folder import MORE_TASKS, TASKS, CaseFolder
 from tests.torture.moments import by_chance, scenario_of, signalled
 from tests.torture.person import Person
@@ -92,7 +93,8 @@ class Stage:
         scenario = scenario_of(int(words[0])) if what in BY_CHANCE else SITUATIONS[words[0]].scenario
         with self._gateway(folder, scenario) as gateway:
             tasks = MORE_TASKS if what in BY_CHANCE else TASKS
-            desk = CaseFolder(folder, self._fork_server, gateway, tasks)
+            budget = budget_of(int(words[0])) if what in BY_CHANCE else {}
+            desk = CaseFolder(folder, self._fork_server, gateway, tasks, budget)
             person = Person(desk, Promises(desk))
             try:
                 outcome.hits = _KINDS[what](person, words)

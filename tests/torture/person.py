@@ -13,6 +13,8 @@ RESUMES = 8
 """So often the same command is given, before the case counts as one that never ends."""
 LATE = 0.4
 """Seconds after which no charge comes any more in any scenario, so that a person can be sure."""
+UNFINISHED = 75
+_FOR_BUDGET = "raise budget."
 _RECOVERY = re.compile(r"batchrunner resolve DIR (\S+) --adopt (task_\w+)")
 
 
@@ -33,6 +35,9 @@ class Person:
             if ended.code == 0:
                 self.promises.at_the_end()
                 return
+            if ended.code == UNFINISHED and _FOR_BUDGET in ended.output:
+                self.promises.budget_used_up()
+                self.desk.lift_budget()
             self.settles_doubts()
         left = [(row["id"], row["state"], row["error_message"]) for row in self.desk.rows()]
         self.promises.hold(False, f"not done after {RESUMES} resumes: {left}")
@@ -44,6 +49,7 @@ class Person:
             if row["state"] != "in_doubt":
                 continue
             verdict = self.desk.verdict(row)
+            self.promises.lost += "--lost" in verdict
             ended = self.desk.do("resolve", self.desk.directory.name, row["id"], *verdict)
             self.promises.hold(ended.code == 0, f"resolve {row['id']} {verdict}: {ended.output}")
 

@@ -6,6 +6,7 @@ from tests.harness import run_directory
 from tests.harness.commands import Ended
 from tests.harness.gateway import KEY
 from tests.harness.run_directory import Row, exit_code_of
+from tests.torture.budgets import over, room_left
 from tests.torture.case_folder import CaseFolder
 
 
@@ -18,6 +19,8 @@ class Promises:
 
     def __init__(self, desk: CaseFolder) -> None:
         self._desk, self.checked = desk, 0
+        self.lost = 0
+        """How many doubts a person declared lost: they hold their part of the budget."""
         self._printed = ""
 
     def hold(self, kept: object, what: str) -> None:
@@ -31,6 +34,7 @@ class Promises:
         self._printed += ended.output
         self.final_names()
         self.one_charge_each()
+        self.within_budget()
         self.ledger_whole()
         self.key_nowhere(ended)
 
@@ -43,6 +47,7 @@ class Promises:
         self.hold(ended.code in expected, f"exit {ended.code}, not {expected}: {ended.output}")
         self.final_names()
         self.one_charge_each()
+        self.within_budget()
         self.every_charge_accounted()
         self.rows_true(rows)
         self.key_nowhere(ended)
@@ -66,6 +71,16 @@ class Promises:
         for task in self._desk.tasks:
             charges = self._desk.gateway.charges(task)
             self.hold(len(charges) <= 1, f"{task} was charged {len(charges)} times")
+
+    def within_budget(self) -> None:
+        """What is charged never exceeds the budget."""
+        fault = over(self._desk.budget, self._desk.gateway.charges())
+        self.hold(not fault, fault)
+
+    def budget_used_up(self) -> None:
+        """A run that ended for its budget could not have taken one more task."""
+        fault = room_left(self._desk.budget, self._desk.gateway.charges(), self._desk.rows(), self.lost)
+        self.hold(not fault, fault)
 
     def every_charge_accounted(self, all_answered: bool = False) -> None:
         """Every charge has its row, or a task in doubt with its seed, or a line that named it.
