@@ -31,16 +31,19 @@ FAST_DISK = Path("/dev/shm")
 MOMENTS = ("submitting", "answered", "polled", "fetching", "fetched")
 
 entries = st.lists(
-    st.tuples(st.sampled_from("aaabcs"), st.sampled_from(("one", "two", "three", "four", "five"))),
+    st.tuples(st.sampled_from("aaabcsde"), st.sampled_from(("one", "two", "three", "four", "five"))),
     min_size=1,
     max_size=5,
     unique_by=lambda entry: entry[1],
 )
 """Prompt and id of each wanted task; equal prompts are twins. `s` has a seed of the user's own."""
+LENGTHS = {"d": -1, "e": 9}
+"""Seconds, by the first letter of the prompt; 5 for the others, and -1 lets the model choose."""
 
 
 def wanted(prompt: str, name: str) -> WantedTask:
-    metadata: dict[str, Any] = {"resolution": "480p", "ratio": "16:9", "duration": 5}
+    metadata: dict[str, Any] = {"resolution": "480p", "ratio": "16:9"}
+    metadata["duration"] = LENGTHS.get(prompt[0], 5)
     if prompt == "s":
         metadata["seed"] = 7
     model = "dreamina-seedance-2-0" if prompt == "c" else "dreamina-seedance-2-0-fast"
@@ -61,6 +64,7 @@ class Night(RuleBasedStateMachine):
         draw_seed=st.sampled_from((True, True, True, False)),
         seed=st.integers(0, 99),
         budget=st.sampled_from((None, 1, 2, 4)),
+        tokens=st.sampled_from((None, None, 160_000, 200_000, 300_000, 500_000)),
     )
     def begin(
         self,
@@ -68,6 +72,7 @@ class Night(RuleBasedStateMachine):
         on_doubt: OnDoubt,
         seed: int,
         budget: int | None = None,
+        tokens: int | None = None,
         **others: Any,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=FAST_DISK if FAST_DISK.is_dir() else None))
@@ -79,15 +84,18 @@ class Night(RuleBasedStateMachine):
         self.tasks = tasks
         self.settings = RunSettings(on_doubt=on_doubt, disk_reserve=0, task_deadline=1800, **others)
         self.promises = self.world.watcher = Promises(self.folder, self.world, self.settings)
-        self.promises.budget = budget
+        self.promises.budget = {Figure.TASKS: budget, Figure.TOKENS: tokens}
         self.patches = ExitStack()
         self.patches.enter_context(replaced(self.loop, self.process, self.world.open, seed))
 
     # --- the program -----------------------------------------------------------------------------------
 
     def job(self, fetch_missing: bool = False) -> Job:
-        most = self.promises.budget
-        limits = () if most is None else (Limit(Figure.TASKS, most, Per.DIRECTORY, "budget.tasks"),)
+        limits = tuple(
+            Limit(figure, most, Per.DIRECTORY, f"budget.{figure}")
+            for figure, most in self.promises.budget.items()
+            if most is not None
+        )
         tasks = plan_tasks([wanted(*task) for task in self.tasks])
         plan = Plan("night", "/a/night.yaml", tasks, self.settings, budget=Budget(limits))
         settings = GatewaySettings(Client.origin)
@@ -183,9 +191,14 @@ class Night(RuleBasedStateMachine):
         some = data.draw(st.lists(st.sampled_from(sorted(self.world.charges)), min_size=1, unique=True))
         self.world.hidden |= dict.fromkeys(some, self.world.now() + seconds)
 
-    @precondition(lambda self: self.world.charges)
+    def like_a_task(self) -> list[str]:
+        """Charges that a stranger may have a like of; one of any length could not be told from ours."""
+        charges = self.world.charges.items()
+        return sorted(name for name, one in charges if one.body["metadata"]["duration"] > 0)
+
+    @precondition(lambda self: self.like_a_task())
     @rule(data=st.data(), duration=st.sampled_from((4, 12)))
     def a_stranger_submits(self, data: st.DataObject, duration: int) -> None:
         """With the same key and the same seed, but for a video of another length."""
-        like = self.world.charges[data.draw(st.sampled_from(sorted(self.world.charges)))].body
+        like = self.world.charges[data.draw(st.sampled_from(self.like_a_task()))].body
         self.world.stranger({**like, "metadata": {**like["metadata"], "duration": duration}})

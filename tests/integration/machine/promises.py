@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from batchrunner.core.budget import Figure
 from batchrunner.core.model import OnDoubt, RunSettings
 from batchrunner.core.outcome import Accepted, Rejected, Unknown
 from batchrunner.core.states import TRANSITIONS, Event, TaskState
@@ -41,8 +42,8 @@ class Promises:
         """What somebody wrote into the file of a finished video."""
         self._done: set[str] = set()
         """Tasks whose newest wanted video was verified once."""
-        self.budget: int | None = None
-        """How many charges may stand at once; None: any number."""
+        self.budget: Mapping[Figure, int | None] = {}
+        """How much may be charged at once; None: any amount."""
         self.may_fetch_missing = False
         """Whether a person wants what is gone fetched again, by the run that is under way."""
         self.wanted: Counter[str] = Counter()
@@ -276,9 +277,11 @@ class Promises:
     def _look_at_budget(self) -> None:
         now = self._world.now()
         ours = [one for one in self._world.charges.values() if one.attempt > 0 and one.at <= now]
-        standing = sum(one.stands(now) for one in ours)
-        fits = self.budget is None or standing <= self.budget
-        self._say(fits, f"{standing} charges stand, the budget is {self.budget}")
+        standing = [one.tokens for one in ours if one.stands(now)]
+        charged = {Figure.TASKS: len(standing), Figure.TOKENS: sum(standing)}
+        for figure, most in self.budget.items():
+            fits = most is None or charged[figure] <= most
+            self._say(fits, f"{charged[figure]} {figure} are charged, the budget is {most}")
 
     def _by_task(self) -> dict[str, list[Charge]]:
         found: dict[str, list[Charge]] = {}

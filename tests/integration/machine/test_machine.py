@@ -191,7 +191,7 @@ class Nights(Night):
     def the_batch_ends(self) -> None:
         """Without faults and budget, the same command brings every task to its end."""
         self.world.calm()
-        self.promises.budget = None
+        self.promises.budget = {}
         for _ in range(6):
             if not self.is_running():
                 self.start()
