@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from batchrunner.core.comparison import differences, not_as_requested
 from batchrunner.core.errors import ManifestError
@@ -105,6 +106,15 @@ def test_its_pictures_are_checked_by_its_own_figures(tmp_path: Path) -> None:
         one = {"prompt": "A cat", "image": image}
         assert check({"model": "next", **one}, limits) == []
         assert len(check({"model": "dreamina-seedance-2-0", **one}, limits)) == 1
+
+
+def test_a_picture_on_disk_is_checked_by_the_figures_of_its_task(tmp_path: Path) -> None:
+    """The same file is fine for one model and too small for another."""
+    Image.new("RGB", (150, 150)).save(tmp_path / "small.png")
+    both = [{"image": "small.png", "model": model} for model in ("next", "dreamina-seedance-2-0")]
+    assert told(tmp_path, {"next": NEXT}, both[0]) == []
+    (message,) = told(tmp_path, {"next": NEXT}, *both)
+    assert "small.png is 150 x 150 pixels; each side must have 300 to 6000" in message
 
 
 def test_its_cost_is_estimated_by_its_own_figures(tmp_path: Path) -> None:

@@ -9,11 +9,14 @@ from jsonschema import Draft202012Validator
 
 from batchrunner.manifest import schema_text
 from batchrunner.manifest.limits_file import load_limits
-from batchrunner.manifest.schema import MULTIPLYING
+from batchrunner.manifest.schema import MULTIPLYING, SchemaName
 from batchrunner.manifest.validation import check, is_seed
 
 TASK: dict[str, Any] = json.loads(schema_text("task"))
 MANIFEST: dict[str, Any] = json.loads(schema_text("manifest"))
+MODELS: dict[str, Any] = json.loads(schema_text("models"))
+
+SCHEMAS: tuple[SchemaName, ...] = ("task", "manifest", "models")
 
 DOCUMENT = {
     (): "model prompt image images duration seconds metadata",
@@ -47,13 +50,13 @@ def described(field: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     return {**described(found, root), **field}
 
 
-@pytest.mark.parametrize("schema", [TASK, MANIFEST], ids=["task", "manifest"])
+@pytest.mark.parametrize("schema", [TASK, MANIFEST, MODELS], ids=["task", "manifest", "models"])
 def test_every_schema_is_a_valid_json_schema(schema: dict[str, Any]) -> None:
-    """Both are valid JSON Schema 2020-12."""
+    """All are valid JSON Schema 2020-12."""
     Draft202012Validator.check_schema(schema)
 
 
-@pytest.mark.parametrize("schema", [TASK, MANIFEST], ids=["task", "manifest"])
+@pytest.mark.parametrize("schema", [TASK, MANIFEST, MODELS], ids=["task", "manifest", "models"])
 def test_every_field_is_explained(schema: dict[str, Any]) -> None:
     """An editor has something to say about each field."""
     for path, field in fields(schema):
@@ -101,13 +104,12 @@ def test_an_entry_takes_what_a_request_takes() -> None:
 
 def test_references_stay_among_the_files() -> None:
     """An editor finds them beside the file, and nothing is fetched from anywhere."""
-    for text in (schema_text("task"), schema_text("manifest")):
+    for text in map(schema_text, SCHEMAS):
         for reference in (
             line.split('"')[3] for line in text.replace("{", "\n").splitlines() if '"$ref"' in line
         ):
             assert reference.startswith(("#/", "task.schema.json#/"))
-    assert "$id" not in TASK
-    assert "$id" not in MANIFEST
+        assert "$id" not in json.loads(text)
 
 
 def test_examples_pass_their_own_schema() -> None:
@@ -119,6 +121,22 @@ def test_examples_pass_their_own_schema() -> None:
         base: dict[str, Any] = {"version": 1, "tasks": [{}]}
         for example in described(field, MANIFEST)["examples"]:
             assert list(check("manifest", {**base, name: example})) == []
+
+
+def test_examples_of_a_models_file_pass_its_schema() -> None:
+    """What an editor offers is accepted there, too."""
+    top = {"date": "2027-01-02", "source": "a test", "models": {"next": {"fps": 24}}}
+    for name, field in MODELS["properties"].items():
+        for example in field["examples"]:
+            assert list(check("models", top | {name: example})) == []
+    figures = MODELS["$defs"]["model"]["properties"]
+    for fields_, path in ((figures, ()), (figures["inputs"]["properties"], ("inputs",))):
+        for name, field in fields_.items():
+            for example in field["examples"]:
+                value: Any = {name: example}
+                for key in path:
+                    value = {key: value}
+                assert list(check("models", top | {"models": {"next": value}})) == []
 
 
 def test_schemas_and_limits_agree() -> None:
