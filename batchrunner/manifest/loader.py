@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,8 +97,9 @@ def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls
     if defaults is not None:
         _check("defaults", source, defaults, plain(defaults), report)
     models = read_models(path.parent, top["models"], root, source, report) if top.get("models") else ""
+    figures = replace(load_limits(models), complete=bool(models) or _is_unset(root, "models"))
     resizing = fit(top["images"]) if top.get("images") else None
-    expander = Expander(path, source, report, defaults, load_limits(models), resizing)
+    expander = Expander(path, source, report, defaults, figures, resizing)
     entries = root.value.get("tasks")
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
     tasks, origins = PlanStore(), Origins()
@@ -118,9 +119,7 @@ def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls
     prices = pricing(top["pricing"]) if top.get("pricing") else Pricing()
     limits = budget(top.get("budget") or {}, prices.currency or REFERENCE_CURRENCY)
     if limits.limits_cost and not report.has_errors:
-        _refuse_unpriced(
-            tasks, load_limits(models), prices, source.place(*place_of(root, ("budget", "cost"))), report
-        )
+        _refuse_unpriced(tasks, figures, prices, source.place(*place_of(root, ("budget", "cost"))), report)
     return Plan(
         name=top.get("name", path.stem),
         manifest=str(path),
@@ -132,6 +131,11 @@ def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls
         named="name" in top,
         models=models,
     )
+
+
+def _is_unset(root: Node, key: str) -> bool:
+    node = root.child(key)
+    return node is None or node.value is None
 
 
 def _top(source: Source, root: Node, report: Report) -> dict[str, Any]:

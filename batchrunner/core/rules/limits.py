@@ -76,6 +76,8 @@ class Limits:
     bits_per_pixel: float
     """Per second, of a video file; generous."""
     prompt: PromptLimits
+    complete: bool = True
+    """Whether all models are known; not if the models file has errors."""
 
     def of(self, request: Request) -> ModelLimits:
         """The figures of the request's model."""
@@ -101,7 +103,7 @@ def check_fields(request: Request, limits: Limits) -> list[InputFault]:
     """The problems of a request, except those of its prompt."""
     metadata = request.get("metadata")
     given = metadata if isinstance(metadata, Mapping) else {}
-    unknown = list(_words(given, limits))
+    unknown = list(_words(given, limits)) if limits.complete else []
     refused = {fault.path for fault in unknown}
     given = {field: value for field, value in given.items() if ("metadata", field) not in refused}
     findings = [*unknown, *_model(request, given, limits), *_length(request, given, limits)]
@@ -144,6 +146,8 @@ def _model(request: Request, metadata: Request, limits: Limits) -> Iterator[Inpu
         return
     name = str(request["model"])
     model = limits.models.get(name)
+    if model is None and not limits.complete:
+        return
     if model is None:
         near = get_close_matches(name, limits.models, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"documented models: {', '.join(limits.models)}"
@@ -156,7 +160,7 @@ def _model(request: Request, metadata: Request, limits: Limits) -> Iterator[Inpu
         others = [other for other, its in limits.models.items() if resolution in its.resolutions]
         hint += f", or use the model {others[0]}" if others else ""
         yield warning(("metadata", "resolution"), f"{name} does not support {resolution}", hint)
-    elif ratio != ADAPTIVE and ratio not in model.sizes[resolution]:
+    elif limits.complete and ratio != ADAPTIVE and ratio not in model.sizes[resolution]:
         message = f"{name} does not support the ratio {ratio} in {resolution}"
         hint = f"write {', '.join(model.sizes[resolution])} or {ADAPTIVE}"
         yield warning(("metadata", "ratio"), message, hint)

@@ -218,6 +218,26 @@ def test_a_wrong_figure_is_reported_at_its_place(figures: dict[str, Any], words:
     assert [line for line in found if line.startswith("models.yaml: error: ") and words in line], found
 
 
+def test_an_error_in_the_file_is_not_blamed_on_the_tasks(tmp_path: Path) -> None:
+    """What the file may define is not reported as unknown; the rest of a task is checked all the same."""
+    task = {"seconds": "4", "duration": 5, "metadata": {"resolution": "8k", "ratio": "5:4"}}
+    found = told(tmp_path, {"next": NEXT | {"fps": 0}}, task)
+    assert len(found) == 2
+    assert any("`models.next.fps` must be at least 1, not 0" in line for line in found)
+    assert any(line.startswith("m.yaml: error: `duration` is 5") for line in found)
+
+
+def test_no_file_adds_nothing(tmp_path: Path) -> None:
+    """`models: null` is as if it were not there: other words are refused."""
+    (message,) = told(
+        tmp_path,
+        {"next": NEXT},
+        {"model": "dreamina-seedance-2-0", "metadata": {"resolution": "4k"}},
+        models=None,
+    )
+    assert message.startswith('m.yaml: error: `metadata.resolution` can\'t be "4k"')
+
+
 def test_a_new_model_needs_its_resolutions_and_lengths(tmp_path: Path) -> None:
     """The most expensive of its tasks can't be told without them."""
     found = told(tmp_path, {"next": {"fps": 30}})
