@@ -20,10 +20,9 @@ _BEST_FIRST = (
     TaskState.UNCOLLECTED,
     TaskState.SUBMITTING,
     TaskState.IN_DOUBT,
-    TaskState.PENDING,
-    TaskState.FAILED,
 )
-"""Which replicas to keep if the plan has fewer than the ledger: those paid for, then those that may be."""
+_NOT_PAID_FOR = (TaskState.PENDING, TaskState.FAILED)
+"""Unless an earlier attempt may be charged."""
 
 
 class Known(NamedTuple):
@@ -34,6 +33,15 @@ class Known(NamedTuple):
     state: TaskState
     first: TaskKey
     """The fingerprint of its request: the key of the first replica, the same for all of them."""
+    may_be_charged: bool = False
+    """The gateway accepted an attempt, or may have, and did not refund it."""
+
+    @property
+    def rank(self) -> tuple[int, bool, int]:
+        """Which replicas to keep if the plan has fewer than the ledger: paid for, then those that may be."""
+        if self.state in _BEST_FIRST:
+            return _BEST_FIRST.index(self.state), False, 0
+        return len(_BEST_FIRST), not self.may_be_charged, _NOT_PAID_FOR.index(self.state)
 
 
 def recognised(tasks: Iterable[PlannedTask], ledger: Iterable[Known]) -> Mapping[int, TaskKey]:
@@ -59,7 +67,7 @@ def recognised(tasks: Iterable[PlannedTask], ledger: Iterable[Known]) -> Mapping
 def _keys(group: Sequence[PlannedTask], there: Sequence[Known]) -> Mapping[int, TaskKey]:
     """The keys of a group of replicas, by position in the plan."""
     ids = {task.id for task in group}
-    kept = sorted(there, key=lambda one: (_BEST_FIRST.index(one.state), one.id not in ids))[: len(group)]
+    kept = sorted(there, key=lambda one: (one.rank, one.id not in ids))[: len(group)]
     by_id = {one.id: one.key for one in kept}
     found = {task.position: by_id[task.id] for task in group if task.id in by_id}
     taken = {one.key for one in there}

@@ -46,13 +46,22 @@ def labels(db: sqlite3.Connection, planned_only: bool) -> list[str]:
     return list(dict.fromkeys(name for text in texts for name in json.loads(text)))
 
 
+MAY_BE_CHARGED = (
+    "SELECT 1 FROM attempts a WHERE a.task = t.key AND a.tokens IS NOT 0 "
+    "AND (a.remote_id IS NOT NULL OR a.outcome IS NULL OR a.outcome IN ('unknown', 'lost', 'adopted'))"
+)
+"""Attempts at the task `t` that the gateway accepted or may have accepted, and did not refund."""
+
+
 def known(db: sqlite3.Connection, firsts: frozenset[TaskKey]) -> list[Known]:
     """The tasks with these requests, or with one that several tasks have, in the order added."""
     several = {first for (first,) in db.execute("SELECT first FROM tasks WHERE first IS NOT NULL")}
     if not (asked := firsts | several):
         return []
-    rows = db.execute("SELECT key, id, state, coalesce(first, key) FROM tasks ORDER BY rowid")
-    return [Known(row[0], row[1], TaskState(row[2]), row[3]) for row in rows if row[3] in asked]
+    rows = db.execute(
+        f"SELECT key, id, state, coalesce(first, key), EXISTS ({MAY_BE_CHARGED}) FROM tasks t ORDER BY rowid"
+    )
+    return [Known(row[0], row[1], TaskState(row[2]), row[3], bool(row[4])) for row in rows if row[3] in asked]
 
 
 def spent(db: sqlite3.Connection) -> Spent:

@@ -20,14 +20,9 @@ from batchrunner.ledger import aggregates
 from batchrunner.ledger.database import APPLICATION_ID
 
 T = TypeVar("T")
-_MAY_BE_CHARGED = (
-    "SELECT 1 FROM attempts a WHERE a.task = t.key AND a.tokens IS NOT 0 "
-    "AND (a.remote_id IS NOT NULL OR a.outcome IS NULL OR a.outcome IN ('unknown', 'lost', 'adopted'))"
-)
-"""Attempts that the gateway accepted or may have accepted, and did not refund."""
 _IS_PAID = (
     "t.state IN ('submitting', 'in_doubt', 'generating', 'collecting', 'done', 'uncollected') "
-    f"OR EXISTS ({_MAY_BE_CHARGED})"
+    f"OR EXISTS ({aggregates.MAY_BE_CHARGED})"
 )
 PAID_TASKS = f"SELECT t.key FROM tasks t WHERE {_IS_PAID}"
 PAID_REQUESTS = f"SELECT coalesce(t.first, t.key) FROM tasks t WHERE {_IS_PAID}"

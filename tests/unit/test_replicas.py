@@ -107,6 +107,15 @@ def test_of_two_equally_advanced_replicas_the_one_that_kept_its_id_stays() -> No
         assert task.key == before[1].key
 
 
+@pytest.mark.parametrize("state", [TaskState.FAILED, TaskState.PENDING])
+def test_one_that_may_be_charged_stays_rather_than_one_that_is_not(state: TaskState) -> None:
+    """The other one is pending and kept its ID: to submit it could pay for the one video twice."""
+    before = planned("a", "b")
+    charged, other = known(before, state, TaskState.PENDING)
+    (task,) = assigned(planned("b"), [charged._replace(may_be_charged=True), other])
+    assert task.key == before[0].key
+
+
 @pytest.mark.parametrize(
     "extra",
     [
