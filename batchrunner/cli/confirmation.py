@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import totals
+from batchrunner.cli.connection import check_gateway
 from batchrunner.cli.console import talk
+from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import has_ledger
 from batchrunner.core.errors import BusyError, UsageError
 from batchrunner.core.text import count, printable
@@ -39,7 +41,7 @@ def confirmed(
     Raises:
         BusyError: another run is using the run directory, so this one can't begin.
         NotConfirmed: there is nobody to ask.
-        UsageError: the user has declined.
+        UsageError: the user has declined, or the run directory belongs to another gateway or manifest.
     """
     from batchrunner.core.confirmation import reasons_to_ask, total  # noqa: PLC0415
     from batchrunner.core.forecast import GenerationTimes, forecast  # noqa: PLC0415
@@ -58,6 +60,8 @@ def confirmed(
     if not needed.tasks:
         return None
     known = _prospect(loaded, where)
+    if known.is_current:
+        run_async(_check_owner(options, loaded, where))
     edited = _edited(loaded, where, known, selected)
     if not options.quiet:
         usual = GenerationTimes.measured(known.finished, loaded.limits)
@@ -73,6 +77,15 @@ def confirmed(
         if not options.yes:
             _ask(needed, reasons)
     return total(needed, known.committed) if reasons or options.yes else None
+
+
+async def _check_owner(options: argparse.Namespace, loaded: LoadedManifest, where: Whereabouts) -> None:
+    """Nobody should be asked about a run that will be refused."""
+    from batchrunner.ledger import LedgerReader  # noqa: PLC0415
+
+    async with LedgerReader.open_existing(where.directory) as ledger:
+        await ledger.check_manifest(loaded.plan)
+    await check_gateway(options, where.directory, loaded.plan.base_url)
 
 
 def _prospect(loaded: LoadedManifest, where: Whereabouts) -> Prospect:

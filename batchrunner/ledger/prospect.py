@@ -15,6 +15,7 @@ from batchrunner.core.confirmation import Confirmed
 from batchrunner.core.kinds import Kind
 from batchrunner.core.model import TaskKey
 from batchrunner.ledger import aggregates
+from batchrunner.ledger.database import SCHEMA_VERSION, pragma
 from batchrunner.ledger.glance import asked, paid_tasks
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.spending import committed
@@ -43,6 +44,8 @@ class Prospect:
     """The tasks that leave the plan."""
     known: frozenset[TaskKey] = frozenset()
     """All tasks in the ledger, if any leaves the plan."""
+    is_current: bool = False
+    """Whether there is a ledger, and of this version: readers refuse others, which a run upgrades."""
     finished: tuple[tuple[Kind, float], ...] = ()
     """How long generations of each kind took; see `aggregates.generation_times`."""
 
@@ -86,7 +89,8 @@ def _prospect(db: sqlite3.Connection, planned: Iterable[TaskKey]) -> Prospect:
     agreed = _confirmed("".join(value for (value,) in stored))
     # A ledger of an older version has no sums, but nothing that was confirmed either.
     spent = committed(db, "")[Per.DIRECTORY] if _has_sums(db) else Amount()
-    return Prospect(spent, agreed, left, known, tuple(aggregates.generation_times(db)))
+    is_current = pragma(db, "user_version") == SCHEMA_VERSION
+    return Prospect(spent, agreed, left, known, is_current, tuple(aggregates.generation_times(db)))
 
 
 def _has_sums(db: sqlite3.Connection) -> bool:
