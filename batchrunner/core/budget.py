@@ -51,7 +51,9 @@ class WorstCase:
     tokens: int | None = None
     """None if it was not estimated."""
     cost: float | None = None
-    """In the currency of the prices; None if the model has no price, too."""
+    """None if the model has no price, too."""
+    currency: str = ""
+    """Of the prices, even where the model has none."""
 
 
 @dataclass(frozen=True, slots=True)

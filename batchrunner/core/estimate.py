@@ -22,7 +22,8 @@ def worst_case(request: Request, limits: Limits, pricing: Pricing) -> WorstCase:
     """The most that one attempt at the request can be charged."""
     most = tokens(request, limits)
     price = price_of(request, limits, pricing)
-    return WorstCase(most, None if price is None else most * price / 1_000_000)
+    cost = None if price is None else most * price / 1_000_000
+    return WorstCase(most, cost, pricing.currency or REFERENCE_CURRENCY)
 
 
 def price_of(request: Request, limits: Limits, pricing: Pricing) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
 
@@ -144,13 +144,6 @@ class Pricing:
     currency: str = ""
     per_million_tokens: Mapping[str, float] = field(default_factory=dict)
 
-    def cost(self, model: str, tokens: int | None) -> float | None:
-        """The price of `tokens`, in `currency`; None if unknown."""
-        price = self.per_million_tokens.get(model)
-        if price is None or tokens is None:
-            return None
-        return round(tokens * price / 1_000_000, 6)
-
 
 class OnDoubt(StrEnum):
     """What to do with a submission in doubt that the usage log does not settle."""
@@ -280,7 +273,7 @@ class Generation:
     """Unix seconds, for the record."""
     began: float
     """Nominal seconds of the run's clock, which changes of the wall clock don't affect."""
-    request: Mapping[str, object]
+    request: Request
     seed: int | None
     """The seed that was sent."""
     adopted: bool = False
@@ -289,6 +282,12 @@ class Generation:
     """The remote ID was set by the user, and the gateway has not shown it yet."""
     given_up: bool = False
     """It failed without a final answer from the gateway, and is polled once more."""
+    hold: int | None = None
+    """Quota units that the gateway showed while it was generating; None if not seen (yet)."""
+
+    def holding(self, quota: int | None) -> Generation:
+        """The same with what a poll shows as its quota, if it is the first one that does."""
+        return self if quota is None or self.hold is not None else replace(self, hold=quota)
 
     @property
     def kind(self) -> Kind:

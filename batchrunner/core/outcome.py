@@ -128,6 +128,8 @@ class InProgress:
     upstream_status: str
     """The model's own status; `expired`, `cancelled` and `failed` are final."""
     raw: str
+    quota: int | None = None
+    """Quota units held for it; None if not reported."""
 
     @property
     def place(self) -> UpstreamPlace:
@@ -147,6 +149,8 @@ class Succeeded:
     """Unix seconds, by the gateway's clock."""
     echo: Echo
     raw: str
+    quota: int | None = None
+    """Quota units that the gateway charges for it, or still only holds; None if not reported."""
 
 
 @dataclass(frozen=True, slots=True)

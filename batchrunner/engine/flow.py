@@ -94,6 +94,9 @@ class Flow:
         notice = self._reporter.notice
         await self._reporter.waiting_for("checking the key with the gateway")
         answered = await ask_first(parts.gateway, parts.admission, self._clock, parts.models, notice)
+        if answered:
+            submits = self._job.submits and bool(self._reporter.wanted[TaskState.PENDING])
+            await parts.account.look(self._ledger, submits, self._wiring.selected)
         await self._reporter.waiting_for("")
         async with parts.group as group:
             await group.guarded(self._carry_out if answered else self._collect_by_links, parts)

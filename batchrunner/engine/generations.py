@@ -26,4 +26,5 @@ def resumed(record: TaskRecord, clock: Clock) -> Generation:
         adopted=record.outcome == ADOPTED,
         named=record.outcome == NAMED,
         given_up=record.outcome == GIVEN_UP,
+        hold=record.hold,
     )

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from batchrunner.core.errors import StorageError, UsageError
+from batchrunner.core.estimate import REFERENCE_CURRENCY
 from batchrunner.core.file_names import LEDGER_NAME, LOG_NAME, RESULTS_NAME, RUN_ID_NAME, VIDEOS
 from batchrunner.core.model import Plan
 from batchrunner.core.plan import folded
@@ -156,7 +157,8 @@ async def bring_up_to_date(
     """
     videos = directory / VIDEOS
     await ledger.recover()
-    await ledger.reserve_missing()
+    if plan:
+        await ledger.reserve_missing(plan.pricing.currency or REFERENCE_CURRENCY)
     remove_part_files(videos)
     remove_part_files(directory)
     gone = 0

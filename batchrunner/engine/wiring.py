@@ -13,8 +13,10 @@ from batchrunner.core.estimate import video_bytes
 from batchrunner.core.kinds import kind_of
 from batchrunner.core.model import PlannedTask, Request, TaskKey
 from batchrunner.core.outcome import Preflight
+from batchrunner.core.settlement import Prices
 from batchrunner.core.states import GENERATED, PAID_FOR, TaskState
 from batchrunner.core.submission.hours import Hours
+from batchrunner.engine.account import Account
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.adopter import Adopter
 from batchrunner.engine.canaries import Canaries
@@ -53,6 +55,7 @@ class Parts:
     """Starts collecting a video."""
     recovery: Recovery
     worker: Worker
+    account: Account
     doubts: Doubts
     limits: LiveLimits
 
@@ -111,13 +114,14 @@ class Wiring:
             hint=self._how_to_recover(),
             everything=self.job.recovers,
         )
+        account = Account(gateway, Prices(self.binding.pricing, self.job.limits), notice)
         worker = Worker(
             ledger=ledger,
             gateway=gateway,
             clock=clock,
             admission=admission,
             settings=settings,
-            pricing=self.binding.pricing,
+            prices=lambda: account.prices,
             find=self._find,
             collect=collect,
             notice=notice,
@@ -136,6 +140,7 @@ class Wiring:
             collect=collect,
             recovery=recovery,
             worker=worker,
+            account=account,
             doubts=Doubts(ledger, adopter, admission, settings, self._may_submit, follow, notice),
             limits=LiveLimits(self.job.directory, settings, admission, collector, notice),
         )

@@ -11,7 +11,7 @@ from typing import assert_never
 from batchrunner.clock import Clock
 from batchrunner.core.budget import Limit
 from batchrunner.core.errors import StorageError
-from batchrunner.core.model import Attempt, Generation, PlannedTask, Pricing, RunSettings, TaskKey
+from batchrunner.core.model import Attempt, Generation, PlannedTask, RunSettings, TaskKey
 from batchrunner.core.outcome import (
     Accepted,
     AccountFault,
@@ -40,12 +40,7 @@ from batchrunner.core.policy import (
     is_worth_another,
     unsendable,
 )
-from batchrunner.core.poll_schedule import (
-    STRAGGLER_INTERVAL,
-    PollSchedule,
-    Watch,
-    poll_delay,
-)
+from batchrunner.core.poll_schedule import STRAGGLER_INTERVAL, PollSchedule, Watch, poll_delay
 from batchrunner.core.poll_tracker import (
     Conclusion,
     GoOn,
@@ -57,6 +52,7 @@ from batchrunner.core.poll_tracker import (
 )
 from batchrunner.core.request import has_inputs
 from batchrunner.core.seeds import derived_seed, given_seed
+from batchrunner.core.settlement import Prices
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Permit, Waiting
 from batchrunner.core.submission.models import ONE_MODEL
@@ -80,7 +76,7 @@ class Worker:
         clock: Clock,
         admission: Admission,
         settings: RunSettings,
-        pricing: Pricing,
+        prices: Callable[[], Prices],
         find: Callable[[TaskKey], PlannedTask | None],
         collect: Callable[[TaskKey], None],
         is_paid: Callable[[TaskKey], Awaitable[bool]],
@@ -89,7 +85,7 @@ class Worker:
         queries: Queries | None = None,
     ) -> None:
         self._ledger, self._gateway, self._clock, self._admission = ledger, gateway, clock, admission
-        self._settings, self._pricing, self._limits = settings, pricing, limits
+        self._settings, self._prices, self._limits = settings, prices, limits
         self._find, self._collect, self._notice = find, collect, notice
         self._is_paid = is_paid
         self._queries = queries or Queries(gateway, clock)
@@ -214,9 +210,11 @@ class Worker:
             conclusion = tracker.record(answer, self._clock.now())
             if not isinstance(conclusion, GoOn):
                 return await self._conclude(generation, conclusion, holds_slot)
-            if isinstance(answer, InProgress) and is_news:
-                news = AttemptFacts(last_answer=answer.raw[:LAST_ANSWER_BYTES])
-                await self._ledger.note(generation.attempt, news)
+            if isinstance(answer, InProgress):
+                generation = generation.holding(answer.quota)
+                if is_news:
+                    news = AttemptFacts(hold=generation.hold, last_answer=answer.raw[:LAST_ANSWER_BYTES])
+                    await self._ledger.note(generation.attempt, news)
             if not isinstance(answer, NotVisible):  # NotVisible doesn't show that the key sees our tasks
                 polled()
             age = self._clock.now() - generation.began
@@ -260,7 +258,7 @@ class Worker:
             await self._look_at_another(generation.key)
         match conclusion:
             case Succeeded():
-                move = after_success(conclusion, generation, self._pricing, seen)
+                move = after_success(conclusion, generation, self._prices(), seen)
                 await self._ledger.move(generation.key, move, generation.attempt)
                 self._collect(generation.key)
             case GenerationFailed():

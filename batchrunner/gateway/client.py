@@ -32,7 +32,7 @@ from batchrunner.core.outcome import (
     UsageLog,
     UsageOutcome,
 )
-from batchrunner.gateway import wire
+from batchrunner.gateway import billing, wire
 from batchrunner.gateway.address import LinkResolver, base_of, check_address, on_the_way, origin
 from batchrunner.gateway.download import NETWORK_ERRORS, Downloads, no_answer
 from batchrunner.gateway.key import ApiKey
@@ -199,6 +199,22 @@ class Gateway:
         except NETWORK_ERRORS as error:
             return QueryFailed(no_answer(error, self._key))
         return meter_reading(answer, time.time())
+
+    async def quota_per_usd(self) -> float | None:
+        """How many of the gateway's quota units are one USD; None if it doesn't say."""
+        try:
+            async with asyncio.timeout(METER_TIMEOUT):
+                return billing.quota_per_usd(await self._ask(billing.STATUS_PATH))
+        except NETWORK_ERRORS:
+            return None
+
+    async def balance(self) -> float | None:
+        """What the key may still spend, in USD; None if unlimited or not shown."""
+        try:
+            async with asyncio.timeout(METER_TIMEOUT):
+                return billing.balance(*[await self._ask(path) for path in billing.BILLING_PATHS])
+        except NETWORK_ERRORS:
+            return None
 
     async def sight(self, remote_id: RemoteId) -> Sighting | NotVisible | QueryFailed | QueryRefused:
         """Fetch a task that may be ours, to compare it with what we sent."""

@@ -9,6 +9,7 @@ from batchrunner.core.doubts.adoption import Sighting, UsageRow
 from batchrunner.core.doubts.metering import MeterReading
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog, UsageOutcome
+from batchrunner.core.settlement import MOST_QUOTA
 from batchrunner.gateway import wire
 from batchrunner.gateway.reading import as_dict, as_int, as_number, as_object, as_text
 from batchrunner.gateway.wire import Answer
@@ -29,10 +30,6 @@ def usage_outcome(answer: Answer) -> UsageOutcome:
     if answer.status in (401, 403, 404, 405):
         return QueryRefused(receipt)
     return QueryFailed(receipt, answer.retry_after)
-
-
-MOST_QUOTA = 10**15
-"""Quota units; larger values are implausible."""
 
 
 def meter_reading(answer: Answer, now: float) -> MeterReading | QueryFailed | None:

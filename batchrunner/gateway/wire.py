@@ -218,13 +218,14 @@ def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
                 seed=as_int(upstream.get("seed")),
             ),
             raw=raw,
+            quota=as_int(task.get("quota")),
         )
     if status.lower() in FAILURE_WORDS:
         error = as_dict(upstream.get("error")) or as_dict(task.get("error"))
         message = as_text(task.get("fail_reason")) or as_text(error.get("message"))
         code, charged = as_text(error.get("code")), as_int(task.get("quota"))
         return GenerationFailed(code, _told(message), finished, raw, charged=charged)
-    return InProgress(status, upstream_status, raw)
+    return InProgress(status, upstream_status, raw, quota=as_int(task.get("quota")))
 
 
 def receipt_of(answer: Answer) -> Receipt:

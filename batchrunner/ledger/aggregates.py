@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 
 from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import TaskKey
@@ -77,6 +78,18 @@ def spent(db: sqlite3.Connection) -> Spent:
         cost={name: round(cost, 6) for name, tokens, cost, _ in found if name and tokens},
         unknown=sum(unknown for *_, unknown in found),
     )
+
+
+def pending_requests(db: sqlite3.Connection, among: frozenset[TaskKey] | None) -> Counter[str]:
+    """How many planned tasks, or how many of these, have yet to be submitted, by request.
+
+    A request is JSON, without prompt and seed.
+    """
+    query = (
+        "SELECT key, json_remove(request, '$.prompt', '$.metadata.seed') FROM tasks "
+        "WHERE state = 'pending' AND position IS NOT NULL"
+    )
+    return Counter(request for key, request in db.execute(query) if among is None or key in among)
 
 
 def generation_times(db: sqlite3.Connection) -> list[tuple[Kind, float]]:

@@ -20,12 +20,12 @@ from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.request import fingerprint
 from batchrunner.core.text import command
 from batchrunner.ledger.changes import CREATE_CHANGES
-from batchrunner.ledger.spending import ADD_COMMITTED, CREATE_SPENDING
+from batchrunner.ledger.spending import ADD_COMMITTED, ADD_PLACEHOLDERS, CREATE_SPENDING, DROP_COMMITTED
 
 T = TypeVar("T")
 APPLICATION_ID = 0x62726C31
 """`brl1`: marks an SQLite file as a ledger."""
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 MIGRATIONS = {
     1: ("ALTER TABLE attempts ADD COLUMN looked_up TEXT",),
     2: (
@@ -50,6 +50,15 @@ MIGRATIONS = {
         "CREATE INDEX events_by_attempt ON events (attempt)",
         "ALTER TABLE attempts ADD COLUMN worst_tokens INTEGER",
         "ALTER TABLE attempts ADD COLUMN worst_cost REAL",
+        *ADD_PLACEHOLDERS,
+    ),
+    5: (
+        *DROP_COMMITTED,
+        "ALTER TABLE attempts ADD COLUMN hold INTEGER",
+        "ALTER TABLE attempts ADD COLUMN quota INTEGER",
+        "ALTER TABLE attempts ADD COLUMN charged_usd REAL",
+        "ALTER TABLE attempts ADD COLUMN worst_currency TEXT",
+        "UPDATE attempts SET worst_currency = currency WHERE tokens IS NOT NULL AND cost IS NOT NULL",
         *ADD_COMMITTED,
         CREATE_SPENDING,
     ),

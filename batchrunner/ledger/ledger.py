@@ -41,8 +41,8 @@ _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
 # Attempts still without an outcome were released by an earlier version, which recorded none.
 _NEVER_LEFT = "UPDATE attempts SET outcome = 'released' WHERE outcome IS NULL AND remote_id IS NULL"
 _INTEND = (
-    "INSERT INTO attempts (task, number, seed, file_name, submitted_at, process, worst_tokens, worst_cost) "
-    "SELECT key, ?, ?, file_name, ?, ?, ?, ? FROM tasks WHERE key = ? RETURNING id"
+    "INSERT INTO attempts (task, number, seed, file_name, submitted_at, process, worst_tokens, worst_cost, "
+    "worst_currency) SELECT key, ?, ?, file_name, ?, ?, ?, ?, ? FROM tasks WHERE key = ? RETURNING id"
 )
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
@@ -132,10 +132,13 @@ class Ledger(LedgerReader):
 
         return await self._writer.apply(change)
 
-    async def reserve_missing(self) -> None:
-        """Reserve the worst case of attempts that an earlier version made, as far as they may be charged."""
+    async def reserve_missing(self, currency: str) -> None:
+        """Reserve the worst case of attempts that may be charged and have none in the currency of the prices.
+
+        They are from an earlier version, or from a run with prices in another currency.
+        """
         if self._worst_of:
-            await self._writer.apply(partial(reserve_missing, worst_of=self._worst_of))
+            await self._writer.apply(partial(reserve_missing, worst_of=self._worst_of, currency=currency))
 
     async def claim(
         self, key: TaskKey, seed: int | None, draw: DrawSeed | None, limits: Sequence[Limit] = ()
@@ -164,7 +167,7 @@ class Ledger(LedgerReader):
             now = self._now()
             rows = db.execute(
                 _INTEND,
-                (number, chosen, now, self.process, worst.tokens, worst.cost, key),
+                (number, chosen, now, self.process, worst.tokens, worst.cost, worst.currency, key),
             )
             ((attempt_id,),) = rows
             self._move(db, key, CLAIMED, AttemptId(attempt_id))

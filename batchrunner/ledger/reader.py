@@ -64,8 +64,7 @@ class LedgerReader:
 
     async def binding(self) -> Binding:
         """What the run directory belongs to."""
-        rows = await self._rows("SELECT name, value FROM meta")
-        meta = {row["name"]: row["value"] for row in rows}
+        meta = {row["name"]: row["value"] for row in await self._rows("SELECT name, value FROM meta")}
         settings = json.loads(meta.get("settings", "{}"))
         return Binding(
             gateway=meta.get("gateway", ""),
@@ -104,8 +103,7 @@ class LedgerReader:
         """The most recently accepted remote IDs, each with its task's model."""
         rows = await self._rows(
             "SELECT a.remote_id, t.request FROM attempts a JOIN tasks t ON t.key = a.task "
-            "WHERE a.remote_id IS NOT NULL "
-            "ORDER BY a.accepted_at DESC, a.id DESC LIMIT ?",
+            "WHERE a.remote_id IS NOT NULL ORDER BY a.accepted_at DESC, a.id DESC LIMIT ?",
             (most,),
         )
         return [(RemoteId(row[0]), str(json.loads(row[1]).get("model", ""))) for row in rows]
@@ -126,6 +124,10 @@ class LedgerReader:
             "WHERE state = 'pending' AND position IS NOT NULL ORDER BY position"
         )
         return await self._ask(lambda db: [(Waiting(*task), at) for *task, at in db.execute(query)])
+
+    async def pending_requests(self, among: frozenset[TaskKey] | None) -> Counter[str]:
+        """How many tasks have yet to be submitted, by request; see `aggregates.pending_requests`."""
+        return await self._ask(partial(aggregates.pending_requests, among=among))
 
     async def read_results(self, use: Callable[[ResultRows], T], planned_only: bool = True) -> T:
         """Run `use` on one state of the ledger, in the connection's thread."""

@@ -46,6 +46,8 @@ class TaskRecord(NamedTuple):
     tokens: int | None = None
     cost: float | None = None
     currency: str | None = None
+    hold: int | None = None
+    """Quota units that the gateway showed while it was generating."""
     result_url: str | None = None
     last_frame_url: str | None = None
     collected_at: float | None = None

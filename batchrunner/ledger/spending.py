@@ -19,20 +19,34 @@ WorstOf = Callable[[Mapping[str, Any]], WorstCase]
 _NOT_CHARGED = (
     "remote_id IS NULL AND outcome IS NOT NULL AND outcome NOT IN ('unknown', 'lost', 'adopted', 'named')"
 )
+_SHARE = "coalesce(tokens * worst_cost / worst_tokens, worst_cost, 0)"
+"""The price of the tokens charged, as estimated; the whole worst case while they are unknown."""
+_SAME_CURRENCY = "CASE WHEN currency IS worst_currency THEN coalesce(cost, 0) ELSE 0 END"
 _COMMITTED = (
     f"""committed_tokens INTEGER AS (
         CASE WHEN tokens IS NOT NULL THEN tokens WHEN {_NOT_CHARGED} THEN 0
         ELSE coalesce(worst_tokens, 0) END)""",
     f"""committed_cost INTEGER AS (CAST(round(1000000 *
-        CASE WHEN tokens = 0 THEN 0 WHEN cost IS NOT NULL THEN cost WHEN {_NOT_CHARGED} THEN 0
-        ELSE coalesce(worst_cost, 0) END) AS INTEGER))""",
+        CASE WHEN tokens = 0 OR (tokens IS NULL AND {_NOT_CHARGED}) THEN 0
+        ELSE max({_SHARE}, {_SAME_CURRENCY}) END) AS INTEGER))""",
     f"committed_tasks INTEGER AS (CASE WHEN tokens = 0 OR ({_NOT_CHARGED}) THEN 0 ELSE 1 END)",
 )
 """Columns of each attempt: the gateway's figure where it is known, nothing if it surely was not charged, else
-the worst case. Money is in millionths of its currency."""
+the worst case. A cost below the estimated price of the same tokens frees nothing: only a refund does. Money
+is in millionths of the currency of the estimates, and `reserve_missing` sees to it that there is only one."""
 ADD_COMMITTED = tuple(f"ALTER TABLE attempts ADD COLUMN {column} VIRTUAL" for column in _COMMITTED)
 
 _SUMS = ("tokens", "cost", "tasks")
+ADD_PLACEHOLDERS = tuple(
+    f"ALTER TABLE attempts ADD COLUMN committed_{name} INTEGER AS (0) VIRTUAL" for name in _SUMS
+)
+"""The same columns for the upgrade to version 5, which had them without the currency."""
+DROP_COMMITTED = (
+    "DROP TRIGGER IF EXISTS attempt_reserved",
+    "DROP TRIGGER IF EXISTS attempt_settled",
+    "DROP TABLE IF EXISTS spending",
+    *(f"ALTER TABLE attempts DROP COLUMN committed_{name}" for name in _SUMS),
+)
 _ADD = "INSERT INTO spending VALUES ({values}) ON CONFLICT (process) DO UPDATE SET " + ", ".join(
     f"{name} = {name} + excluded.{name}" for name in _SUMS
 )
@@ -75,16 +89,14 @@ def worst_case(db: sqlite3.Connection, key: str, worst_of: WorstOf | None) -> Wo
 
 def reserve(db: sqlite3.Connection, attempt: AttemptId, worst: WorstCase) -> None:
     """Record the most that an attempt can be charged."""
-    query = "UPDATE attempts SET worst_tokens = ?, worst_cost = ? WHERE id = ?"
-    db.execute(query, (worst.tokens, worst.cost, attempt))
+    query = "UPDATE attempts SET worst_tokens = ?, worst_cost = ?, worst_currency = ? WHERE id = ?"
+    db.execute(query, (worst.tokens, worst.cost, worst.currency, attempt))
 
 
-def reserve_missing(db: sqlite3.Connection, worst_of: WorstOf) -> None:
-    """Record it for all attempts that have none, because of an earlier version, and may be charged."""
-    rows = db.execute(
-        "SELECT id, task FROM attempts WHERE worst_tokens IS NULL AND tokens IS NULL AND committed_tasks = 1"
-    )
-    for attempt, key in rows.fetchall():
+def reserve_missing(db: sqlite3.Connection, worst_of: WorstOf, currency: str) -> None:
+    """Record it for all attempts that may be charged and have none in this currency."""
+    query = "SELECT id, task FROM attempts WHERE committed_tasks = 1 AND worst_currency IS NOT ?"
+    for attempt, key in db.execute(query, (currency,)).fetchall():
         reserve(db, attempt, worst_case(db, key, worst_of))
 
 

@@ -1,4 +1,4 @@
--- The ledger, version 5; `changes.py` adds the log of changes, `spending.py` the sums for the budget. Times are Unix seconds (UTC).
+-- The ledger, version 6; `changes.py` adds the log of changes, `spending.py` the sums for the budget. Times are Unix seconds (UTC).
 -- Media are stored as path and hash, never as bytes.
 
 CREATE TABLE meta (
@@ -52,6 +52,9 @@ CREATE TABLE attempts (
     tokens             INTEGER,
     cost               REAL,
     currency           TEXT,
+    hold               INTEGER,              -- quota units that the gateway showed while it was generating
+    quota              INTEGER,              -- the same at its end; if unchanged, maybe still the hold
+    charged_usd        REAL,                 -- what the gateway charged by that, where it surely is no hold
     result_url         TEXT,
     last_frame_url     TEXT,
     last_answer        TEXT,                 -- the gateway's newest answer, raw, 64 KB at most
@@ -72,6 +75,7 @@ CREATE TABLE attempts (
     process            TEXT,                 -- random ID of the process that submitted it, which has one key
     worst_tokens       INTEGER,              -- the most that it can be charged, estimated at the claim
     worst_cost         REAL,
+    worst_currency     TEXT,                 -- of the prices, even where the model has none
     UNIQUE (task, number)
 ) STRICT;
 

@@ -5,7 +5,8 @@
 
 from collections.abc import Mapping
 
-SUBMIT, POLL, DOWNLOAD, MODEL_LIST, USAGE = "submit", "poll", "download", "models", "usage"
+SUBMIT, POLL, DOWNLOAD, MODEL_LIST = "submit", "poll", "download", "models"
+USAGE, BILLING = "usage", "billing"
 GENERATE, REFRESH = "generate", "refresh"  # decided when a task is accepted
 
 _NONE: tuple[str, ...] = ()
@@ -89,6 +90,13 @@ FAULTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "cut": _NONE,
         "refused": _NONE,
     },
+    BILLING: {
+        "429": ("seconds",),
+        "500": _NONE,
+        "html_502": _EDGE,
+        "cut": _NONE,
+        "refused": _NONE,
+    },
 }
 
 SHAPES = ("openai", "task")
@@ -113,6 +121,6 @@ WHEN = ("nth", "every", "chance", "times", "first", "between")  # conditions of 
 
 def conditions(on: str) -> tuple[str, ...]:
     """The conditions allowed for one kind of request, besides the fault's own parameters."""
-    of_tasks = () if on in (MODEL_LIST, USAGE) else ("prompt",)
+    of_tasks = () if on in (MODEL_LIST, USAGE, BILLING) else ("prompt",)
     each = ("per_task",) if on in (POLL, DOWNLOAD) else ()
     return (*of_tasks, *each, *WHEN, *(("source",) if on == DOWNLOAD else ()))

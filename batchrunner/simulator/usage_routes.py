@@ -9,7 +9,7 @@ from batchrunner.simulator import rendering
 from batchrunner.simulator.answers import common_fault, json_answer, too_many, without_gateway
 from batchrunner.simulator.api_keys import Key
 from batchrunner.simulator.chance import letters
-from batchrunner.simulator.faults import USAGE
+from batchrunner.simulator.faults import BILLING, USAGE
 from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.scenario import Scenario
 from batchrunner.simulator.tasks import Task
@@ -38,14 +38,14 @@ class UsageRoutes:
             "/api/usage/token": self._redirect,
             "/api/usage/token/": self._faulty(self._quota),
             "/api/log/token": self._faulty(self._log),
-            "/v1/dashboard/billing/subscription": self._faulty(self._subscription),
-            "/v1/dashboard/billing/usage": self._faulty(self._billing),
+            "/v1/dashboard/billing/subscription": self._faulty(self._subscription, BILLING),
+            "/v1/dashboard/billing/usage": self._faulty(self._billing, BILLING),
         }
 
-    def _faulty(self, handler: Handler) -> Handler:
+    def _faulty(self, handler: Handler, on: str = USAGE) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
-            rule = self._world.pick(USAGE)
-            return await handler(request) if rule is None else _fault(request, rule)
+            rule = self._world.pick(on)
+            return await handler(request) if rule is None else _fault(request, rule, on)
 
         return answer
 
@@ -126,8 +126,11 @@ class UsageRoutes:
         return key or json_answer({"message": "Invalid token", "success": False}, status=401)
 
 
-def _fault(request: web.Request, rule: Rule) -> web.Response:
-    error = {"message": "database is locked", "success": False}
+def _fault(request: web.Request, rule: Rule, on: str) -> web.Response:
+    told = "database is locked"
+    error: dict[str, Any] = {"message": told, "success": False}
+    if on == BILLING:
+        error = {"error": {"message": told, "type": "upstream_error", "param": "", "code": None}}
     match rule.do:
         case "429":
             return too_many(rule.seconds)

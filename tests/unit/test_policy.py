@@ -32,9 +32,13 @@ from batchrunner.core.policy import (
     echo_warnings,
     is_worth_another,
 )
+from batchrunner.core.settlement import Prices
 from batchrunner.core.states import Event, TaskState, check_transition
+from batchrunner.manifest import load_limits
 
 PROPERTY = settings(max_examples=300)
+LIMITS = load_limits()
+UNPRICED = Prices(Pricing(), LIMITS)
 
 
 def generated(model: str, metadata: dict[str, object]) -> Generation:
@@ -181,15 +185,15 @@ def test_a_long_answer_is_kept_up_to_64_kb():
     for move in (
         decide(Unknown(Receipt(message="x" * 100_000))),
         after_failure(GenerationFailed("c", "m", None, "x" * 100_000), SEEN),
-        after_success(success(raw="x" * 100_000), generated("m", {}), Pricing(), SEEN),
+        after_success(success(raw="x" * 100_000), generated("m", {}), UNPRICED, SEEN),
     ):
         assert move.facts.last_answer == "x" * LAST_ANSWER_BYTES
 
 
 def test_a_finished_generation_is_collected_with_its_price():
     """Success: collecting, with tokens, cost in the manifest's currency, links and times."""
-    pricing = Pricing("USD", {"fast": 5.6})
-    move = after_success(success(), generated("fast", {}), pricing, SEEN)
+    prices = Prices(Pricing("USD", {"fast": 5.6}), LIMITS)
+    move = after_success(success(), generated("fast", {}), prices, SEEN)
     assert (move.event, move.to) == (Event.SUCCEEDED, TaskState.COLLECTING)
     facts = move.facts
     assert (facts.tokens, facts.cost, facts.currency) == (108_900, 0.60984, "USD")
@@ -200,7 +204,7 @@ def test_a_finished_generation_is_collected_with_its_price():
 def test_a_price_that_is_not_known_is_not_guessed():
     """Without a price for the model, or without tokens, the cost stays open."""
     for pricing, tokens in ((Pricing(), 108_900), (Pricing("USD", {"fast": 5.6}), None)):
-        move = after_success(success(tokens=tokens), generated("fast", {}), pricing, SEEN)
+        move = after_success(success(tokens=tokens), generated("fast", {}), Prices(pricing, LIMITS), SEEN)
         assert move.facts.cost is None
 
 
@@ -271,7 +275,7 @@ def test_fields_left_open_are_no_difference():
 def test_every_difference_is_a_warning():
     """Four differences are four warnings, and they go into the task's row."""
     answer = success(echo=Echo(10, "480p", "1:1", 7))
-    move = after_success(answer, generated("m", ASKED), Pricing(), SEEN)
+    move = after_success(answer, generated("m", ASKED), UNPRICED, SEEN)
     assert len(move.warnings) == 4
 
 

@@ -447,7 +447,7 @@ def poll(body: bytes, status: int = 200, **answer: Any):
 def test_recorded_polls_of_a_running_task_are_understood(status, data, upstream):
     """What a running gateway shows of an unfinished task: in progress, with the model's own word."""
     body = poll_body(status, data)
-    assert poll(body) == InProgress(status, upstream, body.decode())
+    assert poll(body) == InProgress(status, upstream, body.decode(), quota=113663)
 
 
 def test_a_recorded_success_is_understood():
@@ -460,6 +460,7 @@ def test_a_recorded_success_is_understood():
         finished_at=1795372452.0,
         echo=Echo(4, "480p", "16:9", 7),
         raw=body.decode(),
+        quota=113663,
     )
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from batchrunner.core.model import Generation, Pricing, RunSettings
+from batchrunner.core.model import Generation, RunSettings
 from batchrunner.core.outcome import NOT_VISIBLE, UPSTREAM, GenerationFailed, Receipt, Succeeded
 from batchrunner.core.policy.moves import LAST_ANSWER_BYTES, AttemptFacts, Move
+from batchrunner.core.settlement import Prices, settled
 from batchrunner.core.states import Event, TaskState
 
 GENERATION_FAILED = "generation_failed"
 """Our code for a FAILURE without a code."""
 
 
-def after_success(answer: Succeeded, generation: Generation, pricing: Pricing, seen: PollTime) -> Move:
+def after_success(answer: Succeeded, generation: Generation, prices: Prices, seen: PollTime) -> Move:
     """The generation succeeded; an echo that differs from the request becomes a warning in its row."""
     metadata = generation.request.get("metadata")
     requested = {**(metadata if isinstance(metadata, Mapping) else {}), "seed": generation.seed}
+    paid = settled(generation.request, answer.tokens, answer.quota, generation.hold, prices)
     return Move(
         Event.SUCCEEDED,
         TaskState.COLLECTING,
@@ -26,8 +28,10 @@ def after_success(answer: Succeeded, generation: Generation, pricing: Pricing, s
             finished_at=seen.finished(answer.finished_at),
             generation_seconds=seen.generation_seconds(answer.finished_at),
             tokens=answer.tokens,
-            cost=pricing.cost(str(generation.request.get("model")), answer.tokens),
-            currency=pricing.currency or None,
+            cost=paid.cost,
+            currency=paid.currency,
+            quota=answer.quota,
+            charged_usd=paid.charged_usd,
             result_url=answer.result_url,
             last_frame_url=answer.last_frame_url,
             last_answer=answer.raw[:LAST_ANSWER_BYTES],
@@ -66,6 +70,7 @@ def after_failure(answer: GenerationFailed, seen: PollTime, again_at: float | No
             generation_seconds=seen.generation_seconds(answer.finished_at),
             tokens=0 if free else None,
             cost=0.0 if free else None,
+            quota=answer.charged,
             last_answer=answer.raw[:LAST_ANSWER_BYTES],
         ),
     )

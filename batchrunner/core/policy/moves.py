@@ -32,6 +32,9 @@ class AttemptFacts:
     tokens: int | None = None
     cost: float | None = None
     currency: str | None = None
+    hold: int | None = None
+    quota: int | None = None
+    charged_usd: float | None = None
     result_url: str | None = None
     last_frame_url: str | None = None
     last_answer: str | None = None

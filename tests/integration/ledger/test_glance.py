@@ -102,7 +102,9 @@ def test_twins_in_a_ledger_of_the_third_version_are_known(in_ledger, plan, want,
         added = ("task_removed", "task_moved", "task_changed", "attempt_changed")
         for trigger in (*added, "attempt_reserved", "attempt_settled"):
             db.execute(f"DROP TRIGGER {trigger}")
-        for name in ("committed_tokens", "committed_cost", "committed_tasks", "worst_tokens", "worst_cost"):
+        committed = ("committed_tokens", "committed_cost", "committed_tasks")
+        charged = ("hold", "quota", "charged_usd", "worst_tokens", "worst_cost", "worst_currency")
+        for name in (*committed, *charged):
             db.execute(f"ALTER TABLE attempts DROP COLUMN {name}")
         db.executescript(
             "DROP TABLE spending; "

@@ -173,6 +173,12 @@ class Client:
         verdict = self._world.preflights.popleft() if self._world.preflights else Preflight.READY
         return PreflightOutcome(verdict, frozenset(), Receipt(message="as scripted"))
 
+    async def quota_per_usd(self) -> None:
+        """It doesn't say."""
+
+    async def balance(self) -> None:
+        """Nor that."""
+
     async def submit(self, body: bytes) -> Any:
         world, fate = self._world, self._world.fates.popleft() if self._world.fates else ACCEPTED
         assert world.watcher

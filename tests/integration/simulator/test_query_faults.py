@@ -110,28 +110,46 @@ LOOK_UPS: list[tuple[str, int, bytes]] = [
     ("html_502", 502, b"<html>"),
     ("refused", 200, b'{"message":"database is locked","success":false}'),
 ]
-LOOK_UP_PATHS = (
-    "/api/log/token",
-    "/api/usage/token/",
-    "/v1/dashboard/billing/subscription",
-    "/v1/dashboard/billing/usage",
-)
+LOOK_UP_PATHS = ("/api/log/token", "/api/usage/token/")
+BILLING_PATHS = ("/v1/dashboard/billing/subscription", "/v1/dashboard/billing/usage")
+BILLING = [
+    (fault, status, b'{"error":{"message"' if start[:1] == b"{" else start)
+    for fault, status, start in LOOK_UPS
+]
 
 
 @pytest.mark.parametrize(("fault", "status", "beginning"), LOOK_UPS)
 def test_a_look_up_can_fail_once(night: Any, fault: str, status: int, beginning: bytes) -> None:
-    """The usage log, the key's quota and the billing pair fail alike; the next look-up works."""
+    """The usage log and the key's quota fail alike; the next look-up works."""
 
     async def story(gateway: Any) -> Any:
         return [await gateway.call("GET", path) for path in LOOK_UP_PATHS], await gateway.call("GET", LOG)
 
     replies, last = night(story, faults=[{"on": "usage", "do": fault, "first": len(LOOK_UP_PATHS)}])
-    assert [(reply.status, reply.body[: len(beginning)]) for reply in replies] == [(status, beginning)] * 4
+    assert [(reply.status, reply.body[: len(beginning)]) for reply in replies] == [(status, beginning)] * 2
     assert last.json == {"data": [], "message": "", "success": True}
     assert replies[0].headers.get("Retry-After") == ("10" if fault == "429" else None)
 
 
-@pytest.mark.parametrize(("on", "path"), [("models", "/v1/models"), ("usage", LOG)])
+@pytest.mark.parametrize(("fault", "status", "beginning"), BILLING)
+def test_the_balance_can_be_withheld(night: Any, fault: str, status: int, beginning: bytes) -> None:
+    """The two billing routes have faults of their own; a broken database comes with status 200, too."""
+
+    async def story(gateway: Any) -> Any:
+        twice = [*BILLING_PATHS, *BILLING_PATHS]
+        return [await gateway.call("GET", path) for path in twice]
+
+    replies = night(story, faults=[{"on": "billing", "do": fault, "first": 2}])
+    assert [(reply.status, reply.body[: len(beginning)]) for reply in replies[:2]] == [
+        (status, beginning)
+    ] * 2
+    assert replies[2].json["hard_limit_usd"] == 100_000_000
+    assert replies[3].json == {"object": "list", "total_usage": 0}
+
+
+@pytest.mark.parametrize(
+    ("on", "path"), [("models", "/v1/models"), ("usage", LOG), ("billing", BILLING_PATHS[0])]
+)
 def test_a_query_can_lose_its_answer(night: Any, on: str, path: str) -> None:
     """The connection is reset."""
 
@@ -146,4 +164,4 @@ def test_every_fault_of_a_query_has_a_test_here() -> None:
     """A fault that the simulator learns must be given its place in this file."""
     assert {fault for fault, *_ in POLLS} | {"cut", "hang"} == set(FAULTS["poll"])
     assert {fault for fault, *_ in MODEL_LIST} | {"cut"} == set(FAULTS["models"])
-    assert {fault for fault, *_ in LOOK_UPS} | {"cut"} == set(FAULTS["usage"])
+    assert {fault for fault, *_ in LOOK_UPS} | {"cut"} == set(FAULTS["usage"]) == set(FAULTS["billing"])

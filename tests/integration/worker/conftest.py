@@ -14,6 +14,7 @@ from batchrunner.clock import Clock
 from batchrunner.core.model import Plan, Pricing, RunSettings, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.plan import WantedTask
+from batchrunner.core.settlement import Prices
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.hours import Hours
@@ -22,11 +23,12 @@ from batchrunner.engine.disk_room import Disk
 from batchrunner.engine.worker import Worker
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Ledger, TaskRecord
+from batchrunner.manifest import load_limits
 from batchrunner.simulator import Scenario, Simulator
 from tests.harness.plans import plan_tasks, wanted_task
 
 SCALE = 0.001
-PRICING = Pricing("USD", {"dreamina-seedance-2-0-fast": 5.6})
+PRICES = Prices(Pricing("USD", {"dreamina-seedance-2-0-fast": 5.6}), load_limits())
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +148,7 @@ async def opened(
             clock=clock,
             admission=admission,
             settings=run,
-            pricing=PRICING,
+            prices=lambda: PRICES,
             find=plan.tasks.find,
             collect=collected.append,
             is_paid=nothing_is_paid,
