@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from batchrunner.cli.console import say, shown_path
@@ -83,7 +84,11 @@ def show_summary(
     if summary.missing:
         say(f"  {count(summary.missing, 'missing video')} could not be downloaded again; see results.csv")
     if summary.spent != Spent():
-        say(f"spent    {spent_in_words(summary.spent)} in all runs")
+        say(f"spent    {spent_in_words(summary.spent)} in all runs{estimate_in_words(summary.spent)}")
+    for price in (price for price in summary.prices if price.differs):
+        source = "the manifest" if price.model in summary.own_prices else "the table"
+        per = f"USD per million tokens of {printable(price.model)}"
+        say(f"price    the gateway charges {price.charged:,.2f} {per}; {source} says {price.expected:,.2f}")
     say(f"videos   {shown_path(directory / VIDEOS)}")
     say(f"results  {shown_path(directory / RESULTS_NAME)}")
     for line in what_next(directory, summary, wanting, again):
@@ -92,12 +97,23 @@ def show_summary(
 
 def spent_in_words(spent: Spent) -> str:
     """Tokens, cost, and how many attempts have an unknown cost."""
-    known = [
-        count(spent.tokens, "token"),
-        *(f"{cost:,.2f} {currency}" for currency, cost in spent.cost.items()),
-    ]
     open_ones = f", and {count(spent.unknown, 'attempt')} of unknown cost" if spent.unknown else ""
-    return " · ".join(known) + open_ones
+    return _amounts(spent.tokens, spent.cost) + open_ones
+
+
+def _amounts(tokens: int, cost: Mapping[str, float]) -> str:
+    money = (f"{amount:,.2f} {currency}" for currency, amount in cost.items())
+    return " · ".join((count(tokens, "token"), *money))
+
+
+def estimate_in_words(spent: Spent) -> str:
+    """What had been estimated for the same attempts; empty if unknown."""
+    if spent.estimated_tokens is None:
+        return ""
+    estimated = _amounts(spent.estimated_tokens, spent.estimated_cost)
+    if estimated == _amounts(spent.tokens, spent.cost):
+        return ", as estimated"
+    return f"; estimated at most {estimated}"
 
 
 def _why(state: TaskState, wanting: list[TaskRecord]) -> str:
@@ -163,6 +179,17 @@ def as_values(
         "tokens": summary.spent.tokens,
         "cost": dict(summary.spent.cost),
         "attempts_of_unknown_cost": summary.spent.unknown,
+        "estimated_tokens": summary.spent.estimated_tokens,
+        "estimated_cost": dict(summary.spent.estimated_cost),
+        "prices": [
+            {
+                "model": price.model,
+                "charged": round(price.charged, 4),
+                "expected": round(price.expected, 4),
+                "differs": price.differs,
+            }
+            for price in summary.prices
+        ],
         "stopped": {"why": summary.stop.why, "hint": summary.stop.hint} if summary.stop else None,
         "storage": summary.storage,
         "problems": [

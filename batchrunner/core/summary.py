@@ -47,6 +47,29 @@ class Spent:
     """By currency, as far as known."""
     unknown: int = 0
     """Attempts that are, or may be, charged but whose cost is not known (yet)."""
+    estimated_tokens: int | None = None
+    """The most that `tokens` was to be, by the estimates; None if some have none."""
+    estimated_cost: Mapping[str, float] = field(default_factory=dict)
+    """The same for `cost`, in the currencies where all have an estimate."""
+
+
+PRICE_TOLERANCE = 0.02
+"""How much a price may differ from the expected one, as a share of it, without being named."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSeen:
+    """The price that the gateway itself charged for a model, on average, in USD per million tokens."""
+
+    model: str
+    charged: float
+    expected: float
+    """By the manifest's prices in USD, or the list prices, for the same tasks."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether it is not the expected one."""
+        return abs(self.charged - self.expected) > PRICE_TOLERANCE * self.expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +86,10 @@ class Summary:
     """What could not be written, if anything."""
     spent: Spent = Spent()
     """On all attempts in the ledger."""
+    prices: tuple[PriceSeen, ...] = ()
+    """The gateway's own prices, as far as it shows them."""
+    own_prices: frozenset[str] = frozenset()
+    """The models whose price the manifest gives."""
     idle: bool = False
     """There was nothing to do; no request was made."""
     missing: int = 0

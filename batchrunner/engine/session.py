@@ -76,7 +76,7 @@ async def run(job: Job) -> Summary:
                 if job.plan and not storage:
                     await mark_log(job.directory, ledger, evidence)
                 # Use the reader: after a failed write, the writer may not even answer.
-                spent = await reader.spent()
+                spent, prices = await reader.spent(), await reader.prices_seen()
                 if job.submits and not storage:
                     await note_stop(ledger, flow.stop)
                 counts = await reader.counts(selected)
@@ -87,6 +87,8 @@ async def run(job: Job) -> Summary:
                 signal=flow.signal,
                 storage=storage,
                 spent=spent,
+                prices=tuple(prices),
+                own_prices=frozenset(binding.pricing.per_million_tokens),
                 idle=flow.idle,
                 missing=missing,
             )

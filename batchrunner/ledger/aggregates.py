@@ -6,11 +6,12 @@ import json
 import sqlite3
 from collections import Counter
 
+from batchrunner.core.estimate import REFERENCE_CURRENCY
 from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import TaskKey
 from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
-from batchrunner.core.summary import Spent
+from batchrunner.core.summary import PriceSeen, Spent
 
 _SAMPLE = 3000
 """At most this many attempts are looked at for generation times."""
@@ -70,14 +71,33 @@ def spent(db: sqlite3.Connection) -> Spent:
     # One query: the table is large, and is read as a whole.
     found = db.execute(
         "SELECT coalesce(currency, ''), total(tokens) FILTER (WHERE tokens > 0), "
-        "total(cost) FILTER (WHERE tokens > 0), count(*) FILTER (WHERE tokens IS NULL "
-        f"AND (remote_id IS NOT NULL OR outcome IS NULL OR outcome IN {NOT_KNOWN})) FROM attempts GROUP BY 1"
+        "sum(cost) FILTER (WHERE tokens > 0), count(*) FILTER (WHERE tokens IS NULL "
+        f"AND (remote_id IS NOT NULL OR outcome IS NULL OR outcome IN {NOT_KNOWN})), "
+        "total(worst_tokens) FILTER (WHERE tokens > 0), "
+        "count(*) FILTER (WHERE tokens > 0 AND worst_tokens IS NULL), "
+        "sum(worst_cost) FILTER (WHERE tokens > 0), count(*) FILTER (WHERE tokens > 0 "
+        "AND (worst_cost IS NULL OR worst_currency IS NOT currency)) FROM attempts GROUP BY 1"
     ).fetchall()
+    is_estimated = any(row[1] for row in found) and not any(row[5] for row in found)
     return Spent(
-        tokens=int(sum(tokens for _, tokens, _, _ in found)),
-        cost={name: round(cost, 6) for name, tokens, cost, _ in found if name and tokens},
-        unknown=sum(unknown for *_, unknown in found),
+        tokens=int(sum(row[1] for row in found)),
+        cost={row[0]: round(row[2], 6) for row in found if row[0] and row[2] is not None},
+        unknown=sum(row[3] for row in found),
+        estimated_tokens=int(sum(row[4] for row in found)) if is_estimated else None,
+        estimated_cost={row[0]: round(row[6], 6) for row in found if row[0] and row[6] and not row[7]},
     )
+
+
+def prices_seen(db: sqlite3.Connection) -> list[PriceSeen]:
+    """What the gateway charged for each model, beside what was expected; only where both are in USD."""
+    rows = db.execute(
+        "SELECT coalesce(json_extract(t.request, '$.model'), ''), sum(a.charged_usd) * 1e6 / sum(a.tokens), "
+        "sum(a.tokens * a.worst_cost / a.worst_tokens) * 1e6 / sum(a.tokens) FROM attempts a "
+        "JOIN tasks t ON t.key = a.task WHERE a.charged_usd IS NOT NULL AND a.tokens > 0 "
+        "AND a.worst_tokens > 0 AND a.worst_cost IS NOT NULL AND a.worst_currency = ? GROUP BY 1",
+        (REFERENCE_CURRENCY,),
+    )
+    return [PriceSeen(*row) for row in rows]
 
 
 def pending_requests(db: sqlite3.Connection, among: frozenset[TaskKey] | None) -> Counter[str]:

@@ -20,7 +20,7 @@ from batchrunner.core.model import Plan, Pricing, RemoteId, TaskKey
 from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
-from batchrunner.core.summary import Spent
+from batchrunner.core.summary import PriceSeen, Spent
 from batchrunner.ledger import aggregates, belonging
 from batchrunner.ledger.aggregates import NOT_KNOWN
 from batchrunner.ledger.database import Database, open_for_reading, unusable
@@ -153,8 +153,7 @@ class LedgerReader:
 
     async def task(self, key: TaskKey) -> TaskRecord:
         """One task by its key, which must exist."""
-        rows = await self._rows(f"{SELECT_TASK} WHERE t.key = ?", (key,))
-        return record_of(next(iter(rows)))
+        return record_of(next(iter(await self._rows(f"{SELECT_TASK} WHERE t.key = ?", (key,)))))
 
     async def find(self, text: str) -> list[TaskRecord]:
         """Tasks with this ID, or whose fingerprint or remote ID starts with `text` (6 characters or more)."""
@@ -203,8 +202,7 @@ class LedgerReader:
 
     async def paid_attempts(self, key: TaskKey) -> int:
         """How many attempts at a video's newest version were, or may have been, accepted."""
-        rows = await self._rows(f"SELECT ({_PAID}) FROM tasks t WHERE t.key = ?", (key,))
-        return int(next(iter(rows))[0])
+        return int((await self._rows(f"SELECT ({_PAID}) FROM tasks t WHERE t.key = ?", (key,)))[0][0])
 
     async def generation_times(self) -> list[tuple[Kind, float]]:
         """How long generations took, in nominal seconds, each with its kind; of many, a sample."""
@@ -222,6 +220,10 @@ class LedgerReader:
     async def spent(self) -> Spent:
         """The total cost of all attempts, as far as known."""
         return await self._ask(aggregates.spent)
+
+    async def prices_seen(self) -> list[PriceSeen]:
+        """The gateway's own prices; see `aggregates.prices_seen`."""
+        return await self._ask(aggregates.prices_seen)
 
     async def read_finished_files(self, use: Callable[[Iterator[FinishedFile]], T]) -> T:
         """Run `use` on the files of finished videos, in the order added and in the connection's thread."""
@@ -277,19 +279,17 @@ class LedgerReader:
 
     async def events(self, key: TaskKey) -> list[TaskEvent]:
         """A task's history, oldest first."""
-        rows = await self._rows(
-            "SELECT e.at, e.event, e.from_state, e.to_state, a.number, e.code, e.message "
-            "FROM events e LEFT JOIN attempts a ON a.id = e.attempt "
-            "WHERE e.attempt IN (SELECT id FROM attempts WHERE task = ?1) "
-            "OR e.attempt IS NULL AND e.task = ?1 ORDER BY e.id",
-            (key,),
+        query = (
+            "SELECT e.at, e.event, e.from_state, e.to_state, a.number, e.code, e.message FROM events e "
+            "LEFT JOIN attempts a ON a.id = e.attempt WHERE e.attempt IN "
+            "(SELECT id FROM attempts WHERE task = ?1) OR e.attempt IS NULL AND e.task = ?1 ORDER BY e.id"
         )
-        return [TaskEvent(*row) for row in rows]
+        return [TaskEvent(*row) for row in await self._rows(query, (key,))]
 
     async def attempts(self, key: TaskKey) -> Sequence[Mapping[str, Any]]:
         """Every attempt of a task with all its columns, oldest first."""
-        rows = await self._rows("SELECT * FROM attempts WHERE task = ? ORDER BY number", (key,))
-        return [dict(row) for row in rows]
+        query = "SELECT * FROM attempts WHERE task = ? ORDER BY number"
+        return [dict(row) for row in await self._rows(query, (key,))]
 
     async def _rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         return await self._ask(lambda db: db.execute(query, values).fetchall())

@@ -39,7 +39,7 @@ def test_the_quickstart_makes_six_videos_and_repeating_it_sends_nothing(checkout
     checkout.check(first, 0)
     for shown in (
         "6 of 6 tasks done",
-        " tokens in all runs",
+        "spent    243,564 tokens · 1.36 USD in all runs, as estimated",
         "quickstart.simulated/videos",
         "results.csv",
         "next",

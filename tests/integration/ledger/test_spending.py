@@ -1,0 +1,114 @@
+"""What the ledger counts against a budget, as the gateway settles it."""
+
+import sqlite3
+from contextlib import closing
+
+from batchrunner.core.budget import WorstCase
+from batchrunner.core.file_names import LEDGER_NAME
+from batchrunner.core.model import RemoteId
+from batchrunner.core.policy import AttemptFacts, Move
+from batchrunner.core.states import Event, TaskState
+from batchrunner.core.summary import PriceSeen, Spent
+
+USD = {"worst_of": lambda request: WorstCase(1000, 2.0, "USD")}
+CNY = {"worst_of": lambda request: WorstCase(1000, 14.0, "CNY")}
+
+
+def settles(key, **facts):
+    """A story: the task is submitted, accepted and settled so."""
+
+    async def story(ledger):
+        attempt = await ledger.claim(key, None, None)
+        taken = AttemptFacts(outcome="accepted", remote_id=RemoteId(f"task_{key}"), hold=5000)
+        await ledger.move(key, Move(Event.ACCEPTED, TaskState.GENERATING, facts=taken), attempt.id)
+        ended = Move(Event.SUCCEEDED, TaskState.COLLECTING, facts=AttemptFacts(**facts))
+        await ledger.move(key, ended, attempt.id)
+
+    return story
+
+
+def counted(on_disk) -> float:
+    """What counts against a budget, in units of the currency."""
+    return on_disk.one("SELECT sum(cost) FROM spending") / 1e6
+
+
+def test_a_charge_below_the_price_of_its_tokens_frees_nothing(in_ledger, filled, on_disk):
+    """Only a refund does; a higher charge counts as it is, and so does all of an unknown number of tokens."""
+    for key, (facts, total) in zip(
+        filled("a", "b", "c", "d"),
+        [
+            ({"tokens": 500, "cost": 0.001, "currency": "USD"}, 1.0),
+            ({"tokens": 500, "cost": 1.5, "currency": "USD"}, 1.0 + 1.5),
+            ({"cost": 0.001, "currency": "USD"}, 1.0 + 1.5 + 2.0),
+            ({"tokens": 0, "cost": 0.0}, 1.0 + 1.5 + 2.0),
+        ],
+        strict=True,
+    ):
+        in_ledger(settles(key, **facts), **USD)
+        assert counted(on_disk) == total
+
+
+def test_two_currencies_are_never_added_up(in_ledger, filled, on_disk):
+    """Where the currency of the prices changes, what was spent is counted anew at the new prices."""
+    first, second, third = filled("a", "b", "c")
+    in_ledger(settles(first, tokens=500, cost=900.0, currency="USD"), **USD)
+
+    async def claimed(ledger):
+        await ledger.claim(third, None, None)
+
+    in_ledger(claimed, **USD)
+    assert counted(on_disk) == 900.0 + 2.0
+
+    async def in_yuan(ledger):
+        await ledger.reserve_missing("CNY")
+        await settles(second, tokens=500, cost=7.5, currency="CNY")(ledger)
+
+    in_ledger(in_yuan, **CNY)
+    assert counted(on_disk) == 7.0 + 14.0 + 7.5
+
+    async def back(ledger):
+        await ledger.reserve_missing("USD")
+
+    in_ledger(back, **USD)
+    assert counted(on_disk) == 900.0 + 2.0 + 1.0
+
+
+def test_estimate_and_charge_are_summed_side_by_side(in_ledger, filled):
+    """By currency; the gateway's own price is seen per model, only of charges in USD that are no holds."""
+    first, second, third = filled("a", "b", "c")
+    in_ledger(settles(first, tokens=500, cost=1.5, currency="USD", charged_usd=1.5, quota=750_000), **USD)
+    in_ledger(settles(second, tokens=250, cost=0.5, currency="USD", quota=5000), **USD)
+    in_ledger(settles(third, tokens=100, cost=1.0, currency="CNY", charged_usd=9.0, quota=1), **CNY)
+
+    async def story(ledger):
+        return await ledger.spent(), await ledger.prices_seen()
+
+    spent, prices = in_ledger(story)
+    assert spent == Spent(850, {"USD": 2.0, "CNY": 1.0}, 0, 3000, {"USD": 4.0, "CNY": 14.0})
+    assert prices == [PriceSeen("fast", 3000.0, 2000.0)]
+
+
+def test_a_ledger_of_the_fifth_version_counts_the_same(in_ledger, filled, on_disk, tmp_path):
+    """It had the sums, but neither the gateway's quota nor the currency of an estimate."""
+    first, second = filled("a", "b")
+    in_ledger(settles(first, tokens=500, cost=1.25, currency="USD"), **USD)
+
+    async def claimed(ledger):
+        await ledger.claim(second, None, None)
+
+    in_ledger(claimed, **USD)
+    with closing(sqlite3.connect(tmp_path / LEDGER_NAME)) as db:
+        db.executescript("DROP TRIGGER attempt_reserved; DROP TRIGGER attempt_settled;")
+        committed = ("committed_tokens", "committed_cost", "committed_tasks")
+        for name in (*committed, "hold", "quota", "charged_usd", "worst_currency"):
+            db.execute(f"ALTER TABLE attempts DROP COLUMN {name}")
+        for name in committed:
+            db.execute(f"ALTER TABLE attempts ADD COLUMN {name} INTEGER AS (7) VIRTUAL")
+        db.execute("PRAGMA user_version = 5")
+
+    async def upgraded(ledger):
+        await ledger.reserve_missing("USD")
+
+    in_ledger(upgraded, **USD)
+    assert counted(on_disk) == 1.25 + 2.0
+    assert on_disk.all("SELECT worst_currency FROM attempts") == [("USD",), ("USD",)]
