@@ -209,7 +209,8 @@ def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
             or as_url(as_dict(task.get("metadata")).get("url"))
             or as_url(task.get("fail_reason")),
             last_frame_url=as_url(content.get("last_frame_url")),
-            tokens=as_tokens(usage.get("total_tokens")) or as_tokens(usage.get("completion_tokens")),
+            # 0 would count as a refund.
+            tokens=as_tokens(usage.get("total_tokens")) or as_tokens(usage.get("completion_tokens")) or None,
             finished_at=finished,
             echo=Echo(
                 duration=as_int(upstream.get("duration")),

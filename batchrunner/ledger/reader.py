@@ -103,8 +103,7 @@ class LedgerReader:
         """The most recently accepted remote IDs, each with its task's model."""
         rows = await self._rows(
             "SELECT a.remote_id, t.request FROM attempts a JOIN tasks t ON t.key = a.task "
-            "WHERE a.remote_id IS NOT NULL ORDER BY a.accepted_at DESC, a.id DESC LIMIT ?",
-            (most,),
+            f"WHERE a.remote_id IS NOT NULL ORDER BY a.accepted_at DESC, a.id DESC LIMIT {most:d}"
         )
         return [(RemoteId(row[0]), str(json.loads(row[1]).get("model", ""))) for row in rows]
 
@@ -242,16 +241,15 @@ class LedgerReader:
 
     async def missing_files(self) -> int:
         """How many finished videos of the plan were moved or deleted."""
-        rows = await self._rows(
+        query = (
             "SELECT count(*) FROM tasks t JOIN attempts a ON a.id = t.attempt "
             "WHERE t.state = 'done' AND t.position IS NOT NULL AND a.file_state = 'missing'"
         )
-        return int(rows[0][0])
+        return int((await self._rows(query))[0][0])
 
     async def results_written(self) -> frozenset[str] | None:
         """The hashes (SHA-256) that results.csv may have if it is unedited; None if not recorded."""
-        rows = await self._rows("SELECT value FROM meta WHERE name = 'results'")
-        known = json.loads(rows[0][0]) if rows else []
+        known = json.loads(await self.meta("results") or "[]")
         return None if known is None else frozenset(known)
 
     async def run_id(self) -> str:

@@ -54,7 +54,7 @@ def test_a_task_waits_for_room_that_another_may_leave(desk: Any, sim: Any) -> No
     worst = (24 * 15 + 1) * 864 * 496 // 1024
     desk.defaults = {**desk.defaults, "duration": -1}
     desk.sections = {"budget": {"tokens": 2 * worst - 1}}
-    desk.write(*"AB", concurrency=2)
+    desk.write(*"AB", concurrency=2, draw_seed=False)  # other seeds could choose the longest
     assert desk.run().code == 0
     tokens = [charge["tokens"] for charge in sim.charges()]
     assert len(tokens) == 2

@@ -33,7 +33,7 @@ def test_without_prices_a_task_costs_what_the_gateway_settled(desk: Any, sim: An
 
 def test_a_price_that_is_not_the_gateways_is_named(desk: Any, sim: Any) -> None:
     """The manifest's prices fill the column; what the gateway charges instead is said once."""
-    sim.start()
+    sim.start(generation_seconds=1000)  # so that a poll sees the hold before the end
     desk.sections = {"pricing": {"currency": "USD", "per_million_tokens": {MODEL: 5}}}
     desk.write("ant", "bee")
     done = desk.run()
@@ -49,7 +49,7 @@ def test_a_worst_case_stands_beside_what_was_charged(desk: Any, sim: Any) -> Non
     """The model chose a shorter length than it might have: the summary shows both figures."""
     sim.start()
     desk.defaults = {**desk.defaults, "duration": -1}
-    desk.write("ant")
+    desk.write("ant", draw_seed=False)  # a seed of the run directory's own could choose the longest
     done = desk.run()
     worst = (24 * 15 + 1) * 864 * 496 // 1024
     money = f"{worst * 5.6 / 1e6:,.2f} USD"

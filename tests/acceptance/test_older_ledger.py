@@ -128,7 +128,7 @@ def test_a_run_with_nothing_pending_makes_no_look_up(desk: Any, sim: Any, backup
 
 def test_submission_waits_for_tasks_that_are_still_generating(desk: Any, sim: Any, tmp_path: Path) -> None:
     """The log shows submissions without a task yet: submission waits for their seeds, and pays for none."""
-    sim.start(generation_seconds=120)
+    sim.start(scale=0.01, generation_seconds=120)  # it waits for 1,800 s at most: some time on a busy machine
     desk.write(*SIX)
     assert desk.run("--limit", "2").code == 0
     shutil.copytree(desk.directory, tmp_path / "backup")

@@ -791,3 +791,13 @@ def test_every_value_arrives_as_it_was_written(prompt, metadata, seed):
     given_fields = {name: value for name, value in metadata.items() if name not in ("seed", "duration")}
     body = sent({"prompt": prompt, "metadata": given_fields}, seed)
     assert body == {"prompt": prompt, "metadata": given_fields | {"seed": seed}}
+
+
+@pytest.mark.parametrize(
+    "usage", [{}, None, {"total_tokens": 0}, {"total_tokens": 0, "completion_tokens": 0}]
+)
+def test_a_success_without_tokens_leaves_them_open(usage):
+    """0 tokens would mean that it was refunded, and give its budget back."""
+    outcome = poll(poll_body("SUCCESS", MADE | {"usage": usage}, result_url=LINK))
+    assert isinstance(outcome, Succeeded)
+    assert outcome.tokens is None

@@ -86,6 +86,8 @@ class Charge:
             made["error"] = {"code": self.life.code, "message": "no"}
         task = {"task_id": self.remote_id, "status": word, "submit_time": self.at, "data": made}
         task |= {"properties": {"origin_model_name": self.body["model"]}}
+        if word != "FAILURE":
+            task["quota"] = 2800 if word == "SUCCESS" else 700_000
         if word != "IN_PROGRESS":
             task["finish_time"] = self.ends
         if word == "SUCCESS":
