@@ -97,9 +97,9 @@ class Admission:
         self._tell()
         self._changed.set()
 
-    def watch(self, pending: Iterable[Kind]) -> None:
-        """Await the first videos of each kind of which many tasks are pending; one item for each task."""
-        self.canaries.watch(pending)
+    def watch(self, planned: Iterable[Kind]) -> None:
+        """Await the first videos of each kind of which the plan has many tasks; one item for each task."""
+        self.canaries.watch(planned)
         self._tell()
 
     def give_up(self, stop: Stop) -> None:

@@ -17,7 +17,7 @@ from batchrunner.ledger import Ledger, LedgerEvent, TaskRecord
 
 PROVEN_KINDS = "proven_kinds"
 """The ledger's name for the list of them."""
-_NOT_BACK = frozenset({TaskState.PENDING, TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED})
+_MAKES_ROOM = frozenset({TaskState.PENDING, TaskState.FAILED})
 
 
 class Canaries:
@@ -39,10 +39,14 @@ class Canaries:
             self._gate.proved(kind)
 
     def observe(self, event: LedgerEvent) -> None:
-        """A task that failed makes room for another canary."""
-        if event.to_state in _NOT_BACK:
+        """A task that failed makes room for another canary; a video that can't be had is a bad sign."""
+        if event.to_state in _MAKES_ROOM:
             self._gate.back(event.key)
-            self._decide_again()
+        elif event.to_state is TaskState.UNCOLLECTED:
+            self._gate.uncollected(event.key, f"not downloaded: {event.code} ({printable(event.id)})")
+        else:
+            return
+        self._decide_again()
 
     async def collected(self, task: TaskRecord, facts: AttemptFacts) -> None:
         """A video is verified: `facts` are those of the file."""

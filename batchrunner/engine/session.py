@@ -60,6 +60,8 @@ async def run(job: Job) -> Summary:
             names_again = is_new and job.recovers
             gone = await bring_up_to_date(ledger, job.directory, job.plan, job.recollect_all, names_again)
             clock = Clock(job.time_scale)
+            if job.submits:
+                await note_stop(ledger, None)  # if it is killed, the stop of the run before says nothing
             hours = hours_of(job.plan.settings, clock.wall()) if job.plan and job.submits else Hours()
             selected = select(job.plan.tasks, job.only, job.limit) if job.plan else None
             async with LedgerReader.open_existing(job.directory) as reader:

@@ -123,8 +123,8 @@ async def put_pending(
         for task, not_before in await ledger.pending()
         if selected is None or task.key in selected
     ]
-    if kinds:
-        admission.watch(task.kind for task, _ in pending)
+    if kinds:  # of all tasks, not of the pending ones alone: a kill or --limit must not end the watch
+        admission.watch(kinds.values())
     for number, (task, not_before) in enumerate(pending, start=1):
         if number % PUT_AT_ONCE == 0:
             await asyncio.sleep(0)

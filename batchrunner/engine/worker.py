@@ -39,6 +39,7 @@ from batchrunner.core.policy import (
     backoff,
     is_worth_another,
     unsendable,
+    with_hold,
 )
 from batchrunner.core.poll_schedule import STRAGGLER_INTERVAL, PollSchedule, Watch, poll_delay
 from batchrunner.core.poll_tracker import (
@@ -284,6 +285,7 @@ class Worker:
             self._sightings.record(other, answer, self._clock.now())
 
     async def _failed(self, generation: Generation, answer: GenerationFailed, seen: PollTime) -> None:
+        answer = with_hold(answer, generation.hold)
         key, paid = generation.key, await self._ledger.paid_attempts(generation.key)
         wait = backoff(paid, _chance())
         again = is_worth_another(answer, paid, self._settings, generation.adopted)

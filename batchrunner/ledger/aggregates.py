@@ -71,7 +71,7 @@ def spent(db: sqlite3.Connection) -> Spent:
     # One query: the table is large, and is read as a whole.
     found = db.execute(
         "SELECT coalesce(currency, ''), total(tokens) FILTER (WHERE tokens > 0), "
-        "sum(cost) FILTER (WHERE tokens > 0), count(*) FILTER (WHERE tokens IS NULL "
+        "sum(cost) FILTER (WHERE tokens IS NOT 0), count(*) FILTER (WHERE tokens IS NULL AND cost IS NULL "
         f"AND (remote_id IS NOT NULL OR outcome IS NULL OR outcome IN {NOT_KNOWN})), "
         "total(worst_tokens) FILTER (WHERE tokens > 0), "
         "count(*) FILTER (WHERE tokens > 0 AND worst_tokens IS NULL), "

@@ -36,6 +36,17 @@ def test_what_differs_from_the_request_stops_its_kind(desk: Any, sim: Any, made:
     assert len(list((desk.directory / "videos").glob("*.mp4"))) == len(charges)
 
 
+def test_neither_a_kill_nor_a_selection_ends_the_watch(desk: Any, sim: Any) -> None:
+    """Fewer than 20 are left to submit then: still two at most in each run."""
+    sim.start(makes={"duration": 6})
+    desk.write(*MANY[:20], concurrency=8)
+    desk.start_run().reached(2, "accepted").killed()
+    assert desk.run().code == 1
+    assert len(sim.charges()) == 2
+    assert desk.run("--limit", "10").code == 1
+    assert len(sim.charges()) <= 4
+
+
 def test_each_kind_has_its_own(desk: Any, sim: Any) -> None:
     """The gateway makes 4 seconds whatever is requested: only the kind that asked for others stops."""
     sim.start(makes={"duration": 4})

@@ -6,7 +6,7 @@ import pytest
 
 from batchrunner.core.kinds import Kind
 from batchrunner.core.model import RemoteId, TaskKey
-from batchrunner.core.outcome import Accepted, Receipt, Rejected, SubmitOutcome
+from batchrunner.core.outcome import Accepted, Receipt, Rejected, SubmitOutcome, Unknown
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.canary import FROM, MOST_OUT, CanaryGate
 from batchrunner.core.submission.decision import Situation
@@ -75,6 +75,26 @@ def test_one_that_does_not_come_back_makes_room_for_another(what: str) -> None:
     assert gate.allows(SHORT, 0.0)
     submit(gate, 2)
     assert not gate.allows(SHORT, 0.0)
+
+
+def test_one_in_doubt_makes_no_room() -> None:
+    """It may be charged, and may never be found."""
+    gate = gate_watching(SHORT)
+    for number in range(MOST_OUT):
+        submit(gate, number, outcome=Unknown(Receipt()))
+    assert not gate.allows(SHORT, 0.0)
+
+
+def test_videos_that_cannot_be_had_stop_their_kind() -> None:
+    """The first may be bad luck, and makes no room for another; the second is not."""
+    gate = gate_watching(SHORT)
+    submit(gate, 0)
+    submit(gate, 1)
+    gate.uncollected(task(0).key, "not downloaded: not_a_video (a)")
+    assert not gate.is_stopped(SHORT)
+    assert not gate.allows(SHORT, 0.0)
+    gate.uncollected(task(1).key, "not downloaded: not_a_video (b)")
+    assert gate.is_stopped(SHORT)
 
 
 def test_those_of_an_earlier_run_count() -> None:

@@ -31,6 +31,7 @@ from batchrunner.core.policy import (
     backoff,
     echo_warnings,
     is_worth_another,
+    with_hold,
 )
 from batchrunner.core.settlement import Prices
 from batchrunner.core.states import Event, TaskState, check_transition
@@ -310,3 +311,14 @@ def test_only_a_listed_refunded_failure_is_tried_again_and_not_too_often(code, r
     answer = GenerationFailed(code, "no", None, "{}", refunded)
     assert is_worth_another(answer, paid, RunSettings(max_attempts=2)) is again
     assert not is_worth_another(answer, paid, RunSettings(max_attempts=2), adopted=True)
+
+
+@pytest.mark.parametrize(
+    ("hold", "charged", "free"),
+    [(700, 0, True), (700, 700, True), (700, None, True), (None, 300, True), (700, 300, False)],
+)
+def test_a_failure_whose_quota_was_settled_is_no_refund(hold, charged, free):
+    """A hold that became another amount than 0 was charged: no money is freed, and nothing is retried."""
+    answer = with_hold(replace(failure(code="InternalServiceError"), charged=charged), hold)
+    assert after_failure(answer, SEEN).facts.tokens == (0 if free else None)
+    assert is_worth_another(answer, 0, RunSettings()) is free

@@ -15,6 +15,7 @@ from batchrunner.core.policy.generation_end import (
     echo_warnings,
     is_without_last_word,
     is_worth_another,
+    with_hold,
 )
 from batchrunner.core.policy.moves import (
     ADOPTED,
@@ -88,4 +89,5 @@ __all__ = [
     "is_without_last_word",
     "is_worth_another",
     "unsendable",
+    "with_hold",
 ]

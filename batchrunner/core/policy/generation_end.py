@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchrunner.core.model import Generation, RunSettings
 from batchrunner.core.outcome import NOT_VISIBLE, UPSTREAM, GenerationFailed, Receipt, Succeeded
@@ -50,6 +50,12 @@ def is_worth_another(
     """
     listed = any(answer.code == code or answer.code.startswith(f"{code}.") for code in settings.retry_codes)
     return listed and answer.refunded and paid_attempts < settings.max_attempts and not adopted
+
+
+def with_hold(answer: GenerationFailed, hold: int | None) -> GenerationFailed:
+    """The failure, given the hold seen before: a quota that has become another amount than 0 was charged."""
+    is_charged = hold is not None and answer.charged not in (None, 0, hold)
+    return replace(answer, refunded=False) if is_charged else answer
 
 
 def after_failure(answer: GenerationFailed, seen: PollTime, again_at: float | None = None) -> Move:

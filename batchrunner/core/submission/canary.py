@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterable
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.kinds import Kind
 from batchrunner.core.model import TaskKey
-from batchrunner.core.outcome import Accepted, SubmitOutcome
+from batchrunner.core.outcome import Accepted, SubmitOutcome, Unknown
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.decision import Situation, Stop
 from batchrunner.core.submission.gate import Gate
 
 FROM = 20
-"""With so many new tasks of a kind, the first ones are canaries."""
+"""With so many tasks of a kind in the plan, the first ones are canaries."""
 MOST_OUT = 2
 """How many canaries of a kind may be out at once."""
 NAMED = 3
@@ -25,7 +25,8 @@ class CanaryGate(Gate):
     """Lets at most two tasks of a watched kind be out until one has come back as requested.
 
     One is out from its submission until its video is verified. If it is not what was requested, no more tasks
-    of the kind are submitted in this run. One that failed, or is lost, makes room for another.
+    of the kind are submitted in this run. One that failed makes room for another; one in doubt,
+    or paid for and not downloaded, does not.
     """
 
     def __init__(self) -> None:
@@ -33,13 +34,14 @@ class CanaryGate(Gate):
         self._proven: set[Kind] = set()
         self._out: dict[TaskKey, Kind] = {}
         self._counts: dict[Kind, int] = {}
+        self._uncollected: dict[Kind, int] = {}
         self._wrong: dict[Kind, str] = {}
         """What came instead of what was requested."""
         self._told: set[Kind] = set()
 
-    def watch(self, pending: Iterable[Kind]) -> None:
-        """Watch the kinds of which many tasks are pending, one item each, unless one has come back before."""
-        many = {kind for kind, number in Counter(pending).items() if number >= FROM}
+    def watch(self, planned: Iterable[Kind]) -> None:
+        """Watch the kinds of which the plan has many tasks (one item each), unless one has come back."""
+        many = {kind for kind, number in Counter(planned).items() if number >= FROM}
         self._watched |= many - self._proven
 
     def news(self) -> list[str]:
@@ -78,6 +80,14 @@ class CanaryGate(Gate):
         if kind := self._out.pop(key, None):
             self._counts[kind] -= 1
 
+    def uncollected(self, key: TaskKey, what: str) -> None:
+        """The video of this task can't be had: it stays out, and a second one stops the kind."""
+        if (kind := self._out.get(key)) is None:
+            return
+        self._uncollected[kind] = self._uncollected.get(kind, 0) + 1
+        if self._uncollected[kind] >= MOST_OUT:
+            self.wrong(kind, what)
+
     def submitted(self, task: Waiting, probe: bool) -> None:
         self.out(task.key, task.kind)
 
@@ -85,7 +95,7 @@ class CanaryGate(Gate):
         self.back(task.key)
 
     def record(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
-        if isinstance(outcome, Accepted):
+        if isinstance(outcome, Accepted | Unknown):  # what may have been accepted may be charged
             self.out(task.key, task.kind)
         else:
             self.back(task.key)
