@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+SCALE = 0.01
+"""A run gives up after a nominal hour with nothing accepted, which is short at the usual scale."""
 MANY = [f"p{number}" for number in range(22)]
 
 
@@ -20,7 +22,7 @@ MANY = [f"p{number}" for number in range(22)]
 )
 def test_what_differs_from_the_request_stops_its_kind(desk: Any, sim: Any, made: Any, told: str) -> None:
     """After two charges at most, exit 1; what came instead is named, and what was paid for is kept."""
-    sim.start(makes=made)
+    sim.start(scale=SCALE, makes=made)
     desk.write(*MANY, concurrency=8)
     done = desk.run()
     assert done.code == 1
@@ -38,7 +40,7 @@ def test_what_differs_from_the_request_stops_its_kind(desk: Any, sim: Any, made:
 
 def test_neither_a_kill_nor_a_selection_ends_the_watch(desk: Any, sim: Any) -> None:
     """Fewer than 20 are left to submit then: still two at most in each run."""
-    sim.start(makes={"duration": 6})
+    sim.start(scale=SCALE, makes={"duration": 6})
     desk.write(*MANY[:20], concurrency=8)
     desk.start_run().reached(2, "accepted").killed()
     assert desk.run().code == 1
@@ -49,7 +51,7 @@ def test_neither_a_kill_nor_a_selection_ends_the_watch(desk: Any, sim: Any) -> N
 
 def test_each_kind_has_its_own(desk: Any, sim: Any) -> None:
     """The gateway makes 4 seconds whatever is requested: only the kind that asked for others stops."""
-    sim.start(makes={"duration": 4})
+    sim.start(scale=SCALE, makes={"duration": 4})
     tasks = [{"id": f"s{n}", "prompt": f"p {n}"} for n in range(20)]
     tasks += [{"id": f"l{n}", "prompt": f"p {n}", "duration": 9} for n in range(20)]
     desk.write(*tasks, concurrency=8)
@@ -63,7 +65,7 @@ def test_each_kind_has_its_own(desk: Any, sim: Any) -> None:
 
 def test_false_turns_it_off(desk: Any, sim: Any) -> None:
     """All 22 are made, each with a warning in its row."""
-    sim.start(makes={"duration": 6})
+    sim.start(scale=SCALE, makes={"duration": 6})
     desk.write(*MANY, concurrency=8, canary=False)
     assert desk.run().code == 0
     assert len(sim.charges()) == len(MANY)
@@ -72,7 +74,7 @@ def test_false_turns_it_off(desk: Any, sim: Any) -> None:
 
 def test_a_proven_kind_is_remembered(desk: Any, sim: Any) -> None:
     """More tasks of the kind, in a later run, need not wait for its first video."""
-    sim.start()
+    sim.start(scale=SCALE)
     desk.write(*MANY, concurrency=8)
     assert desk.run().code == 0
     ended = min(charge["life"]["ended_at"] for charge in sim.charges())
@@ -86,7 +88,7 @@ def test_a_proven_kind_is_remembered(desk: Any, sim: Any) -> None:
 
 def test_a_failed_canary_is_replaced(desk: Any, sim: Any) -> None:
     """The first two fail, and are refunded: others take their place, and all the rest are made."""
-    sim.start({"on": "generate", "do": "fail", "nth": [1, 2]})
+    sim.start({"on": "generate", "do": "fail", "nth": [1, 2]}, scale=SCALE)
     desk.write(*MANY, concurrency=8, retry_codes=[])
     done = desk.run()
     assert done.code == 1
