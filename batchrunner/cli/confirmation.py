@@ -17,7 +17,7 @@ from batchrunner.core.text import count, printable
 
 if TYPE_CHECKING:
     from batchrunner.cli.run_directory import Whereabouts
-    from batchrunner.core.confirmation import Confirmed
+    from batchrunner.core.confirmation import Agreement
     from batchrunner.core.forecast import Forecast
     from batchrunner.core.model import TaskKey
     from batchrunner.ledger import Prospect
@@ -30,20 +30,20 @@ class NotConfirmed(UsageError):
     """The run must be confirmed, and there is no terminal to ask on."""
 
 
-def confirmed(
+def agreement(
     options: argparse.Namespace,
     loaded: LoadedManifest,
     where: Whereabouts,
     selected: frozenset[TaskKey] | None,
-) -> Confirmed | None:
-    """Show the totals of a run, and ask if that is necessary; return what was agreed to, if anything.
+) -> Agreement | None:
+    """Show the totals of a run, and ask if that is necessary; None if the manifest wants nobody to be asked.
 
     Raises:
         BusyError: another run is using the run directory, so this one can't begin.
         NotConfirmed: there is nobody to ask.
         UsageError: the user has declined, or the run directory belongs to another gateway or manifest.
     """
-    from batchrunner.core.confirmation import reasons_to_ask, total  # noqa: PLC0415
+    from batchrunner.core.confirmation import Agreement, Consent, reasons_to_ask  # noqa: PLC0415
     from batchrunner.core.forecast import GenerationTimes, forecast  # noqa: PLC0415
     from batchrunner.ledger import is_locked  # noqa: PLC0415
 
@@ -59,7 +59,7 @@ def confirmed(
     needed = forecast(requests, loaded.limits, plan.pricing)
     if not needed.tasks:
         return None
-    known = _prospect(loaded, where)
+    known = _prospect(loaded, where, needed)
     if known.is_current:
         run_async(_check_owner(options, loaded, where))
     edited = _edited(loaded, where, known, selected)
@@ -76,7 +76,8 @@ def confirmed(
             raise BusyError(f"another batchrunner is using {where.directory}", "wait for it to finish")
         if not options.yes:
             _ask(needed, reasons)
-    return total(needed, known.committed) if reasons or options.yes else None
+    given = Consent.GIVEN if reasons else Consent.NOT_ASKED
+    return Agreement(needed, Consent.ANY if options.yes else given, above, known.newest_attempt)
 
 
 async def _check_owner(options: argparse.Namespace, loaded: LoadedManifest, where: Whereabouts) -> None:
@@ -88,7 +89,7 @@ async def _check_owner(options: argparse.Namespace, loaded: LoadedManifest, wher
     await check_gateway(options, where.directory, loaded.plan.base_url)
 
 
-def _prospect(loaded: LoadedManifest, where: Whereabouts) -> Prospect:
+def _prospect(loaded: LoadedManifest, where: Whereabouts, needed: Forecast) -> Prospect:
     from batchrunner.ledger import Prospect, Unreadable, prospect  # noqa: PLC0415
 
     if not has_ledger(where.directory):
@@ -96,7 +97,7 @@ def _prospect(loaded: LoadedManifest, where: Whereabouts) -> Prospect:
     own = where.submissions.keys
     planned = (own.get(position, key) for position, key in loaded.plan.tasks.keys())  # noqa: SIM118
     try:
-        return prospect(where.directory, planned)
+        return prospect(where.directory, planned, needed.currency)
     except Unreadable:  # the run will say so; until then, nothing counts as confirmed
         return Prospect()
 

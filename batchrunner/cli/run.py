@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
-from batchrunner.cli.confirmation import NotConfirmed, confirmed
+from batchrunner.cli.confirmation import NotConfirmed, agreement
 from batchrunner.cli.connection import Connection, binding_of, of_run, real, simulated
 from batchrunner.cli.console import error_values, say_json, show_error
 from batchrunner.cli.loading import add_manifest, load
@@ -21,6 +21,7 @@ from batchrunner.core.budget import Figure, Limit, Per, micros
 from batchrunner.core.errors import BatchrunnerError, UsageError
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.selection import select
+from batchrunner.core.text import plain_number
 
 if TYPE_CHECKING:
     from batchrunner.core.model import Plan
@@ -70,11 +71,8 @@ def _add_talk(parser: argparse.ArgumentParser) -> None:
 
 
 def _money(text: str) -> float:
-    try:
-        amount = float(text)
-    except ValueError:
-        amount = 0.0
-    if not 0 < amount <= MOST_MONEY:
+    amount = plain_number(text)
+    if amount is None or not 0 < amount <= MOST_MONEY:
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid amount: use a number above 0, such as 50")
     return amount
 
@@ -105,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
         if not (directory / LEDGER_NAME).exists():
             shared.api_key(options)  # fail before creating a folder if there is no key
     try:
-        agreed = confirmed(options, loaded, where, selected)
+        agreed = agreement(options, loaded, where, selected)
     except NotConfirmed as refusal:
         return _only_collect(refusal, options)
     with connecting as gateway:
@@ -115,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
             plan=planned,
             only=tuple(options.only),
             limit=options.limit,
-            confirmed=agreed,
+            agreement=agreed,
             remarks=where.remarks,
         )
         code, values = _carry_out(job, options)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.console import say, say_json, shown_path
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
+from batchrunner.core.text import plain_number
 
 
 def add_set(parser: argparse.ArgumentParser) -> None:
@@ -60,10 +60,7 @@ def _limit(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals:
         raise UsageError(f"{text} is not NAME=VALUE", "for example, concurrency=20")
-    try:
-        number = float(value)
-    except ValueError:
-        return name, value
-    if not math.isfinite(number):
+    number = plain_number(value)
+    if number is None:
         return name, value
     return name, int(number) if number.is_integer() else number

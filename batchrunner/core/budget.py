@@ -64,10 +64,12 @@ class Limit:
     most: int
     """Tokens, attempts, or millionths of the currency."""
     per: Per
-    source: str
-    """Where the user set it: what to change to raise it."""
+    source: str = ""
+    """Where the user set it: what to change to raise it; empty if running again asks for more."""
     currency: str = ""
     """Of a cost."""
+    name: str = "budget"
+    """What it is, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,15 @@ class UsedUp:
         most, committed, needed = map(self._amount, (self.limit.most, self.committed, self.needed))
         where = "in this run" if self.limit.per is Per.RUN else "in all runs"
         if self.limit.figure is Figure.TASKS:
-            return f"budget of {most} reached: {committed} {where}"
+            return f"{self.limit.name} of {most} reached: {committed} {where}"
         spent = f"{committed} spent or reserved {where}"
-        return f"budget of {most} reached: {spent}, and the next task may cost {needed}"
+        return f"{self.limit.name} of {most} reached: {spent}, and the next task may cost {needed}"
 
     @property
     def hint(self) -> str:
         """What to do to go on."""
+        if not self.limit.source:
+            return "run the same command again to see what is still to be submitted, and to confirm it"
         return f"raise {self.limit.source}, then run the same command again"
 
     def _amount(self, number: int) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from batchrunner.core.budget import Amount, micros
+from batchrunner.core.budget import Amount, Figure, Limit, Per, micros
 from batchrunner.core.forecast import Forecast
 
 
@@ -29,6 +30,47 @@ class Confirmed:
         return Confirmed(self.currency, cost, tokens, unpriced)
 
 
+class Consent(StrEnum):
+    """How the user agreed to a run."""
+
+    NOT_ASKED = "not_asked"
+    """There was no reason to ask."""
+    GIVEN = "given"
+    """On the terminal: to what was shown, and to no more."""
+    ANY = "any"
+    """By `--yes`: to whatever the run needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What a run was found to need before it began, and the user's consent."""
+
+    needed: Forecast
+    consent: Consent
+    above: float
+    """The amount up to which nobody is asked."""
+    newest_attempt: int
+    """The ledger's newest at that time: with another one, the figures are out of date."""
+
+    def total(self, committed: Amount) -> Confirmed | None:
+        """What the user has confirmed; None if nobody was asked."""
+        return None if self.consent is Consent.NOT_ASKED else total(self.needed, committed)
+
+    def limits(self, committed: Amount, confirmed: Confirmed | None) -> tuple[Limit, ...]:
+        """What the run may spend without another confirmation; `confirmed` includes all earlier ones."""
+        if self.consent is Consent.ANY:
+            return ()
+        most, name = committed.cost + micros(self.above), "amount that needs no confirmation"
+        unpriced: tuple[Limit, ...] = ()
+        if confirmed and confirmed.currency == self.needed.currency:
+            if confirmed.cost > most:
+                most, name = confirmed.cost, "confirmed total"
+            if confirmed.unpriced:
+                unpriced = (Limit(Figure.TOKENS, confirmed.tokens, Per.DIRECTORY, name="confirmed total"),)
+        cost = Limit(Figure.COST, most, Per.DIRECTORY, currency=self.needed.currency, name=name)
+        return (cost, *unpriced)
+
+
 def total(needed: Forecast, committed: Amount) -> Confirmed:
     """What the run directory may cost with this run; `committed` is what it has, or may have, cost so far."""
     cost, tokens = committed.cost + needed.micros, committed.tokens + needed.tokens
@@ -39,19 +81,19 @@ def reasons_to_ask(
     above: float | None,
     needed: Forecast,
     edited: Sequence[str],
-    committed: Amount,
+    committed: Amount | None,
     confirmed: Confirmed | None,
 ) -> list[str]:
     """Why the user must confirm this run; empty if there is no need.
 
     `above` is the amount up to which nobody is asked, None for any; `edited` are the tasks to submit that
-    were edited although their old version is paid.
+    were edited although their old version is paid. `committed` is None if it is not known in this currency.
     """
     if above is None or not needed.tasks:
         return []
     # An edit is new since the last confirmation: it counts even if there is room in that total.
     reasons = ["tasks were edited although their old version is paid"] if edited else []
-    if confirmed and _is_within(total(needed, committed), confirmed):
+    if confirmed and committed and _is_within(total(needed, committed), confirmed):
         return reasons
     if needed.micros > micros(above):
         reasons.append(f"more than {above:,.2f} {needed.currency} (run.confirm_above)")

@@ -13,9 +13,10 @@ from batchrunner.core.rules.limits import Limits, ModelLimits
 
 _OVERHEAD_BYTES = 1_000_000  # audio, index and everything else in the file
 
-
 REFERENCE_CURRENCY = "USD"
 """The currency of the list prices that count where the manifest has no `pricing`."""
+LEAST_SHARE = 10
+"""A charge below the worst case divided by this is implausible, whatever a request leaves to the model."""
 
 
 def worst_case(request: Request, limits: Limits, pricing: Pricing) -> WorstCase:

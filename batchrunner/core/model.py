@@ -286,8 +286,8 @@ class Generation:
     """Quota units that the gateway showed while it was generating; None if not seen (yet)."""
 
     def holding(self, quota: int | None) -> Generation:
-        """The same with what a poll shows as its quota, if it is the first one that does."""
-        return self if quota is None or self.hold is not None else replace(self, hold=quota)
+        """The same with what a poll shows as its quota: the most that was seen, as long as it is a charge."""
+        return replace(self, hold=quota) if quota and quota > max(self.hold or 0, 0) else self
 
     @property
     def kind(self) -> Kind:

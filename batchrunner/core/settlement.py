@@ -12,6 +12,10 @@ QUOTA_PER_USD = 500_000.0
 """The gateway's quota units in one USD, unless its status page names another number."""
 MOST_QUOTA = 10**15
 """Quota units; larger values are implausible."""
+QUOTA_UNITS = (1e3, 1e9)
+"""The least and the most units that one USD can plausibly have."""
+MOST_CHARGED = 1e6
+"""USD for one attempt; larger amounts are implausible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Prices:
     limits: Limits
     """With the list prices."""
     quota_per_usd: float = QUOTA_PER_USD
+    """The gateway's quota units in one USD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ def charged_usd(quota: int | None, hold: int | None, quota_per_usd: float) -> fl
     `hold` is the quota shown while the task was generating. Some versions show it for ever, and all until
     they have settled: an unchanged quota is not a price. Nor is 0, or one with no hold to compare it with.
     """
-    if quota is None or hold is None or quota == hold or not 0 < quota <= MOST_QUOTA:
+    if quota is None or hold is None or quota == hold or quota <= 0:
         return None
-    return round(quota / quota_per_usd, 6)
+    amount = quota / quota_per_usd
+    return round(amount, 6) if amount <= MOST_CHARGED else None

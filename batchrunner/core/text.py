@@ -17,6 +17,7 @@ _UNSEEN = re.compile(
 _HALF = re.compile("[\ud800-\udfff]")
 _UNSHOWABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
 def printable(text: str) -> str:
@@ -52,6 +53,11 @@ def cut(text: str, width: int) -> str:
 def shortened(text: str, width: int) -> str:
     """`text`, made printable and truncated to `width` columns."""
     return cut(printable(text), width)
+
+
+def plain_number(text: str) -> float | None:
+    """A number in decimal notation, such as `12.5`; None for other text, even if `float` would take it."""
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def span(seconds: float) -> str:

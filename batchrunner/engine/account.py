@@ -8,10 +8,13 @@ from dataclasses import replace
 
 from batchrunner.core.estimate import REFERENCE_CURRENCY, worst_case
 from batchrunner.core.model import Pricing, TaskKey
-from batchrunner.core.settlement import Prices
+from batchrunner.core.settlement import QUOTA_PER_USD, Prices
 from batchrunner.core.text import count
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger
+
+_UNIT = "quota_per_usd"
+"""The ledger's name for the unit that the gateway has last shown."""
 
 
 class Account:
@@ -28,8 +31,12 @@ class Account:
         `selected` limits which pending tasks may be submitted. The balance is in USD: where the manifest's
         prices are not, list prices count.
         """
-        if unit := await self._gateway.quota_per_usd():
-            self.prices = replace(self.prices, quota_per_usd=unit)
+        unit = await self._gateway.quota_per_usd()
+        if unit:
+            await ledger.set_meta(_UNIT, repr(unit))
+        elif known := await ledger.meta(_UNIT):
+            unit = float(known)
+        self.prices = replace(self.prices, quota_per_usd=unit or QUOTA_PER_USD)
         balance = await self._gateway.balance() if submits else None
         if balance is None:
             return

@@ -47,7 +47,7 @@ class Admission:
         self._gateway_answers = gateway_answers
         self._hours, self.capacity = hours or Hours(), Capacity(settings)
         self._breaker = Breaker(self.capacity, settings.max_in_doubt, key_origin, failures, self._hours)
-        self.canaries = self._breaker.canaries
+        self.canaries, self.failures = self._breaker.canaries, self._breaker.failures
         self._backlog, self._suspects = Backlog(), Suspects()
         self._distance = 60.0 / settings.submit_rate
         self._next_turn = 0.0

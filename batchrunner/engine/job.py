@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batchrunner.core.confirmation import Confirmed
+from batchrunner.core.confirmation import Agreement
 from batchrunner.core.model import Plan
 from batchrunner.core.rules.limits import Limits
 from batchrunner.engine.relocation import GivenAddress
@@ -40,8 +40,8 @@ class Job:
     """Whether the gateway's address was set by the user; if not, it is the default."""
     same_gateway: bool = False
     """Set by the user: the gateway at this address is the one that the ledger is bound to."""
-    confirmed: Confirmed | None = None
-    """What the user has just agreed to spend, to be remembered; None if nobody was asked."""
+    agreement: Agreement | None = None
+    """What the run needs, and the user's consent to it; None if the manifest wants nobody to be asked."""
     remarks: tuple[str, ...] = ()
     """Notices to show before the run begins; kept in run.log."""
     recollect_all: bool = False

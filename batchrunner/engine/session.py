@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from batchrunner.clock import Clock
@@ -13,6 +14,7 @@ from batchrunner.core.selection import select
 from batchrunner.core.submission.hours import Hours
 from batchrunner.core.summary import Summary, still_matters
 from batchrunner.core.text import count
+from batchrunner.engine.agreement import within_agreement
 from batchrunner.engine.evidence import mark_log
 from batchrunner.engine.flow import Flow
 from batchrunner.engine.job import Job
@@ -31,7 +33,6 @@ from batchrunner.ledger import (
     Ledger,
     LedgerReader,
     RunLock,
-    note_confirmed,
     note_stop,
 )
 from batchrunner.manifest import hours_of
@@ -59,6 +60,8 @@ async def run(job: Job) -> Summary:
                 await recognise(job.plan.tasks, ledger)
             names_again = is_new and job.recovers
             gone = await bring_up_to_date(ledger, job.directory, job.plan, job.recollect_all, names_again)
+            if job.plan:
+                job = replace(job, plan=await within_agreement(ledger, job.plan, job.agreement))
             clock = Clock(job.time_scale)
             if job.submits:
                 await note_stop(ledger, None)  # if it is killed, the stop of the run before says nothing
@@ -133,6 +136,4 @@ async def _bound(job: Job, ledger: Ledger) -> list[str]:
         remarks.append(
             f"this run directory was used by the manifest {former} and has paid for tasks of this one"
         )
-    if job.confirmed:
-        await note_confirmed(ledger, job.confirmed)
     return remarks

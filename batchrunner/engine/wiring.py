@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from batchrunner.clock import Clock
 from batchrunner.core.budget import Budget, Per
@@ -13,8 +14,10 @@ from batchrunner.core.estimate import video_bytes
 from batchrunner.core.kinds import kind_of
 from batchrunner.core.model import PlannedTask, Request, TaskKey
 from batchrunner.core.outcome import Preflight
+from batchrunner.core.policy import GENERATION_FAILED
 from batchrunner.core.settlement import Prices
-from batchrunner.core.states import GENERATED, PAID_FOR, TaskState
+from batchrunner.core.states import GENERATED, PAID_FOR, Event, TaskState
+from batchrunner.core.submission.failures import FailureGate
 from batchrunner.core.submission.hours import Hours
 from batchrunner.engine.account import Account
 from batchrunner.engine.admission import Admission
@@ -32,7 +35,7 @@ from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.task_group import RunTaskGroup
 from batchrunner.engine.worker import Worker
 from batchrunner.gateway import Gateway
-from batchrunner.ledger import MANIFEST, Binding, Ledger, TaskRecord, recover_command
+from batchrunner.ledger import MANIFEST, Binding, Ledger, LedgerEvent, TaskRecord, recover_command
 from batchrunner.media import VideoFacts
 
 SPARE_BYTES = 64 << 20
@@ -92,6 +95,7 @@ class Wiring:
         admission = self._admission(gateway, adopter, requests)
         canaries = Canaries(ledger, admission.canaries, self.job.limits, admission.look_again)
         ledger.observe(canaries.observe)
+        ledger.observe(partial(_count_failures, admission.failures))
         collector = self._collector(gateway, canaries)
 
         def collect(key: TaskKey) -> None:
@@ -229,3 +233,10 @@ class Wiring:
         plan = self.job.plan
         manifest = shlex.quote(plan.manifest) if plan else MANIFEST
         return f"`{recover_command(self.job.directory, manifest)}` finds paid tasks, free of charge"
+
+
+def _count_failures(gate: FailureGate, event: LedgerEvent) -> None:
+    if event.event is Event.SUCCEEDED:
+        gate.succeeded()
+    elif event.event is Event.GENERATION_FAILED and event.code == GENERATION_FAILED:
+        gate.unexplained(event.message)

@@ -212,8 +212,8 @@ class Worker:
             if not isinstance(conclusion, GoOn):
                 return await self._conclude(generation, conclusion, holds_slot)
             if isinstance(answer, InProgress):
-                generation = generation.holding(answer.quota)
-                if is_news:
+                before, generation = generation, generation.holding(answer.quota)
+                if is_news or generation is not before:
                     news = AttemptFacts(hold=generation.hold, last_answer=answer.raw[:LAST_ANSWER_BYTES])
                     await self._ledger.note(generation.attempt, news)
             if not isinstance(answer, NotVisible):  # NotVisible doesn't show that the key sees our tasks

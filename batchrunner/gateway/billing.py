@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from batchrunner.core.settlement import MOST_QUOTA
+from batchrunner.core.settlement import MOST_QUOTA, QUOTA_UNITS
 from batchrunner.gateway.reading import as_dict, as_object
 from batchrunner.gateway.wire import Answer
 
@@ -17,7 +17,9 @@ UNLIMITED = 1e8
 def quota_per_usd(answer: Answer) -> float | None:
     """How many quota units are one USD, in an answer of the status page; None if it doesn't say."""
     told = _amount(as_dict(as_object(answer.body).get("data")).get("quota_per_unit"))
-    return told if answer.status == 200 and told is not None and told >= 1 else None
+    if answer.status != 200 or told is None or not QUOTA_UNITS[0] <= told <= QUOTA_UNITS[1]:
+        return None
+    return told
 
 
 def balance(subscription: Answer, usage: Answer) -> float | None:

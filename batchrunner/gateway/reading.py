@@ -43,10 +43,18 @@ def as_int(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
 
 
-def as_tokens(value: object) -> int | None:
-    """A plausible number of tokens; None for anything else."""
+def _as_tokens(value: object) -> int | None:
+    """A plausible number of tokens, which may be written as text; None for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+        value = int(value)
     count = as_int(value)
     return count if count is not None and 0 <= count <= MOST_TOKENS else None
+
+
+def tokens_of(usage: Mapping[str, Any]) -> int | None:
+    """The tokens charged, by a `usage` object: the largest figure; 0 is none, not a refund."""
+    told = [_as_tokens(usage.get(name)) for name in ("total_tokens", "completion_tokens")]
+    return max(filter(None, told), default=None)
 
 
 def as_number(value: object) -> float | None:

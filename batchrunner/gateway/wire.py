@@ -34,7 +34,7 @@ from batchrunner.core.outcome import (
     Unknown,
 )
 from batchrunner.core.redaction import redacted
-from batchrunner.gateway.reading import as_dict, as_int, as_number, as_object, as_text, as_tokens, as_url
+from batchrunner.gateway.reading import as_dict, as_int, as_number, as_object, as_text, as_url, tokens_of
 
 BALANCE_CODES = frozenset({"insufficient_user_quota", "pre_consume_token_quota_failed"})
 BUSY_CODES = frozenset(
@@ -209,8 +209,7 @@ def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:
             or as_url(as_dict(task.get("metadata")).get("url"))
             or as_url(task.get("fail_reason")),
             last_frame_url=as_url(content.get("last_frame_url")),
-            # 0 would count as a refund.
-            tokens=as_tokens(usage.get("total_tokens")) or as_tokens(usage.get("completion_tokens")) or None,
+            tokens=tokens_of(usage),
             finished_at=finished,
             echo=Echo(
                 duration=as_int(upstream.get("duration")),

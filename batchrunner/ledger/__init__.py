@@ -8,7 +8,14 @@ from batchrunner.ledger.glance import Unreadable, begun, glance, paid_tasks
 from batchrunner.ledger.last_stop import last_stop, note_stop
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
-from batchrunner.ledger.prospect import Prospect, note_confirmed, prospect
+from batchrunner.ledger.prospect import (
+    Prospect,
+    charged_unpriced,
+    committed_so_far,
+    newest_attempt,
+    note_confirmed,
+    prospect,
+)
 from batchrunner.ledger.reader import LedgerReader
 from batchrunner.ledger.records import (
     WAITING_FOR,
@@ -43,10 +50,13 @@ __all__ = [
     "TaskRecord",
     "Unreadable",
     "begun",
+    "charged_unpriced",
     "check_path",
+    "committed_so_far",
     "glance",
     "is_locked",
     "last_stop",
+    "newest_attempt",
     "note_confirmed",
     "note_stop",
     "paid_tasks",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from batchrunner.ledger import aggregates
 from batchrunner.ledger.database import SCHEMA_VERSION, pragma
 from batchrunner.ledger.glance import asked, paid_tasks
 from batchrunner.ledger.ledger import Ledger
-from batchrunner.ledger.spending import committed
+from batchrunner.ledger.spending import charged_without_price, committed, has_only
 
 _CONFIRMED = "confirmed"
 
@@ -36,8 +37,10 @@ class Left(NamedTuple):
 class Prospect:
     """What is known before a run."""
 
-    committed: Amount = field(default_factory=Amount)
-    """What all runs in the directory have, or may have, cost."""
+    committed: Amount | None = None
+    """What all runs in the directory have, or may have, cost; None if that is not known in one currency."""
+    newest_attempt: int = 0
+    """The ledger's number of it; 0 if there is none."""
     confirmed: Confirmed | None = None
     """What the user has agreed to."""
     left: tuple[Left, ...] = ()
@@ -50,23 +53,42 @@ class Prospect:
     """How long generations of each kind took; see `aggregates.generation_times`."""
 
 
-def prospect(directory: Path, planned: Iterable[TaskKey]) -> Prospect:
-    """What the ledger of a run directory says about a run of these tasks.
+def prospect(directory: Path, planned: Iterable[TaskKey], currency: str) -> Prospect:
+    """What the ledger of a run directory says about a run of these tasks, priced in this currency.
 
     Raises:
         Unreadable: it can't be read.
     """
-    return asked(directory, partial(_prospect, planned=planned)) or Prospect()
+    return asked(directory, partial(_prospect, planned=planned, currency=currency)) or Prospect()
 
 
-async def note_confirmed(ledger: Ledger, agreed: Confirmed) -> None:
-    """Record what the user has agreed to spend, besides what was agreed to before.
+async def charged_unpriced(ledger: Ledger) -> Counter[str]:
+    """How many attempts at each model may be charged, and have no price in the currency of this run."""
+    return await ledger.ask_history(charged_without_price)
+
+
+async def committed_so_far(ledger: Ledger) -> Amount:
+    """What all runs in the directory have, or may have, cost, in the currency of this run's prices."""
+    return await ledger.ask_history(lambda db: committed(db, "")[Per.DIRECTORY])
+
+
+async def newest_attempt(ledger: Ledger) -> int:
+    """The ledger's number of the newest attempt; 0 if there is none."""
+    return await ledger.ask_history(_newest_attempt)
+
+
+async def note_confirmed(ledger: Ledger, agreed: Confirmed | None) -> Confirmed | None:
+    """Record what the user has agreed to spend, if anything; return it with what was agreed to before.
 
     Raises:
         StorageError: it can't be written.
     """
     earlier = _confirmed(await ledger.meta(_CONFIRMED))
-    await ledger.set_meta(_CONFIRMED, json.dumps(asdict(agreed.including(earlier))))
+    if agreed is None:
+        return earlier
+    together = agreed.including(earlier)
+    await ledger.set_meta(_CONFIRMED, json.dumps(asdict(together)))
+    return together
 
 
 def _confirmed(text: str) -> Confirmed | None:
@@ -76,7 +98,11 @@ def _confirmed(text: str) -> Confirmed | None:
     return Confirmed(**{**values, "unpriced": tuple(values["unpriced"])})
 
 
-def _prospect(db: sqlite3.Connection, planned: Iterable[TaskKey]) -> Prospect:
+def _newest_attempt(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT coalesce(max(id), 0) FROM attempts").fetchone()[0])
+
+
+def _prospect(db: sqlite3.Connection, planned: Iterable[TaskKey], currency: str) -> Prospect:
     known: frozenset[TaskKey] = frozenset()
     left: tuple[Left, ...] = ()
     here = {TaskKey(key) for (key,) in db.execute("SELECT key FROM tasks WHERE position IS NOT NULL")}
@@ -87,11 +113,14 @@ def _prospect(db: sqlite3.Connection, planned: Iterable[TaskKey]) -> Prospect:
         left = tuple(Left(name, source, key in paid) for key, name, source in rows if key in gone)
     stored = db.execute("SELECT value FROM meta WHERE name = ?", (_CONFIRMED,))
     agreed = _confirmed("".join(value for (value,) in stored))
-    # A ledger of an older version has no sums, but nothing that was confirmed either.
-    spent = committed(db, "")[Per.DIRECTORY] if _has_sums(db) else Amount()
     is_current = pragma(db, "user_version") == SCHEMA_VERSION
-    return Prospect(spent, agreed, left, known, is_current, tuple(aggregates.generation_times(db)))
-
-
-def _has_sums(db: sqlite3.Connection) -> bool:
-    return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'spending'").fetchall())
+    spent = committed(db, "")[Per.DIRECTORY] if is_current and has_only(db, currency) else None
+    return Prospect(
+        committed=spent,
+        newest_attempt=_newest_attempt(db),
+        confirmed=agreed,
+        left=left,
+        known=known,
+        is_current=is_current,
+        finished=tuple(aggregates.generation_times(db)),
+    )

@@ -262,7 +262,7 @@ class LedgerReader:
         return next((str(row[0]) for row in rows), "")
 
     async def ask_history(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """Run one of the queries in `ledger.history`."""
+        """Run one of the queries of this package."""
         return await self._ask(question)
 
     async def wanted(self, *states: TaskState, key: TaskKey | None = None) -> list[Wanted]:

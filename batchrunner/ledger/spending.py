@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from batchrunner.core.budget import Amount, Limit, Per, UsedUp, WorstCase, first_exceeded
+from batchrunner.core.estimate import LEAST_SHARE, REFERENCE_CURRENCY
 from batchrunner.core.model import AttemptId
 
 WorstOf = Callable[[Mapping[str, Any]], WorstCase]
@@ -19,16 +21,22 @@ WorstOf = Callable[[Mapping[str, Any]], WorstCase]
 _NOT_CHARGED = (
     "remote_id IS NULL AND outcome IS NOT NULL AND outcome NOT IN ('unknown', 'lost', 'adopted', 'named')"
 )
-_SHARE = "coalesce(tokens * worst_cost / worst_tokens, worst_cost, 0)"
+_SETTLED = (
+    f"tokens IS NOT NULL AND (tokens = 0 OR worst_tokens IS NULL OR tokens * {LEAST_SHARE} >= worst_tokens)"
+)
+_SHARE = f"coalesce(CASE WHEN {_SETTLED} THEN tokens * worst_cost / worst_tokens END, worst_cost, 0)"
 """The price of the tokens charged, as estimated; the whole worst case while they are unknown."""
 _SAME_CURRENCY = "CASE WHEN currency IS worst_currency THEN coalesce(cost, 0) ELSE 0 END"
+_GATEWAY_CHARGE = (
+    f"CASE WHEN worst_currency IS '{REFERENCE_CURRENCY}' THEN coalesce(charged_usd, 0) ELSE 0 END"
+)
 _COMMITTED = (
     f"""committed_tokens INTEGER AS (
-        CASE WHEN tokens IS NOT NULL THEN tokens WHEN {_NOT_CHARGED} THEN 0
+        CASE WHEN {_SETTLED} THEN tokens WHEN {_NOT_CHARGED} THEN 0
         ELSE coalesce(worst_tokens, 0) END)""",
     f"""committed_cost INTEGER AS (CAST(round(1000000 *
         CASE WHEN tokens = 0 OR (tokens IS NULL AND {_NOT_CHARGED}) THEN 0
-        ELSE max({_SHARE}, {_SAME_CURRENCY}) END) AS INTEGER))""",
+        ELSE max({_SHARE}, {_SAME_CURRENCY}, {_GATEWAY_CHARGE}) END) AS INTEGER))""",
     f"committed_tasks INTEGER AS (CASE WHEN tokens = 0 OR ({_NOT_CHARGED}) THEN 0 ELSE 1 END)",
 )
 """Columns of each attempt: the gateway's figure where it is known, nothing if it surely was not charged, else
@@ -98,6 +106,21 @@ def reserve_missing(db: sqlite3.Connection, worst_of: WorstOf, currency: str) ->
     query = "SELECT id, task FROM attempts WHERE committed_tasks = 1 AND worst_currency IS NOT ?"
     for attempt, key in db.execute(query, (currency,)).fetchall():
         reserve(db, attempt, worst_case(db, key, worst_of))
+
+
+def charged_without_price(db: sqlite3.Connection) -> Counter[str]:
+    """How many attempts at each model may be charged, but have no price in the currency of the estimates."""
+    query = (
+        "SELECT coalesce(json_extract(t.request, '$.model'), ''), count(*) FROM attempts a "
+        "JOIN tasks t ON t.key = a.task WHERE a.committed_tasks = 1 AND a.worst_cost IS NULL GROUP BY 1"
+    )
+    return Counter(dict(db.execute(query)))
+
+
+def has_only(db: sqlite3.Connection, currency: str) -> bool:
+    """Whether whatever may be charged was estimated in this currency."""
+    query = "SELECT 1 FROM attempts WHERE committed_tasks = 1 AND worst_currency IS NOT ? LIMIT 1"
+    return not db.execute(query, (currency,)).fetchall()
 
 
 def committed(db: sqlite3.Connection, process: str) -> dict[Per, Amount]:

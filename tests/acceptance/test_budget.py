@@ -39,6 +39,24 @@ def test_a_budget_ends_a_run_with_what_fits(
     assert len(sim.charges()) == 6
 
 
+def test_charged_failures_in_a_row_stop_submission(desk: Any, sim: Any) -> None:
+    """Without a code or a refund, the fault is not the prompt's: ten are paid for nothing, not thirty."""
+    sim.start({"on": "refresh", "do": "channel_lost"})
+    desk.write(*(f"t{number:02}" for number in range(30)), concurrency=1)
+    done = desk.run()
+    assert (done.code, len(sim.charges())) == (1, 10)
+    assert "10 generations in a row failed without an error code of the model" in done.stdout
+    assert "Failed to get channel info" in done.stdout
+
+
+def test_single_charged_failures_stop_nothing(desk: Any, sim: Any) -> None:
+    """A video in between shows that others may succeed."""
+    sim.start({"on": "refresh", "do": "channel_lost", "nth": [*range(1, 10), *range(11, 20)]})
+    desk.write(*(f"t{number:02}" for number in range(21)), concurrency=1)
+    assert desk.run().code == 1
+    assert len(sim.charges()) == 21
+
+
 def test_what_was_refunded_is_free_again(desk: Any, sim: Any) -> None:
     """A generation that fails gives its room back: three videos fit, though one was made twice."""
     sim.start({"on": "generate", "do": "fail", "nth": 1})

@@ -3,6 +3,7 @@
 import os
 import pty
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,8 +23,13 @@ def asking(desk: Any, sim: Any) -> Any:
     return desk
 
 
-def on_terminal(desk: Any, answer: str, *options: str) -> tuple[int, str]:
-    """Run on a terminal, type `answer` at the question; return the exit code and what was shown."""
+def on_terminal(
+    desk: Any, answer: str, *options: str, meanwhile: Callable[[], object] = lambda: None
+) -> tuple[int, str]:
+    """Run on a terminal, type `answer` at the question; return the exit code and what was shown.
+
+    `meanwhile` is called while the question stands.
+    """
     command = [sys.executable, "-m", "batchrunner", *desk.run_arguments("-q", *options)]
     environment = clean_environment(desk.folder, EASYROUTER_API_KEY=desk.key)
     child, master = pty.fork()
@@ -40,6 +46,7 @@ def on_terminal(desk: Any, answer: str, *options: str) -> tuple[int, str]:
             break
         shown += heard
         if b"[y/N]" in shown and not is_answered:
+            meanwhile()
             os.write(master, answer.encode())
             is_answered = True
     os.close(master)
@@ -68,6 +75,34 @@ def test_a_terminal_is_asked(asking: Any, sim: Any, answer: str, code: int, paid
     assert "Submit 3 tasks for up to 12.18 EUR" in shown
     assert (ended, len(sim.charges())) == (code, paid)
     assert asking.directory.exists() == bool(paid)
+
+
+def test_tasks_added_while_the_question_stands_are_not_agreed_to(desk: Any, sim: Any) -> None:
+    """A `retry` in another shell: two tasks for 8.12 EUR were shown, so two are paid for, and exit 75."""
+    sim.start({"on": "generate", "do": "moderated", "first": 2})
+    desk.sections = PRICES
+    desk.write("ant", "bee", concurrency=1, max_attempts=1)
+    assert desk.run().code == 1
+    desk.write("ant", "bee", "cat", "dog", concurrency=1, confirm_above=5)
+    code, shown = on_terminal(desk, "y\n", meanwhile=lambda: desk.do("retry", "batch.run", "--failed"))
+    assert "Submit 2 tasks for up to 8.12 EUR" in shown
+    assert (code, len(sim.charges())) == (75, 2 + 2)
+    assert "confirmed total of 8.12 EUR reached" in shown
+    assert "run the same command again to see what is still to be submitted, and to confirm it" in shown
+    refused = desk.run()
+    assert (refused.code, len(sim.charges())) == (2, 4)
+    assert "submitting 2 tasks for up to 8.12 EUR must be confirmed" in refused.stderr
+
+
+def test_a_run_while_the_question_stands_makes_it_ask_again(asking: Any, sim: Any) -> None:
+    """The figures that were shown are no longer true."""
+
+    def another() -> None:
+        assert asking.run("--limit", "1").code == 0
+
+    code, shown = on_terminal(asking, "y\n", meanwhile=another)
+    assert (code, len(sim.charges())) == (2, 1)
+    assert "another run has submitted tasks of this manifest meanwhile" in shown
 
 
 def test_up_to_the_amount_nobody_is_asked(asking: Any, sim: Any) -> None:

@@ -74,6 +74,22 @@ def test_prices_in_another_currency_stay_apart_from_the_gateways(desk: Any, sim:
     assert costs(desk)["bee"] == ("1.501978", "CNY")
 
 
+def test_an_earlier_submission_without_a_price_stops_a_budget_of_money(desk: Any, sim: Any) -> None:
+    """In the new currency it would count as nothing: exit 2, nothing is sent."""
+    sim.start()
+    desk.write("ant")
+    assert desk.run().code == 0
+    desk.sections = {
+        "pricing": {"currency": "JPY", "per_million_tokens": {"dreamina-seedance-2-0": 1000}},
+        "budget": {"cost": 1000},
+    }
+    desk.write({"id": "bee", "prompt": "bee", "model": "dreamina-seedance-2-0"})
+    refused = desk.run()
+    assert (refused.code, len(sim.charges())) == (2, 1)
+    assert f"can't count 1 earlier submission of {MODEL}, which have no price in JPY" in refused.stderr
+    assert "pricing.per_million_tokens" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("quota", "fault", "warned"),
     [

@@ -29,7 +29,7 @@ def running(desk: Any, sim: Any) -> Any:
     desk.write({"id": "ant", "prompt": "ark:inputmod"}, "bee", "cat", concurrency=1, task_deadline="8000h")
     desk.run_under_way = desk.start_run().reached(1, "accepted")
     # Stopped, the run itself can't change anything while another command is watched; the lock holds.
-    desk.run_under_way.send(signal.SIGSTOP)
+    desk.run_under_way.stop()
     return desk
 
 

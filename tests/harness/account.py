@@ -130,8 +130,8 @@ class Account:
     line: float = 0.0
     seed: int = 1
     queue_limit: int = 10**9
-    tells_queued: bool = True
-    """Whether polls say that a task is queued; otherwise it is shown as running."""
+    unfinished: str = ""
+    """The gateway's one word for all tasks that have not ended; empty if it tells queued from running."""
     jobs: list[Job] = field(default_factory=list)
     refusals: list[float] = field(default_factory=list)
 
@@ -194,8 +194,8 @@ class Account:
     def _poll(self, job: Job, asked: float) -> None:
         phase = job.observed.phase
         answer: PollOutcome = InProgress(phase.status, phase.upstream or "", "")
-        if not self.tells_queued:
-            answer = InProgress("IN_PROGRESS", "", "")
+        if self.unfinished:
+            answer = InProgress(self.unfinished, "", "")
         if phase.status == "SUCCESS":
             answer = Succeeded("https://x/v.mp4", "", 1, None, Echo(), "{}")
         self._at(asked + ANSWER, lambda now: self._told(job, answer, asked, now))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -119,6 +120,18 @@ class Command:
     def send(self, number: int) -> None:
         """Send a signal."""
         self.process.send_signal(number)
+
+    def stop(self) -> None:
+        """Suspend it with SIGSTOP, and wait until none of its threads runs any more."""
+        self.send(signal.SIGSTOP)
+        threads = Path(f"/proc/{self.process.pid}/task")
+
+        def stopped() -> bool:
+            # The state follows the name, which is in parentheses.
+            states = [one.read_text().rpartition(")")[2].split()[0] for one in threads.glob("*/stat")]
+            return set(states) <= {"T", "t"}
+
+        until(stopped, f"process {self.process.pid} to stop")
 
     def ended(self) -> Ended:
         """Wait for its end."""

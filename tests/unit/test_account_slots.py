@@ -69,11 +69,12 @@ def test_fixed_loops_use_the_slots_less() -> None:
         assert theirs.polls() > ours.polls() or seconds > 5
 
 
-def test_without_words_for_queued_it_grows_only_while_more_finish() -> None:
-    """A gateway that calls all of it in progress: ten run, and at most twice as many are ever in flight."""
+@pytest.mark.parametrize(("word", "busy"), [("IN_PROGRESS", 0.97), ("QUEUED", 0.95)])
+def test_with_one_word_for_all_it_grows_only_while_more_finish(word: str, busy: float) -> None:
+    """A gateway that calls all of it in progress, or queued: ten run, and at most 20 are ever in flight."""
     player = Auto()
-    night = Account(player, 10, until=6000.0, tells_queued=False).play()
-    assert night.busy(1500, 6000) >= 0.97
+    night = Account(player, 10, until=6000.0, unfinished=word).play()
+    assert night.busy(1500, 6000) >= busy
     assert max(night.in_flight(moment) for moment in range(0, 6000, 10)) <= 20
     assert player.capacity.news() == CANNOT_TELL
     assert player.capacity.news() == ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchrunner.core.model import Pricing
+from batchrunner.core.model import AttemptId, Generation, Pricing, RemoteId, TaskKey
 from batchrunner.core.settlement import QUOTA_PER_USD, Prices, Settled, charged_usd, settled
 from batchrunner.manifest import load_limits
 
@@ -25,12 +25,31 @@ def cost(tokens=108_900, quota=None, hold=700_000, pricing=None, unit=QUOTA_PER_
         (0, 700_000, None),  # a video is not free
         (-5, 700_000, None),
         (10**16, 700_000, None),
+        (10**6 * 500_000, 700_000, 1e6),  # the most that is plausible, in USD
+        (10**6 * 500_000 + 1, 700_000, None),
         (None, 700_000, None),
     ],
 )
 def test_only_a_quota_that_changed_is_a_charge(quota, hold, usd):
     """A hold, an absurd number, or nothing, is not what the gateway charged."""
     assert charged_usd(quota, hold, QUOTA_PER_USD) == usd
+
+
+@pytest.mark.parametrize(
+    ("seen", "hold"),
+    [
+        ([None, 700_000, 304_920], 700_000),  # settled before it is called a success
+        ([0, -5, 700_000], 700_000),  # not shown yet
+        ([700_000, 875_000], 875_000),
+        ([0, None], None),
+    ],
+)
+def test_the_hold_is_the_most_that_was_seen(seen, hold):
+    """A quota of 0 while a task generates is none."""
+    generation = Generation(TaskKey("k"), AttemptId(1), RemoteId("task_1"), 0.0, 0.0, REQUEST, None)
+    for quota in seen:
+        generation = generation.holding(quota)
+    assert generation.hold == hold
 
 
 def test_the_gateways_charge_counts_where_the_manifest_has_no_prices():

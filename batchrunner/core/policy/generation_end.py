@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from batchrunner.core.estimate import LEAST_SHARE, tokens
 from batchrunner.core.model import Generation, RunSettings
 from batchrunner.core.outcome import NOT_VISIBLE, UPSTREAM, GenerationFailed, Receipt, Succeeded
 from batchrunner.core.policy.moves import LAST_ANSWER_BYTES, AttemptFacts, Move
@@ -23,7 +24,10 @@ def after_success(answer: Succeeded, generation: Generation, prices: Prices, see
     return Move(
         Event.SUCCEEDED,
         TaskState.COLLECTING,
-        warnings=echo_warnings(answer, requested),
+        warnings=(
+            *echo_warnings(answer, requested),
+            *_token_warnings(answer.tokens, tokens(generation.request, prices.limits)),
+        ),
         facts=AttemptFacts(
             finished_at=seen.finished(answer.finished_at),
             generation_seconds=seen.generation_seconds(answer.finished_at),
@@ -37,6 +41,12 @@ def after_success(answer: Succeeded, generation: Generation, prices: Prices, see
             last_answer=answer.raw[:LAST_ANSWER_BYTES],
         ),
     )
+
+
+def _token_warnings(charged: int | None, most: int) -> tuple[str, ...]:
+    if charged is None or charged * LEAST_SHARE >= most:
+        return ()
+    return (f"implausibly few tokens: {charged:,}; the budget counts the estimate of {most:,}",)
 
 
 def is_worth_another(

@@ -16,7 +16,8 @@ Each row of the table is a gate. Polling and collecting are never stopped.
 |                 | with none accepted in between             | the same way: the user must act, exit 1   |
 | `CanaryGate`    | no video of a kind has come back yet      | that kind: two at once, until one is as   |
 |                 |                                           | requested; else never: exit 1             |
-| `FailureGate`   | as many tasks failed as the budget allows | never: the user must act, exit 1          |
+| `FailureGate`   | as many tasks failed as the budget        | never: the user must act, exit 1          |
+|                 | allows, or 10 in a row without a code     |                                           |
 | `BudgetGate`    | no room for one more task's worst case    | when a task in flight has ended; with     |
 |                 |                                           | none in flight never, exit 75             |
 | `ModelGate`     | no channel for a model, or no access      | that model: backoff, then every 5 min     |
@@ -67,10 +68,11 @@ class Breaker:
         self._models = ModelGate()
         self._budget = BudgetGate()
         self.canaries = CanaryGate()
+        self.failures = FailureGate(failures)
         self._gates: tuple[Gate, ...] = (
             self._account,
             self._rejections,
-            FailureGate(failures),
+            self.failures,
             BalanceGate(),
             self._budget,
             WindowGate(hours or Hours()),

@@ -30,7 +30,7 @@ CEILING_STANDS, CEILING_STANDS_LONGEST = 120.0, 3600.0
 FINISHED_FIRST = 3
 """After so many ends, a gateway that has never shown a queued task is not expected to."""
 CANNOT_TELL = (
-    "the gateway does not show which tasks are queued: concurrency is raised only while "
+    "the gateway does not show which tasks run: concurrency is raised only while "
     "completions per minute increase"
 )
 
@@ -51,8 +51,10 @@ class Capacity:
         self._rate = FinishRate()
         self._finished = 0
         self._told = False
-        self._tells = False
-        """Whether polls tell a queued task from a running one."""
+        self._has_run = False
+        """Whether a poll has ever shown a running task: some gateways call it queued until it is finished."""
+        self._names_queued = False
+        """Whether a queued task would be shown as one."""
 
     def allow(self, concurrency: int) -> None:
         """Use this number from now on; `AUTO` to find it."""
@@ -65,8 +67,10 @@ class Capacity:
             return
         if place is not UpstreamPlace.UNKNOWN:
             self._moved(key, place)
+            self._has_run = self._has_run or place is UpstreamPlace.RUNNING
             # The model itself knows; the gateway alone may call everything that isn't finished running.
-            self._tells = self._tells or place is UpstreamPlace.QUEUED or bool(answer.upstream_status)
+            if place is UpstreamPlace.QUEUED or answer.upstream_status:
+                self._names_queued = True
         self._known.note(self._running, self._queued, now)
 
     def left(self, key: TaskKey, now: float, finished: bool) -> None:
@@ -92,7 +96,8 @@ class Capacity:
     @property
     def cannot_tell(self) -> bool:
         """Whether polls don't show what is queued, so that growth depends on completions per minute."""
-        return self._concurrency == AUTO and not self._tells and self._finished >= FINISHED_FIRST
+        tells = self._has_run and self._names_queued
+        return self._concurrency == AUTO and not tells and self._finished >= FINISHED_FIRST
 
     def news(self) -> str:
         """What the user should know and has not been told; empty if there is nothing."""
@@ -106,6 +111,8 @@ class Capacity:
         if self._concurrency != AUTO:
             return self._concurrency + self._ahead.of(self._concurrency)
         runs = self._running if self._queued else max(self._running, self._known.most)
+        if not self._has_run:
+            runs = max(runs, BEGINS_WITH)
         limit = runs + max(1, self._ahead.of(min(runs, self._known.most)))
         if self.cannot_tell:
             limit = min(limit, self._rate.level)
@@ -130,11 +137,17 @@ class Capacity:
 
     @property
     def _running(self) -> int:
-        return self._at[UpstreamPlace.RUNNING]
+        running, queued = self._at[UpstreamPlace.RUNNING], self._at[UpstreamPlace.QUEUED]
+        return running + queued if self._never_runs else running
 
     @property
     def _queued(self) -> bool:
-        return self._at[UpstreamPlace.QUEUED] > 0
+        return self._at[UpstreamPlace.QUEUED] > 0 and not self._never_runs
+
+    @property
+    def _never_runs(self) -> bool:
+        """Whether "queued" says nothing: tasks have finished, and none was ever shown as running."""
+        return not self._has_run and self._finished >= FINISHED_FIRST
 
 
 class _Steady:

@@ -17,6 +17,9 @@ def answer(body: object, status: int = 200) -> Answer:
     [
         (answer({"success": True, "data": {"quota_per_unit": 500_000}}), 500_000.0),
         (answer({"data": {"quota_per_unit": 0}}), None),
+        (answer({"data": {"quota_per_unit": 1}}), None),  # a charge would be half a million USD
+        (answer({"data": {"quota_per_unit": 1000}}), 1000.0),
+        (answer({"data": {"quota_per_unit": 2e9}}), None),
         (answer({"data": {"quota_per_unit": 1e300}}), None),
         (answer({"data": {"quota_per_unit": "500000"}}), None),
         (answer({"data": {"quota_per_unit": True}}), None),

@@ -9,6 +9,7 @@ from batchrunner.core.model import RemoteId
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.core.summary import PriceSeen, Spent
+from batchrunner.ledger import charged_unpriced
 
 USD = {"worst_of": lambda request: WorstCase(1000, 2.0, "USD")}
 CNY = {"worst_of": lambda request: WorstCase(1000, 14.0, "CNY")}
@@ -35,17 +36,50 @@ def counted(on_disk) -> float:
 def test_a_charge_below_the_price_of_its_tokens_frees_nothing(in_ledger, filled, on_disk):
     """Only a refund does; a higher charge counts as it is, and so does all of an unknown number of tokens."""
     for key, (facts, total) in zip(
-        filled("a", "b", "c", "d"),
+        filled("a", "b", "c", "d", "e", "f"),
         [
             ({"tokens": 500, "cost": 0.001, "currency": "USD"}, 1.0),
             ({"tokens": 500, "cost": 1.5, "currency": "USD"}, 1.0 + 1.5),
             ({"cost": 0.001, "currency": "USD"}, 1.0 + 1.5 + 2.0),
             ({"tokens": 0, "cost": 0.0}, 1.0 + 1.5 + 2.0),
+            ({"tokens": 99, "cost": 0.001, "currency": "USD"}, 1.0 + 1.5 + 2.0 + 2.0),  # implausible
+            ({"tokens": 100, "cost": 0.001, "currency": "USD"}, 1.0 + 1.5 + 2.0 + 2.0 + 0.2),
         ],
         strict=True,
     ):
         in_ledger(settles(key, **facts), **USD)
         assert counted(on_disk) == total
+
+
+def test_implausibly_few_tokens_free_nothing(in_ledger, filled, on_disk):
+    """Below a tenth of the worst case, the figure is wrong: all of it stays reserved."""
+    for key, (tokens, total) in zip(filled("a", "b", "c"), [(1, 1000), (99, 2000), (100, 2100)], strict=True):
+        in_ledger(settles(key, tokens=tokens), **USD)
+        assert on_disk.one("SELECT sum(tokens) FROM spending") == total
+
+
+def test_a_known_higher_charge_counts_though_the_manifest_has_prices(in_ledger, filled, on_disk):
+    """In USD, if the prices are in USD: other currencies can't be compared."""
+    first, second = filled("a", "b")
+    in_ledger(settles(first, tokens=500, cost=1.0, currency="USD", charged_usd=9.0), **USD)
+    assert counted(on_disk) == 9.0
+    in_ledger(settles(second, tokens=500, cost=7.0, currency="CNY", charged_usd=90.0), **CNY)
+    assert counted(on_disk) == 9.0 + 7.0
+
+
+def test_what_has_no_price_after_a_change_of_currency_is_named(in_ledger, filled):
+    """It would count as nothing in a limit of money; what was refunded does not matter."""
+    first, second = filled("a", "b")
+    in_ledger(settles(first, tokens=500, cost=1.0, currency="USD"), **USD)
+    in_ledger(settles(second, tokens=0, cost=0.0), **USD)
+
+    async def story(ledger):
+        before = await charged_unpriced(ledger)
+        await ledger.reserve_missing("JPY")
+        return before, await charged_unpriced(ledger)
+
+    yen = {"worst_of": lambda request: WorstCase(1000, None, "JPY")}
+    assert in_ledger(story, **yen) == ({}, {"fast": 1})
 
 
 def test_two_currencies_are_never_added_up(in_ledger, filled, on_disk):
