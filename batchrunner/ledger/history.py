@@ -56,7 +56,7 @@ def accounted(db: sqlite3.Connection) -> Accounted:
     ).fetchall()
     ids = db.execute("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
     adopted = db.execute(
-        "SELECT accepted_at FROM attempts WHERE remote_id IS NOT NULL AND accepted_at IS NOT NULL "
+        "SELECT remote_id, accepted_at FROM attempts WHERE remote_id IS NOT NULL AND accepted_at IS NOT NULL "
         "AND outcome IN ('adopted', 'recovered') AND coalesce(request_id, '') = ''"
     )
     unanswered = db.execute(
@@ -68,7 +68,7 @@ def accounted(db: sqlite3.Connection) -> Accounted:
         remote_ids=frozenset(RemoteId(row[0]) for row in ids),
         request_ids=frozenset(row[0] for row in exchanges),
         accepted={row[0]: row[1] for row in exchanges if row[2]},
-        adopted_at=tuple(row[0] for row in adopted),
+        adopted={RemoteId(row[0]): row[1] for row in adopted},
         unanswered=tuple(Unanswered(row[0] or "", row[1], row[2], row[3]) for row in unanswered),
     )
 

@@ -139,6 +139,21 @@ def test_submission_waits_for_tasks_that_are_still_generating(desk: Any, sim: An
     assert sim.posts() == 6
 
 
+def test_a_task_that_still_generates_is_waited_for_though_others_have_ended(
+    desk: Any, sim: Any, tmp_path: Path
+) -> None:
+    """Submitted within one second, three are found at once, and the fourth is not paid for again."""
+    sim.start({"on": "generate", "do": "slow", "prompt": "fox*", "factor": 12}, generation_seconds=60)
+    desk.write(*SIX)
+    assert desk.run("--limit", "2").code == 0
+    shutil.copytree(desk.directory, tmp_path / "backup")
+    desk.start_run().reached(4, "accepted").killed()
+    desk.until(lambda: sim.settled(but=1), "the end of all generations but one")
+    put_back(desk, tmp_path / "backup")
+    desk.check(desk.run(), 0)
+    assert sim.posts() == 6
+
+
 def test_a_manifest_seed_counts_with_a_claim_in_run_log(desk: Any, sim: Any, tmp_path: Path) -> None:
     """run.log has the claim of a task whose seed the manifest gives: it is ours, and not paid again."""
     sim.start()

@@ -173,7 +173,29 @@ def test_a_submission_at_the_moment_of_a_task_that_was_seen_is_that_tasks() -> N
     assert left([row(1002)], NOTHING, seen()) == 0
     assert left([row(1002), row(1003, "r2")], NOTHING, seen()) == 1
     assert left([row(1006)], NOTHING, seen()) == 1
-    assert left([row(1002)], replace(NOTHING, adopted_at=(1000.0,))) == 0
+    assert left([row(1002)], replace(NOTHING, adopted={RemoteId("task_9"): 1000.0})) == 0
+
+
+def test_a_task_that_was_seen_and_adopted_accounts_for_one_row_not_two() -> None:
+    """The second row at that moment is a submission whose task shows nothing yet: maybe ours."""
+    task = seen()
+    adopted = replace(
+        NOTHING, remote_ids=frozenset({task.remote_id}), adopted={task.remote_id: task.submitted_at or 0.0}
+    )
+    assert left([row(1002)], adopted, task) == 0
+    assert left([row(1002), row(1002, "r2")], adopted, task) == 1
+    accepted = replace(
+        NOTHING, remote_ids=frozenset({task.remote_id}), request_ids=frozenset({"r1"})
+    )  # its row is known by the request ID
+    assert left([row(1002), row(1002, "r2")], accepted, task) == 1
+
+
+def test_a_task_that_a_row_names_accounts_for_no_other_row() -> None:
+    """Newer gateways name the task in the row of its submission."""
+    task = seen()
+    assert left([row(remote_id=task.remote_id), row(1001, "r2")], NOTHING, task) == 1
+    adopted = replace(NOTHING, adopted={task.remote_id: 1000.0})
+    assert left([row(remote_id=task.remote_id), row(1001, "r2")], adopted) == 1
 
 
 def test_a_doubt_of_ours_accounts_for_one_submission() -> None:

@@ -587,7 +587,7 @@ def test_a_link_in_fail_reason_is_taken_when_it_is_the_only_one_of_a_success():
 
 def test_a_success_without_details_is_a_success():
     """Missing or impossible tokens, times and echoes are not known, not wrong."""
-    for data in (None, {}, {"usage": None}, {"usage": {"total_tokens": "7"}, "duration": "5", "seed": True}):
+    for data in (None, {}, {"usage": None}, {"usage": {"total_tokens": "٧"}, "duration": "5", "seed": True}):
         answer = poll(poll_body("SUCCESS", data, finish_time=0))
         assert isinstance(answer, Succeeded)
         assert (answer.tokens, answer.finished_at, answer.echo) == (None, None, Echo())
@@ -598,8 +598,12 @@ def test_a_success_without_details_is_a_success():
 
 
 def test_tokens_are_counted_from_either_field():
-    """`total_tokens` is taken, or `completion_tokens` where it is missing."""
-    for usage in ({"total_tokens": 9, "completion_tokens": 5}, {"completion_tokens": 9}):
+    """The larger one, which may be written as text: the total includes the others."""
+    for usage in (
+        {"total_tokens": 9, "completion_tokens": 5},
+        {"total_tokens": 5, "completion_tokens": 9},
+        {"completion_tokens": "9"},
+    ):
         assert poll(poll_body("SUCCESS", {"usage": usage})).tokens == 9
     assert poll(poll_body("SUCCESS", {"usage": {"total_tokens": 10**30}})).tokens is None
 

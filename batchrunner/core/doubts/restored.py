@@ -66,8 +66,8 @@ class Accounted:
     """Of every submission whose outcome is known."""
     accepted: Mapping[str, float] = field(default_factory=dict)
     """Request ID and time (Unix seconds) of every accepted submission."""
-    adopted_at: tuple[float, ...] = ()
-    """When the gateway accepted attempts without a request ID."""
+    adopted: Mapping[RemoteId, float] = field(default_factory=dict)
+    """When the gateway accepted the attempts whose request ID was never received."""
     unanswered: tuple[Unanswered, ...] = ()
 
 
@@ -184,8 +184,9 @@ def unaccounted(
 ) -> list[UsageRow]:
     """The submissions in the log since then whose tasks are unknown: they may be ours.
 
-    A row with a remote ID was checked, unless that is `unseen`; a row at the time of a task that was seen
-    belongs to that task; each unanswered submission of ours accounts for one row, unless its task was seen.
+    A row with a remote ID was checked, unless that is `unseen`. Each task that was seen or adopted accounts
+    for one row without an ID, at about its time, unless a row names it or the ledger has its request ID; each
+    unanswered submission of ours accounts for one more, unless its task was seen.
     """
     left = sorted(
         (
@@ -198,8 +199,15 @@ def unaccounted(
         ),
         key=lambda row: row.at,
     )
-    moments = [*known.adopted_at, *(one.submitted_at for one in seen if one.submitted_at is not None)]
-    for at in moments:
+    # Once each: a task that was seen and then adopted is both, and a second row may be another task of ours.
+    moments: dict[RemoteId, float | None] = {
+        one.remote_id: one.submitted_at for one in seen if one.remote_id not in known.remote_ids
+    }
+    moments.update(known.adopted)
+    named = {row.remote_id for row in rows if row.is_submission}
+    for remote_id, at in moments.items():
+        if at is None or remote_id in named:
+            continue
         if near := [row for row in left if abs(row.at - at) <= SAME_MOMENT]:
             left.remove(min(near, key=lambda row: abs(row.at - at)))
     for lost in sorted(known.unanswered, key=lambda lost: lost.at):
