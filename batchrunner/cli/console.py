@@ -29,8 +29,13 @@ def talk(text: str) -> None:
 
 def say_json(value: object) -> None:
     """Print a result to stdout as JSON."""
+    say(json_text(value))
+
+
+def json_text(value: object) -> str:
+    """A result as JSON."""
     ascii_only = not streams.shows_any_character()  # a stream's own escapes are not JSON escapes
-    say(json.dumps(value, ensure_ascii=ascii_only, indent=2, default=str))
+    return json.dumps(value, ensure_ascii=ascii_only, indent=2, default=str)
 
 
 def as_values(problems: Iterable[Problem]) -> list[dict[str, Any]]:

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli import streams
-from batchrunner.cli.console import say, say_json, shown_path
+from batchrunner.cli.console import json_text, say, shown_path
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import existing_run
-from batchrunner.core.errors import UsageError
+from batchrunner.cli.task_story import tell_story, why
 from batchrunner.core.file_names import RESULTS_NAME
 from batchrunner.core.identity import SIMULATOR
-from batchrunner.core.redaction import redacted, redacted_values
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count, printable, shortened
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from batchrunner.core.summary import Summary
     from batchrunner.ledger import LedgerReader, TaskRecord
 
 MOST_LISTED = 20
+LONGEST_ID = 40
+"""Columns for an ID on a terminal."""
 WATCH_INTERVAL = 2.0
 """Seconds between refreshes with `--watch`."""
-CLEAR = "\x1b[H\x1b[2J"
+HOME, REST_OF_LINE, REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
@@ -53,23 +54,30 @@ async def _status(options: argparse.Namespace) -> int:
 
     from batchrunner.ledger import LedgerReader, is_locked  # noqa: PLC0415
 
-    directory = options.directory
+    directory, shown = options.directory, ""
     async with LedgerReader.open_existing(directory) as ledger:
         if options.task:
-            return await _story(ledger, options)
+            return await tell_story(ledger, options.task, options.json)
         while True:
             going_on = is_locked(directory)
+            summary, lines = await _seen(ledger, directory, options, going_on)
+            text = "\n".join(lines)
             if options.watch and sys.stdout.isatty():
-                say(CLEAR)
-            summary = await _show(ledger, directory, options, going_on)
+                # Over the last picture, line by line: clearing the screen first would flicker.
+                say(HOME + text.replace("\n", f"{REST_OF_LINE}\n") + REST_OF_LINE + REST_OF_SCREEN)
+            elif text != shown:
+                say(text)
+            shown = text
             if not (options.watch and going_on) or streams.stdout_reader_gone():
                 return summary.exit_code if not going_on else 0
             await asyncio.sleep(WATCH_INTERVAL)
 
 
-async def _show(
+async def _seen(
     ledger: LedgerReader, directory: Path, options: argparse.Namespace, going_on: bool
-) -> Summary:
+) -> tuple[Summary, list[str]]:
+    """The counts, and the lines to print."""
+    from batchrunner.cli.run_now import RunNow  # noqa: PLC0415
     from batchrunner.cli.run_summary import (  # noqa: PLC0415
         as_values,
         run_command,
@@ -78,83 +86,43 @@ async def _show(
         what_next,
     )
     from batchrunner.core.summary import Summary, still_matters  # noqa: PLC0415
-    from batchrunner.ledger import WAITING_FOR, last_stop  # noqa: PLC0415
+    from batchrunner.ledger import last_stop  # noqa: PLC0415
 
     counts = await ledger.counts()
     stop = None if going_on else still_matters(await last_stop(ledger), counts)
     summary = Summary(counts=counts, stop=stop, spent=await ledger.spent())
-    wanting = await wanting_in(ledger)
-    waiting_for = redacted(await ledger.meta(WAITING_FOR)) if going_on else ""
+    wanting, now = await wanting_in(ledger), await RunNow.of(ledger, counts, going_on)
     if options.json:
-        now = {"waiting_for": waiting_for}
-        say_json(as_values(directory, summary, 0.0, wanting) | _while(going_on) | now)
-        return summary
+        values = as_values(directory, summary, 0.0, wanting) | now.as_values(summary.exit_code)
+        return summary, [json_text(values)]
     binding = await ledger.binding()
-    total = sum(summary.counts.values())
-    say(f"{printable(binding.name)}: {summary.counts[TaskState.DONE]:,} of {count(total, 'task')} done")
-    say(f"  {'running' if going_on else 'not running'}; gateway {printable(binding.gateway)}")
-    if waiting_for:
-        say(f"  not submitting: {printable(waiting_for)}")
+    lines = [
+        f"{printable(binding.name)}: {summary.counts[TaskState.DONE]:,} of "
+        f"{count(sum(counts.values()), 'task')} done",
+        *now.lines(binding.gateway),
+    ]
     if stop:
-        say(f"  the last run stopped: {printable(stop.why)}")
-        say(f"    hint: {printable(stop.hint)}")
+        lines += [f"  the last run stopped: {printable(stop.why)}", f"    hint: {printable(stop.hint)}"]
     for state in TaskState:
-        if summary.counts[state]:
-            say(f"{summary.counts[state]:>8,}  {state.replace('_', ' ')}")
-    say(f"  spent {spent_in_words(summary.spent)}")
-    if options.watch and going_on:
-        return summary
-    for task in wanting[:MOST_LISTED]:
-        gone = "" if task.position is not None else "(no longer in the manifest) "
-        say(f"  {task.state.replace('_', ' '):<11} {shortened(task.id, 40)}  {gone}{_why(task)}")
-    if len(wanting) > MOST_LISTED:
-        say(f"  … and {len(wanting) - MOST_LISTED:,} more; see {shown_path(directory / RESULTS_NAME)}")
+        if counts[state]:
+            lines.append(f"{counts[state]:>8,}  {state.replace('_', ' ')}")
+    if not going_on:
+        lines.append(f"  spent {spent_in_words(summary.spent)}")
+    elif options.watch:
+        return summary, lines
+    lines += _wanting(wanting, directory)
     if not going_on:
         again = run_command(directory, options.manifest, binding.gateway == SIMULATOR)
-        for line in what_next(directory, summary, wanting, f"{again}   to resume"):
-            say(line)
-    return summary
+        lines += what_next(directory, summary, wanting, f"{again}   to resume")
+    return summary, lines
 
 
-def _while(going_on: bool) -> dict[str, object]:
-    """The JSON values that differ while a run is in progress: the exit code is 0 until it ends."""
-    return {"running": True, "exit_code": 0} if going_on else {"running": False}
-
-
-def _why(task: TaskRecord) -> str:
-    return shortened(" ".join(filter(None, (task.error_code, task.error_message))), 100)
-
-
-async def _story(ledger: LedgerReader, options: argparse.Namespace) -> int:
-    found = await ledger.find(options.task)
-    if not found:
-        raise UsageError(
-            f"no such task: {options.task}", "use an ID, or the start of a fingerprint or remote ID"
-        )
-    stories: list[dict[str, object]] = []
-    for task in found:
-        events, attempts = await ledger.events(task.key), await ledger.attempts(task.key)
-        if options.json:
-            stories.append(
-                {**task._asdict(), "events": [asdict(e) for e in events], "all_attempts": attempts}
-            )
-            continue
-        say(f"{printable(task.id)}: {task.state.replace('_', ' ')}  {_why(task)}".rstrip())
-        say(f"  from {printable(task.source)}; fingerprint {task.key}")
-        say(f"  prompt  {shortened(str(task.request.get('prompt', '')), 100)}")
-        say(f"  file    {printable(task.file_name)}" + ("" if task.state is TaskState.DONE else " (not yet)"))
-        for warning in task.warnings:
-            say(f"  warning {printable(warning)}")
-        for attempt in attempts:
-            say(
-                f"  attempt {attempt['number']}: {attempt['outcome'] or 'no outcome yet'}, "
-                f"seed {attempt['seed']}, remote ID {printable(attempt['remote_id'] or '—')}, "
-                f"request ID {printable(attempt['request_id'] or '—')}, tokens {attempt['tokens'] or '—'}"
-            )
-        for event in events:
-            when = datetime.fromtimestamp(event.at).strftime("%Y-%m-%d %H:%M:%S")
-            why = shortened(" ".join(filter(None, (event.code, event.message))), 100)
-            say(f"  {when}  {event.event:<17} {event.from_state} → {event.to_state}  {why}".rstrip())
-    if options.json:
-        say_json(redacted_values(stories[0] if len(stories) == 1 else stories))
-    return 0
+def _wanting(wanting: Sequence[TaskRecord], directory: Path) -> Iterator[str]:
+    """The tasks that need attention; where the output is no terminal, no ID is cut."""
+    is_terminal = sys.stdout.isatty()
+    for task in wanting[:MOST_LISTED]:
+        name = shortened(task.id, LONGEST_ID) if is_terminal else printable(task.id)
+        gone = "" if task.position is not None else "(no longer in the manifest) "
+        yield f"  {task.state.replace('_', ' '):<11} {name}  {gone}{why(task)}"
+    if len(wanting) > MOST_LISTED:
+        yield f"  … and {len(wanting) - MOST_LISTED:,} more; see {shown_path(directory / RESULTS_NAME)}"

@@ -11,35 +11,58 @@ from batchrunner.core.errors import UsageError
 if TYPE_CHECKING:
     from batchrunner.core.model import PlannedTask, TaskKey
 
+MOST_NAMED = 5
+
 
 def select(
     tasks: Iterable[PlannedTask], only: Sequence[str] = (), limit: int | None = None
 ) -> frozenset[TaskKey] | None:
     """The keys of the first `limit` tasks, in plan order, that match `only`; None for all.
 
-    Each entry of `only` is an ID or `label=value`. The selection depends on the plan alone, so the same
-    command always selects the same tasks.
+    Each entry of `only` is an ID, the beginning of just one, or `label=value`. The selection depends on the
+    plan alone, so the same command always selects the same tasks.
 
     Raises:
-        UsageError: an entry of `only` matches no task.
+        UsageError: an entry of `only` matches no task, or begins several IDs.
     """
     if not only and limit is None:
         return None
+    names = _whole(tasks, only)
     chosen: list[TaskKey] = []
-    unmatched = dict.fromkeys(only)
     for task in tasks:
-        meant = [name for name in only if _is_meant(task, name)]
-        for name in meant:
-            unmatched.pop(name, None)
-        if (meant or not only) and (limit is None or len(chosen) < limit):
+        if limit is not None and len(chosen) >= limit:
+            break
+        if not only or any(_is_meant(task, name) for name in names):
             chosen.append(task.key)
-    for name in unmatched:
+    return frozenset(chosen)
+
+
+def _whole(tasks: Iterable[PlannedTask], only: Sequence[str]) -> list[str]:
+    """The entries of `only`, with whole IDs for beginnings."""
+    begun: dict[str, list[str]] = {name: [] for name in only}
+    matched = set()
+    for task in tasks if only else ():
+        for name, ids in begun.items():
+            if name not in matched and _is_meant(task, name):
+                matched.add(name)
+            elif name and len(ids) <= MOST_NAMED and task.id.startswith(name):
+                ids.append(task.id)
+    return [name if name in matched else _the_one(tasks, name, ids) for name, ids in begun.items()]
+
+
+def _the_one(tasks: Iterable[PlannedTask], name: str, ids: Sequence[str]) -> str:
+    """The only ID that begins with `name`."""
+    if not ids:
         known = dict.fromkeys(task.id for task in tasks)
         known |= dict.fromkeys(f"{label}={text}" for task in tasks for label, text in task.labels.items())
         close = get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]}?" if close else "use an ID, or a label as label=value"
         raise UsageError(f"--only {name} matches no task of the manifest", hint)
-    return frozenset(chosen)
+    if len(ids) > 1:
+        more = ", …" if len(ids) > MOST_NAMED else ""
+        named = ", ".join(ids[:MOST_NAMED])
+        raise UsageError(f"--only {name} begins the IDs of several tasks", f"which one: {named}{more}?")
+    return ids[0]
 
 
 def _is_meant(task: PlannedTask, name: str) -> bool:

@@ -26,6 +26,10 @@ class Tally:
     def __getitem__(self, state: TaskState) -> int:
         return self._counts.get(state, 0)
 
+    def counts(self) -> dict[TaskState, int]:
+        """All of them, as they are now."""
+        return dict(self._counts)
+
     def total(self) -> int:
         """The number of all tasks."""
         return sum(self._counts.values())

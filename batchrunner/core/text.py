@@ -6,6 +6,7 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 
@@ -58,6 +59,18 @@ def shortened(text: str, width: int) -> str:
 def plain_number(text: str) -> float | None:
     """A number in decimal notation, such as `12.5`; None for other text, even if `float` would take it."""
     return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def moment(at: float) -> str:
+    """A time for people, in their own time zone; `at` in Unix seconds."""
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso(at: float | None) -> str | None:
+    """A time in ISO 8601, UTC, as in results.csv; None for None. `at` in Unix seconds."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def span(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from itertools import count
 
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
@@ -11,13 +12,15 @@ from batchrunner.core.model import TaskKey
 from batchrunner.core.redaction import redacted
 from batchrunner.core.summary import Tally
 from batchrunner.engine.admission import Admission
-from batchrunner.ledger import WAITING_FOR, Ledger, LedgerEvent
+from batchrunner.ledger import WAITING_FOR, Ledger, LedgerEvent, LedgerReader, money
 from batchrunner.output.progress import Display
 from batchrunner.output.results_file import Results
 from batchrunner.output.run_log import RunLog
 
 TICK = 0.5
 """Real seconds between updates of the display."""
+MONEY_EVERY = 10
+"""After so many ticks, the ledger is asked what all attempts cost."""
 
 
 class Reporter:
@@ -26,14 +29,15 @@ class Reporter:
     def __init__(
         self,
         ledger: Ledger,
+        reader: LedgerReader,
         log: RunLog,
         display: Display,
         results: Results,
         selected: frozenset[TaskKey] | None,
     ) -> None:
-        """`selected` are the tasks of this run; None for all."""
+        """`reader` reads the same ledger; `selected` are the tasks of this run, None for all."""
         self._ledger, self._log, self._display, self._results = ledger, log, display, results
-        self._selected = selected
+        self._reader, self._selected = reader, selected
         self.wanted = Tally({})
         """The selected tasks of the plan."""
         self.everything = Tally({})
@@ -65,9 +69,11 @@ class Reporter:
     async def keep_ticking(self, admission: Admission) -> None:
         """Update the display regularly, and record when and why nothing was submitted."""
         waiting_for = ""
-        while True:
+        for ticks in count():
             await asyncio.sleep(TICK)
-            self._display.tick()
+            if ticks % MONEY_EVERY == 0:
+                spent = await money(self._reader)
+            self._display.tick(spent)
             if admission.waiting_for != waiting_for:
                 waiting_for = admission.waiting_for
                 if waiting_for or not admission.stop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,7 @@ from batchrunner.ledger import (
     Ledger,
     LedgerReader,
     RunLock,
+    note_begun,
     note_stop,
 )
 from batchrunner.manifest import hours_of
@@ -63,6 +65,7 @@ async def run(job: Job) -> Summary:
             if job.plan:
                 job = replace(job, plan=await within_agreement(ledger, job.plan, job.agreement))
             clock = Clock(job.time_scale)
+            await note_begun(ledger, time.time())
             if job.submits:
                 await note_stop(ledger, None)  # if it is killed, the stop of the run before says nothing
             hours = hours_of(job.plan.settings, clock.wall()) if job.plan and job.submits else Hours()
@@ -118,7 +121,7 @@ def _reporter(
         reporter.notice(text)
 
     results = Results(reader, ledger, job.directory, clock, notice)
-    reporter = Reporter(ledger, log, job.display, results, selected)
+    reporter = Reporter(ledger, reader, log, job.display, results, selected)
     return reporter
 
 

@@ -2,6 +2,7 @@
 
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.ledger.attempts import LostAttempt, PaidAttempt, RemoteIdTaken
+from batchrunner.ledger.current import LastEvent, begun_at, collected_since, last_event, money, note_begun
 from batchrunner.ledger.database import MANIFEST, check_path, recover_command
 from batchrunner.ledger.events import LedgerEvent
 from batchrunner.ledger.glance import Unreadable, begun, glance, paid_tasks
@@ -34,6 +35,7 @@ __all__ = [
     "WAITING_FOR",
     "Binding",
     "FinishedFile",
+    "LastEvent",
     "Ledger",
     "LedgerEvent",
     "LedgerReader",
@@ -50,13 +52,18 @@ __all__ = [
     "TaskRecord",
     "Unreadable",
     "begun",
+    "begun_at",
     "charged_unpriced",
     "check_path",
+    "collected_since",
     "committed_so_far",
     "glance",
     "is_locked",
+    "last_event",
     "last_stop",
+    "money",
     "newest_attempt",
+    "note_begun",
     "note_confirmed",
     "note_stop",
     "paid_tasks",

@@ -26,7 +26,7 @@ from batchrunner.ledger.aggregates import NOT_KNOWN
 from batchrunner.ledger.database import Database, open_for_reading, unusable
 from batchrunner.ledger.records import Binding, FinishedFile, Standing, TaskEvent, TaskRecord
 from batchrunner.ledger.result_rows import ResultRows
-from batchrunner.ledger.rows import SELECT_TASK, record_of, settings_of, unowned_of, wanted_of
+from batchrunner.ledger.rows import FIND, SELECT_TASK, record_of, settings_of, unowned_of, wanted_of
 
 T = TypeVar("T")
 _PAID = (
@@ -155,15 +155,11 @@ class LedgerReader:
         return record_of(next(iter(await self._rows(f"{SELECT_TASK} WHERE t.key = ?", (key,)))))
 
     async def find(self, text: str) -> list[TaskRecord]:
-        """Tasks with this ID, or whose fingerprint or remote ID starts with `text` (6 characters or more)."""
-        where = " WHERE t.id = ?1"
-        if len(text) >= 6:
-            where += (
-                " OR substr(t.key, 3, length(?1)) = ?1 OR substr(t.key, 1, length(?1)) = ?1"
-                " OR substr(a.remote_id, 1, length(?1)) = ?1"
-            )
-        rows = await self._rows(f"{SELECT_TASK}{where} ORDER BY t.position IS NULL, t.position", (text,))
-        return [record_of(row) for row in rows]
+        """Tasks whose ID this is, or whose fingerprint or remote ID begins so; else those whose ID does."""
+        for query in FIND:
+            if rows := await self._rows(query, (text,)):
+                return [record_of(row) for row in rows]
+        return []
 
     async def counts(
         self, among: frozenset[TaskKey] | None = None, planned_only: bool = True

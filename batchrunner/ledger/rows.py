@@ -23,6 +23,15 @@ SELECT_TASK = (
     f"{', '.join(f'a.{name}' for name in _ATTEMPT_COLUMNS)} "
     "FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt"
 )
+_IS_NAMED = (
+    "WHERE t.id = ?1 OR (length(?1) >= 6 AND (substr(t.key, 3, length(?1)) = ?1 "
+    "OR substr(t.key, 1, length(?1)) = ?1 OR substr(a.remote_id, 1, length(?1)) = ?1))"
+)
+_BEGINS_SO = "WHERE ?1 <> '' AND substr(t.id, 1, length(?1)) = ?1"
+FIND = tuple(
+    f"{SELECT_TASK} {where} ORDER BY t.position IS NULL, t.position" for where in (_IS_NAMED, _BEGINS_SO)
+)
+"""The tasks that a user's word means: first by whole IDs, and only if there is none, by a beginning."""
 
 
 def settings_of(stored: Mapping[str, Any]) -> RunSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.links import LINKS_LIVE
@@ -12,6 +13,7 @@ from batchrunner.core.states import TaskState
 from batchrunner.core.text import command
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 
+MOST_NAMED = 5
 REMOTE_ID = re.compile(r"task_[A-Za-z0-9_-]{4,100}")
 
 
@@ -31,8 +33,7 @@ async def chosen(
         if not found:
             raise UsageError(f"no such task: {name}", "results.csv lists the IDs of all tasks")
         if len(found) > 1:
-            keys = ", ".join(task.key[2:14] for task in found)
-            raise UsageError(f"{name} matches {len(found)} tasks", f"use a fingerprint: {keys}")
+            raise UsageError(f"{name} matches {len(found)} tasks", _which(found))
         if found[0].state not in states:
             hint = f"`{command('status', ledger.directory, name)}` shows its history"
             if found[0].state is TaskState.DONE and TaskState.FAILED in states:
@@ -43,6 +44,14 @@ async def chosen(
             raise UsageError(f"{name} is {state}, not {wanted}", hint)
         tasks.append(found[0])
     return tasks
+
+
+def _which(found: Sequence[TaskRecord]) -> str:
+    """How to name one of several tasks."""
+    if len({task.id for task in found}) == 1:
+        return f"use a fingerprint: {', '.join(task.key[2:14] for task in found)}"
+    more = ", …" if len(found) > MOST_NAMED else ""
+    return f"use more of the ID: {', '.join(task.id for task in found[:MOST_NAMED])}{more}"
 
 
 async def retry(ledger: Ledger, tasks: list[TaskRecord]) -> None:

@@ -1,14 +1,12 @@
 """`run.confirm_above`: nothing is paid for before somebody has agreed to what it may cost."""
 
-import os
-import pty
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.harness.processes import clean_environment
+from tests.harness.terminal import on_terminal
 
 PRICES = {"pricing": {"currency": "EUR", "per_million_tokens": {"dreamina-seedance-2-0-fast": 100}}}
 """A task of these tests costs about 4 EUR."""
@@ -23,34 +21,21 @@ def asking(desk: Any, sim: Any) -> Any:
     return desk
 
 
-def on_terminal(
+def asked(
     desk: Any, answer: str, *options: str, meanwhile: Callable[[], object] = lambda: None
 ) -> tuple[int, str]:
     """Run on a terminal, type `answer` at the question; return the exit code and what was shown.
 
     `meanwhile` is called while the question stands.
     """
-    command = [sys.executable, "-m", "batchrunner", *desk.run_arguments("-q", *options)]
+
+    def answered() -> str:
+        meanwhile()
+        return answer
+
     environment = clean_environment(desk.folder, EASYROUTER_API_KEY=desk.key)
-    child, master = pty.fork()
-    if child == 0:
-        os.chdir(desk.folder)
-        os.execve(sys.executable, command, environment)
-    shown, is_answered = b"", False
-    while True:
-        try:
-            heard = os.read(master, 4096)
-        except OSError:  # the other side is gone
-            break
-        if not heard:
-            break
-        shown += heard
-        if b"[y/N]" in shown and not is_answered:
-            meanwhile()
-            os.write(master, answer.encode())
-            is_answered = True
-    os.close(master)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
+    arguments = desk.run_arguments("-q", *options)
+    return on_terminal(arguments, desk.folder, environment, when="[y/N]", then=answered)
 
 
 def test_without_a_terminal_nothing_is_sent_unless_confirmed(asking: Any, sim: Any) -> None:
@@ -71,7 +56,7 @@ def test_without_a_terminal_nothing_is_sent_unless_confirmed(asking: Any, sim: A
 )
 def test_a_terminal_is_asked(asking: Any, sim: Any, answer: str, code: int, paid: int) -> None:
     """Even with -q; anything but a yes is a no, and creates nothing."""
-    ended, shown = on_terminal(asking, answer)
+    ended, shown = asked(asking, answer)
     assert "Submit 3 tasks for up to 12.18 EUR" in shown
     assert (ended, len(sim.charges())) == (code, paid)
     assert asking.directory.exists() == bool(paid)
@@ -84,7 +69,7 @@ def test_tasks_added_while_the_question_stands_are_not_agreed_to(desk: Any, sim:
     desk.write("ant", "bee", concurrency=1, max_attempts=1)
     assert desk.run().code == 1
     desk.write("ant", "bee", "cat", "dog", concurrency=1, confirm_above=5)
-    code, shown = on_terminal(desk, "y\n", meanwhile=lambda: desk.do("retry", "batch.run", "--failed"))
+    code, shown = asked(desk, "y\n", meanwhile=lambda: desk.do("retry", "batch.run", "--failed"))
     assert "Submit 2 tasks for up to 8.12 EUR" in shown
     assert (code, len(sim.charges())) == (75, 2 + 2)
     assert "confirmed total of 8.12 EUR reached" in shown
@@ -100,7 +85,7 @@ def test_a_run_while_the_question_stands_makes_it_ask_again(asking: Any, sim: An
     def another() -> None:
         assert asking.run("--limit", "1").code == 0
 
-    code, shown = on_terminal(asking, "y\n", meanwhile=another)
+    code, shown = asked(asking, "y\n", meanwhile=another)
     assert (code, len(sim.charges())) == (2, 1)
     assert "another run has submitted tasks of this manifest meanwhile" in shown
 

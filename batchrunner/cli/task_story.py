@@ -1,0 +1,64 @@
+"""Tells the story of one task: its attempts and events."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from batchrunner.cli.console import say, say_json
+from batchrunner.core.errors import UsageError
+from batchrunner.core.redaction import redacted_values
+from batchrunner.core.states import TaskState
+from batchrunner.core.text import moment, printable, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from batchrunner.ledger import LedgerReader, TaskEvent, TaskRecord
+
+
+async def tell_story(ledger: LedgerReader, name: str, as_json: bool) -> int:
+    """Print the history of each task that `name` names.
+
+    Raises:
+        UsageError: it names none.
+    """
+    found = await ledger.find(name)
+    if not found:
+        raise UsageError(f"no such task: {name}", "use the start of an ID, a fingerprint or a remote ID")
+    stories: list[dict[str, object]] = []
+    for task in found:
+        events, attempts = await ledger.events(task.key), await ledger.attempts(task.key)
+        if as_json:
+            events_values = [asdict(event) for event in events]
+            stories.append({**task._asdict(), "events": events_values, "all_attempts": attempts})
+        else:
+            _tell(task, events, attempts)
+    if as_json:
+        say_json(redacted_values(stories[0] if len(stories) == 1 else stories))
+    return 0
+
+
+def why(task: TaskRecord) -> str:
+    """A task's error in one line; empty if it has none."""
+    return shortened(" ".join(filter(None, (task.error_code, task.error_message))), 100)
+
+
+def _tell(task: TaskRecord, events: list[TaskEvent], attempts: Sequence[Mapping[str, Any]]) -> None:
+    say(f"{printable(task.id)}: {task.state.replace('_', ' ')}  {why(task)}".rstrip())
+    say(f"  from {printable(task.source)}; fingerprint {task.key}")
+    say(f"  prompt  {shortened(str(task.request.get('prompt', '')), 100)}")
+    say(f"  file    {printable(task.file_name)}" + ("" if task.state is TaskState.DONE else " (not yet)"))
+    for warning in task.warnings:
+        say(f"  warning {printable(warning)}")
+    for attempt in attempts:
+        say(
+            f"  attempt {attempt['number']}: {attempt['outcome'] or 'no outcome yet'}, "
+            f"seed {attempt['seed']}, remote ID {printable(attempt['remote_id'] or '—')}, "
+            f"request ID {printable(attempt['request_id'] or '—')}, tokens {attempt['tokens'] or '—'}"
+        )
+    for event in events:
+        what = shortened(" ".join(filter(None, (event.code, event.message))), 100)
+        step = f"{event.event:<17} {event.from_state} → {event.to_state}"
+        say(f"  {moment(event.at)}  {step}  {what}".rstrip())
