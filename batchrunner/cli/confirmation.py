@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from batchrunner.cli.run_directory import Whereabouts
     from batchrunner.core.confirmation import Agreement
     from batchrunner.core.forecast import Forecast
-    from batchrunner.core.model import TaskKey
+    from batchrunner.core.model import Plan, PlannedTask, TaskKey
     from batchrunner.ledger import Prospect
     from batchrunner.manifest import LoadedManifest
 
@@ -33,51 +33,63 @@ class NotConfirmed(UsageError):
 def agreement(
     options: argparse.Namespace,
     loaded: LoadedManifest,
+    planned: Plan,
     where: Whereabouts,
     selected: frozenset[TaskKey] | None,
 ) -> Agreement | None:
     """Show the totals of a run, and ask if that is necessary; None if the manifest wants nobody to be asked.
+
+    `planned` is the plan of `loaded`, with the limits that were set by options.
 
     Raises:
         BusyError: another run is using the run directory, so this one can't begin.
         NotConfirmed: there is nobody to ask.
         UsageError: the user has declined, or the run directory belongs to another gateway or manifest.
     """
-    from batchrunner.core.confirmation import Agreement, Consent, reasons_to_ask  # noqa: PLC0415
-    from batchrunner.core.forecast import GenerationTimes, forecast  # noqa: PLC0415
+    from batchrunner.cli.outlook import outlook  # noqa: PLC0415
+    from batchrunner.core.confirmation import Agreement, Consent  # noqa: PLC0415
+    from batchrunner.core.forecast import GenerationTimes  # noqa: PLC0415
     from batchrunner.ledger import is_locked  # noqa: PLC0415
 
-    plan, is_meant = loaded.plan, where.submissions
-    if selected is not None or has_ledger(where.directory):
-
-        def counts(position: int, key: TaskKey) -> bool:
-            return is_meant(position, key) and (selected is None or key in selected)
-
-        requests = plan.tasks.counted(counts)
-    else:
-        requests = plan.tasks.counted()
-    needed = forecast(requests, loaded.limits, plan.pricing)
-    if not needed.tasks:
+    needed, above = _needed(loaded, where, selected), planned.settings.confirm_above
+    if not needed.tasks and (options.simulate or above is None):
         return None
-    known = _prospect(loaded, where, needed)
+    known = prospect_of(loaded, where, needed)
     if known.is_current:
         run_async(_check_owner(options, loaded, where))
-    edited = _edited(loaded, where, known, selected)
-    if not options.quiet:
+    changed = edited_although_paid(loaded, where, known, selected)
+    edited = [task.id for task in changed]
+    ahead = outlook(planned, needed, known, edited)
+    if needed.tasks and not options.quiet:
         usual = GenerationTimes.measured(known.finished, loaded.limits)
-        talk(totals.line(needed, totals.times(needed, usual, plan.settings)))
-        if edited:
-            talk(totals.edited_although_paid(edited))
-    above = plan.settings.confirm_above
+        talk(totals.line(needed, totals.times(needed, usual, planned.settings)))
+        for line in (*([totals.edited_although_paid(edited)] if edited else ()), *ahead.notes):
+            talk(line)
     if options.simulate or above is None:
         return None
-    if reasons := reasons_to_ask(above, needed, edited, known.committed, known.confirmed):
+    # Even if nothing is to be submitted yet: failed tasks and doubts may be, and are limited.
+    if ahead.reasons:
         if is_locked(where.directory):
             raise BusyError(f"another batchrunner is using {where.directory}", "wait for it to finish")
         if not options.yes:
-            _ask(needed, reasons)
-    given = Consent.GIVEN if reasons else Consent.NOT_ASKED
-    return Agreement(needed, Consent.ANY if options.yes else given, above, known.newest_attempt)
+            _ask(needed, ahead.reasons)
+    given = Consent.GIVEN if ahead.reasons else Consent.NOT_ASKED
+    consent = Consent.ANY if options.yes else given
+    return Agreement(needed, consent, above, known.newest_attempt, tuple(task.key for task in changed))
+
+
+def _needed(loaded: LoadedManifest, where: Whereabouts, selected: frozenset[TaskKey] | None) -> Forecast:
+    """What the tasks that would be submitted need."""
+    from batchrunner.core.forecast import forecast  # noqa: PLC0415
+
+    plan, is_meant = loaded.plan, where.submissions
+    if selected is None and not has_ledger(where.directory):
+        return forecast(plan.tasks.counted(), loaded.limits, plan.pricing)
+
+    def counts(position: int, key: TaskKey) -> bool:
+        return is_meant(position, key) and (selected is None or key in selected)
+
+    return forecast(plan.tasks.counted(counts), loaded.limits, plan.pricing)
 
 
 async def _check_owner(options: argparse.Namespace, loaded: LoadedManifest, where: Whereabouts) -> None:
@@ -89,7 +101,8 @@ async def _check_owner(options: argparse.Namespace, loaded: LoadedManifest, wher
     await check_gateway(options, where.directory, loaded.plan.base_url)
 
 
-def _prospect(loaded: LoadedManifest, where: Whereabouts, needed: Forecast) -> Prospect:
+def prospect_of(loaded: LoadedManifest, where: Whereabouts, needed: Forecast) -> Prospect:
+    """What the ledger says about the run; nothing if there is none, or it can't be read."""
     from batchrunner.ledger import Prospect, Unreadable, prospect  # noqa: PLC0415
 
     if not has_ledger(where.directory):
@@ -102,21 +115,21 @@ def _prospect(loaded: LoadedManifest, where: Whereabouts, needed: Forecast) -> P
         return Prospect()
 
 
-def _edited(
+def edited_although_paid(
     loaded: LoadedManifest, where: Whereabouts, known: Prospect, selected: frozenset[TaskKey] | None
-) -> list[str]:
-    """The IDs of the tasks to submit that were edited although their old version is paid."""
+) -> list[PlannedTask]:
+    """The tasks to submit that were edited although their old version is paid, with their final keys."""
     if not any(task.is_paid for task in known.left):
         return []
     from batchrunner.operations.plan_changes import formerly  # noqa: PLC0415
 
     former = formerly((task.id, task.source, task) for task in known.left)
     return [
-        task.id
+        task._replace(key=key)
         for task in loaded.plan.tasks
         if (before := former(task))
         and before.is_paid
-        and where.submissions.key(task.position, task.key) not in known.known
+        and (key := where.submissions.key(task.position, task.key)) not in known.begun
         and (selected is None or task.key in selected)
     ]
 
@@ -138,6 +151,4 @@ def _ask(needed: Forecast, reasons: Sequence[str]) -> None:
     except (OSError, UnicodeDecodeError):  # the terminal is gone
         answer = ""
     if answer.strip().lower() not in _YES:
-        raise UsageError(
-            "not confirmed; nothing was submitted", "`batchrunner collect DIR` downloads paid videos"
-        )
+        raise UsageError("not confirmed; nothing was submitted")

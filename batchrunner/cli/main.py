@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -71,6 +72,7 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
         if arguments is None:
             process.restart_in_utf8()
         options = parser().parse_args(arguments)
+        options.typed = tuple(sys.argv[1:] if arguments is None else arguments)
         _forbid_core_dumps()
         return int(options.run(options))
     except SystemExit as end:  # --help and --version

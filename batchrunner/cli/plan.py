@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli import totals
+from batchrunner.cli.confirmation import edited_although_paid, prospect_of
 from batchrunner.cli.connection import check_gateway
 from batchrunner.cli.console import as_values, say, say_json, shown_path, talk
 from batchrunner.cli.loading import add_manifest, load
@@ -18,11 +19,12 @@ from batchrunner.core.selection import select
 from batchrunner.core.text import count, printable, shortened
 
 if TYPE_CHECKING:
+    from batchrunner.core.budget import WorstCase
     from batchrunner.core.kinds import Kind
     from batchrunner.core.model import Plan
     from batchrunner.manifest import LoadedManifest
     from batchrunner.operations.plan_changes import Change, Step
-    from batchrunner.operations.plan_groups import Group
+    from batchrunner.operations.plan_groups import Group, TaskCosts
 
 MOST_REASONS = 5
 """How many reasons of a group the text shows; `--json` has all."""
@@ -42,8 +44,9 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 
 def plan(options: argparse.Namespace) -> int:
     """Compare a manifest with the ledger of its run directory."""
+    from batchrunner.cli.outlook import outlook  # noqa: PLC0415
     from batchrunner.core.forecast import GenerationTimes, forecast  # noqa: PLC0415
-    from batchrunner.operations.plan_groups import grouped  # noqa: PLC0415
+    from batchrunner.operations.plan_groups import TaskCosts, grouped  # noqa: PLC0415
 
     loaded = load(options)
     selected = select(loaded.plan.tasks, options.only, options.limit)
@@ -56,6 +59,10 @@ def plan(options: argparse.Namespace) -> int:
     requests = (one for group in groups.values() for one in group.submitted())
     needed = forecast(requests, loaded.limits, loaded.plan.pricing)
     takes = totals.times(needed, GenerationTimes.measured(finished, loaded.limits), loaded.plan.settings)
+    known = prospect_of(loaded, where, needed)
+    changed = edited_although_paid(loaded, where, known, selected)
+    ahead = outlook(loaded.plan, needed, known, [task.id for task in changed])
+    costs = TaskCosts(loaded.limits, loaded.plan.pricing)
     for remark in (*where.remarks, *remarks):
         talk(remark)
     if options.json:
@@ -65,24 +72,31 @@ def plan(options: argparse.Namespace) -> int:
                 "submitted": needed.tasks,
                 "warnings": as_values(loaded.warnings),
                 "forecast": totals.values(needed, takes),
+                "confirm": list(ahead.reasons),
+                "limited_by": list(ahead.notes),
                 **where.as_values(),
                 "counts": {change.value: group.tasks for change, group in groups.items()},
                 "groups": [one.values(loaded.limits, loaded.plan.pricing) for one in groups.values()],
-                "tasks": [step.values for step in listed],
+                "tasks": [step.values | _cost_values(costs.of(step)) for step in listed],
             }
         )
         return 0
     tasks = count(len(loaded.plan.tasks), "task")
     part = f", {len(selected):,} selected" if selected is not None else ""
     say(f"{tasks} in {printable(str(options.manifest))}{part}; run directory {shown_path(where.directory)}")
-    _say_groups(groups, loaded)
+    _say_groups(groups, loaded, costs)
     say(f"a run would submit {count(needed.tasks, 'task')}")
-    for line in totals.lines(needed, takes) if needed.tasks else ():
+    for line in totals.lines(needed, takes, ahead) if needed.tasks else ():
         say(line)
     return 0
 
 
-def _say_groups(groups: Mapping[Change, Group], loaded: LoadedManifest) -> None:
+def _cost_values(most: WorstCase | None) -> dict[str, object]:
+    """What a task can be charged at most; empty if it is not submitted."""
+    return {} if most is None else {"tokens": most.tokens, "cost": most.cost, "currency": most.currency}
+
+
+def _say_groups(groups: Mapping[Change, Group], loaded: LoadedManifest, costs: TaskCosts) -> None:
     from batchrunner.operations.plan_changes import Change  # noqa: PLC0415
 
     for change, group in groups.items():
@@ -96,7 +110,10 @@ def _say_groups(groups: Mapping[Change, Group], loaded: LoadedManifest) -> None:
         if group.edited:
             say(f"          {totals.edited_although_paid(group.edited)}")
         for step in group.steps:
-            say(f"            {shortened(step.id, 48)}  {printable(step.why)}  ({printable(step.source)})")
+            most = costs.of(step)
+            money = "" if most is None or most.cost is None else f"  {most.cost:,.2f} {most.currency}"
+            why = f"{printable(step.why)}  ({printable(step.source)})"
+            say(f"            {shortened(step.id, 48)}  {why}{money}")
 
 
 def _shown_reasons(group: Group) -> str:

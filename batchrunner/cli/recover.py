@@ -108,10 +108,10 @@ def _carry_out(
 
 def _again(options: argparse.Namespace, directory: Path, counts: Any) -> str:
     """The next command for tasks that were not found or are still generating."""
-    from batchrunner.cli.run_summary import AGAIN, run_command  # noqa: PLC0415
+    from batchrunner.cli.run_summary import run_command, same_command  # noqa: PLC0415
 
     if not counts[TaskState.PENDING]:
-        return AGAIN
+        return f"{same_command(options)}   to resume"
     command = run_command(directory, options.manifest, options.simulate)
     return (
         f"{count(counts[TaskState.PENDING], 'task')} not found: nothing shows that they were paid for;\n"

@@ -92,6 +92,8 @@ def run(options: argparse.Namespace) -> int:
         planned = _with_max_cost(loaded, options.max_cost)
     except UsageError as mistake:
         return _only_collect(mistake, options)
+    if options.simulate:
+        _check_simulated(loaded.plan)
     where = whereabouts(options, loaded.plan, selected)
     directory, timeout = where.directory, loaded.plan.settings.submit_timeout
     check_place(directory, options.manifest)
@@ -103,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
         if not (directory / LEDGER_NAME).exists():
             shared.api_key(options)  # fail before creating a folder if there is no key
     try:
-        agreed = agreement(options, loaded, where, selected)
+        agreed = agreement(options, loaded, planned, where, selected)
     except NotConfirmed as refusal:
         return _only_collect(refusal, options)
     with connecting as gateway:
@@ -122,11 +124,31 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
+def _check_simulated(plan: Plan) -> None:
+    """Check that the simulator makes videos of all models.
+
+    Raises:
+        UsageError: it doesn't; a run would wait in vain.
+    """
+    from batchrunner.simulator.submission import MODELS  # noqa: PLC0415
+
+    for model in sorted({str(request.get("model")) for request in plan.tasks.requests()} - set(MODELS)):
+        raise UsageError(
+            f"the simulated gateway has no model {model}",
+            f"it has {' and '.join(MODELS)}; `batchrunner validate` and `plan` take any model",
+        )
+
+
 def _only_collect(mistake: UsageError, options: argparse.Namespace) -> int:
     """Report why nothing is submitted, and collect what is paid for all the same."""
 
     def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:
-        return _carry_out(_collecting(gateway, directory, options), options, mistaken=True)
+        from batchrunner.cli.run_summary import same_command  # noqa: PLC0415
+
+        again = f"{same_command(options)}   once the error is fixed: nothing was submitted"
+        if isinstance(mistake, NotConfirmed):
+            again = f"{same_command(options, '--yes')}   to confirm: nothing was submitted"
+        return _carry_out(_collecting(gateway, directory, options), options, mistaken=again)
 
     return collect_despite(mistake, options, carry_out)
 
@@ -185,28 +207,30 @@ def _collecting(gateway: Connection, directory: Path, options: argparse.Namespac
 
 
 def _carry_out(
-    job: Job, options: argparse.Namespace, mistaken: bool = False, manifest: Path | None = None
+    job: Job, options: argparse.Namespace, mistaken: str = "", manifest: Path | None = None
 ) -> tuple[int, dict[str, object]]:
     """Run the job and show the summary; return the exit code and the summary as JSON values.
 
-    `mistaken` means that the user's input is wrong and nothing is submitted. `manifest` is the argument
-    that `collect` was given.
+    `mistaken` means that the user's input is wrong and nothing is submitted: it is the next command.
+    `manifest` is the argument that `collect` was given.
     """
     from batchrunner.cli.run_summary import (  # noqa: PLC0415  needs the ledger
-        AGAIN,
         after_collecting,
         as_values,
+        same_command,
         show_summary,
         wanting_attention,
     )
     from batchrunner.engine.session import run as run_job  # noqa: PLC0415
 
     began = time.monotonic()
-    summary = replace(run_async(run_job(job)), mistaken=mistaken)
+    summary = replace(run_async(run_job(job)), mistaken=bool(mistaken))
     seconds = time.monotonic() - began
     wanting = run_async(wanting_attention(job.directory))
     if not options.json:
         simulated = job.gateway_name == SIMULATOR
-        again = AGAIN if job.submits else after_collecting(job.directory, manifest, simulated, summary)
+        again = mistaken or f"{same_command(options)}   to resume"
+        if not job.submits and not mistaken:
+            again = after_collecting(options, job.directory, manifest, simulated, summary)
         show_summary(job.directory, summary, seconds, wanting, again)
     return summary.exit_code, as_values(job.directory, summary, seconds, wanting)

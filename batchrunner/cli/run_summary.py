@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import signal
 from collections import Counter
@@ -13,7 +14,7 @@ from batchrunner.core.file_names import RESULTS_NAME, VIDEOS
 from batchrunner.core.links import LINK_EXPIRED
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import UNFINISHED, Spent, Summary
-from batchrunner.core.text import count, printable, shortened, span
+from batchrunner.core.text import command, count, printable, shortened, span
 from batchrunner.ledger import LedgerReader, TaskRecord
 
 MOST_NAMED = 5
@@ -35,7 +36,9 @@ async def wanting_in(ledger: LedgerReader) -> list[TaskRecord]:
     return [task for task in found if task.position is not None or task.state is TaskState.IN_DOUBT]
 
 
-AGAIN = "run the same command again to resume"
+def same_command(options: argparse.Namespace, *more: str) -> str:
+    """The command that was typed, with `more` options, as it can be typed again."""
+    return printable(command(*options.typed, *more))
 
 
 def run_command(directory: Path, manifest: Path | None, simulated: bool) -> str:
@@ -52,17 +55,19 @@ def run_command(directory: Path, manifest: Path | None, simulated: bool) -> str:
     return f"batchrunner run {printable(named)} -o {place}{' --simulate' if simulated else ''}"
 
 
-def after_collecting(directory: Path, manifest: Path | None, simulated: bool, summary: Summary) -> str:
+def after_collecting(
+    options: argparse.Namespace, directory: Path, manifest: Path | None, simulated: bool, summary: Summary
+) -> str:
     """The next command after `collect`, which never submits pending tasks."""
     if pending := summary.counts[TaskState.PENDING]:
         them = "it" if pending == 1 else "them"
-        command = run_command(directory, manifest, simulated)
-        return f"{command}   to submit and pay for {count(pending, 'pending task')}; collect skips {them}"
-    return AGAIN
+        run = run_command(directory, manifest, simulated)
+        return f"{run}   to submit and pay for {count(pending, 'pending task')}; collect skips {them}"
+    return f"{same_command(options)}   to resume"
 
 
 def show_summary(
-    directory: Path, summary: Summary, seconds: float, wanting: list[TaskRecord], again: str = AGAIN
+    directory: Path, summary: Summary, seconds: float, wanting: list[TaskRecord], again: str
 ) -> None:
     """Print the summary of a run that took `seconds` real seconds; `again` says how to resume it."""
     total, done = sum(summary.counts.values()), summary.counts[TaskState.DONE]
@@ -86,9 +91,12 @@ def show_summary(
     if summary.spent != Spent():
         say(f"spent    {spent_in_words(summary.spent)} in all runs{estimate_in_words(summary.spent)}")
     for price in (price for price in summary.prices if price.differs):
-        source = "the manifest" if price.model in summary.own_prices else "the table"
-        per = f"USD per million tokens of {printable(price.model)}"
-        say(f"price    the gateway charges {price.charged:,.2f} {per}; {source} says {price.expected:,.2f}")
+        is_own = price.model in summary.own_prices
+        expected = f"{'the manifest says' if is_own else 'the list price is'} {price.expected:,.2f}"
+        say(
+            f"price    the gateway charges {price.charged:,.2f} USD per million tokens of "
+            f"{printable(price.what)}; {expected}: correct it with `pricing` in the manifest"
+        )
     say(f"videos   {shown_path(directory / VIDEOS)}")
     say(f"results  {shown_path(directory / RESULTS_NAME)}")
     for line in what_next(directory, summary, wanting, again):
@@ -97,8 +105,10 @@ def show_summary(
 
 def spent_in_words(spent: Spent) -> str:
     """Tokens, cost, and how many attempts have an unknown cost."""
-    open_ones = f", and {count(spent.unknown, 'attempt')} of unknown cost" if spent.unknown else ""
-    return _amounts(spent.tokens, spent.cost) + open_ones
+    text = _amounts(spent.tokens, spent.cost)
+    if spent.unpriced:
+        text += f", and {count(spent.unpriced, 'attempt')} without a price"
+    return f"{text}, and {count(spent.unknown, 'attempt')} of unknown cost" if spent.unknown else text
 
 
 def _amounts(tokens: int, cost: Mapping[str, float]) -> str:
@@ -107,12 +117,15 @@ def _amounts(tokens: int, cost: Mapping[str, float]) -> str:
 
 
 def estimate_in_words(spent: Spent) -> str:
-    """What had been estimated for the same attempts; empty if unknown."""
-    if spent.estimated_tokens is None:
+    """What had been estimated for the same attempts; empty as long as either is not known for all of them."""
+    if spent.estimated_tokens is None or spent.unknown:
         return ""
-    estimated = _amounts(spent.estimated_tokens, spent.estimated_cost)
-    if estimated == _amounts(spent.tokens, spent.cost):
-        return ", as estimated"
+    # Where a price was changed, the old estimates are in another currency, and only tokens can be compared.
+    costs_too = spent.estimated_cost.keys() == spent.cost.keys() and not spent.unpriced
+    charged = _amounts(spent.tokens, spent.cost if costs_too else {})
+    estimated = _amounts(spent.estimated_tokens, spent.estimated_cost if costs_too else {})
+    if estimated == charged:
+        return ", as estimated" if costs_too else ", tokens as estimated"
     return f"; estimated at most {estimated}"
 
 
@@ -132,8 +145,8 @@ def _why(state: TaskState, wanting: list[TaskRecord]) -> str:
     return f": {told}" if told else ""
 
 
-def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], again: str = AGAIN) -> list[str]:
-    """The commands to run next; free ones come before ones that cost money."""
+def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], again: str) -> list[str]:
+    """The commands to run next; free ones come before ones that cost money. `again` resumes."""
     shown, counts = shlex.quote(shown_path(directory)), summary.counts
     uncollected = [task for task in wanting if task.state is TaskState.UNCOLLECTED]
     accepted = [task for task in wanting if task.may_be_paid_for]
@@ -143,10 +156,12 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], agai
     if free:
         lines.append(f"next     batchrunner collect {shown}   to {' and '.join(free)}, free of charge")
     if any(task.state is TaskState.IN_DOUBT for task in wanting):
+        doubt = next(task for task in wanting if task.state is TaskState.IN_DOUBT)
+        one = f"batchrunner resolve {shown} {shlex.quote(printable(doubt.id))}"
         lines += [
-            f"next     batchrunner resolve {shown}   to see what the usage log shows; then",
-            f"         batchrunner resolve {shown} ID --adopt REMOTE_ID   if it was accepted as REMOTE_ID",
-            f"         batchrunner resolve {shown} ID --lost              if not: submit (and pay) again",
+            f"next     batchrunner resolve {shown}   to see what the usage log shows; then, for each,",
+            f"         {one} --adopt REMOTE_ID   if it was accepted as REMOTE_ID",
+            f"         {one} --lost   if not: submit (and pay) again",
         ]
     failed = [task for task in wanting if task.state is TaskState.FAILED and not task.may_be_paid_for]
     if counts[TaskState.FAILED] and failed:
@@ -154,12 +169,11 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], agai
             f"next     batchrunner retry {shown} --failed   once the causes are fixed, then run again"
         )
     if accepted:
-        lines.append(f"next     batchrunner retry {shown} ID   to pay again for tasks that stay vanished")
+        name = shlex.quote(printable(accepted[0].id))
+        lines.append(f"next     batchrunner retry {shown} {name}   to pay again for one that stays vanished")
     if any(task.error_code == LINK_EXPIRED for task in uncollected):
-        lines.append("next     ask the gateway's operator for expired videos; results.csv has the remote IDs")
-    if summary.mistaken:
-        lines.append("next     nothing was submitted: fix the error, then run the same command again")
-    elif any(counts[state] for state in UNFINISHED) and not summary.stop:
+        lines.append("expired  ask the gateway's operator for these videos; results.csv has the remote IDs")
+    if summary.mistaken or (any(counts[state] for state in UNFINISHED) and not summary.stop):
         lines.append(f"next     {again}")
     if not lines and not summary.stop:  # a stop has its own hint
         lines.append(f"next     open {shown_path(directory / RESULTS_NAME)}")
@@ -184,6 +198,7 @@ def as_values(
         "prices": [
             {
                 "model": price.model,
+                "resolution": price.resolution,
                 "charged": round(price.charged, 4),
                 "expected": round(price.expected, 4),
                 "differs": price.differs,

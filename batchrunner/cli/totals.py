@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from batchrunner.core.text import count, printable, shortened, span
 
 if TYPE_CHECKING:
+    from batchrunner.cli.outlook import Outlook
     from batchrunner.core.forecast import Forecast, GenerationTimes
     from batchrunner.core.model import RunSettings
 
@@ -25,14 +26,21 @@ def times(needed: Forecast, usual: GenerationTimes, settings: RunSettings) -> di
     return {at_once: wall_time(needed.kinds, usual, at_once) for at_once in dict.fromkeys((slots, FEW, MANY))}
 
 
-def lines(needed: Forecast, takes: Mapping[int, float]) -> Iterator[str]:
-    """The totals in words."""
+def lines(needed: Forecast, takes: Mapping[int, float], ahead: Outlook) -> Iterator[str]:
+    """The totals in words, with what stands before them."""
     yield f"tokens   {tokens_and_money(needed)}"
     if needed.open:
         yield f"         upper bound: the model chooses {' and '.join(needed.open)}"
-    shown = [f"{span(seconds)} at concurrency {slots}" for slots, seconds in takes.items()]
+    first, *others = takes.items()
+    shown = [f"{span(seconds)} at concurrency {slots}" for slots, seconds in (first, *others)]
+    if len({span(seconds) for seconds in takes.values()}) == 1:
+        shown = [f"{span(first[1])} at any concurrency from {min(takes)} on"] if others else shown
     yield f"time     about {', '.join(shown)}"
     yield f"disk     up to {_disk(needed)}"
+    for note in ahead.notes:
+        yield f"limit    {printable(note)}"
+    if ahead.reasons:
+        yield f"confirm  `run` asks first, or needs --yes: {printable('; '.join(ahead.reasons))}"
 
 
 def line(needed: Forecast, takes: Mapping[int, float]) -> str:
@@ -47,15 +55,16 @@ def line(needed: Forecast, takes: Mapping[int, float]) -> str:
 def tokens_and_money(needed: Forecast, unit: str = "") -> str:
     """Tokens, and what they cost."""
     most = "at most " if needed.open else ""
-    text = f"{most}{needed.tokens:,}{unit} · {most}{money(needed)}"
-    if needed.unpriced:
-        text += f", without {', '.join(map(printable, needed.unpriced))} (no price)"
-    return text
+    return f"{most}{needed.tokens:,}{unit} · {most if needed.micros else ''}{money(needed)}"
 
 
 def money(needed: Forecast) -> str:
-    """What all tasks with a price can cost."""
-    return f"{needed.cost:,.2f} {needed.currency}"
+    """What all tasks can cost, as far as they have a price."""
+    known = f"{needed.cost:,.2f} {needed.currency}"
+    if not needed.unpriced:
+        return known
+    unknown = f"cost unknown (no price for {', '.join(map(printable, needed.unpriced))})"
+    return f"{known}, and {unknown}" if needed.micros else unknown
 
 
 def edited_although_paid(edited: Sequence[str]) -> str:

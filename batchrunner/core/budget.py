@@ -71,6 +71,17 @@ class Limit:
     name: str = "budget"
     """What it is, in words."""
 
+    @property
+    def is_of_cost(self) -> bool:
+        """Whether it limits money."""
+        return self.figure is Figure.COST
+
+    def in_words(self, number: int) -> str:
+        """So much of its figure."""
+        if self.is_of_cost:
+            return f"{number / MICROS:,.2f} {self.currency}".rstrip()
+        return count(number, "token" if self.figure is Figure.TOKENS else "submission")
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -85,7 +96,7 @@ class Budget:
     @property
     def limits_cost(self) -> bool:
         """Whether it limits money, so that every model needs a price."""
-        return any(limit.figure is Figure.COST for limit in self.limits)
+        return any(limit.is_of_cost for limit in self.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +112,7 @@ class UsedUp:
     @property
     def why(self) -> str:
         """The limit that was reached, in words."""
-        most, committed, needed = map(self._amount, (self.limit.most, self.committed, self.needed))
+        most, committed, needed = map(self.limit.in_words, (self.limit.most, self.committed, self.needed))
         where = "in this run" if self.limit.per is Per.RUN else "in all runs"
         if self.limit.figure is Figure.TASKS:
             return f"{self.limit.name} of {most} reached: {committed} {where}"
@@ -115,10 +126,13 @@ class UsedUp:
             return "run the same command again to see what is still to be submitted, and to confirm it"
         return f"raise {self.limit.source}, then run the same command again"
 
-    def _amount(self, number: int) -> str:
-        if self.limit.figure is Figure.COST:
-            return f"{number / MICROS:,.2f} {self.limit.currency}".rstrip()
-        return count(number, "token" if self.limit.figure is Figure.TOKENS else "submission")
+
+def room_in(limits: tuple[Limit, ...], committed: Amount) -> list[tuple[Limit, int]]:
+    """What each limit leaves to a run that begins; `committed` is that of the whole directory."""
+    return [
+        (limit, max(0, limit.most - (committed.of(limit.figure) if limit.per is Per.DIRECTORY else 0)))
+        for limit in limits
+    ]
 
 
 def micros(amount: float) -> int:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from batchrunner.core.budget import Amount, Figure, Limit, Per, micros
 from batchrunner.core.forecast import Forecast
+from batchrunner.core.model import TaskKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Agreement:
     """The amount up to which nobody is asked."""
     newest_attempt: int
     """The ledger's newest at that time: with another one, the figures are out of date."""
+    edited: tuple[TaskKey, ...] = ()
+    """The tasks to submit that were edited although their old version is paid."""
 
     def total(self, committed: Amount) -> Confirmed | None:
         """What the user has confirmed; None if nobody was asked."""
@@ -63,7 +66,7 @@ class Agreement:
         most, name = committed.cost + micros(self.above), "amount that needs no confirmation"
         unpriced: tuple[Limit, ...] = ()
         if confirmed and confirmed.currency == self.needed.currency:
-            if confirmed.cost > most:
+            if confirmed.cost >= most:
                 most, name = confirmed.cost, "confirmed total"
             if confirmed.unpriced:
                 unpriced = (Limit(Figure.TOKENS, confirmed.tokens, Per.DIRECTORY, name="confirmed total"),)
@@ -83,11 +86,13 @@ def reasons_to_ask(
     edited: Sequence[str],
     committed: Amount | None,
     confirmed: Confirmed | None,
+    most: int | None = None,
 ) -> list[str]:
     """Why the user must confirm this run; empty if there is no need.
 
     `above` is the amount up to which nobody is asked, None for any; `edited` are the tasks to submit that
     were edited although their old version is paid. `committed` is None if it is not known in this currency.
+    `most` is what the budget leaves to spend, in millionths, if that is less.
     """
     if above is None or not needed.tasks:
         return []
@@ -95,7 +100,7 @@ def reasons_to_ask(
     reasons = ["tasks were edited although their old version is paid"] if edited else []
     if confirmed and committed and _is_within(total(needed, committed), confirmed):
         return reasons
-    if needed.micros > micros(above):
+    if min(needed.micros, needed.micros if most is None else most) > micros(above):
         reasons.append(f"more than {above:,.2f} {needed.currency} (run.confirm_above)")
     if needed.unpriced:
         reasons.append(f"no price for {', '.join(needed.unpriced)}, so the cost has no upper bound")

@@ -27,7 +27,7 @@ class Forecast:
     disk: int
     """Bytes; a rough upper bound."""
     unpriced: tuple[str, ...]
-    """Models without a price."""
+    """Models without a price, with the resolution."""
     open: tuple[str, ...]
     """What requests leave to the model, so that less may be charged; nothing if the figures are exact."""
     kinds: Mapping[Kind, int]
@@ -83,9 +83,16 @@ def _needs(request: Request, limits: Limits, pricing: Pricing) -> _Needs:
         # Rounded for each task, as the ledger does, so that its sum can be compared with this one.
         micros=math.floor((worst.cost or 0.0) * 1_000_000 + 0.5),
         disk=video_bytes(request, limits),
-        unpriced=(str(request.get("model")),) if worst.cost is None else (),
+        unpriced=(_priced_by(request),) if worst.cost is None else (),
         open=tuple(left_open(request, limits)),
     )
+
+
+def _priced_by(request: Request) -> str:
+    """What a price is for: the model, and the resolution if the request sets it."""
+    metadata = request.get("metadata")
+    resolution = metadata.get("resolution") if isinstance(metadata, Mapping) else None
+    return f"{request.get('model')} at {resolution}" if resolution else str(request.get("model"))
 
 
 @dataclass(frozen=True, slots=True)

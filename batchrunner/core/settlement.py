@@ -47,12 +47,13 @@ def settled(
     """The cost of an attempt that succeeded.
 
     With prices in the manifest, these count: they are what the user pays, maybe in another currency than the
-    gateway's. Otherwise the gateway's own charge counts, or, if it shows none, the list price.
+    gateway's. For a model without one, or without any prices, the gateway's own charge counts, or, if it
+    shows none, the list price.
     """
     charged = charged_usd(quota, hold, prices.quota_per_usd)
-    if charged is not None and not prices.pricing.currency:
-        return Settled(charged, REFERENCE_CURRENCY, charged)
     price = price_of(request, prices.limits, prices.pricing)
+    if charged is not None and (price is None or not prices.pricing.currency):
+        return Settled(charged, REFERENCE_CURRENCY, charged)
     cost = None if price is None or tokens is None else round(tokens * price / 1_000_000, 6)
     return Settled(cost, prices.pricing.currency or REFERENCE_CURRENCY, charged)
 

@@ -51,6 +51,8 @@ class Spent:
     """By currency, as far as known."""
     unknown: int = 0
     """Attempts that are, or may be, charged but whose cost is not known (yet)."""
+    unpriced: int = 0
+    """Attempts whose tokens are known, but not their price."""
     estimated_tokens: int | None = None
     """The most that `tokens` was to be, by the estimates; None if some have none."""
     estimated_cost: Mapping[str, float] = field(default_factory=dict)
@@ -63,12 +65,19 @@ PRICE_TOLERANCE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class PriceSeen:
-    """The price that the gateway itself charged for a model, on average, in USD per million tokens."""
+    """What the gateway itself charged, on average, in USD per million tokens, beside an expected price."""
 
     model: str
+    resolution: str
+    """Empty if the requests don't set it."""
     charged: float
     expected: float
-    """By the manifest's prices in USD, or the list prices, for the same tasks."""
+    """By the manifest's prices in USD, or the list prices."""
+
+    @property
+    def what(self) -> str:
+        """The model and the resolution."""
+        return f"{self.model} at {self.resolution}" if self.resolution else self.model
 
     @property
     def differs(self) -> bool:

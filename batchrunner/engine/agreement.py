@@ -37,7 +37,7 @@ async def within_agreement(ledger: Ledger, plan: Plan, agreement: Agreement | No
             "run the same command again: it shows what is still to be submitted",
         )
     committed = await committed_so_far(ledger)
-    confirmed = await note_confirmed(ledger, agreement.total(committed))
+    confirmed = await note_confirmed(ledger, agreement.total(committed), agreement.edited)
     limits = (*plan.budget.limits, *agreement.limits(committed, confirmed))
     return replace(plan, budget=replace(plan.budget, limits=limits))
 

@@ -85,6 +85,9 @@ class Flow:
 
     def _beginning(self) -> str:
         wanted, concurrency = self._reporter.wanted, self._wiring.binding.settings.concurrency
+        if not self._job.submits:
+            paid = count(sum(wanted[state] for state in PAID_FOR), "paid task")
+            return f"{paid} to collect, gateway {self._job.gateway_name}; nothing is submitted"
         todo = count(wanted.total() - wanted[TaskState.DONE], "task")
         at_once = "as many at once as the account runs" if concurrency == AUTO else f"{concurrency} at once"
         told = f"{todo} to do, {at_once}, gateway {self._job.gateway_name}"

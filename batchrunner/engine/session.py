@@ -75,7 +75,8 @@ async def run(job: Job) -> Summary:
                 for remark in remarks:
                     reporter.notice(remark)
                 if gone:
-                    reporter.notice(f"{count(gone, 'task')} no longer in the manifest; paid videos are kept")
+                    tasks = f"{count(gone, 'task')} {'was' if gone == 1 else 'were'}"
+                    reporter.notice(f"{tasks} edited or removed from the manifest; paid videos are kept")
                 if news := await look_at_files(ledger, job.directory, job.fetch_missing):
                     reporter.notice(news)
                 binding = await ledger.binding()

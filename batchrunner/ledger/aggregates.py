@@ -76,25 +76,29 @@ def spent(db: sqlite3.Connection) -> Spent:
         "total(worst_tokens) FILTER (WHERE tokens > 0), "
         "count(*) FILTER (WHERE tokens > 0 AND worst_tokens IS NULL), "
         "sum(worst_cost) FILTER (WHERE tokens > 0), count(*) FILTER (WHERE tokens > 0 "
-        "AND (worst_cost IS NULL OR worst_currency IS NOT currency)) FROM attempts GROUP BY 1"
+        "AND (worst_cost IS NULL OR worst_currency IS NOT currency)), "
+        "count(*) FILTER (WHERE tokens > 0 AND cost IS NULL) FROM attempts GROUP BY 1"
     ).fetchall()
     is_estimated = any(row[1] for row in found) and not any(row[5] for row in found)
     return Spent(
         tokens=int(sum(row[1] for row in found)),
         cost={row[0]: round(row[2], 6) for row in found if row[0] and row[2] is not None},
         unknown=sum(row[3] for row in found),
+        unpriced=sum(row[8] for row in found),
         estimated_tokens=int(sum(row[4] for row in found)) if is_estimated else None,
         estimated_cost={row[0]: round(row[6], 6) for row in found if row[0] and row[6] and not row[7]},
     )
 
 
 def prices_seen(db: sqlite3.Connection) -> list[PriceSeen]:
-    """What the gateway charged for each model, beside what was expected; only where both are in USD."""
+    """What the gateway charged beside each price that was expected; only where both are in USD."""
     rows = db.execute(
-        "SELECT coalesce(json_extract(t.request, '$.model'), ''), sum(a.charged_usd) * 1e6 / sum(a.tokens), "
-        "sum(a.tokens * a.worst_cost / a.worst_tokens) * 1e6 / sum(a.tokens) FROM attempts a "
-        "JOIN tasks t ON t.key = a.task WHERE a.charged_usd IS NOT NULL AND a.tokens > 0 "
-        "AND a.worst_tokens > 0 AND a.worst_cost IS NOT NULL AND a.worst_currency = ? GROUP BY 1",
+        "SELECT coalesce(json_extract(t.request, '$.model'), ''), "
+        "coalesce(json_extract(t.request, '$.metadata.resolution'), ''), "
+        "sum(a.charged_usd) * 1e6 / sum(a.tokens), round(a.worst_cost * 1e6 / a.worst_tokens, 4) AS expected "
+        "FROM attempts a JOIN tasks t ON t.key = a.task WHERE a.charged_usd IS NOT NULL AND a.tokens > 0 "
+        "AND a.worst_tokens > 0 AND a.worst_cost IS NOT NULL AND a.worst_currency = ? "
+        "GROUP BY 1, 2, expected ORDER BY 1, 2, expected",
         (REFERENCE_CURRENCY,),
     )
     return [PriceSeen(*row) for row in rows]

@@ -21,7 +21,7 @@ from batchrunner.ledger.glance import asked, paid_tasks
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.spending import charged_without_price, committed, has_only
 
-_CONFIRMED = "confirmed"
+_CONFIRMED, _EDITED = "confirmed", "confirmed_edits"
 
 
 class Left(NamedTuple):
@@ -44,9 +44,9 @@ class Prospect:
     confirmed: Confirmed | None = None
     """What the user has agreed to."""
     left: tuple[Left, ...] = ()
-    """The tasks that leave the plan."""
-    known: frozenset[TaskKey] = frozenset()
-    """All tasks in the ledger, if any leaves the plan."""
+    """The tasks that leave the plan, and those paid for that have left it before."""
+    begun: frozenset[TaskKey] = frozenset()
+    """All tasks in the ledger that were submitted or confirmed by name, if there are any in `left`."""
     is_current: bool = False
     """Whether there is a ledger, and of this version: readers refuse others, which a run upgrades."""
     finished: tuple[tuple[Kind, float], ...] = ()
@@ -77,8 +77,12 @@ async def newest_attempt(ledger: Ledger) -> int:
     return await ledger.ask_history(_newest_attempt)
 
 
-async def note_confirmed(ledger: Ledger, agreed: Confirmed | None) -> Confirmed | None:
+async def note_confirmed(
+    ledger: Ledger, agreed: Confirmed | None, edited: Iterable[TaskKey] = ()
+) -> Confirmed | None:
     """Record what the user has agreed to spend, if anything; return it with what was agreed to before.
+
+    `edited` are the tasks that were named because their old version is paid.
 
     Raises:
         StorageError: it can't be written.
@@ -86,6 +90,9 @@ async def note_confirmed(ledger: Ledger, agreed: Confirmed | None) -> Confirmed 
     earlier = _confirmed(await ledger.meta(_CONFIRMED))
     if agreed is None:
         return earlier
+    if fresh := frozenset(edited):
+        keys = sorted(fresh | _confirmed_edits(await ledger.meta(_EDITED)))
+        await ledger.set_meta(_EDITED, json.dumps(keys))
     together = agreed.including(earlier)
     await ledger.set_meta(_CONFIRMED, json.dumps(asdict(together)))
     return together
@@ -98,21 +105,34 @@ def _confirmed(text: str) -> Confirmed | None:
     return Confirmed(**{**values, "unpriced": tuple(values["unpriced"])})
 
 
+def _confirmed_edits(text: str) -> frozenset[TaskKey]:
+    return frozenset(TaskKey(key) for key in json.loads(text or "[]"))
+
+
+def _meta(db: sqlite3.Connection, name: str) -> str:
+    return "".join(value for (value,) in db.execute("SELECT value FROM meta WHERE name = ?", (name,)))
+
+
 def _newest_attempt(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT coalesce(max(id), 0) FROM attempts").fetchone()[0])
 
 
 def _prospect(db: sqlite3.Connection, planned: Iterable[TaskKey], currency: str) -> Prospect:
-    known: frozenset[TaskKey] = frozenset()
+    begun: frozenset[TaskKey] = frozenset()
     left: tuple[Left, ...] = ()
     here = {TaskKey(key) for (key,) in db.execute("SELECT key FROM tasks WHERE position IS NOT NULL")}
-    if gone := here.difference(planned):
+    gone = here.difference(planned)
+    if gone or db.execute("SELECT 1 FROM tasks WHERE position IS NULL LIMIT 1").fetchall():
         paid = paid_tasks(db)
-        known = frozenset(TaskKey(key) for (key,) in db.execute("SELECT key FROM tasks"))
-        rows = db.execute("SELECT key, id, source FROM tasks WHERE position IS NOT NULL ORDER BY rowid")
-        left = tuple(Left(name, source, key in paid) for key, name, source in rows if key in gone)
-    stored = db.execute("SELECT value FROM meta WHERE name = ?", (_CONFIRMED,))
-    agreed = _confirmed("".join(value for (value,) in stored))
+        rows = db.execute("SELECT key, id, source, position IS NULL FROM tasks ORDER BY rowid")
+        left = tuple(
+            Left(name, source, key in paid)
+            for key, name, source, left_before in rows
+            if key in gone or (left_before and key in paid)
+        )
+        submitted = db.execute("SELECT key FROM tasks WHERE attempts > 0 OR state <> 'pending'")
+        begun = frozenset(TaskKey(key) for (key,) in submitted) | _confirmed_edits(_meta(db, _EDITED))
+    agreed = _confirmed(_meta(db, _CONFIRMED))
     is_current = pragma(db, "user_version") == SCHEMA_VERSION
     spent = committed(db, "")[Per.DIRECTORY] if is_current and has_only(db, currency) else None
     return Prospect(
@@ -120,7 +140,7 @@ def _prospect(db: sqlite3.Connection, planned: Iterable[TaskKey], currency: str)
         newest_attempt=_newest_attempt(db),
         confirmed=agreed,
         left=left,
-        known=known,
+        begun=begun,
         is_current=is_current,
         finished=tuple(aggregates.generation_times(db)),
     )

@@ -59,11 +59,13 @@ def _checked(path: Path, shown: str, report: Report) -> str:
     except TextFault as fault:
         report.add(Source(shown, "").place(fault.line, fault.column), fault.message, fault.hint)
         return ""
-    root = read_yaml(source, report)
+    root = read_yaml(source, report, "`date`, `source` and `models`")
     if root is None:
         return ""
     value: Any = plain(root)
-    faults = list(check("models", value)) or list(_faults(value["models"]))
+    faults = list(check("models", value))
+    if not any(wrong.path[:1] in ((), ("models",)) for wrong in faults):
+        faults += _faults(value["models"])
     for wrong in faults:
         place = source.place(*place_of(root, wrong.path, wrong.on_key))
         report.add(place, wrong.message, wrong.hint, wrong.severity)
@@ -99,6 +101,12 @@ def _of_resolutions(
             message = f"`{dotted(path)}` has no `sizes` for {resolution}, so its cost can't be estimated"
             hint = f'add `sizes: {{{resolution}: {{"16:9": [WIDTH, HEIGHT]}}}}`'
             yield ValueFault((*path, "resolutions", index), message, hint)
+    for currency, prices in given.get("prices", {}).items():
+        for resolution in prices.keys() - set(whole["resolutions"]):
+            message = f"`{dotted(path)}` has a price for {resolution}, but no such resolution"
+            yield ValueFault(
+                (*path, "prices", currency, resolution), message, "correct one of the two", on_key=True
+            )
     if (default := whole["default_resolution"]) not in whole["resolutions"]:
         message = f"`{dotted(path)}` doesn't have the default resolution {default}"
         hint = f"add `default_resolution: {whole['resolutions'][0]}`"

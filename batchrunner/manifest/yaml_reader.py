@@ -47,8 +47,11 @@ _TAGGED: dict[str, tuple[type, ...]] = {
 _MERGE = "<<"
 
 
-def read_yaml(source: Source, report: Report) -> Node | None:
-    """The single document in a text; None, with the reasons in `report`, if it can't be read."""
+def read_yaml(source: Source, report: Report, needs: str = "`version` and `tasks`") -> Node | None:
+    """The single document in a text; None, with the reasons in `report`, if it can't be read.
+
+    `needs` says what an empty file lacks.
+    """
     try:
         if (node := read_json(source, report)) is not None:
             return node
@@ -56,7 +59,7 @@ def read_yaml(source: Source, report: Report) -> Node | None:
             code = f"U+{ord(found.group()):04X}"
             place = source.position(found.start())
             raise TextFault(f"the character {code} is not allowed in YAML", "delete it", *place)
-        return _Composer(source, report).document()
+        return _Composer(source, report, needs).document()
     except YAMLError as error:
         fault = too_deep_before(error, source.text) or explained(error, source)
     except TextFault as error:
@@ -68,8 +71,8 @@ def read_yaml(source: Source, report: Report) -> Node | None:
 class _Composer:
     """Composes events into nodes. Fatal faults are raised as TextFault, others are reported."""
 
-    def __init__(self, source: Source, report: Report) -> None:
-        self._source = source
+    def __init__(self, source: Source, report: Report, needs: str) -> None:
+        self._source, self._needs = source, needs
         self._report = report
         self._parser = Parser(source.text)
         self._anchors: dict[str, Node | None] = {}
@@ -81,7 +84,7 @@ class _Composer:
         """The whole stream, which must be one non-empty document."""
         self._next()  # the start of the stream
         if isinstance(self._next(), StreamEndEvent):
-            raise TextFault("the file is empty", "add `version` and `tasks`", 1, 1)
+            raise TextFault("the file is empty", f"add {self._needs}", 1, 1)
         root = self._node(self._next(), 1)
         self._next()  # the end of the document
         after = self._next()

@@ -6,11 +6,31 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from batchrunner.core.budget import WorstCase
 from batchrunner.core.content import RequestForm
+from batchrunner.core.estimate import worst_case
 from batchrunner.core.forecast import Forecast, forecast
 from batchrunner.core.model import Pricing, Request
 from batchrunner.core.rules.limits import Limits
 from batchrunner.operations.plan_changes import SUBMITTED, Change, Step
+
+
+class TaskCosts:
+    """What each task that would be submitted can cost."""
+
+    def __init__(self, limits: Limits, pricing: Pricing) -> None:
+        self._limits, self._pricing = limits, pricing
+        self._known: dict[int, WorstCase] = {}
+        """By the identity of a form, which many tasks share."""
+
+    def of(self, step: Step) -> WorstCase | None:
+        """The most that the task can be charged; None if it is not submitted."""
+        if step.change not in SUBMITTED or step.form is None:
+            return None
+        if (known := self._known.get(id(step.form))) is None:
+            known = worst_case(step.form.request(None, None), self._limits, self._pricing)
+            self._known[id(step.form)] = known
+        return known
 
 
 @dataclass(slots=True)

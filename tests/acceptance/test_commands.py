@@ -141,7 +141,7 @@ def test_a_doubt_that_left_the_manifest_is_named_by_every_command(desk: Any, sim
     assert listed["id"] == "cat"
     for done in (desk.run(), desk.do("status", "batch.run")):
         assert "cat" in done.stdout
-        assert "resolve batch.run ID --adopt" in done.stdout
+        assert "resolve batch.run cat --adopt" in done.stdout
 
 
 def test_a_verdict_on_a_task_that_is_not_in_doubt_is_refused(story: Any) -> None:

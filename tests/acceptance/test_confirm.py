@@ -90,6 +90,49 @@ def test_a_run_while_the_question_stands_makes_it_ask_again(asking: Any, sim: An
     assert "another run has submitted tasks of this manifest meanwhile" in shown
 
 
+def test_a_resubmission_is_limited_though_nothing_is_pending(desk: Any, sim: Any) -> None:
+    """Confirmed for two, and killed with one in doubt: its second POST would be a third, unknown to all."""
+    cut = {"on": "submit", "do": "cut_before_accept", "prompt": "ant*", "times": 1}
+    sim.start(cut, generation_seconds=300)
+    desk.sections = PRICES
+    desk.write("ant", "bee", confirm_above=0, concurrency=1, on_doubt="resubmit")
+    desk.start_run("--yes").reached(1, "accepted").killed()
+    done = desk.run()
+    assert (done.code, len(sim.charges())) == (75, 1)
+    assert "confirmed total of 8.12 EUR reached" in done.stdout
+    assert desk.run("--yes").code == 0
+    assert len(sim.charges()) == 2
+
+
+def test_an_edit_that_waits_is_asked_about_in_a_later_run(asking: Any, sim: Any) -> None:
+    """A run of another task alone enters it into the ledger; it is paid for only once it was named."""
+    assert asking.run("--yes").code == 0
+    asking.write("ant", {"id": "bee", "prompt": "bee sleeps"}, "cat", "dog", confirm_above=500)
+    assert asking.run("--only", "dog").code == 0
+    assert len(sim.charges()) == 4
+    planned = asking.do("plan", "batch.yaml", "-o", "batch.run").stdout
+    assert "confirm  `run` asks first, or needs --yes: tasks were edited" in planned
+    refused = asking.run()
+    assert (refused.code, len(sim.charges())) == (2, 4)
+    assert "1 task was edited although its old version is paid: bee" in refused.stderr
+    asking.start_run("--yes").reached(1, "claimed").killed()
+    asking.run()
+    assert len(sim.charges()) == 5
+
+
+def test_a_confirmed_edit_is_asked_about_once(asking: Any, sim: Any) -> None:
+    """Even if the run that was agreed to could not submit it."""
+    assert asking.run("--yes").code == 0
+    edited = ("ant", {"id": "bee", "prompt": "bee sleeps"}, "cat")
+    asking.sections = PRICES | {"budget": {"tasks": 3}}
+    asking.write(*edited, confirm_above=500)
+    assert asking.run("--yes").code == 75
+    asking.sections = PRICES
+    asking.write(*edited, confirm_above=500)
+    assert asking.run().code == 0
+    assert len(sim.charges()) == 4
+
+
 def test_up_to_the_amount_nobody_is_asked(asking: Any, sim: Any) -> None:
     """Only what this run would submit counts, not the whole manifest; the totals are printed first."""
     done = asking.run("--limit", "1")
@@ -158,7 +201,7 @@ def test_a_model_without_a_price_is_asked_about(desk: Any, sim: Any) -> None:
     desk.write("ant", "bee", confirm_above=1000, concurrency=1)
     refused = desk.run()
     assert (refused.code, sim.posts()) == (2, 0)
-    assert "no price for dreamina-seedance-2-0-fast, so the cost has no upper bound" in refused.stderr
+    assert "no price for dreamina-seedance-2-0-fast at 480p, so the cost has no upper bound" in refused.stderr
     desk.start_run("--yes").reached(1, "accepted").killed()
     assert desk.run().code == 0
     assert len(sim.charges()) == 2

@@ -38,11 +38,13 @@ def test_a_price_that_is_not_the_gateways_is_named(desk: Any, sim: Any) -> None:
     desk.write("ant", "bee")
     done = desk.run()
     assert costs(desk) == dict.fromkeys(("ant", "bee"), ("0.20297", "USD"))
-    told = f"price    the gateway charges 5.60 USD per million tokens of {MODEL}; the manifest says 5.00"
+    told = (
+        f"price    the gateway charges 5.60 USD per million tokens of {MODEL} at 480p; the manifest says 5.00"
+    )
     assert done.stdout.count(told) == 1
     desk.write("ant", "bee", "cat")
     (price,) = json.loads(desk.run("--json").stdout)["prices"]
-    assert price == {"model": MODEL, "charged": 5.6, "expected": 5.0, "differs": True}
+    assert price == {"model": MODEL, "resolution": "480p", "charged": 5.6, "expected": 5.0, "differs": True}
 
 
 def test_a_worst_case_stands_beside_what_was_charged(desk: Any, sim: Any) -> None:

@@ -44,4 +44,4 @@ def test_a_model_without_a_price_is_named(desk: Any, sim: Any) -> None:
     """Its tokens count, its money is unknown."""
     sim.start()
     desk.write({"id": "a", "prompt": "a walks", "model": "another-model"})
-    assert "without another-model (no price)" in desk.do("plan", "batch.yaml").stdout
+    assert "cost unknown (no price for another-model at 480p)" in desk.do("plan", "batch.yaml").stdout

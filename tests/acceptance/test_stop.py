@@ -25,7 +25,7 @@ def test_a_run_stopped_while_generating_ends_at_once_and_resumes(
     assert time.monotonic() - sent < AT_ONCE
     desk.check(done, code)
     assert desk.states() == {"ant": "generating", "bee": "generating", "cat": "pending"}
-    assert "same command" in done.stdout
+    assert "next     batchrunner run batch.yaml --base-url " in done.stdout
     desk.check(desk.run(), 0)
     assert len(sim.charges()) == 3
 

@@ -128,7 +128,7 @@ def test_every_inconclusive_answer_leaves_one_doubt_and_the_others_go_on(
     assert desk.states() == dict.fromkeys(names(len(UNKNOWN)), "in_doubt") | dict.fromkeys(well, "done")
     assert all(desk.row(task)["error_code"] for task in names(len(UNKNOWN)))
     assert relay.count("submit") == len(pairs)
-    assert f"batchrunner resolve {desk.directory.name} ID --lost" in done.stdout
+    assert f"batchrunner resolve {desk.directory.name} t00 --lost" in done.stdout
 
 
 def test_every_rejection_fails_its_own_task_once_with_the_most_telling_code(

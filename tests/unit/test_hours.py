@@ -179,7 +179,7 @@ def test_outside_the_window_the_run_ends_when_nothing_is_in_flight():
     ("hours", "words"),
     [
         (Hours(ends_at=NOON), "2027-01-01 12:00 UTC"),
-        (Hours(ends_after=7200.0), "2 h after the start"),
+        (Hours(ends_after=7200.0), "2 h 00 min after the start"),
         (Hours(ends_at=NOON, stays_over=True), "`run.deadline`"),
         (Hours(window=Window.parse("22:00-07:00"), detaches=True), "2027-01-01 22:00"),
     ],

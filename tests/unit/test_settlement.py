@@ -72,4 +72,6 @@ def test_the_manifests_prices_come_first():
         assert cost(quota=320_000, pricing=pricing) == Settled(1.089, currency, 0.64)
     others = Pricing("CNY", {"another": 10.0})
     assert cost(quota=320_000, pricing=others) == Settled(4.0293, "CNY", 0.64)  # the list price in CNY
-    assert cost(quota=320_000, pricing=Pricing("EUR", {"another": 10.0})) == Settled(None, "EUR", 0.64)
+    elsewhere = Pricing("EUR", {"another": 10.0})
+    assert cost(quota=320_000, pricing=elsewhere) == Settled(0.64, "USD", 0.64)  # better than nothing
+    assert cost(pricing=elsewhere) == Settled(None, "EUR", None)

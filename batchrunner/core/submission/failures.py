@@ -44,8 +44,9 @@ class FailureGate(Gate):
         if self._most is None or not _is_reached(self._most, failed, ended):
             return Go()
         return Stop(
-            f"{failed:,} of {count(ended, 'task')} failed, the limit set by budget.failures",
-            "fix the causes listed in results.csv, or raise budget.failures, then run the same command again",
+            f"budget.failures reached: {failed:,} of the {count(ended, 'task')} that had ended failed",
+            "fix the causes listed in results.csv, or raise budget.failures, then run again; "
+            "failed tasks are submitted again only after `batchrunner retry`",
             ExitCode.FAILED,
         )
 

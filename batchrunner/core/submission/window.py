@@ -6,6 +6,7 @@ from batchrunner.core.errors import ExitCode
 from batchrunner.core.submission.decision import Decision, Go, Hold, Situation, Stop
 from batchrunner.core.submission.gate import Gate
 from batchrunner.core.submission.hours import Hours
+from batchrunner.core.text import span
 
 
 class WindowGate(Gate):
@@ -38,6 +39,6 @@ def out_of_hours(hours: Hours, now: float, wall: float) -> Stop:
         if hours.stays_over:
             hint = "set `run.deadline` to a later time, then run the same command again"
     else:
-        why = f"the deadline has passed: {hours.ends_after / 3600:g} h after the start"
+        why = f"the deadline has passed: {span(hours.ends_after)} after the start"
         hint = "run the same command again to go on"
     return Stop(why, hint, ExitCode.UNFINISHED)

@@ -118,8 +118,8 @@ def test_estimate_and_charge_are_summed_side_by_side(in_ledger, filled):
         return await ledger.spent(), await ledger.prices_seen()
 
     spent, prices = in_ledger(story)
-    assert spent == Spent(850, {"USD": 2.0, "CNY": 1.0}, 0, 3000, {"USD": 4.0, "CNY": 14.0})
-    assert prices == [PriceSeen("fast", 3000.0, 2000.0)]
+    assert spent == Spent(850, {"USD": 2.0, "CNY": 1.0}, 0, 0, 3000, {"USD": 4.0, "CNY": 14.0})
+    assert prices == [PriceSeen("fast", "", 3000.0, 2000.0)]
 
 
 def test_a_ledger_of_the_fifth_version_counts_the_same(in_ledger, filled, on_disk, tmp_path):
