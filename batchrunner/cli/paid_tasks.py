@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,17 @@ def _waiting(directory: Path) -> int:
     try:
         return run_async(_count(directory))
     except BatchrunnerError:
+        with suppress(BatchrunnerError):  # an older version, maybe: a run would upgrade it
+            run_async(_upgraded(directory))
+            return run_async(_count(directory))
         return 0
+
+
+async def _upgraded(directory: Path) -> None:
+    from batchrunner.cli.retry import opened  # noqa: PLC0415
+
+    async with opened(directory):
+        pass
 
 
 async def _count(directory: Path) -> int:

@@ -54,6 +54,8 @@ class WorstCase:
     """None if the model has no price, too."""
     currency: str = ""
     """Of the prices, even where the model has none."""
+    least_tokens: int = 0
+    """A charge of fewer is implausible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Limit:
     """Of a cost."""
     name: str = "budget"
     """What it is, in words."""
+    takes_unpriced: bool = False
+    """Whether tasks without a price may be submitted: for a cost, they count as nothing."""
 
     @property
     def is_of_cost(self) -> bool:
@@ -106,17 +110,20 @@ class UsedUp:
     limit: Limit
     committed: int
     """Spent, reserved by tasks in flight, and held by doubts; without the task in question."""
-    needed: int
-    """The most that the task can be charged."""
+    needed: int | None
+    """The most that the task can be charged; None if it has no price."""
 
     @property
     def why(self) -> str:
         """The limit that was reached, in words."""
-        most, committed, needed = map(self.limit.in_words, (self.limit.most, self.committed, self.needed))
+        most, committed = map(self.limit.in_words, (self.limit.most, self.committed))
         where = "in this run" if self.limit.per is Per.RUN else "in all runs"
         if self.limit.figure is Figure.TASKS:
             return f"{self.limit.name} of {most} reached: {committed} {where}"
         spent = f"{committed} spent or reserved {where}"
+        if self.needed is None:
+            return f"{self.limit.name} of {most} can't be kept: {spent}, and the next task has no price"
+        needed = self.limit.in_words(self.needed)
         return f"{self.limit.name} of {most} reached: {spent}, and the next task may cost {needed}"
 
     @property

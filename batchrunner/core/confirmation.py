@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from batchrunner.core.budget import Amount, Figure, Limit, Per, micros
@@ -64,14 +64,14 @@ class Agreement:
         if self.consent is Consent.ANY:
             return ()
         most, name = committed.cost + micros(self.above), "amount that needs no confirmation"
-        unpriced: tuple[Limit, ...] = ()
+        unpriced: tuple[Limit, ...] = ()  # of models without a price, only the tokens can be limited
         if confirmed and confirmed.currency == self.needed.currency:
             if confirmed.cost >= most:
                 most, name = confirmed.cost, "confirmed total"
             if confirmed.unpriced:
                 unpriced = (Limit(Figure.TOKENS, confirmed.tokens, Per.DIRECTORY, name="confirmed total"),)
         cost = Limit(Figure.COST, most, Per.DIRECTORY, currency=self.needed.currency, name=name)
-        return (cost, *unpriced)
+        return (replace(cost, takes_unpriced=bool(unpriced)), *unpriced)
 
 
 def total(needed: Forecast, committed: Amount) -> Confirmed:

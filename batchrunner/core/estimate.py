@@ -15,16 +15,16 @@ _OVERHEAD_BYTES = 1_000_000  # audio, index and everything else in the file
 
 REFERENCE_CURRENCY = "USD"
 """The currency of the list prices that count where the manifest has no `pricing`."""
-LEAST_SHARE = 10
-"""A charge below the worst case divided by this is implausible, whatever a request leaves to the model."""
+_LEAST_SHARE = 4
+"""Implausible are fewer tokens than those of the smallest video that fits a request, divided by this."""
 
 
 def worst_case(request: Request, limits: Limits, pricing: Pricing) -> WorstCase:
     """The most that one attempt at the request can be charged."""
-    most = tokens(request, limits)
+    most, least = tokens(request, limits), least_tokens(request, limits)
     price = price_of(request, limits, pricing)
     cost = None if price is None else most * price / 1_000_000
-    return WorstCase(most, cost, pricing.currency or REFERENCE_CURRENCY)
+    return WorstCase(most, cost, pricing.currency or REFERENCE_CURRENCY, least)
 
 
 def price_of(request: Request, limits: Limits, pricing: Pricing) -> float | None:
@@ -53,12 +53,19 @@ def tokens(request: Request, limits: Limits) -> int:
     """
     body, model = normalise(request), limits.of(request)
     metadata = _metadata(body)
-    frames = _frames(metadata, model)
+    frames = _frames(metadata, model, model.longest)
     if _has_video(body, metadata):
         # derived from actual bills: at least 5/3 of the output is charged
         least = math.ceil(5 * (frames - 1) / (3 * model.fps)) * model.fps + 1
         frames = max(frames + model.inputs.video_seconds * model.fps, least)
-    return frames * _area(metadata, model, limits) // 1024
+    return frames * max(_areas(metadata, model, limits)) // 1024
+
+
+def least_tokens(request: Request, limits: Limits) -> int:
+    """The fewest tokens that are plausible: a quarter of what the shortest and smallest video has."""
+    model, metadata = limits.of(request), _metadata(normalise(request))
+    frames = _frames(metadata, model, model.shortest)
+    return frames * min(_areas(metadata, model, limits)) // 1024 // _LEAST_SHARE
 
 
 def left_open(request: Request, limits: Limits) -> list[str]:
@@ -74,8 +81,8 @@ def left_open(request: Request, limits: Limits) -> list[str]:
 def video_bytes(request: Request, limits: Limits) -> int:
     """A rough upper bound for the video's size on disk."""
     metadata, model = _metadata(normalise(request)), limits.of(request)
-    bits = _area(metadata, model, limits) * limits.bits_per_pixel
-    return int(_frames(metadata, model) / model.fps * bits / 8) + _OVERHEAD_BYTES
+    bits = max(_areas(metadata, model, limits)) * limits.bits_per_pixel
+    return int(_frames(metadata, model, model.longest) / model.fps * bits / 8) + _OVERHEAD_BYTES
 
 
 def has_video(request: Request) -> bool:
@@ -92,11 +99,12 @@ def _metadata(request: Request) -> Request:
     return metadata if isinstance(metadata, Mapping) else {}
 
 
-def _frames(metadata: Request, model: ModelLimits) -> int:
+def _frames(metadata: Request, model: ModelLimits, if_open: int) -> int:
+    """Of a video that lasts `if_open` seconds if the length is left to the model."""
     frames, duration = metadata.get("frames"), metadata.get("duration")
     if isinstance(frames, int):
         return frames
-    seconds = duration if isinstance(duration, int) and duration > 0 else model.longest
+    seconds = duration if isinstance(duration, int) and duration > 0 else if_open
     return model.fps * seconds + 1
 
 
@@ -105,13 +113,13 @@ def _leaves_length(metadata: Request) -> bool:
     return "frames" not in metadata and not (isinstance(duration, int) and duration > 0)
 
 
-def _area(metadata: Request, model: ModelLimits, limits: Limits) -> int:
-    """Pixels per frame; of the largest size if the ratio is open, or the model has no such resolution."""
+def _areas(metadata: Request, model: ModelLimits, limits: Limits) -> list[int]:
+    """Pixels per frame; of all sizes if the ratio is open, or the model has no such resolution."""
     resolution = str(metadata.get("resolution", model.default_resolution))
     if size := model.size(metadata):
-        return size[0] * size[1]
+        return [size[0] * size[1]]
     known = (model, *limits.models.values())
     rows = [one.sizes[resolution] for one in known if resolution in one.sizes]
     # A resolution that no model has is one of a models file that the manifest no longer names.
     sizes = rows[0] if rows else {key: size for row in model.sizes.values() for key, size in row.items()}
-    return max(width * height for width, height in sizes.values())
+    return [width * height for width, height in sizes.values()]

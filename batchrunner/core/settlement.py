@@ -28,6 +28,8 @@ class Prices:
     """With the list prices."""
     quota_per_usd: float = QUOTA_PER_USD
     """The gateway's quota units in one USD."""
+    settles: bool = False
+    """Whether the gateway has shown a settled quota: then one that is still the hold was not refunded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from batchrunner.core.settlement import QUOTA_PER_USD, Prices
 from batchrunner.core.text import count
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger
+from batchrunner.ledger.history import shows_settled
 
 _UNIT = "quota_per_usd"
 """The ledger's name for the unit that the gateway has last shown."""
@@ -36,7 +37,8 @@ class Account:
             await ledger.set_meta(_UNIT, repr(unit))
         elif known := await ledger.meta(_UNIT):
             unit = float(known)
-        self.prices = replace(self.prices, quota_per_usd=unit or QUOTA_PER_USD)
+        settles = await ledger.ask_history(shows_settled)
+        self.prices = replace(self.prices, quota_per_usd=unit or QUOTA_PER_USD, settles=settles)
         balance = await self._gateway.balance() if submits else None
         if balance is None:
             return

@@ -88,7 +88,7 @@ class Worker:
         self._ledger, self._gateway, self._clock, self._admission = ledger, gateway, clock, admission
         self._settings, self._prices, self._limits = settings, prices, limits
         self._find, self._collect, self._notice = find, collect, notice
-        self._is_paid = is_paid
+        self._is_paid, self._settles = is_paid, False
         self._queries = queries or Queries(gateway, clock)
         self._schedule = PollSchedule()
         self._sightings = Sightings()
@@ -261,6 +261,7 @@ class Worker:
             case Succeeded():
                 move = after_success(conclusion, generation, self._prices(), seen)
                 await self._ledger.move(generation.key, move, generation.attempt)
+                self._settles |= move.facts.charged_usd is not None
                 self._collect(generation.key)
             case GenerationFailed():
                 await self._failed(generation, conclusion, seen)
@@ -285,7 +286,7 @@ class Worker:
             self._sightings.record(other, answer, self._clock.now())
 
     async def _failed(self, generation: Generation, answer: GenerationFailed, seen: PollTime) -> None:
-        answer = with_hold(answer, generation.hold)
+        answer = with_hold(answer, generation.hold, self._settles or self._prices().settles)
         key, paid = generation.key, await self._ledger.paid_attempts(generation.key)
         wait = backoff(paid, _chance())
         again = is_worth_another(answer, paid, self._settings, generation.adopted)

@@ -58,6 +58,7 @@ MIGRATIONS = {
         "ALTER TABLE attempts ADD COLUMN quota INTEGER",
         "ALTER TABLE attempts ADD COLUMN charged_usd REAL",
         "ALTER TABLE attempts ADD COLUMN worst_currency TEXT",
+        "ALTER TABLE attempts ADD COLUMN least_tokens INTEGER",
         "UPDATE attempts SET worst_currency = currency WHERE tokens IS NOT NULL AND cost IS NOT NULL",
         *ADD_COMMITTED,
         CREATE_SPENDING,

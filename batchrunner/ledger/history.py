@@ -110,3 +110,8 @@ def adopted_at(db: sqlite3.Connection) -> list[tuple[str, float]]:
         "AND a.remote_id IS NOT NULL AND coalesce(a.request_id, '') = '' AND a.accepted_at IS NOT NULL"
     )
     return [(row[0], row[1]) for row in rows]
+
+
+def shows_settled(db: sqlite3.Connection) -> bool:
+    """Whether the gateway has ever shown what it charged in the end, and not the hold alone."""
+    return bool(db.execute("SELECT 1 FROM attempts WHERE charged_usd IS NOT NULL LIMIT 1").fetchall())

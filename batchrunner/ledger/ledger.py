@@ -31,7 +31,7 @@ from batchrunner.ledger.database import Database, open_for_writing
 from batchrunner.ledger.events import Observer, Outbox
 from batchrunner.ledger.moving import carry_out
 from batchrunner.ledger.reader import LedgerReader
-from batchrunner.ledger.spending import WorstOf, check_budget, reserve, reserve_missing, worst_case
+from batchrunner.ledger.spending import WorstOf, check_budget, reserve, reserve_missing, stored, worst_case
 from batchrunner.ledger.writer import Writer, to_its_end
 
 DrawSeed = Callable[[str, TaskKey, int, int], int]
@@ -41,8 +41,9 @@ _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
 # Attempts still without an outcome were released by an earlier version, which recorded none.
 _NEVER_LEFT = "UPDATE attempts SET outcome = 'released' WHERE outcome IS NULL AND remote_id IS NULL"
 _INTEND = (
-    "INSERT INTO attempts (task, number, seed, file_name, submitted_at, process, worst_tokens, worst_cost, "
-    "worst_currency) SELECT key, ?, ?, file_name, ?, ?, ?, ?, ? FROM tasks WHERE key = ? RETURNING id"
+    "INSERT INTO attempts (task, number, seed, file_name, submitted_at, process, worst_tokens, "
+    "least_tokens, worst_cost, worst_currency) SELECT key, ?, ?, file_name, ?, ?, ?, ?, ?, ? FROM tasks "
+    "WHERE key = ? RETURNING id"
 )
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
@@ -167,7 +168,7 @@ class Ledger(LedgerReader):
             now = self._now()
             rows = db.execute(
                 _INTEND,
-                (number, chosen, now, self.process, worst.tokens, worst.cost, worst.currency, key),
+                (number, chosen, now, self.process, *stored(worst), key),
             )
             ((attempt_id,),) = rows
             self._move(db, key, CLAIMED, AttemptId(attempt_id))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from batchrunner.core.budget import Amount, Limit, Per, UsedUp, WorstCase, first_exceeded
-from batchrunner.core.estimate import LEAST_SHARE, REFERENCE_CURRENCY
+from batchrunner.core.estimate import REFERENCE_CURRENCY
 from batchrunner.core.model import AttemptId
 
 WorstOf = Callable[[Mapping[str, Any]], WorstCase]
@@ -21,9 +21,7 @@ WorstOf = Callable[[Mapping[str, Any]], WorstCase]
 _NOT_CHARGED = (
     "remote_id IS NULL AND outcome IS NOT NULL AND outcome NOT IN ('unknown', 'lost', 'adopted', 'named')"
 )
-_SETTLED = (
-    f"tokens IS NOT NULL AND (tokens = 0 OR worst_tokens IS NULL OR tokens * {LEAST_SHARE} >= worst_tokens)"
-)
+_SETTLED = "tokens IS NOT NULL AND (tokens = 0 OR tokens >= coalesce(least_tokens, 0))"
 _SHARE = f"coalesce(CASE WHEN {_SETTLED} THEN tokens * worst_cost / worst_tokens END, worst_cost, 0)"
 """The price of the tokens charged, as estimated; the whole worst case while they are unknown."""
 _SAME_CURRENCY = "CASE WHEN currency IS worst_currency THEN coalesce(cost, 0) ELSE 0 END"
@@ -97,8 +95,16 @@ def worst_case(db: sqlite3.Connection, key: str, worst_of: WorstOf | None) -> Wo
 
 def reserve(db: sqlite3.Connection, attempt: AttemptId, worst: WorstCase) -> None:
     """Record the most that an attempt can be charged."""
-    query = "UPDATE attempts SET worst_tokens = ?, worst_cost = ?, worst_currency = ? WHERE id = ?"
-    db.execute(query, (worst.tokens, worst.cost, worst.currency, attempt))
+    query = (
+        "UPDATE attempts SET worst_tokens = ?, least_tokens = ?, worst_cost = ?, worst_currency = ? "
+        "WHERE id = ?"
+    )
+    db.execute(query, (*stored(worst), attempt))
+
+
+def stored(worst: WorstCase) -> tuple[int | None, int, float | None, str]:
+    """An estimate as the columns of an attempt."""
+    return worst.tokens, worst.least_tokens, worst.cost, worst.currency
 
 
 def reserve_missing(db: sqlite3.Connection, worst_of: WorstOf, currency: str) -> None:
@@ -150,5 +156,8 @@ def check_budget(db: sqlite3.Connection, limits: Sequence[Limit], process: str, 
         return
     assert worst.tokens is not None  # noqa: S101  who submits has estimates
     needed = Amount(worst.tokens, round((worst.cost or 0.0) * 1_000_000), 1)
+    for limit in limits:
+        if limit.is_of_cost and worst.cost is None and not limit.takes_unpriced:
+            raise OverBudget(UsedUp(limit, committed(db, process)[limit.per].cost, None))
     if used_up := first_exceeded(tuple(limits), committed(db, process), needed):
         raise OverBudget(used_up)

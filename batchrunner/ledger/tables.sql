@@ -76,6 +76,7 @@ CREATE TABLE attempts (
     worst_tokens       INTEGER,              -- the most that it can be charged, estimated at the claim
     worst_cost         REAL,
     worst_currency     TEXT,                 -- of the prices, even where the model has none
+    least_tokens       INTEGER,              -- a charge of fewer is implausible
     UNIQUE (task, number)
 ) STRICT;
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.older_ledger import as_fifth_version
 from tests.harness.processes import clean_environment
 from tests.harness.terminal import on_terminal
 
@@ -191,6 +192,20 @@ def test_what_is_paid_for_is_collected_though_nobody_confirms(desk: Any, sim: An
     desk.write("ant", "bee", "cat", confirm_above=5, concurrency=1)
     ended = desk.run()
     assert (ended.code, len(sim.charges())) == (2, 1)
+    assert (desk.directory / "videos" / "ant.mp4").exists()
+
+
+def test_a_refused_run_upgrades_an_older_ledger_to_collect_from_it(desk: Any, sim: Any) -> None:
+    """From cron after an update: nothing is submitted unasked, and no paid video is left behind."""
+    sim.start(generation_seconds=300)
+    desk.sections = PRICES
+    desk.write("ant", concurrency=1)
+    desk.start_run().reached(1, "accepted").killed()
+    as_fifth_version(desk.directory / "ledger.sqlite")
+    desk.write("ant", "bee", "cat", confirm_above=5, concurrency=1)
+    refused = desk.run()
+    assert (refused.code, len(sim.charges())) == (2, 1)
+    assert "collecting 1 paid task" in refused.stderr
     assert (desk.directory / "videos" / "ant.mp4").exists()
 
 

@@ -95,6 +95,11 @@ def test_what_nobody_was_asked_about_stays_below_the_amount() -> None:
 def test_without_a_price_the_tokens_that_were_shown_are_a_limit() -> None:
     """The cost limit says nothing about such models."""
     assert most(Consent.GIVEN, None, "new")[Figure.TOKENS] == (150, "confirmed total")
+    agreement = Agreement(needed(), Consent.GIVEN, 4.0, 7)
+    (cost,) = agreement.limits(SPENT, agreement.total(SPENT))
+    assert not cost.takes_unpriced  # none was part of it
+    agreement = Agreement(needed(10, 100, 2, "new"), Consent.GIVEN, 4.0, 7)
+    assert agreement.limits(SPENT, agreement.total(SPENT))[0].takes_unpriced
 
 
 def test_yes_in_advance_limits_nothing() -> None:

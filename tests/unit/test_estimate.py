@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from batchrunner.core.estimate import tokens, video_bytes
+from batchrunner.core.estimate import least_tokens, tokens, video_bytes, worst_case
+from batchrunner.core.model import Pricing
 from batchrunner.manifest.limits_file import load_limits
 
 LIMITS = load_limits()
@@ -39,6 +40,17 @@ def test_an_open_ratio_counts_as_the_largest(resolution: str) -> None:
     ]
     assert tokens(request(resolution=resolution, ratio="adaptive"), LIMITS) == max(each)
     assert tokens(request(resolution=resolution), LIMITS) == max(each)
+
+
+def test_what_is_implausible_depends_on_what_is_left_open() -> None:
+    """A quarter of the shortest and smallest video that fits the request: below any honest charge."""
+    assert least_tokens(request(ratio="16:9", duration=5), LIMITS) == 108900 // 4
+    open_length = request(ratio="16:9", duration=-1)
+    shortest = tokens(request(ratio="16:9", duration=LIMITS.common.shortest), LIMITS)
+    assert least_tokens(open_length, LIMITS) == shortest // 4
+    smallest = min(tokens(request(ratio=ratio, duration=5), LIMITS) for ratio in LIMITS.common.sizes["720p"])
+    assert least_tokens(request(duration=5), LIMITS) == smallest // 4
+    assert worst_case(open_length, LIMITS, Pricing()).least_tokens == shortest // 4
 
 
 def test_an_input_video_counts_too() -> None:

@@ -314,11 +314,19 @@ def test_only_a_listed_refunded_failure_is_tried_again_and_not_too_often(code, r
 
 
 @pytest.mark.parametrize(
-    ("hold", "charged", "free"),
-    [(700, 0, True), (700, 700, True), (700, None, True), (None, 300, True), (700, 300, False)],
+    ("hold", "charged", "settles", "free"),
+    [
+        (700, 0, False, True),
+        (700, 700, False, True),  # one version shows the hold for ever
+        (700, 700, True, False),  # this one does not: the hold was kept
+        (700, 0, True, True),
+        (700, None, True, True),
+        (None, 300, True, True),
+        (700, 300, False, False),
+    ],
 )
-def test_a_failure_whose_quota_was_settled_is_no_refund(hold, charged, free):
+def test_a_failure_whose_quota_was_settled_is_no_refund(hold, charged, settles, free):
     """A hold that became another amount than 0 was charged: no money is freed, and nothing is retried."""
-    answer = with_hold(replace(failure(code="InternalServiceError"), charged=charged), hold)
+    answer = with_hold(replace(failure(code="InternalServiceError"), charged=charged), hold, settles)
     assert after_failure(answer, SEEN).facts.tokens == (0 if free else None)
     assert is_worth_another(answer, 0, RunSettings()) is free

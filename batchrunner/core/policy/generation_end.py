@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from batchrunner.core.estimate import LEAST_SHARE, tokens
-from batchrunner.core.model import Generation, RunSettings
+from batchrunner.core.comparison import MOST_TOKENS
+from batchrunner.core.estimate import least_tokens, tokens
+from batchrunner.core.model import Generation, Request, RunSettings
 from batchrunner.core.outcome import NOT_VISIBLE, UPSTREAM, GenerationFailed, Receipt, Succeeded
 from batchrunner.core.policy.moves import LAST_ANSWER_BYTES, AttemptFacts, Move
+from batchrunner.core.rules.limits import Limits
 from batchrunner.core.settlement import Prices, settled
 from batchrunner.core.states import Event, TaskState
 
@@ -26,7 +28,7 @@ def after_success(answer: Succeeded, generation: Generation, prices: Prices, see
         TaskState.COLLECTING,
         warnings=(
             *echo_warnings(answer, requested),
-            *_token_warnings(answer.tokens, tokens(generation.request, prices.limits)),
+            *_token_warnings(answer.tokens, generation.request, prices.limits),
         ),
         facts=AttemptFacts(
             finished_at=seen.finished(answer.finished_at),
@@ -43,9 +45,12 @@ def after_success(answer: Succeeded, generation: Generation, prices: Prices, see
     )
 
 
-def _token_warnings(charged: int | None, most: int) -> tuple[str, ...]:
-    if charged is None or charged * LEAST_SHARE >= most:
+def _token_warnings(charged: int | None, request: Request, limits: Limits) -> tuple[str, ...]:
+    most = tokens(request, limits)
+    if charged is None or least_tokens(request, limits) <= charged <= MOST_TOKENS * most:
         return ()
+    if charged > most:
+        return (f"charged {charged:,} tokens instead of {most:,} at most",)
     return (f"implausibly few tokens: {charged:,}; the budget counts the estimate of {most:,}",)
 
 
@@ -62,9 +67,12 @@ def is_worth_another(
     return listed and answer.refunded and paid_attempts < settings.max_attempts and not adopted
 
 
-def with_hold(answer: GenerationFailed, hold: int | None) -> GenerationFailed:
-    """The failure, given the hold seen before: a quota that has become another amount than 0 was charged."""
-    is_charged = hold is not None and answer.charged not in (None, 0, hold)
+def with_hold(answer: GenerationFailed, hold: int | None, settles: bool) -> GenerationFailed:
+    """The failure, given the hold seen before: a quota that has become another amount than 0 was charged.
+
+    So was the hold itself, if this gateway is known to show what it has settled (`settles`).
+    """
+    is_charged = hold is not None and answer.charged not in ((None, 0) if settles else (None, 0, hold))
     return replace(answer, refunded=False) if is_charged else answer
 
 

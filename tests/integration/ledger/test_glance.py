@@ -10,6 +10,7 @@ from batchrunner.core.model import RemoteId
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import LEDGER_NAME, Unreadable, begun, glance
+from tests.harness.older_ledger import COMMITTED, LATER
 
 ACCEPTED = Move(
     Event.ACCEPTED, TaskState.GENERATING, facts=AttemptFacts(outcome="accepted", remote_id=RemoteId("task_A"))
@@ -102,9 +103,7 @@ def test_twins_in_a_ledger_of_the_third_version_are_known(in_ledger, plan, want,
         added = ("task_removed", "task_moved", "task_changed", "attempt_changed")
         for trigger in (*added, "attempt_reserved", "attempt_settled"):
             db.execute(f"DROP TRIGGER {trigger}")
-        committed = ("committed_tokens", "committed_cost", "committed_tasks")
-        charged = ("hold", "quota", "charged_usd", "worst_tokens", "worst_cost", "worst_currency")
-        for name in (*committed, *charged):
+        for name in (*COMMITTED, *LATER, "worst_tokens", "worst_cost"):
             db.execute(f"ALTER TABLE attempts DROP COLUMN {name}")
         db.executescript(
             "DROP TABLE spending; "

@@ -1,17 +1,19 @@
 """What the ledger counts against a budget, as the gateway settles it."""
 
-import sqlite3
-from contextlib import closing
+from dataclasses import replace
 
-from batchrunner.core.budget import WorstCase
+import pytest
+
+from batchrunner.core.budget import Figure, Limit, Per, WorstCase
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.model import RemoteId
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.core.summary import PriceSeen, Spent
-from batchrunner.ledger import charged_unpriced
+from batchrunner.ledger import OverBudget, charged_unpriced
+from tests.harness.older_ledger import as_fifth_version
 
-USD = {"worst_of": lambda request: WorstCase(1000, 2.0, "USD")}
+USD = {"worst_of": lambda request: WorstCase(1000, 2.0, "USD", least_tokens=100)}
 CNY = {"worst_of": lambda request: WorstCase(1000, 14.0, "CNY")}
 
 
@@ -52,7 +54,7 @@ def test_a_charge_below_the_price_of_its_tokens_frees_nothing(in_ledger, filled,
 
 
 def test_implausibly_few_tokens_free_nothing(in_ledger, filled, on_disk):
-    """Below a tenth of the worst case, the figure is wrong: all of it stays reserved."""
+    """Below what any such video has, the figure is wrong: all of it stays reserved."""
     for key, (tokens, total) in zip(filled("a", "b", "c"), [(1, 1000), (99, 2000), (100, 2100)], strict=True):
         in_ledger(settles(key, tokens=tokens), **USD)
         assert on_disk.one("SELECT sum(tokens) FROM spending") == total
@@ -80,6 +82,21 @@ def test_what_has_no_price_after_a_change_of_currency_is_named(in_ledger, filled
 
     yen = {"worst_of": lambda request: WorstCase(1000, None, "JPY")}
     assert in_ledger(story, **yen) == ({}, {"fast": 1})
+
+
+def test_a_limit_of_money_takes_no_task_without_a_price(in_ledger, filled):
+    """It would count as nothing; unless the user has agreed to such tasks by their tokens."""
+    first, second = filled("a", "b")
+    limit = Limit(Figure.COST, 10**9, Per.DIRECTORY, currency="JPY", name="confirmed total")
+
+    async def story(ledger):
+        with pytest.raises(OverBudget) as refused:
+            await ledger.claim(first, None, None, [limit])
+        await ledger.claim(second, None, None, [replace(limit, takes_unpriced=True)])
+        return refused.value.used_up.why
+
+    yen = {"worst_of": lambda request: WorstCase(1000, None, "JPY")}
+    assert "the next task has no price" in in_ledger(story, **yen)
 
 
 def test_two_currencies_are_never_added_up(in_ledger, filled, on_disk):
@@ -131,14 +148,7 @@ def test_a_ledger_of_the_fifth_version_counts_the_same(in_ledger, filled, on_dis
         await ledger.claim(second, None, None)
 
     in_ledger(claimed, **USD)
-    with closing(sqlite3.connect(tmp_path / LEDGER_NAME)) as db:
-        db.executescript("DROP TRIGGER attempt_reserved; DROP TRIGGER attempt_settled;")
-        committed = ("committed_tokens", "committed_cost", "committed_tasks")
-        for name in (*committed, "hold", "quota", "charged_usd", "worst_currency"):
-            db.execute(f"ALTER TABLE attempts DROP COLUMN {name}")
-        for name in committed:
-            db.execute(f"ALTER TABLE attempts ADD COLUMN {name} INTEGER AS (7) VIRTUAL")
-        db.execute("PRAGMA user_version = 5")
+    as_fifth_version(tmp_path / LEDGER_NAME)
 
     async def upgraded(ledger):
         await ledger.reserve_missing("USD")
