@@ -19,6 +19,7 @@ from batchrunner.core.errors import UsageError
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count
+from batchrunner.output.terminal import outlive_terminal
 
 if TYPE_CHECKING:
     from batchrunner.manifest import LoadedManifest
@@ -44,6 +45,7 @@ def recover(options: argparse.Namespace) -> int:
     """Find paid tasks and collect them."""
     from batchrunner.engine.evidence import anything_left  # noqa: PLC0415
 
+    outlive_terminal()
     loaded = load(options)
     directory = run_directory(options)
     if not directory.is_dir():

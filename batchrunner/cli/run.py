@@ -12,22 +12,25 @@ from typing import TYPE_CHECKING
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.confirmation import NotConfirmed, agreement
 from batchrunner.cli.connection import Connection, binding_of, of_run, real, simulated
-from batchrunner.cli.console import error_values, say_json, show_error
+from batchrunner.cli.console import error_values, say_json, show_error, shown_path, talk
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.paid_tasks import collect_despite
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import add_place, check_place, existing_run, whereabouts
 from batchrunner.core.budget import Figure, Limit, Per, micros
-from batchrunner.core.errors import BatchrunnerError, UsageError
+from batchrunner.core.errors import BatchrunnerError, ExitCode, UsageError, most_urgent
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.selection import select
 from batchrunner.core.text import plain_number
+from batchrunner.output.terminal import outlive_terminal
 
 if TYPE_CHECKING:
     from batchrunner.core.model import Plan
     from batchrunner.engine.job import Job
     from batchrunner.manifest import LoadedManifest
 
+FIRST_OF_SIGNALS = 128
+"""An exit code above this one means that a signal stopped the run."""
 MOST_MONEY = 1e9
 """The largest amount for `--max-cost`."""
 
@@ -65,7 +68,12 @@ def add_collect(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_talk(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-q", "--quiet", action="store_true", help="print only the summary")
+    parser.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="print only errors, and the summary if the exit code is not 0",
+    )
     shared.add_json(parser)
     shared.add_gateway(parser)
 
@@ -81,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
     """Run a manifest to completion, or resume it."""
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
+    outlive_terminal()
     if options.scenario and not options.simulate:
         raise UsageError("--scenario is for the simulated gateway", "add --simulate")
     if options.simulate and (options.base_url or options.api_key_file):
@@ -176,19 +185,25 @@ def _with_max_cost(loaded: LoadedManifest, amount: float | None) -> Plan:
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Collect paid tasks in each run directory; return the first exit code that is not 0."""
+    """Collect paid tasks in each run directory; return the most urgent exit code."""
+    outlive_terminal()
     codes, values = [], []
+    several = len(options.directories) > 1
     for directory in options.directories:
         try:
+            if several and not options.quiet:
+                talk(f"{shown_path(directory)}:")
             code, value = _collect_one(directory, options)
         except BatchrunnerError as error:
             show_error(error, as_json=False)
             code, value = int(error.exit_code), {"directory": str(directory)} | error_values(error)
         codes.append(code)
         values.append(value)
+        if code > FIRST_OF_SIGNALS:
+            break  # the user wants to stop, not only to leave this directory
     if options.json:
-        say_json(values[0] if len(values) == 1 else values)
-    return next((code for code in codes if code), 0)
+        say_json(values if several else values[0])
+    return most_urgent(codes)
 
 
 def _collect_one(named: Path, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
@@ -227,7 +242,8 @@ def _carry_out(
     summary = replace(run_async(run_job(job)), mistaken=bool(mistaken))
     seconds = time.monotonic() - began
     wanting = run_async(wanting_attention(job.directory))
-    if not options.json:
+    is_well = summary.exit_code == ExitCode.DONE
+    if not (options.json or (options.quiet and is_well)):
         simulated = job.gateway_name == SIMULATOR
         again = mistaken or f"{same_command(options)}   to resume"
         if not job.submits and not mistaken:

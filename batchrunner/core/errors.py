@@ -10,6 +10,7 @@ BatchrunnerError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,6 +33,17 @@ class ExitCode(IntEnum):
     HANGUP = 129
     INTERRUPTED = 130
     TERMINATED = 143
+
+
+_URGENCY = (
+    *(ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.HANGUP, ExitCode.STORAGE, ExitCode.USAGE),
+    *(ExitCode.ACCOUNT, ExitCode.IN_DOUBT, ExitCode.UNFINISHED, ExitCode.FAILED, ExitCode.DONE),
+)
+
+
+def most_urgent(codes: Iterable[int]) -> int:
+    """The exit code of a command that did several things, each of which has one of `codes`."""
+    return int(min(map(ExitCode, codes), key=_URGENCY.index, default=ExitCode.DONE))
 
 
 class BatchrunnerError(Exception):

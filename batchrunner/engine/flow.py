@@ -76,10 +76,11 @@ class Flow:
     async def _supervised(self, gateway: Gateway) -> None:
         self._parts = parts = self._wiring.connect(gateway, self._request.by_error)
         self._reporter.show(parts.admission, self._clock)
-        self._reporter.notice(self._beginning())
+        notice = self._reporter.notice
+        notice(self._beginning())
         try:
-            with handle_signals(self._request, self._reporter.close):
-                await supervise(self._work(parts), parts.admission, self._request, self._reporter.notice)
+            with handle_signals(self._request, self._reporter.close, notice):
+                await supervise(self._work(parts), parts.admission, self._request, notice)
         finally:
             self._reporter.close()
 

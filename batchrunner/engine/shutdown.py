@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 from batchrunner.core.text import count
 from batchrunner.engine.admission import Admission
+from batchrunner.output.terminal import terminal_is_gone
 
 AIR_TIME = 60.0
 """Real seconds to wait for unanswered submissions after a stop."""
@@ -47,17 +48,25 @@ class StopRequest:
 
 
 @contextmanager
-def handle_signals(stop: StopRequest, restore_terminal: Callable[[], None]) -> Iterator[None]:
+def handle_signals(
+    stop: StopRequest, restore_terminal: Callable[[], None], notice: Callable[[str], None]
+) -> Iterator[None]:
     """Turn the first SIGINT, SIGTERM or SIGHUP into a stop request; the second ends the process at once.
 
-    Does nothing outside the main thread, where signals can't be handled.
+    A SIGHUP because the terminal is gone only leads to a notice. Does nothing outside the main thread, where
+    signals can't be handled.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
 
+    had_terminal = not terminal_is_gone()
+
     def heard(number: int) -> None:
+        if number == signal.SIGHUP and had_terminal and terminal_is_gone():
+            notice(f"the terminal is gone; the run goes on. `kill {os.getpid()}` stops it")
+            return
         # A closing terminal may send several SIGHUPs: they don't count as a second request.
         if stop.signal and number != signal.SIGHUP:
             restore_terminal()
@@ -68,6 +77,7 @@ def handle_signals(stop: StopRequest, restore_terminal: Callable[[], None]) -> I
     told = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` sets it to be ignored
         told.append(signal.SIGHUP)
+    former = {number: signal.getsignal(number) for number in told}
     for number in told:
         loop.add_signal_handler(number, heard, number)
     try:
@@ -75,6 +85,7 @@ def handle_signals(stop: StopRequest, restore_terminal: Callable[[], None]) -> I
     finally:
         for number in told:
             loop.remove_signal_handler(number)
+            signal.signal(number, former[number])
 
 
 async def supervise(

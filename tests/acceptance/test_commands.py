@@ -233,13 +233,16 @@ def test_collect_of_several_folders_goes_on_after_one_that_is_wrong(story: Any) 
     assert done.code == 2
     assert "nowhere" in done.stderr
     assert "2 of 5 tasks done" in done.stdout
+    assert story.do("collect", "batch.run", "nowhere", "--time-scale", "0.001", "-q").code == 2
 
 
 def test_collect_of_several_folders_prints_one_json_value(story: Any) -> None:
     """A program reads the stdout of `collect --json` as JSON, however many folders it named."""
     done = story.do("collect", "batch.run", "nowhere", "--time-scale", "0.001", "--json")
-    only_json(done)
-    assert done.code != 0
+    first, second = only_json(done)
+    assert (first["exit_code"], first["directory"]) == (3, "batch.run")
+    assert (second["exit_code"], second["directory"]) == (2, "nowhere")
+    assert done.code == 2, "the most urgent one"
 
 
 def test_the_simulator_says_where_it_is_and_ends_when_told(desk: Any) -> None:

@@ -91,12 +91,52 @@ def test_a_run_goes_on_to_its_end_when_its_terminal_has_vanished(desk: Any, sim:
     assert len(sim.charges()) == 3
 
 
-def test_a_terminal_that_is_closed_stops_its_run_cleanly_with_129(desk: Any, sim: Any) -> None:
-    """The kernel sends SIGHUP: a clean stop under its own name, and results.csv is up to date."""
+@pytest.mark.parametrize("ends_with", [0, 1])
+def test_a_closed_terminal_changes_neither_the_run_nor_its_exit_code(
+    desk: Any, sim: Any, ends_with: int
+) -> None:
+    """The kernel sends SIGHUP: the run goes on to its end, and results.csv is whole."""
+    faults = [{"on": "generate", "do": "fail", "prompt": "cat*"}] if ends_with else []
+    sim.start(*faults)
+    desk.write("ant", "bee", "cat", concurrency=1)
+    terminal = Terminal(desk, "run", "batch.yaml", *desk.at_gateway(), controlling=True).reached("accepted")
+    assert terminal.vanish() == ends_with
+    assert desk.states() == {"ant": "done", "bee": "done", "cat": "failed" if ends_with else "done"}
+    log = (desk.directory / "run.log").read_text("utf-8")
+    assert "the terminal is gone; the run goes on" in log
+    assert f"ended with {ends_with}" in log
+    assert len(sim.charges()) == 3 + ends_with, "a failed generation is refunded, and submitted once more"
+
+
+def test_a_run_in_the_background_outlives_its_shell(desk: Any, sim: Any) -> None:
+    """Logged in, started with `&`, disconnected: shell and kernel send SIGHUP, and the run goes on."""
+    sim.start()
+    desk.write("ant", "bee", "cat", concurrency=1)
+    line = shlex.join([sys.executable, "-m", "batchrunner", "run", "batch.yaml", *desk.at_gateway()])
+    child, master = pty.fork()
+    if child == 0:
+        os.chdir(desk.folder)
+        shell = ["bash", "--norc", "-i"]
+        os.execvpe("bash", shell, environment(desk) | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")})
+    os.write(master, f"{line} & echo $! > pid\n".encode())
+    log = desk.directory / "run.log"
+    desk.until(lambda: log.exists() and '"event": "accepted"' in log.read_text("utf-8"), "accepted")
+    os.close(master)
+    os.waitpid(child, 0)
+    desk.until(lambda: "ended with" in log.read_text("utf-8"), "the end of the run")
+    assert "ended with 0" in log.read_text("utf-8")
+    assert set(desk.states().values()) == {"done"}
+    assert len(sim.charges()) == 3
+
+
+def test_sighup_from_elsewhere_stops_a_run_with_129(desk: Any, sim: Any) -> None:
+    """The terminal is still there, so this is a person's `kill -HUP`: a clean stop under its own name."""
     sim.start(**WAITS)
     desk.write("ant", "bee", concurrency=1)
     terminal = Terminal(desk, "run", "batch.yaml", *desk.at_gateway(), controlling=True).reached("accepted")
-    assert terminal.vanish() == 129
+    terminal.process.send_signal(signal.SIGHUP)
+    assert terminal.process.wait(desk.patience) == 129
+    os.close(terminal.master)
     assert desk.states() == {"ant": "generating", "bee": "pending"}
     assert "ended with 129" in (desk.directory / "run.log").read_text("utf-8")
     assert len(sim.charges()) == 1
@@ -148,7 +188,7 @@ def test_output_lost_on_a_full_disk_exits_5_with_one_line(desk: Any, sim: Any) -
     desk.write("ant")
     run = ("run", "batch.yaml", *desk.at_gateway())
     for command in (
-        *((*run, "--json", "-q"), (*run, "-q"), ("plan", "batch.yaml"), ("status", "batch.run")),
+        *((*run, "--json", "-q"), run, ("plan", "batch.yaml"), ("status", "batch.run")),
         *(("validate", "batch.yaml"), ("results", "batch.run"), ("schema",), ("resolve", "batch.run")),
         *(("--help",), ("run", "--help"), ("--version",), ("status", "batch.run", "ant", "--json")),
     ):
