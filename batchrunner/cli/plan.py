@@ -13,6 +13,7 @@ from batchrunner.cli.confirmation import edited_although_paid, prospect_of
 from batchrunner.cli.connection import check_gateway
 from batchrunner.cli.console import as_values, say, say_json, shown_path, talk
 from batchrunner.cli.loading import add_manifest, load
+from batchrunner.cli.nights import choose_night
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import add_place, check_place, whereabouts
 from batchrunner.core.selection import select
@@ -49,6 +50,7 @@ def plan(options: argparse.Namespace) -> int:
     from batchrunner.operations.plan_groups import TaskCosts, grouped  # noqa: PLC0415
 
     loaded = load(options)
+    choose_night(options, loaded.plan)
     selected = select(loaded.plan.tasks, options.only, options.limit)
     where = whereabouts(options, loaded.plan, selected)
     check_place(where.directory, options.manifest)

@@ -13,6 +13,7 @@ from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import Connection, real, simulated
 from batchrunner.cli.console import say_json
 from batchrunner.cli.loading import add_manifest, load
+from batchrunner.cli.nights import choose_night
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import add_directory, has_ledger, run_directory
 from batchrunner.core.errors import UsageError
@@ -47,6 +48,7 @@ def recover(options: argparse.Namespace) -> int:
 
     outlive_terminal()
     loaded = load(options)
+    choose_night(options, loaded.plan)
     directory = run_directory(options)
     if not directory.is_dir():
         raise UsageError(

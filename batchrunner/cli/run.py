@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,13 @@ from batchrunner.cli.confirmation import NotConfirmed, agreement
 from batchrunner.cli.connection import Connection, binding_of, of_run, real, simulated
 from batchrunner.cli.console import error_values, say_json, show_error, shown_path, talk
 from batchrunner.cli.loading import add_manifest, load
+from batchrunner.cli.nights import choose_night, to_collect
 from batchrunner.cli.paid_tasks import collect_despite
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import add_place, check_place, existing_run, whereabouts
 from batchrunner.core.budget import Figure, Limit, Per, micros
 from batchrunner.core.errors import BatchrunnerError, ExitCode, UsageError, most_urgent
+from batchrunner.core.file_names import DATE
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.selection import select
 from batchrunner.core.text import plain_number
@@ -96,10 +99,12 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--simulate uses its own gateway and key", "remove --base-url and --api-key-file")
     try:
         loaded = load(options)
+        choose_night(options, loaded.plan)
         # Find mistakes before creating a folder.
         selected = select(loaded.plan.tasks, options.only, options.limit)
         planned = _with_max_cost(loaded, options.max_cost)
     except UsageError as mistake:
+        choose_night(options, None)
         return _only_collect(mistake, options)
     if options.simulate:
         _check_simulated(loaded.plan)
@@ -188,8 +193,8 @@ def collect(options: argparse.Namespace) -> int:
     """Collect paid tasks in each run directory; return the most urgent exit code."""
     outlive_terminal()
     codes, values = [], []
-    several = len(options.directories) > 1
-    for directory in options.directories:
+    several = len(options.directories) > 1 or DATE in str(options.directories[0])
+    for directory in _each(options.directories):
         try:
             if several and not options.quiet:
                 talk(f"{shown_path(directory)}:")
@@ -204,6 +209,18 @@ def collect(options: argparse.Namespace) -> int:
     if options.json:
         say_json(values if several else values[0])
     return most_urgent(codes)
+
+
+def _each(named: Iterable[Path]) -> Iterator[Path]:
+    """The directories to collect in; a pattern with a date stands for all that have something to collect."""
+    for path in named:
+        if DATE not in str(path):
+            yield path
+            continue
+        try:
+            yield from to_collect(path)
+        except UsageError:
+            yield path  # reported with the others
 
 
 def _collect_one(named: Path, options: argparse.Namespace) -> tuple[int, dict[str, object]]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli.console import shown_path, talk
+from batchrunner.cli.nights import latest
 from batchrunner.core.errors import UsageError
+from batchrunner.core.file_names import DATE
 from batchrunner.core.text import count
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ def add_directory(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="DIR",
         type=Path,
-        help="run directory (default: MANIFEST with the suffix .run)",
+        help="run directory (default: MANIFEST with the suffix .run); 'nightly/{date}' is a new one each "
+        "night, once the one before is finished",
     )
 
 
@@ -67,11 +70,13 @@ def run_directory(options: argparse.Namespace) -> Path:
 
 
 def existing_run(path: Path) -> Path:
-    """An existing run directory, given directly or by its manifest.
+    """An existing run directory, given directly, by a pattern with a date, or by its manifest.
 
     Raises:
         UsageError: it doesn't exist, or has lost its ledger.
     """
+    if DATE in str(path):
+        path = latest(path)
     if path.is_dir():
         if refusal := _lost(path):
             raise refusal
@@ -136,6 +141,7 @@ def whereabouts(
         UsageError: another run directory has paid for its tasks, and neither -o nor --new was given.
     """
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
+    from batchrunner.operations.nights import directories  # noqa: PLC0415
     from batchrunner.operations.other_runs import neighbours, paid_elsewhere, submitted_by  # noqa: PLC0415
 
     directory = run_directory(options)
@@ -148,7 +154,9 @@ def whereabouts(
     would_submit = submitted_by(plan.tasks, directory)
     if not any(would_submit(position, key) for position, key in plan.tasks.keys()):  # noqa: SIM118
         return Whereabouts(directory, None, (), would_submit)
-    near = neighbours(_near(options, directory), directory, options.simulate)
+    pattern = getattr(options, "pattern", None)
+    nights = directories(pattern) if pattern else []  # each of them is to be paid for
+    near = neighbours(_near(options, directory), [directory, *nights], options.simulate)
     if not near:
         return Whereabouts(directory, None, (), would_submit)
 

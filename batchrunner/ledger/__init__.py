@@ -9,6 +9,7 @@ from batchrunner.ledger.glance import Unreadable, begun, glance, paid_tasks
 from batchrunner.ledger.last_stop import last_stop, note_stop
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import RunLock, is_locked
+from batchrunner.ledger.outline import Outline, outline
 from batchrunner.ledger.prospect import (
     Prospect,
     charged_unpriced,
@@ -40,6 +41,7 @@ __all__ = [
     "LedgerEvent",
     "LedgerReader",
     "LostAttempt",
+    "Outline",
     "OverBudget",
     "PaidAttempt",
     "Prospect",
@@ -66,6 +68,7 @@ __all__ = [
     "note_begun",
     "note_confirmed",
     "note_stop",
+    "outline",
     "paid_tasks",
     "prospect",
     "recover_command",

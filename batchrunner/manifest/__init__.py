@@ -3,7 +3,7 @@
 from batchrunner.manifest.changeable import checked_limits
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.loader import LoadedManifest, load_manifest
-from batchrunner.manifest.opening_hours import hours_of
+from batchrunner.manifest.opening_hours import hours_of, night_of
 from batchrunner.manifest.schema import schema_text
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "hours_of",
     "load_limits",
     "load_manifest",
+    "night_of",
     "schema_text",
 ]

@@ -43,6 +43,21 @@ def hours_of(settings: RunSettings, wall: float) -> Hours:
     return replace(hours, ends_at=ends_at(deadline, wall, zone.rules))
 
 
+def night_of(settings: RunSettings, wall: float) -> str:
+    """The date, such as 2026-11-28, of the night that it is at `wall` (Unix seconds).
+
+    It is the day on which the window opened last; without a window, the day itself.
+
+    Raises:
+        UsageError: the time zone can't be found.
+    """
+    zone = _zone(settings.timezone).rules
+    opened = [wall]
+    if settings.window:
+        opened += [begin for begin, _ in Window.parse(settings.window).spans(wall, zone) if begin <= wall]
+    return datetime.fromtimestamp(opened[-1], zone).date().isoformat()
+
+
 def impossible_hours(given: Mapping[str, Any]) -> Iterator[ValueFault]:
     """What is wrong with these settings beyond their form, which the schema checks.
 

@@ -53,12 +53,13 @@ class PaidElsewhere:
     """How many other run directories have some of them."""
 
 
-def neighbours(folders: Iterable[Path], own: Path, simulated: bool) -> list[Neighbour]:
+def neighbours(folders: Iterable[Path], own: Iterable[Path], simulated: bool) -> list[Neighbour]:
     """The run directories in these folders except `own`: those of simulated runs, or of real ones."""
+    ours = {path.resolve() for path in own}
     found: dict[Path, Neighbour] = {}
     for folder in dict.fromkeys(folders):
         for path in sorted(_children(folder)):
-            if path.resolve() != own.resolve() and path.resolve() not in found:
+            if path.resolve() not in ours and path.resolve() not in found:
                 known = _known(path, simulated)
                 if known:
                     found[path.resolve()] = known
