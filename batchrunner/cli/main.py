@@ -24,6 +24,7 @@ exit codes:
 """
 
 COMMANDS = (
+    ("init", "init", "write a manifest to begin with, from a file of prompts or a folder of pictures"),
     ("run", "run", "submit, poll and download the videos of a manifest; resumes an earlier run"),
     ("validate", "validate", "check a manifest without sending anything"),
     ("plan", "plan", "show what a run would do, why, and what it may cost, without sending anything"),

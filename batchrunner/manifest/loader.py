@@ -76,6 +76,15 @@ def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
         raise UsageError(
             f"{path} can't be read: {reason}", "pass the path of a manifest, a YAML file"
         ) from error
+    return load_source(path, source, report, with_urls)
+
+
+def load_source(path: Path, source: Source, report: Report, with_urls: bool = False) -> LoadedManifest:
+    """Check and expand a manifest whose text is given, as if it were in the file `path`.
+
+    Raises:
+        ManifestError: it has errors.
+    """
     root = read_yaml(source, report)
     urls = _Urls() if with_urls else None
     plan = _planned(path.absolute(), source, root, report, urls) if root is not None else None

@@ -50,7 +50,7 @@ def read_rows(
         return _read_binary(path, ending, RowsFile(Source(shown, ""), written), sheet, report)
     separator = delimiter or _separator(ending)
     try:
-        opened = _as_utf8(path, encoding)
+        opened = as_utf8(path, encoding)
     except TextFault as fault:
         row = _row_after(fault.before, ending, separator) if fault.line else 0
         place = Source(shown, fault.before).place(fault.line, fault.column, row)
@@ -72,7 +72,7 @@ def read_rows(
     return table if usable else None
 
 
-def _as_utf8(path: Path, encoding: str) -> Callable[[], BinaryIO]:
+def as_utf8(path: Path, encoding: str) -> Callable[[], BinaryIO]:
     """Opens a file as text in UTF-8; one in another encoding is kept in memory.
 
     Raises:

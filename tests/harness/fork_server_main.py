@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 MODULES = (
-    *(f"cli.{name}" for name in ("main", "recover", "resolve", "retry", "run", "set", "simulator", "status")),
+    *(
+        f"cli.{name}"
+        for name in ("init", "main", "recover", "resolve", "retry", "run", "set", "simulator", "status")
+    ),
     *(
         "cli.validate",
         "cli.plan",
