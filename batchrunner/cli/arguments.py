@@ -29,11 +29,16 @@ _KEY_HINT = (
 )
 
 
-def add_address(parser: argparse._ActionsContainer) -> None:
-    """Add the options for the gateway's address."""
+def add_base_url(parser: argparse._ActionsContainer) -> None:
+    """Add `--base-url`."""
     parser.add_argument(
         "--base-url", metavar="URL", help=f"gateway address (default: {URL_VARIABLE}, then the manifest)"
     )
+
+
+def add_address(parser: argparse._ActionsContainer) -> None:
+    """Add the options for the gateway's address."""
+    add_base_url(parser)
     parser.add_argument(
         "--same-gateway",
         action="store_true",
@@ -45,6 +50,17 @@ def add_gateway(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that talks to the gateway."""
     group = parser.add_argument_group("gateway")
     add_address(group)
+    add_key_and_transport(group)
+    group.add_argument(
+        "--time-scale",
+        metavar="F",
+        type=float,
+        help=f"real seconds per simulated second; local gateways only (default: {SCALE_VARIABLE})",
+    )
+
+
+def add_key_and_transport(group: argparse._ActionsContainer) -> None:
+    """Add where the key comes from, and whether it may be sent unencrypted."""
     group.add_argument(
         "--api-key-file",
         metavar="FILE",
@@ -52,12 +68,6 @@ def add_gateway(parser: argparse.ArgumentParser) -> None:
         help=f"read the API key from FILE (default: {KEY_VARIABLE})",
     )
     group.add_argument("--insecure", action="store_true", help="allow plain http to a remote host")
-    group.add_argument(
-        "--time-scale",
-        metavar="F",
-        type=float,
-        help=f"real seconds per simulated second; local gateways only (default: {SCALE_VARIABLE})",
-    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

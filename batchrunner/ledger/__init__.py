@@ -8,7 +8,13 @@ from batchrunner.ledger.events import LedgerEvent
 from batchrunner.ledger.glance import Unreadable, begun, glance, paid_tasks
 from batchrunner.ledger.last_stop import last_stop, note_stop
 from batchrunner.ledger.ledger import Ledger
-from batchrunner.ledger.lock import RunLock, is_locked
+from batchrunner.ledger.lock import (
+    NETWORK_FILE_SYSTEMS,
+    RunLock,
+    file_system,
+    is_locked,
+    lock_holders,
+)
 from batchrunner.ledger.outline import Outline, outline
 from batchrunner.ledger.prospect import (
     Prospect,
@@ -33,6 +39,7 @@ from batchrunner.ledger.spending import OverBudget
 __all__ = [
     "LEDGER_NAME",
     "MANIFEST",
+    "NETWORK_FILE_SYSTEMS",
     "WAITING_FOR",
     "Binding",
     "FinishedFile",
@@ -59,10 +66,12 @@ __all__ = [
     "check_path",
     "collected_since",
     "committed_so_far",
+    "file_system",
     "glance",
     "is_locked",
     "last_event",
     "last_stop",
+    "lock_holders",
     "money",
     "newest_attempt",
     "note_begun",

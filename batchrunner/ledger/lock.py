@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -123,3 +124,21 @@ def file_system(directory: Path) -> str:
         if inside and len(mount_point) >= len(best):
             best, kind = mount_point, after.split(" ")[0]
     return kind
+
+
+def lock_holders(directory: Path) -> list[int]:
+    """The processes that use a run directory, as far as Linux shows them; empty if unknown.
+
+    Files are compared by inode: some file systems show another device than `stat` does.
+    """
+    inodes = set()
+    for path in (directory, directory / LOCK_NAME):
+        with suppress(OSError):
+            inodes.add(str(path.stat().st_ino))
+    try:
+        locks = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return []
+    held = (line.split() for line in locks.splitlines() if " FLOCK " in line and "->" not in line)
+    found = {int(words[4]) for words in held if words[3] == "WRITE" and words[5].split(":")[-1] in inodes}
+    return sorted(found - {0})

@@ -19,7 +19,18 @@ from typing import Any, NoReturn
 MODULES = (
     *(
         f"cli.{name}"
-        for name in ("init", "main", "recover", "resolve", "retry", "run", "set", "simulator", "status")
+        for name in (
+            "doctor",
+            "init",
+            "main",
+            "recover",
+            "resolve",
+            "retry",
+            "run",
+            "set",
+            "simulator",
+            "status",
+        )
     ),
     *(
         "cli.validate",
@@ -27,6 +38,7 @@ MODULES = (
         "engine.session",
         "manifest",
         "operations.check_urls",
+        "operations.examination",
         "output.results",
         "simulator",
     ),
