@@ -46,12 +46,12 @@ def latest(pattern: Path) -> Path:
     Raises:
         UsageError: it has no run.
     """
-    from batchrunner.operations.nights import Progress, nights  # noqa: PLC0415
+    from batchrunner.operations.nights import NightState, nights  # noqa: PLC0415
 
     found = list(nights(pattern))
     if not found:
         raise _none(pattern)
-    chosen = next((night for night in found if night.progress is Progress.UNFINISHED), found[0])
+    chosen = next((night for night in found if night.progress is NightState.UNFINISHED), found[0])
     talk(f"using {shown_path(chosen.directory)}")
     return chosen.directory
 

@@ -16,7 +16,7 @@ from batchrunner.ledger import Outline, Unreadable, glance, outline
 _WRITTEN = r"\d{4}-\d\d-\d\d"
 
 
-class Progress(Enum):
+class NightState(Enum):
     """How far the run in a directory has got."""
 
     FINISHED = "finished"
@@ -30,7 +30,7 @@ class Night:
     """One run directory of a pattern."""
 
     directory: Path
-    progress: Progress
+    progress: NightState
     outline: Outline | None
     """What its ledger says; None if it is lost."""
     simulated: bool
@@ -74,9 +74,9 @@ def newest_unfinished(pattern: Path, plan: Plan | None, simulated: bool) -> Path
     for night in nights(pattern):
         if night.simulated is not simulated or (plan and not night.is_of(plan)):
             continue
-        if night.progress is Progress.UNFINISHED or (is_latest and night.progress is Progress.LOST):
+        if night.progress is NightState.UNFINISHED or (is_latest and night.progress is NightState.LOST):
             return night.directory
-        is_latest = is_latest and night.progress is Progress.LOST
+        is_latest = is_latest and night.progress is NightState.LOST
     return None
 
 
@@ -96,8 +96,8 @@ def _night(directory: Path) -> Night | None:
     gateway = seen.gateway if seen else ""
     simulated = gateway == SIMULATOR if gateway else (directory / SIMULATOR).is_dir()
     if not seen:
-        return Night(directory, Progress.LOST, None, simulated)
-    progress = Progress.UNFINISHED if seen.unfinished else Progress.FINISHED
+        return Night(directory, NightState.LOST, None, simulated)
+    progress = NightState.UNFINISHED if seen.unfinished else NightState.FINISHED
     return Night(directory, progress, seen, simulated)
 
 

@@ -62,7 +62,7 @@ def test_a_pipe_gets_no_line_for_each_task(desk: Any, sim: Any) -> None:
 def test_status_tells_what_a_run_is_doing(desk: Any, sim: Any) -> None:
     """Since when, how many are in flight, what is reserved, what happened last, and why nothing is sent."""
     sim.start(generation_seconds=1_000_000)
-    desk.write("猫" * 30, "bee", "cat", concurrency=2, task_deadline="8000h", submit_rate=1)
+    desk.write("猫" * 30, "bee", "cat", concurrency=1, task_deadline="8000h")
     running = desk.start_run().reached(1, "accepted")
     status = desk.do("status", "batch.run")
     assert status.code == 0

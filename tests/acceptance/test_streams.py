@@ -216,7 +216,7 @@ def test_a_closed_pipe_is_quiet_and_the_exit_code_is_the_commands_own(desk: Any,
 def test_a_terminal_gets_the_live_display_and_what_it_can_show(desk: Any, sim: Any) -> None:
     """The streams that never raise are terminals still."""
     sim.start()
-    desk.write({"id": "猫", "prompt": "猫"})
+    desk.write({"id": "猫", "prompt": "ark:inputmod 猫"})
     heard: list[bytes] = []
     command = [sys.executable, "-m", "batchrunner", "run", "batch.yaml", *desk.at_gateway()]
     child, master = pty.fork()
@@ -230,7 +230,7 @@ def test_a_terminal_gets_the_live_display_and_what_it_can_show(desk: Any, sim: A
             break
         if not heard[-1]:
             break
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
     said = b"".join(heard).decode()
     assert "猫" in said
     assert "\x1b[" in said

@@ -18,7 +18,7 @@ from tests.benchmarks.measures.planning import planned
 from tests.benchmarks.processes import Process, interleaved
 from tests.benchmarks.stage import Stage
 
-TASKS, TINY = 100_000, 30
+TASKS, TINY = 100_000, 300
 SLOTS = 10
 WATCHED, WATCHED_SHORT = 20.0, 0.5
 """Seconds from the first POST to Ctrl-C."""
