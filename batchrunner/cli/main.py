@@ -38,11 +38,12 @@ COMMANDS = (
     ("doctor", "doctor", "check what a run needs: versions, disk, clock, key, network, gateway"),
     ("simulator", "simulator", "run a simulated gateway on this machine"),
     ("schema", "validate", "print a JSON Schema"),
+    ("completion", "completion", "print a script that completes commands and options in a shell"),
 )
 """Each command, its module, whose `add_COMMAND` adds its arguments, and its help."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The whole command line. A command's module is loaded only if the command is used."""
     top = Parser(
         prog="batchrunner",
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"batchrunner {__version__}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name, module, text in COMMANDS:
         commands.add_parser(name, help=text, add_arguments=partial(_add_arguments, module, name))
     return top
@@ -73,8 +74,12 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
     try:
         if arguments is None:
             process.restart_in_utf8()
-        options = parser().parse_args(arguments)
+        top = parser()
+        options = top.parse_args(arguments)
         options.typed = tuple(sys.argv[1:] if arguments is None else arguments)
+        if options.command is None:
+            top.print_help(sys.stderr)
+            return ExitCode.USAGE
         _forbid_core_dumps()
         return int(options.run(options))
     except SystemExit as end:  # --help and --version

@@ -45,6 +45,33 @@ def test_a_misspelt_option_is_one_of_the_command() -> None:
     assert "did you mean" not in hint("run", "m.yaml", "second.yaml")
 
 
+def test_options_are_not_abbreviated() -> None:
+    """`--api-key` is not `--api-key-file`: the key would be taken for a file, and shown."""
+    for given in ("--sim", "--api-key-f=x", "--js"):
+        assert "did you mean `--" in hint("run", "m.yaml", given)
+
+
+@pytest.mark.parametrize("option", ["--api-key", "--apikey", "--key", "--token", "--password", "--API-KEY"])
+@pytest.mark.parametrize("form", ["{}=c4n4ry", "{} c4n4ry"])
+def test_a_secret_given_as_an_argument_is_not_repeated(option: str, form: str) -> None:
+    """Only the option is named, and where the key goes."""
+    with pytest.raises(UsageError) as refused:
+        parser().parse_args(["run", "m.yaml", *form.format(option).split()])
+    assert "--api-key-file" in refused.value.hint
+    assert "c4n4ry" not in f"{refused.value} {refused.value.hint}"
+
+
+def test_options_before_the_command_are_told_where_they_go() -> None:
+    """They are options of the command, or of none."""
+    assert "write options after the command: `batchrunner status --json`" in hint("--json", "status", "d")
+    assert "did you mean `--version`?" in hint("--versoin")
+
+
+def test_a_misspelt_command_is_recognised() -> None:
+    """The nearest command is named."""
+    assert "did you mean `validate`?" in hint("validat", "m.yaml")
+
+
 def test_missing_arguments_are_those_that_are_required() -> None:
     """IDs may be left out."""
     with pytest.raises(UsageError, match=r"required: DIR$"):
