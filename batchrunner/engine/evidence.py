@@ -25,6 +25,7 @@ from batchrunner.core.policy import AttemptFacts
 from batchrunner.engine.log_mark import LogMark
 from batchrunner.ledger import Ledger, LedgerReader, PaidAttempt, recover_command
 from batchrunner.ledger.history import LOG_MARK, History, claims, file_names, history
+from batchrunner.storage import log_files
 from batchrunner.storage.files import keep_small
 
 
@@ -225,12 +226,10 @@ def proven(directory: Path, row: Mapping[str, str]) -> bool:
 
 def _events(path: Path, start: int = 0) -> Iterator[dict[str, Any]]:
     """The complete lines of a run.log from a byte on, times as Unix seconds; unreadable ones are skipped."""
-    with suppress(OSError), path.open("rb") as file:
-        file.seek(start)
-        for text in file:
-            with suppress(ValueError, KeyError, TypeError, AttributeError):
-                line = json.loads(text)
-                yield {**line, "at": datetime.fromisoformat(line["at"]).timestamp()}
+    for text in log_files.lines(path, start):
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            line = json.loads(text)
+            yield {**line, "at": datetime.fromisoformat(line["at"]).timestamp()}
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -2,16 +2,18 @@
 
 A line is written after its event is on disk. So a ledger that records a mark has everything that stands
 before it, and so has every copy of that ledger with the mark; an older copy has an earlier mark, or none.
+A mark counts the bytes from the beginning of the oldest part of a rotated log, so rotation doesn't move it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from batchrunner.storage import log_files
 
 _TAIL = 4096
 """How many bytes before the mark must be the same."""
@@ -34,8 +36,8 @@ class LogMark:
     def at_end(cls, path: Path, run_ids: frozenset[str], names_any: bool) -> LogMark:
         """The end of the file as it is now; the beginning if it can't be read."""
         with suppress(OSError):
-            size = path.stat().st_size
-            return cls(size, _tail(path, size), tuple(sorted(run_ids)), names_any)
+            size = log_files.size(path) if log_files.parts(path) else None
+            return cls() if size is None else cls(size, _tail(path, size), tuple(sorted(run_ids)), names_any)
         return cls()
 
     @classmethod
@@ -51,12 +53,10 @@ class LogMark:
     def in_file(self, path: Path) -> LogMark:
         """The same mark, or the beginning if this is not the file in which it was made."""
         with suppress(OSError):
-            if path.stat().st_size >= self.size and _tail(path, self.size) == self.tail:
+            if log_files.size(path) >= self.size and _tail(path, self.size) == self.tail:
                 return self
         return LogMark()
 
 
 def _tail(path: Path, size: int) -> str:
-    with path.open("rb") as file:
-        file.seek(max(0, size - _TAIL), os.SEEK_SET)
-        return hashlib.sha256(file.read(min(size, _TAIL))).hexdigest()
+    return hashlib.sha256(log_files.read(path, max(0, size - _TAIL), min(size, _TAIL))).hexdigest()

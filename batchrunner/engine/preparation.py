@@ -25,6 +25,7 @@ from batchrunner.engine.evidence import (
 from batchrunner.ledger import MANIFEST, Ledger, check_path, recover_command
 from batchrunner.ledger.history import LOOKED_AT
 from batchrunner.storage.files import remove_part_files
+from batchrunner.storage.log_files import parts
 
 
 def check_directory(directory: Path, manifest: str = MANIFEST, recovers: bool = False) -> None:
@@ -56,7 +57,7 @@ def lost_ledger(directory: Path, manifest: str = MANIFEST) -> UsageError | None:
     videos = directory / VIDEOS
     traces = [
         path
-        for path in (directory / RESULTS_NAME, directory / LOG_NAME, videos / RUN_ID_NAME)
+        for path in (directory / RESULTS_NAME, *parts(directory / LOG_NAME), videos / RUN_ID_NAME)
         if path.exists() and path.stat().st_size
     ]
     for found in traces or videos.glob("*.mp4"):

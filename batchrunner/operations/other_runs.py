@@ -19,6 +19,7 @@ from batchrunner.core.model import PlannedTask, PlannedTasks, TaskKey
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
 from batchrunner.ledger import Unreadable, begun, glance
+from batchrunner.storage import log_files
 
 _SIGNS = frozenset({"accepted", "adopted", "unknown", "collected"})
 """Events after which a task is paid for, or may be."""
@@ -157,19 +158,18 @@ def _traces(directory: Path, is_all_there_is: bool) -> Counter[TaskKey]:
             if row.get("state") in _PAID or (is_all_there_is and row.get("remote_id"))
         }
     last: dict[str, str] = {}
-    with suppress(OSError), (directory / LOG_NAME).open(encoding="utf-8", errors="replace") as file:
-        for key, event, state in filter(None, map(_event, file)):
-            last[key] = state
-            if is_all_there_is and event in _SIGNS:
-                keys.add(key)
+    for key, event, state in filter(None, map(_event, log_files.lines(directory / LOG_NAME))):
+        last[key] = state
+        if is_all_there_is and event in _SIGNS:
+            keys.add(key)
     keys |= {key for key, state in last.items() if state in _PAID}
     return Counter(TaskKey(key) for key in keys - {""})
 
 
-def _event(line: str) -> tuple[str, str, str] | None:
+def _event(line: bytes) -> tuple[str, str, str] | None:
     """Task, event and new state of a line of run.log; None if the line is not about a task."""
     try:
-        entry = json.loads(line)
+        entry = json.loads(line.decode("utf-8", "replace"))
     except ValueError:
         return None
     if not isinstance(entry, dict) or not entry.get("key"):

@@ -14,6 +14,7 @@ from batchrunner.core.errors import StorageError
 from batchrunner.core.file_names import LOG_NAME
 from batchrunner.core.redaction import redacted
 from batchrunner.ledger import LedgerEvent
+from batchrunner.storage.log_files import rotate
 
 _IF_KNOWN = ("seed", "remote_id")
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
@@ -21,13 +22,14 @@ _FIELDS = tuple(field.name for field in fields(LedgerEvent) if field.name not in
 
 
 class RunLog:
-    """The open log of a run directory; later runs append."""
+    """The open log of a run directory; later runs append, or start another one if it is large."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / LOG_NAME
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
+        rotate(self._path)
         try:
             self._file = self._path.open("a", encoding="utf-8", errors="replace")
         except OSError as error:

@@ -68,6 +68,22 @@ def test_a_copy_of_the_run_directory_pays_for_nothing_again(desk: Any, sim: Any,
     assert sim.posts() == 0
 
 
+def test_a_rotated_run_log_says_what_the_older_ledger_lacks(desk: Any, sim: Any, backup: Path) -> None:
+    """Neither the usage log nor anything but the compressed part of run.log shows the four: none is paid."""
+    sim.start({"on": "usage", "do": "500"})
+    log, notice = desk.directory / "run.log", {"at": "2026-11-01T10:00:00.000+00:00", "notice": "x" * 10_000}
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"{json.dumps(notice)}\n" * 1_600)
+    desk.check(desk.run(), 0)
+    assert sorted(path.name for path in desk.directory.glob("run.log*")) == ["run.log", "run.log.1.gz"]
+    assert "accepted" not in log.read_text("utf-8")
+    (desk.directory / "results.csv").unlink()
+    put_back(desk, backup, "ledger.sqlite")
+    assert "run.log has later entries than the ledger" in desk.run().stdout
+    desk.check_all_made(len(SIX))
+    assert sim.posts() == 0
+
+
 @pytest.mark.parametrize("fault", UNREADABLE, ids=lambda fault: str(fault["do"]))
 def test_without_the_log_an_older_ledger_submits_nothing(
     desk: Any, sim: Any, backup: Path, fault: dict[str, Any]
