@@ -14,7 +14,7 @@ from batchrunner.cli.problem_lines import long_lines, short_lines
 from batchrunner.core.errors import BatchrunnerError, ManifestError
 from batchrunner.core.problems import Problem
 from batchrunner.core.redaction import redacted, redacted_values
-from batchrunner.core.text import printable
+from batchrunner.core.text import iso, printable
 
 
 def say(text: str = "") -> None:
@@ -36,6 +36,20 @@ def json_text(value: object) -> str:
     """A result as JSON."""
     ascii_only = not streams.shows_any_character()  # a stream's own escapes are not JSON escapes
     return json.dumps(value, ensure_ascii=ascii_only, indent=2, default=str)
+
+
+def with_iso_times(value: object) -> object:
+    """A JSON value whose times (`at`, `…_at`, `not_before`) are in ISO 8601 instead of Unix seconds."""
+    if isinstance(value, dict):
+        return {
+            name: iso(item) if isinstance(item, float | int) and _is_time(name) else with_iso_times(item)
+            for name, item in value.items()
+        }
+    return [with_iso_times(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _is_time(name: str) -> bool:
+    return name in ("at", "not_before") or name.endswith("_at")
 
 
 def as_values(problems: Iterable[Problem]) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ COMMANDS = (
     ("recover", "recover", "rebuild a lost or outdated ledger and collect paid tasks; never submits"),
     ("retry", "retry", "reset failed tasks to pending; the next run submits them"),
     ("resolve", "resolve", "look up or settle tasks in doubt"),
-    ("results", "retry", "rewrite results.csv from the ledger"),
+    ("results", "results", "rewrite results.csv from the ledger"),
     ("doctor", "doctor", "check what a run needs: versions, disk, clock, key, network, gateway"),
     ("simulator", "simulator", "run a simulated gateway on this machine"),
     ("schema", "validate", "print a JSON Schema"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import of_run
-from batchrunner.cli.console import say, say_json, shown_path, talk
+from batchrunner.cli.console import say, say_json, shown_path, talk, with_iso_times
 from batchrunner.cli.process import run_async
 from batchrunner.cli.retry import opened, tell, write_results
 from batchrunner.cli.run_directory import existing_run
@@ -136,7 +136,7 @@ async def _list_doubts(options: argparse.Namespace) -> int:
         tasks = await overrides.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), not names)
     tasks.sort(key=lambda task: task.submitted_at or 0.0)
     if options.json:
-        say_json([_as_value(task) for task in tasks])
+        say_json(with_iso_times([_as_value(task) for task in tasks]))
         return ExitCode.DONE
     say(f"{count(len(tasks), 'task')} in doubt" + (", by submission time (UTC):" if tasks else ""))
     for task in tasks:

@@ -1,4 +1,4 @@
-"""`batchrunner retry` and `results`: commands that lock the ledger, so no run may be in progress."""
+"""`batchrunner retry`, and what commands share that lock the ledger: no run may be in progress."""
 
 from __future__ import annotations
 
@@ -39,21 +39,10 @@ def add_retry(parser: argparse.ArgumentParser) -> None:
         help="make finished videos again as new versions; the old files are kept (pays again)",
     )
     shared.add_json(parser)
-    parser.set_defaults(run=lambda options: run_async(_retry(_of_run(options))))
+    parser.set_defaults(run=lambda options: run_async(_retry(of_run(options))))
 
 
-def add_results(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `results`."""
-    parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
-    parser.add_argument("--all", action="store_true", help="include tasks no longer in the manifest")
-    parser.add_argument(
-        "--excel", action="store_true", help="add the byte order mark Excel needs to detect UTF-8"
-    )
-    shared.add_json(parser)
-    parser.set_defaults(run=lambda options: run_async(_results(_of_run(options))))
-
-
-def _of_run(options: argparse.Namespace) -> argparse.Namespace:
+def of_run(options: argparse.Namespace) -> argparse.Namespace:
     """The options with a manifest replaced by its run directory."""
     options.directory = existing_run(options.directory)
     return options
@@ -112,21 +101,6 @@ def _names(tasks: list[TaskRecord]) -> list[dict[str, str]]:
     return [{"id": task.id, "fingerprint": task.key} for task in tasks]
 
 
-async def _results(options: argparse.Namespace) -> int:
-    from batchrunner.core.file_names import RESULTS_NAME  # noqa: PLC0415
-    from batchrunner.engine.video_check import look_at_files  # noqa: PLC0415
-
-    path = options.directory / RESULTS_NAME
-    async with opened(options.directory) as ledger:
-        await look_at_files(ledger, options.directory)
-        rows = await write_results(ledger, options.directory, not options.all, options.excel)
-    if options.json:
-        say_json({"results": str(path), "rows": rows})
-    else:
-        say(f"{shown_path(path)}: {count(rows, 'row')}")
-    return 0
-
-
 @asynccontextmanager
 async def opened(directory: Path) -> AsyncIterator[Ledger]:
     """Open and lock the ledger of an existing run directory.
@@ -148,7 +122,7 @@ async def opened(directory: Path) -> AsyncIterator[Ledger]:
 
 
 async def write_results(
-    ledger: Ledger, directory: Path, planned_only: bool = True, excel: bool = False
+    ledger: Ledger, directory: Path, planned_only: bool = True, excel: bool | None = None
 ) -> int:
     """Write results.csv, and report if a copy of an edited file was kept; return the number of rows."""
     from batchrunner.output.results_file import update  # noqa: PLC0415

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from batchrunner.cli.console import say, say_json
+from batchrunner.cli.console import say, say_json, with_iso_times
 from batchrunner.core.errors import UsageError
 from batchrunner.core.redaction import redacted_values
 from batchrunner.core.states import TaskState
@@ -27,17 +28,30 @@ async def tell_story(ledger: LedgerReader, name: str, as_json: bool) -> int:
     found = await ledger.find(name)
     if not found:
         raise UsageError(f"no such task: {name}", "use the start of an ID, a fingerprint or a remote ID")
-    stories: list[dict[str, object]] = []
+    stories: list[object] = []
     for task in found:
         events, attempts = await ledger.events(task.key), await ledger.attempts(task.key)
         if as_json:
             events_values = [asdict(event) for event in events]
-            stories.append({**task._asdict(), "events": events_values, "all_attempts": attempts})
+            story = {**task._asdict(), "events": events_values, "all_attempts": list(map(dict, attempts))}
+            stories.append(with_iso_times(_unpacked(story)))
         else:
             _tell(task, events, attempts)
     if as_json:
         say_json(redacted_values(stories[0] if len(stories) == 1 else stories))
     return 0
+
+
+def _unpacked(value: object) -> object:
+    """The value with `candidates`, which the ledger keeps as JSON text, as values."""
+    if isinstance(value, list):
+        return [_unpacked(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: json.loads(item or "[]") if name == "candidates" else _unpacked(item)
+        for name, item in value.items()
+    }
 
 
 def why(task: TaskRecord) -> str:

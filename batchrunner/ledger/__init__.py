@@ -33,10 +33,11 @@ from batchrunner.ledger.records import (
     TaskEvent,
     TaskRecord,
 )
-from batchrunner.ledger.result_rows import ResultRow, ResultRows
+from batchrunner.ledger.result_rows import EXCEL, ResultRow, ResultRows
 from batchrunner.ledger.spending import OverBudget
 
 __all__ = [
+    "EXCEL",
     "LEDGER_NAME",
     "MANIFEST",
     "NETWORK_FILE_SYSTEMS",

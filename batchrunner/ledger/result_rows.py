@@ -56,6 +56,8 @@ class ResultRow(NamedTuple):
     links_dead: int = 0
 
 
+EXCEL = "results_excel"
+"""The fact about a run directory that its results.csv is for Excel; empty if not."""
 AT_ONCE = 500
 """Rows fetched together."""
 _REQUEST = {
@@ -94,11 +96,14 @@ class ResultRows:
         """The number of the newest change; 0 if there was none since results.csv was written."""
         self.all_changed = changes.all_rows_changed(db)
         """Whether there are other rows or columns than in the results.csv last written."""
-        meta = dict(db.execute("SELECT name, value FROM meta WHERE name IN ('results', 'results_form')"))
+        names = ("results", "results_form", EXCEL)
+        meta = dict(db.execute("SELECT name, value FROM meta WHERE name IN (?, ?, ?)", names))
         self.written = str(next(iter(json.loads(meta.get("results", "[]")) or []), ""))
         """The hash (SHA-256) of the results.csv last written; empty if there is none."""
         self.written_form = str(meta.get("results_form", ""))
         """What `Ledger.note_results` recorded about its form."""
+        self.for_excel = bool(meta.get(EXCEL))
+        """Whether the user wants results.csv in the form that Excel reads."""
 
     def labels(self) -> list[str]:
         """The names of all labels, in order of first appearance."""

@@ -109,6 +109,8 @@ COLUMNS = tuple(values(ResultRow()))
 
 
 _PROMPT = COLUMNS.index("prompt")
+_TIMES = ("submitted_at", "finished_at", "collected_at")
+_JSON = json.JSONEncoder()  # ASCII alone: what a stream can't encode would be escaped in its own way
 
 
 def header(labels: Iterable[str]) -> str:
@@ -128,6 +130,14 @@ def line(row: ResultRow, labels: Sequence[str]) -> str:
         cells = [_quoted(cell) for cell in cells]
     cells[_PROMPT] = _quoted(prompt)
     return _joined(cells)
+
+
+def json_line(row: ResultRow, labels: Sequence[str]) -> str:
+    """One task's row as a JSON object: the same columns; numbers are numbers, and null if unknown."""
+    found = values(row) | {"cost": None if row.cost is None else round(row.cost, 6)}
+    found |= {name: found[name] or None for name in _TIMES}
+    own = _labels(row.labels)
+    return _JSON.encode(found | {LABEL + name: own.get(name, "") for name in labels})
 
 
 @lru_cache(maxsize=1000)

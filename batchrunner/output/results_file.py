@@ -10,7 +10,7 @@ from pathlib import Path
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
 from batchrunner.core.file_names import RESULTS_NAME
-from batchrunner.ledger import Ledger, LedgerReader, ResultRows
+from batchrunner.ledger import EXCEL, Ledger, LedgerReader, ResultRows
 from batchrunner.output.results_backup import keep_copy
 from batchrunner.output.results_version import Version, hash_in_place, is_up_to_date, made, refused
 
@@ -84,14 +84,18 @@ class Results:
 
 
 async def update(
-    ledger: Ledger, directory: Path, planned_only: bool = True, excel: bool = False
+    ledger: Ledger, directory: Path, planned_only: bool = True, excel: bool | None = None
 ) -> tuple[int, str]:
     """Write results.csv from the ledger; return its number of rows, and a notice for the user if any.
+
+    `excel` says whether it is for Excel from now on; None leaves that as it is.
 
     Raises:
         StorageError: the file can't be written; the old one is still there.
     """
-    new = await ledger.read_results(lambda source: made(directory, source, excel), planned_only)
+    if excel is not None:
+        await ledger.set_meta(EXCEL, "yes" if excel else "")
+    new = await ledger.read_results(lambda source: made(directory, source), planned_only)
     return new.rows, await put_in_place(ledger, directory, new, ledger)
 
 

@@ -31,7 +31,7 @@ class Version:
     part: Path
     sha256: str
     form: str
-    """How it was made, if as during a run; empty for other rows or another encoding."""
+    """How it was made, if as during a run; empty for other rows."""
     shows: int
     """The number of the newest change in the ledger that it shows."""
     size: int
@@ -51,7 +51,7 @@ class _Edited(Exception):
     """The file in place is not the version from which lines should have been copied."""
 
 
-def made(directory: Path, source: ResultRows, excel: bool = False, former: Version | None = None) -> Version:
+def made(directory: Path, source: ResultRows, former: Version | None = None) -> Version:
     """Write the file durably under a temporary name.
 
     `former` is the version in place, if this process made it: if the ledger says that it is the newest one,
@@ -64,7 +64,7 @@ def made(directory: Path, source: ResultRows, excel: bool = False, former: Versi
     try:
         try:
             with part.open("x+b") as file:
-                lengths, is_plan = _written(file, directory / RESULTS_NAME, source, excel, former)
+                lengths, is_plan = _written(file, directory / RESULTS_NAME, source, former)
                 file.flush()
                 os.fsync(file.fileno())
                 size = file.tell()
@@ -76,8 +76,7 @@ def made(directory: Path, source: ResultRows, excel: bool = False, former: Versi
             raise
     except OSError as error:
         raise refused(directory / RESULTS_NAME, error) from error
-    form = __version__ if source.planned_only and not excel else ""
-    return Version(part, sha256, form, source.newest_change, size, lengths, is_plan)
+    return Version(part, sha256, _form(source), source.newest_change, size, lengths, is_plan)
 
 
 def is_up_to_date(directory: Path, source: ResultRows) -> bool:
@@ -86,8 +85,13 @@ def is_up_to_date(directory: Path, source: ResultRows) -> bool:
     Raises:
         StorageError: the file can't be read.
     """
-    same = source.newest_change == 0 and source.written_form == __version__ and source.written
+    same = source.newest_change == 0 and source.written_form == _form(source) and source.written
     return bool(same) and hash_in_place(directory) == source.written
+
+
+def _form(source: ResultRows) -> str:
+    """How a version is made from these rows; empty for other rows than a run's."""
+    return f"{__version__}{'+excel' if source.for_excel else ''}" if source.planned_only else ""
 
 
 def hash_in_place(directory: Path) -> str:
@@ -115,7 +119,7 @@ def refused(path: Path, error: OSError) -> StorageError:
 
 
 def _written(
-    file: BinaryIO, in_place: Path, source: ResultRows, excel: bool, former: Version | None
+    file: BinaryIO, in_place: Path, source: ResultRows, former: Version | None
 ) -> tuple[array[int], bool]:
     """Write all lines; return their lengths in bytes, and whether they are the plan's."""
     labels = source.labels()
@@ -124,8 +128,10 @@ def _written(
             return _patched(file, old, former, source.changed(), labels), True
         file.seek(0)
         file.truncate()
-    lengths = array("I", [file.write((BYTE_ORDER_MARK if excel else b"") + _encoded(header(labels)))])
-    is_plan = not excel
+    lengths = array(
+        "I", [file.write((BYTE_ORDER_MARK if source.for_excel else b"") + _encoded(header(labels)))]
+    )
+    is_plan = True
     for position, row in enumerate(source.all()):
         lengths.append(file.write(_encoded(line(row, labels))))
         is_plan = is_plan and row.position == position

@@ -13,6 +13,7 @@ from typing import IO, Self
 from batchrunner.core.errors import StorageError
 from batchrunner.core.file_names import LOG_NAME
 from batchrunner.core.redaction import redacted
+from batchrunner.core.text import iso
 from batchrunner.ledger import LedgerEvent
 from batchrunner.storage.log_files import rotate
 
@@ -58,9 +59,8 @@ class RunLog:
         self._write(datetime.now(UTC).timestamp(), {"notice": redacted(text)})
 
     def _write(self, at: float, line: dict[str, object]) -> None:
-        stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
         # The log is a convenience: on a full disk, the ledger's error ends the run.
         with suppress(OSError):
             if self._file:
-                self._file.write(_encoded({"at": stamp} | line) + "\n")
+                self._file.write(_encoded({"at": iso(at)} | line) + "\n")
                 self._file.flush()

@@ -154,16 +154,67 @@ def test_a_verdict_on_a_task_that_is_not_in_doubt_is_refused(story: Any) -> None
 
 
 def test_results_are_written_again_from_the_ledger_as_they_were(story: Any) -> None:
-    """`results` makes the same file again; `--excel` puts a byte-order mark in front; `--json` counts."""
+    """`results` makes the same file again; `--excel` puts a byte-order mark in front, until `--no-excel`."""
     path = story.directory / "results.csv"
     before = path.read_bytes()
     path.unlink()
     assert "5 rows" in story.do("results", "batch.run").stdout
     assert path.read_bytes() == before
-    assert only_json(story.do("results", "batch.run", "--excel", "--json"))["rows"] == 5
+    value = only_json(story.do("results", "batch.run", "--excel", "--json"))
+    assert (len(value["rows"]), value["excel"]) == (5, True)
     assert path.read_bytes() == b"\xef\xbb\xbf" + before
     assert story.do("results", "batch.run", "--all").code == 0
+    assert path.read_bytes() == b"\xef\xbb\xbf" + before
+    assert story.do("results", "batch.run", "--no-excel").code == 0
     assert path.read_bytes() == before
+
+
+def test_results_as_json_are_the_rows_of_the_csv(story: Any) -> None:
+    """The same columns and values, with numbers as numbers and null where nothing is known."""
+    value = only_json(story.do("results", "batch.run", "--json"))
+    rows = story.rows()
+    assert [list(row) for row in value["rows"]] == [list(row) for row in rows]
+    for found, row in zip(value["rows"], rows, strict=True):
+        assert {name: "" if one is None else str(one) for name, one in found.items()} == row
+        assert isinstance(found["attempts"], int)
+    done = value["rows"][0]
+    assert isinstance(done["cost"], float)
+    assert isinstance(done["submitted_at"], str)
+    assert value["rows"][1]["file_name"] == ""
+    assert value["rows"][1]["width"] is None
+
+
+def times_in(value: Any, name: str = "") -> Iterator[Any]:
+    """Everything in a JSON value that is called a time."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from times_in(item, key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from times_in(item, name)
+    elif value is not None and (name in ("at", "not_before", "began", "finish") or name.endswith("_at")):
+        yield value
+
+
+def test_times_are_the_same_in_all_json(story: Any) -> None:
+    """ISO 8601 in UTC, as in results.csv; in run.log, too."""
+    shown = [
+        only_json(story.do(*words, "--json"))
+        for words in (
+            ("status", "batch.run"),
+            ("status", "batch.run", "ant"),
+            ("status", "batch.run", "cat"),
+            ("resolve", "batch.run"),
+            ("results", "batch.run"),
+        )
+    ]
+    log = (story.directory / "run.log").read_text(encoding="utf-8").splitlines()
+    shown += [json.loads(line) for line in log]
+    times = list(times_in(shown))
+    assert len(times) > 50
+    assert [time for time in times if not re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", str(time))] == []
+    story_of_ant = shown[1]
+    assert story_of_ant["submitted_at"] == story.row("ant")["submitted_at"]
 
 
 def test_validate_counts_the_tasks_and_touches_nothing(story: Any) -> None:

@@ -232,6 +232,22 @@ def test_a_results_csv_that_somebody_changed_is_kept(done: Any) -> None:
     assert kept == {"results.csv.bak": first, "results.csv.bak2": second}
 
 
+def test_a_file_for_excel_stays_one_in_later_runs(done: Any) -> None:
+    """The run directory remembers it, also when nothing is to be done; another choice is remembered, too."""
+    path = done.directory / "results.csv"
+    assert done.do("results", "batch.run", "--excel").code == 0
+    done.write(*IDS, "dog")
+    done.check(done.run(), 0)
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfid,")
+    done.run()
+    done.do("retry", "batch.run", "ant", "--again")
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfid,")
+    assert done.do("results", "batch.run", "--no-excel").code == 0
+    done.run()
+    assert path.read_bytes().startswith(b"id,")
+    assert list(done.directory.glob("results.csv.*")) == []
+
+
 def test_files_the_program_wrote_itself_are_not_kept_as_backups(done: Any) -> None:
     """With --excel, with --all, after a change of state, after a kill: no copy."""
     done.do("results", "batch.run", "--excel")

@@ -25,6 +25,7 @@ MODULES = (
             "main",
             "recover",
             "resolve",
+            "results",
             "retry",
             "run",
             "set",

@@ -26,7 +26,7 @@ def sha256_of(path: Path) -> str:
 
 def read_rows(directory: Path) -> list[Row]:
     """The rows of results.csv."""
-    with (directory / "results.csv").open(encoding="utf-8", newline="") as file:
+    with (directory / "results.csv").open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -271,11 +271,21 @@ def test_a_file_that_may_be_outdated_is_made_again(tmp_path, finished, run, line
     assert written_again(run, lines) == 0
 
 
-@pytest.mark.parametrize("options", [{"excel": True}, {"planned_only": False}], ids=str)
-def test_a_file_in_another_form_is_made_again(tmp_path, finished, run, lines, options):
-    """What `results --excel` or `--all` wrote is not what a run writes."""
-    run(lambda ledger, results: update(ledger, tmp_path, **options))
+def test_a_file_with_other_rows_is_made_again(tmp_path, finished, run, lines):
+    """What `results --all` wrote is not what a run writes."""
+    run(lambda ledger, results: update(ledger, tmp_path, planned_only=False))
     assert written_again(run, lines) == len(IDS)
+
+
+def test_the_choice_of_excel_is_remembered(tmp_path, finished, run, lines):
+    """The file need not be made again, and a change keeps the mark; until the choice is taken back."""
+    ours = (tmp_path / RESULTS_NAME).read_bytes()
+    run(lambda ledger, results: update(ledger, tmp_path, excel=True))
+    assert written_again(run, lines) == 0
+    run(lambda ledger, results: update(ledger, tmp_path))
+    assert (tmp_path / RESULTS_NAME).read_bytes() == b"\xef\xbb\xbf" + ours
+    run(lambda ledger, results: update(ledger, tmp_path, excel=False))
+    assert (tmp_path / RESULTS_NAME).read_bytes() == ours
 
 
 def test_a_file_made_for_excel_differs_only_in_its_byte_order_mark(tmp_path, finished, run):
