@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli.connection import of_run
-from batchrunner.cli.console import error_values, say_json, show_error, talk
+from batchrunner.cli.console import error_values, show_error, talk
 from batchrunner.cli.loading import is_short
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import run_directory
@@ -29,8 +29,10 @@ CarryOut = Callable[["Connection", Path], tuple[int, Values]]
 """Collects in a run directory; returns the exit code and the summary for `--json`."""
 
 
-def collect_despite(mistake: UsageError, options: argparse.Namespace, carry_out: CarryOut) -> int:
-    """Report the mistake, collect paid tasks, and return the exit code.
+def collect_despite(
+    mistake: UsageError, options: argparse.Namespace, carry_out: CarryOut
+) -> tuple[int, Values]:
+    """Report the mistake, and collect paid tasks; return the exit code and the values for `--json`.
 
     The exit code is 2, unless a signal (130, 143) or the disk (5) stopped collecting.
 
@@ -45,9 +47,7 @@ def collect_despite(mistake: UsageError, options: argparse.Namespace, carry_out:
     if not options.quiet:
         talk(f"collecting {count(waiting, 'paid task')} in {directory}; submitting nothing")
     code, values = _collected(directory, options, carry_out)
-    if options.json:
-        say_json(error_values(mistake) | {"exit_code": code, "waiting": waiting} | values)
-    return code
+    return code, error_values(mistake) | {"exit_code": code, "waiting": waiting} | values
 
 
 def _collected(directory: Path, options: argparse.Namespace, carry_out: CarryOut) -> tuple[int, Values]:

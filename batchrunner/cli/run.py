@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from batchrunner.cli import arguments as shared
 from batchrunner.cli.confirmation import NotConfirmed, agreement
 from batchrunner.cli.connection import Connection, binding_of, of_run, real, simulated
 from batchrunner.cli.console import error_values, say_json, show_error, shown_path, talk
+from batchrunner.cli.listeners import Listeners, add_listeners, attended
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.nights import choose_night, to_collect
 from batchrunner.cli.paid_tasks import collect_despite
@@ -55,6 +57,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "-y", "--yes", action="store_true", help="confirm what `run.confirm_above` would ask about"
     )
     _add_talk(parser)
+    add_listeners(parser)
     parser.set_defaults(run=run)
 
 
@@ -89,16 +92,21 @@ def _money(text: str) -> float:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run a manifest to completion, or resume it."""
+    """Run a manifest to completion, or resume it; then tell others."""
+    outlive_terminal()
+    return attended(options, partial(_run, options))
+
+
+def _run(options: argparse.Namespace, listeners: Listeners) -> tuple[int, dict[str, object]]:
     from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
 
-    outlive_terminal()
     if options.scenario and not options.simulate:
         raise UsageError("--scenario is for the simulated gateway", "add --simulate")
     if options.simulate and (options.base_url or options.api_key_file):
         raise UsageError("--simulate uses its own gateway and key", "remove --base-url and --api-key-file")
     try:
         loaded = load(options)
+        listeners.learn(loaded.plan)
         choose_night(options, loaded.plan)
         # Find mistakes before creating a folder.
         selected = select(loaded.plan.tasks, options.only, options.limit)
@@ -131,11 +139,10 @@ def run(options: argparse.Namespace) -> int:
             limit=options.limit,
             agreement=agreed,
             remarks=where.remarks,
+            events=listeners.events,
         )
         code, values = _carry_out(job, options)
-    if options.json:
-        say_json(values | where.as_values())
-    return code
+    return code, values | where.as_values()
 
 
 def _check_simulated(plan: Plan) -> None:
@@ -153,7 +160,7 @@ def _check_simulated(plan: Plan) -> None:
         )
 
 
-def _only_collect(mistake: UsageError, options: argparse.Namespace) -> int:
+def _only_collect(mistake: UsageError, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
     """Report why nothing is submitted, and collect what is paid for all the same."""
 
     def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:

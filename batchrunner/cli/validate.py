@@ -19,7 +19,7 @@ def add_validate(parser: argparse.ArgumentParser) -> None:
 
 def add_schema(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `schema`."""
-    names = ("manifest", "task", "results", "scenario", "models")
+    names = ("manifest", "task", "results", "scenario", "models", "events")
     parser.add_argument("name", nargs="?", default="manifest", choices=names)
     parser.set_defaults(run=schema)
 

@@ -224,6 +224,8 @@ class RunSettings:
     """Whether the first videos of each kind must be as requested before many of them are paid for."""
     confirm_above: float | None = None
     """A run that may cost more than this must be confirmed; None if none must be."""
+    on_end: str = ""
+    """The shell command to start at the end of each run; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from batchrunner.core.model import Plan
 from batchrunner.core.rules.limits import Limits
 from batchrunner.engine.relocation import GivenAddress
 from batchrunner.gateway import ApiKey, GatewaySettings
+from batchrunner.output.event_stream import EventStream
 from batchrunner.output.progress import Display, Silent
 
 
@@ -44,6 +45,8 @@ class Job:
     """What the run needs, and the user's consent to it; None if the manifest wants nobody to be asked."""
     remarks: tuple[str, ...] = ()
     """Notices to show before the run begins; kept in run.log."""
+    events: EventStream | None = None
+    """Gets the events of the run, too."""
     recollect_all: bool = False
     """Try uncollected videos once more, including links known to be dead."""
     fetch_missing: bool = False

@@ -50,7 +50,7 @@ async def run(job: Job) -> Summary:
         BatchrunnerError: the run could not begin; nothing was submitted.
     """
     make_directories(job.directory, job.recovers)
-    with RunLock(job.directory), limits_of_one_run(job.directory), RunLog(job.directory) as log:
+    with RunLock(job.directory), limits_of_one_run(job.directory), RunLog(job.directory, job.events) as log:
         is_new = has_no_ledger(job.directory)
         async with Ledger.open(job.directory, worst_of=_worst_of(job)) as ledger:
             # Read before anything is written: after that, the ledger no longer looks older than the files.

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from batchrunner.manifest.nodes import Path as ValuePath
 
-SchemaName = Literal["manifest", "task", "results", "scenario", "models"]
+SchemaName = Literal["manifest", "task", "results", "scenario", "models", "events"]
 
 MULTIPLYING = ("rows", "encoding", "delimiter", "sheet", "files", "matrix", "repeat")
 """Keys of an entry that determine how many tasks it makes, and are not fields of a task."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from batchrunner.core.file_names import LOG_NAME
 from batchrunner.core.redaction import redacted
 from batchrunner.core.text import iso
 from batchrunner.ledger import LedgerEvent
+from batchrunner.output.event_stream import EventStream
 from batchrunner.storage.log_files import rotate
 
 _IF_KNOWN = ("seed", "remote_id")
@@ -25,7 +27,9 @@ _FIELDS = tuple(field.name for field in fields(LedgerEvent) if field.name not in
 class RunLog:
     """The open log of a run directory; later runs append, or start another one if it is large."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, also: EventStream | None = None) -> None:
+        """`also` gets the same events and notices."""
+        self._directory, self._also = directory, also
         self._path = directory / LOG_NAME
         self._file: IO[str] | None = None
 
@@ -49,18 +53,27 @@ class RunLog:
         values = {name: getattr(event, name) for name in _FIELDS} | {"message": redacted(event.message)}
         values |= {name: value for name in _IF_KNOWN if (value := getattr(event, name)) is not None}
         self._write(event.at, values)
+        self._pass_on("task", event.at, values)
 
     def began(self, run_id: str) -> None:
         """Log the run ID, from which the seeds of this run's attempts are derived."""
-        self._write(datetime.now(UTC).timestamp(), {"run_id": run_id})
+        now = datetime.now(UTC).timestamp()
+        self._write(now, {"run_id": run_id})
+        self._pass_on("began", now, {"run_id": run_id, "directory": str(self._directory)})
 
     def notice(self, text: str) -> None:
         """Log a notice."""
-        self._write(datetime.now(UTC).timestamp(), {"notice": redacted(text)})
+        now, values = datetime.now(UTC).timestamp(), {"notice": redacted(text)}
+        self._write(now, values)
+        self._pass_on("notice", now, values)
 
-    def _write(self, at: float, line: dict[str, object]) -> None:
+    def _pass_on(self, kind: str, at: float, values: Mapping[str, object]) -> None:
+        if self._also:
+            self._also.write(kind, at, values)
+
+    def _write(self, at: float, line: Mapping[str, object]) -> None:
         # The log is a convenience: on a full disk, the ledger's error ends the run.
         with suppress(OSError):
             if self._file:
-                self._file.write(_encoded({"at": iso(at)} | line) + "\n")
+                self._file.write(_encoded({"at": iso(at), **line}) + "\n")
                 self._file.flush()
