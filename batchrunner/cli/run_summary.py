@@ -36,9 +36,21 @@ async def wanting_in(ledger: LedgerReader) -> list[TaskRecord]:
     return [task for task in found if task.position is not None or task.state is TaskState.IN_DOUBT]
 
 
+_NOTIFY = "--notify"
+
+
 def same_command(options: argparse.Namespace, *more: str) -> str:
-    """The command that was typed, with `more` options, as it can be typed again."""
-    return printable(command(*options.typed, *more))
+    """The command that was typed, with `more` options, as it can be typed again.
+
+    Without `--notify`, whose address may hold a secret.
+    """
+    typed: list[str] = []
+    for word in options.typed:
+        if typed and typed[-1] == _NOTIFY:
+            typed.pop()
+        elif not word.startswith(f"{_NOTIFY}="):
+            typed.append(word)
+    return printable(command(*typed, *more))
 
 
 def run_command(directory: Path, manifest: Path | None, simulated: bool) -> str:

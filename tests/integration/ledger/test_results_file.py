@@ -39,6 +39,7 @@ class Rows:
 
     rows: list[ResultRow]
     planned_only = True
+    for_excel = False
     newest_change = 0
 
     def labels(self):
