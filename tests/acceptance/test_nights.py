@@ -97,6 +97,7 @@ def test_a_night_whose_ledger_is_lost_is_not_paid_again(nightly: Any, sim: Any, 
 
 def test_a_broken_manifest_collects_the_unfinished_night(nightly: Any, sim: Any) -> None:
     """What is paid for is downloaded from the newest unfinished run, and nothing is submitted."""
+    nightly.write("ant", "bee", timezone="UTC", concurrency=1)
     command = nightly.start_run(*PATTERN)
     nightly.until(sim.charges, "a charge")
     command.killed()
