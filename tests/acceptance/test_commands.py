@@ -211,7 +211,7 @@ def test_times_are_the_same_in_all_json(story: Any) -> None:
     log = (story.directory / "run.log").read_text(encoding="utf-8").splitlines()
     shown += [json.loads(line) for line in log]
     times = list(times_in(shown))
-    assert len(times) > 50
+    assert len(times) > 20  # of every kind
     assert [time for time in times if not re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", str(time))] == []
     story_of_ant = shown[1]
     assert story_of_ant["submitted_at"] == story.row("ant")["submitted_at"]

@@ -181,7 +181,7 @@ def replaced(loop: VirtualLoop, process: Process, open_gateway: Any, seed: int) 
             process.locks.append(self)
 
     @contextmanager
-    def no_signals(stop: StopRequest, restore_terminal: object) -> Iterator[None]:
+    def no_signals(stop: StopRequest, *_: object) -> Iterator[None]:
         process.stop_request = stop
         yield
         process.stop_request = None
