@@ -58,7 +58,7 @@ def test_a_key_refused_midway_ends_the_run_and_fails_nothing(desk: Any, sim: Any
 
 def test_a_task_that_vanished_while_others_are_seen_is_failed_and_not_sent_again(desk: Any, sim: Any) -> None:
     """task_not_exist counts after several over minutes, for this task alone; exit 1, one POST each."""
-    seen_for_long = {"on": "generate", "do": "slow", "prompt": "cat*", "factor": 20}
+    seen_for_long = {"on": "generate", "do": "slow", "prompt": "cat*", "factor": 60}
     sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"}, seen_for_long)
     desk.write("ant", "bee", "cat")
     desk.check(desk.run(), 1)

@@ -10,7 +10,7 @@ from tests.harness.run_directory import let_hours_pass
 
 def test_a_task_that_had_vanished_is_looked_at_again_for_free(desk: Any, sim: Any) -> None:
     """Failed because the gateway did not know it any more: `collect` looks again, and nothing is sent."""
-    seen_for_long = {"on": "generate", "do": "slow", "prompt": "ant*", "factor": 20}
+    seen_for_long = {"on": "generate", "do": "slow", "prompt": "ant*", "factor": 60}
     sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"}, seen_for_long)
     desk.write("ant", "bee")
     desk.check(desk.run(), 1)
@@ -25,7 +25,7 @@ def test_a_task_that_had_vanished_is_looked_at_again_for_free(desk: Any, sim: An
 @pytest.fixture
 def vanished(desk: Any, sim: Any) -> Any:
     """A desk with one video, one task that vanished after it was accepted, and one that was moderated."""
-    seen_for_long = {"on": "generate", "do": "slow", "prompt": "ant*", "factor": 20}
+    seen_for_long = {"on": "generate", "do": "slow", "prompt": "ant*", "factor": 60}
     moderated = {"on": "generate", "do": "moderated", "prompt": "cat*", "times": 1}
     sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"}, seen_for_long, moderated)
     desk.write("ant", "bee", "cat", max_attempts=1)
@@ -73,7 +73,7 @@ def test_a_task_that_vanished_long_ago_comes_to_an_end(desk: Any, sim: Any) -> N
 
 def test_collect_looks_at_what_vanished_and_leaves_no_trap(desk: Any, sim: Any) -> None:
     """Still not there, it is failed as before; the runs after that go on, and accuse no key."""
-    seen_for_long = {"on": "generate", "do": "slow", "prompt": "ant*", "factor": 20}
+    seen_for_long = {"on": "generate", "do": "slow", "prompt": "ant*", "factor": 60}
     sim.start({"on": "poll", "do": "task_not_exist", "prompt": "bee*"}, seen_for_long)
     desk.write("ant", "bee")
     done = desk.run()
