@@ -106,17 +106,19 @@ def _carry_out(
     if options.json:
         say_json(as_values(directory, summary, seconds, wanting))
     else:
-        show_summary(directory, summary, seconds, wanting, _again(options, directory, summary.counts))
+        show_summary(
+            directory, summary, seconds, wanting, _again(options, directory, connection.name, summary.counts)
+        )
     return summary.exit_code
 
 
-def _again(options: argparse.Namespace, directory: Path, counts: Any) -> str:
+def _again(options: argparse.Namespace, directory: Path, gateway: str, counts: Any) -> str:
     """The next command for tasks that were not found or are still generating."""
     from batchrunner.cli.run_summary import run_command, same_command  # noqa: PLC0415
 
     if not counts[TaskState.PENDING]:
         return f"{same_command(options)}   to resume"
-    command = run_command(directory, options.manifest, options.simulate)
+    command = run_command(directory, options.manifest, gateway)
     return (
         f"{count(counts[TaskState.PENDING], 'task')} not found: nothing shows that they were paid for;\n"
         f"         {command}   to submit and pay for them"

@@ -24,7 +24,6 @@ from batchrunner.cli.run_directory import add_place, check_place, existing_run, 
 from batchrunner.core.budget import Figure, Limit, Per, micros
 from batchrunner.core.errors import BatchrunnerError, ExitCode, UsageError, most_urgent
 from batchrunner.core.file_names import DATE
-from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.selection import select
 from batchrunner.core.text import plain_number
 from batchrunner.output.terminal import outlive_terminal
@@ -268,9 +267,8 @@ def _carry_out(
     wanting = run_async(wanting_attention(job.directory))
     is_well = summary.exit_code == ExitCode.DONE
     if not (options.json or (options.quiet and is_well)):
-        simulated = job.gateway_name == SIMULATOR
         again = mistaken or f"{same_command(options)}   to resume"
         if not job.submits and not mistaken:
-            again = after_collecting(options, job.directory, manifest, simulated, summary)
+            again = after_collecting(options, job.directory, manifest, job.gateway_name, summary)
         show_summary(job.directory, summary, seconds, wanting, again)
     return summary.exit_code, as_values(job.directory, summary, seconds, wanting)

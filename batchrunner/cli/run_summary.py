@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import signal
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from batchrunner.cli.arguments import DEFAULT_BASE_URL, URL_VARIABLE
 from batchrunner.cli.console import say, shown_path
 from batchrunner.core.file_names import RESULTS_NAME, VIDEOS
+from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.links import LINK_EXPIRED
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import UNFINISHED, Spent, Summary
@@ -53,8 +57,8 @@ def same_command(options: argparse.Namespace, *more: str) -> str:
     return printable(command(*typed, *more))
 
 
-def run_command(directory: Path, manifest: Path | None, simulated: bool) -> str:
-    """The shell command that resumes a run directory.
+def run_command(directory: Path, manifest: Path | None, gateway: str) -> str:
+    """The shell command that resumes a run directory, which is bound to this gateway.
 
     `manifest` is the user's argument: if that is the run directory itself, the manifest next to it is
     used, or the placeholder MANIFEST.
@@ -64,16 +68,28 @@ def run_command(directory: Path, manifest: Path | None, simulated: bool) -> str:
         manifest = next((path for path in beside if path.is_file()), None)
     named = shlex.quote(shown_path(manifest)) if manifest else "MANIFEST"
     place = shlex.quote(shown_path(directory))
-    return f"batchrunner run {printable(named)} -o {place}{' --simulate' if simulated else ''}"
+    return f"batchrunner run {printable(named)} -o {place}{_way_to(gateway, manifest)}"
+
+
+def _way_to(gateway: str, manifest: Path | None) -> str:
+    """The option without which a run would go to another gateway; empty if it finds this one by itself."""
+    if gateway == SIMULATOR:
+        return " --simulate"
+    if gateway == DEFAULT_BASE_URL or os.environ.get(URL_VARIABLE):
+        return ""
+    with suppress(OSError, ValueError):
+        if manifest and gateway in manifest.read_text(encoding="utf-8"):
+            return ""
+    return f" --base-url {shlex.quote(printable(gateway))}"
 
 
 def after_collecting(
-    options: argparse.Namespace, directory: Path, manifest: Path | None, simulated: bool, summary: Summary
+    options: argparse.Namespace, directory: Path, manifest: Path | None, gateway: str, summary: Summary
 ) -> str:
     """The next command after `collect`, which never submits pending tasks."""
     if pending := summary.counts[TaskState.PENDING]:
         them = "it" if pending == 1 else "them"
-        run = run_command(directory, manifest, simulated)
+        run = run_command(directory, manifest, gateway)
         return f"{run}   to submit and pay for {count(pending, 'pending task')}; collect skips {them}"
     return f"{same_command(options)}   to resume"
 
@@ -187,8 +203,6 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], agai
         lines.append("expired  ask the gateway's operator for these videos; results.csv has the remote IDs")
     if summary.mistaken or (any(counts[state] for state in UNFINISHED) and not summary.stop):
         lines.append(f"next     {again}")
-    if not lines and not summary.stop:  # a stop has its own hint
-        lines.append(f"next     open {shown_path(directory / RESULTS_NAME)}")
     return lines
 
 

@@ -14,7 +14,6 @@ from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.cli.task_story import tell_story, why
 from batchrunner.core.file_names import RESULTS_NAME
-from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count, printable, shortened
 
@@ -112,7 +111,7 @@ async def _seen(
         return summary, lines
     lines += _wanting(wanting, directory)
     if not going_on:
-        again = run_command(directory, options.manifest, binding.gateway == SIMULATOR)
+        again = run_command(directory, options.manifest, binding.gateway)
         lines += what_next(directory, summary, wanting, f"{again}   to resume")
     return summary, lines
 

@@ -31,6 +31,8 @@ class CollectionRate:
 
     def collected(self, at: float) -> None:
         """One more video is collected; times come in order."""
+        while self._counts and self._counts[0][0] < at - WINDOW:
+            self._counts.popleft()
         bucket = at - at % _BUCKET
         if self._counts and self._counts[-1][0] == bucket:
             self._counts[-1] = (bucket, self._counts[-1][1] + 1)
@@ -39,9 +41,8 @@ class CollectionRate:
 
     def rate(self, now: float) -> float | None:
         """Videos a second; None if it is not known yet."""
-        while self._counts and self._counts[0][0] < now - WINDOW:
-            self._counts.popleft()
-        number = sum(number for _, number in self._counts)
+        # Of a copy, made at once: a display may ask in a thread of its own.
+        number = sum(number for began, number in tuple(self._counts) if began >= now - WINDOW)
         seconds = min(WINDOW, now - self._began)
         return number / seconds if number >= FEWEST and seconds > 0 else None
 

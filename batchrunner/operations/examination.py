@@ -34,7 +34,7 @@ from batchrunner.ledger import (
 from batchrunner.version import __version__
 
 PACKAGES = ("aiohttp", "aiosqlite", "av", "jsonschema", "pillow", "PyYAML", "rich")
-EXTRAS = ("openpyxl", "pyarrow")
+EXTRAS = ("openpyxl", "pyarrow", "apprise")
 _PROBE_BYTES = 1 << 16
 
 

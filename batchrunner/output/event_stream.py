@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from time import time
 
@@ -20,6 +19,7 @@ from batchrunner.core.file_names import (
     RESULTS_NAME,
     RUN_ID_NAME,
 )
+from batchrunner.core.text import iso
 
 _encoded = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _OWN = (LEDGER_NAME, RESULTS_NAME, LOG_NAME, LOCK_NAME, LIMITS_NAME, RUN_ID_NAME)
@@ -50,7 +50,7 @@ class EventStream:
 
     def write(self, kind: str, at: float, values: Mapping[str, object]) -> None:
         """Append a line; `at` in Unix seconds."""
-        stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+        stamp = iso(at)
         if self._lost and self._flushed():
             notice = f"{self._lost} lines are missing: the reader was too slow"
             self._lost = 0

@@ -105,7 +105,7 @@ def test_collect_and_status_name_the_run_that_goes_on_with_what_is_pending(desk:
     run.send(signal.SIGINT)
     desk.check(run.ended(), 130)
     for named in ("batch.run", "batch.yaml"):
-        command = "next     batchrunner run batch.yaml -o batch.run   "
+        command = f"next     batchrunner run batch.yaml -o batch.run --base-url {sim.url}   "
         collected = desk.do("collect", named, "--time-scale", str(sim.scale))
         assert f"{command}to submit and pay for 1 pending task" in collected.stdout
         status = desk.do("status", named)

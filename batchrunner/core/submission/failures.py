@@ -35,7 +35,7 @@ class FailureGate(Gate):
         if self._unexplained >= MOST_UNEXPLAINED:
             return Stop(
                 f"{self._unexplained} generations in a row failed without an error code of the model, "
-                f"and may be charged; the last one: {printable(self._message[:200]) or 'no message'}",
+                f"and may have been charged; the last one: {printable(self._message[:200]) or 'no message'}",
                 "ask the gateway's operator; the next run submits a few more and checks again",
                 ExitCode.FAILED,
             )
