@@ -107,7 +107,7 @@ def _cell_at(cells: Sequence[tuple[float, float]], at: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Histogram:
     """How long generations took: bars of equal width, in nominal seconds."""
 
     start: float
@@ -118,7 +118,7 @@ class Spread:
     """95 % were at least as fast."""
 
 
-def spread(seconds: Iterable[float]) -> Spread | None:
+def histogram(seconds: Iterable[float]) -> Histogram | None:
     """The distribution of generation times; None without any."""
     found = sorted(seconds)
     if not found:
@@ -129,7 +129,7 @@ def spread(seconds: Iterable[float]) -> Spread | None:
     counts = [0] * (int((high - start) // width) + 1)
     for value in found:
         counts[min(int((value - start) // width), len(counts) - 1)] += 1
-    return Spread(
+    return Histogram(
         round(start, 3), width, tuple(counts), found[len(found) // 2], found[(len(found) - 1) * 95 // 100]
     )
 

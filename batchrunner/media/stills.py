@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from PIL import Image
 
-FRAMES = 3
 HEIGHT = 180
 """Pixels; upright videos have more, so that their pictures are as large."""
 _QUALITY = 78
@@ -39,37 +38,38 @@ def stills(path: Path) -> bytes:
                 raise NotPlayable("it has no video stream")
             stream = container.streams.video[0]
             stream.thread_count = 1  # videos are decoded at the same time, one in each thread
-            frames = [_small(frame) for frame in _chosen(container, stream)]
-    except (FFmpegError, ValueError, IndexError) as error:
+            frames = _Frames(container, stream)
+            pictures = [_small(frames.at(moment)) for moment in frames.chosen]
+    except (FFmpegError, StopIteration, ValueError) as error:
         raise NotPlayable(f"it can't be decoded: {error or 'no frames'}") from error
-    return _side_by_side(frames)
+    return _side_by_side(pictures)
 
 
-def _chosen(container: InputContainer, stream: VideoStream) -> list[VideoFrame]:
-    """The three frames, decoding no more than lies between them and the key frames before them."""
-    keys = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
-    stamps = sorted(entry.timestamp for entry in stream.index_entries)
-    start = stamps[0] if stamps else 0
-    length = stream.duration or (stamps[-1] - start if stamps else 0)
-    first = next(container.decode(stream))
-    middle = _frame_at(container, stream, start + length // 2, keys, first)
-    last = _frame_at(container, stream, start + length, keys, middle)
-    return [first, middle, last]
+class _Frames:
+    """The frames of a video in their order, of which no more are decoded than must be."""
 
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self._container, self._stream = container, stream
+        entries = stream.index_entries
+        self._keys = sorted(entry.timestamp for entry in entries if entry.is_keyframe)
+        self._frames = container.decode(stream)
+        self.shown: VideoFrame = next(self._frames)
+        self._next: VideoFrame | None = next(self._frames, None)
+        start = self.shown.pts or 0
+        length = stream.duration or 0
+        self.chosen = (start, start + length // 2, start + length)
+        """The beginning, the middle and the end, in the stream's time base."""
 
-def _frame_at(
-    container: InputContainer, stream: VideoStream, at: int, keys: Sequence[int], before: VideoFrame
-) -> VideoFrame:
-    """The last frame shown at or before `at`; decoding goes on from `before`, or from a later key frame."""
-    key = keys[bisect_right(keys, at) - 1] if keys and keys[0] <= at else None
-    if key is not None and key > (before.pts or 0):
-        container.seek(key, stream=stream)
-    found = before
-    for frame in container.decode(stream):
-        if frame.pts is not None and frame.pts > at:
-            break
-        found = frame
-    return found
+    def at(self, moment: int) -> VideoFrame:
+        """The frame that is shown at this moment; moments must not go back."""
+        key = self._keys[bisect_right(self._keys, moment) - 1] if self._keys else 0
+        if self._next is not None and key > (self.shown.pts or 0):
+            self._container.seek(key, stream=self._stream)
+            self._frames = self._container.decode(self._stream)
+            self._next = next(self._frames, None)
+        while self._next is not None and (self._next.pts or 0) <= moment:
+            self.shown, self._next = self._next, next(self._frames, None)
+        return self.shown
 
 
 def _small(frame: VideoFrame) -> Image.Image:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from batchrunner.core.states import TaskState
-from batchrunner.core.timeline import InFlight, spread, timeline
+from batchrunner.core.timeline import InFlight, histogram, timeline
 from batchrunner.ledger.gallery import Stay
 
 _STILL_IN_FLIGHT = frozenset({TaskState.SUBMITTING, TaskState.GENERATING})
@@ -27,7 +27,7 @@ def charts(stays: Iterable[Stay], now: float) -> dict[str, object]:
         for stay in found
         if (end := _end(stay, now)) is not None
     )
-    times = spread(
+    times = histogram(
         stay.generation_seconds
         for stay in found
         if stay.generation_seconds is not None and stay.collected_at is not None

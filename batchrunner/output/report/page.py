@@ -25,7 +25,7 @@ def page_of(title: str, data: Mapping[str, object]) -> str:
     policy = _POLICY.format(script=_hash(script), style=_hash(style))
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     values = {
-        "{{policy}}": escape(policy),
+        "{{policy}}": policy,
         "{{title}}": escape(title),
         "{{style}}": style,
         "{{data}}": text,

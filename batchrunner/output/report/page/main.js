@@ -29,7 +29,7 @@ function showFailures() {
   for (const group of data.failures) {
     const more = group.count - group.ids.length;
     section.append(make("div", { className: "failure" },
-      make("div", {}, make("strong", {}, `${group.count.toLocaleString("en")} × ${group.code || stateName(group.state)} `),
+      make("div", {}, make("strong", {}, `${group.count.toLocaleString("en")} × ${group.code || stateName(group.state)}`), " ",
         make("span", { className: `badge ${group.state}` }, stateName(group.state)), " ",
         make("button", { type: "button", onclick: () => showGroup(group) }, "Show")),
       make("p", {}, `${group.meaning} ${group.advice}`),
