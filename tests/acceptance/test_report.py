@@ -310,6 +310,21 @@ def test_report_of_a_run_in_progress_and_of_broken_files(sim, desk):
     assert (desk.directory / "videos/one.mp4").read_bytes() == b"not a video"
 
 
+def test_an_input_that_was_changed_is_not_shown(sim, desk):
+    """Only a file with exactly the content that was sent is shown beside the prompt."""
+    Image.new("RGB", (400, 300), "teal").save(desk.folder / "cat.png")
+    desk.write({"id": "cat", "prompt": "a cat", "image": "cat.png"})
+    sim.start()
+    assert desk.run().code == 0
+    assert desk.do("report", "batch.run").code == 0
+    text = (desk.directory / "report.html").read_text(encoding="utf-8")
+    assert '"inputs":[{"name":"cat.png","picture":"pictures/input-' in text
+    Image.new("RGB", (400, 300), "red").save(desk.folder / "cat.png")
+    assert desk.do("report", "batch.run").code == 0
+    text = (desk.directory / "report.html").read_text(encoding="utf-8")
+    assert '"inputs":[{"name":"cat.png"}]' in text
+
+
 def test_report_without_a_run_says_what_is_missing(desk):
     """A folder that is no run directory is refused."""
     ended = desk.do("report", "nowhere")
