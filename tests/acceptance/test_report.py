@@ -205,6 +205,14 @@ def test_verdicts_are_kept_saved_and_loaded(watched, made, tmp_path):
         "猫": ("videos/猫.mp4", "keep", ""),
     }
     assert {row["fingerprint"] for row in rows} < {row["fingerprint"] for row in made.desk.rows()}
+    copy = made.desk.folder / "copy.run"
+    shutil.copytree(made.desk.directory, copy, dirs_exist_ok=True)
+    asked = made.desk.do("retry", "copy.run", "--again", "--from", str(tmp_path / "verdicts.csv"), "--json")
+    assert [task["id"] for task in json.loads(asked.stdout)["tasks"]] == ["twice"]
+    shutil.copy(tmp_path / "verdicts.csv", copy)
+    assert made.desk.do("report", "copy.run").code == 0
+    assert "too dark" in (copy / "report.html").read_text(encoding="utf-8")
+    shutil.rmtree(copy)
     page.reload()
     assert page.inner_text("#verdict-counts") == "1 kept, 1 rejected"
     page.select_option("#verdict", "reject")
