@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.links import LINKS_LIVE
-from batchrunner.core.model import RemoteId
+from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.policy import DECLARED_LOST, RETRIED, adopted
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import command
@@ -22,14 +22,14 @@ REMOTE_ID = re.compile(r"task_[A-Za-z0-9_-]{4,100}")
 async def chosen(
     ledger: LedgerReader, names: list[str], states: frozenset[TaskState], everything: bool
 ) -> list[TaskRecord]:
-    """The tasks in these states with the given IDs, fingerprints or remote IDs; or all of them.
+    """The tasks in these states with the given IDs, fingerprints or remote IDs, each once; or all of them.
 
     Raises:
         UsageError: a name matches no task, several, or one in another state; nothing was changed.
     """
     if everything:
         return await ledger.tasks(*states)
-    tasks = []
+    tasks: dict[TaskKey, TaskRecord] = {}
     for name in names:
         found = await ledger.find(name)
         if not found:
@@ -44,8 +44,8 @@ async def chosen(
             state = found[0].state.replace("_", " ")
             wanted = " or ".join(sorted(states)).replace("_", " ")
             raise UsageError(f"{name} is {state}, not {wanted}", hint)
-        tasks.append(found[0])
-    return tasks
+        tasks[found[0].key] = found[0]
+    return list(tasks.values())
 
 
 def _which(found: Sequence[TaskRecord]) -> str:

@@ -32,6 +32,8 @@ TASKS: list[dict[str, Any]] = [
     {"id": "mod-2", "prompt": "moderated two"},
     {"id": "fail-1", "prompt": "fail one"},
 ]
+FOCUSED = "document.activeElement.closest('.card')?.querySelector('.name').textContent"
+"""The task whose card has the focus, as a JavaScript expression."""
 
 
 @pytest.fixture(scope="module")
@@ -162,21 +164,21 @@ def test_keyboard_alone_is_enough(watched):
     page = watched.page
     page.locator(".open").first.focus()
     page.keyboard.press("ArrowRight")
-    focused = "document.activeElement.closest('.card').querySelector('.name').textContent"
-    assert page.evaluate(focused) == "arabic"
+    assert page.evaluate(FOCUSED) == "arabic"
     page.keyboard.press("Space")
     watched.until("document.querySelector('.card video').currentTime > 0.1")
     page.keyboard.press("k")
     watched.until("document.querySelectorAll('.card.keep').length === 1")
-    assert page.evaluate(focused) == "arabic"
+    assert page.evaluate(FOCUSED) == "arabic"
     page.keyboard.press("End")
-    assert page.evaluate(focused) == "fail-1"
+    assert page.evaluate(FOCUSED) == "fail-1"
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     assert page.inner_text("#detail h2") == "hostile"
     page.keyboard.press("ArrowRight")
     assert page.inner_text("#detail h2") == "arabic"
     page.keyboard.press("Escape")
+    watched.until(f"{FOCUSED} === 'arabic'")
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "text"
 

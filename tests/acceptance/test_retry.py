@@ -88,3 +88,14 @@ def test_suggested_commands_start_with_the_free_ones_and_do_not_repeat(desk: Any
     assert shown.count("batchrunner collect") == shown.count("--failed") == 1
     assert desk.do("retry", "batch.run", "--failed").code == 0
     assert "--failed" not in desk.do("status", "batch.run").stdout, "it would do nothing"
+
+
+def test_a_task_that_is_named_twice_is_made_again_once(desk: Any, sim: Any) -> None:
+    """By its ID and by its fingerprint: one further version, one further charge."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    done = desk.do("retry", "batch.run", "ant", desk.row("ant")["fingerprint"], "ant", "--again")
+    assert (done.code, done.stdout.startswith("1 task pending again")) == (0, True)
+    desk.check(desk.run(), 0, again={"ant": 1})
+    assert len(sim.charges()) == 2
