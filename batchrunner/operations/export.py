@@ -1,0 +1,113 @@
+"""Chooses the finished videos of run directories, and adds them to a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batchrunner.core.errors import ExitCode
+from batchrunner.core.selection import select
+from batchrunner.ledger import LedgerReader, NamedTask
+from batchrunner.output.export.format import SetWriter
+from batchrunner.output.export.rows import Clip
+from batchrunner.output.export.videos import Unusable
+
+AT_ONCE = 500
+"""Rows read together. No read lasts longer: it would keep a run from tidying up its ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which finished videos go into a set."""
+
+    where: Sequence[str] = ()
+    """IDs, beginnings of IDs, or `label=value`; empty for all."""
+    planned_only: bool = True
+    """Whether to leave out tasks no longer in the manifest."""
+
+
+@dataclass(slots=True)
+class Exported:
+    """What an export did."""
+
+    videos: int = 0
+    """In the set, with those of earlier exports."""
+    added: int = 0
+    duplicates: int = 0
+    """Videos of a request that an earlier run directory has, too."""
+    remade: int = 0
+    """Videos that were made again after they were exported; the set keeps the earlier ones."""
+    skipped: dict[str, tuple[Path, str]] = field(default_factory=dict)
+    """By fingerprint, the videos that are not what the ledger says, and why."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """1 if a video that should be in the set is not."""
+        return ExitCode.FAILED if self.skipped else ExitCode.DONE
+
+
+async def export(directories: Sequence[Path], choice: Choice, writer: SetWriter) -> Exported:
+    """Add the chosen videos to the set of `writer`, which is open.
+
+    Raises:
+        UsageError: a ledger can't be used, or an entry of `where` matches no task.
+        StorageError: the disk returned an error.
+    """
+    done = Exported()
+    seen: set[str] = set()
+    async for clip in _clips(directories, choice):
+        key = clip.fingerprint
+        if key in seen:
+            done.duplicates += 1
+        elif key in writer.hashes:
+            seen.add(key)
+            done.remade += writer.hashes[key] != clip.sha256
+        else:
+            try:
+                writer.add(clip)
+            except Unusable as error:
+                done.skipped.setdefault(key, (clip.path, str(error)))
+                continue
+            seen.add(key)
+            done.skipped.pop(key, None)  # another run directory has it
+            done.added += 1
+    done.videos = writer.finish()
+    return done
+
+
+async def labels_of(directories: Sequence[Path], planned_only: bool) -> list[str]:
+    """The names of all labels, in order of first appearance."""
+    names: dict[str, None] = {}
+    for directory in directories:
+        async with LedgerReader.open_existing(directory) as ledger:
+            names |= dict.fromkeys(await ledger.read_results(lambda rows: rows.labels(), planned_only))
+    return list(names)
+
+
+async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncIterator[Clip]:
+    """The chosen videos that are done, in the order in which their tasks entered the ledgers."""
+    chosen = await _chosen(directories, choice)
+    for directory in directories:
+        async with LedgerReader.open_existing(directory) as ledger:
+            run, number, place = (await ledger.binding()).name, 0, directory.absolute()
+            while videos := await ledger.read_results(
+                lambda rows, after=number: rows.finished(after, AT_ONCE),  # type: ignore[misc]
+                choice.planned_only,
+            ):
+                number = videos[-1].number
+                for video in videos:
+                    if chosen is None or video.row.key in chosen:
+                        yield Clip(place / video.row.file_name, video, run)
+
+
+async def _chosen(directories: Sequence[Path], choice: Choice) -> frozenset[str] | None:
+    """The fingerprints of the chosen tasks; None for all."""
+    if not choice.where:
+        return None
+    tasks: dict[str, NamedTask] = {}
+    for directory in directories:
+        async with LedgerReader.open_existing(directory) as ledger:
+            named = await ledger.read_results(lambda rows: rows.named(), choice.planned_only)
+            tasks |= {task.key: task for task in named if task.key not in tasks}
+    return select(list(tasks.values()), choice.where, option="--where", place="of these runs")

@@ -1,0 +1,137 @@
+"""The row of a finished video in a dataset: its columns, their types, and its name."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from batchrunner.core.redaction import redacted, redacted_values
+from batchrunner.core.text import is_text
+from batchrunner.ledger import FinishedVideo
+from batchrunner.output.results import LABEL, values
+
+Row = Mapping[str, object]
+"""A row by column. Text is always there, if only empty; an unknown number is None."""
+
+
+class Column(NamedTuple):
+    """A column of every dataset."""
+
+    name: str
+    kind: type[str] | type[int] | type[float]
+    text: str
+    """What it says, for the description that goes with the set."""
+
+
+COLUMNS = (
+    Column("id", str, "the task's ID in the manifest"),
+    Column("prompt", str, "the prompt that was sent"),
+    Column("inputs", str, "input files and URLs, as written in the manifest"),
+    Column("model", str, "the model that made the video"),
+    Column("seed", int, "the seed that was sent"),
+    Column("tokens", int, "tokens that were charged"),
+    Column("cost", float, "what was charged, in `currency`"),
+    Column("currency", str, "the currency of `cost`"),
+    Column("requested_duration", int, "the length that was requested, in seconds"),
+    Column("requested_resolution", str, "the resolution that was requested"),
+    Column("requested_ratio", str, "the aspect ratio that was requested"),
+    Column("duration", float, "the video's length, in seconds"),
+    Column("width", int, "in pixels"),
+    Column("height", int, "in pixels"),
+    Column("fps", float, "frames per second"),
+    Column("bytes", int, "the size of the video file"),
+    Column("sha256", str, "the hash of the video file"),
+    Column("warnings", str, "how the video differs from the request"),
+    Column("submitted_at", str, "when it was requested (ISO 8601, UTC)"),
+    Column("finished_at", str, "when the generation ended"),
+    Column("collected_at", str, "when the video had been downloaded and verified"),
+    Column("generation_seconds", float, "how long the generation took"),
+    Column("parameters", str, "the request's other fields, as a JSON object; local files as their SHA-256"),
+    Column("run", str, "the name of the run that made it"),
+    Column("fingerprint", str, "the hash of the request, which identifies the row"),
+)
+LABELS = Column("labels", str, "the user's own columns, as a JSON object")
+"""Stands for the labels in files that are never written again: later rows may have other labels."""
+_LONGEST_NAME = 60
+"""Bytes of an ID in the name of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A finished video that may go into a dataset."""
+
+    path: Path
+    """Absolute."""
+    video: FinishedVideo
+    run: str
+    """The name of its run."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies it in a set."""
+        return self.video.row.key
+
+    @property
+    def size(self) -> int:
+        """Bytes, as the ledger has it."""
+        return self.video.row.size or 0
+
+    @property
+    def sha256(self) -> str:
+        """Its hash, as the ledger has it."""
+        return self.video.row.sha256 or ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The user's own columns."""
+        labels: dict[str, str] = json.loads(self.video.row.labels)
+        return {_whole(name): _whole(text) for name, text in labels.items()}
+
+    @property
+    def name(self) -> str:
+        """Its name in a set, without a dot: the same in every set, and no other video's.
+
+        Only letters, digits, `-` and `_`: a tool that reads the set may take any other character for syntax.
+        """
+        plain = unicodedata.normalize("NFC", self.video.row.id)
+        words = "".join(char if char.isalnum() or char in "-_" else "-" for char in plain)
+        short = words.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").strip("-_")
+        digest = self.fingerprint.partition("-")[2][:16]
+        return f"{short}-{digest}" if short else digest
+
+    def row(self) -> dict[str, object]:
+        """Its values in the columns of every dataset."""
+        row, request = self.video.row, json.loads(self.video.request)
+        request.pop("prompt", None)
+        found = values(row) | {
+            "cost": None if row.cost is None else round(row.cost, 6),
+            "warnings": redacted("; ".join(filter(None, json.loads(row.warnings)))),
+            "parameters": compact(redacted_values(request)),
+            "run": self.run,
+        }
+        return {name: _cell(found[name], kind) for name, kind, _ in COLUMNS}
+
+
+def label_columns(names: Iterable[str]) -> dict[str, str]:
+    """Labels with the names of their columns."""
+    return {name: LABEL + name for name in names}
+
+
+def compact(value: object) -> str:
+    """A value as JSON on one line, readable in any language."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _cell(value: object, kind: type[str] | type[int] | type[float]) -> object:
+    if kind is str:
+        return _whole(str(value)) if value is not None else ""
+    return kind(value) if isinstance(value, int | float) else None
+
+
+def _whole(text: str) -> str:
+    """The text without halves of characters, which no file can hold."""
+    return text if is_text(text) else text.encode("utf-8", "replace").decode()

@@ -1,0 +1,110 @@
+"""Copies, links and checks the videos of run directories; never changes one.
+
+What is copied is hashed on its way, and must have the ledger's hash. What is only linked or referred to is
+known to be that video if it has the size and time that it had when it was last hashed; else it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+
+from batchrunner.output.export.rows import Clip
+from batchrunner.storage.files import seen_as
+
+CHUNK = 4 << 20
+"""Bytes read and written at once: hashing them takes much longer than to hand them to another thread."""
+_CHANGED = "changed or replaced after the download"
+
+
+class Unusable(Exception):
+    """The video is not what the ledger says; the message says why."""
+
+
+class Copier:
+    """Copies one video after the other, with the same memory and threads."""
+
+    def __init__(self) -> None:
+        self._buffers = memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK))
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="hash")
+
+    def copy(
+        self, clip: Clip, write: Callable[[memoryview], object], also: hashlib._Hash | None = None
+    ) -> None:
+        """Write a video's bytes, and update a hash with them, if given.
+
+        Raises:
+            Unusable: it is not the video that was verified. By then, some of it may have been written.
+        """
+        digest = hashlib.sha256()
+        hashes = [digest, also] if also else [digest]
+        hashing: list[Future[None]] = []
+        with _opened(clip) as fd:
+            left, turn = clip.size, 0
+            while left:
+                chunk = self._buffers[turn][:left]
+                chunk = chunk[: _read(fd, chunk)]
+                wait(hashing)  # a hash takes the pieces in their order, and then the other buffer is free
+                if not chunk:
+                    raise Unusable(_CHANGED)
+                hashing = [self._threads.submit(one.update, chunk) for one in hashes]
+                write(chunk)
+                left, turn = left - len(chunk), 1 - turn
+        wait(hashing)
+        if digest.hexdigest() != clip.sha256:
+            raise Unusable(_CHANGED)
+
+
+def link_video(clip: Clip, target: Path, verify: bool) -> None:
+    """Hard-link a video.
+
+    Raises:
+        Unusable: it is not the video that was verified.
+        OSError: there can't be a link, as from another file system.
+    """
+    check_video(clip, verify)
+    os.link(os.path.realpath(clip.path), target)
+
+
+def check_video(clip: Clip, verify: bool) -> None:
+    """Check that a video is in place; with `verify`, hash it in any case.
+
+    Raises:
+        Unusable: it is not.
+    """
+    with _opened(clip) as fd:
+        if clip.video.seen != seen_as(os.fstat(fd)) or verify:
+            with os.fdopen(os.dup(fd), "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != clip.sha256:
+                raise Unusable(_CHANGED)
+
+
+@contextmanager
+def _opened(clip: Clip) -> Iterator[int]:
+    """Open a video that has the right size."""
+    try:
+        fd = os.open(clip.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not hold us up
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Unusable("moved or deleted") from error
+    except OSError as error:
+        raise Unusable(f"can't be read: {error.strerror}") from error
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != clip.size:
+            raise Unusable(_CHANGED)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _read(fd: int, buffer: memoryview) -> int:
+    try:
+        return os.readv(fd, [buffer])
+    except OSError as error:
+        raise Unusable(f"can't be read: {error.strerror}") from error
