@@ -11,13 +11,15 @@ from batchrunner.cli.console import say, say_json, shown_path, talk
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import UsageError
-from batchrunner.core.text import count, printable
+from batchrunner.core.text import count, plain_number, printable
 
 if TYPE_CHECKING:
     from batchrunner.operations.export import Exported
     from batchrunner.output.export.format import SetWriter
 
-FORMATS = ("hf",)
+FORMATS = ("hf", "webdataset")
+DEFAULT_SHARD_SIZE = "1GB"
+_UNITS = {"KB": 1000, "MB": 1000**2, "GB": 1000**3}
 MOST_NAMED = 10
 """How many skipped videos the summary names."""
 
@@ -31,7 +33,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=FORMATS,
         required=True,
-        help="hf: a folder for the datasets library, with metadata beside the videos",
+        help="hf: a folder of videos and their metadata, for the datasets library; webdataset: tar files",
     )
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, required=True, help="folder of the dataset; it only grows"
@@ -44,13 +46,19 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         help="only these tasks; repeatable",
     )
     parser.add_argument("--all", action="store_true", help="include tasks no longer in the manifest")
-    # --verdicts belongs here, and its verdicts into `Choice`.
+    # `--verdicts FILE` belongs here, and what it says into `choose`.
     parser.add_argument(
         "--split",
         metavar="NAME=SHARE,…",
         default="",
         help="divide the set, such as 'train=0.9,test=0.1'; no video ever changes sides",
     )
+    parser.add_argument(
+        "--shard-size",
+        metavar="SIZE",
+        help="largest size of a file with many videos, such as 500MB (default: 1GB)",
+    )
+    parser.add_argument("--shard-count", metavar="N", type=shared.positive, help="most videos in such a file")
     parser.add_argument("--link", action="store_true", help="hard-link the videos instead of copying them")
     parser.add_argument(
         "--verify", action="store_true", help="read linked videos whole even if they look unchanged"
@@ -60,14 +68,15 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 
 async def _export(options: argparse.Namespace) -> int:
-    from batchrunner.operations.export import Choice, export  # noqa: PLC0415  `--help` is faster without
+    from batchrunner.operations.export import choose, export  # noqa: PLC0415  `--help` is faster without
 
     if (options.link or options.verify) and options.format != "hf":
         raise UsageError("--link and --verify are for --format hf", "leave them out")
     directories = list(dict.fromkeys(map(existing_run, options.directories)))
     writer = _writer(options)
+    choice = await choose(directories, options.where, not options.all)
     with writer.opened():
-        done = await export(directories, Choice(options.where, not options.all), writer)
+        done = await export(directories, choice, writer)
     for notice in writer.notices:
         talk(notice)
     _tell(options, done)
@@ -78,15 +87,30 @@ def _writer(options: argparse.Namespace) -> SetWriter:
     from batchrunner.core.splits import parse_splits  # noqa: PLC0415
     from batchrunner.output.export.format import SetOptions  # noqa: PLC0415
     from batchrunner.output.export.hf import HfWriter  # noqa: PLC0415
+    from batchrunner.output.export.shards import ShardLimits, ShardWriter  # noqa: PLC0415
+    from batchrunner.output.export.webdataset import tar_shards  # noqa: PLC0415
 
     recorded = {
         "--format": options.format,
         "--split": options.split,
+        "--shard-size": options.shard_size,
+        "--shard-count": options.shard_count,
         "--where": sorted(options.where),
         "--all": options.all,
     }
     how = SetOptions(options.output, recorded, parse_splits(options.split), options.verify)
-    return HfWriter(how, options.link)
+    if options.format == "hf":
+        return HfWriter(how, options.link)
+    limits = ShardLimits(_bytes(options.shard_size or DEFAULT_SHARD_SIZE), options.shard_count)
+    return ShardWriter(how, limits, tar_shards())
+
+
+def _bytes(text: str) -> int:
+    """A size such as `500MB` in bytes."""
+    number, unit = text[:-2], text[-2:].upper()
+    if unit not in _UNITS or not (size := plain_number(number.strip())):
+        raise UsageError(f"--shard-size {text} is not a size", "write it as 500MB or 1.5GB")
+    return int(size * _UNITS[unit])
 
 
 def _tell(options: argparse.Namespace, done: Exported) -> None:

@@ -18,7 +18,7 @@ _SHARE = re.compile(r"[0-9]{0,9}\.?[0-9]{1,9}")
 _PARTS = 1 << 64
 
 
-class Split(NamedTuple):
+class SplitShare(NamedTuple):
     """One part of a set."""
 
     name: str
@@ -26,21 +26,21 @@ class Split(NamedTuple):
     """Of all rows."""
 
 
-def parse_splits(text: str) -> tuple[Split, ...]:
+def parse_splits(text: str) -> tuple[SplitShare, ...]:
     """The splits of `train=0.9,test=0.1`; an empty text is one split with everything.
 
     Raises:
         UsageError: it can't be read, or the shares don't add up to 1.
     """
     if not text:
-        return (Split(WHOLE),)
+        return (SplitShare(WHOLE),)
     hint = "write names and shares that add up to 1, such as --split 'train=0.9,test=0.1'"
     splits = []
     for part in text.split(","):
         name, _, share = (piece.strip() for piece in part.partition("="))
         if not _NAME.fullmatch(name) or not _SHARE.fullmatch(share) or not Fraction(share):
             raise UsageError(f"--split: {part.strip()!r} is not a name with a share", hint)
-        splits.append(Split(name, Fraction(share)))
+        splits.append(SplitShare(name, Fraction(share)))
     names = [split.name for split in splits]
     if len({name.lower() for name in names}) < len(names):  # they are folders and beginnings of file names
         raise UsageError(f"--split: {text!r} names a split twice", hint)
@@ -49,7 +49,7 @@ def parse_splits(text: str) -> tuple[Split, ...]:
     return tuple(splits)
 
 
-def split_of(request: str, splits: Sequence[Split]) -> str:
+def split_of(request: str, splits: Sequence[SplitShare]) -> str:
     """The name of the split for a request's fingerprint: the same in every set, however large it becomes."""
     number = int.from_bytes(hashlib.sha256(request.encode()).digest()[:8], "big")
     ends = accumulate(split.share for split in splits)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchrunner.core.errors import ExitCode
+from batchrunner.core.model import TaskKey
 from batchrunner.core.selection import select
 from batchrunner.ledger import LedgerReader, NamedTask
 from batchrunner.output.export.format import SetWriter
@@ -21,9 +22,9 @@ AT_ONCE = 500
 class Choice:
     """Which finished videos go into a set."""
 
-    where: Sequence[str] = ()
-    """IDs, beginnings of IDs, or `label=value`; empty for all."""
-    planned_only: bool = True
+    keys: frozenset[TaskKey] | None
+    """The fingerprints of their tasks; None for all."""
+    planned_only: bool
     """Whether to leave out tasks no longer in the manifest."""
 
 
@@ -47,11 +48,25 @@ class Exported:
         return ExitCode.FAILED if self.skipped else ExitCode.DONE
 
 
+async def choose(directories: Sequence[Path], where: Sequence[str], planned_only: bool) -> Choice:
+    """The choice of tasks that match an entry of `where`, as `--only` does, or of all if it is empty.
+
+    Raises:
+        UsageError: a ledger can't be used, or an entry matches no task.
+    """
+    tasks: dict[str, NamedTask] = {}
+    for directory in directories:
+        async with LedgerReader.open_existing(directory) as ledger:
+            named = await ledger.read_results(lambda rows: rows.named(), planned_only) if where else []
+            tasks = {task.key: task for task in named} | tasks
+    keys = select(list(tasks.values()), where, option="--where", place="of these runs")
+    return Choice(keys, planned_only)
+
+
 async def export(directories: Sequence[Path], choice: Choice, writer: SetWriter) -> Exported:
     """Add the chosen videos to the set of `writer`, which is open.
 
     Raises:
-        UsageError: a ledger can't be used, or an entry of `where` matches no task.
         StorageError: the disk returned an error.
     """
     done = Exported()
@@ -87,7 +102,6 @@ async def labels_of(directories: Sequence[Path], planned_only: bool) -> list[str
 
 async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncIterator[Clip]:
     """The chosen videos that are done, in the order in which their tasks entered the ledgers."""
-    chosen = await _chosen(directories, choice)
     for directory in directories:
         async with LedgerReader.open_existing(directory) as ledger:
             run, number, place = (await ledger.binding()).name, 0, directory.absolute()
@@ -97,17 +111,5 @@ async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncIterator[C
             ):
                 number = videos[-1].number
                 for video in videos:
-                    if chosen is None or video.row.key in chosen:
+                    if choice.keys is None or video.row.key in choice.keys:
                         yield Clip(place / video.row.file_name, video, run)
-
-
-async def _chosen(directories: Sequence[Path], choice: Choice) -> frozenset[str] | None:
-    """The fingerprints of the chosen tasks; None for all."""
-    if not choice.where:
-        return None
-    tasks: dict[str, NamedTask] = {}
-    for directory in directories:
-        async with LedgerReader.open_existing(directory) as ledger:
-            named = await ledger.read_results(lambda rows: rows.named(), choice.planned_only)
-            tasks |= {task.key: task for task in named if task.key not in tasks}
-    return select(list(tasks.values()), choice.where, option="--where", place="of these runs")

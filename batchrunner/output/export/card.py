@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import chain
 
 from batchrunner.core.text import count, printable, span
 from batchrunner.output.export.folder import SetFolder, SetRow
-from batchrunner.output.export.rows import COLUMNS, compact
+from batchrunner.output.export.rows import COLUMNS, Column, compact
 from batchrunner.version import __version__
 
 CARD = "README.md"
-_KINDS = {str: "string", int: "int64", float: "float64"}
+KINDS = {str: "string", int: "int64", float: "float64"}
+"""The types of columns, as Arrow names them."""
 _HEADER = ("# batchrunner: begin", "# batchrunner: end")
 _BODY = ("<!-- batchrunner: begin -->", "<!-- batchrunner: end -->")
 _TEMPLATE = """\
@@ -73,13 +73,10 @@ class Card:
         else:
             self._cost[values["currency"]] += values["cost"]
 
-    def header(self, patterns: Mapping[str, str], features: Sequence[str]) -> str:
-        """The part of the header that says which files belong to which split, and what the columns are."""
-        lines = [f"  - split: {split}\n    path: {compact(patterns[split])}" for split in self._splits]
-        if not lines:
-            return ""
-        files = "\n".join(["configs:", "- config_name: default", "  data_files:", *lines])
-        return "\n".join([files, *(["  features:", *features] if features else [])])
+    def header(self, patterns: Mapping[str, str]) -> str:
+        """The part of the header that says which files belong to which split."""
+        lines = [f"  - split: {split}\n    path: {compact(pattern)}" for split, pattern in patterns.items()]
+        return "\n".join(["configs:", "- config_name: default", "  data_files:", *lines])
 
     def body(self) -> str:
         """The part of the text that describes the videos."""
@@ -99,14 +96,12 @@ class Card:
         return f"| | |\n|---|---|\n{table}\n\n| column | content |\n|---|---|\n{columns}"
 
 
-def write_card(
-    folder: SetFolder, card: Card, patterns: Mapping[str, str], features: Sequence[str] = ()
-) -> None:
+def write_card(folder: SetFolder, card: Card, patterns: Mapping[str, str], info: str) -> None:
     """Write the card, or bring the parts of it up to date that are ours.
 
-    `patterns` are the files of each split, `features` lines of YAML that say what their columns are.
+    `patterns` are the files of each split, `info` lines of YAML that say what their columns are.
     """
-    header = _marked(_HEADER, card.header(patterns, features))
+    header = _marked(_HEADER, f"{card.header(patterns)}\n{info}" if card.videos else "")
     body = _marked(_BODY, card.body())
     text = ""
     with suppress(FileNotFoundError):
@@ -120,11 +115,12 @@ def write_card(
         file.write(text)
 
 
-def feature_lines(video: Mapping[str, str], labels: Iterable[str]) -> list[str]:
-    """The columns of a set as lines of YAML: those of the video with their types, ours, and the labels."""
-    ours = ((column.name, _KINDS[column.kind]) for column in COLUMNS)
-    named = chain(video.items(), ours, ((label, "string") for label in labels))
-    return [f"  - name: {compact(name)}\n    dtype: {kind}" for name, kind in named]
+def column_lines(more: Sequence[Column], indent: str = "  ") -> list[str]:
+    """Our columns, and more, as lines of YAML."""
+    return [
+        f"{indent}- name: {compact(column.name)}\n{indent}  dtype: {KINDS[column.kind]}"
+        for column in (*COLUMNS, *more)
+    ]
 
 
 def _marked(marks: tuple[str, str], text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from batchrunner.core.splits import Split, split_of
+from batchrunner.core.splits import SplitShare, split_of
 from batchrunner.output.export.rows import Clip
 
 
@@ -45,7 +45,7 @@ class SetOptions:
     """Its folder."""
     recorded: Mapping[str, object]
     """The options that must be the same each time, as the user writes them."""
-    splits: Sequence[Split]
+    splits: Sequence[SplitShare]
     verify: bool = False
     """Whether to hash videos even if size and time show that they have not changed."""
 

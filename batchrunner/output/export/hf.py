@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from batchrunner.output.export.card import Card, feature_lines, write_card
+from batchrunner.output.export.card import Card, column_lines, write_card
 from batchrunner.output.export.folder import SetFile, SetFolder, SetRow, disk_errors, write_all
 from batchrunner.output.export.format import SetOptions
-from batchrunner.output.export.rows import Clip, compact, label_columns
+from batchrunner.output.export.rows import Clip, Column, compact, label_columns
 from batchrunner.output.export.videos import Copier, link_video
+from batchrunner.storage.files import begin_write_out
 
 METADATA = "metadata.jsonl"
 MOST_WAITING = 64
@@ -78,7 +79,9 @@ class HfWriter:
                             card.count(row)
                             file.write(_line(row, labels))
             patterns = {split: f"{split}/*" for split in splits}
-            write_card(self._folder, card, patterns, feature_lines({"video": "video"}, labels.values()))
+            more = [Column(name, str, "") for name in labels.values()]
+            info = ["  features:", "  - name: video", "    dtype: video", *column_lines(more)]
+            write_card(self._folder, card, patterns, "\n".join(info))
         return card.videos
 
     def _place(self, clip: Clip, name: str) -> None:
@@ -92,13 +95,16 @@ class HfWriter:
         try:
             with part.open("xb", buffering=0) as file:
                 self._copier.copy(clip, lambda data: write_all(file.fileno(), data))
-                os.fsync(file.fileno())
+                begin_write_out(file.fileno())  # the commit waits for it
         except BaseException:
             part.unlink(missing_ok=True)
             raise
 
     def _commit(self) -> None:
         with disk_errors(self._options.path):
+            for part in (self._folder.part(file.name) for file in self._files):
+                with part.open("rb") as written:
+                    os.fsync(written.fileno())
             self._folder.commit(self._files, self._rows)
         self._files, self._rows = [], []
 

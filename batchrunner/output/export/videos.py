@@ -9,16 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 from batchrunner.output.export.rows import Clip
 from batchrunner.storage.files import seen_as
 
-CHUNK = 4 << 20
-"""Bytes read and written at once: hashing them takes much longer than to hand them to another thread."""
+CHUNK = 1 << 20
+"""Bytes read and written at once: hashing them takes much longer than handing them to another thread."""
+AHEAD = 8
+"""How many chunks may be copied before they are hashed."""
 _CHANGED = "changed or replaced after the download"
 
 
@@ -27,11 +31,11 @@ class Unusable(Exception):
 
 
 class Copier:
-    """Copies one video after the other, with the same memory and threads."""
+    """Copies one video after the other, with the same memory; another thread hashes what is copied."""
 
     def __init__(self) -> None:
-        self._buffers = memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK))
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="hash")
+        self._buffers = [memoryview(bytearray(CHUNK)) for _ in range(AHEAD)]
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hash")
 
     def copy(
         self, clip: Clip, write: Callable[[memoryview], object], also: hashlib._Hash | None = None
@@ -41,21 +45,24 @@ class Copier:
         Raises:
             Unusable: it is not the video that was verified. By then, some of it may have been written.
         """
-        digest = hashlib.sha256()
+        digest, left = hashlib.sha256(), clip.size
         hashes = [digest, also] if also else [digest]
-        hashing: list[Future[None]] = []
-        with _opened(clip) as fd:
-            left, turn = clip.size, 0
-            while left:
-                chunk = self._buffers[turn][:left]
-                chunk = chunk[: _read(fd, chunk)]
-                wait(hashing)  # a hash takes the pieces in their order, and then the other buffer is free
-                if not chunk:
-                    raise Unusable(_CHANGED)
-                hashing = [self._threads.submit(one.update, chunk) for one in hashes]
-                write(chunk)
-                left, turn = left - len(chunk), 1 - turn
-        wait(hashing)
+        hashing: deque[Future[None]] = deque()
+        try:
+            with _opened(clip) as fd:
+                for buffer in cycle(self._buffers):
+                    if not left:
+                        break
+                    if len(hashing) == AHEAD:  # this buffer's former content
+                        hashing.popleft().result()
+                    chunk = buffer[: _read(fd, buffer[:left])]
+                    if not chunk:
+                        raise Unusable(_CHANGED)
+                    hashing.append(self._thread.submit(_hash, hashes, chunk))
+                    write(chunk)
+                    left -= len(chunk)
+        finally:
+            wait(hashing)
         if digest.hexdigest() != clip.sha256:
             raise Unusable(_CHANGED)
 
@@ -101,6 +108,11 @@ def _opened(clip: Clip) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _hash(hashes: list[hashlib._Hash], chunk: memoryview) -> None:
+    for one in hashes:
+        one.update(chunk)
 
 
 def _read(fd: int, buffer: memoryview) -> int:
