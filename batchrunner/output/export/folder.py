@@ -63,8 +63,8 @@ class SetFolder:
         self.notices: list[str] = []
         """What the user should know about the files that were written."""
         self._options = dict(options)
-        self._wrote: dict[str, str] = {}
-        """The hashes of the files about the set, as written last."""
+        self._wrote: dict[str, list[str]] = {}
+        """The hashes of the files about the set, as written last and before: a kill may have left either."""
         self._journal: BinaryIO
 
     @contextmanager
@@ -138,9 +138,9 @@ class SetFolder:
         if new == there:
             part.unlink()
             return
-        if backup and there and there != self._wrote.get(name):
+        if backup and there and there not in self._wrote.get(name, ()):
             self.notices.append(f"{name} was edited; the old file is kept as {keep_copy(final).name}")
-        self._append({"wrote": {name: new}})
+        self._append({"wrote": {name: [new, there]}})
         part.replace(final)
         sync_directory(final.parent)
 
