@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
     from batchrunner.operations.export import Exported
     from batchrunner.output.export.format import SetWriter
 
-FORMATS = ("hf", "webdataset")
+FORMATS = ("hf", "webdataset", "parquet", "jsonl", "csv")
+OPTIONS_OF = {
+    "shard_size": ("webdataset", "parquet"),
+    "shard_count": ("webdataset", "parquet"),
+    "embed": ("parquet",),
+    "link": ("hf",),
+    "split": ("hf", "webdataset", "parquet"),
+}
+"""The formats that have an option, for options that not all have."""
 DEFAULT_SHARD_SIZE = "1GB"
 _UNITS = {"KB": 1000, "MB": 1000**2, "GB": 1000**3}
 MOST_NAMED = 10
@@ -33,7 +42,8 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=FORMATS,
         required=True,
-        help="hf: a folder of videos and their metadata, for the datasets library; webdataset: tar files",
+        help="hf: a folder of videos with metadata, for the datasets library; webdataset: tar files; "
+        "parquet: files with the videos or their paths; jsonl, csv: one file of rows with paths",
     )
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, required=True, help="folder of the dataset; it only grows"
@@ -59,21 +69,29 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         help="largest size of a file with many videos, such as 500MB (default: 1GB)",
     )
     parser.add_argument("--shard-count", metavar="N", type=shared.positive, help="most videos in such a file")
+    parser.add_argument(
+        "--embed", action="store_true", help="put the videos into the parquet files, instead of their paths"
+    )
     parser.add_argument("--link", action="store_true", help="hard-link the videos instead of copying them")
     parser.add_argument(
-        "--verify", action="store_true", help="read linked videos whole even if they look unchanged"
+        "--verify",
+        action="store_true",
+        help="read videos that are not copied, too, even if size and time show no change",
     )
     shared.add_json(parser)
     parser.set_defaults(run=lambda options: run_async(_export(options)))
 
 
 async def _export(options: argparse.Namespace) -> int:
-    from batchrunner.operations.export import choose, export  # noqa: PLC0415  `--help` is faster without
+    from batchrunner.operations.export import choose, export, labels_of  # noqa: PLC0415  for speed
 
-    if (options.link or options.verify) and options.format != "hf":
-        raise UsageError("--link and --verify are for --format hf", "leave them out")
+    for name, formats in OPTIONS_OF.items():
+        if getattr(options, name) and options.format not in formats:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is an option of --format {' and '.join(formats)}", "leave it out")
     directories = list(dict.fromkeys(map(existing_run, options.directories)))
-    writer = _writer(options)
+    labels = await labels_of(directories, not options.all) if options.format in ("jsonl", "csv") else []
+    writer = _writer(options, labels)
     choice = await choose(directories, options.where, not options.all)
     with writer.opened():
         done = await export(directories, choice, writer)
@@ -83,10 +101,12 @@ async def _export(options: argparse.Namespace) -> int:
     return done.exit_code
 
 
-def _writer(options: argparse.Namespace) -> SetWriter:
+def _writer(options: argparse.Namespace, labels: Sequence[str]) -> SetWriter:
     from batchrunner.core.splits import parse_splits  # noqa: PLC0415
     from batchrunner.output.export.format import SetOptions  # noqa: PLC0415
     from batchrunner.output.export.hf import HfWriter  # noqa: PLC0415
+    from batchrunner.output.export.lines import LinesWriter  # noqa: PLC0415
+    from batchrunner.output.export.parquet import parquet_shards  # noqa: PLC0415
     from batchrunner.output.export.shards import ShardLimits, ShardWriter  # noqa: PLC0415
     from batchrunner.output.export.webdataset import tar_shards  # noqa: PLC0415
 
@@ -95,20 +115,24 @@ def _writer(options: argparse.Namespace) -> SetWriter:
         "--split": options.split,
         "--shard-size": options.shard_size,
         "--shard-count": options.shard_count,
+        "--embed": options.embed,
         "--where": sorted(options.where),
         "--all": options.all,
     }
     how = SetOptions(options.output, recorded, parse_splits(options.split), options.verify)
     if options.format == "hf":
         return HfWriter(how, options.link)
+    if options.format in ("jsonl", "csv"):
+        return LinesWriter(how, options.format, labels)
     limits = ShardLimits(_bytes(options.shard_size or DEFAULT_SHARD_SIZE), options.shard_count)
-    return ShardWriter(how, limits, tar_shards())
+    is_tar = options.format == "webdataset"
+    return ShardWriter(how, limits, tar_shards() if is_tar else parquet_shards(options.embed, options.verify))
 
 
 def _bytes(text: str) -> int:
     """A size such as `500MB` in bytes."""
     number, unit = text[:-2], text[-2:].upper()
-    if unit not in _UNITS or not (size := plain_number(number.strip())):
+    if unit not in _UNITS or (size := plain_number(number.strip()) or 0) <= 0:
         raise UsageError(f"--shard-size {text} is not a size", "write it as 500MB or 1.5GB")
     return int(size * _UNITS[unit])
 

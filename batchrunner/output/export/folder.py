@@ -71,12 +71,14 @@ class SetFolder:
     def opened(self) -> Iterator[Self]:
         """Lock the folder, created if it is missing, and finish what a killed export has left.
 
+        While it is open, errors of the disk are turned into ours.
+
         Raises:
             UsageError: it contains something else, or a set with other options.
             BusyError: another export is writing to it.
             StorageError: the disk returned an error.
         """
-        with disk_errors(self.path):
+        with _disk_errors(self.path):
             if self.path.exists() and not self.path.is_dir():
                 raise UsageError(f"{self.path} is a file", f"{_NEW} with -o DIR")
             self.path.mkdir(parents=True, exist_ok=True)
@@ -230,7 +232,7 @@ class SetFolder:
 
 
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
+def _disk_errors(path: Path) -> Iterator[None]:
     """Turn an OSError into a StorageError."""
     try:
         yield

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from batchrunner.output.export.card import Card, column_lines, write_card
-from batchrunner.output.export.folder import SetFile, SetFolder, SetRow, disk_errors, write_all
+from batchrunner.output.export.folder import SetFile, SetFolder, SetRow, write_all
 from batchrunner.output.export.format import SetOptions
 from batchrunner.output.export.rows import Clip, Column, compact, label_columns
 from batchrunner.output.export.videos import Copier, link_video
@@ -57,8 +57,7 @@ class HfWriter:
         """
         split = self._options.split_of(clip)
         name = f"{split}/{clip.name}.mp4"
-        with disk_errors(self._options.path):
-            self._place(clip, name)
+        self._place(clip, name)
         self._files.append(SetFile(name, split, 1, clip.size, clip.sha256))
         self._rows.append(SetRow(split, name, clip.row(), clip.labels))
         if len(self._files) >= MOST_WAITING:
@@ -67,21 +66,20 @@ class HfWriter:
     def finish(self) -> int:
         """Put the last videos in place, and write metadata and card; return the number of videos."""
         self._commit()
-        with disk_errors(self._options.path):
-            labels = label_columns(dict.fromkeys(name for row in self._folder.rows() for name in row.labels))
-            labels = {name: _harmless(column) for name, column in labels.items()}
-            card = Card(self._options.path.name)
-            splits = dict.fromkeys(row.split for row in self._folder.rows())
-            for split in splits:
-                with self._folder.replacing(f"{split}/{METADATA}") as file:
-                    for row in self._folder.rows():
-                        if row.split == split:
-                            card.count(row)
-                            file.write(_line(row, labels))
-            patterns = {split: f"{split}/*" for split in splits}
-            more = [Column(name, str, "") for name in labels.values()]
-            info = ["  features:", "  - name: video", "    dtype: video", *column_lines(more)]
-            write_card(self._folder, card, patterns, "\n".join(info))
+        labels = label_columns(dict.fromkeys(name for row in self._folder.rows() for name in row.labels))
+        labels = {name: _harmless(column) for name, column in labels.items()}
+        card = Card(self._options.path.name)
+        splits = dict.fromkeys(row.split for row in self._folder.rows())
+        for split in splits:
+            with self._folder.replacing(f"{split}/{METADATA}") as file:
+                for row in self._folder.rows():
+                    if row.split == split:
+                        card.count(row)
+                        file.write(_line(row, labels))
+        patterns = {split: f"{split}/*" for split in splits}
+        more = [Column(name, str, "") for name in labels.values()]
+        info = ["  features:", "  - name: video", "    dtype: video", *column_lines(more)]
+        write_card(self._folder, card, patterns, "\n".join(info))
         return card.videos
 
     def _place(self, clip: Clip, name: str) -> None:
@@ -101,11 +99,10 @@ class HfWriter:
             raise
 
     def _commit(self) -> None:
-        with disk_errors(self._options.path):
-            for part in (self._folder.part(file.name) for file in self._files):
-                with part.open("rb") as written:
-                    os.fsync(written.fileno())
-            self._folder.commit(self._files, self._rows)
+        for part in (self._folder.part(file.name) for file in self._files):
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+        self._folder.commit(self._files, self._rows)
         self._files, self._rows = [], []
 
 

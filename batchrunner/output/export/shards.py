@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from batchrunner.output.export.card import Card, write_card
-from batchrunner.output.export.folder import SetFile, SetFolder, SetRow, disk_errors
+from batchrunner.output.export.folder import SetFile, SetFolder, SetRow
 from batchrunner.output.export.format import SetOptions
 from batchrunner.output.export.rows import Clip
 
@@ -31,8 +31,9 @@ class ShardLimits:
 class OpenShard(Protocol):
     """A shard that is being written, under its temporary name."""
 
-    size: int
-    """Bytes so far."""
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
 
     def add(self, clip: Clip) -> None:
         """Add a video.
@@ -80,29 +81,27 @@ class ShardWriter:
             Unusable: it is not the video that was verified.
         """
         split = self._options.split_of(clip)
-        with disk_errors(self._options.path):
-            if self._is_full(split, clip):
-                self._close(split)
-            if split not in self._open:
-                self._open[split] = self._form.open(self._folder.part(self._name(split)))
-                self._rows[split] = []
-            self._open[split].add(clip)
+        if self._is_full(split, clip):
+            self._close(split)
+        if split not in self._open:
+            self._open[split] = self._form.open(self._folder.part(self._name(split)))
+            self._rows[split] = []
+        self._open[split].add(clip)
         self._rows[split].append(SetRow(split, self._name(split), clip.row(), clip.labels))
 
     def finish(self) -> int:
         """Complete the open shards, and write index and card; return the number of videos."""
-        with disk_errors(self._options.path):
-            for split in list(self._open):
-                self._close(split)
-            card = Card(self._options.path.name)
-            shards = sorted(self._folder.files(), key=lambda shard: shard.name)
-            for row in self._folder.rows():
-                card.count(row)
-            with self._folder.replacing(INDEX) as file:
-                json.dump({"shards": list(map(asdict, shards))}, file, indent=1)
-                file.write("\n")
-            patterns = {split: f"{split}-*{self._form.suffix}" for split in sorted(self._numbers)}
-            write_card(self._folder, card, patterns, info=self._form.header())
+        for split in list(self._open):
+            self._close(split)
+        card = Card(self._options.path.name)
+        shards = sorted(self._folder.files(), key=lambda shard: shard.name)
+        for row in self._folder.rows():
+            card.count(row)
+        with self._folder.replacing(INDEX) as file:
+            json.dump({"shards": list(map(asdict, shards))}, file, indent=1)
+            file.write("\n")
+        patterns = {split: f"{split}-*{self._form.suffix}" for split in sorted(self._numbers)}
+        write_card(self._folder, card, patterns, info=self._form.header())
         return card.videos
 
     def _is_full(self, split: str, clip: Clip) -> bool:
