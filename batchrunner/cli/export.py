@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,8 @@ from batchrunner.cli import arguments as shared
 from batchrunner.cli.console import say, say_json, shown_path, talk
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import existing_run
-from batchrunner.core.errors import UsageError
-from batchrunner.core.text import count, plain_number, printable
+from batchrunner.core.errors import ExitCode, UsageError
+from batchrunner.core.text import count, plain_number
 
 if TYPE_CHECKING:
     from batchrunner.operations.export import Exported
@@ -78,6 +79,9 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read videos that are not copied, too, even if size and time show no change",
     )
+    parser.add_argument(
+        "--push", metavar="REPO", help="also upload it to this dataset on the Hugging Face Hub, made private"
+    )
     shared.add_json(parser)
     parser.set_defaults(run=lambda options: run_async(_export(options)))
 
@@ -89,6 +93,8 @@ async def _export(options: argparse.Namespace) -> int:
         if getattr(options, name) and options.format not in formats:
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} is an option of --format {' and '.join(formats)}", "leave it out")
+    if options.push:
+        _check_push(options)
     directories = list(dict.fromkeys(map(existing_run, options.directories)))
     labels = await labels_of(directories, not options.all) if options.format in ("jsonl", "csv") else []
     writer = _writer(options, labels)
@@ -97,8 +103,10 @@ async def _export(options: argparse.Namespace) -> int:
         done = await export(directories, choice, writer)
     for notice in writer.notices:
         talk(notice)
-    _tell(options, done)
-    return done.exit_code
+    url, failed = _push(options) if options.push and done.videos else ("", "")
+    exit_code = ExitCode.FAILED if failed else done.exit_code
+    _tell(options, done, {"pushed": url, "push_error": failed} if options.push else {}, exit_code)
+    return exit_code
 
 
 def _writer(options: argparse.Namespace, labels: Sequence[str]) -> SetWriter:
@@ -137,30 +145,47 @@ def _bytes(text: str) -> int:
     return int(size * _UNITS[unit])
 
 
-def _tell(options: argparse.Namespace, done: Exported) -> None:
+def _check_push(options: argparse.Namespace) -> None:
+    """Check before the export whether there can be a push after it."""
+    from batchrunner.output.export.hub import check_repository  # noqa: PLC0415
+
+    if options.format in ("jsonl", "csv") or (options.format == "parquet" and not options.embed):
+        raise UsageError(
+            "--push uploads videos, and this format has only their paths",
+            "use --format hf, webdataset, or parquet with --embed",
+        )
+    check_repository(options.push)
+
+
+def _push(options: argparse.Namespace) -> tuple[str, str]:
+    """Upload the set; return its address, or what went wrong."""
+    from batchrunner.output.export.hub import PushFailed, push  # noqa: PLC0415
+
+    try:
+        return push(options.output, options.push, progress=sys.stderr.isatty() and not options.json), ""
+    except PushFailed as error:
+        talk(f"batchrunner: the set is complete, but could not be pushed: {error}")
+        talk("  hint: run the same command again; what is uploaded is not uploaded again")
+        return "", str(error)
+
+
+def _tell(options: argparse.Namespace, done: Exported, pushed: dict[str, str], exit_code: int) -> None:
     """Print what was done."""
     skipped = [{"file": str(path), "reason": why} for path, why in done.skipped.values()]
     if options.json:
-        say_json(
-            {
-                "output": str(options.output),
-                "format": options.format,
-                "videos": done.videos,
-                "added": done.added,
-                "duplicates": done.duplicates,
-                "made_again": done.remade,
-                "skipped": skipped,
-                "exit_code": int(done.exit_code),
-            }
-        )
+        values = {"output": str(options.output), "format": options.format, "videos": done.videos}
+        values |= {"added": done.added, "duplicates": done.duplicates, "made_again": done.remade}
+        say_json(values | {"skipped": skipped, **pushed, "exit_code": int(exit_code)})
         return
     say(f"{shown_path(options.output)}: {count(done.videos, 'video')}, {done.added:,} of them new")
+    if pushed.get("pushed"):
+        say(f"pushed to {pushed['pushed']}")
     if done.duplicates:
         say(f"{count(done.duplicates, 'duplicate')} left out: an earlier run directory has the same request")
     if done.remade:
         say(f"{count(done.remade, 'video')} made again since; the set keeps the earlier version")
     for item in skipped[:MOST_NAMED]:
-        talk(f"skipped {printable(shown_path(Path(item['file'])))}: {item['reason']}")
+        talk(f"skipped {shown_path(Path(item['file']))}: {item['reason']}")
     if skipped:
         more = f", {len(skipped) - MOST_NAMED:,} more than shown" if len(skipped) > MOST_NAMED else ""
         talk(f"{count(len(skipped), 'finished video')} skipped{more}; `--json` lists all of them")

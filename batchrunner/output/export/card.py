@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from batchrunner.core.text import count, printable, span
 from batchrunner.output.export.folder import SetFolder, SetRow
-from batchrunner.output.export.rows import COLUMNS, Column, compact
+from batchrunner.output.export.rows import COLUMNS, SetColumn, compact
 from batchrunner.version import __version__
 
 CARD = "README.md"
@@ -115,7 +115,7 @@ def write_card(folder: SetFolder, card: Card, patterns: Mapping[str, str], info:
         file.write(text)
 
 
-def column_lines(more: Sequence[Column], indent: str = "  ") -> list[str]:
+def column_lines(more: Sequence[SetColumn], indent: str = "  ") -> list[str]:
     """Our columns, and more, as lines of YAML."""
     return [
         f"{indent}- name: {compact(column.name)}\n{indent}  dtype: {KINDS[column.kind]}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from batchrunner.output.export.card import Card, column_lines, write_card
 from batchrunner.output.export.folder import SetFile, SetFolder, SetRow, write_all
 from batchrunner.output.export.format import SetOptions
-from batchrunner.output.export.rows import Clip, Column, compact, label_columns
+from batchrunner.output.export.rows import Clip, SetColumn, compact, label_columns
 from batchrunner.output.export.videos import Copier, link_video
 from batchrunner.storage.files import begin_write_out
 
@@ -77,7 +77,7 @@ class HfWriter:
                         card.count(row)
                         file.write(_line(row, labels))
         patterns = {split: f"{split}/*" for split in splits}
-        more = [Column(name, str, "") for name in labels.values()]
+        more = [SetColumn(name, str, "") for name in labels.values()]
         info = ["  features:", "  - name: video", "    dtype: video", *column_lines(more)]
         write_card(self._folder, card, patterns, "\n".join(info))
         return card.videos

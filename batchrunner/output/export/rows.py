@@ -18,7 +18,7 @@ Row = Mapping[str, object]
 """A row by column. Text is always there, if only empty; an unknown number is None."""
 
 
-class Column(NamedTuple):
+class SetColumn(NamedTuple):
     """A column of every dataset."""
 
     name: str
@@ -28,33 +28,35 @@ class Column(NamedTuple):
 
 
 COLUMNS = (
-    Column("id", str, "the task's ID in the manifest"),
-    Column("prompt", str, "the prompt that was sent"),
-    Column("inputs", str, "input files and URLs, as written in the manifest"),
-    Column("model", str, "the model that made the video"),
-    Column("seed", int, "the seed that was sent"),
-    Column("tokens", int, "tokens that were charged"),
-    Column("cost", float, "what was charged, in `currency`"),
-    Column("currency", str, "the currency of `cost`"),
-    Column("requested_duration", int, "the length that was requested, in seconds"),
-    Column("requested_resolution", str, "the resolution that was requested"),
-    Column("requested_ratio", str, "the aspect ratio that was requested"),
-    Column("duration", float, "the video's length, in seconds"),
-    Column("width", int, "in pixels"),
-    Column("height", int, "in pixels"),
-    Column("fps", float, "frames per second"),
-    Column("bytes", int, "the size of the video file"),
-    Column("sha256", str, "the hash of the video file"),
-    Column("warnings", str, "how the video differs from the request"),
-    Column("submitted_at", str, "when it was requested (ISO 8601, UTC)"),
-    Column("finished_at", str, "when the generation ended"),
-    Column("collected_at", str, "when the video had been downloaded and verified"),
-    Column("generation_seconds", float, "how long the generation took"),
-    Column("parameters", str, "the request's other fields, as a JSON object; local files as their SHA-256"),
-    Column("run", str, "the name of the run that made it"),
-    Column("fingerprint", str, "the hash of the request, which identifies the row"),
+    SetColumn("id", str, "the task's ID in the manifest"),
+    SetColumn("prompt", str, "the prompt that was sent"),
+    SetColumn("inputs", str, "input files and URLs, as written in the manifest"),
+    SetColumn("model", str, "the model that made the video"),
+    SetColumn("seed", int, "the seed that was sent"),
+    SetColumn("tokens", int, "tokens that were charged"),
+    SetColumn("cost", float, "what was charged, in `currency`"),
+    SetColumn("currency", str, "the currency of `cost`"),
+    SetColumn("requested_duration", int, "the length that was requested, in seconds"),
+    SetColumn("requested_resolution", str, "the resolution that was requested"),
+    SetColumn("requested_ratio", str, "the aspect ratio that was requested"),
+    SetColumn("duration", float, "the video's length, in seconds"),
+    SetColumn("width", int, "in pixels"),
+    SetColumn("height", int, "in pixels"),
+    SetColumn("fps", float, "frames per second"),
+    SetColumn("bytes", int, "the size of the video file"),
+    SetColumn("sha256", str, "the hash of the video file"),
+    SetColumn("warnings", str, "how the video differs from the request"),
+    SetColumn("submitted_at", str, "when it was requested (ISO 8601, UTC)"),
+    SetColumn("finished_at", str, "when the generation ended"),
+    SetColumn("collected_at", str, "when the video had been downloaded and verified"),
+    SetColumn("generation_seconds", float, "how long the generation took"),
+    SetColumn(
+        "parameters", str, "the request's other fields, as a JSON object; local files as their SHA-256"
+    ),
+    SetColumn("run", str, "the name of the run that made it"),
+    SetColumn("fingerprint", str, "the hash of the request, which identifies the row"),
 )
-LABELS = Column("labels", str, "the user's own columns, as a JSON object")
+LABELS = SetColumn("labels", str, "the user's own columns, as a JSON object")
 """Stands for the labels in files that are never written again: later rows may have other labels."""
 _LONGEST_NAME = 60
 """Bytes of an ID in the name of a file."""
