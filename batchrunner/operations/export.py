@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,7 @@ async def export(directories: Sequence[Path], choice: Choice, writer: SetWriter)
             except Unusable as error:
                 done.skipped.setdefault(key, (clip.path, str(error)))
                 continue
+            await asyncio.sleep(0)  # Ctrl-C is noticed here
             seen.add(key)
             done.skipped.pop(key, None)  # another run directory has it
             done.added += 1
