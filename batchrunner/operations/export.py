@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,23 +73,24 @@ async def export(directories: Sequence[Path], choice: Choice, writer: SetWriter)
     """
     done = Exported()
     seen: set[str] = set()
-    async for clip in _clips(directories, choice):
-        key = clip.fingerprint
-        if key in seen:
-            done.duplicates += 1
-        elif key in writer.hashes:
-            seen.add(key)
-            done.remade += writer.hashes[key] != clip.sha256
-        else:
-            try:
-                writer.add(clip)
-            except Unusable as error:
-                done.skipped.setdefault(key, (clip.path, str(error)))
-                continue
-            await asyncio.sleep(0)  # Ctrl-C is noticed here
-            seen.add(key)
-            done.skipped.pop(key, None)  # another run directory has it
-            done.added += 1
+    async with aclosing(_clips(directories, choice)) as clips:
+        async for clip in clips:
+            key = clip.fingerprint
+            if key in seen:
+                done.duplicates += 1
+            elif key in writer.hashes:
+                seen.add(key)
+                done.remade += writer.hashes[key] != clip.sha256
+            else:
+                try:
+                    writer.add(clip)
+                except Unusable as error:
+                    done.skipped.setdefault(key, (clip.path, str(error)))
+                    continue
+                await asyncio.sleep(0)  # Ctrl-C is noticed here
+                seen.add(key)
+                done.skipped.pop(key, None)  # another run directory has it
+                done.added += 1
     done.videos = writer.finish()
     return done
 
@@ -102,7 +104,7 @@ async def labels_of(directories: Sequence[Path], planned_only: bool) -> list[str
     return list(names)
 
 
-async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncIterator[Clip]:
+async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[Clip, None]:
     """The chosen videos that are done, in the order in which their tasks entered the ledgers."""
     for directory in directories:
         async with LedgerReader.open_existing(directory) as ledger:

@@ -1,5 +1,6 @@
 """An export that is killed goes on when the same command is run again."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from batchrunner.operations import export as exporting
 from batchrunner.output.export.folder import JOURNAL
+from batchrunner.output.export.rows import Clip
 from tests.harness.finished_runs import Made
 from tests.integration.export import killed_exports
 
@@ -54,3 +57,31 @@ def test_a_kill_before_the_first_row_leaves_a_folder_that_can_be_used(export: An
         journal.write(b'{"files": [{"name"')
     export.make(Made("bee", "bee"))
     assert export("--format", "hf")["videos"] == 2
+
+
+def test_ctrl_c_ends_an_export_between_two_videos(export: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The ledger is closed, and nothing is left running."""
+    export.make(*(Made(f"clip-{number}", f"prompt {number}") for number in range(9)))
+    added = []
+
+    class Interrupted:
+        def __init__(self) -> None:
+            self.hashes: dict[str, str] = {}
+            self.notices: list[str] = []
+
+        def opened(self) -> Any:
+            raise NotImplementedError
+
+        def add(self, clip: Clip) -> None:
+            added.append(clip)
+            task = asyncio.current_task()
+            assert task
+            task.cancel()  # what asyncio does on SIGINT
+
+        def finish(self) -> int:
+            raise NotImplementedError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(exporting.export([export.run], exporting.Choice(None, True), Interrupted()))
+    assert len(added) == 1
+    assert caplog.records == []
