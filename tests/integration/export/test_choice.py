@@ -158,3 +158,16 @@ def test_splits_get_their_shares() -> None:
     assert names == [split_of(f"1-{number}", splits) for number in range(10_000)]
     for split in splits:
         assert abs(names.count(split.name) / 10_000 - float(split.share)) < 0.02
+
+
+@pytest.mark.parametrize("form", ["hf", "webdataset", "jsonl"])
+def test_no_secret_of_an_input_link_is_exported(export: Any, form: str) -> None:
+    """Queries and passwords of links are removed, as in results.csv; the prompt is the user's own."""
+    url = "https://ann:tQz9pw@host.example/cat.png?X-Amz-Signature=tQz9query"
+    content = [{"type": "image_url", "image_url": {"url": url}}]
+    export.make(Made("ant", f"see {url}", metadata={"content": content}))
+    export("--format", form)
+    files = [path.read_bytes() for path in export.out.rglob("*") if path.is_file()]
+    assert any(b"https://***@host.example/cat.png" in data for data in files)
+    for data in files:
+        assert data.replace(url.encode(), b"").count(b"tQz9") == 0
