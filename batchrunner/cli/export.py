@@ -12,7 +12,7 @@ from batchrunner.cli import arguments as shared
 from batchrunner.cli.console import say, say_json, shown_path, talk
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import existing_run
-from batchrunner.core.errors import ExitCode, UsageError
+from batchrunner.core.errors import AccountError, ExitCode, UsageError, most_urgent
 from batchrunner.core.text import count, plain_number
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from batchrunner.output.export.format import SetWriter
 
 FORMATS = ("hf", "webdataset", "parquet", "jsonl", "csv")
+ROWS_ONLY = ("jsonl", "csv")
+"""Formats with one file that is written anew each time."""
 OPTIONS_OF = {
     "shard_size": ("webdataset", "parquet"),
     "shard_count": ("webdataset", "parquet"),
@@ -96,16 +98,16 @@ async def _export(options: argparse.Namespace) -> int:
     if options.push:
         _check_push(options)
     directories = list(dict.fromkeys(map(existing_run, options.directories)))
-    labels = await labels_of(directories, not options.all) if options.format in ("jsonl", "csv") else []
+    labels = await labels_of(directories, not options.all) if options.format in ROWS_ONLY else []
     writer = _writer(options, labels)
     choice = await choose(directories, options.where, not options.all)
     with writer.opened():
         done = await export(directories, choice, writer)
     for notice in writer.notices:
         talk(notice)
-    url, failed = _push(options) if options.push and done.videos else ("", "")
-    exit_code = ExitCode.FAILED if failed else done.exit_code
-    _tell(options, done, {"pushed": url, "push_error": failed} if options.push else {}, exit_code)
+    pushed, exit_code = _push(options) if options.push and done.videos else ({}, ExitCode.DONE)
+    exit_code = most_urgent([exit_code, done.exit_code])
+    _tell(options, done, pushed, exit_code)
     return exit_code
 
 
@@ -130,7 +132,7 @@ def _writer(options: argparse.Namespace, labels: Sequence[str]) -> SetWriter:
     how = SetOptions(options.output, recorded, parse_splits(options.split), options.verify)
     if options.format == "hf":
         return HfWriter(how, options.link)
-    if options.format in ("jsonl", "csv"):
+    if options.format in ROWS_ONLY:
         return LinesWriter(how, options.format, labels)
     limits = ShardLimits(_bytes(options.shard_size or DEFAULT_SHARD_SIZE), options.shard_count)
     is_tar = options.format == "webdataset"
@@ -149,7 +151,7 @@ def _check_push(options: argparse.Namespace) -> None:
     """Check before the export whether there can be a push after it."""
     from batchrunner.output.export.hub import check_repository  # noqa: PLC0415
 
-    if options.format in ("jsonl", "csv") or (options.format == "parquet" and not options.embed):
+    if options.format in ROWS_ONLY or (options.format == "parquet" and not options.embed):
         raise UsageError(
             "--push uploads videos, and this format has only their paths",
             "use --format hf, webdataset, or parquet with --embed",
@@ -157,16 +159,17 @@ def _check_push(options: argparse.Namespace) -> None:
     check_repository(options.push)
 
 
-def _push(options: argparse.Namespace) -> tuple[str, str]:
-    """Upload the set; return its address, or what went wrong."""
+def _push(options: argparse.Namespace) -> tuple[dict[str, str], int]:
+    """Upload the set; return its address, or what went wrong, and the exit code."""
     from batchrunner.output.export.hub import PushFailed, push  # noqa: PLC0415
 
     try:
-        return push(options.output, options.push, progress=sys.stderr.isatty() and not options.json), ""
-    except PushFailed as error:
-        talk(f"batchrunner: the set is complete, but could not be pushed: {error}")
-        talk("  hint: run the same command again; what is uploaded is not uploaded again")
-        return "", str(error)
+        url = push(options.output, options.push, progress=sys.stderr.isatty() and not options.json)
+    except (AccountError, PushFailed) as error:
+        talk(f"batchrunner: the set is complete, but was not pushed: {error}")
+        talk(f"  hint: {error.hint}")
+        return {"pushed": "", "push_error": str(error)}, error.exit_code
+    return {"pushed": url, "push_error": ""}, ExitCode.DONE
 
 
 def _tell(options: argparse.Namespace, done: Exported, pushed: dict[str, str], exit_code: int) -> None:
@@ -177,7 +180,8 @@ def _tell(options: argparse.Namespace, done: Exported, pushed: dict[str, str], e
         values |= {"added": done.added, "duplicates": done.duplicates, "made_again": done.remade}
         say_json(values | {"skipped": skipped, **pushed, "exit_code": int(exit_code)})
         return
-    say(f"{shown_path(options.output)}: {count(done.videos, 'video')}, {done.added:,} of them new")
+    new = "" if options.format in ROWS_ONLY else f", {done.added:,} of them new"
+    say(f"{shown_path(options.output)}: {count(done.videos, 'video')}{new}")
     if pushed.get("pushed"):
         say(f"pushed to {pushed['pushed']}")
     if done.duplicates:
@@ -189,4 +193,7 @@ def _tell(options: argparse.Namespace, done: Exported, pushed: dict[str, str], e
     if skipped:
         more = f", {len(skipped) - MOST_NAMED:,} more than shown" if len(skipped) > MOST_NAMED else ""
         talk(f"{count(len(skipped), 'finished video')} skipped{more}; `--json` lists all of them")
-        talk("  hint: put them back, then run the same command again: it adds what is missing")
+        talk(
+            "  hint: put them back, then run the same command again; `batchrunner collect DIR --missing` "
+            "downloads missing ones, free of charge, while the gateway has them"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,14 +72,15 @@ async def export(directories: Sequence[Path], choice: Choice, writer: SetWriter)
         StorageError: the disk returned an error.
     """
     done = Exported()
-    seen: set[str] = set()
+    seen: set[str] = set()  # one directory alone has no duplicates, and there may be a million videos
+    remember: Callable[[str], None] = seen.add if len(directories) > 1 else lambda key: None
     async with aclosing(_clips(directories, choice)) as clips:
         async for clip in clips:
             key = clip.fingerprint
             if key in seen:
                 done.duplicates += 1
             elif key in writer.hashes:
-                seen.add(key)
+                remember(key)
                 done.remade += writer.hashes[key] != clip.sha256
             else:
                 try:
@@ -88,7 +89,7 @@ async def export(directories: Sequence[Path], choice: Choice, writer: SetWriter)
                     done.skipped.setdefault(key, (clip.path, str(error)))
                     continue
                 await asyncio.sleep(0)  # Ctrl-C is noticed here
-                seen.add(key)
+                remember(key)
                 done.skipped.pop(key, None)  # another run directory has it
                 done.added += 1
     done.videos = writer.finish()

@@ -6,15 +6,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from batchrunner.core.errors import AccountError, UsageError
+from batchrunner.core.errors import AccountError, BatchrunnerError, ExitCode, UsageError
 from batchrunner.core.redaction import MASK, redacted
 from batchrunner.core.text import printable
 
 _NOT_ALLOWED = (401, 403)
 
 
-class PushFailed(Exception):
-    """The set was not, or not completely, uploaded; the message says why."""
+class PushFailed(BatchrunnerError):
+    """The set was not, or not completely, uploaded."""
+
+    exit_code = ExitCode.FAILED
 
 
 def hub_library() -> Any:
@@ -66,7 +68,8 @@ def push(folder: Path, repository: str, progress: bool) -> str:
                 f"the Hugging Face Hub refuses to write to {repository}: {what}",
                 "set HF_TOKEN to a token that may write there",
             ) from None  # its cause holds the request, and so the token
-        raise PushFailed(what) from None
+        again = "run the same command again; what is uploaded is not uploaded again"
+        raise PushFailed(what, again) from None
     return str(url)
 
 

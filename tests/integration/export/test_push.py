@@ -80,8 +80,10 @@ def test_a_set_is_pushed_and_grows_there(export: Any, hub: Hub, push: Pusher, op
 def test_without_a_token_nothing_is_pushed(export: Any, hub: Hub, push: Pusher) -> None:
     """The set is made all the same; exit code 4 is the account's."""
     export.make(Made("ant", "ant"))
-    done = push("--format", "hf", "--push", "ann/cats", code=4, HF_TOKEN="")
+    done = push("--format", "hf", "--push", "ann/cats", "--json", code=4, HF_TOKEN="")
     assert "hint: set HF_TOKEN" in done.stderr
+    value = json.loads(done.stdout)
+    assert (value["videos"], value["pushed"], value["exit_code"]) == (1, "", 4)
     assert len(tree(export.out)) == 3
     assert hub.created == []
 
@@ -98,7 +100,7 @@ def test_a_push_that_fails_is_repeated_by_the_same_command(export: Any, hub: Hub
     """Exit code 1: the set is there, the upload is not."""
     export.make(Made("ant", "ant"))
     hub.refuse = 418
-    assert "could not be pushed" in push("--format", "hf", "--push", "ann/cats", code=1).stderr
+    assert "was not pushed" in push("--format", "hf", "--push", "ann/cats", code=1).stderr
     hub.refuse = 0
     push("--format", "hf", "--push", "ann/cats")
     assert hub.files["ann/cats"] == tree(export.out)
