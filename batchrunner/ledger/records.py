@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from batchrunner.core.model import AttemptId, Pricing, RemoteId, RunSettings, TaskKey
-from batchrunner.core.policy import GENERATION_FAILED, is_without_last_word
+from batchrunner.core.policy import may_be_paid_for
 from batchrunner.core.states import TaskState
 
 WAITING_FOR = "waiting_for"
@@ -80,9 +80,7 @@ class TaskRecord(NamedTuple):
 
         It may be charged, and may still exist there: polling it again is free, resubmitting pays again.
         """
-        accepted = self.state is TaskState.FAILED and self.remote_id is not None
-        kept = self.error_code == GENERATION_FAILED and self.tokens is None
-        return accepted and (kept or is_without_last_word(self.error_code))
+        return may_be_paid_for(self.state is TaskState.FAILED, self.remote_id, self.error_code, self.tokens)
 
     @property
     def metadata(self) -> Mapping[str, Any]:

@@ -178,3 +178,22 @@ def keep_small(path: Path, data: bytes) -> None:
         part.put_in_place()
     finally:
         part.discard()
+
+
+def write_over(path: Path, data: bytes) -> None:
+    """Write a file that can be made again at any time: replace an older one atomically, without fsync.
+
+    Raises:
+        StorageError: it can't be written; the older one is still there.
+    """
+    part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{PartFile.SUFFIX}")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"can't write {path}: {error.strerror}", "free disk space or fix the permissions, then try again"
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

@@ -13,8 +13,8 @@ from batchrunner.core.policy.generation_end import (
     after_loss,
     after_success,
     echo_warnings,
-    is_without_last_word,
     is_worth_another,
+    may_be_paid_for,
     with_hold,
 )
 from batchrunner.core.policy.moves import (
@@ -86,8 +86,8 @@ __all__ = [
     "after_video",
     "backoff",
     "echo_warnings",
-    "is_without_last_word",
     "is_worth_another",
+    "may_be_paid_for",
     "unsendable",
     "with_hold",
 ]

@@ -118,6 +118,12 @@ def after_loss(generation: Generation, receipt: Receipt, ever_seen: bool) -> Mov
     return Move(Event.LOST, TaskState.FAILED, error_code=receipt.code, error_message=receipt.message)
 
 
+def may_be_paid_for(failed: bool, remote_id: str | None, error_code: str, tokens: int | None) -> bool:
+    """Whether a task failed after the gateway had accepted it, without a confirmed refund."""
+    kept = error_code == GENERATION_FAILED and tokens is None
+    return failed and remote_id is not None and (kept or is_without_last_word(error_code))
+
+
 def is_without_last_word(error_code: str) -> bool:
     """Whether a task failed without SUCCESS or FAILURE from the gateway, which may still report one."""
     return error_code == NOT_VISIBLE or error_code.startswith(UPSTREAM)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+from array import array
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 VIDEO = "video"
 MOST_ROWS = 1000
 """In a row group, which is what readers load at once."""
-MOST_BYTES = 32 << 20
+MOST_BYTES = 16 << 20
 """The same for the size of its videos."""
 
 
@@ -46,13 +47,12 @@ class ParquetShard:
             use_dictionary=list(texts),  # no two videos are the same
             write_statistics=[column.name for column in COLUMNS if column.name not in texts],
         )
-        self._waiting: list[dict[str, object]] = []
-        self._waiting_bytes = 0
+        self._begin_group()
 
     @property
     def size(self) -> int:
         """Bytes so far."""
-        return self._file.size + self._waiting_bytes
+        return self._file.size + len(self._bytes)
 
     def add(self, clip: Clip) -> None:
         """Add a video with its row.
@@ -60,16 +60,21 @@ class ParquetShard:
         Raises:
             Unusable: it is not the video that was verified; the shard is as before.
         """
+        before = len(self._bytes)
         if self._copier:
-            data = bytearray()
-            self._copier.copy(clip, data.extend)
-            video: dict[str, object] = {"bytes": bytes(data), "path": f"{clip.name}.mp4"}
-            self._waiting_bytes += len(data)
+            try:
+                self._copier.copy(clip, self._bytes.extend)
+            except BaseException:
+                del self._bytes[before:]
+                raise
+            path = f"{clip.name}.mp4"
         else:
             check_video(clip, self._verify)
-            video = {"bytes": None, "path": str(clip.path)}
-        self._waiting.append({VIDEO: video} | clip.row() | {LABELS.name: compact(clip.labels)})
-        if len(self._waiting) >= MOST_ROWS or self._waiting_bytes >= MOST_BYTES:
+            path = str(clip.path)
+        self._ends.append(len(self._bytes))
+        self._paths.append(path)
+        self._rows.append(clip.row() | {LABELS.name: compact(clip.labels)})
+        if len(self._rows) >= MOST_ROWS or len(self._bytes) >= MOST_BYTES:
             self._write()
 
     def close(self) -> tuple[int, str]:
@@ -81,10 +86,31 @@ class ParquetShard:
 
     def _write(self) -> None:
         """Write a row group."""
-        if self._waiting:
-            table = self._pyarrow.Table.from_pylist(self._waiting, schema=self._schema)
-            self._waiting, self._waiting_bytes = [], 0
-            self._writer.write_table(table, row_group_size=len(table))
+        if not self._rows:
+            return
+        pyarrow, (_, *others) = self._pyarrow, self._schema
+        columns = [
+            self._videos(),
+            *(pyarrow.array([row[one.name] for row in self._rows], one.type) for one in others),
+        ]
+        table = pyarrow.Table.from_arrays(columns, schema=self._schema)
+        self._writer.write_table(table, row_group_size=len(self._rows))
+        self._begin_group()
+
+    def _begin_group(self) -> None:
+        self._bytes, self._ends = bytearray(), array("i", [0])
+        self._paths: list[str] = []
+        self._rows: list[dict[str, object]] = []
+
+    def _videos(self) -> Any:
+        """The column of the videos; their bytes are not copied: they are most of the memory."""
+        pyarrow, number = self._pyarrow, len(self._rows)
+        if self._copier:
+            buffers = [None, pyarrow.py_buffer(self._ends), pyarrow.py_buffer(self._bytes)]
+            content = pyarrow.Array.from_buffers(pyarrow.binary(), number, buffers)
+        else:
+            content = pyarrow.nulls(number, pyarrow.binary())
+        return pyarrow.StructArray.from_arrays([content, pyarrow.array(self._paths)], names=["bytes", "path"])
 
 
 def parquet_shards(embed: bool, verify: bool) -> ShardFormat:

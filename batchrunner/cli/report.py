@@ -1,0 +1,164 @@
+"""`batchrunner report`: writes one page with all videos, for a web browser."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchrunner.cli import arguments as shared
+from batchrunner.cli.console import say, say_json, shown_path, talk
+from batchrunner.cli.process import run_async
+from batchrunner.cli.run_directory import existing_run
+from batchrunner.core.errors import UsageError
+from batchrunner.core.text import command, count, iso, printable
+
+if TYPE_CHECKING:
+    from batchrunner.core.failure_groups import FailureGroup
+    from batchrunner.ledger import LedgerReader
+    from batchrunner.output.report import OtherRun
+
+MOST_NAMED = 3
+"""How many broken videos are named."""
+_SHOW_EVERY = 1.0
+"""Seconds between two lines about the pictures, on a terminal."""
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `report`."""
+    parser.add_argument("directory", metavar="DIR", type=Path, help="run directory, or its manifest")
+    parser.add_argument(
+        "--beside",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        default=[],
+        help="show the videos of another run of the same tasks beside them; may be repeated",
+    )
+    parser.add_argument(
+        "--inputs",
+        metavar="FOLDER",
+        type=Path,
+        help="folder to which local pictures in the manifest are relative",
+    )
+    parser.add_argument("--all", action="store_true", help="include tasks no longer in the manifest")
+    shared.add_json(parser)
+    parser.set_defaults(run=lambda options: run_async(_report(options)))
+
+
+async def _report(options: argparse.Namespace) -> int:
+    from batchrunner.core.file_names import REPORT_NAME  # noqa: PLC0415
+    from batchrunner.ledger import LedgerReader  # noqa: PLC0415
+    from batchrunner.output.report import Pictures, contents, page_of  # noqa: PLC0415
+    from batchrunner.storage.files import write_over  # noqa: PLC0415
+
+    directory = existing_run(options.directory)
+    others = [await _other(existing_run(path), directory) for path in options.beside]
+    pictures = Pictures(directory, _input_folders(options, directory))
+    async with LedgerReader.open_existing(directory) as ledger:
+        run_id = await ledger.run_id()
+        read = partial(contents, directory=directory, run_id=run_id, pictures=pictures, others=others)
+        shown = await ledger.ask_history(partial(read, now=time.time(), planned_only=not options.all))
+        head = await _head(ledger, directory, run_id)
+    broken = pictures.make(_Progress() if sys.stderr.isatty() else _say_nothing)
+    head |= {"failures": [_failure(group, directory) for group in shown.troubles], "broken": list(broken)}
+    target = directory / REPORT_NAME
+    page = page_of(str(head["name"]), head | {"tasks": shown.tasks, "charts": shown.charts})
+    write_over(target, page.encode("utf-8", "replace"))
+    for path in list(broken.values())[:MOST_NAMED]:
+        talk(f"{shown_path(path)} can't be decoded: it has no picture")
+    if options.json:
+        values = {"report": str(target), "tasks": len(shown.tasks), "videos": shown.videos}
+        say_json(values | {"broken": [str(path) for path in broken.values()]})
+    else:
+        say(f"{shown_path(target)}: {count(len(shown.tasks), 'task')}, {count(shown.videos, 'video')}")
+        say("open it in a web browser; it needs no network")
+    return 0
+
+
+async def _other(directory: Path, shown: Path) -> OtherRun:
+    """Another run, whose videos are shown beside.
+
+    Raises:
+        UsageError: it is the same one.
+    """
+    from batchrunner.ledger import LedgerReader  # noqa: PLC0415
+    from batchrunner.output.report import OtherRun  # noqa: PLC0415
+
+    if directory.resolve() == shown.resolve():
+        raise UsageError(f"--beside {directory} is the run that is shown", "name another run directory")
+    async with LedgerReader.open_existing(directory) as ledger:
+        run_id = await ledger.run_id()
+        return await ledger.ask_history(partial(OtherRun.read, directory=directory, run_id=run_id))
+
+
+def _input_folders(options: argparse.Namespace, directory: Path) -> list[Path]:
+    """Where the manifest's local pictures may be: it stands beside the run directory, or above its night."""
+    if options.inputs:
+        return [options.inputs]
+    place = directory.absolute()
+    manifest = [options.directory.absolute().parent] if options.directory.is_file() else []
+    return list(dict.fromkeys([*manifest, place.parent, place.parent.parent]))
+
+
+async def _head(ledger: LedgerReader, directory: Path, run_id: str) -> dict[str, object]:
+    """What the page says about the run as a whole."""
+    from batchrunner.cli.run_summary import spent_in_words  # noqa: PLC0415
+    from batchrunner.core.identity import SIMULATOR  # noqa: PLC0415
+
+    binding = await ledger.binding()
+    spent = await ledger.spent()
+    return {
+        "name": binding.name or directory.name,
+        "run": run_id,
+        "directory": directory.name,
+        "simulated": binding.gateway == SIMULATOR,
+        "made": iso(time.time()),
+        "spent": spent_in_words(spent),
+        "again": f"{command('retry', shown_path(directory))} --again --from verdicts.csv",
+        "story": command("status", shown_path(directory)),
+    }
+
+
+def _failure(group: FailureGroup, directory: Path) -> dict[str, object]:
+    """A group of failures as JSON values, with the command that helps."""
+    from batchrunner.core.failure_groups import Remedy  # noqa: PLC0415
+
+    place = shown_path(directory)
+    commands = {
+        Remedy.RETRY: command(
+            "retry", place, *(group.ids if len(group.ids) <= MOST_NAMED else ("--failed",))
+        ),
+        Remedy.COLLECT: command("collect", place),
+        Remedy.RESOLVE: command("resolve", place),
+        Remedy.NONE: "",
+    }
+    return {
+        "state": group.state.value,
+        "code": group.code,
+        "message": group.message,
+        "meaning": group.cause.meaning,
+        "advice": group.cause.advice,
+        "command": printable(commands[group.cause.remedy]),
+        "ids": group.ids[:MOST_NAMED],
+        "count": len(group.ids),
+    }
+
+
+def _say_nothing(done: int, total: int) -> None:
+    pass
+
+
+class _Progress:
+    """Says on a terminal how many pictures are made, at most once a second."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        if (now := time.monotonic()) >= self._said + _SHOW_EVERY:
+            self._said = now
+            talk(f"pictures: {done:,} of {total:,}")

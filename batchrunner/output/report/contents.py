@@ -1,0 +1,180 @@
+"""What the report shows, as JSON values, read from one state of the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from batchrunner.core.failure_groups import FailureGroup, Trouble, groups
+from batchrunner.core.policy import may_be_paid_for
+from batchrunner.core.redaction import redacted, redacted_url, redacted_values
+from batchrunner.core.states import TaskState
+from batchrunner.core.text import iso, printable
+from batchrunner.ledger import gallery
+from batchrunner.ledger.gallery import ShownTask, Take
+from batchrunner.output.report.charts import charts
+from batchrunner.output.report.pictures import Pictures, hashes_in
+
+ATTENTION = frozenset({TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED})
+_NOT_PARAMETERS = frozenset({"content", "callback_url"})
+"""Parts of `metadata` that the page shows elsewhere, or that hold addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the page shows."""
+
+    tasks: Sequence[Mapping[str, object]]
+    troubles: Sequence[FailureGroup]
+    charts: Mapping[str, object]
+    videos: int
+    """The number of all versions, those of other runs too."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRun:
+    """Another run's videos, which are shown beside."""
+
+    directory: Path
+    run_id: str
+    takes: Mapping[str, Sequence[Take]]
+    """By fingerprint."""
+    by_id: Mapping[str, str]
+    """Fingerprints by ID: in another run, a task with the same ID may have another prompt."""
+
+    @classmethod
+    def read(cls, db: sqlite3.Connection, directory: Path, run_id: str) -> OtherRun:
+        """Read them from its ledger."""
+        return cls(
+            directory,
+            run_id,
+            _by_task(gallery.takes(db)),
+            {task.id: task.key for task in gallery.shown_tasks(db, True)},
+        )
+
+    def takes_of(self, task: ShownTask) -> Sequence[Take]:
+        """Its videos of the same request, or else of the task with the same ID."""
+        return self.takes.get(task.key) or self.takes.get(self.by_id.get(task.id, ""), ())
+
+
+def contents(
+    db: sqlite3.Connection,
+    directory: Path,
+    run_id: str,
+    pictures: Pictures,
+    others: Sequence[OtherRun] = (),
+    *,
+    planned_only: bool,
+    now: float,
+) -> Contents:
+    """Read what the page shows; `pictures` notes those that are missing. `now` is in Unix seconds."""
+    found = _by_task(gallery.takes(db))
+    tasks, troubles, videos = [], [], 0
+    for task in gallery.shown_tasks(db, planned_only):
+        seen = [_take(take, directory, directory, run_id, pictures) for take in found.get(task.key, ())]
+        for other in others:
+            seen += [
+                _take(take, directory, other.directory, other.run_id, pictures)
+                for take in other.takes_of(task)
+            ]
+        tasks.append(_task(task, seen, pictures))
+        videos += len(seen)
+        if task.state in ATTENTION:
+            troubles.append(_trouble(task))
+    return Contents(tasks, groups(troubles), charts(gallery.stays(db), now), videos)
+
+
+def _by_task(takes: Iterable[Take]) -> dict[str, list[Take]]:
+    found: dict[str, list[Take]] = {}
+    for take in takes:
+        found.setdefault(take.task, []).append(take)
+    return found
+
+
+def _task(task: ShownTask, takes: Sequence[Mapping[str, object]], pictures: Pictures) -> dict[str, object]:
+    request: dict[str, Any] = json.loads(task.request)
+    metadata = request.get("metadata") or {}
+    parameters = {name: value for name, value in metadata.items() if name not in _NOT_PARAMETERS}
+    hashes = list(hashes_in(request))
+    values: dict[str, object] = {
+        "key": task.key,
+        "id": task.id,
+        "state": task.state,
+        "prompt": request.get("prompt") or "",
+        "model": request.get("model") or "",
+        "parameters": redacted_values(parameters),
+        "labels": json.loads(task.labels),
+        "inputs": [_input(shown, hashes, pictures) for shown in json.loads(task.inputs)],
+        "source": printable(task.source),
+        "attempts": task.attempts,
+        "code": printable(task.error_code),
+        "message": _message(task),
+        "warnings": [printable(redacted(text)) for text in json.loads(task.warnings)],
+        "unplanned": task.position is None,
+        "takes": takes,
+    }
+    return {name: value for name, value in values.items() if value or name in ("prompt", "takes")}
+
+
+def _message(task: ShownTask) -> str:
+    said = [task.error_message, task.looked_up if task.state == TaskState.IN_DOUBT else ""]
+    return printable(redacted("; ".join(filter(None, said))))
+
+
+def _input(shown: str, hashes: Sequence[str], pictures: Pictures) -> dict[str, str]:
+    picture = pictures.of_input(shown, hashes) if hashes and "://" not in shown else ""
+    return {"name": redacted_url(shown)} | ({"picture": picture} if picture else {})
+
+
+def _trouble(task: ShownTask) -> Trouble:
+    state = TaskState(task.state)
+    paid = may_be_paid_for(state is TaskState.FAILED, task.remote_id, task.error_code, task.tokens)
+    return Trouble(task.id, state, printable(task.error_code), _message(task), paid)
+
+
+def _take(take: Take, directory: Path, home: Path, run_id: str, pictures: Pictures) -> dict[str, object]:
+    """One video; `home` is the run directory that it is in."""
+    video = home / take.file_name
+    picture, problem = "", ""
+    try:
+        picture = pictures.of_video(video, take.sha256, take.size)
+        if video.stat().st_size != take.size:
+            problem = "changed after the download"
+    except OSError:
+        problem = "moved or deleted"
+    values: dict[str, object] = {
+        "file": take.file_name,
+        "picture": picture,
+        "problem": problem,
+        "current": bool(take.is_current),
+        "remote": printable(take.remote_id or ""),
+        "seed": take.seed,
+        "tokens": take.tokens,
+        "cost": None if take.cost is None else round(take.cost, 6),
+        "currency": take.currency,
+        "duration": take.duration,
+        "width": take.width,
+        "height": take.height,
+        "fps": take.fps,
+        "bytes": take.size,
+        "submitted": iso(take.submitted_at),
+        "finished": iso(take.finished_at),
+        "collected": iso(take.collected_at),
+        "seconds": take.generation_seconds,
+    }
+    if home != directory:
+        values |= {"run": run_id, "runName": home.name, "url": _relative_url(video, directory)}
+    else:
+        values["url"] = quote(take.file_name)
+    return {name: value for name, value in values.items() if value not in (None, "", False)}
+
+
+def _relative_url(video: Path, directory: Path) -> str:
+    path = os.path.relpath(video.resolve(), directory.resolve())
+    return quote(path.encode("utf-8", "surrogateescape"))

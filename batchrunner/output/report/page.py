@@ -1,0 +1,49 @@
+"""Fills the page's template: style, scripts and data are all in it, and nothing else may run or load."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from importlib import resources
+
+_SCRIPTS = ("elements", "verdicts", "filters", "grid", "charts", "detail", "main")
+"""The parts of the page's script, in order."""
+_POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; img-src 'self' file:; media-src 'self' file:; "
+    "script-src '{script}'; style-src '{style}'"
+)
+
+
+def page_of(title: str, data: Mapping[str, object]) -> str:
+    """The whole page. `data` becomes JSON that the page's script shows as text, never as markup."""
+    style, script = _asset("report.css"), "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
+    script = f'"use strict";\n{script}'
+    policy = _POLICY.format(script=_hash(script), style=_hash(style))
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    values = {
+        "{{policy}}": policy,
+        "{{title}}": escape(title),
+        "{{style}}": style,
+        "{{data}}": text,
+        "{{script}}": script,
+    }
+    # Split once: what is filled in is not searched for marks.
+    parts = [_asset("report.html")]
+    for mark, value in values.items():
+        before, _, after = parts.pop().partition(mark)
+        parts += [before, value, after]
+    return "".join(parts)
+
+
+@cache
+def _asset(name: str) -> str:
+    return (resources.files("batchrunner.output.report") / "page" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """How a content security policy names a text that is allowed."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,161 @@
+// Brings the parts together.
+
+function tell(text) {
+  byId("notice").textContent = text;
+  byId("notice").hidden = false;
+}
+
+const broken = new Set(data.broken);
+const verdicts = new Verdicts(data.verdicts || []);
+const grid = new Grid(byId("grid"));
+const detail = new Detail(byId("detail"));
+
+function showSummary() {
+  byId("title").textContent = data.name;
+  const states = new Map();
+  for (const task of data.tasks) states.set(task.state, (states.get(task.state) || 0) + 1);
+  const counts = [...states].map(([state, number]) => `${number.toLocaleString("en")} ${stateName(state)}`).join(", ");
+  const parts = [counted(data.tasks.length, "task") + (counts ? `: ${counts}` : ""), data.spent, `made ${moment(data.made)}`];
+  if (data.simulated) parts.unshift("Simulated gateway");
+  byId("summary").replaceChildren(parts.join(" · "));
+}
+
+function showFailures() {
+  const section = byId("failures");
+  if (!data.failures.length) return;
+  section.hidden = false;
+  const total = data.failures.reduce((sum, group) => sum + group.count, 0);
+  section.append(make("h2", {}, `${counted(total, "task")} need${total === 1 ? "s" : ""} attention`));
+  for (const group of data.failures) {
+    const more = group.count - group.ids.length;
+    section.append(make("div", { className: "failure" },
+      make("div", {}, make("strong", {}, `${group.count.toLocaleString("en")} × ${group.code || stateName(group.state)}`), " ",
+        make("span", { className: `badge ${group.state}` }, stateName(group.state)), " ",
+        make("button", { type: "button", onclick: () => showGroup(group) }, "Show")),
+      make("p", {}, `${group.meaning} ${group.advice}`),
+      group.message ? make("p", { className: "soft" }, "The first one: ", words("span", group.message)) : null,
+      make("p", { className: "soft" }, words("span", group.ids.join(", ")), more > 0 ? ` and ${more.toLocaleString("en")} more` : ""),
+      group.command ? commandLine(group.command) : null));
+  }
+}
+
+function showGroup(group) {
+  byId("filters").reset();
+  byId("state").value = group.state;
+  byId("text").value = group.code;
+  showGrid();
+  byId("filters").scrollIntoView();
+}
+
+function showGrid() {
+  grid.show(chosenTasks());
+  byId("shown").textContent = grid.tasks.length === data.tasks.length ? counted(data.tasks.length, "task")
+    : `${grid.tasks.length.toLocaleString("en")} of ${counted(data.tasks.length, "task")}`;
+  byId("nothing").hidden = grid.tasks.length > 0;
+}
+
+function showVerdicts() {
+  const rows = verdicts.rows();
+  const kept = rows.filter((row) => row.verdict === "keep").length, rejected = rows.filter((row) => row.verdict === "reject").length;
+  byId("verdict-counts").textContent = rows.length ? `${kept.toLocaleString("en")} kept, ${rejected.toLocaleString("en")} rejected` : "";
+  byId("save").disabled = !rows.length;
+  for (const index of [...grid.cards.keys()]) grid.refresh(index);
+  for (const group of byId("detail").querySelectorAll(".player")) refreshButtons(group);
+}
+
+function refreshButtons(player) {
+  const own = verdicts.of(detail.task, detail.task.takes[player.dataset.take]).verdict;
+  player.querySelector(".yes").setAttribute("aria-pressed", String(own === "keep"));
+  player.querySelector(".no").setAttribute("aria-pressed", String(own === "reject"));
+}
+
+function save() {
+  const link = make("a", { href: URL.createObjectURL(new Blob([verdicts.csv()], { type: "text/csv" })), download: "verdicts.csv" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  byId("saved").replaceChildren("Saved as verdicts.csv. To make the rejected videos again, which pays for them:", commandLine(data.again));
+  byId("saved").hidden = false;
+}
+
+async function load(event) {
+  const [file] = event.target.files;
+  try {
+    verdicts.take(verdictsIn(await file.text()));
+  } catch (error) {
+    tell(`${file.name} has no verdicts of this report: ${error.message}.`);
+  }
+  event.target.value = "";
+}
+
+const THEMES = ["auto", "light", "dark"];
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  byId("theme").textContent = { auto: "Theme: auto", light: "Theme: light", dark: "Theme: dark" }[theme];
+  try { localStorage.setItem("batchrunner.theme", theme); } catch { /* it is chosen again next time */ }
+}
+
+function savedTheme() {
+  try { return THEMES.includes(localStorage.getItem("batchrunner.theme")) ? localStorage.getItem("batchrunner.theme") : "auto"; } catch { return "auto"; }
+}
+
+function setVerdict(verdict) {
+  const task = byId("detail").open ? detail.task : grid.tasks[grid.current];
+  const take = task && newestTake(task);
+  if (take) verdicts.set(task, take, { verdict });
+}
+
+function writeNote() {
+  if (!byId("detail").open) detail.show(grid.current);
+  [...byId("detail").querySelectorAll("textarea")].at(-1)?.focus();
+}
+
+function playOrPause() {
+  if (byId("detail").open) {
+    const both = byId("detail").querySelector(".both"), video = byId("detail").querySelector("video");
+    if (both) both.click();
+    else if (video) video.paused ? video.play() : video.pause();
+    return;
+  }
+  const cell = grid.cards.get(grid.current)?.querySelector(".cell"), take = newestTake(grid.tasks[grid.current] || { takes: [] });
+  if (!cell || !take || !take.url) return;
+  cell.querySelector("video") ? stopIn(cell) : playIn(cell, take);
+}
+
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const target = event.target, isOpen = byId("detail").open;
+  if (target.matches("input, select, textarea") || byId("help").open) return;
+  const isControl = target.matches("button:not(.open), summary, video, a");
+  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -grid.columns, ArrowDown: grid.columns, Home: -Infinity, End: Infinity };
+  const actions = {
+    "/": () => { if (!isOpen) byId("text").focus(); }, "?": () => byId("help").showModal(),
+    k: () => setVerdict("keep"), r: () => setVerdict("reject"), u: () => setVerdict(""), n: writeNote,
+    " ": isControl ? null : playOrPause,
+  };
+  if (event.key in steps && !target.matches("video, .whole")) {
+    if (isOpen && Math.abs(steps[event.key]) === 1) detail.show(detail.index + steps[event.key]);
+    else if (!isOpen && (target.matches(".open") || target === document.body) && grid.tasks.length) {
+      grid.go(Math.max(0, Math.min(grid.tasks.length - 1, target === document.body ? grid.current : grid.current + steps[event.key])));
+    } else return;
+  } else if (actions[event.key]) actions[event.key]();
+  else return;
+  event.preventDefault();
+}
+
+setTheme(savedTheme());
+showSummary();
+showFailures();
+showCharts();
+fillFilters();
+showGrid();
+verdicts.listeners.push(showVerdicts);
+showVerdicts();
+byId("filters").addEventListener("input", showGrid);
+byId("filters").addEventListener("reset", () => setTimeout(showGrid));
+byId("filters").addEventListener("submit", (event) => event.preventDefault());
+byId("save").addEventListener("click", save);
+byId("load").addEventListener("change", load);
+byId("theme").addEventListener("click", () => setTheme(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % 3]));
+byId("help-open").addEventListener("click", () => byId("help").showModal());
+document.addEventListener("keydown", pressed);

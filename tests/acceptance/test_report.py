@@ -1,0 +1,317 @@
+"""The report: one page that shows the videos of a run, in a real browser, from the file system."""
+
+import csv
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.harness.browser import Watched, browsing
+
+HOSTILE = "<script>alert(1)</script></script><img src=x onerror=alert(2)> \"quotes' </style> &amp;"
+ARABIC = "مرحبا \u202e gnirts \u202c end"
+CHINESE = "一只猫在月球表面漫步"
+FAULTS = (
+    {"on": "generate", "do": "moderated", "prompt": "moderated*"},
+    {"on": "generate", "do": "fail", "prompt": "fail*"},
+)
+LABELS = {"</style><b>": "<i>one</i>"}
+TASKS: list[dict[str, Any]] = [
+    {"id": "hostile", "prompt": HOSTILE, "labels": LABELS},
+    {"id": "arabic", "prompt": ARABIC},
+    {"id": "猫", "prompt": CHINESE, "image": "cat.jpg"},
+    {"id": "twice", "prompt": "made twice"},
+    {"id": "mod-1", "prompt": "moderated one"},
+    {"id": "mod-2", "prompt": "moderated two"},
+    {"id": "fail-1", "prompt": "fail one"},
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with browsing() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def made(make_desk) -> Iterator[Any]:
+    """A finished run with failures, a task made twice, and its report, which the tests share."""
+    desk = make_desk()
+    desk.sections = {"name": "a <b>film</b> & more"}
+    Image.new("RGB", (400, 300), "teal").save(desk.folder / "cat.jpg")
+    desk.write(*TASKS, max_attempts=1, canary=False)
+    desk.gateway.start(*FAULTS)
+    assert desk.run().code == 1
+    assert desk.do("retry", "batch.run", "twice", "--again").code == 0
+    assert desk.run().code == 1
+    ended = desk.do("report", "batch.run", "--json")
+    assert ended.code == 0
+    yield SimpleNamespace(desk=desk, file=desk.directory / "report.html", told=json.loads(ended.stdout))
+    desk.clear_away()
+
+
+@pytest.fixture
+def watched(browser, made) -> Iterator[Watched]:
+    """The open page; it may complain about nothing, and may ask for nothing outside its folder."""
+    seen = Watched(browser, made.file)
+    yield seen
+    assert seen.complaints == []
+    assert seen.outside() == []
+    seen.context.close()
+
+
+def card(page: Any, task: str) -> Any:
+    return page.locator(".card", has=page.locator(".name", has_text=re.compile(f"^{task}$")))
+
+
+def shown(page: Any) -> list[str]:
+    return page.locator(".card .name").all_inner_texts()
+
+
+def test_shows_every_task_as_text(watched, made):
+    """Whatever prompts, labels and names contain, they are shown as they are, and run nothing."""
+    page = watched.page
+    assert made.told | {"report": ""} == {"report": "", "tasks": 7, "videos": 5, "broken": []}
+    assert page.inner_text("#title") == "a <b>film</b> & more"
+    assert shown(page) == [task["id"] for task in TASKS]
+    assert page.locator(".card .prompt").all_text_contents() == [task["prompt"] for task in TASKS]
+    assert card(page, "猫").locator(".prompt").get_attribute("lang") == "zh"
+    assert {part.get_attribute("dir") for part in page.locator(".prompt").all()} == {"auto"}
+    assert page.evaluate("document.querySelectorAll('script, style').length") == 3
+    assert page.locator("#label option").all_text_contents() == ["Any label", "<i>one</i> (1)"]
+
+
+def test_pictures_are_three_frames_of_each_video_and_the_input(watched, made):
+    """Each video has one picture, which is kept; an input picture is shown beside its prompt."""
+    page = watched.page
+    urls = page.locator(".frame").evaluate_all("frames => frames.map(frame => frame.style.backgroundImage)")
+    assert len(urls) == 3 * 4
+    assert len(set(urls)) == 4
+    watched.until("[...document.images].every(image => image.complete && image.naturalWidth)")
+    assert card(page, "猫").locator("img").get_attribute("alt") == "cat.jpg"
+    before = {path: path.stat().st_mtime_ns for path in (made.desk.directory / "pictures").iterdir()}
+    assert len(before) == 5 + 1
+    assert made.desk.do("report", "batch.yaml").code == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_filters_and_sorts(watched):
+    """Search, state and label choose; the order can be changed; Reset shows everything again."""
+    page = watched.page
+    page.fill("#text", "MADE twice")
+    assert shown(page) == ["twice"]
+    page.click("button[type=reset]")
+    watched.until("document.querySelectorAll('.card').length === 7")
+    page.select_option("#state", "failed")
+    assert shown(page) == ["mod-1", "mod-2", "fail-1"]
+    assert page.inner_text("#shown") == "3 of 7 tasks"
+    page.select_option("#state", "")
+    page.select_option("#label", index=1)
+    assert shown(page) == ["hostile"]
+    page.select_option("#label", "")
+    page.select_option("#sort", "id")
+    assert shown(page)[:2] == ["arabic", "fail-1"]
+    page.fill("#text", "no such thing")
+    assert page.is_visible("#nothing")
+
+
+def test_failures_are_grouped_with_what_to_do(watched):
+    """Equal causes are one entry with its number, and a command that can be typed."""
+    page = watched.page
+    groups = page.locator(".failure").all()
+    assert [group.locator("strong").inner_text() for group in groups] == [
+        "2 × OutputVideoSensitiveContentDetected",
+        "1 × InternalServiceError",
+    ]
+    assert groups[0].locator("code").inner_text() == "batchrunner retry batch.run mod-1 mod-2"
+    groups[0].locator("button", has_text="Show").click()
+    assert shown(page) == ["mod-1", "mod-2"]
+
+
+def test_plays_a_video_and_two_versions_in_step(watched):
+    """A click shows a task's videos; two versions play, stop and jump together."""
+    page = watched.page
+    assert page.evaluate("document.createElement('video').canPlayType('video/mp4; codecs=avc1.64001f')")
+    card(page, "twice").locator(".open").click()
+    videos = page.locator("#detail video")
+    assert videos.count() == 2
+    assert page.locator("#detail select").all_inner_texts() != []
+    page.keyboard.press("Space")
+    state = "[...document.querySelectorAll('#detail video')]"
+    watched.until(f"{state}.every(video => video.currentTime > 0.3 && !video.error)")
+    page.keyboard.press("Space")
+    watched.until(f"{state}.every(video => video.paused)")
+    page.evaluate(f"{state}[0].currentTime = 2.5")
+    watched.until(f"{state}.every(video => Math.abs(video.currentTime - 2.5) < 0.1)")
+    page.keyboard.press("Escape")
+    watched.until("!document.getElementById('detail').open")
+    assert (
+        page.evaluate("document.activeElement.closest('.card').querySelector('.name').textContent") == "twice"
+    )
+
+
+def test_keyboard_alone_is_enough(watched):
+    """Arrows move, Space plays in place, Enter opens, letters give verdicts."""
+    page = watched.page
+    page.locator(".open").first.focus()
+    page.keyboard.press("ArrowRight")
+    focused = "document.activeElement.closest('.card').querySelector('.name').textContent"
+    assert page.evaluate(focused) == "arabic"
+    page.keyboard.press("Space")
+    watched.until("document.querySelector('.card video').currentTime > 0.1")
+    page.keyboard.press("k")
+    watched.until("document.querySelectorAll('.card.keep').length === 1")
+    assert page.evaluate(focused) == "arabic"
+    page.keyboard.press("End")
+    assert page.evaluate(focused) == "fail-1"
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#detail h2") == "hostile"
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#detail h2") == "arabic"
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "text"
+
+
+def saved(page: Any, to: Path) -> list[dict[str, str]]:
+    with page.expect_download() as download:
+        page.click("#save")
+    download.value.save_as(to)
+    return list(csv.DictReader(io.StringIO(to.read_text(encoding="utf-8"), newline="")))
+
+
+def test_verdicts_are_kept_saved_and_loaded(watched, made, tmp_path):
+    """Verdicts are about one version of a video; they outlive the page and travel as a CSV."""
+    page = watched.page
+    card(page, "twice").locator(".no").click()
+    card(page, "猫").locator(".yes").click()
+    card(page, "twice").locator(".open").click()
+    note = page.locator("#detail textarea").last
+    note.fill('too dark, "blurred"\n=1+1')
+    note.blur()
+    page.keyboard.press("Escape")
+    rows = saved(page, tmp_path / "verdicts.csv")
+    found = {row["id"]: (row["file_name"], row["verdict"], row["note"]) for row in rows}
+    assert found == {
+        "twice": ("videos/twice-v2.mp4", "reject", 'too dark, "blurred"\n=1+1'),
+        "猫": ("videos/猫.mp4", "keep", ""),
+    }
+    assert {row["fingerprint"] for row in rows} < {row["fingerprint"] for row in made.desk.rows()}
+    page.reload()
+    assert page.inner_text("#verdict-counts") == "1 kept, 1 rejected"
+    page.select_option("#verdict", "reject")
+    assert shown(page) == ["twice"]
+    card(page, "twice").locator(".no").click()
+    page.set_input_files("#load", tmp_path / "verdicts.csv")
+    watched.until("document.getElementById('verdict-counts').textContent === '1 kept, 1 rejected'")
+    assert page.locator("#saved code").count() == 0
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    page.set_input_files("#load", tmp_path / "other.csv")
+    watched.until("!document.getElementById('notice').hidden")
+    assert "other.csv has no verdicts of this report" in page.inner_text("#notice")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_is_accessible(browser, made, scheme):
+    """axe finds nothing serious, in light and in dark, with everything open."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    seen = Watched(browser, made.file, color_scheme=scheme)
+    seen.page.click("#charts summary")
+    for task in (None, "twice"):
+        if task:
+            card(seen.page, task).locator(".open").click()
+        found = axe.run(seen.page).response["violations"]
+        serious = [
+            (one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+    seen.context.close()
+
+
+def test_policy_forbids_everything_but_its_own(browser, made, tmp_path):
+    """A script that somebody adds to the page doesn't run, and nothing is fetched."""
+    text = made.file.read_text(encoding="utf-8")
+    assert "default-src 'none'" in text
+    spoilt = tmp_path / "report.html"
+    added = "<script>window.harmed = 1; fetch('http://127.0.0.1:9/')</script><img src='http://127.0.0.1:9/x.png'></body>"
+    spoilt.write_text(text.replace("</body>", added), encoding="utf-8")
+    seen = Watched(browser, spoilt)
+    assert seen.page.evaluate("window.harmed") is None
+    assert len([text for text in seen.complaints if "Content Security Policy" in text]) >= 2
+    seen.context.close()
+
+
+def test_two_runs_side_by_side(browser, made, make_desk):
+    """`--beside` shows another run's video of the same task, and of a task with the same ID."""
+    desk = make_desk()
+    desk.write({"id": "twice", "prompt": "made twice"}, {"id": "arabic", "prompt": "another prompt"})
+    desk.gateway.start()
+    assert desk.run().code == 0
+    shutil.copytree(made.desk.directory, desk.folder / "first.run")
+    ended = desk.do("report", "first.run", "--beside", "batch.run", "--json")
+    assert json.loads(ended.stdout)["videos"] == 7
+    seen = Watched(browser, desk.folder / "first.run/report.html")
+    card(seen.page, "arabic").locator(".open").click()
+    names = seen.page.locator("#detail select").first.locator("option").all_inner_texts()
+    assert names == ["Version 1 (current): videos/arabic.mp4", "batch.run: videos/arabic.mp4"]
+    seen.until(
+        "[...document.querySelectorAll('#detail video')].every(video => video.readyState > 0 && !video.error)"
+    )
+    assert seen.complaints == []
+    seen.context.close()
+    refused = desk.do("report", "first.run", "--beside", "first.run")
+    assert (refused.code, "is the run that is shown" in refused.stderr) == (2, True)
+    desk.clear_away()
+
+
+def test_a_thousand_videos_are_a_small_page_that_draws_few(browser, made, tmp_path):
+    """A thousand tasks make a page of less than 5 MB, of which only what is near the window exists."""
+    text = made.file.read_text(encoding="utf-8")
+    begin = text.index('id="data">') + len('id="data">')
+    end = text.index("</script>", begin)
+    data = json.loads(text[begin:end])
+    task = data["tasks"][0] | {"prompt": "A long prompt of two hundred words. " * 30}
+    data["tasks"] = [task | {"id": f"t{number}", "key": f"1-{number}"} for number in range(1000)]
+    page_text = text[:begin] + json.dumps(data).replace("<", "\\u003c") + text[end:]
+    assert len(page_text) < 5_000_000
+    (tmp_path / "report.html").write_text(page_text, encoding="utf-8")
+    shutil.copytree(made.desk.directory / "pictures", tmp_path / "pictures")
+    seen = Watched(browser, tmp_path / "report.html")
+    assert 8 <= seen.page.locator(".card").count() <= 60
+    seen.page.locator(".open").first.focus()
+    seen.page.keyboard.press("End")
+    seen.until("[...document.querySelectorAll('.name')].some(name => name.textContent === 't999')")
+    assert seen.page.locator(".card").count() <= 60
+    assert seen.complaints == []
+    seen.context.close()
+
+
+def test_report_of_a_run_in_progress_and_of_broken_files(sim, desk):
+    """Whatever state the files are in, the report is written, and says what is wrong; nothing is changed."""
+    desk.write("one", "two", "three")
+    sim.start()
+    assert desk.run().code == 0
+    (desk.directory / "videos/one.mp4").write_bytes(b"not a video")
+    (desk.directory / "videos/two.mp4").unlink()
+    ended = desk.do("report", "batch.run")
+    assert ended.code == 0
+    assert "batch.run/videos/one.mp4 can't be decoded" in ended.stderr
+    text = (desk.directory / "report.html").read_text(encoding="utf-8")
+    assert '"problem":"changed after the download"' in text
+    assert '"problem":"moved or deleted"' in text
+    assert (desk.directory / "videos/one.mp4").read_bytes() == b"not a video"
+
+
+def test_report_without_a_run_says_what_is_missing(desk):
+    """A folder that is no run directory is refused."""
+    ended = desk.do("report", "nowhere")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "hint" in ended.stderr
