@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 VIDEO = "video"
-MOST_ROWS = 1000
+GROUP_ROWS = 1000
 """In a row group, which is what readers load at once."""
-MOST_BYTES = 16 << 20
+GROUP_BYTES = 16 << 20
 """The same for the size of its videos."""
 
 
@@ -49,10 +49,9 @@ class ParquetShard:
         )
         self._begin_group()
 
-    @property
-    def size(self) -> int:
-        """Bytes so far."""
-        return self._file.size + len(self._bytes)
+    def size_with(self, clip: Clip) -> int:
+        """About how many bytes it would have with another video."""
+        return self._file.size + len(self._bytes) + (clip.size if self._copier else 0)
 
     def add(self, clip: Clip) -> None:
         """Add a video with its row.
@@ -74,7 +73,7 @@ class ParquetShard:
         self._ends.append(len(self._bytes))
         self._paths.append(path)
         self._rows.append(clip.row() | {LABELS.name: compact(clip.labels)})
-        if len(self._rows) >= MOST_ROWS or len(self._bytes) >= MOST_BYTES:
+        if len(self._rows) >= GROUP_ROWS or len(self._bytes) >= GROUP_BYTES:
             self._write()
 
     def close(self) -> tuple[int, str]:

@@ -16,6 +16,8 @@ from batchrunner.output.export.format import SetOptions
 from batchrunner.output.export.rows import Clip
 
 INDEX = "index.json"
+MOST_ROWS = 20_000
+"""In any shard: its rows are kept in memory until it is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,8 @@ class ShardLimits:
 class OpenShard(Protocol):
     """A shard that is being written, under its temporary name."""
 
-    @property
-    def size(self) -> int:
-        """Bytes so far."""
+    def size_with(self, clip: Clip) -> int:
+        """About how many bytes it would have with another video."""
 
     def add(self, clip: Clip) -> None:
         """Add a video.
@@ -109,7 +110,8 @@ class ShardWriter:
         rows = self._rows.get(split)
         if not rows:
             return False
-        return len(rows) == self._limits.count or self._open[split].size + clip.size > self._limits.size
+        is_large = self._open[split].size_with(clip) > self._limits.size
+        return is_large or len(rows) >= min(self._limits.count or MOST_ROWS, MOST_ROWS)
 
     def _close(self, split: str) -> None:
         size, sha256 = self._open.pop(split).close()

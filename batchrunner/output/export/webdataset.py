@@ -27,7 +27,11 @@ class TarShard:
         self._copier = copier
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         self._sha256 = hashlib.sha256()
-        self.size = self._dirty = 0
+        self._size = self._dirty = 0
+
+    def size_with(self, clip: Clip) -> int:
+        """About how many bytes it would have with another video."""
+        return self._size + clip.size
 
     def add(self, clip: Clip) -> None:
         """Add a video with its row.
@@ -35,7 +39,7 @@ class TarShard:
         Raises:
             Unusable: it is not the video that was verified; the shard is as before.
         """
-        before = self.size, self._sha256.copy()
+        before = self._size, self._sha256.copy()
         row = clip.row()
         try:
             self._write(_entry(f"{clip.name}.mp4", clip.size))
@@ -44,17 +48,17 @@ class TarShard:
             self._add(f"{clip.name}.json", compact(row | {LABELS.name: compact(clip.labels)}))
             self._add(f"{clip.name}.txt", str(row["prompt"]))
         except BaseException:
-            self.size, self._sha256 = before
-            os.ftruncate(self._fd, self.size)
-            os.lseek(self._fd, self.size, os.SEEK_SET)
+            self._size, self._sha256 = before
+            os.ftruncate(self._fd, self._size)
+            os.lseek(self._fd, self._size, os.SEEK_SET)
             raise
 
     def close(self) -> tuple[int, str]:
         """Complete the file, durably; return its size in bytes, and its SHA-256."""
-        self._write(bytes(_END + -(self.size + _END) % tarfile.RECORDSIZE))
+        self._write(bytes(_END + -(self._size + _END) % tarfile.RECORDSIZE))
         os.fsync(self._fd)
         os.close(self._fd)
-        return self.size, self._sha256.hexdigest()
+        return self._size, self._sha256.hexdigest()
 
     def _add(self, name: str, text: str) -> None:
         data = text.encode()
@@ -62,7 +66,7 @@ class TarShard:
         self._pad()
 
     def _pad(self) -> None:
-        self._write(bytes(-self.size % tarfile.BLOCKSIZE))
+        self._write(bytes(-self._size % tarfile.BLOCKSIZE))
 
     def _write(self, data: bytes) -> None:
         self._sha256.update(data)
@@ -70,7 +74,7 @@ class TarShard:
 
     def _put(self, data: memoryview) -> None:
         write_all(self._fd, data)
-        self.size += len(data)
+        self._size += len(data)
         self._dirty += len(data)
         if self._dirty >= WRITE_OUT:
             begin_write_out(self._fd)

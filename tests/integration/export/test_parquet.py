@@ -73,3 +73,13 @@ def test_without_pyarrow_one_line_says_what_to_install(export: Any, monkeypatch:
     export.make(Made("ant", "ant"))
     assert "pip install 'batchrunner[tables]'" in export.refused("--format", "parquet")
     assert not export.out.exists()
+
+
+def test_videos_that_are_not_embedded_take_no_room(export: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The size of a shard is that of its file, and no shard has more rows than fit into memory."""
+    export.make(*(Made(f"clip-{number}", f"prompt {number}", b"%d" % number * 90_000) for number in range(5)))
+    export("--format", "parquet", "--shard-size", "20KB")
+    assert [shard["rows"] for shard in check_index(export.out)] == [5]
+    monkeypatch.setattr("batchrunner.output.export.shards.MOST_ROWS", 2)
+    export("--format", "parquet", "--shard-count", "4", out=export.folder / "rows")
+    assert [shard["rows"] for shard in check_index(export.folder / "rows")] == [2, 2, 1]
