@@ -51,15 +51,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, required=True, help="folder of the dataset; it only grows"
     )
-    parser.add_argument(
-        "--where",
-        metavar="ID|LABEL=VALUE",
-        action="append",
-        default=[],
-        help="only these tasks; repeatable",
-    )
-    parser.add_argument("--all", action="store_true", help="include tasks no longer in the manifest")
-    # `--verdicts FILE` belongs here, and what it says into `choose`.
+    _add_choice(parser)
     parser.add_argument(
         "--split",
         metavar="NAME=SHARE,…",
@@ -86,6 +78,19 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     )
     shared.add_json(parser)
     parser.set_defaults(run=lambda options: run_async(_export(options)))
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose the videos."""
+    parser.add_argument(
+        "--where",
+        metavar="ID|LABEL=VALUE",
+        action="append",
+        default=[],
+        help="only these tasks; repeatable",
+    )
+    parser.add_argument("--all", action="store_true", help="include tasks no longer in the manifest")
+    # `--verdicts FILE` belongs here, and what it says into `choose`.
 
 
 async def _export(options: argparse.Namespace) -> int:
@@ -120,21 +125,24 @@ def _writer(options: argparse.Namespace, labels: Sequence[str]) -> SetWriter:
     from batchrunner.output.export.shards import ShardLimits, ShardWriter  # noqa: PLC0415
     from batchrunner.output.export.webdataset import tar_shards  # noqa: PLC0415
 
+    splits = parse_splits(options.split)
+    has_shards = options.format in OPTIONS_OF["shard_size"]
+    shard_size = (options.shard_size or DEFAULT_SHARD_SIZE) if has_shards else ""
     recorded = {
         "--format": options.format,
-        "--split": options.split,
-        "--shard-size": options.shard_size,
+        "--split": ",".join(f"{split.name}={float(split.share)}" for split in splits),
+        "--shard-size": shard_size,
         "--shard-count": options.shard_count,
         "--embed": options.embed,
-        "--where": sorted(options.where),
+        "--where": sorted(set(options.where)),
         "--all": options.all,
     }
-    how = SetOptions(options.output, recorded, parse_splits(options.split), options.verify)
+    how = SetOptions(options.output, recorded, splits, options.verify)
     if options.format == "hf":
         return HfWriter(how, options.link)
     if options.format in ROWS_ONLY:
         return LinesWriter(how, options.format, labels)
-    limits = ShardLimits(_bytes(options.shard_size or DEFAULT_SHARD_SIZE), options.shard_count)
+    limits = ShardLimits(_bytes(shard_size), options.shard_count)
     is_tar = options.format == "webdataset"
     return ShardWriter(how, limits, tar_shards() if is_tar else parquet_shards(options.embed, options.verify))
 

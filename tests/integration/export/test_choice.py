@@ -113,6 +113,14 @@ def test_other_options_are_refused_with_what_differs(export: Any) -> None:
     assert tree(export.out) == before
 
 
+def test_the_same_options_may_be_written_otherwise(export: Any) -> None:
+    """Blanks, defaults and repetitions make no other set."""
+    export.make(Made("ant", "ant"))
+    export("--format", "webdataset", "--split", "train=0.5,test=0.5", "--where", "ant")
+    same = ("--split", "train=.5, test=0.50", "--shard-size", "1GB", "--where", "ant", "--where", "ant")
+    assert export("--format", "webdataset", *same)["videos"] == 1
+
+
 def test_a_name_that_is_taken_is_never_overwritten(export: Any) -> None:
     """Somebody's file in the set's folder is theirs."""
     export.make(Made("ant", "ant"))
