@@ -130,7 +130,9 @@ def _writer(options: argparse.Namespace, labels: Sequence[str]) -> SetWriter:
     shard_size = (options.shard_size or DEFAULT_SHARD_SIZE) if has_shards else ""
     recorded = {
         "--format": options.format,
-        "--split": ",".join(f"{split.name}={float(split.share)}" for split in splits),
+        "--split": ",".join(f"{split.name}={float(split.share)}" for split in splits)
+        if options.split
+        else "",
         "--shard-size": shard_size,
         "--shard-count": options.shard_count,
         "--embed": options.embed,
