@@ -2,8 +2,7 @@
 
 The Python API is what `__all__` names:
 
-    loaded = load_manifest(Path("manifest.yaml"))
-    summary = asyncio.run(run(Job(directory=..., plan=loaded.plan, limits=loaded.limits, ...)))
+    summary = await run("cats.yaml", simulate=True)
 """
 
 from importlib import import_module
@@ -12,21 +11,45 @@ from typing import TYPE_CHECKING, Any
 from batchrunner.version import __version__
 
 if TYPE_CHECKING:
+    from batchrunner.api import run
+    from batchrunner.cli.confirmation import NotConfirmed
+    from batchrunner.core.errors import (
+        AccountError,
+        BatchrunnerError,
+        BusyError,
+        ManifestError,
+        StorageError,
+        UsageError,
+    )
     from batchrunner.core.summary import Summary
-    from batchrunner.engine.job import Job
-    from batchrunner.engine.session import run
-    from batchrunner.gateway import ApiKey, GatewaySettings
     from batchrunner.manifest import load_manifest
 
-__all__ = ["ApiKey", "GatewaySettings", "Job", "Summary", "__version__", "load_manifest", "run"]
+__all__ = [
+    "AccountError",
+    "BatchrunnerError",
+    "BusyError",
+    "ManifestError",
+    "NotConfirmed",
+    "StorageError",
+    "Summary",
+    "UsageError",
+    "__version__",
+    "load_manifest",
+    "run",
+]
 
+_ERRORS = "batchrunner.core.errors"
 _HOMES = {
-    "ApiKey": "batchrunner.gateway",
-    "GatewaySettings": "batchrunner.gateway",
-    "Job": "batchrunner.engine.job",
+    "AccountError": _ERRORS,
+    "BatchrunnerError": _ERRORS,
+    "BusyError": _ERRORS,
+    "ManifestError": _ERRORS,
+    "NotConfirmed": "batchrunner.cli.confirmation",
+    "StorageError": _ERRORS,
     "Summary": "batchrunner.core.summary",
+    "UsageError": _ERRORS,
     "load_manifest": "batchrunner.manifest",
-    "run": "batchrunner.engine.session",
+    "run": "batchrunner.api",
 }
 
 

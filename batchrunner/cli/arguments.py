@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,7 +124,10 @@ def api_key(options: argparse.Namespace) -> ApiKey:
 
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     credential = Path(credentials) / CREDENTIAL if credentials else None
-    if options.api_key_file:
+    given: Callable[[], str] | None = getattr(options, "api_key", None)
+    if given:  # only the Python API has it
+        key, origin = given().strip(), "`api_key`"
+    elif options.api_key_file:
         key, origin = _key_in(options.api_key_file, private=True), str(options.api_key_file)
     elif os.environ.get(KEY_VARIABLE):
         key, origin = os.environ[KEY_VARIABLE].strip(), KEY_VARIABLE

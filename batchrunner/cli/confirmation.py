@@ -72,7 +72,7 @@ def agreement(
         if is_locked(where.directory):
             raise BusyError(f"another batchrunner is using {where.directory}", "wait for it to finish")
         if not options.yes:
-            _ask(needed, ahead.reasons)
+            _ask(needed, ahead.reasons, getattr(options, "may_ask", True))
     given = Consent.GIVEN if ahead.reasons else Consent.NOT_ASKED
     consent = Consent.ANY if options.yes else given
     return Agreement(needed, consent, above, known.newest_attempt, tuple(task.key for task in changed))
@@ -134,12 +134,12 @@ def edited_although_paid(
     ]
 
 
-def _ask(needed: Forecast, reasons: Sequence[str]) -> None:
-    """Ask on the terminal whether to go on."""
+def _ask(needed: Forecast, reasons: Sequence[str], may_ask: bool) -> None:
+    """Ask on the terminal whether to go on; the Python API may not."""
     why = printable("; ".join(reasons))
     amount = "an unknown cost" if needed.unpriced else f"up to {totals.money(needed)}"
     what = f"{count(needed.tasks, 'task')} for {amount}"
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (may_ask and sys.stdin.isatty() and sys.stderr.isatty()):
         raise NotConfirmed(
             f"submitting {what} must be confirmed: {why}",
             "run it in a terminal, or add --yes to confirm; `batchrunner plan` shows the details",

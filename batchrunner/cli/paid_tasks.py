@@ -30,10 +30,11 @@ CarryOut = Callable[["Connection", Path], tuple[int, Values]]
 
 
 def collect_despite(
-    mistake: UsageError, options: argparse.Namespace, carry_out: CarryOut
+    mistake: UsageError, options: argparse.Namespace, carry_out: CarryOut, silent: bool = False
 ) -> tuple[int, Values]:
     """Report the mistake, and collect paid tasks; return the exit code and the values for `--json`.
 
+    With `silent`, nothing is printed.
     The exit code is 2, unless a signal (130, 143) or the disk (5) stopped collecting.
 
     Raises:
@@ -43,14 +44,17 @@ def collect_despite(
     waiting = _waiting(directory) if directory else 0
     if not directory or not waiting:
         raise mistake
-    show_error(mistake, as_json=False, short=is_short(options))
+    if not silent:
+        show_error(mistake, as_json=False, short=is_short(options))
     if not options.quiet:
         talk(f"collecting {count(waiting, 'paid task')} in {directory}; submitting nothing")
-    code, values = _collected(directory, options, carry_out)
+    code, values = _collected(directory, options, carry_out, silent)
     return code, error_values(mistake) | {"exit_code": code, "waiting": waiting} | values
 
 
-def _collected(directory: Path, options: argparse.Namespace, carry_out: CarryOut) -> tuple[int, Values]:
+def _collected(
+    directory: Path, options: argparse.Namespace, carry_out: CarryOut, silent: bool
+) -> tuple[int, Values]:
     """The exit code and, for `--json`, the summary or why there is none."""
     try:
         _refuse_other_gateway(directory, options)
@@ -58,7 +62,8 @@ def _collected(directory: Path, options: argparse.Namespace, carry_out: CarryOut
             code, summary = carry_out(connection, directory)
         return code, {"collected": summary}
     except BatchrunnerError as error:
-        show_error(error, as_json=False)
+        if not silent:
+            show_error(error, as_json=False)
         code = ExitCode.STORAGE if isinstance(error, StorageError) else ExitCode.USAGE
         return int(code), {"collected": None, "not_collected": error_values(error)}
 

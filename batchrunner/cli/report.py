@@ -63,6 +63,7 @@ async def _report(options: argparse.Namespace) -> int:
         read = partial(contents, directory=directory, run_id=run_id, pictures=pictures, others=others)
         shown = await ledger.ask_history(partial(read, now=time.time(), planned_only=not options.all))
         head = await _head(ledger, directory, run_id)
+    head["verdicts"] = _verdicts(directory)
     broken = pictures.make(_Progress() if sys.stderr.isatty() else _say_nothing)
     head |= {"failures": [_failure(group, directory) for group in shown.troubles], "broken": list(broken)}
     target = directory / REPORT_NAME
@@ -121,6 +122,32 @@ async def _head(ledger: LedgerReader, directory: Path, run_id: str) -> dict[str,
         "again": f"{command('retry', shown_path(directory))} --again --from verdicts.csv",
         "story": command("status", shown_path(directory)),
     }
+
+
+def _verdicts(directory: Path) -> list[dict[str, str]]:
+    """The verdicts in the run directory, where a person has put them, as JSON values."""
+    from batchrunner.core.file_names import VERDICTS_NAME  # noqa: PLC0415
+    from batchrunner.operations.verdicts import read_verdicts  # noqa: PLC0415
+
+    path = directory / VERDICTS_NAME
+    if not path.exists():
+        return []
+    try:
+        rows = read_verdicts(path)
+    except UsageError as error:
+        talk(f"the verdicts in {shown_path(path)} are left out: {error}")
+        return []
+    return [
+        {
+            "run": row.run,
+            "fingerprint": row.fingerprint,
+            "id": row.id,
+            "file_name": row.file_name,
+            "verdict": row.verdict.value,
+            "note": row.note,
+        }
+        for row in rows
+    ]
 
 
 def _failure(group: FailureGroup, directory: Path) -> dict[str, object]:

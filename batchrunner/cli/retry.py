@@ -19,10 +19,9 @@ from batchrunner.core.text import command, count, printable, shortened
 
 MOST_NAMED = 5
 """How many tasks a line names."""
-WANTED_AGAIN = frozenset({TaskState.DONE, TaskState.UNCOLLECTED})
-"""States from which a task can be made again."""
 
 if TYPE_CHECKING:
+    from batchrunner.core.verdicts import VideoVerdict
     from batchrunner.ledger import Ledger, TaskRecord
 
 
@@ -37,6 +36,13 @@ def add_retry(parser: argparse.ArgumentParser) -> None:
         "--again",
         action="store_true",
         help="make finished videos again as new versions; the old files are kept (pays again)",
+    )
+    parser.add_argument(
+        "--from",
+        dest="verdicts",
+        metavar="FILE",
+        type=Path,
+        help="with --again: the videos that this CSV file of verdicts rejects",
     )
     shared.add_json(parser)
     parser.set_defaults(run=lambda options: run_async(_retry(of_run(options))))
@@ -56,9 +62,12 @@ async def _retry(options: argparse.Namespace) -> int:
         raise UsageError("--again is for finished videos, --failed for failed tasks", "use only one of them")
     if options.tasks and options.failed:
         raise UsageError("--failed means all failed tasks", "pass either --failed or IDs, not both")
+    if options.verdicts:
+        return await _make_rejected_again(options)
     if not options.tasks and not options.failed:
-        raise UsageError("no task is named", "name the tasks to retry, or pass --failed for all failed tasks")
-    states = WANTED_AGAIN if options.again else frozenset({TaskState.FAILED})
+        others = "--from FILE for the rejected ones" if options.again else "--failed for all failed tasks"
+        raise UsageError("no task is named", f"name the tasks to retry, or pass {others}")
+    states = overrides.WANTED_AGAIN if options.again else frozenset({TaskState.FAILED})
     async with opened(options.directory) as ledger:
         tasks = await overrides.chosen(ledger, options.tasks, states, options.failed)
         accepted = [task for task in tasks if task.may_be_paid_for]
@@ -81,6 +90,45 @@ async def _retry(options: argparse.Namespace) -> int:
         it = "it" if len(accepted) == 1 else "any of them"
         talk(f"{_told(accepted)}: the next run will submit again, and pay twice if {it} was charged")
     return 0
+
+
+async def _make_rejected_again(options: argparse.Namespace) -> int:
+    """Request new versions of the videos that a file of verdicts rejects."""
+    from batchrunner.engine.preparation import names_on_disk  # noqa: PLC0415
+    from batchrunner.operations import overrides, verdicts  # noqa: PLC0415
+
+    if options.failed:
+        raise UsageError("--from is for finished videos, --failed for failed tasks", "use only one of them")
+    if not options.again:
+        raise UsageError("--from needs --again", "--again makes new versions of the videos, and pays again")
+    if options.tasks:
+        raise UsageError("--from says which videos are rejected", "pass either --from or IDs, not both")
+    given, file = verdicts.read_verdicts(options.verdicts), str(options.verdicts)
+    async with opened(options.directory) as ledger:
+        now = time.time()
+        rejects = await verdicts.find_rejects(ledger, given, file, now)
+        await overrides.want_again(ledger, rejects.tasks, names_on_disk(options.directory), now)
+        await write_results(ledger, options.directory)
+    versions, them = ("a new version", "it") if len(rejects.tasks) == 1 else ("new versions", "them")
+    done = "nothing changed"
+    if rejects.tasks:
+        done = f"will be made again as {versions}; the next run will submit and pay for {them}"
+    if options.json:
+        skipped = [_rejected(one.verdict) | {"reason": one.reason} for one in rejects.skipped]
+        more = {"skipped": skipped, "other_runs": rejects.other_runs}
+        say_json({"tasks": _names(rejects.tasks), "done": done} | more)
+        return 0
+    say(
+        f"{count(len(rejects.tasks), 'video')} {done}" if rejects.tasks else f"no video to make again; {done}"
+    )
+    if left_out := rejects.skipped_in_words():
+        talk(f"skipped: {left_out}")
+    return 0
+
+
+def _rejected(verdict: VideoVerdict) -> dict[str, str]:
+    """The video that a verdict is about, as a JSON value."""
+    return {"id": verdict.id, "fingerprint": verdict.fingerprint, "file_name": verdict.file_name}
 
 
 def _told(accepted: list[TaskRecord]) -> str:

@@ -5,33 +5,29 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
-from batchrunner.cli.confirmation import NotConfirmed, agreement
-from batchrunner.cli.connection import Connection, binding_of, of_run, real, simulated
+from batchrunner.cli.confirmation import NotConfirmed
+from batchrunner.cli.connection import Connection, of_run
 from batchrunner.cli.console import error_values, say_json, show_error, shown_path, talk
 from batchrunner.cli.listeners import Listeners, add_listeners, attended
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.nights import choose_night, to_collect
 from batchrunner.cli.paid_tasks import collect_despite
 from batchrunner.cli.process import run_async
-from batchrunner.cli.run_directory import add_place, check_place, existing_run, whereabouts
-from batchrunner.core.budget import Figure, Limit, Per, micros
+from batchrunner.cli.run_directory import add_place, existing_run
+from batchrunner.cli.run_job import check_simulation, collecting, prepared, selected
 from batchrunner.core.errors import BatchrunnerError, ExitCode, UsageError, most_urgent
 from batchrunner.core.file_names import DATE
-from batchrunner.core.selection import select
 from batchrunner.core.text import plain_number
 from batchrunner.output.terminal import outlive_terminal
 
 if TYPE_CHECKING:
-    from batchrunner.core.model import Plan
     from batchrunner.engine.job import Job
-    from batchrunner.manifest import LoadedManifest
 
 FIRST_OF_SIGNALS = 128
 """An exit code above this one means that a signal stopped the run."""
@@ -97,66 +93,20 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, listeners: Listeners) -> tuple[int, dict[str, object]]:
-    from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
-
-    if options.scenario and not options.simulate:
-        raise UsageError("--scenario is for the simulated gateway", "add --simulate")
-    if options.simulate and (options.base_url or options.api_key_file):
-        raise UsageError("--simulate uses its own gateway and key", "remove --base-url and --api-key-file")
+    check_simulation(options)
     try:
         loaded = load(options)
         listeners.learn(loaded.plan)
-        choose_night(options, loaded.plan)
-        # Find mistakes before creating a folder.
-        selected = select(loaded.plan.tasks, options.only, options.limit)
-        planned = _with_max_cost(loaded, options.max_cost)
+        chosen = selected(options, loaded)
     except UsageError as mistake:
         choose_night(options, None)
         return _only_collect(mistake, options)
-    if options.simulate:
-        _check_simulated(loaded.plan)
-    where = whereabouts(options, loaded.plan, selected)
-    directory, timeout = where.directory, loaded.plan.settings.submit_timeout
-    check_place(directory, options.manifest)
-    connecting: AbstractContextManager[Connection]
-    if options.simulate:
-        connecting = simulated(options, directory, timeout, options.scenario)
-    else:
-        connecting = nullcontext(real(options, loaded.plan.base_url, timeout))
-        if not (directory / LEDGER_NAME).exists():
-            shared.api_key(options)  # fail before creating a folder if there is no key
     try:
-        agreed = agreement(options, loaded, planned, where, selected)
+        with prepared(options, chosen, listeners.events) as (job, where):
+            code, values = _carry_out(job, options)
+            return code, values | where.as_values()
     except NotConfirmed as refusal:
         return _only_collect(refusal, options)
-    with connecting as gateway:
-        base = gateway.job(options, directory, loaded.limits)
-        job = replace(
-            base,
-            plan=planned,
-            only=tuple(options.only),
-            limit=options.limit,
-            agreement=agreed,
-            remarks=where.remarks,
-            events=listeners.events,
-        )
-        code, values = _carry_out(job, options)
-    return code, values | where.as_values()
-
-
-def _check_simulated(plan: Plan) -> None:
-    """Check that the simulator makes videos of all models.
-
-    Raises:
-        UsageError: it doesn't; a run would wait in vain.
-    """
-    from batchrunner.simulator.submission import MODELS  # noqa: PLC0415
-
-    for model in sorted({str(request.get("model")) for request in plan.tasks.requests()} - set(MODELS)):
-        raise UsageError(
-            f"the simulated gateway has no model {model}",
-            f"it has {' and '.join(MODELS)}; `batchrunner validate` and `plan` take any model",
-        )
 
 
 def _only_collect(mistake: UsageError, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
@@ -168,31 +118,9 @@ def _only_collect(mistake: UsageError, options: argparse.Namespace) -> tuple[int
         again = f"{same_command(options)}   once the error is fixed: nothing was submitted"
         if isinstance(mistake, NotConfirmed):
             again = f"{same_command(options, '--yes')}   to confirm: nothing was submitted"
-        return _carry_out(_collecting(gateway, directory, options), options, mistaken=again)
+        return _carry_out(collecting(gateway, directory, options), options, mistaken=again)
 
     return collect_despite(mistake, options, carry_out)
-
-
-def _with_max_cost(loaded: LoadedManifest, amount: float | None) -> Plan:
-    """The plan, with `--max-cost` added to its budget.
-
-    Raises:
-        UsageError: a model has no price.
-    """
-    from batchrunner.core.estimate import REFERENCE_CURRENCY, unpriced  # noqa: PLC0415
-
-    plan = loaded.plan
-    if amount is None:
-        return plan
-    if model := unpriced(plan.tasks.requests(), loaded.limits, plan.pricing):
-        raise UsageError(
-            f"--max-cost can't be enforced: no price for {model}",
-            "add its price to `pricing.per_million_tokens` in the manifest",
-        )
-    limit = Limit(
-        Figure.COST, micros(amount), Per.RUN, "--max-cost", plan.pricing.currency or REFERENCE_CURRENCY
-    )
-    return replace(plan, budget=replace(plan.budget, limits=(*plan.budget.limits, limit)))
 
 
 def collect(options: argparse.Namespace) -> int:
@@ -232,16 +160,9 @@ def _each(named: Iterable[Path]) -> Iterator[Path]:
 def _collect_one(named: Path, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
     directory = existing_run(named)
     with of_run(options, directory) as gateway:
-        job = _collecting(gateway, directory, options)
+        job = collecting(gateway, directory, options)
         job = replace(job, recollect_all=True, fetch_missing=options.missing)
         return _carry_out(job, options, manifest=named)
-
-
-def _collecting(gateway: Connection, directory: Path, options: argparse.Namespace) -> Job:
-    """The job that polls and collects an existing run's paid tasks, with the run's own settings."""
-    from batchrunner.manifest import load_limits  # noqa: PLC0415
-
-    return gateway.job(options, directory, load_limits(run_async(binding_of(directory)).models))
 
 
 def _carry_out(

@@ -93,17 +93,24 @@ async def supervise(
 ) -> None:
     """Run `work` to its end or until a stop: no new POSTs, unanswered ones awaited, the rest cancelled.
 
+    To cancel it is to ask for a stop, as Ctrl-C does: what the gateway accepts meanwhile must be recorded.
+
     Raises:
         Exception: the error that caused the stop, or that `work` raised.
     """
     working = asyncio.ensure_future(work)
     asked = asyncio.create_task(stop.asked(), name="stop request")
-    await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        stop.by_signal(signal.SIGINT)
     asked.cancel()
     if not working.done():
         gate.close()
-        await _air_cleared(gate, notice)
-        working.cancel()
+        try:
+            await _air_cleared(gate, notice)
+        finally:
+            working.cancel()
     with suppress(asyncio.CancelledError):
         await working
     if stop.error:

@@ -52,7 +52,7 @@ class LoadedManifest:
     """Each distinct input URL once, if requested."""
 
 
-def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
+def load_manifest(path: str | Path, with_urls: bool = False) -> LoadedManifest:
     """Read, check and expand a manifest and the files that it names.
 
     `with_urls` collects the URLs of its inputs for `check_urls`.
@@ -61,6 +61,7 @@ def load_manifest(path: Path, with_urls: bool = False) -> LoadedManifest:
         ManifestError: it has errors; the exception holds all problems, warnings included.
         UsageError: the file can't be read.
     """
+    path = Path(path)
     if not is_text(str(path.absolute())):
         message = f"the path of the manifest, {str(path.absolute())!r}, is not valid text"
         raise UsageError(message, "rename the file or its folder, using UTF-8 characters")

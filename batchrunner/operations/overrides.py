@@ -14,6 +14,8 @@ from batchrunner.core.text import command
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 
 MOST_NAMED = 5
+WANTED_AGAIN = frozenset({TaskState.DONE, TaskState.UNCOLLECTED})
+"""States from which a task can be made again."""
 REMOTE_ID = re.compile(r"task_[A-Za-z0-9_-]{4,100}")
 
 
@@ -69,14 +71,19 @@ async def want_again(ledger: Ledger, tasks: list[TaskRecord], on_disk: frozenset
         UsageError: a video can still be downloaded for free; nothing was changed.
     """
     for task in tasks:
-        lives = now - (task.finished_at or 0.0) < LINKS_LIVE and not task.links_dead
-        if task.state is TaskState.UNCOLLECTED and lives:
+        if can_be_downloaded(task, now):
             raise UsageError(
                 f"{task.id} is paid for but not collected yet, and its links are still valid",
                 f"`{command('collect', ledger.directory)}` downloads it, free of charge",
             )
     for task in tasks:
         await ledger.want_again(task.key, on_disk)
+
+
+def can_be_downloaded(task: TaskRecord, now: float) -> bool:
+    """Whether a video that is not collected yet can still be, free of charge; `now` in Unix seconds."""
+    lives = now - (task.finished_at or 0.0) < LINKS_LIVE and not task.links_dead
+    return task.state is TaskState.UNCOLLECTED and lives
 
 
 async def declare_lost(ledger: Ledger, tasks: list[TaskRecord]) -> None:

@@ -133,11 +133,16 @@ def line(row: ResultRow, labels: Sequence[str]) -> str:
 
 
 def json_line(row: ResultRow, labels: Sequence[str]) -> str:
-    """One task's row as a JSON object: the same columns; numbers are numbers, and null if unknown."""
+    """One task's row as a JSON object, see `json_values`."""
+    return _JSON.encode(json_values(row, labels))
+
+
+def json_values(row: ResultRow, labels: Sequence[str]) -> dict[str, object]:
+    """One task's row by column; numbers are numbers, and None if unknown."""
     found = values(row) | {"cost": None if row.cost is None else round(row.cost, 6)}
     found |= {name: found[name] or None for name in _TIMES}
     own = _labels(row.labels)
-    return _JSON.encode(found | {LABEL + name: own.get(name, "") for name in labels})
+    return found | {LABEL + name: own.get(name, "") for name in labels}
 
 
 @lru_cache(maxsize=1000)

@@ -205,6 +205,14 @@ def test_verdicts_are_kept_saved_and_loaded(watched, made, tmp_path):
         "猫": ("videos/猫.mp4", "keep", ""),
     }
     assert {row["fingerprint"] for row in rows} < {row["fingerprint"] for row in made.desk.rows()}
+    copy = made.desk.folder / "copy.run"
+    shutil.copytree(made.desk.directory, copy, dirs_exist_ok=True)
+    asked = made.desk.do("retry", "copy.run", "--again", "--from", str(tmp_path / "verdicts.csv"), "--json")
+    assert [task["id"] for task in json.loads(asked.stdout)["tasks"]] == ["twice"]
+    shutil.copy(tmp_path / "verdicts.csv", copy)
+    assert made.desk.do("report", "copy.run").code == 0
+    assert "too dark" in (copy / "report.html").read_text(encoding="utf-8")
+    shutil.rmtree(copy)
     page.reload()
     assert page.inner_text("#verdict-counts") == "1 kept, 1 rejected"
     page.select_option("#verdict", "reject")
@@ -308,6 +316,21 @@ def test_report_of_a_run_in_progress_and_of_broken_files(sim, desk):
     assert '"problem":"changed after the download"' in text
     assert '"problem":"moved or deleted"' in text
     assert (desk.directory / "videos/one.mp4").read_bytes() == b"not a video"
+
+
+def test_an_input_that_was_changed_is_not_shown(sim, desk):
+    """Only a file with exactly the content that was sent is shown beside the prompt."""
+    Image.new("RGB", (400, 300), "teal").save(desk.folder / "cat.png")
+    desk.write({"id": "cat", "prompt": "a cat", "image": "cat.png"})
+    sim.start()
+    assert desk.run().code == 0
+    assert desk.do("report", "batch.run").code == 0
+    text = (desk.directory / "report.html").read_text(encoding="utf-8")
+    assert '"inputs":[{"name":"cat.png","picture":"pictures/input-' in text
+    Image.new("RGB", (400, 300), "red").save(desk.folder / "cat.png")
+    assert desk.do("report", "batch.run").code == 0
+    text = (desk.directory / "report.html").read_text(encoding="utf-8")
+    assert '"inputs":[{"name":"cat.png"}]' in text
 
 
 def test_report_without_a_run_says_what_is_missing(desk):

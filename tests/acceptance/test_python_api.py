@@ -1,0 +1,238 @@
+"""The Python API: what the command does, in somebody else's program, which keeps its loop and its signals."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.processes import PATIENCE, clean_environment, until
+
+ROOT = Path(__file__).parents[2]
+KEY = "sk-main-canary-0123456789"
+
+
+def program(desk: Any, code: str, **environment: str) -> subprocess.Popen[str]:
+    """Start a program in the workspace's folder."""
+    script = desk.folder / "program.py"
+    script.write_text(f"import asyncio, json, sys\nimport batchrunner\n{code}", encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=desk.folder,
+        env=clean_environment(desk.folder, PYTHONPATH=str(ROOT), **environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=PATIENCE * 5)
+    return process.returncode, out, err
+
+
+def call(desk: Any, **options: Any) -> str:
+    """A call of `run` against the simulated gateway."""
+    given = {"base_url": desk.gateway.url, "time_scale": desk.gateway.scale, "api_key": KEY} | options
+    return f"batchrunner.run('batch.yaml', **{given!r})"
+
+
+def test_readme_example_runs_as_it_stands(desk):
+    """The README's lines make six videos in a copy of the repository's manifests."""
+    (code,) = re.findall(
+        r"## Python\n\n```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    subprocess.run(["cp", "-r", ROOT / "manifests", desk.folder], check=True)
+    code_, out, err = ended(program(desk, code))
+    assert (code_, err) == (0, "")
+    assert out.startswith("6 tasks\n0 {'USD': ")
+    paths = [Path(line.split()[-1]) for line in out.splitlines()[2:]]
+    assert len(paths) == 6
+    assert all(path.is_absolute() and path.stat().st_size for path in paths)
+
+
+def test_prints_nothing_and_returns_the_rows(sim, desk):
+    """The summary has the rows of results.csv, numbers as numbers; nothing is printed; the key is nowhere."""
+    desk.write("one", "two", "fails")
+    sim.start({"on": "generate", "do": "fail", "prompt": "fails*"})
+    code = f"""
+summary = asyncio.run({call(desk)})
+assert {KEY!r} not in repr(summary)
+found = {{"code": summary.exit_code, "rows": list(summary.tasks), "number": len(summary.tasks)}}
+json.dump(found, sys.stdout)
+"""
+    code_, out, err = ended(program(desk, code))
+    assert (code_, err) == (0, "")
+    told = json.loads(out)
+    assert (told["code"], told["number"]) == (1, 3)
+    assert {row["id"]: (row["state"], row["error_code"]) for row in told["rows"]} == {
+        "one": ("done", ""),
+        "two": ("done", ""),
+        "fails": ("failed", "InternalServiceError"),
+    }
+    assert told["rows"][0]["path"] == str(desk.directory / "videos/one.mp4")
+    assert told["rows"][2]["path"] is None
+    assert isinstance(told["rows"][0]["tokens"], int)
+    desk.check(SimpleEnd(1), 1)
+
+
+class SimpleEnd:
+    """What `Workspace.check` needs to know of a command."""
+
+    def __init__(self, code: int) -> None:
+        self.code, self.stdout, self.stderr = code, "", ""
+
+
+def test_works_inside_a_running_loop_which_stays_free(sim, desk):
+    """In a notebook the loop already runs; it goes on while the run does, and may be busy itself."""
+    desk.write("one", "two")
+    sim.start()
+    code = f"""
+async def cell():
+    beats = 0
+    running = asyncio.ensure_future({call(desk)})
+    while not running.done():
+        await asyncio.sleep(0)
+        beats += 1
+    summary = await running
+    again = await {call(desk)}
+    return beats > 100, int(summary.exit_code), again.idle
+print(asyncio.run(cell()))
+"""
+    assert ended(program(desk, code)) == (0, "(True, 0, True)\n", "")
+    desk.check(SimpleEnd(0), 0)
+
+
+def test_cancelling_is_like_ctrl_c(sim, desk):
+    """What is in the air is awaited and recorded; the same call resumes, and nothing is paid twice."""
+    desk.write("one", "two", concurrency=1)
+    sim.start({"on": "submit", "do": "slow_accept", "seconds": 40, "nth": 1}, generation_seconds=30)
+    code = f"""
+async def main():
+    running = asyncio.ensure_future({call(desk)})
+    await asyncio.to_thread(sys.stdin.readline)
+    running.cancel()
+    try:
+        await running
+    except asyncio.CancelledError:
+        print("cancelled")
+asyncio.run(main())
+"""
+    process = program(desk, code)
+    log = desk.directory / "run.log"
+    until(lambda: log.exists() and '"claimed"' in log.read_text("utf-8"), "the claim")
+    out, err = process.communicate("\n", timeout=PATIENCE * 5)
+    assert (process.returncode, out, err) == (0, "cancelled\n", "")
+    assert len(desk.gateway.charges()) == 1
+    assert "in_doubt" not in log.read_text("utf-8")
+    desk.check(desk.run(), 0)
+
+
+def test_ctrl_c_in_a_script_ends_the_run_in_an_orderly_way(sim, desk):
+    """asyncio.run turns the signal into a cancellation; the run has recorded everything by then."""
+    desk.write("one", "two", concurrency=1)
+    sim.start(generation_seconds=3000)
+    process = program(desk, f"asyncio.run({call(desk)})")
+    log = desk.directory / "run.log"
+    until(lambda: log.exists() and '"accepted"' in log.read_text("utf-8"), "an accepted submission")
+    process.send_signal(signal.SIGINT)
+    code, _, err = ended(process)
+    assert code in (1, -signal.SIGINT)
+    assert "KeyboardInterrupt" in err
+    assert "ended with 130" in log.read_text("utf-8")
+    sim.start(generation_seconds=20)
+    desk.check(desk.run(), 0)
+
+
+@pytest.mark.parametrize(
+    ("sections", "options", "kind", "words"),
+    [
+        ({"tasks": [{"prompt": 1}]}, {}, "ManifestError", "1 problem"),
+        ({"run": {"confirm_above": 0.01}}, {}, "NotConfirmed", "must be confirmed"),
+        ({}, {"only": ["nobody"]}, "UsageError", "nobody"),
+        ({}, {"limit": 0}, "UsageError", "above 0"),
+        ({}, {"api_key": "not a key"}, "AccountError", "api_key"),
+        ({}, {"base_url": "http://example.com"}, "UsageError", "http"),
+    ],
+)
+def test_what_the_command_refuses_is_raised(sim, desk, sections, options, kind, words):
+    """Errors are exceptions with a hint; nothing is submitted, printed or asked."""
+    desk.write("one")
+    desk.manifest.write_text(json.dumps(json.loads(desk.manifest.read_text()) | sections), encoding="utf-8")
+    sim.start()
+    code = f"""
+try:
+    asyncio.run({call(desk, **options)})
+except batchrunner.{kind} as error:
+    print(error, "|", error.hint)
+"""
+    code_, out, err = ended(program(desk, code))
+    assert (code_, err) == (0, "")
+    assert words in out
+    assert KEY not in out
+    assert desk.gateway.charges() == []
+
+
+def test_confirmed_run_is_paid_for(sim, desk):
+    """`yes=True` is the answer that nobody is asked for."""
+    desk.write("one", confirm_above=0.01)
+    sim.start()
+    code = f"print(asyncio.run({call(desk, yes=True)}).exit_code)"
+    assert ended(program(desk, code)) == (0, "0\n", "")
+    desk.check(SimpleEnd(0), 0)
+
+
+def test_two_runs_of_one_directory_at_once(sim, desk):
+    """The second one is refused, in the same process, too."""
+    desk.write("one", "two")
+    sim.start()
+    code = f"""
+async def main():
+    both = await asyncio.gather({call(desk)}, {call(desk)}, return_exceptions=True)
+    print(sorted(type(one).__name__ for one in both))
+asyncio.run(main())
+"""
+    assert ended(program(desk, code)) == (0, "['BusyError', 'Summary']\n", "")
+    desk.check(SimpleEnd(0), 0)
+
+
+def test_renamed_manifest_is_refused_and_named(sim, desk):
+    """Identity is content: what another run directory has paid for is not paid for again."""
+    desk.write("one")
+    sim.start()
+    desk.check(desk.run(), 0)
+    desk.manifest.rename(desk.folder / "other.yaml")
+    code = f"""
+try:
+    asyncio.run({call(desk).replace("batch.yaml", "other.yaml")})
+except batchrunner.UsageError as error:
+    print(error)
+"""
+    code_, out, _ = ended(program(desk, code))
+    assert (code_, "batch.run" in out) == (0, True)
+    assert len(desk.gateway.charges()) == 1
+
+
+def test_broken_manifest_still_collects_what_is_paid_for(sim, desk):
+    """The error is raised once the paid videos are brought in."""
+    desk.write("one", "two")
+    sim.start(generation_seconds=300)
+    desk.start_run().reached(2, "accepted").killed()
+    sim.start(generation_seconds=20)
+    text = desk.manifest.read_text("utf-8")
+    desk.manifest.write_text("tasks: [\n", encoding="utf-8")
+    code = f"""
+try:
+    asyncio.run({call(desk)})
+except batchrunner.ManifestError as error:
+    print(len(error.problems))
+"""
+    assert ended(program(desk, code)) == (0, "1\n", "")
+    assert len(list((desk.directory / "videos").glob("*.mp4"))) == 2
+    desk.manifest.write_text(text, encoding="utf-8")
+    desk.check(desk.run(), 0)
