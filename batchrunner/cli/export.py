@@ -90,7 +90,9 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
         help="only these tasks; repeatable",
     )
     parser.add_argument("--all", action="store_true", help="include tasks no longer in the manifest")
-    # `--verdicts FILE` belongs here, and what it says into `choose`.
+    parser.add_argument(
+        "--verdicts", metavar="FILE", type=Path, help="leave out videos rejected in this verdicts.csv"
+    )
 
 
 async def _export(options: argparse.Namespace) -> int:
@@ -105,7 +107,7 @@ async def _export(options: argparse.Namespace) -> int:
     directories = list(dict.fromkeys(map(existing_run, options.directories)))
     labels = await labels_of(directories, not options.all) if options.format in ROWS_ONLY else []
     writer = _writer(options, labels)
-    choice = await choose(directories, options.where, not options.all)
+    choice = await choose(directories, options.where, not options.all, options.verdicts)
     with writer.opened():
         done = await export(directories, choice, writer)
     for notice in writer.notices:
@@ -138,6 +140,7 @@ def _writer(options: argparse.Namespace, labels: Sequence[str]) -> SetWriter:
         "--embed": options.embed,
         "--where": sorted(set(options.where)),
         "--all": options.all,
+        "--verdicts": options.verdicts is not None,
     }
     how = SetOptions(options.output, recorded, splits, options.verify)
     if options.format == "hf":
@@ -188,6 +191,7 @@ def _tell(options: argparse.Namespace, done: Exported, pushed: dict[str, str], e
     if options.json:
         values = {"output": str(options.output), "format": options.format, "videos": done.videos}
         values |= {"added": done.added, "duplicates": done.duplicates, "made_again": done.remade}
+        values |= {"rejected": done.rejected, "rejected_since": done.rejected_since}
         say_json(values | {"skipped": skipped, **pushed, "exit_code": int(exit_code)})
         return
     new = "" if options.format in ROWS_ONLY else f", {done.added:,} of them new"
@@ -198,6 +202,11 @@ def _tell(options: argparse.Namespace, done: Exported, pushed: dict[str, str], e
         say(f"{count(done.duplicates, 'duplicate')} left out: an earlier run directory has the same request")
     if done.remade:
         say(f"{count(done.remade, 'video')} made again since; the set keeps the earlier version")
+    if done.rejected:
+        say(f"{count(done.rejected - done.rejected_since, 'rejected video')} left out")
+    if done.rejected_since:
+        talk(f"{count(done.rejected_since, 'video')} rejected after the export; the set keeps what is in it")
+        talk("  hint: export into a new folder to leave them out")
     for item in skipped[:MOST_NAMED]:
         talk(f"skipped {shown_path(Path(item['file']))}: {item['reason']}")
     if skipped:

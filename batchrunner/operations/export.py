@@ -8,10 +8,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batchrunner.core.errors import ExitCode
+from batchrunner.core.errors import ExitCode, UsageError
 from batchrunner.core.model import TaskKey
 from batchrunner.core.selection import select
+from batchrunner.core.verdicts import Verdict
 from batchrunner.ledger import LedgerReader, NamedTask
+from batchrunner.operations.verdicts import read_verdicts
 from batchrunner.output.export.format import SetWriter
 from batchrunner.output.export.rows import Clip
 from batchrunner.output.export.videos import Unusable
@@ -28,6 +30,8 @@ class Choice:
     """The fingerprints of their tasks; None for all."""
     planned_only: bool
     """Whether to leave out tasks no longer in the manifest."""
+    rejected: frozenset[tuple[str, str, str]] = frozenset()
+    """Videos that a person has rejected: the ID of their run, fingerprint and file name."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,10 @@ class Exported:
     """Videos of a request that an earlier run directory has, too."""
     remade: int = 0
     """Videos that were made again after they were exported; the set keeps the earlier ones."""
+    rejected: int = 0
+    """Videos that were left out because a person has rejected them."""
+    rejected_since: int = 0
+    """Rejected videos that are in the set from an earlier export."""
     skipped: dict[str, tuple[Path, str]] = field(default_factory=dict)
     """By fingerprint, the videos that are not what the ledger says, and why."""
 
@@ -50,19 +58,33 @@ class Exported:
         return ExitCode.FAILED if self.skipped else ExitCode.DONE
 
 
-async def choose(directories: Sequence[Path], where: Sequence[str], planned_only: bool) -> Choice:
+async def choose(
+    directories: Sequence[Path], where: Sequence[str], planned_only: bool, verdicts: Path | None = None
+) -> Choice:
     """The choice of tasks that match an entry of `where`, as `--only` does, or of all if it is empty.
 
+    Videos that were rejected according to the file `verdicts` are left out.
+
     Raises:
-        UsageError: a ledger can't be used, or an entry matches no task.
+        UsageError: a ledger or the verdicts can't be used, or an entry matches no task.
     """
+    rows = read_verdicts(verdicts) if verdicts else ()
+    runs: set[str] = set()
     tasks: dict[str, NamedTask] = {}
     for directory in directories:
         async with LedgerReader.open_existing(directory) as ledger:
             named = await ledger.read_results(lambda rows: rows.named(), planned_only) if where else []
             tasks = {task.key: task for task in named} | tasks
+            runs.add(await ledger.run_id())
+    if rows and runs.isdisjoint(row.run for row in rows):
+        raise UsageError(
+            f"no row of {verdicts} is about these runs", "pass the run directories that were judged"
+        )
     keys = select(list(tasks.values()), where, option="--where", place="of these runs")
-    return Choice(keys, planned_only)
+    rejected = (row for row in rows if row.verdict is Verdict.REJECT)
+    return Choice(
+        keys, planned_only, frozenset((row.run, row.fingerprint, row.file_name) for row in rejected)
+    )
 
 
 async def export(directories: Sequence[Path], choice: Choice, writer: SetWriter) -> Exported:
@@ -77,7 +99,10 @@ async def export(directories: Sequence[Path], choice: Choice, writer: SetWriter)
     async with aclosing(_clips(directories, choice)) as clips:
         async for clip in clips:
             key = clip.fingerprint
-            if key in seen:
+            if clip.version in choice.rejected:
+                done.rejected += 1
+                done.rejected_since += writer.hashes.get(key) == clip.sha256
+            elif key in seen:
                 done.duplicates += 1
             elif key in writer.hashes:
                 remember(key)
@@ -110,6 +135,7 @@ async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[
     for directory in directories:
         async with LedgerReader.open_existing(directory) as ledger:
             run, number, place = (await ledger.binding()).name, 0, directory.absolute()
+            run_id = await ledger.run_id()
             while videos := await ledger.read_results(
                 lambda rows, after=number: rows.finished(after, AT_ONCE),  # type: ignore[misc]
                 choice.planned_only,
@@ -117,4 +143,4 @@ async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[
                 number = videos[-1].number
                 for video in videos:
                     if choice.keys is None or video.row.key in choice.keys:
-                        yield Clip(place / video.row.file_name, video, run)
+                        yield Clip(place / video.row.file_name, video, run, run_id)

@@ -71,6 +71,13 @@ class Clip:
     video: FinishedVideo
     run: str
     """The name of its run."""
+    run_id: str
+    """The ID of its run directory."""
+
+    @property
+    def version(self) -> tuple[str, str, str]:
+        """What identifies this version of the video in all run directories."""
+        return self.run_id, self.video.row.key, self.video.row.file_name
 
     @property
     def fingerprint(self) -> str:

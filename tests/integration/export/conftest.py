@@ -60,9 +60,9 @@ class Exporter:
         self.err = captured.err
         return json.loads(captured.out)
 
-    def refused(self, *options: str) -> str:
+    def refused(self, *options: str, runs: Any = ()) -> str:
         """Export, which must be refused as wrong use; return what is wrong."""
-        found = self(*options, code=2)
+        found = self(*options, code=2, runs=runs)
         return f"{found['error']}; {found['hint']}"
 
 

@@ -1,5 +1,7 @@
 """Which videos go into a set, and what is refused."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,40 @@ def test_tasks_no_longer_in_the_manifest_are_exported_with_all(export: Any) -> N
     export.make(Made("ant", "ant"), Made("bee", "bee", planned=False))
     assert export("--format", "hf")["videos"] == 1
     assert export("--format", "hf", "--all", out=export.folder / "all")["videos"] == 2
+
+
+def test_rejected_videos_are_left_out(export: Any) -> None:
+    """A verdict is about one version in one run; without one, or with a note alone, a video is exported."""
+    one = export.make(*(Made(name, name, name.encode()) for name in ("ant", "bee", "cat", "dog")))
+    two = export.make(Made("bee", "bee", b"other bee"), Made("elk", "elk"), run="two")
+    verdicts = export.folder / "verdicts.csv"
+
+    def judge(**given: str) -> None:
+        rows = [
+            f"{run_id(one)},{Made(name, name).key},{name},videos/{name}.mp4,{verdict},a note"
+            for name, verdict in given.items()
+        ]
+        verdicts.write_text("\n".join(["run,fingerprint,id,file_name,verdict,note", *rows]), encoding="utf-8")
+
+    judge(ant="reject", bee="reject", cat="keep", dog="")
+    options = ("--format", "hf", "--verdicts", str(verdicts))
+    done = export(*options, runs=[one, two])
+    assert (done["videos"], done["rejected"], done["rejected_since"], done["duplicates"]) == (4, 2, 0, 0)
+    contents = {path.stem.rpartition("-")[0]: path.read_bytes() for path in export.out.glob("train/*.mp4")}
+    assert contents == {"bee": b"other bee", "cat": b"cat", "dog": b"dog", "elk": b"video"}
+    judge(ant="reject", cat="reject")
+    done = export(*options, runs=[one, two])
+    assert (done["videos"], done["rejected"], done["rejected_since"]) == (4, 2, 1)
+    assert export("--format", "csv", "--verdicts", str(verdicts), out=export.folder / "rows")["videos"] == 2
+    assert "was exported with --verdicts, not no --verdicts" in export.refused("--format", "hf")
+    assert "is about these runs" in export.refused(*options, runs=[two])
+
+
+def run_id(directory: Path) -> str:
+    """The ID of a run directory."""
+    with closing(sqlite3.connect(directory / "ledger.sqlite")) as db:
+        ((found,),) = db.execute("SELECT value FROM meta WHERE name = 'run_id'")
+    return str(found)
 
 
 def test_a_video_made_again_stays_as_it_was_exported(export: Any) -> None:
