@@ -5,6 +5,7 @@ The Python API is what `__all__` names:
     summary = await run("cats.yaml", simulate=True)
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,12 @@ __all__ = [
     "load_manifest",
     "run",
 ]
+
+if sys.platform == "win32":
+    _WHY = "batchrunner runs on Linux and macOS; on Windows, install it in WSL, which is a Linux"
+    if sys.argv[0].endswith(("batchrunner", "batchrunner.exe", "-m")):
+        sys.exit(_WHY)  # the command ends with one line
+    raise ImportError(_WHY)
 
 _ERRORS = "batchrunner.core.errors"
 _HOMES = {

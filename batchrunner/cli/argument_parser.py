@@ -81,6 +81,8 @@ class Parser(argparse.ArgumentParser):
         hint = f"`{self.prog} --help` lists {listed}"
         if close := self._meant(message):
             hint = f"did you mean `{close}`? {hint}"
+        if self.commands() and (unknown := _CHOICE.search(message)):
+            message = f"no such command: {unknown[1]}"  # the list of all of them would hide it
         raise UsageError(message, hint)
 
     def _meant(self, message: str) -> str:

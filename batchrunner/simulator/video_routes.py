@@ -9,6 +9,7 @@ from aiohttp import web
 
 from batchrunner.simulator import rendering
 from batchrunner.simulator.answers import common_fault, edge_answer, json_answer
+from batchrunner.simulator.captions import Caption
 from batchrunner.simulator.charge import short_hash
 from batchrunner.simulator.faults import DOWNLOAD
 from batchrunner.simulator.refusal import Denial, Denied
@@ -81,7 +82,8 @@ class FileRoute:
     async def _last_frame(self, task: Task) -> web.StreamResponse:
         charge = task.charge
         picture = picture_of(charge.ordinal, charge.width, charge.height, charge.frames)
-        return web.Response(body=await self._world.videos.last_frame(picture), content_type="image/jpeg")
+        body = await self._world.videos.last_frame(picture, _caption(task))
+        return web.Response(body=body, content_type="image/jpeg")
 
     async def _video(self, request: web.Request, task: Task) -> web.StreamResponse:
         rule = self._world.pick(DOWNLOAD, task.charge.prompt, task.charge.remote_id, "url")
@@ -91,6 +93,10 @@ class FileRoute:
             case "502":
                 return edge_answer(request, 502, rendering.error_page(502))
         return await deliver(self._world, request, task, rule, None)
+
+
+def _caption(task: Task) -> Caption:
+    return Caption(task.charge.remote_id, task.charge.prompt)
 
 
 def link_lives(world: World, task: Task) -> bool:
@@ -115,7 +121,7 @@ async def deliver(
     charge = task.charge
     frames = charge.frames + (_OTHER_SECONDS * FPS if fault == "other_video" else 0)
     picture = picture_of(charge.ordinal, charge.width, charge.height, frames)
-    body = await world.videos.video(picture, charge.remote_id)
+    body = await world.videos.video(picture, _caption(task))
     if fault == "garbage":
         body = random.Random(charge.remote_id).randbytes(len(body))  # noqa: S311 always the same
     headers = {

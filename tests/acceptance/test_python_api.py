@@ -236,3 +236,19 @@ except batchrunner.ManifestError as error:
     assert len(list((desk.directory / "videos").glob("*.mp4"))) == 2
     desk.manifest.write_text(text, encoding="utf-8")
     desk.check(desk.run(), 0)
+
+
+def test_windows_is_refused_in_one_line():
+    """Locks, signals and durable renames there are others: the command says so, and an import fails."""
+    pretend = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.platform = 'win32'; "
+
+    def told(code: str) -> list[str]:
+        ended = subprocess.run(
+            [sys.executable, "-c", pretend + code], capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 1
+        return ended.stderr.splitlines()
+
+    (line,) = told("sys.argv = [r'C:\\venv\\Scripts\\batchrunner.exe']; import batchrunner.cli.main")
+    assert "install it in WSL" in line
+    assert told("import batchrunner")[-1].startswith("ImportError: batchrunner runs on Linux and macOS")

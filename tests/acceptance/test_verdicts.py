@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,25 @@ def test_a_new_version_that_failed_is_not_requested_by_the_same_verdict(desk: An
     assert desk.states() == {"ant": "failed"}
     assert reasons(desk.do(*AGAIN)) == {"ant": "already_requested"}
     assert desk.states() == {"ant": "failed"}
+
+
+def test_with_an_older_ledger_the_same_verdict_pays_nothing(desk: Any, sim: Any, tmp_path: Path) -> None:
+    """The ledger knows of no new version, so it is requested again: the paid one is found and collected."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    save(desk, {"ant": "reject"})
+    shutil.copy2(desk.directory / "ledger.sqlite", tmp_path / "older.sqlite")
+    assert desk.do(*AGAIN).code == 0
+    desk.check(desk.run(), 0, again={"ant": 1})
+    newest = desk.row("ant")
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    shutil.copy2(tmp_path / "older.sqlite", desk.directory / "ledger.sqlite")
+    assert len(desk.do(*AGAIN).json["tasks"]) == 1
+    desk.check(desk.run(), 0, again={"ant": 1})
+    assert len(sim.charges()) == 2
+    assert desk.row("ant")["remote_id"] == newest["remote_id"]
 
 
 def test_it_says_in_two_lines_what_it_did(desk: Any, sim: Any) -> None:

@@ -86,3 +86,9 @@ def test_help_loads_no_command() -> None:
     assert "simulator" in shown
     ours = {name.rpartition(".")[2] for name in loaded.split() if name.startswith("batchrunner.cli.")}
     assert ours == {"main", "process", "streams", "argument_parser", "crash"}
+
+
+def test_unknown_command_is_one_short_line() -> None:
+    """All commands in one line would hide what is wrong."""
+    with pytest.raises(UsageError, match=r"^no such command: rum$"):
+        parser().parse_args(["rum"])
