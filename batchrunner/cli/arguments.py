@@ -79,7 +79,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the tasks to submit."""
     parser.add_argument(
-        "--limit", metavar="N", type=_positive, help="submit only the first N tasks of the plan"
+        "--limit", metavar="N", type=positive, help="submit only the first N tasks of the plan"
     )
     parser.add_argument(
         "--only",
@@ -90,7 +90,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of tasks: use 1 or more")
     return int(text)

@@ -33,7 +33,7 @@ from batchrunner.ledger.records import (
     TaskEvent,
     TaskRecord,
 )
-from batchrunner.ledger.result_rows import EXCEL, ResultRow, ResultRows
+from batchrunner.ledger.result_rows import EXCEL, FinishedVideo, NamedTask, ResultRow, ResultRows
 from batchrunner.ledger.spending import OverBudget
 
 __all__ = [
@@ -44,11 +44,13 @@ __all__ = [
     "WAITING_FOR",
     "Binding",
     "FinishedFile",
+    "FinishedVideo",
     "LastEvent",
     "Ledger",
     "LedgerEvent",
     "LedgerReader",
     "LostAttempt",
+    "NamedTask",
     "Outline",
     "OverBudget",
     "PaidAttempt",

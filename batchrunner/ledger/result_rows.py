@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from batchrunner.core.model import TaskKey
 from batchrunner.ledger import aggregates, changes
 
 
@@ -56,6 +57,35 @@ class ResultRow(NamedTuple):
     links_dead: int = 0
 
 
+class NamedTask(NamedTuple):
+    """What a user may call a task."""
+
+    key: TaskKey
+    id: str
+    labels_text: str
+    """JSON object."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The user's own columns."""
+        labels: dict[str, str] = json.loads(self.labels_text)
+        return labels
+
+
+class FinishedVideo(NamedTuple):
+    """A task whose video is done, for an export."""
+
+    number: int
+    """Tasks are numbered in the order in which they entered the ledger."""
+    first: str
+    """The fingerprint of its request; replicas have the same."""
+    request: str
+    """JSON, local files as hashes."""
+    seen: str
+    """Size and modification time of the file when its hash was last known to be right; empty if not known."""
+    row: ResultRow
+
+
 EXCEL = "results_excel"
 """The fact about a run directory that its results.csv is for Excel; empty if not."""
 AT_ONCE = 500
@@ -68,6 +98,7 @@ _REQUEST = {
     "requested_ratio": "$.metadata.ratio",
 }
 _COLUMNS = ResultRow._fields
+_BEFORE = FinishedVideo._fields.index("row")
 _OF_THE_TASK = _COLUMNS[: _COLUMNS.index("prompt")]
 _OF_THE_ATTEMPT = _COLUMNS[_COLUMNS.index("remote_id") : -1]
 _LINKS_DEAD = (
@@ -82,6 +113,13 @@ _VALUES = (
 _SELECT = f"SELECT {', '.join(_VALUES)} FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt"
 _ALL = f"{_SELECT} ORDER BY t.position IS NULL, t.position, t.rowid"
 _PLANNED = f"{_SELECT} WHERE t.position IS NOT NULL ORDER BY t.position"
+_FINISHED = (
+    "SELECT t.rowid, coalesce(t.first, t.key), t.request, "
+    "CASE WHEN coalesce(a.file_state, '') IN ('', 'missing') THEN coalesce(a.file_seen, '') ELSE '' END, "
+    f"{', '.join(_VALUES)} "
+    "FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt "
+    "WHERE t.state = 'done' AND t.rowid > ? AND (t.position IS NOT NULL OR NOT ?) ORDER BY t.rowid LIMIT ?"
+)
 _CHANGED = (
     f"{_SELECT} WHERE t.key IN (SELECT task FROM changes) AND t.position IS NOT NULL ORDER BY t.position"
 )
@@ -116,6 +154,21 @@ class ResultRows:
     def changed(self) -> Iterator[ResultRow]:
         """The planned tasks that changed since results.csv was written, in plan order."""
         return self._rows(_CHANGED)
+
+    def finished(self, after: int, most: int) -> list[FinishedVideo]:
+        """The next `most` tasks that are done, after the one with this number."""
+        found = self._db.cursor()
+        found.row_factory = None
+        rows = found.execute(_FINISHED, (after, self.planned_only, most)).fetchall()
+        return [FinishedVideo._make([*row[:_BEFORE], ResultRow._make(row[_BEFORE:])]) for row in rows]
+
+    def named(self) -> list[NamedTask]:
+        """What a user may call the tasks, of any state, in the order in which they entered the ledger."""
+        found = self._db.cursor()
+        found.row_factory = None
+        where = "WHERE position IS NOT NULL" if self.planned_only else ""
+        rows = found.execute(f"SELECT key, id, labels FROM tasks {where} ORDER BY rowid")
+        return list(map(NamedTask._make, rows))
 
     def _rows(self, query: str) -> Iterator[ResultRow]:
         cursor = self._db.cursor()

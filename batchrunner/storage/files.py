@@ -110,7 +110,7 @@ class PartFile:
             view = view[os.write(self._fd, view) :]
         self._dirty += len(data)
         if self._dirty >= WRITE_OUT:
-            _begin_write_out(self._fd)
+            begin_write_out(self._fd)
             self._dirty = 0
         return self._fd
 
@@ -120,7 +120,7 @@ class PartFile:
             self._hashing = None
 
 
-def _begin_write_out(fd: int) -> None:
+def begin_write_out(fd: int) -> None:
     """Ask the system to start writing a file to the disk; it may refuse, and errors are left to fsync."""
     if hasattr(os, "posix_fadvise"):  # not on macOS
         with suppress(OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.benchmarks.measures import (
     account_slots,
     downloads,
+    exports,
     in_flight,
     large,
     ledger,
@@ -21,6 +22,7 @@ MEASURES = (
     *in_flight.MEASURES,
     *ledger.MEASURES,
     *downloads.MEASURES,
+    *exports.MEASURES,
     *starting.MEASURES,
     *slots.MEASURES,
     *account_slots.MEASURES,

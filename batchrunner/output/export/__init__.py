@@ -1,0 +1,1 @@
+"""Datasets made from finished videos, one module per format; rows come from the ledgers."""

@@ -1,0 +1,116 @@
+"""A folder of videos with their metadata beside them, as `datasets.load_dataset("videofolder")` reads it.
+
+The metadata are JSON lines: from CSV, that library would read an ID of `007` as 7, and a label `NA` as
+nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from batchrunner.output.export.card import Card, column_lines, write_card
+from batchrunner.output.export.folder import SetFile, SetFolder, SetRow, write_all
+from batchrunner.output.export.format import SetOptions
+from batchrunner.output.export.rows import Clip, SetColumn, compact, label_columns
+from batchrunner.output.export.videos import Copier, link_video
+from batchrunner.storage.files import begin_write_out
+
+METADATA = "metadata.jsonl"
+MOST_WAITING = 64
+"""How many videos are put in place together."""
+_NAMES_OF_VIDEOS = ("_file_name", "_file_names")
+"""The library takes columns that end so for names of further videos."""
+
+
+class HfWriter:
+    """Writes one folder for each split: videos, and metadata.jsonl beside them."""
+
+    def __init__(self, options: SetOptions, link: bool) -> None:
+        self._options, self._link = options, link
+        self._folder = SetFolder(options.path, options.recorded)
+        self._copier = Copier()
+        self._files: list[SetFile] = []
+        self._rows: list[SetRow] = []
+        self._copied = 0
+        self.hashes = self._folder.hashes
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user should know about the files that were written."""
+        copied = f"{self._copied:,} could not be linked, and were copied: OUT is on another file system"
+        return [*self._folder.notices, *([copied] if self._copied else [])]
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Lock and prepare the folder."""
+        with self._folder.opened():
+            yield
+
+    def add(self, clip: Clip) -> None:
+        """Link or copy a video.
+
+        Raises:
+            Unusable: it is not the video that was verified.
+        """
+        split = self._options.split_of(clip)
+        name = f"{split}/{clip.name}.mp4"
+        self._place(clip, name)
+        self._files.append(SetFile(name, split, 1, clip.size, clip.sha256))
+        self._rows.append(SetRow(split, name, clip.row(), clip.labels))
+        if len(self._files) >= MOST_WAITING:
+            self._commit()
+
+    def finish(self) -> int:
+        """Put the last videos in place, and write metadata and card; return the number of videos."""
+        self._commit()
+        labels = label_columns(dict.fromkeys(name for row in self._folder.rows() for name in row.labels))
+        labels = {name: _harmless(column) for name, column in labels.items()}
+        card = Card(self._options.path.name)
+        splits = dict.fromkeys(row.split for row in self._folder.rows())
+        for split in splits:
+            with self._folder.replacing(f"{split}/{METADATA}") as file:
+                for row in self._folder.rows():
+                    if row.split == split:
+                        card.count(row)
+                        file.write(_line(row, labels))
+        patterns = {split: f"{split}/*" for split in splits}
+        more = [SetColumn(name, str, "") for name in labels.values()]
+        info = ["  features:", "  - name: video", "    dtype: video", *column_lines(more)]
+        write_card(self._folder, card, patterns, "\n".join(info))
+        return card.videos
+
+    def _place(self, clip: Clip, name: str) -> None:
+        part = self._folder.part(name)
+        if self._link:
+            try:
+                link_video(clip, part, self._options.verify)
+                return
+            except OSError:
+                self._copied += 1
+        try:
+            with part.open("xb", buffering=0) as file:
+                self._copier.copy(clip, lambda data: write_all(file.fileno(), data))
+                begin_write_out(file.fileno())  # the commit waits for it
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+    def _commit(self) -> None:
+        for part in (self._folder.part(file.name) for file in self._files):
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+        self._folder.commit(self._files, self._rows)
+        self._files, self._rows = [], []
+
+
+def _harmless(column: str) -> str:
+    """The name for a column of text, which the library takes for nothing else."""
+    return f"{column}_" if column.endswith(_NAMES_OF_VIDEOS) else column
+
+
+def _line(row: SetRow, labels: Mapping[str, str]) -> str:
+    cells = {column: row.labels.get(name, "") for name, column in labels.items()}
+    return f"{compact({'file_name': Path(row.file).name, **row.values, **cells})}\n"

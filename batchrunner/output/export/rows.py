@@ -1,0 +1,146 @@
+"""The row of a finished video in a dataset: its columns, their types, and its name."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from batchrunner.core.redaction import redacted, redacted_values
+from batchrunner.core.text import is_text
+from batchrunner.ledger import FinishedVideo
+from batchrunner.output.results import LABEL, values
+
+Row = Mapping[str, object]
+"""A row by column. Text is always there, if only empty; an unknown number is None."""
+
+
+class SetColumn(NamedTuple):
+    """A column of every dataset."""
+
+    name: str
+    kind: type[str] | type[int] | type[float]
+    text: str
+    """What it says, for the description that goes with the set."""
+
+
+COLUMNS = (
+    SetColumn("id", str, "the task's ID in the manifest"),
+    SetColumn("prompt", str, "the prompt that was sent"),
+    SetColumn("inputs", str, "input files and URLs, as written in the manifest"),
+    SetColumn("model", str, "the model that made the video"),
+    SetColumn("seed", int, "the seed that was sent"),
+    SetColumn("tokens", int, "tokens that were charged"),
+    SetColumn("cost", float, "what was charged, in `currency`"),
+    SetColumn("currency", str, "the currency of `cost`"),
+    SetColumn("requested_duration", int, "the length that was requested, in seconds"),
+    SetColumn("requested_resolution", str, "the resolution that was requested"),
+    SetColumn("requested_ratio", str, "the aspect ratio that was requested"),
+    SetColumn("duration", float, "the video's length, in seconds"),
+    SetColumn("width", int, "in pixels"),
+    SetColumn("height", int, "in pixels"),
+    SetColumn("fps", float, "frames per second"),
+    SetColumn("bytes", int, "the size of the video file"),
+    SetColumn("sha256", str, "the hash of the video file"),
+    SetColumn("warnings", str, "how the video differs from the request"),
+    SetColumn("submitted_at", str, "when it was requested (ISO 8601, UTC)"),
+    SetColumn("finished_at", str, "when the generation ended"),
+    SetColumn("collected_at", str, "when the video had been downloaded and verified"),
+    SetColumn("generation_seconds", float, "how long the generation took"),
+    SetColumn(
+        "parameters", str, "the request's other fields, as a JSON object; local files as their SHA-256"
+    ),
+    SetColumn("run", str, "the name of the run that made it"),
+    SetColumn("fingerprint", str, "the hash of the request, which identifies the row"),
+)
+LABELS = SetColumn("labels", str, "the user's own columns, as a JSON object")
+"""Stands for the labels in files that are never written again: later rows may have other labels."""
+_LONGEST_NAME = 60
+"""Bytes of an ID in the name of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A finished video that may go into a dataset."""
+
+    path: Path
+    """Absolute."""
+    video: FinishedVideo
+    run: str
+    """The name of its run."""
+    run_id: str
+    """The ID of its run directory."""
+
+    @property
+    def version(self) -> tuple[str, str, str]:
+        """What identifies this version of the video in all run directories."""
+        return self.run_id, self.video.row.key, self.video.row.file_name
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies it in a set."""
+        return self.video.row.key
+
+    @property
+    def size(self) -> int:
+        """Bytes, as the ledger has it."""
+        return self.video.row.size or 0
+
+    @property
+    def sha256(self) -> str:
+        """Its hash, as the ledger has it."""
+        return self.video.row.sha256 or ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The user's own columns."""
+        labels: dict[str, str] = json.loads(self.video.row.labels)
+        return {_whole(name): _whole(text) for name, text in labels.items()}
+
+    @property
+    def name(self) -> str:
+        """Its name in a set, without a dot: the same in every set, and no other video's.
+
+        Only letters, digits, `-` and `_`: a tool that reads the set may take any other character for syntax.
+        """
+        plain = unicodedata.normalize("NFC", self.video.row.id)
+        words = "".join(char if char.isalnum() or char in "-_" else "-" for char in plain)
+        short = words.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").strip("-_")
+        digest = self.fingerprint.partition("-")[2][:16]
+        return f"{short}-{digest}" if short else digest
+
+    def row(self) -> dict[str, object]:
+        """Its values in the columns of every dataset."""
+        row, request = self.video.row, json.loads(self.video.request)
+        request.pop("prompt", None)
+        found = values(row) | {
+            "cost": None if row.cost is None else round(row.cost, 6),
+            "warnings": redacted("; ".join(filter(None, json.loads(row.warnings)))),
+            "parameters": compact(redacted_values(request)),
+            "run": self.run,
+        }
+        return {name: _cell(found[name], kind) for name, kind, _ in COLUMNS}
+
+
+def label_columns(names: Iterable[str]) -> dict[str, str]:
+    """Labels with the names of their columns."""
+    return {name: LABEL + name for name in names}
+
+
+def compact(value: object) -> str:
+    """A value as JSON on one line, readable in any language."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _cell(value: object, kind: type[str] | type[int] | type[float]) -> object:
+    if kind is str:
+        return _whole(str(value)) if value is not None else ""
+    return kind(value) if isinstance(value, int | float) else None
+
+
+def _whole(text: str) -> str:
+    """The text without halves of characters, which no file can hold."""
+    return text if is_text(text) else text.encode("utf-8", "replace").decode()

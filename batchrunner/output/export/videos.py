@@ -1,0 +1,122 @@
+"""Copies, links and checks the videos of run directories; never changes one.
+
+What is copied is hashed on its way, and must have the ledger's hash. What is only linked or referred to is
+known to be that video if it has the size and time that it had when it was last hashed; else it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+
+from batchrunner.output.export.rows import Clip
+from batchrunner.storage.files import seen_as
+
+CHUNK = 1 << 20
+"""Bytes read and written at once: hashing them takes much longer than handing them to another thread."""
+AHEAD = 8
+"""How many chunks may be copied before they are hashed."""
+_CHANGED = "changed or replaced after the download"
+
+
+class Unusable(Exception):
+    """The video is not what the ledger says; the message says why."""
+
+
+class Copier:
+    """Copies one video after the other, with the same memory; another thread hashes what is copied."""
+
+    def __init__(self) -> None:
+        self._buffers = [memoryview(bytearray(CHUNK)) for _ in range(AHEAD)]
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hash")
+
+    def copy(
+        self, clip: Clip, write: Callable[[memoryview], object], also: hashlib._Hash | None = None
+    ) -> None:
+        """Write a video's bytes, and update a hash with them, if given.
+
+        Raises:
+            Unusable: it is not the video that was verified. By then, some of it may have been written.
+        """
+        digest, left = hashlib.sha256(), clip.size
+        hashes = [digest, also] if also else [digest]
+        hashing: deque[Future[None]] = deque()
+        try:
+            with _opened(clip) as fd:
+                for buffer in cycle(self._buffers):
+                    if not left:
+                        break
+                    if len(hashing) == AHEAD:  # this buffer's former content
+                        hashing.popleft().result()
+                    chunk = buffer[: _read(fd, buffer[:left])]
+                    if not chunk:
+                        raise Unusable(_CHANGED)
+                    hashing.append(self._thread.submit(_hash, hashes, chunk))
+                    write(chunk)
+                    left -= len(chunk)
+        finally:
+            wait(hashing)
+        if digest.hexdigest() != clip.sha256:
+            raise Unusable(_CHANGED)
+
+
+def link_video(clip: Clip, target: Path, verify: bool) -> None:
+    """Hard-link a video.
+
+    Raises:
+        Unusable: it is not the video that was verified.
+        OSError: there can't be a link, as from another file system.
+    """
+    check_video(clip, verify)
+    os.link(os.path.realpath(clip.path), target)
+
+
+def check_video(clip: Clip, verify: bool) -> None:
+    """Check that a video is in place; with `verify`, hash it in any case.
+
+    Raises:
+        Unusable: it is not.
+    """
+    with _opened(clip) as fd:
+        if clip.video.seen != seen_as(os.fstat(fd)) or verify:
+            with os.fdopen(os.dup(fd), "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != clip.sha256:
+                raise Unusable(_CHANGED)
+
+
+@contextmanager
+def _opened(clip: Clip) -> Iterator[int]:
+    """Open a video that has the right size."""
+    try:
+        fd = os.open(clip.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not hold us up
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Unusable("moved or deleted") from error
+    except OSError as error:
+        raise Unusable(f"can't be read: {error.strerror}") from error
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != clip.size:
+            raise Unusable(_CHANGED)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _hash(hashes: list[hashlib._Hash], chunk: memoryview) -> None:
+    for one in hashes:
+        one.update(chunk)
+
+
+def _read(fd: int, buffer: memoryview) -> int:
+    try:
+        return os.readv(fd, [buffer])
+    except OSError as error:
+        raise Unusable(f"can't be read: {error.strerror}") from error

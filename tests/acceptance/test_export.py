@@ -1,0 +1,104 @@
+"""`export` with a real run: during it, after it, and with the examples of the reference."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.run_directory import sha256_of
+
+REFERENCE = (Path(__file__).parents[2] / "schemas/README.md").read_text(encoding="utf-8")
+SECTION = REFERENCE.partition("\n## Datasets\n")[2].partition("\n## ")[0]
+CATS = [f"cat-{number}" for number in range(12)]
+
+
+def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """The rows of a set for the datasets library, by ID."""
+    lines = [line for path in folder.glob("*/metadata.jsonl") for line in path.read_bytes().splitlines()]
+    return {row["id"]: row for row in map(json.loads, lines)}
+
+
+def check_against_results(desk: Any, folder: Path) -> None:
+    """Every row says what results.csv says, and its video is the one in the run directory."""
+    for name, row in rows_of(folder).items():
+        result = desk.row(name)
+        for column in ("prompt", "model", "seed", "tokens", "duration", "width", "sha256", "fingerprint"):
+            assert str(row[column]) == result[column]
+        (video,) = folder.glob(f"*/{row['file_name']}")
+        assert sha256_of(video) == result["sha256"] == sha256_of(desk.directory / result["file_name"])
+
+
+def test_an_export_during_a_run_is_completed_by_the_next_one(desk: Any, sim: Any) -> None:
+    """Finished videos are exported while others are made; the run and its files are not touched."""
+    sim.start()
+    desk.write(*CATS, concurrency=2)
+    run = desk.start_run().reached(3, "collected")
+    during = desk.do("export", "batch.run", "--format", "hf", "-o", "set", "--json")
+    assert (during.code, during.json["skipped"]) == (0, [])
+    assert during.json["videos"] >= 3
+    before = {path.name: path.stat().st_ino for path in desk.folder.glob("set/*/*.mp4")}
+    desk.check(run.ended(), 0)
+    after = desk.do("export", "batch.yaml", "--format", "hf", "-o", "set")
+    assert (after.code, after.stderr) == (0, "")
+    assert after.stdout.startswith("set: 12 videos, ")
+    assert set(rows_of(desk.folder / "set")) == set(CATS)
+    assert (
+        before.items() <= {path.name: path.stat().st_ino for path in desk.folder.glob("set/*/*.mp4")}.items()
+    )
+    check_against_results(desk, desk.folder / "set")
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == len(CATS)
+
+
+def test_only_finished_videos_are_exported(desk: Any, sim: Any) -> None:
+    """What failed or was not collected is no part of the set, and no reason for another exit code."""
+    sim.start()
+    desk.write("ant", {"id": "bee", "prompt": "ark:inputmod"}, {"id": "dog", "prompt": "ark:gone walks"})
+    assert desk.run().code == 1
+    done = desk.do("export", "batch.run", "--format", "hf", "-o", "set")
+    assert (done.code, done.stdout) == (0, "set: 1 video, 1 of them new\n")
+    assert set(rows_of(desk.folder / "set")) == {"ant"}
+    (desk.directory / "videos/ant.mp4").unlink()
+    done = desk.do("export", "batch.run", "--format", "csv", "-o", "table")
+    assert done.code == 1
+    assert "skipped batch.run/videos/ant.mp4: moved or deleted" in done.stderr
+    assert "hint:" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def exported(make_desk: Any) -> Iterator[Any]:
+    """A run named `cats.run`, and the exports that the reference shows."""
+    desk = make_desk()
+    desk.gateway.start()
+    desk.write(*CATS)
+    desk.check(desk.run(), 0)
+    desk.directory.rename(desk.folder / "cats.run")
+    (commands,) = re.findall(r"^```\n(batchrunner export .*?)^```$", SECTION, re.DOTALL | re.MULTILINE)
+    for line in commands.splitlines():
+        done = desk.do(*shlex.split(line)[1:])
+        assert (done.code, done.stderr) == (0, "")
+    yield desk
+    desk.clear_away()
+
+
+@pytest.mark.parametrize("example", re.findall(r"^```python\n(.*?)^```$", SECTION, re.DOTALL | re.MULTILINE))
+def test_the_references_examples_work(exported: Any, example: str) -> None:
+    """Each one reads the set that a command above it has made."""
+    names = 'len(videos) if "videos" in globals() else 0'
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", f"{example}\nprint({names})"],
+        cwd=exported.folder,
+        env={"HF_HUB_OFFLINE": "1", "HF_HOME": str(exported.folder / "home"), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "walks along the shore" in done.stdout or done.stdout == f"{len(CATS)}\n"
