@@ -68,9 +68,10 @@ async def run(  # noqa: PLR0913  the options of the command
     options = parser().parse_args(["run", "--quiet", "--", str(manifest)])
     given = {"simulate": simulate, "only": list(only), "limit": limit, "max_cost": max_cost, "yes": yes}
     given |= {"new": new, "strict": strict, "base_url": base_url, "insecure": insecure}
-    given |= {"same_gateway": same_gateway, "time_scale": time_scale, "manifest": Path(manifest)}
+    given |= {"same_gateway": same_gateway, "time_scale": time_scale, "manifest": Path(manifest).absolute()}
     paths = {"output": directory, "scenario": scenario, "api_key_file": api_key_file}
-    given |= {name: None if path is None else Path(path) for name, path in paths.items()}
+    # Absolute: the host may change its working folder while the run is on.
+    given |= {name: None if path is None else Path(path).absolute() for name, path in paths.items()}
     given |= {"may_ask": False, "api_key": (lambda: api_key) if api_key else None}
     vars(options).update(given)
     return await _Thread().carry_out(options)

@@ -108,6 +108,25 @@ print(asyncio.run(cell()))
     desk.check(SimpleEnd(0), 0)
 
 
+def test_host_may_change_its_folder_during_the_run(sim, desk):
+    """Everything goes where the call said, and nothing into the new folder."""
+    desk.write("one", "two")
+    sim.start()
+    code = f"""
+import os
+async def main():
+    running = asyncio.ensure_future({call(desk, directory="here.run")})
+    await asyncio.sleep(0)
+    os.mkdir("elsewhere")
+    os.chdir("elsewhere")
+    return int((await running).exit_code)
+print(asyncio.run(main()))
+"""
+    assert ended(program(desk, code)) == (0, "0\n", "")
+    assert len(list((desk.folder / "here.run/videos").glob("*.mp4"))) == 2
+    assert list((desk.folder / "elsewhere").iterdir()) == []
+
+
 def test_cancelling_is_like_ctrl_c(sim, desk):
     """What is in the air is awaited and recorded; the same call resumes, and nothing is paid twice."""
     desk.write("one", "two", concurrency=1)
