@@ -130,7 +130,7 @@ def _verdicts(directory: Path) -> list[dict[str, str]]:
     from batchrunner.operations.verdicts import read_verdicts  # noqa: PLC0415
 
     path = directory / VERDICTS_NAME
-    if not path.exists():
+    if not path.is_file():
         return []
     try:
         rows = read_verdicts(path)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -311,12 +312,15 @@ def test_report_of_a_run_in_progress_and_of_broken_files(sim, desk):
     assert desk.run().code == 0
     (desk.directory / "videos/one.mp4").write_bytes(b"not a video")
     (desk.directory / "videos/two.mp4").unlink()
+    (desk.directory / "videos/three.mp4").unlink()
+    os.mkfifo(desk.directory / "videos/three.mp4")
     ended = desk.do("report", "batch.run")
     assert ended.code == 0
     assert "batch.run/videos/one.mp4 can't be decoded" in ended.stderr
     text = (desk.directory / "report.html").read_text(encoding="utf-8")
     assert '"problem":"changed after the download"' in text
     assert '"problem":"moved or deleted"' in text
+    assert '"problem":"replaced by something that is no file"' in text
     assert (desk.directory / "videos/one.mp4").read_bytes() == b"not a video"
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,13 +143,14 @@ def _trouble(task: ShownTask) -> Trouble:
 def _take(take: Take, directory: Path, home: Path, run_id: str, pictures: Pictures) -> dict[str, object]:
     """One video; `home` is the run directory that it is in."""
     video = home / take.file_name
-    picture, problem = "", ""
-    try:
-        picture = pictures.of_video(video, take.sha256, take.size)
-        if video.stat().st_size != take.size:
-            problem = "changed after the download"
-    except OSError:
-        problem = "moved or deleted"
+    picture, problem, is_there = "", "moved or deleted", False
+    with suppress(OSError):
+        found = video.stat()
+        is_there = stat.S_ISREG(found.st_mode)  # to open a pipe would take for ever
+        problem = "replaced by something that is no file"
+        if is_there:
+            picture = pictures.of_video(video, found, take.sha256, take.size)
+            problem = "" if found.st_size == take.size else "changed after the download"
     values: dict[str, object] = {
         "file": take.file_name,
         "picture": picture,
@@ -169,9 +172,9 @@ def _take(take: Take, directory: Path, home: Path, run_id: str, pictures: Pictur
         "seconds": take.generation_seconds,
     }
     if home != directory:
-        values |= {"run": run_id, "runName": home.name, "url": _relative_url(video, directory)}
-    else:
-        values["url"] = quote(take.file_name)
+        values |= {"run": run_id, "runName": home.name}
+    if is_there:
+        values["url"] = quote(take.file_name) if home == directory else _relative_url(video, directory)
     return {name: value for name, value in values.items() if value not in (None, "", False)}
 
 

@@ -35,15 +35,11 @@ class Pictures:
         self._inputs: dict[str, dict[str, str]] = {}
         """Small copies of input pictures, by path in the manifest and hash."""
 
-    def of_video(self, video: Path, sha256: str | None, size: int | None) -> str:
+    def of_video(self, video: Path, found: os.stat_result, sha256: str | None, size: int | None) -> str:
         """The path of a video's picture, relative to the run directory; it is made by `make`.
 
         A file that is not the one that was verified (`sha256`, `size` in bytes) has its own picture.
-
-        Raises:
-            OSError: there is no such file.
         """
-        found = video.stat()
         told = sha256 if sha256 and found.st_size == size else f"{video} {found.st_size} {found.st_mtime_ns}"
         known = told[:_NAME_LENGTH] if told == sha256 else _digest(told.encode("utf-8", "surrogateescape"))
         name = f"{known}.jpg"

@@ -65,7 +65,7 @@ class Detail {
   }
 
   player(task, take) {
-    const there = take.url && take.problem !== "moved or deleted";
+    const there = Boolean(take.url);
     const note = make("textarea", {
       value: verdicts.of(task, take).note || "", placeholder: "Note", "aria-label": "Note",
       onchange: (event) => verdicts.set(task, take, { note: event.target.value }), dir: "auto",

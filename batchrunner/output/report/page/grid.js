@@ -100,7 +100,7 @@ class Grid {
     } else {
       large.append(words("span", whyNoPicture(task, take), "empty"));
     }
-    if (take && take.url && take.problem !== "moved or deleted") playOnHover(large, take);
+    if (take && take.url) playOnHover(large, take);
     return [large, make("div", { className: "pair" }, ...pair)];
   }
 
