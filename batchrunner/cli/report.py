@@ -52,6 +52,7 @@ def add_report(parser: argparse.ArgumentParser) -> None:
 async def _report(options: argparse.Namespace) -> int:
     from batchrunner.core.file_names import REPORT_NAME  # noqa: PLC0415
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
+    from batchrunner.ledger.gallery import read_gallery  # noqa: PLC0415
     from batchrunner.output.report import Pictures, contents, page_of  # noqa: PLC0415
     from batchrunner.storage.files import write_over  # noqa: PLC0415
 
@@ -60,9 +61,9 @@ async def _report(options: argparse.Namespace) -> int:
     pictures = Pictures(directory, _input_folders(options, directory))
     async with LedgerReader.open_existing(directory) as ledger:
         run_id = await ledger.run_id()
-        read = partial(contents, directory=directory, run_id=run_id, pictures=pictures, others=others)
-        shown = await ledger.ask_history(partial(read, now=time.time(), planned_only=not options.all))
+        gallery = await ledger.ask_history(partial(read_gallery, planned_only=not options.all))
         head = await _head(ledger, directory, run_id)
+    shown = contents(gallery, directory, run_id, pictures, others, now=time.time())
     head["verdicts"] = _verdicts(directory)
     broken = pictures.make(_Progress() if sys.stderr.isatty() else _say_nothing)
     head |= {"failures": [_failure(group, directory) for group in shown.troubles], "broken": list(broken)}
@@ -87,13 +88,15 @@ async def _other(directory: Path, shown: Path) -> OtherRun:
         UsageError: it is the same one.
     """
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
+    from batchrunner.ledger.gallery import read_gallery  # noqa: PLC0415
     from batchrunner.output.report import OtherRun  # noqa: PLC0415
 
     if directory.resolve() == shown.resolve():
         raise UsageError(f"--beside {directory} is the run that is shown", "name another run directory")
     async with LedgerReader.open_existing(directory) as ledger:
         run_id = await ledger.run_id()
-        return await ledger.ask_history(partial(OtherRun.read, directory=directory, run_id=run_id))
+        gallery = await ledger.ask_history(partial(read_gallery, planned_only=True))
+        return OtherRun.of(gallery, directory, run_id)
 
 
 def _input_folders(options: argparse.Namespace, directory: Path) -> list[Path]:

@@ -78,12 +78,30 @@ class Stay(NamedTuple):
     """The state of its task; empty for an attempt that is not the newest."""
 
 
+class Gallery(NamedTuple):
+    """One state of a ledger, as the report shows it."""
+
+    tasks: list[ShownTask]
+    """In plan order, those no longer planned last."""
+    takes: list[Take]
+    """Every video that was collected, oldest first."""
+    stays: list[Stay]
+    """When each accepted submission was in flight, oldest first."""
+
+
 _ORDER = "ORDER BY t.position IS NULL, t.position, t.rowid"
 _TAKE_COLUMNS = ", ".join(f"a.{name}" for name in Take._fields[3:])
 
 
-def shown_tasks(db: sqlite3.Connection, planned_only: bool) -> Iterator[ShownTask]:
-    """All tasks in plan order, those no longer planned last; with `planned_only`, only doubts among them."""
+def read_gallery(db: sqlite3.Connection, planned_only: bool) -> Gallery:
+    """Read all of it at once: a longer look would keep a run from tidying up its ledger.
+
+    With `planned_only`, only doubts among the tasks that are no longer planned.
+    """
+    return Gallery(list(_tasks(db, planned_only)), list(_takes(db)), list(_stays(db)))
+
+
+def _tasks(db: sqlite3.Connection, planned_only: bool) -> Iterator[ShownTask]:
     where = "WHERE t.position IS NOT NULL OR t.state = 'in_doubt'" if planned_only else ""
     query = (
         "SELECT t.key, t.position, t.id, t.state, t.source, t.request, t.inputs, t.labels, t.attempts, "
@@ -94,8 +112,7 @@ def shown_tasks(db: sqlite3.Connection, planned_only: bool) -> Iterator[ShownTas
     return map(ShownTask._make, _each(db, query))
 
 
-def takes(db: sqlite3.Connection) -> Iterator[Take]:
-    """Every video that was collected, oldest first."""
+def _takes(db: sqlite3.Connection) -> Iterator[Take]:
     query = (
         f"SELECT a.task, a.file_name, a.id = t.attempt, {_TAKE_COLUMNS} FROM attempts a "
         "JOIN tasks t ON t.key = a.task WHERE a.collected_at IS NOT NULL ORDER BY a.id"
@@ -103,8 +120,7 @@ def takes(db: sqlite3.Connection) -> Iterator[Take]:
     return map(Take._make, _each(db, query))
 
 
-def stays(db: sqlite3.Connection) -> Iterator[Stay]:
-    """When each accepted submission was in flight, oldest first."""
+def _stays(db: sqlite3.Connection) -> Iterator[Stay]:
     query = (
         "SELECT a.submitted_at, a.finished_at, a.collected_at, a.generation_seconds, a.cost, a.currency, "
         "CASE WHEN a.id = t.attempt THEN t.state ELSE '' END FROM attempts a "

@@ -1,10 +1,9 @@
-"""What the report shows, as JSON values, read from one state of the ledger."""
+"""What the report shows, as JSON values."""
 
 from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -18,8 +17,7 @@ from batchrunner.core.policy import may_be_paid_for
 from batchrunner.core.redaction import redacted, redacted_url, redacted_values
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import iso, printable
-from batchrunner.ledger import gallery
-from batchrunner.ledger.gallery import ShownTask, Take
+from batchrunner.ledger.gallery import Gallery, ShownTask, Take
 from batchrunner.output.report.charts import charts
 from batchrunner.output.report.pictures import Pictures, hashes_in
 
@@ -51,14 +49,10 @@ class OtherRun:
     """Fingerprints by ID: in another run, a task with the same ID may have another prompt."""
 
     @classmethod
-    def read(cls, db: sqlite3.Connection, directory: Path, run_id: str) -> OtherRun:
-        """Read them from its ledger."""
-        return cls(
-            directory,
-            run_id,
-            _by_task(gallery.takes(db)),
-            {task.id: task.key for task in gallery.shown_tasks(db, True)},
-        )
+    def of(cls, gallery: Gallery, directory: Path, run_id: str) -> OtherRun:
+        """Those of a ledger."""
+        by_id = {task.id: task.key for task in gallery.tasks}
+        return cls(directory, run_id, _by_task(gallery.takes), by_id)
 
     def takes_of(self, task: ShownTask) -> Sequence[Take]:
         """Its videos of the same request, or else of the task with the same ID."""
@@ -66,19 +60,18 @@ class OtherRun:
 
 
 def contents(
-    db: sqlite3.Connection,
+    gallery: Gallery,
     directory: Path,
     run_id: str,
     pictures: Pictures,
     others: Sequence[OtherRun] = (),
     *,
-    planned_only: bool,
     now: float,
 ) -> Contents:
-    """Read what the page shows; `pictures` notes those that are missing. `now` is in Unix seconds."""
-    found = _by_task(gallery.takes(db))
+    """What the page shows; `pictures` notes those that are missing. `now` is in Unix seconds."""
+    found = _by_task(gallery.takes)
     tasks, troubles, videos = [], [], 0
-    for task in gallery.shown_tasks(db, planned_only):
+    for task in gallery.tasks:
         seen = [_take(take, directory, directory, run_id, pictures) for take in found.get(task.key, ())]
         for other in others:
             seen += [
@@ -89,7 +82,7 @@ def contents(
         videos += len(seen)
         if task.state in ATTENTION:
             troubles.append(_trouble(task))
-    return Contents(tasks, groups(troubles), charts(gallery.stays(db), now), videos)
+    return Contents(tasks, groups(troubles), charts(gallery.stays, now), videos)
 
 
 def _by_task(takes: Iterable[Take]) -> dict[str, list[Take]]:
