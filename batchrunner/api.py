@@ -37,7 +37,7 @@ async def run(  # noqa: PLR0913  the options of the command
     directory: str | Path | None = None,
     simulate: bool = False,
     scenario: str | Path | None = None,
-    only: Sequence[str] = (),
+    only: str | Sequence[str] = (),
     limit: int | None = None,
     max_cost: float | None = None,
     yes: bool = False,
@@ -52,21 +52,33 @@ async def run(  # noqa: PLR0913  the options of the command
 ) -> Summary:
     """Run a manifest to completion, or resume it, as `batchrunner run` does; return its summary.
 
-    The arguments are the options of `batchrunner run`; `directory` is `-o`. Whatever the command would ask on
-    a terminal is refused without `yes`. The run has a thread and an event loop of its own, so the host's loop
-    may be busy. Cancelling it is like Ctrl-C: unanswered submissions are awaited for up to a minute, and the
-    same call resumes. `summary.tasks` are the rows of results.csv, with the absolute `path` of each video;
-    they are read from the ledger when they are iterated over.
+    The arguments are the options of `batchrunner run`, which its `--help` explains. `directory` is `-o`: the
+    run directory if not the manifest's own, also a pattern such as `nightly/{date}`. `only` is an ID,
+    `label=value`, or several of them. Whatever the command would ask on a terminal is refused without `yes`.
+
+    The run has a thread and an event loop of its own, so the host's loop may be busy. Cancelling it is like
+    Ctrl-C: unanswered submissions are awaited for up to a minute, and the same call resumes. A second run of
+    the same directory raises BusyError while the first one is on. `summary.tasks` are the rows of
+    results.csv, with the absolute `path` of each video; each iteration reads them from the ledger.
 
     Raises:
         UsageError: the manifest, the arguments or the run directory are wrong, or the run must be confirmed.
             What an earlier run has paid for is collected first; nothing is submitted.
         BatchrunnerError: the run could not begin.
     """
-    if (limit is not None and limit < 1) or (max_cost is not None and max_cost <= 0):
-        raise UsageError("`limit` and `max_cost` must be above 0", "leave them out to have no limit")
+    for name, number in (("limit", limit), ("max_cost", max_cost)):
+        if number is not None and not (isinstance(number, int | float) and number > 0):
+            raise UsageError(
+                f"{name}={number!r} is no number above 0", f"leave `{name}` out to have no limit"
+            )
     options = parser().parse_args(["run", "--quiet", "--", str(manifest)])
-    given = {"simulate": simulate, "only": list(only), "limit": limit, "max_cost": max_cost, "yes": yes}
+    given = {
+        "simulate": simulate,
+        "only": [only] if isinstance(only, str) else list(only),
+        "limit": limit,
+        "max_cost": max_cost,
+        "yes": yes,
+    }
     given |= {"new": new, "strict": strict, "base_url": base_url, "insecure": insecure}
     given |= {"same_gateway": same_gateway, "time_scale": time_scale, "manifest": Path(manifest).absolute()}
     paths = {"output": directory, "scenario": scenario, "api_key_file": api_key_file}
@@ -75,6 +87,20 @@ async def run(  # noqa: PLR0913  the options of the command
     given |= {"may_ask": False, "api_key": (lambda: api_key) if api_key else None}
     vars(options).update(given)
     return await _Thread().carry_out(options)
+
+
+def _check_scenario(path: Path) -> None:
+    """Check a scenario before the simulator does, whose words would be printed.
+
+    Raises:
+        UsageError: it can't be used.
+    """
+    from batchrunner.simulator.scenario_file import load_scenario  # noqa: PLC0415  few have one
+
+    try:
+        load_scenario(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the scenario {path} can't be used: {error}") from error
 
 
 class TaskRows(Collection[Mapping[str, object]]):
@@ -141,6 +167,8 @@ class _Thread:
 
     def _summary(self, options: argparse.Namespace) -> Summary:
         check_simulation(options)
+        if options.scenario:
+            _check_scenario(options.scenario)
         try:
             chosen = selected(options, load(options))
         except UsageError as mistake:

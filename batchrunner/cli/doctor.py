@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import named_address
 from batchrunner.cli.console import say, say_json
+from batchrunner.cli.nights import latest
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import REAL, SIMULATED, has_ledger
 from batchrunner.core.diagnosis import Finding, Health, exit_code
-from batchrunner.core.errors import AccountError, BatchrunnerError, ExitCode
+from batchrunner.core.errors import AccountError, BatchrunnerError, ExitCode, UsageError
+from batchrunner.core.file_names import DATE
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.redaction import redacted, redacted_values
 from batchrunner.core.text import count, printable
@@ -78,6 +81,9 @@ async def _examined(options: argparse.Namespace) -> list[Finding]:
 
 def _place(named: Path) -> tuple[Path, str, list[Finding]]:
     """The run directory, and the gateway's address in its manifest; with what is wrong with the manifest."""
+    if DATE in str(named):
+        with suppress(UsageError):  # a run of this pattern is yet to be
+            return latest(named), "", []
     if not named.is_file():
         return named, "", []
     from batchrunner.manifest import load_manifest  # noqa: PLC0415

@@ -173,6 +173,8 @@ def _failure(group: FailureGroup, directory: Path) -> dict[str, object]:
         "meaning": group.cause.meaning,
         "advice": group.cause.advice,
         "command": printable(commands[group.cause.remedy]),
+        "then": "then run the manifest again" if group.cause.remedy is Remedy.RETRY else "",
+        "keys": group.keys,
         "ids": group.ids[:MOST_NAMED],
         "count": len(group.ids),
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from batchrunner.core.links import LINK_EXPIRED
+from batchrunner.core.policy import GENERATION_FAILED
 from batchrunner.core.states import TaskState
 
 
@@ -31,6 +32,13 @@ class Cause:
 _EDIT = "Change the prompt or the picture in the manifest, then run again: that submits it as a new task."
 _ONCE_FIXED = "Correct the cause, then retry."
 _BY_BEGINNING = (
+    (
+        GENERATION_FAILED,
+        Cause(
+            "The gateway ended the generation without a video and refunded it.",
+            "Retry; if it keeps failing, ask the gateway's operator.",
+        ),
+    ),
     (
         "InputText",
         Cause("The model's moderation refused the prompt; nothing was charged.", _EDIT, Remedy.NONE),
@@ -107,6 +115,8 @@ _REJECTED = Cause("The gateway or the model refused the task.", _ONCE_FIXED)
 class Trouble:
     """A task that needs attention."""
 
+    key: str
+    """Its fingerprint."""
     id: str
     state: TaskState
     code: str
@@ -124,6 +134,8 @@ class FailureGroup:
     """The message of the first one."""
     cause: Cause
     ids: tuple[str, ...]
+    keys: tuple[str, ...]
+    """Their fingerprints."""
 
 
 def groups(troubles: Iterable[Trouble]) -> list[FailureGroup]:
@@ -132,7 +144,14 @@ def groups(troubles: Iterable[Trouble]) -> list[FailureGroup]:
     for trouble in troubles:
         found.setdefault((trouble.state, trouble.code, trouble.may_be_paid_for), []).append(trouble)
     made = [
-        FailureGroup(state, code, these[0].message, _cause(state, code, paid), tuple(one.id for one in these))
+        FailureGroup(
+            state,
+            code,
+            these[0].message,
+            _cause(state, code, paid),
+            tuple(one.id for one in these),
+            tuple(one.key for one in these),
+        )
         for (state, code, paid), these in found.items()
     ]
     return sorted(made, key=lambda group: -len(group.ids))

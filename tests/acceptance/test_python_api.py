@@ -175,13 +175,15 @@ def test_ctrl_c_in_a_script_ends_the_run_in_an_orderly_way(sim, desk):
         ({"run": {"confirm_above": 0.01}}, {}, "NotConfirmed", "must be confirmed"),
         ({}, {"only": ["nobody"]}, "UsageError", "nobody"),
         ({}, {"limit": 0}, "UsageError", "above 0"),
+        ({}, {"limit": "3"}, "UsageError", "above 0"),
+        ({}, {"only": "on"}, "UsageError", "--only on matches"),
         ({}, {"api_key": "not a key"}, "AccountError", "api_key"),
         ({}, {"base_url": "http://example.com"}, "UsageError", "http"),
     ],
 )
 def test_what_the_command_refuses_is_raised(sim, desk, sections, options, kind, words):
     """Errors are exceptions with a hint; nothing is submitted, printed or asked."""
-    desk.write("one")
+    desk.write("o", "n", "One")
     desk.manifest.write_text(json.dumps(json.loads(desk.manifest.read_text()) | sections), encoding="utf-8")
     sim.start()
     code = f"""
@@ -195,6 +197,30 @@ except batchrunner.{kind} as error:
     assert words in out
     assert KEY not in out
     assert desk.gateway.charges() == []
+
+
+def test_problems_of_a_manifest_are_in_the_traceback(desk):
+    """Nobody has to know where the exception keeps them."""
+    desk.manifest.write_text("version: 1\ntasks:\n  - promt: a cat\n", encoding="utf-8")
+    code, out, err = ended(program(desk, "batchrunner.load_manifest('batch.yaml')"))
+    assert (code, out) == (1, "")
+    assert "ManifestError: " in err
+    assert "batch.yaml:3:5: error: " in err
+
+
+def test_a_scenario_that_is_wrong_is_an_error_and_prints_nothing(desk):
+    """What the simulator would print is in the exception."""
+    desk.write("one")
+    (desk.folder / "s.yaml").write_text("faults: 7\n", encoding="utf-8")
+    for name in ("s.yaml", "no.yaml"):
+        code = f"""
+try:
+    asyncio.run(batchrunner.run("batch.yaml", simulate=True, scenario={name!r}))
+except batchrunner.UsageError as error:
+    print(error)
+"""
+        code_, out, err = ended(program(desk, code))
+        assert (code_, err, name in out) == (0, "", True)
 
 
 def test_confirmed_run_is_paid_for(sim, desk):

@@ -135,7 +135,11 @@ def test_failures_are_grouped_with_what_to_do(watched):
     ]
     assert groups[0].locator("code").inner_text() == "batchrunner retry batch.run mod-1 mod-2"
     groups[0].locator("button", has_text="Show").click()
+    watched.until("document.querySelectorAll('.card').length === 2")
     assert shown(page) == ["mod-1", "mod-2"]
+    assert page.inner_text("#shown") == "OutputVideoSensitiveContentDetected: 2 of 7 tasks"
+    page.click("button[type=reset]")
+    watched.until("document.querySelectorAll('.card').length === 7")
 
 
 def test_plays_a_video_and_two_versions_in_step(watched):
@@ -224,6 +228,21 @@ def test_verdicts_are_kept_saved_and_loaded(watched, made, tmp_path):
     page.set_input_files("#load", tmp_path / "verdicts.csv")
     watched.until("document.getElementById('verdict-counts').textContent === '1 kept, 1 rejected'")
     assert page.locator("#saved code").count() == 0
+    text = (tmp_path / "verdicts.csv").read_text(encoding="utf-8").replace(",keep,", ",Reject,")
+    lines = text.replace(',"too dark, ""blurred""\n=1+1"', ",").replace(",", ";").splitlines()
+    stranger = lines[1].replace("videos/", "elsewhere/")
+    (tmp_path / "excel.csv").write_text("\ufeff" + "\r\n".join([*lines, stranger]), encoding="utf-8")
+    page.set_input_files("#load", tmp_path / "excel.csv")
+    watched.until("document.getElementById('verdict-counts').textContent === '0 kept, 2 rejected'")
+    assert page.inner_text("#saved") == (
+        "2 verdicts loaded from excel.csv; 1 row about videos that this page doesn't show"
+    )
+    (tmp_path / "odd.csv").write_text(text.replace(",Reject,", ",rejected,"), encoding="utf-8")
+    page.set_input_files("#load", tmp_path / "odd.csv")
+    watched.until("!document.getElementById('notice').hidden")
+    assert "“rejected”, not keep or reject" in page.inner_text("#notice")
+    page.set_input_files("#load", tmp_path / "excel.csv")
+    watched.until("document.getElementById('notice').hidden")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     page.set_input_files("#load", tmp_path / "other.csv")
     watched.until("!document.getElementById('notice').hidden")
@@ -276,6 +295,19 @@ def test_two_runs_side_by_side(browser, made, make_desk):
     seen.until(
         "[...document.querySelectorAll('#detail video')].every(video => video.readyState > 0 && !video.error)"
     )
+    seen.page.keyboard.press("r")
+    seen.page.keyboard.press("n")
+    seen.page.keyboard.type("five legs")  # kept as it is typed
+    (row,) = seen.page.evaluate("verdicts.rows()")
+    (own,) = [row for row in made.desk.rows() if row["id"] == "arabic"]
+    assert (row["fingerprint"], row["file_name"]) == (own["fingerprint"], "videos/arabic.mp4")
+    assert (row["verdict"], row["note"]) == ("reject", "five legs")
+    assert row["run"] == (desk.folder / "first.run/videos/.run-id").read_text().strip()
+    seen.page.locator("#detail .player video").last.click()
+    seen.page.locator("#detail h2").focus()
+    seen.page.keyboard.press("k")
+    assert len({row["run"] for row in seen.page.evaluate("verdicts.rows()")}) == 2
+    assert seen.page.inner_text("#verdict-counts") == "0 kept, 1 rejected, 1 on other versions"
     assert seen.complaints == []
     seen.context.close()
     refused = desk.do("report", "first.run", "--beside", "first.run")

@@ -10,7 +10,11 @@ FAILED, DOUBT, UNCOLLECTED = TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNC
 
 def test_equal_causes_are_one_group_and_the_largest_is_first():
     found = groups(
-        [Trouble("a", FAILED, "X", "first"), Trouble("b", FAILED, "Y", ""), Trouble("c", FAILED, "Y", "")]
+        [
+            Trouble("1-a", "a", FAILED, "X", "first"),
+            Trouble("1-b", "b", FAILED, "Y", ""),
+            Trouble("1-c", "c", FAILED, "Y", ""),
+        ]
     )
     assert [(group.code, group.ids, group.message) for group in found] == [
         ("Y", ("b", "c"), ""),
@@ -39,7 +43,7 @@ def test_equal_causes_are_one_group_and_the_largest_is_first():
 )
 def test_remedy_never_pays_for_what_may_be_paid(state, code, paid, remedy):
     """`retry` is offered only where nothing was charged; free commands come first."""
-    (group,) = groups([Trouble("a", state, code, "", paid)])
+    (group,) = groups([Trouble("1-a", "a", state, code, "", paid)])
     assert group.cause.remedy is remedy
     assert group.cause.meaning.endswith(".")
     assert group.cause.advice.endswith(".")
@@ -47,6 +51,9 @@ def test_remedy_never_pays_for_what_may_be_paid(state, code, paid, remedy):
 
 def test_paid_and_refunded_tasks_with_one_code_are_two_groups():
     found = groups(
-        [Trouble("a", FAILED, "generation_failed", "", True), Trouble("b", FAILED, "generation_failed", "")]
+        [
+            Trouble("1-a", "a", FAILED, "generation_failed", "", True),
+            Trouble("1-b", "b", FAILED, "generation_failed", ""),
+        ]
     )
     assert {group.cause.remedy for group in found} == {Remedy.COLLECT, Remedy.RETRY}

@@ -66,16 +66,17 @@ def _of_pictures(
     bases = {prompt.removesuffix(".txt") for prompt in prompts}
     without = [file for file in pictures if PurePath(file).with_suffix("").as_posix() not in bases]
     prompt = DraftKey("prompt", _ANY_PROMPT, "for every picture: describe what happens in yours")
+    notes: tuple[str, ...] = ("prompt: the same example for every picture; write your own before you run it",)
     if len(without) < len(pictures):
         if without:
             named = ", ".join(without[:_MOST_NAMED]) + (", …" if len(without) > _MOST_NAMED else "")
             raise UsageError(
                 f"{count(len(without), 'picture')} of {len(pictures):,} without a prompt: {named}",
-                "write the prompt of each picture into a .txt file of the same name, or move those without",
+                "write the prompt of each picture into a .txt file of the same name, or move the others away",
             )
-        prompt = DraftKey("prompt_file", "${base}.txt", "the text next to each picture")
+        prompt, notes = DraftKey("prompt_file", "${base}.txt", "the text next to each picture"), ()
     files = _files(folder, manifest, pattern, pictures)
-    return Draft(_named(folder), (files, DraftKey("image", "${file}"), prompt), ratio="adaptive")
+    return Draft(_named(folder), (files, DraftKey("image", "${file}"), prompt), ratio="adaptive", notes=notes)
 
 
 def _variants(draft: Draft, pattern: str) -> Iterator[Draft]:

@@ -130,7 +130,7 @@ def _input(shown: str, hashes: Sequence[str], pictures: Pictures) -> dict[str, s
 def _trouble(task: ShownTask) -> Trouble:
     state = TaskState(task.state)
     paid = may_be_paid_for(state is TaskState.FAILED, task.remote_id, task.error_code, task.tokens)
-    return Trouble(task.id, state, printable(task.error_code), _message(task), paid)
+    return Trouble(task.key, task.id, state, printable(task.error_code), _message(task), paid)
 
 
 def _take(take: Take, directory: Path, home: Path, run_id: str, pictures: Pictures) -> dict[str, object]:

@@ -7,7 +7,6 @@ class Detail {
     this.dialog = dialog;
     dialog.addEventListener("close", () => {
       dialog.replaceChildren(); // stops the videos
-      grid.refresh(this.index);
       grid.go(this.index);
     });
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
@@ -27,6 +26,8 @@ class Detail {
         make("span", { className: `badge ${task.state}` }, stateName(task.state)),
         make("button", { type: "button", onclick: () => this.dialog.close() }, "Close")),
       make("div", { className: "columns" }, make("div", {}, ...this.players(task)), this.facts(task)));
+    const own = String(task.takes.indexOf(newestTake(task))), players = [...this.dialog.querySelectorAll(".player")];
+    if (players.length) this.choose(players.find((player) => player.dataset.take === own) || players[0]);
     if (!this.dialog.open) this.dialog.showModal();
     title.focus(); // so that no button takes the keys
     this.dialog.scrollTop = 0;
@@ -48,7 +49,9 @@ class Detail {
     const put = (side, index) => {
       const options = takes.map((take, number) => make("option", { value: number, selected: number === index }, nameOf(take, takes)));
       const select = make("select", { onchange: (event) => put(side, Number(event.target.value)), "aria-label": side ? "Right video" : "Left video" }, ...options);
+      const wasChosen = places[side].querySelector(".chosen");
       places[side].replaceChildren(select, this.player(task, takes[index]));
+      if (wasChosen) this.choose(places[side].querySelector(".player"));
       const [a, b] = videos();
       if (a && b) keepInStep(a, b, () => inStep.checked);
     };
@@ -68,7 +71,7 @@ class Detail {
     const there = Boolean(take.url);
     const note = make("textarea", {
       value: verdicts.of(task, take).note || "", placeholder: "Note", "aria-label": "Note",
-      onchange: (event) => verdicts.set(task, take, { note: event.target.value }), dir: "auto",
+      oninput: (event) => verdicts.set(task, take, { note: event.target.value }), dir: "auto",
     });
     const figure = make("figure", { className: "player" },
       there ? make("video", { src: take.url, controls: true, loop: task.takes.length === 1, playsInline: true, preload: "metadata", "aria-label": `Video of ${task.id}` })
@@ -77,7 +80,13 @@ class Detail {
         take.problem && there ? make("div", { className: "bad" }, `The file was ${take.problem}.`) : null,
         make("div", { className: "soft" }, longFacts(take)), verdictButtons(task, take), note));
     figure.dataset.take = task.takes.indexOf(take);
+    for (const event of ["pointerdown", "focusin"]) figure.addEventListener(event, () => this.choose(figure));
     return figure;
+  }
+
+  // The keys are about this video.
+  choose(figure) {
+    for (const player of this.dialog.querySelectorAll(".player")) player.classList.toggle("chosen", player === figure);
   }
 
   facts(task) {
@@ -112,9 +121,9 @@ class Detail {
     return [make("h3", {}, task.inputs.length === 1 ? "Input" : "Inputs"), make("div", { className: "inputs" }, ...shown)];
   }
 
-  // The video that the keyboard is about.
+  // The video that the keys are about.
   take() {
-    return newestTake(this.task);
+    return this.task.takes[this.dialog.querySelector(".player.chosen")?.dataset.take];
   }
 }
 
@@ -149,9 +158,9 @@ function keepInStep(a, b, isOn) {
 
 const shellQuoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
 
-function commandLine(text) {
+function commandLine(text, then = "") {
   return make("div", { className: "command" }, make("code", {}, text),
-    make("button", { type: "button", onclick: (event) => copy(text, event.target) }, "Copy"));
+    make("button", { type: "button", onclick: (event) => copy(text, event.target) }, "Copy"), then);
 }
 
 async function copy(text, button) {

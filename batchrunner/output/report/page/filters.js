@@ -7,6 +7,7 @@ const ORDERS = [
 ];
 
 const searchTexts = new WeakMap();
+let chosenGroup = null; // of failures
 
 function searchText(task) {
   if (!searchTexts.has(task)) {
@@ -55,8 +56,9 @@ function chosenTasks() {
   const terms = byId("text").value.toLowerCase().split(/\s+/).filter(Boolean);
   const state = byId("state").value, model = byId("model").value, verdict = byId("verdict").value;
   const label = byId("label").value ? JSON.parse(byId("label").value) : null;
+  const keys = chosenGroup && new Set(chosenGroup.keys);
   const found = data.tasks.filter((task) =>
-    (!state || task.state === state) && (!model || task.model === model) &&
+    (!keys || keys.has(task.key)) && (!state || task.state === state) && (!model || task.model === model) &&
     (!label || String((task.labels || {})[label[0]]) === label[1]) &&
     (!verdict || hasVerdict(task, verdict)) && terms.every((term) => searchText(task).includes(term)));
   return sorted(found, byId("sort").value);

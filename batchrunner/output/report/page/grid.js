@@ -72,21 +72,20 @@ class Grid {
 
   card(task, index) {
     const take = newestTake(task);
-    const verdict = verdicts.of(task, take).verdict;
     const open = make("button", { type: "button", className: "open", onclick: () => detail.show(index), onfocus: () => { this.current = index; } },
       ...this.pictures(task, take));
-    open.setAttribute("aria-label", `${task.id}, ${stateName(task.state)}${verdict ? `, ${verdict}` : ""}: ${task.prompt.slice(0, 120)}`);
     open.dir = "auto";
     const versions = task.takes.length > 1 ? make("span", { className: "badge soft" }, counted(task.takes.length, "video")) : null;
-    const note = verdicts.of(task, take).note;
-    return make("li", { className: `card ${verdict}`, "aria-posinset": index + 1, "aria-setsize": this.tasks.length },
+    const card = make("li", { "aria-posinset": index + 1, "aria-setsize": this.tasks.length },
       open,
       make("div", { className: "facts" },
         make("div", {}, words("span", task.id, "name"), versions,
           make("span", { className: `badge ${task.state}` }, stateName(task.state))),
         make("div", { className: "text" }, words("span", task.prompt, "prompt"), ...thumbs(task)),
         make("div", {}, take ? verdictButtons(task, take) : null,
-          words("span", note || (take ? shortFacts(take) : ""), "line soft"))));
+          words("span", "", "line soft"))));
+    this.mark(card, task);
+    return card;
   }
 
   pictures(task, take) {
@@ -104,15 +103,13 @@ class Grid {
     return [large, make("div", { className: "pair" }, ...pair)];
   }
 
-  // Makes a card anew, with the focus where it was.
-  refresh(index) {
-    const old = this.cards.get(index);
-    if (!old) return;
-    const focused = old.contains(document.activeElement) ? document.activeElement.className : null;
-    old.remove();
-    this.cards.delete(index);
-    this.add(index);
-    if (focused) this.cards.get(index).querySelector(`.${focused}`).focus({ preventScroll: true });
+  // Brings a card's verdict up to date; a video that plays in it goes on.
+  mark(card, task) {
+    const take = newestTake(task), { verdict, note } = verdicts.of(task, take);
+    card.className = `card ${verdict}`;
+    card.querySelector(".open").setAttribute("aria-label", `${task.id}, ${stateName(task.state)}${verdict ? `, ${verdict}` : ""}: ${task.prompt.slice(0, 120)}`);
+    card.querySelector(".line").textContent = note || (take ? shortFacts(take) : "");
+    markVerdict(card, task, take);
   }
 
   go(index) {

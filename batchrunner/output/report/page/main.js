@@ -2,7 +2,7 @@
 
 function tell(text) {
   byId("notice").textContent = text;
-  byId("notice").hidden = false;
+  byId("notice").hidden = !text;
 }
 
 const broken = new Set(data.broken);
@@ -20,12 +20,15 @@ function showSummary() {
   byId("summary").replaceChildren(parts.join(" · "));
 }
 
+const MOST_OPEN = 2; // more groups of failures would hide the videos
+
 function showFailures() {
   const section = byId("failures");
   if (!data.failures.length) return;
   section.hidden = false;
   const total = data.failures.reduce((sum, group) => sum + group.count, 0);
-  section.append(make("h2", {}, `${counted(total, "task")} need${total === 1 ? "s" : ""} attention`));
+  section.open = data.failures.length <= MOST_OPEN;
+  section.append(make("summary", {}, make("h2", {}, `${counted(total, "task")} need${total === 1 ? "s" : ""} attention`)));
   for (const group of data.failures) {
     const more = group.count - group.ids.length;
     section.append(make("div", { className: "failure" },
@@ -35,53 +38,56 @@ function showFailures() {
       make("p", {}, `${group.meaning} ${group.advice}`),
       group.message ? make("p", { className: "soft" }, "The first one: ", words("span", group.message)) : null,
       make("p", { className: "soft" }, words("span", group.ids.join(", ")), more > 0 ? ` and ${more.toLocaleString("en")} more` : ""),
-      group.command ? commandLine(group.command) : null));
+      group.command ? commandLine(group.command, group.then) : null));
   }
 }
 
 function showGroup(group) {
   byId("filters").reset();
-  byId("state").value = group.state;
-  byId("text").value = group.code;
-  showGrid();
+  setTimeout(() => { chosenGroup = group; showGrid(); }); // after the reset has shown everything
   byId("filters").scrollIntoView();
 }
 
 function showGrid() {
   grid.show(chosenTasks());
-  byId("shown").textContent = grid.tasks.length === data.tasks.length ? counted(data.tasks.length, "task")
-    : `${grid.tasks.length.toLocaleString("en")} of ${counted(data.tasks.length, "task")}`;
+  byId("shown").textContent = (chosenGroup ? `${chosenGroup.code || stateName(chosenGroup.state)}: ` : "") + (grid.tasks.length === data.tasks.length ? counted(data.tasks.length, "task")
+    : `${grid.tasks.length.toLocaleString("en")} of ${counted(data.tasks.length, "task")}`);
   byId("nothing").hidden = grid.tasks.length > 0;
 }
 
 function showVerdicts() {
-  const rows = verdicts.rows();
-  const kept = rows.filter((row) => row.verdict === "keep").length, rejected = rows.filter((row) => row.verdict === "reject").length;
-  byId("verdict-counts").textContent = rows.length ? `${kept.toLocaleString("en")} kept, ${rejected.toLocaleString("en")} rejected` : "";
+  const rows = verdicts.rows(), count = { keep: 0, reject: 0 };
+  for (const task of data.tasks) count[verdicts.of(task, newestTake(task)).verdict]++; // as the filter counts
+  const others = rows.filter((row) => row.verdict).length - count.keep - count.reject;
+  const parts = [`${count.keep.toLocaleString("en")} kept`, `${count.reject.toLocaleString("en")} rejected`];
+  if (others > 0) parts.push(`${others.toLocaleString("en")} on other versions`);
+  byId("verdict-counts").textContent = rows.length ? parts.join(", ") : "";
   byId("save").disabled = !rows.length;
-  for (const index of [...grid.cards.keys()]) grid.refresh(index);
-  for (const group of byId("detail").querySelectorAll(".player")) refreshButtons(group);
-}
-
-function refreshButtons(player) {
-  const own = verdicts.of(detail.task, detail.task.takes[player.dataset.take]).verdict;
-  player.querySelector(".yes").setAttribute("aria-pressed", String(own === "keep"));
-  player.querySelector(".no").setAttribute("aria-pressed", String(own === "reject"));
+  for (const [index, card] of grid.cards) grid.mark(card, grid.tasks[index]);
+  for (const player of byId("detail").querySelectorAll(".player")) markVerdict(player, detail.task, detail.task.takes[player.dataset.take]);
 }
 
 function save() {
   const link = make("a", { href: URL.createObjectURL(new Blob([verdicts.csv()], { type: "text/csv" })), download: "verdicts.csv" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  byId("saved").replaceChildren("Saved as verdicts.csv. To make the rejected videos again, which pays for them:", commandLine(data.again));
+  say("Saved as verdicts.csv. To make the rejected videos again, type this and run the manifest again, which pays for them:", commandLine(data.again));
+}
+
+function say(...parts) {
+  tell("");
+  byId("saved").replaceChildren(...parts);
   byId("saved").hidden = false;
 }
 
 async function load(event) {
   const [file] = event.target.files;
   try {
-    verdicts.take(verdictsIn(await file.text()));
+    const text = await file.text(), rows = verdictsIn(text), others = parsedCsv(text).length - rows.length;
+    verdicts.take(rows);
+    say(`${counted(rows.length, "verdict")} loaded from ${file.name}`, others ? `; ${counted(others, "row")} about videos that this page doesn't show` : "");
   } catch (error) {
+    byId("saved").hidden = true;
     tell(`${file.name} has no verdicts of this report: ${error.message}.`);
   }
   event.target.value = "";
@@ -100,14 +106,14 @@ function savedTheme() {
 }
 
 function setVerdict(verdict) {
-  const task = byId("detail").open ? detail.task : grid.tasks[grid.current];
-  const take = task && newestTake(task);
+  const isOpen = byId("detail").open, task = isOpen ? detail.task : grid.tasks[grid.current];
+  const take = isOpen ? detail.take() : task && newestTake(task);
   if (take) verdicts.set(task, take, { verdict });
 }
 
 function writeNote() {
   if (!byId("detail").open) detail.show(grid.current);
-  [...byId("detail").querySelectorAll("textarea")].at(-1)?.focus();
+  byId("detail").querySelector(".player.chosen textarea")?.focus();
 }
 
 function playOrPause() {
@@ -119,7 +125,9 @@ function playOrPause() {
   }
   const cell = grid.cards.get(grid.current)?.querySelector(".cell"), take = newestTake(grid.tasks[grid.current] || { takes: [] });
   if (!cell || !take || !take.url) return;
-  cell.querySelector("video") ? stopIn(cell) : playIn(cell, take);
+  const isPlaying = cell.querySelector("video");
+  for (const other of byId("grid").querySelectorAll(".cell")) stopIn(other);
+  if (!isPlaying) playIn(cell, take);
 }
 
 function pressed(event) {
@@ -152,7 +160,7 @@ showGrid();
 verdicts.listeners.push(showVerdicts);
 showVerdicts();
 byId("filters").addEventListener("input", showGrid);
-byId("filters").addEventListener("reset", () => setTimeout(showGrid));
+byId("filters").addEventListener("reset", () => { chosenGroup = null; setTimeout(showGrid); });
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("save").addEventListener("click", save);
 byId("load").addEventListener("change", load);

@@ -1,7 +1,7 @@
 // Verdicts: kept in the browser for each video of a run, and written out as a CSV.
 
 const COLUMNS = ["run", "fingerprint", "id", "file_name", "verdict", "note"];
-const VERDICT_NAMES = { keep: "keep", reject: "reject" };
+const VERDICT_WORDS = ["keep", "reject", ""];
 
 class Verdicts {
   constructor(given) {
@@ -75,8 +75,10 @@ class Verdicts {
 
 const quoted = (cell) => (/[",\r\n]|^\s|\s$/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
 
-// RFC 4180: the records of a CSV as objects.
+// RFC 4180: the records of a CSV as objects. Spreadsheets may have written another delimiter.
 function parsedCsv(text) {
+  const first = text.split("\n", 1)[0];
+  const delimiter = [",", ";", "\t"].reduce((best, one) => (first.split(one).length > first.split(best).length ? one : best));
   const records = [[]];
   let cell = "", inQuotes = false, ended = false;
   const endCell = () => { records.at(-1).push(cell); cell = ""; };
@@ -88,27 +90,38 @@ function parsedCsv(text) {
       else if (source[at + 1] === '"') { cell += '"'; at++; }
       else inQuotes = false;
     } else if (char === '"' && cell === "") inQuotes = true;
-    else if (char === ",") endCell();
+    else if (char === delimiter) endCell();
     else if (char === "\n") { endCell(); records.push([]); }
     else if (char !== "\r") cell += char;
     ended = char === "\n" && !inQuotes;
   }
   if (ended) records.pop();
   else endCell();
-  const [header, ...rows] = records;
+  const header = records.shift().map((name) => name.trim().toLowerCase());
+  const rows = records.filter((cells) => cells.some((cell) => cell.trim()));
   return rows.map((cells) => Object.fromEntries(header.map((name, index) => [name, cells[index] || ""])));
 }
 
-// Fails if it is not what this page writes.
+// The verdicts about videos of this page; fails if it is no such file, as `retry --from` would.
 function verdictsIn(text) {
   const rows = parsedCsv(text);
   if (!rows.length || !["fingerprint", "file_name", "verdict"].every((name) => name in rows[0])) {
     throw new Error("it has no columns fingerprint, file_name and verdict");
   }
-  return rows.map((row) => ({
+  const bad = rows.findIndex((row) => !VERDICT_WORDS.includes(row.verdict.trim().toLowerCase()));
+  if (bad >= 0) throw new Error(`row ${bad + 1} says “${rows[bad].verdict}”, not keep or reject`);
+  const known = new Set(data.tasks.flatMap((task) => task.takes.map((take) => verdicts.nameOf(take.run, task.key, take.file))));
+  return rows.filter((row) => known.has(verdicts.nameOf(row.run, row.fingerprint, row.file_name))).map((row) => ({
     run: row.run || data.run, fingerprint: row.fingerprint, id: row.id || "", file_name: row.file_name,
-    verdict: VERDICT_NAMES[row.verdict] || "", note: row.note || "",
+    verdict: row.verdict.trim().toLowerCase(), note: row.note || "",
   }));
+}
+
+// Brings the buttons of a card or a player up to date.
+function markVerdict(place, task, take) {
+  const own = verdicts.of(task, take).verdict;
+  place.querySelector(".yes")?.setAttribute("aria-pressed", String(own === "keep"));
+  place.querySelector(".no")?.setAttribute("aria-pressed", String(own === "reject"));
 }
 
 function verdictButtons(task, take) {
