@@ -39,6 +39,11 @@ def add_init(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help=f"the file to write (default: FILE or FOLDER with the suffix .yaml, or {DEFAULT})",
     )
+    parser.add_argument(
+        "--prompt",
+        metavar="COLUMN",
+        help="the column with the prompts (default: by name, else by length)",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite an existing MANIFEST")
     shared.add_json(parser)
     parser.set_defaults(run=init)
@@ -51,7 +56,9 @@ def init(options: argparse.Namespace) -> int:
     if source is not None and not source.is_dir():
         _check_source(source)
     _check_place(manifest, source, options.force)
-    draft, text, trial = _drafted(source, manifest)
+    if options.prompt and (source is None or source.is_dir()):
+        raise UsageError("--prompt chooses a column of a file with rows", "pass such a file, or remove it")
+    draft, text, trial = _drafted(source, manifest, options.prompt or "")
     _write(manifest, text, options.force)
     if options.json:
         say_json(_as_values(manifest, draft, trial))
@@ -108,7 +115,7 @@ def _exists(manifest: Path) -> UsageError:
     )
 
 
-def _drafted(source: Path | None, manifest: Path) -> tuple[Draft | None, str, Trial]:
+def _drafted(source: Path | None, manifest: Path, prompt: str) -> tuple[Draft | None, str, Trial]:
     """The draft, the manifest's text, and what its check found."""
     from batchrunner.manifest.drafts import check_text, draft_from_rows, example_text, tried  # noqa: PLC0415
 
@@ -122,7 +129,7 @@ def _drafted(source: Path | None, manifest: Path) -> tuple[Draft | None, str, Tr
 
         drafts: Iterator[Draft] = draft_from_folder(source, manifest)
     else:
-        drafts = iter((draft_from_rows(source, manifest),))
+        drafts = iter((draft_from_rows(source, manifest, prompt),))
     draft, trial = tried(drafts, manifest, named, name)
     return draft, draft.text(named, name), trial
 
@@ -180,10 +187,20 @@ def _named(path: Path) -> str:
 
 def _lines(manifest: Path, draft: Draft | None, trial: Trial) -> Iterator[str]:
     """What was written, and what to run next."""
+    from batchrunner.manifest.drafts import GUESSED_PROMPT  # noqa: PLC0415
+
     named = _named(manifest)
     made = f" from {printable(draft.made_from)}" if draft else ""
     yield f"wrote {named}" + ("" if trial.errors else f": {count(trial.tasks, 'task')}{made}")
+    if trial.unchecked:
+        checked = trial.tasks - trial.unchecked
+        yield f"  the first {checked:,} rows are checked; `batchrunner plan {named}` checks all"
     if draft:
+        for key, value, comment in draft.fixed:
+            if key == "prompt":
+                is_guess = comment == GUESSED_PROMPT
+                guessed = f"   ({comment}; --prompt COLUMN takes another)" if is_guess else ""
+                yield f"  prompt: {printable(str(value))}{guessed}"
         for field in draft.fields:
             name = printable(".".join(field.path))
             yield f"  {name}: " + (
@@ -204,6 +221,7 @@ def _as_values(manifest: Path, draft: Draft | None, trial: Trial) -> dict[str, o
         "manifest": str(manifest),
         "exit_code": int(ExitCode.USAGE if trial.errors else ExitCode.DONE),
         "tasks": trial.tasks,
+        "unchecked": trial.unchecked,
         "entry": {key: value for key, value, _ in draft.fixed} if draft else {},
         "fields": {".".join(field.path): field.value for field in fields if not field.doubt},
         "not_used": {".".join(field.path): field.doubt for field in fields if field.doubt},

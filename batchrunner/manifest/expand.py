@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -57,7 +58,9 @@ class Expander:
         defaults: Node | None,
         limits: Limits,
         fit: Fit | None = None,
+        most: int | None = None,
     ) -> None:
+        """With `most`, only the first so many rows or files of each entry are expanded."""
         self._path = path
         self._source = source
         self._report = report
@@ -69,7 +72,7 @@ class Expander:
         self._default_values = {key: value for key, value in given if key not in ("id", *MULTIPLYING)}
         self._tables = Tables(path, source.shown, report)
         self._prompts = PromptFiles(path.parent)
-        self._asked_for = 0
+        self._asked_for, self._most = 0, most
 
     def expand(self, node: Node) -> Iterator[Expanded]:
         """The tasks of one entry; faults are reported."""
@@ -155,7 +158,7 @@ class Expander:
         multiples, repeat = entry.multiples, entry.multiples.repeat
         id_is_broken = ("id",) in broken
         place = f"{self._path.name}:{entry.node.line}" if multiples.table is None else ""
-        for at, row, source in multiples.fillings():
+        for at, row, source in islice(multiples.fillings(), self._most):
             filled = self._filled(entry, row)
             given, labels = filled.pop("id", ""), filled.pop("labels", {})
             task_id = given if isinstance(given, str) and not id_is_broken else ""
@@ -212,7 +215,7 @@ class Expander:
 
     def _tell_all(self, entry: Entry, faults: Iterable[ValueFault], at: At | None = None) -> None:
         for fault in faults:
-            self._report.add(*entry.tell(fault, at), fault.severity)
+            self._report.add(*entry.tell(fault, at), fault.severity, fault.path)
 
 
 def as_entry(node: Node) -> object:

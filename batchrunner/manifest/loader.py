@@ -80,21 +80,27 @@ def load_manifest(path: str | Path, with_urls: bool = False) -> LoadedManifest:
     return load_source(path, source, report, with_urls)
 
 
-def load_source(path: Path, source: Source, report: Report, with_urls: bool = False) -> LoadedManifest:
+def load_source(
+    path: Path, source: Source, report: Report, with_urls: bool = False, most: int | None = None
+) -> LoadedManifest:
     """Check and expand a manifest whose text is given, as if it were in the file `path`.
+
+    With `most`, only the first so many rows or files of each entry.
 
     Raises:
         ManifestError: it has errors.
     """
     root = read_yaml(source, report)
     urls = _Urls() if with_urls else None
-    plan = _planned(path.absolute(), source, root, report, urls) if root is not None else None
+    plan = _planned(path.absolute(), source, root, report, urls, most) if root is not None else None
     if plan is None or report.has_errors:
         raise ManifestError(report.problems())
     return LoadedManifest(plan, report.problems(), load_limits(plan.models), urls.all() if urls else ())
 
 
-def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls | None) -> Plan | None:
+def _planned(
+    path: Path, source: Source, root: Node, report: Report, urls: _Urls | None, most: int | None
+) -> Plan | None:
     """The plan, valid only if `report` has no errors; the URLs of its tasks are added to `urls`."""
     if not isinstance(root.value, dict):
         hint = "start with `version: 1` and `tasks:`"
@@ -109,7 +115,7 @@ def _planned(path: Path, source: Source, root: Node, report: Report, urls: _Urls
     models = read_models(path.parent, top["models"], root, source, report) if top.get("models") else ""
     figures = replace(load_limits(models), complete=bool(models) or _is_unset(root, "models"))
     resizing = fit(top["images"]) if top.get("images") else None
-    expander = Expander(path, source, report, defaults, figures, resizing)
+    expander = Expander(path, source, report, defaults, figures, resizing, most)
     entries = root.value.get("tasks")
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
     tasks, origins = PlanStore(), Origins()
@@ -221,7 +227,7 @@ def _refuse_equal_ids(tasks: PlanStore, origins: Origins, report: Report) -> Non
                 hint = "the video is named after it: set a different `id` in one of the entries"
             elif one.entry.multiples.name_tasks and not one.entry.has_id:
                 hint = 'the video is named after the file: set `id: "${name}"`, or rename one of them'
-            report.add(place, message, hint)
+            report.add(place, message, hint, path=("id",))
 
 
 def _refuse_unpriced(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from batchrunner.core.problems import Place, Problem, Severity
 from batchrunner.core.text import visible
+from batchrunner.manifest.nodes import Path
 
 
 class Report:
@@ -14,13 +15,27 @@ class Report:
         self._files: dict[str, int] = {}
         self.has_errors = False
         """Whether there are errors."""
+        self.paths: dict[Problem, Path] = {}
+        """The field of a task that a problem is about, where it is about one."""
 
-    def add(self, place: Place, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> None:
-        """Add a problem; invisible characters in its text are escaped, such as `\\u200b`."""
+    def add(
+        self,
+        place: Place,
+        message: str,
+        hint: str = "",
+        severity: Severity = Severity.ERROR,
+        path: Path = (),
+    ) -> None:
+        """Add a problem, about the field at `path` of a task if it is about one.
+
+        Invisible characters in its text are escaped, such as `\\u200b`.
+        """
         message, hint = visible(message), visible(hint)
         self._files.setdefault(place.file, len(self._files))
         kept = self._problems.setdefault((place, message), Problem(severity, place, message, hint))
         self.has_errors |= kept.severity is Severity.ERROR
+        if path:
+            self.paths.setdefault(kept, path)
 
     def begin(self, file: str) -> None:
         """Note that `file` is read next: problems are sorted by file in the order of these calls."""

@@ -84,6 +84,9 @@ def test_nothing_is_overwritten_without_force(desk: Any) -> None:
         (["batch.csv", "-o", "."], "is a folder"),
         (["batch.csv", "-o", "gone/m.yaml"], "gone is not a folder"),
         (["broken.csv"], "unbalanced quotes"),
+        (["codes.csv"], "columns: `sku`, `price`\n  hint: choose one with --prompt COLUMN"),
+        (["codes.csv", "--prompt", "skuu"], "did you mean `sku`?"),
+        (["empty", "--prompt", "sku"], "--prompt chooses a column"),
         (["empty"], "no pictures in empty"),
     ],
 )
@@ -94,6 +97,7 @@ def test_mistakes_are_told_and_leave_nothing(desk: Any, arguments: list[str], to
         ("photo.mp4", "x"),
         ("old.yaml", "x"),
         ("broken.csv", 'prompt\n"a\n'),
+        ("codes.csv", "sku,price\nb-1,4\n"),
     ):
         write(desk, name, text)
     (desk.folder / "empty").mkdir()

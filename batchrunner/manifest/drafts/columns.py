@@ -10,6 +10,7 @@ from functools import cached_property
 from batchrunner.manifest.drafts.text import DraftField
 
 _MEDIA = re.compile(r"https?://\S+|asset://\S+|data:\S+|\S[^\n]{0,300}\.[A-Za-z0-9]{2,5}", re.IGNORECASE)
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{4}")
 _PROMPTS = ("prompt", "prompts", "提示词", "text", "caption", "description", "描述", "文案")
 """Names of the column with the prompts, most likely first."""
 _PICTURES = ("image", "picture", "photo", "img", "image_url", "image_path", "first_frame", "图片", "首帧")
@@ -73,23 +74,31 @@ def looks_like_media(texts: Sequence[str]) -> bool:
 
 
 def prompt_of(columns: Sequence[Column]) -> Column | None:
-    """The column with the prompts: by its name, else the one with the longest texts; None if none has any."""
+    """The column with the prompts: by its name, else the one with the longest texts; None if none has words.
+
+    A video of every SKU would be paid for and worthless, so a column of codes or categories is no guess.
+    """
     named = [column for column in columns if column.is_named]
     if named:
         return min(named, key=lambda column: _PROMPTS.index(column.plain_name))
     known = {name for _, names in _FIELDS for name in names} | set(_PICTURES)
     others = [column for column in columns if column.plain_name not in known] or columns
     textual = [column for column in others if not looks_like_media(column.texts)]
-    with_words = [
-        column for column in textual if any(char.isalpha() for text in column.texts for char in text)
-    ]
-    return max(with_words, key=_mean_length, default=None)
+    if len(textual) == len(columns) == 1 and any(map(str.isalpha, "".join(textual[0].texts))):
+        return textual[0]  # it can't be anything else
+    return max(filter(_has_sentences, textual), key=_mean_length, default=None)
 
 
 def picture_of(columns: Sequence[Column]) -> Column | None:
     """The column with the pictures: by its name, if it holds URLs or names of files."""
     known = [one for one in columns if one.plain_name in _PICTURES and looks_like_media(one.texts)]
     return min(known, key=lambda column: _PICTURES.index(column.plain_name), default=None)
+
+
+def _has_sentences(column: Column) -> bool:
+    """Whether most of its texts have several words; Chinese and Japanese are written without spaces."""
+    several = sum(len(text.split()) > 1 or bool(_UNSPACED.search(text)) for text in column.texts)
+    return several * 2 > len(column.texts)
 
 
 def _mean_length(column: Column) -> float:

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from batchrunner.core.errors import ManifestError, UsageError
+from batchrunner.core.text import closest
 from batchrunner.manifest.drafts.columns import Column, fields_of, looks_like_media, picture_of, prompt_of
 from batchrunner.manifest.drafts.places import written
 from batchrunner.manifest.drafts.text import Draft, DraftField, DraftKey
@@ -17,6 +18,7 @@ from batchrunner.manifest.rows import as_utf8, ending_of, read_rows
 from batchrunner.manifest.source import TextFault
 from batchrunner.manifest.templates import Exact
 
+GUESSED_PROMPT = "the column with the longest texts"
 _SAMPLE = 500
 """How many rows are looked at to guess what the columns are."""
 _LONG = 200
@@ -26,13 +28,13 @@ _GUESSED = frozenset({"gb18030", "cp1252"})
 """Encodings that are guessed from the bytes, unlike those that a byte order mark shows."""
 
 
-def draft_from_rows(path: Path, manifest: Path) -> Draft:
-    """The draft of a manifest with one task per row.
+def draft_from_rows(path: Path, manifest: Path, prompt_column: str = "") -> Draft:
+    """The draft of a manifest with one task per row; the prompts are in `prompt_column`, if it is given.
 
     Raises:
         ManifestError: the file can't be read as rows.
         OSError: it can't be read at all.
-        UsageError: none of its columns can be the prompt.
+        UsageError: the column of the prompts is not there, or can't be found or used.
     """
     table, reading = _read(path)
     columns = _columns(table)
@@ -46,18 +48,11 @@ def draft_from_rows(path: Path, manifest: Path) -> Draft:
     if ending_of(path.name) == ".txt":
         comment = "each line of the file; lines starting with # are comments"
         keys.append(DraftKey("prompt", "${prompt}", comment))
-        return Draft(path.name, tuple(keys), prompt_column="prompt")
+        return Draft(path.name, tuple(keys), rows=len(table.rows))
     usable = [column for column in columns if column.is_usable]
-    prompt = prompt_of(usable)
-    if prompt is None:
-        names = ", ".join(f"`{column.name}`" for column in columns)
-        raise UsageError(
-            f"no column of {path} can be the prompt; columns: {names}",
-            "name the column with the texts `prompt`",
-        )
-    keys.append(
-        DraftKey("prompt", prompt.template, "" if prompt.is_named else "the column with the longest texts")
-    )
+    prompt = _prompt(path, columns, usable, prompt_column)
+    is_guess = not (prompt_column or prompt.is_named)
+    keys.append(DraftKey("prompt", prompt.template, GUESSED_PROMPT if is_guess else ""))
     others = [column for column in usable if column is not prompt]
     picture = picture_of(others)
     if picture:
@@ -73,7 +68,33 @@ def draft_from_rows(path: Path, manifest: Path) -> Draft:
         tuple(fields),
         tuple(_notes(columns, [column for column in rest if column not in labels])),
         ratio="adaptive" if picture else "16:9",
-        prompt_column=prompt.name,
+        rows=len(table.rows),
+    )
+
+
+def _prompt(path: Path, columns: Sequence[Column], usable: Sequence[Column], wanted: str) -> Column:
+    """The column with the prompts: the wanted one, or the one that looks like it.
+
+    Raises:
+        UsageError: it is not there, or can't be used; the columns are named.
+    """
+    names = ", ".join(f"`{column.name}`" for column in columns)
+    if not wanted:
+        if found := prompt_of(usable):
+            return found
+        raise UsageError(
+            f"no column of {path} looks like prompts; columns: {names}",
+            "choose one with --prompt COLUMN, or name the column with the texts `prompt`",
+        )
+    for column in columns:
+        if column.name == wanted and column in usable:
+            return column
+        if column.name == wanted:
+            why = "its name has $, {, } or |: rename it" if not column.can_be_named else "it holds no texts"
+            raise UsageError(f"the column `{wanted}` can't be the prompt", why)
+    close = closest(wanted, [column.name for column in columns])
+    raise UsageError(
+        f"{path} has no column `{wanted}`; columns: {names}", f"did you mean `{close}`?" if close else ""
     )
 
 

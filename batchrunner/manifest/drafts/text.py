@@ -103,7 +103,8 @@ class Draft:
     ratio: str = "16:9"
     fit: bool = False
     """Whether large pictures are resized."""
-    prompt_column: str = ""
+    rows: int = 0
+    """How many rows the file has; 0 if it is not made from rows."""
 
     def text(self, manifest: str, name: str) -> str:
         """The manifest; `manifest` is how the user calls it, `name` the run's name."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from batchrunner.core.errors import ManifestError
@@ -11,9 +11,12 @@ from batchrunner.core.problems import Problem, Severity
 from batchrunner.core.text import cut
 from batchrunner.manifest.drafts.text import Draft, DraftField
 from batchrunner.manifest.loader import load_source
+from batchrunner.manifest.nodes import Path as ValuePath
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.source import Source
 
+MOST_CHECKED = 10_000
+"""Rows that are checked: `plan`, which comes next, checks all of them anyway."""
 _WIDTH = 160
 """The longest reason in a comment, in columns."""
 
@@ -25,6 +28,10 @@ class Trial:
     tasks: int
     """0 if there are errors."""
     problems: tuple[Problem, ...]
+    paths: Mapping[Problem, ValuePath] = field(default_factory=dict, compare=False)
+    """The field of a task that a problem is about, where it is about one."""
+    unchecked: int = 0
+    """How many of the tasks were not checked."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -32,25 +39,30 @@ class Trial:
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
 
-def check_text(path: Path, text: str) -> Trial:
-    """Check a manifest that is not written yet, as if it were in the file `path`."""
+def check_text(path: Path, text: str, rows: int = 0) -> Trial:
+    """Check a manifest that is not written yet, as if it were in the file `path`.
+
+    `rows` is how many rows its file has, if it is made from one: only the first are checked.
+    """
     report = Report()
     report.begin(str(path))
     try:
-        loaded = load_source(path, Source(str(path), text, is_yaml=True), report)
+        source = Source(str(path), text, is_yaml=True)
+        loaded = load_source(path, source, report, most=MOST_CHECKED if rows else None)
     except ManifestError as error:
-        return Trial(0, error.problems)
-    return Trial(len(loaded.plan.tasks), loaded.warnings)
+        return Trial(0, error.problems, report.paths)
+    unchecked = max(0, rows - MOST_CHECKED)
+    return Trial(len(loaded.plan.tasks) + unchecked, loaded.warnings, report.paths, unchecked)
 
 
 def tried(drafts: Iterable[Draft], path: Path, manifest: str, name: str) -> tuple[Draft, Trial]:
-    """The first draft without errors, else the one with the fewest, less the fields that cause some.
+    """The first draft without errors, else the one with the fewest, less the fields that have some.
 
     `manifest` and `name` are as for `Draft.text`.
     """
 
     def check(draft: Draft) -> Trial:
-        return check_text(path, draft.text(manifest, name))
+        return check_text(path, draft.text(manifest, name), draft.rows)
 
     found: list[tuple[Draft, Trial]] = []
     for draft in drafts:
@@ -59,21 +71,21 @@ def tried(drafts: Iterable[Draft], path: Path, manifest: str, name: str) -> tupl
             return draft, trial
         found.append((draft, trial))
     draft, trial = min(found, key=lambda one: len(one[1].errors))
-    if not draft.fields:
-        return draft, trial
-    bare = check(_with_only(draft, ()))
+    # An error may hide others, such as those of the plan as a whole.
+    while wrong := _wrong_fields(draft, trial):
+        fields = (replace(one, doubt=wrong.get(one, one.doubt)) for one in draft.fields)
+        draft = replace(draft, fields=tuple(fields))
+        trial = check(draft)
+    return draft, trial
+
+
+def _wrong_fields(draft: Draft, trial: Trial) -> dict[DraftField, str]:
+    """The fields in use that have errors, each with the first of them."""
+    used = [one for one in draft.fields if not one.doubt]
     wrong: dict[DraftField, str] = {}
-    for field in draft.fields:
-        alone = check(_with_only(draft, (field,)))
-        if len(alone.errors) > len(bare.errors):
-            known = {problem.message for problem in bare.errors}
-            problem = next((one for one in alone.errors if one.message not in known), alone.errors[0])
-            wrong[field] = cut(f"{problem.place}: {problem.message}", _WIDTH)
-    fields = (replace(field, doubt=wrong.get(field, "")) for field in draft.fields)
-    draft = replace(draft, fields=tuple(fields))
-    return draft, check(draft)
-
-
-def _with_only(draft: Draft, kept: tuple[DraftField, ...]) -> Draft:
-    fields = (field if field in kept else replace(field, doubt="left out") for field in draft.fields)
-    return replace(draft, fields=tuple(fields))
+    for problem in trial.errors:
+        path = trial.paths.get(problem, ())
+        for one in used:
+            if path[: len(one.path)] == one.path:
+                wrong.setdefault(one, cut(f"{problem.place}: {problem.message}", _WIDTH))
+    return wrong

@@ -22,6 +22,8 @@ from batchrunner.manifest.drafts import (
     example_text,
     tried,
 )
+from batchrunner.manifest.drafts import trial as trial_module
+from batchrunner.manifest.loader import load_source
 
 PICTURES = Path(__file__).parents[3] / "manifests/media"
 
@@ -84,9 +86,55 @@ def test_a_column_without_a_known_name_is_the_prompt_if_its_texts_are_longest(tm
 def test_a_file_without_prompts_is_refused(tmp_path: Path) -> None:
     """The columns are named, and what to do."""
     rows = table(tmp_path, ("a", "b"), ("1", "2"))
-    with pytest.raises(UsageError, match=r"no column of .* can be the prompt; columns: `a`, `b`") as refused:
+    with pytest.raises(UsageError, match=r"no column of .* looks like prompts; columns: `a`, `b`") as refused:
         draft_from_rows(rows, tmp_path / "m.yaml")
+    assert "--prompt COLUMN" in refused.value.hint
     assert "`prompt`" in refused.value.hint
+
+
+def test_codes_and_categories_are_not_taken_for_prompts(tmp_path: Path) -> None:
+    """A video of each SKU would be paid for and worthless; Chinese has no spaces between its words."""
+    codes = table(tmp_path, ("sku", "kind"), ("red-boat-1", "toys"), ("red-boat-2", "cities"))
+    with pytest.raises(UsageError, match="looks like prompts"):
+        draft_from_rows(codes, tmp_path / "m.yaml")
+    rows = table(
+        tmp_path, ("sku", "词"), ("red-boat-1", "雨夜的霓虹灯街道"), ("red-boat-2", "海上的一只纸船")
+    )
+    assert len(loaded(rows, tmp_path / "m.yaml").plan.tasks) == 2
+
+
+def test_a_person_chooses_the_column_of_the_prompts(tmp_path: Path) -> None:
+    """Any that a template can take; a name that is not there is told, with the closest."""
+    rows = table(tmp_path, ("sku", "kind", "a}b"), ("b-1", "toys", "A boat at sea"))
+    draft = draft_from_rows(rows, tmp_path / "m.yaml", "kind")
+    assert {key.key: key.value for key in draft.fixed}["prompt"] == "${kind}"
+    assert [field.path for field in draft.fields] == [("id",)]
+    with pytest.raises(UsageError, match=r"has no column `knd`; columns: `sku`, `kind`") as refused:
+        draft_from_rows(rows, tmp_path / "m.yaml", "knd")
+    assert refused.value.hint == "did you mean `kind`?"
+    with pytest.raises(UsageError, match=r"the column `a}b` can't be the prompt"):
+        draft_from_rows(rows, tmp_path / "m.yaml", "a}b")
+
+
+def test_many_rows_are_checked_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for all fields, and not beyond the first rows; how many were not checked is known."""
+    passes = []
+
+    def counted(*given: Any, **options: Any) -> Any:
+        passes.append(options)
+        return load_source(*given, **options)
+
+    monkeypatch.setattr(trial_module, "MOST_CHECKED", 4)
+    monkeypatch.setattr(trial_module, "load_source", counted)
+    wrong = [(f"b-{index % 2}", "A boat", f"{index} s", "1:1", "x") for index in range(6)]
+    rows = table(
+        tmp_path, ("id", "prompt", "duration", "ratio", "kind"), *wrong, ("b-1", "A cat", "5", "", "")
+    )
+    draft, trial = drafted(rows, tmp_path / "m.yaml")
+    assert (trial.tasks, trial.unchecked, trial.errors) == (7, 3, ())
+    assert [field.path[-1] for field in draft.fields if field.doubt] == ["id", "duration"]
+    assert passes == [{"most": 4}] * len(passes)
+    assert len(passes) <= 3
 
 
 def test_fields_that_the_cells_do_not_fit_become_comments_with_the_reason(tmp_path: Path) -> None:
