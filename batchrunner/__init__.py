@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from batchrunner.version import __version__
 
 if TYPE_CHECKING:
-    from batchrunner.api import run
+    from batchrunner.api import load_manifest, run
     from batchrunner.cli.confirmation import NotConfirmed
     from batchrunner.core.errors import (
         AccountError,
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         UsageError,
     )
     from batchrunner.core.summary import Summary
-    from batchrunner.manifest import load_manifest
 
 __all__ = [
     "AccountError",
@@ -55,7 +54,7 @@ _HOMES = {
     "StorageError": _ERRORS,
     "Summary": "batchrunner.core.summary",
     "UsageError": _ERRORS,
-    "load_manifest": "batchrunner.manifest",
+    "load_manifest": "batchrunner.api",
     "run": "batchrunner.api",
 }
 
@@ -65,3 +64,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """All names of the API, those not loaded yet included: notebooks complete them."""
+    return sorted({*globals(), *__all__})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,10 +123,10 @@ def api_key(options: argparse.Namespace) -> ApiKey:
 
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     credential = Path(credentials) / CREDENTIAL if credentials else None
-    given: Callable[[], str] | None = getattr(options, "api_key", None)
+    given: ApiKey | None = getattr(options, "api_key", None)
     if given:  # only the Python API has it
-        key, origin = given().strip(), "`api_key`"
-    elif options.api_key_file:
+        return given
+    if options.api_key_file:
         key, origin = _key_in(options.api_key_file, private=True), str(options.api_key_file)
     elif os.environ.get(KEY_VARIABLE):
         key, origin = os.environ[KEY_VARIABLE].strip(), KEY_VARIABLE
@@ -135,13 +134,22 @@ def api_key(options: argparse.Namespace) -> ApiKey:
         key, origin = _key_in(credential, private=False), f"the credential {CREDENTIAL}"
     else:
         raise AccountError("no API key", _KEY_HINT)
+    refusal, found = invalid_key(key, origin), ApiKey(key, origin)
+    del key  # some tracebacks show local variables
+    if refusal:
+        raise refusal
+    return found
+
+
+def invalid_key(key: str, origin: str) -> AccountError | None:
+    """Why this can't be a key, in a message that doesn't contain it; None if it can be one."""
     if fault := _key_fault(key):
-        raise AccountError(f"{origin} does not hold a valid API key: {fault}", "write only the key: sk-…")
+        return AccountError(f"{origin} does not hold a valid API key: {fault}", "write only the key: sk-…")
     if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise AccountError(
+        return AccountError(
             f"{origin} does not hold a valid API key: it is empty or contains spaces", _KEY_HINT
         )
-    return ApiKey(key, origin)
+    return None
 
 
 def _key_fault(key: str) -> str:

@@ -104,13 +104,14 @@ def simulated(
     Raises:
         BusyError: another run is using the run directory and its simulator.
         StorageError: the run directory can't be created.
-        UsageError: it did not start; its own error message is on stderr.
+        UsageError: it did not start; its own error message is on stderr, except in the Python API.
     """
     import subprocess  # noqa: PLC0415
 
     from batchrunner.engine.preparation import make_directories  # noqa: PLC0415
     from batchrunner.ledger import is_locked  # noqa: PLC0415
 
+    may_print = getattr(options, "may_ask", True)
     scale = shared.time_scale(options, default=shared.SIMULATED_SCALE)
     if is_locked(directory):
         raise BusyError(f"another batchrunner is using {directory}", "wait for it to finish")
@@ -125,6 +126,7 @@ def simulated(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=None if may_print else subprocess.DEVNULL,
         encoding="utf-8",
         start_new_session=True,
         env={name: value for name, value in os.environ.items() if name != shared.KEY_VARIABLE},
@@ -138,13 +140,24 @@ def simulated(
 
         line = process.stdout.readline()
         if not line.startswith('{"url"'):
-            raise UsageError("the simulator did not start", "see its error message above")
+            raise _not_started("" if may_print else line + process.stdout.read())
         settings = GatewaySettings(json.loads(line)["url"], submit_timeout)
         yield Connection(settings, SIMULATOR, scale, lambda: ApiKey(SIMULATED_KEY, "the simulator"))
     finally:
         process.stdin.close()
         process.wait()
         process.stdout.close()
+
+
+def _not_started(told: str) -> UsageError:
+    """Why a simulator has ended at once: `told` is its error as JSON, empty if it is on the terminal."""
+    if not told:
+        return UsageError("the simulator did not start", "see its error message above")
+    error = json.loads(told)
+    where = ""
+    for problem in error["problems"][:1]:
+        where = f"{problem['place']['file']}:{problem['place']['line']}: {problem['message']}"
+    return UsageError(f"the simulator did not start: {where or error['error']}", error["hint"])
 
 
 async def check_gateway(options: argparse.Namespace, directory: Path, manifest_url: str) -> tuple[str, ...]:

@@ -47,7 +47,8 @@ def load(options: argparse.Namespace) -> LoadedManifest:
     from batchrunner.manifest import load_manifest  # noqa: PLC0415
 
     try:
-        loaded = load_manifest(options.manifest, with_urls=options.check_urls)
+        known: LoadedManifest | None = getattr(options, "loaded", None)  # only the Python API has it
+        loaded = known or load_manifest(options.manifest, with_urls=options.check_urls)
     except ManifestError as error:
         raise ManifestError(_judged(error.problems, options.strict)) from error
     if options.check_urls:

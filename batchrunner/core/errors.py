@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from batchrunner.core.problems import Problem
 
 
-_MOST_NOTED = 20
-"""How many problems a traceback shows."""
-
-
 class ExitCode(IntEnum):
     """The exit codes of the process; a test compares the README's table with them."""
 
@@ -72,8 +68,6 @@ class ManifestError(UsageError):
     def __init__(self, problems: tuple[Problem, ...], file: str = "manifest") -> None:
         super().__init__(f"{count(len(problems), 'problem')} in the {file}")
         self.problems = problems
-        for problem in problems[:_MOST_NOTED]:
-            self.add_note(f"{problem.place}: {problem.severity}: {problem.message}")  # shown with a traceback
 
 
 class AccountError(BatchrunnerError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batchrunner.core.errors import ExitCode
@@ -109,7 +109,7 @@ class Summary:
     """Files of finished videos that were to be downloaded again but could not be."""
     mistaken: bool = False
     """The user's input is wrong: what was paid for was collected, and nothing was submitted."""
-    tasks: Collection[Mapping[str, object]] = ()
+    tasks: Sequence[Mapping[str, object]] = ()
     """The rows of results.csv, where whoever started the run wants them."""
 
     @property

@@ -100,6 +100,7 @@ async def supervise(
     """
     working = asyncio.ensure_future(work)
     asked = asyncio.create_task(stop.asked(), name="stop request")
+    insisted: asyncio.CancelledError | None = None
     try:
         await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
@@ -109,12 +110,15 @@ async def supervise(
         gate.close()
         try:
             await _air_cleared(gate, notice)
-        finally:
-            working.cancel()
+        except asyncio.CancelledError as error:
+            insisted = error  # as a second Ctrl-C: what is unanswered is in doubt at the next start
+        working.cancel()
     with suppress(asyncio.CancelledError):
         await working
     if stop.error:
         raise stop.error
+    if insisted:
+        raise insisted
 
 
 async def _air_cleared(gate: Admission, notice: Callable[[str], None]) -> None:

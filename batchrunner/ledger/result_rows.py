@@ -123,6 +123,7 @@ _FINISHED = (
 _CHANGED = (
     f"{_SELECT} WHERE t.key IN (SELECT task FROM changes) AND t.position IS NOT NULL ORDER BY t.position"
 )
+_PART = f"{_SELECT} WHERE t.position > ? ORDER BY t.position LIMIT ?"
 
 
 class ResultRows:
@@ -150,6 +151,14 @@ class ResultRows:
     def all(self) -> Iterator[ResultRow]:
         """All tasks in plan order, those no longer planned last."""
         return self._rows(_PLANNED if self.planned_only else _ALL)
+
+    def part(self, after: int, most: int) -> list[ResultRow]:
+        """At most so many planned tasks in order, from the first one after a position."""
+        return list(map(ResultRow._make, self._db.execute(_PART, (after, most))))
+
+    def number(self) -> int:
+        """How many tasks the plan has."""
+        return int(self._db.execute("SELECT count(*) FROM tasks WHERE position IS NOT NULL").fetchone()[0])
 
     def changed(self) -> Iterator[ResultRow]:
         """The planned tasks that changed since results.csv was written, in plan order."""

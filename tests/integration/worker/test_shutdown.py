@@ -43,6 +43,34 @@ def test_a_signal_closes_and_cancels():
     assert asyncio.run(story()) == (True, 15)
 
 
+def test_a_caller_that_insists_is_not_kept_waiting():
+    """Cancelled once, unanswered submissions are awaited; again, they are not, but the work has ended."""
+
+    async def story():
+        gate, notices, ended = Gate(in_the_air=1), [], []
+
+        async def work():
+            try:
+                await for_ever()
+            finally:
+                await asyncio.sleep(0)
+                ended.append(True)
+
+        def insists(text):
+            notices.append((text, gate.closed))
+            running.cancel()
+
+        running = asyncio.create_task(supervise(work(), gate, StopRequest(), insists))
+        await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return gate.in_the_air, notices, len(ended)  # now, not when the loop has cancelled everything
+
+    told = "stopping: waiting up to 60 s for 1 unanswered submission"
+    assert asyncio.run(story()) == (1, [(told, True)], 1)
+
+
 def test_submissions_in_flight_are_awaited_before_anything_is_cancelled():
     """The work goes on until the last submission has its outcome, and the waiting is told."""
 
