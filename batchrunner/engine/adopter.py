@@ -114,7 +114,9 @@ class Adopter:
             for one in doubts:
                 if self._age(one) >= FIRST_LOOK:
                     self._hopeful[one.attempt] = one.attempt in look.hopeful
-            await on_look(look, [one for one, _ in look.advice if not self._is_awaited(one)])
+            given_up = [one for one, _ in look.advice if not self._is_awaited(one)]
+            self.awaited = True  # a run that ended now would leave a task pending that was to be resubmitted
+            await on_look(look, given_up)
 
     async def look(self, doubts: Sequence[Unowned]) -> LogLook:
         """One look-up for all: adopt what is found, and record what the log shows about the others."""
