@@ -19,6 +19,8 @@ from batchrunner.core.text import command, count, printable, shortened
 
 MOST_NAMED = 5
 """How many tasks a line names."""
+MOST_TYPED = 20
+"""How many IDs an offered command has."""
 
 if TYPE_CHECKING:
     from batchrunner.core.verdicts import VideoVerdict
@@ -36,6 +38,11 @@ def add_retry(parser: argparse.ArgumentParser) -> None:
         "--again",
         action="store_true",
         help="make finished videos again as new versions; the old files are kept (pays again)",
+    )
+    parser.add_argument(
+        "--following",
+        action="store_true",
+        help="with --again: also the videos that were made from these",
     )
     parser.add_argument(
         "--from",
@@ -62,12 +69,15 @@ async def _retry(options: argparse.Namespace) -> int:
         raise UsageError("--again is for finished videos, --failed for failed tasks", "use only one of them")
     if options.tasks and options.failed:
         raise UsageError("--failed means all failed tasks", "pass either --failed or IDs, not both")
+    if options.following and not options.again:
+        raise UsageError("--following needs --again", "it is for videos that were made from others")
     if options.verdicts:
         return await _make_rejected_again(options)
     if not options.tasks and not options.failed:
         others = "--from FILE for the rejected ones" if options.again else "--failed for all failed tasks"
         raise UsageError("no task is named", f"name the tasks to retry, or pass {others}")
     states = overrides.WANTED_AGAIN if options.again else frozenset({TaskState.FAILED})
+    states |= {TaskState.PENDING} if options.following else frozenset()
     async with opened(options.directory) as ledger:
         tasks = await overrides.chosen(ledger, options.tasks, states, options.failed)
         accepted = [task for task in tasks if task.may_be_paid_for]
@@ -75,14 +85,18 @@ async def _retry(options: argparse.Namespace) -> int:
             tasks = [task for task in tasks if not task.may_be_paid_for]
             if accepted and not tasks:
                 raise UsageError(f"nothing to retry: {_told(accepted)}", _hint(options.directory))
-        if options.again:
-            await overrides.want_again(ledger, tasks, names_on_disk(options.directory), time.time())
-        else:
-            await overrides.retry(ledger, tasks)
         more = {"left_out" if options.failed else "accepted_before": _names(accepted)} if accepted else {}
+        if options.again:
+            tasks, stay = await _with_followers(ledger, tasks, options.following)
+            await overrides.want_again(ledger, tasks, names_on_disk(options.directory), time.time())
+            more |= {"made_from_them": _names(stay)} if stay else {}
+        else:
+            stay = []
+            await overrides.retry(ledger, tasks)
         them = "it" if len(tasks) == 1 else "them"
         done = f"pending again; the next run will submit and pay for {them}"
         await tell(ledger, options, tasks, done, more)
+    _offer(options, tasks, stay)
     if accepted and options.failed:
         talk(f"skipped: {_told(accepted)}")
         talk(f"  hint: {_hint(options.directory)}")
@@ -107,23 +121,47 @@ async def _make_rejected_again(options: argparse.Namespace) -> int:
     async with opened(options.directory) as ledger:
         now = time.time()
         rejects = await verdicts.find_rejects(ledger, given, file, now)
-        await overrides.want_again(ledger, rejects.tasks, names_on_disk(options.directory), now)
+        tasks, stay = await _with_followers(ledger, rejects.tasks, options.following)
+        await overrides.want_again(ledger, tasks, names_on_disk(options.directory), now)
         await write_results(ledger, options.directory)
-    versions, them = ("a new version", "it") if len(rejects.tasks) == 1 else ("new versions", "them")
+    versions, them = ("a new version", "it") if len(tasks) == 1 else ("new versions", "them")
     done = "nothing changed"
-    if rejects.tasks:
+    if tasks:
         done = f"will be made again as {versions}; the next run will submit and pay for {them}"
     if options.json:
         skipped = [_rejected(one.verdict) | {"reason": one.reason} for one in rejects.skipped]
-        more = {"skipped": skipped, "other_runs": rejects.other_runs}
-        say_json({"tasks": _names(rejects.tasks), "done": done} | more)
+        more = {"skipped": skipped, "other_runs": rejects.other_runs, "made_from_them": _names(stay)}
+        say_json({"tasks": _names(tasks), "done": done} | more)
         return 0
-    say(
-        f"{count(len(rejects.tasks), 'video')} {done}" if rejects.tasks else f"no video to make again; {done}"
-    )
+    say(f"{count(len(tasks), 'video')} {done}" if tasks else f"no video to make again; {done}")
+    _offer(options, tasks, stay)
     if left_out := rejects.skipped_in_words():
         talk(f"skipped: {left_out}")
     return 0
+
+
+async def _with_followers(
+    ledger: Ledger, tasks: list[TaskRecord], following: bool
+) -> tuple[list[TaskRecord], list[TaskRecord]]:
+    """The videos to make again, and those that were made from them and stay as they are."""
+    from batchrunner.operations import overrides  # noqa: PLC0415
+
+    followers = await overrides.made_from(ledger, tasks)
+    again = [task for task in tasks if task.state is not TaskState.PENDING]
+    return ([*again, *followers], []) if following else (again, followers)
+
+
+def _offer(options: argparse.Namespace, tasks: list[TaskRecord], stay: list[TaskRecord]) -> None:
+    """Say which videos were made from those that are made again, and how to make them again, too."""
+    if not stay or options.json:
+        return
+    named = ", ".join(shortened(task.id, 40) for task in stay[:MOST_NAMED])
+    more = f" and {len(stay) - MOST_NAMED:,} more" if len(stay) > MOST_NAMED else ""
+    was, them = ("was", "it") if len(stay) == 1 else ("were", "them")
+    ids = [task.id for task in tasks] if len(tasks) <= MOST_TYPED else ["ID…"]
+    again = command("retry", shown_path(options.directory), *ids, "--again", "--following")
+    talk(f"kept as before: {named}{more}, which {was} made from {'it' if len(tasks) == 1 else 'them'}")
+    talk(f"  to make {them} again, too, and pay for {them}: {printable(again)}")
 
 
 def _rejected(verdict: VideoVerdict) -> dict[str, str]:

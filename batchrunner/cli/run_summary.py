@@ -17,7 +17,7 @@ from batchrunner.core.file_names import RESULTS_NAME, VIDEOS
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.links import LINK_EXPIRED
 from batchrunner.core.states import TaskState
-from batchrunner.core.summary import UNFINISHED, Spent, Summary
+from batchrunner.core.summary import Spent, Summary
 from batchrunner.core.text import command, count, printable, shortened, span
 from batchrunner.ledger import LedgerReader, TaskRecord
 
@@ -104,6 +104,10 @@ def show_summary(
     for state in TaskState:
         if state is not TaskState.DONE and summary.counts[state]:
             say(f"  {summary.counts[state]:,} {state.replace('_', ' ')}{_why(state, wanting)}")
+            if state is TaskState.PENDING and summary.blocked:
+                say(
+                    f"    {summary.blocked:,} of them can't go on: what they need has failed; see results.csv"
+                )
     if others := [task for task in wanting if task.position is None]:
         more = ", …" if len(others) > 1 else ""
         say(f"  {len(others):,} in doubt, no longer in the manifest: {shortened(others[0].id, 40)}{more}")
@@ -201,7 +205,7 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], agai
         lines.append(f"next     batchrunner retry {shown} {name}   to pay again for one that stays vanished")
     if any(task.error_code == LINK_EXPIRED for task in uncollected):
         lines.append("expired  ask the gateway's operator for these videos; results.csv has the remote IDs")
-    if summary.mistaken or (any(counts[state] for state in UNFINISHED) and not summary.stop):
+    if summary.mistaken or (summary.unfinished and not summary.stop):
         lines.append(f"next     {again}")
     return lines
 
@@ -216,6 +220,7 @@ def as_values(
         "results": str(directory / RESULTS_NAME),
         "seconds": round(seconds, 3),
         "counts": {state.value: number for state, number in summary.counts.items()},
+        "blocked": summary.blocked,
         "tokens": summary.spent.tokens,
         "cost": dict(summary.spent.cost),
         "attempts_of_unknown_cost": summary.spent.unknown,

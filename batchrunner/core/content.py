@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from batchrunner.core.model import Fit, MediaFile, Request, RequestValue
+from batchrunner.core.model import Fit, MediaFile, Part, Request, RequestValue, TaskKey, TaskOutput
 from batchrunner.core.request import canonical, digest_form, inputs, normalise
 
 _PROMPT, _SEED = "\0prompt", "\0seed"
 """Stand in a form for what differs; no checked text contains a NUL."""
-_MEDIA = "\0media"
+_MEDIA, _OUTPUT = "\0media", "\0output"
 _TEXT = json.JSONEncoder(ensure_ascii=False)
 
 
@@ -39,7 +39,7 @@ class RequestForm:
         return cls(request_of_form(text))
 
     def to_text(self) -> str:
-        """The whole form as JSON, with local files as `MediaFile`s."""
+        """The whole form as JSON, with local files and other tasks' outputs as such."""
         return json.dumps(self._request, ensure_ascii=False, default=_media)
 
     def request(self, prompt: str | None, seed: int | None) -> dict[str, RequestValue]:
@@ -134,10 +134,15 @@ _MARK_OF_PROMPT, _MARK_OF_SEED = _TEXT.encode(_PROMPT), _TEXT.encode(_SEED)
 def _media(value: object) -> object:
     if isinstance(value, MediaFile):
         return {_MEDIA: asdict(value)}
+    if isinstance(value, TaskOutput):
+        return {_OUTPUT: asdict(value)}
     raise TypeError(f"{type(value)} can't be part of a request")
 
 
 def _revived(value: dict[str, Any]) -> Any:
+    if _OUTPUT in value:
+        task, part, shown = value[_OUTPUT].values()
+        return TaskOutput(TaskKey(task), Part(part), shown)
     if _MEDIA not in value:
         return value
     fields = dict(value[_MEDIA])

@@ -13,6 +13,8 @@ LINKS_LIVE = 24 * 3600.0
 """Nominal seconds after the end of a generation for which the gateway promises to keep the video."""
 LINK_EXPIRED = "link_expired"
 """Our code for a video that is no longer available from any source."""
+FRESH_ENOUGH = 20 * 3600.0
+"""Nominal seconds for which a link is good as an input: the model may read it hours after a submission."""
 
 _GONE = frozenset({404, 410})
 _UPSTREAM_GONE = re.compile(r"\bstatus (403|404|410)$")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NewType
 
 from batchrunner.core.budget import Budget
 from batchrunner.core.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     from batchrunner.core.content import Content
+    from batchrunner.core.planned_tasks import PlannedTasks
 
 TaskKey = NewType("TaskKey", str)
 """A task's fingerprint: the hash of its request. The ledger's key."""
@@ -55,10 +56,36 @@ class MediaFile:
     """How the copy to send is scaled down; None if the file is sent as is."""
 
 
+class Part(StrEnum):
+    """What a task can need of another one's video."""
+
+    LAST_FRAME = "last_frame"
+    VIDEO = "video"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutput:
+    """Part of another task's video, used where the API takes a URL; made only when the request is sent."""
+
+    task: TaskKey
+    """The task that is needed."""
+    part: Part
+    shown: str
+    """As the user wrote it: `task:ID/last_frame`."""
+
+
 RequestValue = (
-    str | int | float | bool | None | MediaFile | Sequence["RequestValue"] | Mapping[str, "RequestValue"]
+    str
+    | int
+    | float
+    | bool
+    | None
+    | MediaFile
+    | TaskOutput
+    | Sequence["RequestValue"]
+    | Mapping[str, "RequestValue"]
 )
-"""A value in a request: JSON, or a local file where the API takes a URL."""
+"""A value in a request: JSON, or a local file or another task's output where the API takes a URL."""
 
 Request = Mapping[str, RequestValue]
 """The normalised request body of one task (see `request.normalise`)."""
@@ -93,48 +120,6 @@ class PlannedTask(NamedTuple):
         """The user's own columns."""
         labels: dict[str, str] = json.loads(self.labels_text)
         return labels
-
-
-class PlannedTasks(Protocol):
-    """The tasks of a plan, in order: they may be too many for memory."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[PlannedTask]: ...
-
-    def __getitem__(self, position: int) -> PlannedTask: ...
-
-    def find(self, key: TaskKey) -> PlannedTask | None:
-        """The task with this key, if there is one."""
-
-    def keys(self) -> Iterator[tuple[int, TaskKey]]:
-        """The position and the key of every task."""
-
-    def digest(self) -> str:
-        """A hash of all tasks and their order."""
-
-    def kinds(self) -> Mapping[TaskKey, Kind]:
-        """The kind of every task."""
-
-    def counted(
-        self, is_meant: Callable[[int, TaskKey], bool] | None = None
-    ) -> Iterator[tuple[Request, int]]:
-        """Every distinct request as in `requests`, with how many tasks have it.
-
-        With `is_meant`, only the tasks count for whose position and key it is true.
-        """
-
-    def requests(self) -> Iterator[Request]:
-        """Every distinct request, without its prompt and seed."""
-
-    def repeated(self) -> frozenset[TaskKey]:
-        """The requests that are in the plan more than once, by the key of their first task."""
-
-    def of_requests(self, firsts: Iterable[TaskKey]) -> list[PlannedTask]:
-        """The tasks with these requests, in plan order."""
-
-    def assign(self, keys: Mapping[int, TaskKey]) -> None:
-        """Give the tasks at these positions other keys."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from batchrunner.core.model import MediaFile, Request, RequestValue, TaskKey
+from batchrunner.core.model import MediaFile, Request, RequestValue, TaskKey, TaskOutput
 
 FINGERPRINT_VERSION = 1
 DEFAULT_DURATION = 5
@@ -42,13 +42,18 @@ def normalise(request: Request) -> dict[str, RequestValue]:
 
 
 def digest_form(value: RequestValue, is_input: bool = False) -> object:
-    """The value as plain JSON, with local files and data URIs of inputs replaced by their hashes."""
+    """The value as plain JSON, with local files and data URIs of inputs replaced by their hashes.
+
+    What another task makes is identified by that task's key: it is part of the fingerprint of what needs it.
+    """
     if isinstance(value, str):
         return {"data_uri_sha256": _data_digest(value)} if is_input and value.startswith("data:") else value
     if value is None or isinstance(value, int | float):
         return value
     if isinstance(value, MediaFile):
         return {"sha256": value.sha256}
+    if isinstance(value, TaskOutput):
+        return {"task": value.task, "part": value.part.value}
     if isinstance(value, Mapping):
         return {name: digest_form(item, name in _INPUTS) for name, item in value.items()}
     return [digest_form(item, is_input) for item in value]
@@ -96,7 +101,7 @@ def inputs(request: Request) -> tuple[str, ...]:
     found: list[str] = []
 
     def look(value: RequestValue) -> None:
-        if isinstance(value, MediaFile):
+        if isinstance(value, MediaFile | TaskOutput):
             found.append(value.shown)
         elif isinstance(value, str):
             found.append(f"{value.partition(',')[0]},…" if value.startswith("data:") else value)

@@ -91,6 +91,8 @@ class Summary:
 
     counts: Mapping[TaskState, int]
     """Planned tasks by state."""
+    blocked: int = 0
+    """How many of the pending ones need a task that failed: they wait for the user."""
     stop: Stop | None = None
     """What stopped submission for good, if anything."""
     signal: int = 0
@@ -111,6 +113,11 @@ class Summary:
     """The user's input is wrong: what was paid for was collected, and nothing was submitted."""
     tasks: Sequence[Mapping[str, object]] = ()
     """The rows of results.csv, where whoever started the run wants them."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether another run would go on with tasks, without a decision of the user."""
+        return sum(self.counts.get(state, 0) for state in UNFINISHED) > self.blocked
 
     @property
     def exit_code(self) -> int:
@@ -136,7 +143,7 @@ class Summary:
             return ExitCode.IN_DOUBT
         if self.stop and self.stop.exit_code == ExitCode.FAILED:
             return ExitCode.FAILED
-        if any(self.counts.get(state) for state in UNFINISHED):
+        if self.unfinished:
             return ExitCode.UNFINISHED
         if self.counts.get(TaskState.FAILED) or self.counts.get(TaskState.UNCOLLECTED) or self.missing:
             return ExitCode.FAILED

@@ -15,6 +15,7 @@ from batchrunner.core.outcome import Accepted, AccountFault, InProgress, NotAdmi
 from batchrunner.core.submission.backlog import Backlog, Permit, Waiting
 from batchrunner.core.submission.breaker import Breaker
 from batchrunner.core.submission.capacity import Capacity
+from batchrunner.core.submission.chains import ChainGate
 from batchrunner.core.submission.decision import Go, Hold, Situation, Stop
 from batchrunner.core.submission.hours import Hours
 from batchrunner.core.submission.suspects import Judgement, Suspects
@@ -34,21 +35,25 @@ class Admission:
         disk: Disk,
         in_doubt: Callable[[], int],
         gateway_answers: Callable[[], Awaitable[bool]],
-        more_may_come: Callable[[], bool] = lambda: False,
+        awaiting: Callable[[], str] = lambda: "",
         key_origin: str = "",
         failures: float | None = None,
         ended: Callable[[], tuple[int, int]] = lambda: (0, 0),
         hours: Hours | None = None,
+        chains: ChainGate | None = None,
         notice: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """`failures` is the budget's; `ended` returns how many tasks have failed and succeeded."""
+        """`awaiting` says what may yet bring tasks to submit, if anything.
+
+        `failures` is the budget's; `ended` returns how many tasks have failed and succeeded.
+        """
         self._clock, self._disk, self._in_doubt = clock, disk, in_doubt
-        self._more_may_come, self._ended, self._notice = more_may_come, ended, notice
+        self._awaiting, self._ended, self._notice = awaiting, ended, notice
         self._gateway_answers = gateway_answers
         self._hours, self.capacity = hours or Hours(), Capacity(settings)
         self._breaker = Breaker(self.capacity, settings.max_in_doubt, key_origin, failures, self._hours)
         self.canaries, self.failures = self._breaker.canaries, self._breaker.failures
-        self._backlog, self._suspects = Backlog(), Suspects()
+        self._backlog, self._suspects = Backlog(chains), Suspects()
         self._distance = 60.0 / settings.submit_rate
         self._next_turn = 0.0
         self.slots = 0
@@ -129,7 +134,7 @@ class Admission:
 
     async def drained(self) -> None:
         """Wait until all slots are free, and no look-up can take another."""
-        while self.slots or (self._more_may_come() and not self.closing):
+        while self.slots or (self._awaiting() and not self.closing):
             self._changed.clear()
             await self._changed.wait()
 
@@ -209,16 +214,14 @@ class Admission:
 
     def _decide(self) -> Permit | Hold | Stop | None:
         now = self._clock.now()
-        if self.closing or not (self._backlog or self.slots or self._more_may_come()):
+        if self.closing or not (self._backlog or self.slots or self._awaiting()):
             self.settle()
             return None
         decision = self._breaker.decide(self._situation(self.slots))
         if isinstance(decision, Stop):
             return decision
         if not self._backlog:
-            if not self.in_the_air:
-                self._last_accepted = now  # nothing is tried
-            return Hold("" if self.slots else "looking up tasks in doubt in the usage log first")
+            return Hold("" if self.slots else self._awaiting())
         if end := self._nothing_will_be_accepted(now):
             return end
         if isinstance(decision, Hold):
@@ -236,7 +239,7 @@ class Admission:
         if self.slots > self.in_the_air:
             return None
         kinds, is_idle = self._backlog.kinds(), now - self._last_accepted >= IDLE_LIMIT
-        if (is_idle or not (self.slots or self._more_may_come())) and (
+        if (is_idle or not (self.slots or self._awaiting())) and (
             end := self._breaker.denied(kinds, some=is_idle)
         ):
             return end
@@ -279,6 +282,7 @@ class Admission:
         )
 
     async def _wait(self, until: float | None) -> None:
+        is_trying = bool(self._backlog or self.in_the_air)
         idle_end = self._last_accepted + IDLE_LIMIT
         if self.slots == 0 and self._backlog:
             until = min(idle_end, until if until is not None else idle_end)
@@ -288,6 +292,8 @@ class Admission:
                 await self._changed.wait()
         except TimeoutError:
             pass
+        if not is_trying:
+            self._last_accepted = self._clock.now()
 
 
 def _chance() -> float:

@@ -12,6 +12,7 @@ from batchrunner.core.model import AUTO
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count
+from batchrunner.engine.chains import note_why_waiting
 from batchrunner.engine.hours import keep_hours
 from batchrunner.engine.preparation import check_videos_writable
 from batchrunner.engine.shutdown import StopRequest, handle_signals, supervise
@@ -55,6 +56,8 @@ class Flow:
                 check_videos_writable(self._job.directory)
                 async with Gateway.open(self._job.gateway, key) as gateway:
                     await self._supervised(gateway)
+            if self._job.plan:
+                await note_why_waiting(self._ledger, self._job.plan)
         except StorageError as error:
             await self._reporter.try_to_write_results()
             return f"{error}: {error.hint}"
@@ -129,6 +132,7 @@ class Flow:
             await note_beginning(self._ledger, parts.adopter, is_new=self._wiring.evidence is None)
             plan, selected = self._job.plan, self._wiring.selected
             kinds = plan.tasks.kinds() if plan and self._wiring.binding.settings.canary else {}
+            await parts.chains.begin()
             await put_pending(self._ledger, admission, self._clock, selected, kinds)
         while permit := await admission.next():
             group.work(parts.worker.submit, permit)

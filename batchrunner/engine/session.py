@@ -30,13 +30,7 @@ from batchrunner.engine.relocation import follow_gateway
 from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.video_check import look_at_files
 from batchrunner.engine.wiring import Wiring
-from batchrunner.ledger import (
-    Ledger,
-    LedgerReader,
-    RunLock,
-    note_begun,
-    note_stop,
-)
+from batchrunner.ledger import Ledger, LedgerReader, RunLock, aggregates, note_begun, note_stop
 from batchrunner.manifest import hours_of
 from batchrunner.operations.plan_changes import recognise
 from batchrunner.output.results_file import Results
@@ -89,9 +83,11 @@ async def run(job: Job) -> Summary:
                 if job.submits and not storage:
                     await note_stop(ledger, flow.stop)
                 counts = await reader.counts(selected)
+                blocked = await reader.ask_history(partial(aggregates.blocked, among=selected))
                 missing = await reader.missing_files() if job.fetch_missing else 0
             summary = Summary(
                 counts=counts,
+                blocked=blocked,
                 stop=still_matters(flow.stop, counts),
                 signal=flow.signal,
                 storage=storage,

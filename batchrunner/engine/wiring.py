@@ -12,17 +12,19 @@ from batchrunner.core.budget import Budget, Per
 from batchrunner.core.comparison import differences
 from batchrunner.core.estimate import video_bytes
 from batchrunner.core.kinds import kind_of
-from batchrunner.core.model import PlannedTask, Request, TaskKey
+from batchrunner.core.model import Fit, PlannedTask, Request, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.policy import GENERATION_FAILED
 from batchrunner.core.settlement import Prices
 from batchrunner.core.states import GENERATED, PAID_FOR, Event, TaskState
+from batchrunner.core.submission.chains import ChainGate
 from batchrunner.core.submission.failures import FailureGate
 from batchrunner.core.submission.hours import Hours
 from batchrunner.engine.account import Account
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.adopter import Adopter
 from batchrunner.engine.canaries import Canaries
+from batchrunner.engine.chains import Chains
 from batchrunner.engine.collector import Collector
 from batchrunner.engine.disk_room import Disk, room
 from batchrunner.engine.doubts import Doubts
@@ -32,7 +34,9 @@ from batchrunner.engine.live_limits import LiveLimits
 from batchrunner.engine.queries import Queries
 from batchrunner.engine.recovery import Recovery
 from batchrunner.engine.reporter import Reporter
+from batchrunner.engine.requests import Requests
 from batchrunner.engine.task_group import RunTaskGroup
+from batchrunner.engine.task_outputs import TaskOutputs
 from batchrunner.engine.worker import Worker
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import MANIFEST, Binding, Ledger, LedgerEvent, TaskRecord, recover_command
@@ -61,6 +65,7 @@ class Parts:
     account: Account
     doubts: Doubts
     limits: LiveLimits
+    chains: Chains
 
     def collect_by_link(self, key: TaskKey) -> None:
         """Start collecting a video from the model's own link, without the gateway."""
@@ -92,7 +97,10 @@ class Wiring:
         adopter = Adopter(ledger, gateway, clock, queries)
         ledger.observe(adopter.observe)
         requests = self._requests()
-        admission = self._admission(gateway, adopter, requests)
+        gate = ChainGate(self.job.plan.tasks.needs() if self.job.plan and self.job.submits else {})
+        admission = self._admission(gateway, adopter, requests, gate)
+        chains = Chains(ledger, clock, admission, gate)
+        ledger.observe(chains.observe)
         canaries = Canaries(ledger, admission.canaries, self.job.limits, admission.look_again)
         ledger.observe(canaries.observe)
         ledger.observe(partial(_count_failures, admission.failures))
@@ -126,7 +134,7 @@ class Wiring:
             admission=admission,
             settings=settings,
             prices=lambda: account.prices,
-            find=self._find,
+            requests=self._to_send(gateway),
             collect=collect,
             notice=notice,
             is_paid=recovery.is_paid,
@@ -147,6 +155,7 @@ class Wiring:
             account=account,
             doubts=Doubts(ledger, adopter, admission, settings, self._may_submit, follow, notice),
             limits=LiveLimits(self.job.directory, settings, admission, collector, notice),
+            chains=chains,
         )
 
     def _find(self, key: TaskKey) -> PlannedTask | None:
@@ -169,7 +178,16 @@ class Wiring:
         forms = {id(task.content.form): task.content.form for task in tasks}
         return [form.request(None, None) for form in forms.values()]
 
-    def _admission(self, gateway: Gateway, adopter: Adopter, requests: Sequence[Request]) -> Admission:
+    def _to_send(self, gateway: Gateway) -> Requests:
+        """The tasks that may be submitted, and what is sent for each."""
+        plan, limits = self.job.plan, self.job.limits.inputs
+        most = Fit(limits.sides[1], limits.most_bytes["image"])
+        outputs = TaskOutputs(self.ledger, self.job.directory, self.clock, gateway.origin, most)
+        return Requests(self._find, outputs, plan.tasks.frames_needed() if plan else frozenset())
+
+    def _admission(
+        self, gateway: Gateway, adopter: Adopter, requests: Sequence[Request], gate: ChainGate
+    ) -> Admission:
         reserve, tally = self.binding.settings.disk_reserve, self.reporter.everything
         disk = Disk(
             free=lambda: room(self.job.directory, reserve),
@@ -184,6 +202,11 @@ class Wiring:
         def ended() -> tuple[int, int]:
             return max(0, tally[TaskState.FAILED] - before), sum(tally[state] for state in GENERATED)
 
+        def awaiting() -> str:
+            if adopter.awaited:
+                return "looking up tasks in doubt in the usage log first"
+            return "collecting videos that other tasks need" if gate.is_awaited else ""
+
         async def answers() -> bool:
             return (await gateway.preflight()).verdict is Preflight.READY
 
@@ -193,11 +216,12 @@ class Wiring:
             disk,
             in_doubt=lambda: tally[TaskState.IN_DOUBT],
             gateway_answers=answers,
-            more_may_come=lambda: adopter.awaited,
+            awaiting=awaiting,
             key_origin=gateway.key_origin,
             failures=budget.failures,
             ended=ended,
             hours=self.hours,
+            chains=gate,
             notice=self.reporter.notice,
         )
 

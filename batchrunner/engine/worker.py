@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import assert_never
 
 from batchrunner.clock import Clock
@@ -51,7 +50,6 @@ from batchrunner.core.poll_tracker import (
     Vanished,
     is_seen,
 )
-from batchrunner.core.request import has_inputs
 from batchrunner.core.seeds import derived_seed, given_seed
 from batchrunner.core.settlement import Prices
 from batchrunner.core.states import TaskState
@@ -62,9 +60,9 @@ from batchrunner.core.text import command, printable, span
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.generations import resumed
 from batchrunner.engine.queries import Queries
-from batchrunner.gateway import Gateway, encode
+from batchrunner.engine.requests import Requests, Unsendable
+from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, OverBudget, RemoteIdTaken, TaskRecord
-from batchrunner.media.local_files import MediaChanged, data_uri
 
 
 class Worker:
@@ -78,7 +76,7 @@ class Worker:
         admission: Admission,
         settings: RunSettings,
         prices: Callable[[], Prices],
-        find: Callable[[TaskKey], PlannedTask | None],
+        requests: Requests,
         collect: Callable[[TaskKey], None],
         is_paid: Callable[[TaskKey], Awaitable[bool]],
         notice: Callable[[str], None] = lambda text: None,
@@ -87,7 +85,7 @@ class Worker:
     ) -> None:
         self._ledger, self._gateway, self._clock, self._admission = ledger, gateway, clock, admission
         self._settings, self._prices, self._limits = settings, prices, limits
-        self._find, self._collect, self._notice = find, collect, notice
+        self._requests, self._collect, self._notice = requests, collect, notice
         self._is_paid, self._settles = is_paid, False
         self._queries = queries or Queries(gateway, clock)
         self._schedule = PollSchedule()
@@ -110,7 +108,7 @@ class Worker:
             polled()
 
     async def _submit(self, permit: Permit) -> Generation | None:
-        task = self._find(permit.task.key)
+        task = self._requests.find(permit.task.key)
         assert task is not None  # noqa: S101  only tasks of the plan are queued
         try:
             ready = await self._ready(task)
@@ -138,12 +136,9 @@ class Worker:
         The body is built first, so that nothing but the POST follows the intent.
         """
         try:
-            # Local files must be read, and inputs may be large; a prompt alone is not worth a thread.
-            slow = has_inputs(task.request)
-            build = partial(encode, task.request, data_uri)
-            body = await asyncio.to_thread(build) if slow else build()
-        except MediaChanged as error:
-            await self._ledger.move(task.key, unsendable(str(error)))
+            body = await self._requests.body(task)
+        except Unsendable as error:
+            await self._ledger.move(task.key, unsendable(str(error), error.code))
             return None
         if await self._is_paid(task.key):
             return None
@@ -229,7 +224,7 @@ class Worker:
 
     def _overdue(self, generation: Generation) -> None:
         """Free the slot of a task that is over its deadline; name it if others have waited for it."""
-        if self._admission.canaries.overdue(generation.key) and (task := self._find(generation.key)):
+        if self._admission.canaries.overdue(generation.key) and (task := self._requests.find(generation.key)):
             named = f"{printable(task.id)} ({generation.remote_id}), one of the first of its kind,"
             late = f"has not ended within {span(self._settings.task_deadline)}"
             self._notice(f"{named} {late}; it is still polled, and another one is tried")
@@ -292,7 +287,7 @@ class Worker:
         again = is_worth_another(answer, paid, self._settings, generation.adopted)
         move = after_failure(answer, seen, seen.at + self._clock.real(wait) if again else None)
         await self._ledger.move(key, move, generation.attempt)
-        if again and (task := self._find(key)):
+        if again and (task := self._requests.find(key)):
             self._admission.put(Waiting.of(task.position, key, task.request), wait)
 
 

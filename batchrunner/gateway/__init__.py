@@ -1,6 +1,6 @@
 """The gateway client: every call returns an outcome; nothing the gateway does raises an exception."""
 
-from batchrunner.gateway.address import check_address, is_loopback, origin
+from batchrunner.gateway.address import check_address, is_loopback, origin, why_unreadable
 from batchrunner.gateway.client import Gateway, GatewaySettings
 from batchrunner.gateway.key import ApiKey
 from batchrunner.gateway.wire import RequestBody, encode
@@ -14,4 +14,5 @@ __all__ = [
     "encode",
     "is_loopback",
     "origin",
+    "why_unreadable",
 ]

@@ -71,6 +71,19 @@ def origin(base_url: str) -> str:
     return str(url.with_host(url.host.rstrip(".")) if url.host and url.host.endswith(".") else url)
 
 
+def why_unreadable(link: str, gateway: str) -> str:
+    """Why the model can't read a link to a video; empty if it can, as far as its text tells.
+
+    `gateway` is the gateway's address. If it is private itself, the model may be in the same network.
+    """
+    url, base = URL(link), URL(gateway)
+    if url.origin() == base.origin() and url.path.startswith("/v1/"):
+        return "only your key opens its link, which leads to the gateway"
+    if is_private(url.host or "") and not is_private(base.host or ""):
+        return "its link leads into a private network"
+    return ""
+
+
 def is_loopback(base_url: str) -> bool:
     """Whether an address is certainly this machine."""
     return _is_loopback_host(URL(base_url).host or "")

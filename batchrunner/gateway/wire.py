@@ -12,7 +12,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from batchrunner.core.model import MediaFile, RemoteId, Request, RequestValue
+from batchrunner.core.model import MediaFile, RemoteId, Request, RequestValue, TaskOutput
 from batchrunner.core.outcome import (
     NOT_VISIBLE,
     Accepted,
@@ -72,14 +72,14 @@ class RequestBody:
         return b"".join((self.head, comma, b'"seed": %d' % seed, self.tail))
 
 
-def encode(request: Request, data_uri: Callable[[MediaFile], str]) -> RequestBody:
+def encode(request: Request, address: Callable[[MediaFile | TaskOutput], str]) -> RequestBody:
     """Build the body of a normalised request, without its seed.
 
     A duration of 1 second or more is sent in three fields, because gateways differ in which one they
-    read; -1 (the model chooses) only in `metadata.duration`. `data_uri` reads local files; its exceptions
-    are passed on. With inputs it may be slow: don't call it on the event loop then.
+    read; -1 (the model chooses) only in `metadata.duration`. `address` turns local files and other tasks'
+    outputs into URLs; its exceptions are passed on. With inputs it may be slow: not for the event loop.
     """
-    body = {name: _on_wire(value, data_uri) for name, value in request.items() if name != "metadata"}
+    body = {name: _on_wire(value, address) for name, value in request.items() if name != "metadata"}
     given = request.get("metadata")
     metadata = dict(given) if isinstance(given, Mapping) else {}
     metadata.pop("seed", None)
@@ -87,19 +87,19 @@ def encode(request: Request, data_uri: Callable[[MediaFile], str]) -> RequestBod
     if isinstance(duration, int) and duration >= 1:
         body |= {"duration": duration, "seconds": str(duration)}
     text = json.dumps(
-        body | {"metadata": {name: _on_wire(value, data_uri) for name, value in metadata.items()}},
+        body | {"metadata": {name: _on_wire(value, address) for name, value in metadata.items()}},
         ensure_ascii=False,
     )
     return RequestBody(text[:-2].encode(), b"}}")
 
 
-def _on_wire(value: RequestValue, data_uri: Callable[[MediaFile], str]) -> object:
-    if isinstance(value, MediaFile):
-        return data_uri(value)
+def _on_wire(value: RequestValue, address: Callable[[MediaFile | TaskOutput], str]) -> object:
+    if isinstance(value, MediaFile | TaskOutput):
+        return address(value)
     if isinstance(value, Mapping):
-        return {name: _on_wire(item, data_uri) for name, item in value.items()}
+        return {name: _on_wire(item, address) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_on_wire(item, data_uri) for item in value]
+        return [_on_wire(item, address) for item in value]
     return value
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from batchrunner.core.estimate import REFERENCE_CURRENCY
 from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import TaskKey
+from batchrunner.core.needs_unmet import NEED_FAILED
 from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import PriceSeen, Spent
@@ -38,6 +39,12 @@ def counts(db: sqlite3.Connection, planned_only: bool) -> dict[TaskState, int]:
     """The number of tasks in each state, including 0."""
     found = dict(db.execute(_PLANNED_BY_STATE if planned_only else _BY_STATE))
     return {state: found.get(state, 0) for state in TaskState}
+
+
+def blocked(db: sqlite3.Connection, among: frozenset[TaskKey] | None) -> int:
+    """How many planned tasks are pending because one that they need has failed; see `reader.counts`."""
+    query = "SELECT key FROM tasks WHERE state = 'pending' AND error_code = ? AND position IS NOT NULL"
+    return sum(among is None or key in among for (key,) in db.execute(query, (NEED_FAILED,)))
 
 
 def labels(db: sqlite3.Connection, planned_only: bool) -> list[str]:

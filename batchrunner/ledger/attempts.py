@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 
 from batchrunner.core.model import AttemptId, RemoteId, TaskKey
+from batchrunner.core.needs_unmet import NEED_FAILED, NEED_PENDING, Unmet
 from batchrunner.core.policy import RECOVERED, AttemptFacts, Move
 from batchrunner.core.states import Event
 
@@ -44,6 +45,19 @@ def record_denial(db: sqlite3.Connection, model: str, move: Move) -> None:
         "UPDATE tasks SET error_code = ?, error_message = ? WHERE state = 'pending' "
         "AND position IS NOT NULL AND json_extract(request, '$.model') = ?",
         (move.error_code, move.error_message, model),
+    )
+
+
+def record_unmet(db: sqlite3.Connection, waiting: Iterable[Unmet]) -> None:
+    """Record why pending tasks wait for others, in place of what was recorded before."""
+    db.execute(
+        "UPDATE tasks SET error_code = '', error_message = '' WHERE state = 'pending' "
+        "AND error_code IN (?, ?)",
+        (NEED_FAILED, NEED_PENDING),
+    )
+    db.executemany(
+        "UPDATE tasks SET error_code = ?, error_message = ? WHERE key = ? AND state = 'pending'",
+        ((one.code, one.message, one.key) for one in waiting),
     )
 
 

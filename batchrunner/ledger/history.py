@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 
 from batchrunner.core.doubts.restored import Accounted, Unanswered
 from batchrunner.core.doubts.silence import Witness
-from batchrunner.core.model import AttemptId, RemoteId
+from batchrunner.core.model import AttemptId, RemoteId, TaskKey
+from batchrunner.core.needs import needs_in
 
 LOOKED_AT = "looked_at"
 """Up to when (Unix seconds) the usage log was searched for attempts missing from the ledger."""
@@ -94,6 +96,16 @@ def witnesses(db: sqlite3.Connection) -> list[Witness]:
         "WHERE outcome IN ('accepted', 'given_up') AND remote_id IS NOT NULL AND accepted_at IS NOT NULL"
     )
     return [Witness(AttemptId(row[0]), *row[1:]) for row in rows]
+
+
+def needing(db: sqlite3.Connection) -> dict[TaskKey, frozenset[TaskKey]]:
+    """The planned tasks that need others, each with those that it needs."""
+    query = "SELECT key, request FROM tasks WHERE position IS NOT NULL AND instr(request, ?)"
+    rows = db.execute(query, ('"task":',))
+    found = (
+        (TaskKey(key), frozenset(need.task for need in needs_in(json.loads(text)))) for key, text in rows
+    )
+    return {key: needs for key, needs in found if needs}
 
 
 def request_ids(db: sqlite3.Connection) -> frozenset[str]:

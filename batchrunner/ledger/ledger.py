@@ -15,6 +15,7 @@ from pathlib import Path
 from batchrunner.core.budget import Limit
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
+from batchrunner.core.needs_unmet import Unmet
 from batchrunner.core.plan import folded, version_name
 from batchrunner.core.policy import CLAIMED, INTERRUPTED, WANTED_AGAIN, AttemptFacts, Move
 from batchrunner.ledger import belonging, changes, reconcile
@@ -25,6 +26,7 @@ from batchrunner.ledger.attempts import (
     enter_lost,
     record_denial,
     record_facts,
+    record_unmet,
     unused_seed,
 )
 from batchrunner.ledger.database import Database, open_for_writing
@@ -269,6 +271,10 @@ class Ledger(LedgerReader):
     async def note_denied(self, model: str, move: Move) -> None:
         """Record the gateway's refusal of a model as the error of its pending tasks; no state changes."""
         await self._writer.apply(lambda db: record_denial(db, model, move))
+
+    async def note_unmet(self, waiting: Sequence[Unmet]) -> None:
+        """Record why pending tasks wait for others; those that did before and are not named no longer do."""
+        await self._writer.apply(lambda db: record_unmet(db, waiting))
 
     async def note(self, attempt: AttemptId, facts: AttemptFacts) -> None:
         """Record new facts about an attempt whose task doesn't change state."""

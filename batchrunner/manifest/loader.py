@@ -14,6 +14,7 @@ from batchrunner.core.problems import Place, Problem, Severity
 from batchrunner.core.rules.inputs import located
 from batchrunner.core.rules.limits import Limits
 from batchrunner.core.text import is_text, printable
+from batchrunner.manifest.chains import ChainLinker
 from batchrunner.manifest.entries import Expanded, Origin
 from batchrunner.manifest.expand import Expander
 from batchrunner.manifest.limits_file import load_limits
@@ -119,10 +120,12 @@ def _planned(
     entries = root.value.get("tasks")
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
     tasks, origins = PlanStore(), Origins()
+    chains = ChainLinker(tasks, origins, report)
     for one in chain.from_iterable(map(expander.expand, nodes)):
         origins.begin(one.entry, len(tasks))
+        is_open = chains.note(one, len(tasks))
         if one.task is not None and not report.has_errors:
-            tasks.add(one.task)
+            tasks.add(one.task, is_open)
         else:
             tasks.add_broken(one.id)
         if urls is not None:
@@ -130,6 +133,8 @@ def _planned(
     _refuse_equal_ids(tasks, origins, report)
     if not report.has_errors:
         tasks.finish()
+    chains.link()
+    if not report.has_errors:
         _warn_of_equal_requests(tasks, origins, report)
     gateway = top.get("gateway") or {}
     prices = pricing(top["pricing"]) if top.get("pricing") else Pricing()

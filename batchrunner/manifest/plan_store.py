@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -14,9 +14,14 @@ from batchrunner.core.content import Content, RequestForm, request_of_form
 from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import PlannedTask, Request, TaskKey
 from batchrunner.core.plan import WantedTask, as_replica, key_and_id, renamed
+from batchrunner.core.request import hashed
+from batchrunner.core.task_outputs import with_keys
+from batchrunner.manifest import plan_links
+from batchrunner.manifest.plan_links import Link
 from batchrunner.manifest.temporary import AT_ONCE, temporary_database, temporary_files
 
-_TABLES = """
+_TABLES = f"""
+{plan_links.TABLE}
 CREATE TABLE forms (number INTEGER PRIMARY KEY, text TEXT);
 CREATE TABLE tasks (
     position INTEGER PRIMARY KEY,
@@ -29,7 +34,8 @@ CREATE TABLE tasks (
     prompt   TEXT,
     seed     INTEGER,
     labels   TEXT,
-    source   TEXT
+    source   TEXT,
+    is_open  INTEGER   -- whether its key is provisional: what it needs of other tasks isn't known yet
 );
 """
 _COLUMNS = "position, key, coalesce(first, key), replica, id, form, prompt, seed, labels, source"
@@ -37,6 +43,10 @@ _DIGESTED = (
     "SELECT json_group_array(json_array(key, first, replica, id, form, prompt, seed, labels, source)) "
     "FROM tasks WHERE position BETWEEN ? AND ?"
 )
+_COMPLETE = (
+    "UPDATE tasks SET (key, first, replica, id, form, is_open) = (?, ?, ?, ?, ?, 0) WHERE position = ?"
+)
+_SEVERAL = "SELECT key FROM tasks WHERE NOT is_open GROUP BY key HAVING count(*) > 1"
 _EQUAL_IDS = (
     "SELECT id, position FROM tasks WHERE is_given AND id IN "
     "(SELECT id FROM tasks WHERE is_given GROUP BY id HAVING count(*) > 1) ORDER BY position"
@@ -46,7 +56,7 @@ _FORMS_KEPT = 256
 
 
 class PlanStore:
-    """The tasks of a plan; see `core.model.PlannedTasks`."""
+    """The tasks of a plan; see `core.planned_tasks.PlannedTasks`."""
 
     def __init__(self) -> None:
         self._length = 0
@@ -67,16 +77,16 @@ class PlanStore:
         store.finish()
         return store
 
-    def add(self, wanted: WantedTask) -> None:
-        """Add a task at the end."""
+    def add(self, wanted: WantedTask, is_open: bool = False) -> None:
+        """Add a task at the end; one that `is_open` needs others, and is completed once they are known."""
         key, task_id = key_and_id(wanted)
         form, prompt, seed = wanted.content
-        rest = (self._number_of(form), prompt, seed, wanted.labels_text, wanted.source)
+        rest = (self._number_of(form), prompt, seed, wanted.labels_text, wanted.source, is_open)
         self._append((self._length, key, None, 1, task_id, bool(wanted.id), *rest))
 
     def add_broken(self, task_id: str) -> None:
         """Add a task that has errors, of which only the ID is known; empty if it has none."""
-        unknown = (None,) * 5
+        unknown = (None,) * 6
         self._append((self._length, None, None, 1, task_id, bool(task_id), *unknown))
 
     def _append(self, row: tuple[object, ...]) -> None:
@@ -91,20 +101,49 @@ class PlanStore:
         with temporary_files():
             return self._db.execute(_EQUAL_IDS).fetchall()
 
+    def given_ids(self) -> Iterator[tuple[str, int]]:
+        """The IDs that the user gave, each with the position of its task."""
+        self._write()
+        with temporary_files():
+            yield from self._db.execute("SELECT id, position FROM tasks WHERE is_given ORDER BY position")
+
     def finish(self) -> None:
-        """Number identical requests, once all tasks are added."""
+        """Number identical requests, once all tasks are added; `complete` does it for tasks that are open."""
         self._write()
         with temporary_files():
             self._db.execute("CREATE INDEX tasks_by_key ON tasks (key)")
-            several = self._db.execute("SELECT key FROM tasks GROUP BY key HAVING count(*) > 1").fetchall()
+            several = self._db.execute(_SEVERAL).fetchall()
             for (first,) in several:
-                for replica, task in enumerate(list(self._select("WHERE key = ?", first)), start=1):
+                equal = list(self._select("WHERE key = ? AND NOT is_open", first))
+                for replica, task in enumerate(equal, start=1):
                     new = as_replica(task, replica)
                     self._db.execute(
                         "UPDATE tasks SET key = ?, first = ?, id = ?, replica = ? WHERE position = ?",
                         (new.key, first, new.id, replica, task.position),
                     )
             self._db.execute("CREATE INDEX tasks_by_first ON tasks (first) WHERE first IS NOT NULL")
+
+    def need(self, needs: Mapping[int, Sequence[Link]]) -> None:
+        """Enter what the tasks at these positions need of others."""
+        with temporary_files():
+            plan_links.enter(self._db, needs)
+
+    def complete(self, contents: Mapping[int, Content]) -> None:
+        """Give the tasks at these positions their final content, and number identical requests among them.
+
+        No other task may have the same content.
+        """
+        texts = {position: contents[position].canonical for position in sorted(contents)}
+        several, replicas = Counter(texts.values()), Counter[str]()
+        number_of = lru_cache(_FORMS_KEPT)(self._add_form)
+        with temporary_files():
+            for position, text in texts.items():
+                replicas[text] += 1
+                before, key = self[position], hashed(text, replicas[text])
+                first = hashed(text) if several[text] > 1 else None
+                form, name = number_of(contents[position].form.to_text()), renamed(before.id, before.key, key)
+                self._db.execute(_COMPLETE, (key, first, replicas[text], name, form, position))
+            self._db.execute("DELETE FROM forms WHERE number NOT IN (SELECT form FROM tasks)")
 
     def __len__(self) -> int:
         return self._length
@@ -187,14 +226,43 @@ class PlanStore:
         """Every task whose request is that of an earlier task, in plan order."""
         return self._select("WHERE replica > 1 ORDER BY position")
 
-    def assign(self, keys: Mapping[int, TaskKey]) -> None:
-        """Give the tasks at these positions other keys; a generated ID changes with its key."""
+    def needs(self) -> dict[TaskKey, set[TaskKey]]:
+        """The tasks that need others, each with those that it needs."""
+        with temporary_files():
+            return plan_links.needed_by(self._db)
+
+    def frames_needed(self) -> frozenset[TaskKey]:
+        """The tasks whose last frame is needed."""
+        with temporary_files():
+            return plan_links.frames_needed(self._db)
+
+    def assign(self, keys: Mapping[int, TaskKey]) -> bool:
+        """Give the tasks at these positions other keys, and with them those that need them.
+
+        A generated ID changes with its key. Returns whether there are any that need them.
+        """
         changed = [(key, self[position]) for position, key in keys.items()]
         with temporary_files():
             self._db.executemany(
                 "UPDATE tasks SET key = ?, first = ?, id = ? WHERE position = ?",
                 [(key, one.first, renamed(one.id, one.key, key), one.position) for key, one in changed],
             )
+            return self._carry_on({one.position: (one.key, key) for key, one in changed})
+
+    def _carry_on(self, changed: Mapping[int, tuple[TaskKey, TaskKey]]) -> bool:
+        """Complete the tasks that need these again, and so on; for each, the key before and the new one."""
+        is_needed = False
+        while positions := plan_links.dependants(self._db, changed):
+            is_needed = True
+            keys, before = dict(changed.values()), {position: self[position] for position in positions}
+            self.complete(
+                {
+                    position: one.content._replace(form=with_keys(one.content.form, keys))
+                    for position, one in before.items()
+                }
+            )
+            changed = {position: (one.key, self[position].key) for position, one in before.items()}
+        return is_needed
 
     def _select(self, where: str, *values: object) -> Iterator[PlannedTask]:
         with temporary_files():
@@ -212,11 +280,13 @@ class PlanStore:
             return known[0]
         if len(self._forms) >= _FORMS_KEPT:
             self._forms.clear()
-        with temporary_files():
-            added = self._db.execute("INSERT INTO forms (text) VALUES (?)", (form.to_text(),))
-        number = int(added.lastrowid or 0)
+        number = self._add_form(form.to_text())
         self._forms[id(form)] = (number, form)
         return number
+
+    def _add_form(self, text: str) -> int:
+        with temporary_files():
+            return int(self._db.execute("INSERT INTO forms (text) VALUES (?)", (text,)).lastrowid or 0)
 
     def _restore(self, number: int) -> RequestForm:
         with temporary_files():
@@ -226,5 +296,5 @@ class PlanStore:
     def _write(self) -> None:
         if self._new:
             with temporary_files():
-                self._db.executemany(f"INSERT INTO tasks VALUES ({', '.join('?' * 11)})", self._new)
+                self._db.executemany(f"INSERT INTO tasks VALUES ({', '.join('?' * 12)})", self._new)
             self._new.clear()

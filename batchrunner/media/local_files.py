@@ -31,7 +31,7 @@ _MOST_TO_FIT = 300_000_000
 _HEAD_OF_URI = 100
 """The longest prefix of a data URI, in characters, before its content."""
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?")
-_KNOWN_SCHEMES = frozenset({"http", "https", "data", "asset"})
+_KNOWN_SCHEMES = frozenset({"http", "https", "data", "asset", "task"})
 _PICTURES = "the model accepts jpeg, png, webp, bmp, tiff, gif and heic"
 _SOUNDS = "the model accepts wav and mp3"
 _SAME = (frozenset({"image/heic", "image/heif"}), frozenset({"audio/mpeg", "audio/mp3"}))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,23 @@ def stills(path: Path) -> bytes:
     Raises:
         NotPlayable: it can't be decoded.
     """
+    with _opened(path) as frames:
+        pictures = [_small(frames.at(moment)) for moment in frames.chosen]
+    return _side_by_side(pictures)
+
+
+def frame_at_end(path: Path) -> VideoFrame:
+    """The last frame of a video; call it in a thread.
+
+    Raises:
+        NotPlayable: it can't be decoded.
+    """
+    with _opened(path) as frames:
+        return frames.at(frames.chosen[-1])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Frames]:
     import av  # noqa: PLC0415  slow to import
     from av.error import FFmpegError  # noqa: PLC0415
 
@@ -38,11 +56,9 @@ def stills(path: Path) -> bytes:
                 raise NotPlayable("it has no video stream")
             stream = container.streams.video[0]
             stream.thread_count = 1  # videos are decoded at the same time, one in each thread
-            frames = _Frames(container, stream)
-            pictures = [_small(frames.at(moment)) for moment in frames.chosen]
+            yield _Frames(container, stream)
     except (FFmpegError, StopIteration, ValueError) as error:
         raise NotPlayable(f"it can't be decoded: {error or 'no frames'}") from error
-    return _side_by_side(pictures)
 
 
 class _Frames:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from batchrunner.core.file_names import LEDGER_NAME, LOG_NAME, RESULTS_NAME
 from batchrunner.core.identity import SIMULATOR, paid_again, wanted_again
-from batchrunner.core.model import PlannedTask, PlannedTasks, TaskKey
+from batchrunner.core.model import PlannedTask, TaskKey
+from batchrunner.core.planned_tasks import PlannedTasks
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
 from batchrunner.ledger import Unreadable, begun, glance

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.links import LINKS_LIVE
@@ -12,6 +13,7 @@ from batchrunner.core.policy import DECLARED_LOST, RETRIED, adopted
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import command
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
+from batchrunner.ledger.history import needing
 
 MOST_NAMED = 5
 WANTED_AGAIN = frozenset({TaskState.DONE, TaskState.UNCOLLECTED})
@@ -60,6 +62,7 @@ async def retry(ledger: Ledger, tasks: list[TaskRecord]) -> None:
     """Reset failed tasks to pending; the next run submits them."""
     for task in tasks:
         await ledger.move(task.key, RETRIED)
+    await ledger.note_unmet(())  # what needed them no longer waits for a person
 
 
 async def want_again(ledger: Ledger, tasks: list[TaskRecord], on_disk: frozenset[str], now: float) -> None:
@@ -78,6 +81,22 @@ async def want_again(ledger: Ledger, tasks: list[TaskRecord], on_disk: frozenset
             )
     for task in tasks:
         await ledger.want_again(task.key, on_disk)
+
+
+async def made_from(ledger: LedgerReader, tasks: Collection[TaskRecord]) -> list[TaskRecord]:
+    """The planned tasks whose videos were made from those of these tasks, directly or not, in plan order."""
+    followers: dict[TaskKey, list[TaskKey]] = defaultdict(list)
+    for key, needs in (await ledger.ask_history(needing)).items():
+        for need in needs:
+            followers[need].append(key)
+    found: set[TaskKey] = set()
+    left = [task.key for task in tasks]
+    while left:
+        fresh = [key for key in followers[left.pop()] if key not in found]
+        found.update(fresh)
+        left += fresh
+    records = [await ledger.task(key) for key in found - {task.key for task in tasks}]
+    return sorted((one for one in records if one.state in WANTED_AGAIN), key=lambda one: one.position or 0)
 
 
 def can_be_downloaded(task: TaskRecord, now: float) -> bool:

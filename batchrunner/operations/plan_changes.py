@@ -9,9 +9,12 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from batchrunner.core.content import RequestForm
-from batchrunner.core.model import PlannedTask, PlannedTasks, TaskKey
+from batchrunner.core.model import PlannedTask, TaskKey
+from batchrunner.core.needs import needs_in
+from batchrunner.core.planned_tasks import PlannedTasks
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
+from batchrunner.core.task_outputs import outputs_in
 from batchrunner.ledger import LedgerReader, Standing, TaskRecord, paid_tasks
 
 T = TypeVar("T")
@@ -83,10 +86,12 @@ class Step:
 
 async def recognise(tasks: PlannedTasks, ledger: LedgerReader) -> None:
     """Give the replicas in a plan the keys that they have in the ledger."""
-    repeated = tasks.repeated()
-    if known := await ledger.known(repeated):
-        group = tasks.of_requests(repeated | {one.first for one in known})
-        tasks.assign(recognised(group, known))
+    others_follow = True
+    while others_follow:  # with its key, a task changes those of the tasks that need it
+        others_follow, repeated = False, tasks.repeated()
+        if known := await ledger.known(repeated):
+            group = tasks.of_requests(repeated | {one.first for one in known})
+            others_follow = tasks.assign(recognised(group, known))
 
 
 async def compared(tasks: PlannedTasks, ledger: LedgerReader) -> Iterator[Step]:
@@ -147,9 +152,22 @@ def _known(task: PlannedTask, known: Standing) -> Step:
 
 def _changed(task: PlannedTask, former: TaskRecord, is_paid: bool) -> Step:
     request: Mapping[str, Any] = json.loads(task.content.stored)
-    fields = tuple(_different(former.request, request)) or ("the number of replicas",)
+    fields = [*_different(_without_needs(former.request), _without_needs(request))]
+    before = {need.task for need in needs_in(former.request)}
+    fields += [output.shown for _, output in outputs_in(task.request) if output.task not in before]
+    fields = fields or ["the number of replicas"]
     why = f"differs in {', '.join(fields)}; the old video is kept"
-    return Step(Change.CHANGED, task.id, task.key, why, task.source, task.content.form, fields, is_paid)
+    return Step(
+        Change.CHANGED, task.id, task.key, why, task.source, task.content.form, tuple(fields), is_paid
+    )
+
+
+def _without_needs(value: Any) -> Any:
+    """A request in which every other task that it needs is the same."""
+    if isinstance(value, dict):
+        is_need = value.keys() == {"task", "part"}
+        return value["part"] if is_need else {name: _without_needs(item) for name, item in value.items()}
+    return [_without_needs(item) for item in value] if isinstance(value, list) else value
 
 
 def _words(state: TaskState) -> str:

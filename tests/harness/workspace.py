@@ -151,7 +151,8 @@ class Workspace:
 
     def _check_files(self) -> None:
         """Nothing unfinished has a final name, and nothing half-written is left."""
-        names = [path.name for path in (self.directory / "videos").iterdir()]
+        pictures = {Path(row["last_frame_file"]).name for row in self.rows()}
+        names = [path.name for path in (self.directory / "videos").iterdir() if path.name not in pictures]
         assert [name for name in names if name.startswith(".") or not name.endswith(".mp4")] == [".run-id"]
         assert run_directory.damaged_files(self.directory) == []
         assert run_directory.part_files(self.directory) == []

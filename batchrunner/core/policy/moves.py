@@ -15,6 +15,8 @@ NAMED = "named"
 """The same, but set by the user and not shown by the gateway yet: once it is, this becomes `ADOPTED`."""
 GIVEN_UP = "given_up"
 """The outcome of an attempt that failed without a final answer from the gateway, and is polled once more."""
+UNSENDABLE = "unsendable"
+"""Our code for a request that can't be built."""
 LAST_ANSWER_BYTES = 64 * 1024
 
 
@@ -111,9 +113,9 @@ POLL_AGAIN = Move(Event.RECOLLECT, TaskState.GENERATING, facts=AttemptFacts(outc
 """A task that failed without a final answer is polled once more."""
 
 
-def unsendable(why: str) -> Move:
-    """The request can no longer be built, because a local file changed."""
-    return Move(Event.UNSENDABLE, TaskState.FAILED, error_code="unsendable", error_message=why)
+def unsendable(why: str, code: str = UNSENDABLE) -> Move:
+    """The request can't be built: a local file changed, or what it needs of another task can't be had."""
+    return Move(Event.UNSENDABLE, TaskState.FAILED, error_code=code, error_message=why)
 
 
 def adopted(remote_id: RemoteId, accepted_at: float | None, *, named: bool = False) -> Move:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from batchrunner.core.model import MediaFile, Request, RequestValue
 from batchrunner.core.problems import Severity
+from batchrunner.core.references import PARTS, SCHEME, reference
 
 ValuePath = tuple[str | int, ...]
 Item = Mapping[str, RequestValue]
@@ -202,6 +203,8 @@ def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits
         yield from _address(path, value, kind)
     elif scheme == "data":
         yield from _data_uri(path, value, kind, limits)
+    elif scheme == SCHEME:
+        yield from _reference(path, value, kind)
     elif scheme == "asset":
         if not re.match(r"asset://\S", value):
             hint = f"write asset://{value[6:].lstrip('/') or '<id>'}"
@@ -209,6 +212,14 @@ def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits
     else:
         message = f"{_A[kind]} must be given as an https URL or an asset:// id, not as a local file"
         yield error(path, message, "upload the file somewhere the gateway can reach, and use its URL")
+
+
+def _reference(path: ValuePath, text: str, kind: str) -> Iterator[InputFault]:
+    if kind not in PARTS:
+        yield error(path, f"{_A[kind]} can't be taken from another task", "give an https URL")
+    elif reference(text, kind) is None:
+        message = f"`{text}` doesn't say which part of which task is {_A[kind]}"
+        yield error(path, message, f"write {SCHEME}:ID/{PARTS[kind]}, with the id of the task")
 
 
 def _address(path: ValuePath, url: str, kind: str) -> Iterator[InputFault]:

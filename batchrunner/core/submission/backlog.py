@@ -1,4 +1,7 @@
-"""The queue of tasks to submit: decides which is next. Plain values; time is an argument."""
+"""The queue of tasks to submit: decides which is next. Plain values; time is an argument.
+
+Tasks that need what others make are not in it until that is done; then they go first.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import NamedTuple
 
 from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import TaskKey
+from batchrunner.core.submission.chains import ChainGate
 
 
 class Waiting(NamedTuple):
@@ -42,11 +46,16 @@ class Permit:
     """Others wait for its outcome."""
 
 
-class Backlog:
-    """Pending tasks in plan order; those that must wait are separate from those that are ready."""
+_Ordered = tuple[bool, Waiting]
+"""Whether a task begins something new, and the task: sorts in the order of submission."""
 
-    def __init__(self) -> None:
-        self._ready: dict[Kind, list[Waiting]] = {}
+
+class Backlog:
+    """Pending tasks in plan order, but begun chains first; those that must wait stand aside."""
+
+    def __init__(self, chains: ChainGate | None = None) -> None:
+        self._chains = chains or ChainGate()
+        self._ready: dict[Kind, list[_Ordered]] = {}
         self._later: list[tuple[float, Waiting]] = []
         self._waiting: set[TaskKey] = set()
 
@@ -56,23 +65,24 @@ class Backlog:
     def put(self, task: Waiting, not_before: float = 0.0) -> None:
         """Add a task to submit from `not_before` (nominal seconds of the run's clock), or at once if 0.
 
-        A task already in the queue is ignored: a doubt given up while a run starts is added twice.
+        A task already in the queue is ignored: a doubt given up while a run starts is added twice. One that
+        needs what isn't done is left with the chains, which return it when its time has come.
         """
-        if task.key in self._waiting:
+        if task.key in self._waiting or self._chains.hold(task, not_before):
             return
         self._waiting.add(task.key)
         if not_before:
             heapq.heappush(self._later, (not_before, task))
         else:
-            heapq.heappush(self._ready.setdefault(task.kind, []), task)
+            self._make_ready(task)
 
     def take(self, now: float, may_go: Callable[[Kind], bool]) -> Waiting | None:
-        """Remove and return the first task in plan order that is due and whose kind is allowed."""
+        """Remove and return the first task that is due and whose kind is allowed."""
         self._bring_back(now)
         heads = [heap[0] for kind, heap in self._ready.items() if heap and may_go(kind)]
         if not heads:
             return None
-        first = min(heads)
+        _, first = min(heads)
         heapq.heappop(self._ready[first.kind])
         self._waiting.discard(first.key)
         return first
@@ -82,12 +92,13 @@ class Backlog:
     ) -> Waiting | None:
         """Remove and return the last allowed task in plan order, preferring a prompt not in `prompts`."""
         self._bring_back(now)
-        ready = [task for kind, heap in self._ready.items() if may_go(kind) for task in heap]
+        ready = [ordered for kind, heap in self._ready.items() if may_go(kind) for ordered in heap]
         if not ready:
             return None
-        found = max(ready, key=lambda task: (task.prompt not in prompts, task.position))
+        chosen = max(ready, key=lambda ordered: (ordered[1].prompt not in prompts, ordered[1].position))
+        found = chosen[1]
         heap = self._ready[found.kind]
-        heap.remove(found)
+        heap.remove(chosen)
         heapq.heapify(heap)
         self._waiting.discard(found.key)
         return found
@@ -99,8 +110,11 @@ class Backlog:
 
     def _bring_back(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:
-            task = heapq.heappop(self._later)[1]
-            heapq.heappush(self._ready.setdefault(task.kind, []), task)
+            self._make_ready(heapq.heappop(self._later)[1])
+
+    def _make_ready(self, task: Waiting) -> None:
+        ordered = (not self._chains.follows(task.key), task)
+        heapq.heappush(self._ready.setdefault(task.kind, []), ordered)
 
     def next_due(self) -> float | None:
         """When the next waiting task is due; None if there is none."""

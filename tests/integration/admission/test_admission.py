@@ -509,3 +509,20 @@ def test_every_answer_wakes_the_dispatcher(at_the_gate, outcome):
         assert (await asyncio.wait_for(waiting, 5)).task.position in (1, 2)
 
     at_the_gate(story, concurrency=1)
+
+
+def test_an_hour_of_collecting_what_a_chain_needs_is_no_hour_of_failures(at_the_gate):
+    """Nothing could be submitted while a long download went on: then the next shot leaves."""
+
+    async def story(gate):
+        coming = ["collecting videos that other tasks need"]
+        gate.admission._awaiting = lambda: coming[0]
+        waiting = asyncio.create_task(gate.admission.next())
+        await asyncio.sleep(0)
+        why, gate.clock.time = gate.admission.waiting_for, 2 * IDLE_LIMIT
+        coming[0] = ""
+        gate.put(0)
+        permit = await waiting
+        return why, permit and permit.task.position
+
+    assert at_the_gate(story) == ("collecting videos that other tasks need", 0)

@@ -5,6 +5,7 @@ import pytest
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.engine.preparation import bring_up_to_date
+from batchrunner.manifest import load_manifest
 from batchrunner.operations.plan_changes import recognise
 
 PATH_TO_DONE = (
@@ -62,3 +63,29 @@ def test_a_run_knows_the_twin_that_is_left_by_its_past(tmp_path, in_ledger, plan
 
     in_ledger(story)
     assert [task.key for task in left.tasks] == [twins.tasks[1].key]
+
+
+def test_what_was_made_from_a_twin_follows_it(tmp_path, in_ledger):
+    """Of two equal shots the first leaves the manifest: what was made from the other one stays done, too."""
+    shots = """version: 1
+defaults: {model: dreamina-seedance-2-0-fast}
+tasks:
+  - {id: a, prompt: cat}
+  - {id: b, prompt: cat}
+  - {id: c, prompt: on, image: "task:b/last_frame"}
+  - {id: d, prompt: further, image: "task:c/last_frame"}
+"""
+    manifest = tmp_path / "m.yaml"
+    manifest.write_text(shots)
+    both = load_manifest(manifest).plan
+    manifest.write_text(shots.replace("  - {id: a, prompt: cat}\n", ""))
+    left = load_manifest(manifest).plan
+
+    async def story(ledger):
+        await ledger.reconcile(both, frozenset())
+        await recognise(left.tasks, ledger)
+
+    in_ledger(story)
+    b, c, d = (task.key for task in left.tasks)
+    assert [b, c, d] == [task.key for task in both.tasks][1:]
+    assert left.tasks.needs() == {c: {b}, d: {c}}

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from batchrunner.clock import Clock
-from batchrunner.core.model import Plan, Pricing, RunSettings, TaskKey
+from batchrunner.core.model import Fit, Plan, Pricing, RunSettings, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.plan import WantedTask
 from batchrunner.core.settlement import Prices
@@ -20,6 +20,8 @@ from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.hours import Hours
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.disk_room import Disk
+from batchrunner.engine.requests import Requests
+from batchrunner.engine.task_outputs import TaskOutputs
 from batchrunner.engine.worker import Worker
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Ledger, TaskRecord
@@ -142,6 +144,7 @@ async def opened(
 
         disk = Disk(lambda: 10**15, run.disk_reserve, 1, lambda: 0)
         admission = Admission(clock, run, disk, lambda: doubts["now"], answers, hours=hours)
+        outputs = TaskOutputs(ledger, directory, clock, gateway.origin, Fit(6000, 30_000_000))
         worker = Worker(
             ledger=ledger,
             gateway=gateway,
@@ -149,7 +152,7 @@ async def opened(
             admission=admission,
             settings=run,
             prices=lambda: PRICES,
-            find=plan.tasks.find,
+            requests=Requests(plan.tasks.find, outputs, plan.tasks.frames_needed()),
             collect=collected.append,
             is_paid=nothing_is_paid,
         )

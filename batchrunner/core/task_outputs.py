@@ -1,0 +1,47 @@
+"""What the tasks of a plan need of each other: finds it in requests, and puts it there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from batchrunner.core.content import RequestForm
+from batchrunner.core.model import Request, TaskKey, TaskOutput
+from batchrunner.core.rules.inputs import ValuePath, located
+
+
+def outputs_in(request: Request) -> Iterator[tuple[ValuePath, TaskOutput]]:
+    """The outputs of other tasks among a request's inputs, each with its path."""
+    metadata = request.get("metadata")
+    for path, _, value in located(request, metadata if isinstance(metadata, Mapping) else {}):
+        if isinstance(value, TaskOutput):
+            yield path, value
+
+
+def with_outputs(form: RequestForm, outputs: Mapping[ValuePath, TaskOutput]) -> RequestForm:
+    """The form with these outputs at these paths."""
+    request: Any = form.request(None, None)
+    for path, output in outputs.items():
+        request = _replaced(request, path, output)
+    return RequestForm(request)
+
+
+def with_keys(form: RequestForm, keys: Mapping[TaskKey, TaskKey]) -> RequestForm:
+    """The form with the outputs of other tasks than before: those whose keys are the values of `keys`."""
+    return with_outputs(
+        form,
+        {
+            path: TaskOutput(keys[output.task], output.part, output.shown)
+            for path, output in outputs_in(form.request(None, None))
+            if output.task in keys
+        },
+    )
+
+
+def _replaced(value: Any, path: ValuePath, output: TaskOutput) -> Any:
+    """A copy of the value with the output at this path; what is not on the path is shared."""
+    if not path:
+        return output
+    copy = value.copy()
+    copy[path[0]] = _replaced(value[path[0]], path[1:], output)
+    return copy

@@ -1,0 +1,47 @@
+"""Lets tasks that need what others make go once it is done, and records why the others wait."""
+
+from __future__ import annotations
+
+from batchrunner.clock import Clock
+from batchrunner.core.model import Plan, TaskKey
+from batchrunner.core.needs_unmet import unmet
+from batchrunner.core.submission.backlog import Waiting
+from batchrunner.core.submission.chains import ChainGate
+from batchrunner.engine.admission import Admission
+from batchrunner.ledger import Ledger, LedgerEvent
+
+
+class Chains:
+    """Connects the gate for tasks that need others with the ledger."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, admission: Admission, gate: ChainGate) -> None:
+        self._ledger, self._clock, self._admission, self._gate = ledger, clock, admission, gate
+
+    async def begin(self) -> None:
+        """Learn from the ledger what is done already."""
+        if self._gate.needs:
+            standing = await self._ledger.standing()
+            for task, not_before in self._gate.begin({key: one.state for key, one in standing.items()}):
+                self._put(task, not_before)
+
+    def observe(self, event: LedgerEvent) -> None:
+        """A task that is done lets those that need it go; one that failed may leave nothing to wait for."""
+        if self._gate.is_needed(event.key):
+            for task, not_before in self._gate.moved(event.key, event.to_state):
+                self._put(task, not_before)
+            self._admission.look_again()
+
+    def _put(self, task: Waiting, not_before: float) -> None:
+        self._admission.put(task, max(0.0, not_before - self._clock.now()))
+
+
+async def note_why_waiting(ledger: Ledger, plan: Plan) -> None:
+    """Record for each pending task what it waits for, if what it needs of others isn't done."""
+    if needs := plan.tasks.needs():
+        states = {key: one.state for key, one in (await ledger.standing()).items()}
+
+        def name(key: TaskKey) -> str:
+            task = plan.tasks.find(key)
+            return task.id if task else key
+
+        await ledger.note_unmet(list(unmet(needs, states, name)))

@@ -1,0 +1,96 @@
+"""Gets what a task needs of others: pictures as data URIs, videos as links that the model can read."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from pathlib import Path
+
+from batchrunner.clock import Clock
+from batchrunner.core.links import FRESH_ENOUGH, LINK_EXPIRED
+from batchrunner.core.model import Fit, Part, TaskOutput
+from batchrunner.core.policy import UNSENDABLE
+from batchrunner.core.states import TaskState
+from batchrunner.core.text import command, printable
+from batchrunner.gateway import why_unreadable
+from batchrunner.ledger import Ledger, TaskRecord
+from batchrunner.media import NotPlayable, NotWhole, last_frame, picture_ending
+from batchrunner.media.pictures import HEAD, BrokenPicture, fitted, picture_type
+
+
+class OutputMissing(Exception):
+    """Something that a task needs of another one can't be had; `code` is for the ledger."""
+
+    def __init__(self, message: str, code: str = UNSENDABLE) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TaskOutputs:
+    """The pictures and videos of finished tasks, in the form in which a request has them."""
+
+    def __init__(self, ledger: Ledger, directory: Path, clock: Clock, gateway: str, most: Fit) -> None:
+        """`gateway` is its address; `most` the largest picture that the model accepts."""
+        self._ledger, self._directory, self._clock = ledger, directory, clock
+        self._gateway, self._most = gateway, most
+
+    async def address(self, output: TaskOutput) -> str:
+        """The data URI or the URL to send for an output.
+
+        Raises:
+            OutputMissing: it can't be had.
+        """
+        record = await self._ledger.task(output.task)
+        if record.state is not TaskState.DONE:
+            raise OutputMissing(f"it needs {printable(record.id)}, which is {record.state.replace('_', ' ')}")
+        if output.part is Part.VIDEO:
+            return self._link(record)
+        return await asyncio.to_thread(self._picture, record)
+
+    def _link(self, record: TaskRecord) -> str:
+        name, again = printable(record.id), command("retry", self._directory, record.id, "--again")
+        ended = record.finished_at or record.accepted_at
+        if not record.result_url or ended is None or self._clock.since(ended) > FRESH_ENOUGH:
+            hours = FRESH_ENOUGH / 3600
+            raise OutputMissing(
+                f"it needs the video of {name} by a link, and that is older than {hours:.0f} hours; "
+                f"`{again}` makes it anew, which pays again: retry this one in the same night",
+                LINK_EXPIRED,
+            )
+        if why := why_unreadable(record.result_url, self._gateway):
+            raise OutputMissing(f"it needs the video of {name}, which the model can't read: {why}")
+        return record.result_url
+
+    def _picture(self, record: TaskRecord) -> str:
+        data = self._kept_picture(record) or self._from_video(record)
+        mime = picture_type(data[:HEAD])
+        if len(data) > self._most.max_bytes:
+            try:
+                data, mime = fitted(data, mime, self._most), "image/jpeg"
+            except BrokenPicture as error:
+                raise OutputMissing(f"the last frame of {printable(record.id)} {error}") from error
+        return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+    def _kept_picture(self, record: TaskRecord) -> bytes:
+        """The gateway's picture of the last frame; empty if there is none, or it is damaged."""
+        if not record.last_frame_file:
+            return b""
+        try:
+            data = (self._directory / record.last_frame_file).read_bytes()
+            picture_ending(data)
+        except (OSError, NotWhole):
+            return b""
+        return data
+
+    def _from_video(self, record: TaskRecord) -> bytes:
+        video, name = self._directory / record.file_name, printable(record.file_name)
+        try:
+            with video.open("rb") as file:
+                is_ours = hashlib.file_digest(file, "sha256").hexdigest() == record.sha256
+            if not is_ours:
+                raise OutputMissing(f"it needs {name}, which has changed since it was downloaded")
+            return last_frame(video)
+        except (OSError, NotPlayable) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise OutputMissing(f"it needs {name}, which can't be read: {why}") from error

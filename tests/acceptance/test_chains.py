@@ -1,0 +1,204 @@
+"""Chains: tasks that need what others make, each paid for once, whatever happens in between."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchrunner.media import last_frame
+
+CONTINUED = "continues"
+
+
+def shot(task_id: str, after: str = "", prompt: str = CONTINUED, **fields: Any) -> dict[str, Any]:
+    """A shot that begins with the last frame of the one before."""
+    needs = {"image": f"task:{after}/last_frame"} if after else {}
+    return {"id": task_id, "prompt": f"{task_id} {prompt}", **needs, **fields}
+
+
+def video_of(task_id: str, **fields: Any) -> dict[str, Any]:
+    """The `metadata` of a task that needs another one's whole video."""
+    url = {"url": f"task:{task_id}/video"}
+    return {
+        "metadata": {"content": [{"type": "video_url", "role": "reference_video", "video_url": url}]},
+        **fields,
+    }
+
+
+FILM = (shot("ant"), shot("bee", "ant"), shot("cat", "bee"), shot("dog", "cat"), shot("elk", "dog"))
+
+
+def picture_sent(sim: Any, task_id: str) -> str:
+    """The SHA-256 of the data URI that was sent for a task."""
+    (charge,) = sim.charges(task_id)
+    (media,) = charge["media"]
+    assert media["type"] == "image_url"
+    return str(media["url"]["sha256"])
+
+
+def data_uri_hash(path: Path) -> str:
+    """The SHA-256 of a picture as a data URI."""
+    kind = "png" if path.suffix == ".png" else "jpeg"
+    uri = f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return hashlib.sha256(uri.encode()).hexdigest()
+
+
+def test_each_shot_is_sent_with_the_last_frame_of_the_one_before(desk: Any, sim: Any) -> None:
+    """Five shots in any order: five charges, and each has the picture that lies beside the video before."""
+    sim.start()
+    desk.write(*reversed(FILM))
+    desk.check(desk.run(), 0)
+    desk.check_all_made(5)
+    for before, after in (("ant", "bee"), ("bee", "cat"), ("cat", "dog"), ("dog", "elk")):
+        picture = Path(desk.directory, desk.row(before)["last_frame_file"])
+        assert data_uri_hash(picture) == picture_sent(sim, after)
+    assert desk.row("elk")["last_frame_file"] == "", "nobody needs it"
+    assert desk.row("bee")["inputs"] == "task:ant/last_frame"
+
+
+@pytest.mark.parametrize("events", [("claimed",), ("accepted",), ("succeeded",), ("collected",)])
+def test_a_chain_that_is_killed_at_each_shot_is_paid_for_once(desk: Any, sim: Any, events: Any) -> None:
+    """SIGKILL at such an event in three runs, one after another: in the end five charges."""
+    sim.start()
+    desk.write(*FILM)
+    for _ in range(3):
+        desk.start_run().reached(1, *events).killed()
+        desk.do("results", "batch.run")  # says what is in doubt
+        for doubt in (row for row in desk.rows() if row["state"] == "in_doubt"):
+            assert desk.do("resolve", "batch.run", doubt["id"], *desk.verdict(doubt)).code == 0
+    desk.check(desk.run(), 0)
+    assert sorted(charge["prompt"] for charge in sim.charges()) == sorted(one["prompt"] for one in FILM)
+
+
+def test_a_failed_shot_holds_back_what_follows_and_retry_lets_it_go_on(desk: Any, sim: Any) -> None:
+    """The later shots stay pending with the reason, unpaid, exit 1; after `retry`, they go on."""
+    sim.start({"on": "generate", "do": "fail", "prompt": "bee*"})
+    desk.write(*FILM, "fly")
+    ended = desk.run()
+    assert ended.code == 1
+    assert "3 of them can't go on" in ended.stdout
+    assert "retry batch.run --failed" in ended.stdout
+    for task_id in ("cat", "dog", "elk"):
+        row = desk.row(task_id)
+        assert (row["state"], row["error_code"]) == ("pending", "need_failed")
+        assert "needs bee, which failed" in row["error_message"]
+        assert not sim.charges(task_id)
+    assert desk.row("fly")["state"] == "done"
+    before = len(sim.charges())
+
+    sim.start()
+    assert desk.run().code == 1, "another run alone changes nothing"
+    assert len(sim.charges()) == before
+    assert desk.do("retry", "batch.run", "--failed").code == 0
+    desk.check(desk.run(), 0, again={"bee": 1})
+    assert len(sim.charges()) == before + 4
+
+
+def test_only_what_is_selected_is_submitted_and_the_rest_says_what_it_waits_for(desk: Any, sim: Any) -> None:
+    """`--only` a later shot doesn't buy those before it: it waits, with the reason, exit 75."""
+    sim.start()
+    desk.write(*FILM)
+    assert desk.run("--only", "cat").code == 75
+    assert not sim.charges()
+    assert "needs ant, which is pending" in desk.row("cat")["error_message"]
+    assert desk.run("--limit", "2").code == 0
+    assert [charge["prompt"].partition(" ")[0] for charge in sim.charges()] == ["ant", "bee"]
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 5
+
+
+def test_an_edit_makes_what_follows_anew_and_plan_says_so_before(desk: Any, sim: Any) -> None:
+    """Editing the third of five shots costs three, and the last one alone costs one; older videos stay."""
+    sim.start()
+    desk.write(*FILM)
+    desk.check(desk.run(), 0)
+    edited = shot("cat", "bee", "turns round")
+    desk.write(*FILM[:2], edited, *FILM[3:])
+    plan = desk.do("plan", "batch.yaml", "--json").json
+    assert {task["id"] for task in plan["tasks"] if task["change"] == "changed"} == {"cat", "dog", "elk"}
+    assert plan["submitted"] == 3
+    text = desk.do("plan", "batch.yaml").stdout
+    assert "3  changed" in text
+    assert "cat" in next(task["why"] for task in plan["tasks"] if task["id"] == "dog")
+    assert desk.run("-y").code == 0
+    assert len(sim.charges()) == 8
+    desk.write(*FILM[:2], edited, FILM[3], shot("elk", "dog", "stops"))
+    assert desk.do("plan", "batch.yaml", "--json").json["submitted"] == 1
+    assert desk.run("-y").code == 0
+    assert len(sim.charges()) == 9
+    assert Path(desk.directory, "videos", "cat.mp4").exists()
+
+
+def test_a_picture_that_was_not_asked_for_is_taken_from_the_video(desk: Any, sim: Any) -> None:
+    """A shot made before another one needed it, or without `return_last_frame`: a PNG of its last frame."""
+    sim.start()
+    desk.write(shot("ant"))
+    desk.check(desk.run(), 0)
+    desk.write(shot("ant"), shot("bee", "ant"))
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 2, "that another shot needs it doesn't make the first one anew"
+    png = last_frame(desk.directory / "videos" / "ant.mp4")
+    uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    assert picture_sent(sim, "bee") == hashlib.sha256(uri.encode()).hexdigest()
+
+
+def test_a_video_is_given_by_its_link_without_the_key(desk: Any, sim: Any) -> None:
+    """A whole video is given by the model's own link; no address has the key in it."""
+    sim.start()
+    desk.write("ant", {"id": "bee", "prompt": "bee goes on", **video_of("ant")})
+    desk.check(desk.run(), 0)
+    ((media,),) = [charge["media"] for charge in sim.charges("bee")]
+    assert "/files/" in media["url"]
+    assert desk.key not in media["url"]
+
+
+def test_a_link_that_is_too_old_is_not_sent(desk: Any, sim: Any) -> None:
+    """After 20 hours, the task fails with `link_expired`, unpaid, and the message says what to do."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    with closing(sqlite3.connect(desk.directory / "ledger.sqlite", isolation_level=None)) as ledger:
+        ledger.execute("UPDATE attempts SET finished_at = finished_at - ?", (20.1 * 3600 * sim.scale,))
+    desk.write("ant", {"id": "bee", "prompt": "bee goes on", **video_of("ant")})
+    ended = desk.run()
+    assert ended.code == 1
+    row = desk.row("bee")
+    assert (row["state"], row["error_code"]) == ("failed", "link_expired")
+    assert "retry batch.run ant --again" in row["error_message"]
+    assert not sim.charges("bee")
+    assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+    assert desk.do("retry", "batch.run", "--failed").code == 0
+    assert desk.run().code == 0
+    assert len(sim.charges()) == 3
+
+
+def test_a_further_version_does_not_make_what_follows_without_a_word(desk: Any, sim: Any) -> None:
+    """`retry --again` of the first shot names those made from the old one; `--following` makes them, too."""
+    sim.start()
+    desk.write(*FILM[:3])
+    desk.check(desk.run(), 0)
+    told = desk.do("retry", "batch.run", "ant", "--again")
+    assert told.code == 0
+    assert "bee" in told.output
+    assert "--following" in told.output
+    assert desk.run().code == 0
+    assert len(sim.charges()) == 4
+    assert desk.do("retry", "batch.run", "ant", "--again", "--following").code == 0
+    assert desk.run().code == 0
+    assert len(sim.charges()) == 7
+    picture = Path(desk.directory, desk.row("ant")["last_frame_file"])
+    assert data_uri_hash(picture) == str(sim.charges("bee")[-1]["media"][0]["url"]["sha256"])
+
+
+def test_a_video_that_is_still_collected_keeps_the_run_going(desk: Any, sim: Any) -> None:
+    """Between two shots nothing is in flight and nothing can be sent: the run waits for the download."""
+    sim.start({"on": "download", "do": "502", "first": 3})
+    desk.write(*FILM[:2])
+    desk.check(desk.run(), 0)
+    assert len(sim.charges()) == 2
