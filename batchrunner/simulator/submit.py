@@ -10,9 +10,10 @@ from batchrunner.simulator.answers import REQUEST_ID, reset
 from batchrunner.simulator.api_keys import Key
 from batchrunner.simulator.charge import Caller, Charge, Order, order_of, short_hash
 from batchrunner.simulator.faults import GENERATE, REFRESH, SUBMIT
+from batchrunner.simulator.inputs import first_frame, media_of
 from batchrunner.simulator.life import Ending, Life
 from batchrunner.simulator.rules import Rule
-from batchrunner.simulator.submission import Submission
+from batchrunner.simulator.submission import ArkRequest, Submission
 from batchrunner.simulator.submit_faults import accepted_answer, fault_before_accept
 from batchrunner.simulator.world import World
 
@@ -53,7 +54,13 @@ class SubmitRoute:
             # The upstream is slow; the charge happens whether or not the client is still waiting.
             await asyncio.sleep(rule.seconds * self._world.time_scale)
         charge = self._accept(order, rule)
+        await self._keep_first_frame(ark)  # not earlier: what was checked must still hold at the charge
         return await accepted_answer(self._world, request, charge, rule)
+
+    async def _keep_first_frame(self, ark: ArkRequest) -> None:
+        url = first_frame(list(media_of(ark)))
+        if isinstance(url, str) and url.startswith("data:"):
+            await asyncio.to_thread(self._world.first_frames.keep, url)
 
     def _check_quota(self, key: Key, model_name: str) -> None:
         needed, scenario = video_model.hold(model_name), self._world.scenario
