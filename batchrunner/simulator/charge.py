@@ -47,8 +47,14 @@ class Charge(Order):
     remote_id: str
     at: float  # Unix seconds: when the upstream had answered and the charge was recorded
     made_seed: int  # as the model echoes it
-    faults: list[str]  # its faults, such as "submit:cut_after_accept" or "ark:fail"
+    faults: list[str]  # its faults, such as "submit:cut_after_accept", "ark:fail" or "image_url:403"
     life: Life
+
+    @property
+    def unreadable(self) -> tuple[str, str]:
+        """Of a task with the ending "unreadable": the type of the input, and the status that its link got."""
+        kind, _, status = self.faults[-1].partition(":")
+        return kind, status
 
     def to_json(self) -> dict[str, Any]:
         """The charge as a line of the book."""

@@ -53,7 +53,7 @@ class World:
         self.tally = RuleCounts(scenario.faults, scenario.seed, book.counts)
         self.videos = Videos(directory / "pictures")
         self.first_frames = FirstFrames(directory / "inputs")
-        self.files_url = ""  # known once the file server listens
+        self.files_url = self.gateway_url = ""  # known once the servers listen
         self.requests: Counter[str] = Counter()  # "POST /v1/video/generations"
         self.refusals: Counter[str] = Counter()  # "400 invalid_request", of submissions
         self.lookups: list[float] = []  # times of the rate-limited look-ups
