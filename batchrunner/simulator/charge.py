@@ -1,11 +1,11 @@
 """One accepted submission, as stored in the charge book. Pure."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from batchrunner.simulator import video_model
+from batchrunner.simulator.inputs import fingerprint, media_of
 from batchrunner.simulator.life import Ending, Life
 from batchrunner.simulator.submission import ArkRequest, Submission
 
@@ -47,8 +47,14 @@ class Charge(Order):
     remote_id: str
     at: float  # Unix seconds: when the upstream had answered and the charge was recorded
     made_seed: int  # as the model echoes it
-    faults: list[str]  # its faults, such as "submit:cut_after_accept" or "ark:fail"
+    faults: list[str]  # its faults, such as "submit:cut_after_accept", "ark:fail" or "image_url:403"
     life: Life
+
+    @property
+    def unreadable(self) -> tuple[str, str]:
+        """Of a task with the ending "unreadable": the type of the input, and the status that its link got."""
+        kind, _, status = self.faults[-1].partition(":")
+        return kind, status
 
     def to_json(self) -> dict[str, Any]:
         """The charge as a line of the book."""
@@ -88,7 +94,7 @@ def order_of(
         hold=video_model.hold(asked.model),
         settled=video_model.settled(asked.model, tokens),
         options={name: ark.get(name, default) for name, default in _OPTIONS.items()},
-        media=list(_media_of(ark)),
+        media=[{**item, "url": _without_media(item["url"])} for item in media_of(ark)],
         request=_without_media(dict(asked.body)),
     )
 
@@ -107,19 +113,6 @@ def short_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _media_of(ark: ArkRequest) -> Iterator[dict[str, Any]]:
-    """The media that reach the model, in order; those in `content` replace top-level images."""
-    items = [item for item in ark.get("content", []) if isinstance(item, dict)]
-    content = [item for item in items if item.get("type") != "text"]
-    if not content:
-        for image in ark.images:
-            yield {"type": "image_url", "role": None, "url": _without_media(image)}
-    for item in content:
-        holder = item.get(str(item.get("type")))
-        url = holder.get("url") if isinstance(holder, dict) else None
-        yield {"type": item.get("type"), "role": item.get("role"), "url": _without_media(url)}
-
-
 def _without_media(value: Any) -> Any:
     """A JSON value with every data URI and overlong text replaced by its SHA-256 and length."""
     if isinstance(value, dict):
@@ -127,6 +120,5 @@ def _without_media(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_media(item) for item in value]
     if isinstance(value, str) and (value.startswith("data:") or len(value) > _LONG):
-        data = value.encode("utf-8", "surrogatepass")
-        return {"sha256": hashlib.sha256(data).hexdigest(), "length": len(value)}
+        return {"sha256": fingerprint(value), "length": len(value)}
     return value

@@ -15,6 +15,7 @@ class Ending(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     MODERATED = "moderated"
+    UNREADABLE = "unreadable"  # a link in the request
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     STUCK = "stuck"  # never: runs until the gateway gives up
@@ -106,4 +107,5 @@ class ObservedLife:
         if at < life.ended_at or life.ending in (Ending.STUCK, Ending.CHANNEL_LOST):
             said = [phase.upstream for phase in self.phases]
             return "error" if life.flicker and said[-1] == "running" and "error" not in said else "running"
-        return "failed" if life.ending is Ending.MODERATED else str(life.ending)
+        is_failed = life.ending in (Ending.MODERATED, Ending.UNREADABLE)
+        return "failed" if is_failed else str(life.ending)

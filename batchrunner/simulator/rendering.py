@@ -141,7 +141,7 @@ def openai_video(task: Task, files_url: str) -> dict[str, Any]:
         "completed_at": int(phase.at),
     }
     if phase.upstream == "failed":
-        code, message = _ERRORS[task.life.ending]
+        code, message = _error(charge)
         video["error"] = {"message": message, "code": code}
     url = video_url(charge, files_url) if phase.status == "SUCCESS" else ""
     return {**video, "metadata": {"url": url}}
@@ -162,13 +162,22 @@ def signature(charge: Charge) -> str:
     return f"X-Tos-Expires=86400&X-Tos-Signature={charge.body_sha256}{charge.remote_id[-8:]}"
 
 
+def _error(charge: Charge) -> tuple[str, str]:
+    """Code and message of a generation that failed upstream."""
+    if charge.life.ending is not Ending.UNREADABLE:
+        return _ERRORS[charge.life.ending]
+    kind, status = charge.unreadable
+    name = kind.removesuffix("_url")
+    return "InvalidParameter", f"Error while downloading {name}, error: status code {status}"
+
+
 def fail_reason(task: Task) -> str:
     """Why a task failed; "" if it has not."""
     if task.phase.status != "FAILURE":
         return ""
     if task.life.ending is Ending.CHANNEL_LOST:
         return _CHANNEL_LOST
-    return _ERRORS[task.life.ending][1] if task.phase.upstream == "failed" else _TIMED_OUT
+    return _error(task.charge)[1] if task.phase.upstream == "failed" else _TIMED_OUT
 
 
 def _upstream_body(task: Task, files_url: str) -> dict[str, Any]:
@@ -190,7 +199,7 @@ def _upstream_body(task: Task, files_url: str) -> dict[str, Any]:
         "updated_at": int(phase.asked_at),
     }
     if phase.upstream == "failed":
-        code, message = _ERRORS[task.life.ending]
+        code, message = _error(charge)
         body["error"] = {"code": code, "message": message}
     if phase.upstream == "succeeded":
         body |= _made(charge, files_url)

@@ -69,7 +69,7 @@ class Simulator:
             files = _listen(0, int(settings.get("files_port", 0)))
             self.files_url = world.files_url = await _serve(_files_app(world), files, stack)
             gateway = _listen(self._port, int(settings.get("port", 0)))
-            self.url = await _serve(_gateway_app(world), gateway, stack)
+            self.url = world.gateway_url = await _serve(_gateway_app(world), gateway, stack)
             stack.callback(world.closing.set)
             ports = {"port": gateway.getsockname()[1], "files_port": files.getsockname()[1]}
             book.remember({**ports, "started_at": world.started_at})

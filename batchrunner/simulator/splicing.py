@@ -44,8 +44,9 @@ def template_of(body: bytes) -> Template:
     begin = _number(body, chunks + 8)
     while body[begin + 4] & 31 != _KEY_SLICE:
         begin += 4 + _number(body, begin)
+    first = sizes + (4 if _number(body, sizes + 4) else 12)  # a single frame has no table of sizes
     later = range(chunks + 12, chunks + 8 + 4 * _number(body, chunks + 4), 4)
-    return Template(body, begin, begin + 4 + _number(body, begin), (data - 8, sizes + 12, *later))
+    return Template(body, begin, begin + 4 + _number(body, begin), (data - 8, first, *later))
 
 
 def last_unit(stream: bytes) -> bytes:

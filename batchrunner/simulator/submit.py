@@ -10,12 +10,15 @@ from batchrunner.simulator.answers import REQUEST_ID, reset
 from batchrunner.simulator.api_keys import Key
 from batchrunner.simulator.charge import Caller, Charge, Order, order_of, short_hash
 from batchrunner.simulator.faults import GENERATE, REFRESH, SUBMIT
+from batchrunner.simulator.inputs import first_frame, media_of
 from batchrunner.simulator.life import Ending, Life
+from batchrunner.simulator.reading import input_frames, unreadable_input
 from batchrunner.simulator.rules import Rule
-from batchrunner.simulator.submission import Submission
+from batchrunner.simulator.submission import ArkRequest, Submission
 from batchrunner.simulator.submit_faults import accepted_answer, fault_before_accept
 from batchrunner.simulator.world import World
 
+_READING = 1  # nominal second, until the model gives up on a link
 _LARGE = 1024 * 1024  # bytes; a larger body is read in a thread, so that polls are answered meanwhile
 
 
@@ -46,14 +49,21 @@ class SubmitRoute:
             strict.refuse(asked.model, ark)
         shape = video_model.shape_of(ark, scenario.seed, asked.prompt, ark.get("seed", None))
         self._check_upstream_limits(asked.model)
+        tokens = shape.tokens(input_frames(self._world.tasks, list(media_of(ark))))
         caller = Caller(key.name, key.token_id, request[REQUEST_ID], asked_at, request.path, short_hash(body))
-        parts = (caller, asked, ark, shape, scenario.makes.billed(shape.tokens))
+        parts = (caller, asked, ark, shape, scenario.makes.billed(tokens))
         order = await asyncio.to_thread(order_of, *parts) if large else order_of(*parts)
         if rule is not None and rule.do == "slow_accept":
             # The upstream is slow; the charge happens whether or not the client is still waiting.
             await asyncio.sleep(rule.seconds * self._world.time_scale)
         charge = self._accept(order, rule)
+        await self._keep_first_frame(ark)  # not earlier: what was checked must still hold at the charge
         return await accepted_answer(self._world, request, charge, rule)
+
+    async def _keep_first_frame(self, ark: ArkRequest) -> None:
+        url = first_frame(list(media_of(ark)))
+        if isinstance(url, str) and url.startswith("data:"):
+            await asyncio.to_thread(self._world.first_frames.keep, url)
 
     def _check_quota(self, key: Key, model_name: str) -> None:
         needed, scenario = video_model.hold(model_name), self._world.scenario
@@ -86,6 +96,13 @@ class SubmitRoute:
         fates = [fate for on in (GENERATE, REFRESH) if (fate := world.pick(on, order.prompt))]
         told = video_model.told(order.prompt)
         now = world.now()
+        running_at = world.tasks.starts_at(now, world.scenario.queue_seconds * world.time_scale)
+        unreadable = unreadable_input(world, order.media, running_at)
+        if unreadable:
+            gives_up_at = running_at + _READING * world.time_scale
+            life = Life(now, running_at, gives_up_at, Ending.UNREADABLE)
+        else:
+            life = self._life(order, remote_id, (now, running_at), fates)
         charge = Charge(
             **vars(order),
             ordinal=ordinal,
@@ -96,15 +113,19 @@ class SubmitRoute:
                 *([f"submit:{rule.do}"] if rule else []),
                 *(f"{fate.on}:{fate.do}" for fate in fates),
                 *([f"ark:{told}"] if told else []),
+                *([unreadable] if unreadable else []),
             ],
-            life=self._life(order, remote_id, now, fates),
+            life=life,
         )
         world.book.charge(charge, world.tally.changes())
         world.tasks.add(charge)
         return charge
 
-    def _life(self, order: Order, remote_id: str, now: float, fates: list[Rule]) -> Life:
-        """How a task will end: as the rules say, otherwise as its prompt says."""
+    def _life(self, order: Order, remote_id: str, begins: tuple[float, float], fates: list[Rule]) -> Life:
+        """How a task will end whose links can be read: as the rules say, otherwise as its prompt says.
+
+        It `begins` with the Unix times at which it is created and starts running.
+        """
         world, scenario = self._world, self._world.scenario
         length = order.duration or order.frames / video_model.FPS
         nominal = scenario.generating(remote_id, order.model, order.resolution, length)
@@ -112,10 +133,9 @@ class SubmitRoute:
         for fate in fates:
             nominal *= fate.factor if fate.do == "slow" else 1
             ending = video_model.ENDINGS.get(fate.word if fate.do == "expired" else fate.do, ending)
-        running_at = world.tasks.starts_at(now, scenario.queue_seconds * world.time_scale)
         takes = world.pace.timeout if ending is Ending.STUCK else nominal * world.time_scale
         flicker = any((fate.on, fate.do) == (REFRESH, "error") for fate in fates)
-        return Life(now, running_at, running_at + takes, ending, flicker)
+        return Life(*begins, begins[1] + takes, ending, flicker)
 
 
 def _made_seed(sent: int | None, drawn: int) -> int:

@@ -1,5 +1,6 @@
 """The model behind the gateway: output shapes, costs and rejections. Pure."""
 
+import math
 from dataclasses import dataclass
 
 from batchrunner.simulator import refusal
@@ -35,10 +36,15 @@ class Shape:
     duration: int | None  # seconds; None if the request gives frames
     frames: int
 
-    @property
-    def tokens(self) -> int:
-        """The tokens that the upstream bills."""
-        return self.frames * self.width * self.height // 1024
+    def tokens(self, input_frames: int | None) -> int:
+        """The tokens that the upstream bills; input videos count, too (None: the request has none).
+
+        With an input video, at least 5/3 of the video's own length is billed, in whole seconds.
+        """
+        own, billed = self.frames - 1, self.frames
+        if input_frames is not None:
+            billed = max(own + input_frames, math.ceil(5 * own / (3 * FPS)) * FPS) + 1
+        return billed * self.width * self.height // 1024
 
 
 def hold(model: str) -> int:

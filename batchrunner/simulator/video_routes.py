@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from batchrunner.simulator import rendering
+from batchrunner.simulator import files, rendering
 from batchrunner.simulator.answers import common_fault, edge_answer, json_answer
-from batchrunner.simulator.captions import Caption
 from batchrunner.simulator.charge import short_hash
 from batchrunner.simulator.faults import DOWNLOAD
+from batchrunner.simulator.file_links import BadLink, check_life, resolve
 from batchrunner.simulator.refusal import Denial, Denied
 from batchrunner.simulator.rules import Rule
 from batchrunner.simulator.tasks import Task
 from batchrunner.simulator.video_model import FPS, told
-from batchrunner.simulator.videos import picture_of
 from batchrunner.simulator.world import World
 
 _PIECES = 20  # chunks of a slow download
@@ -48,8 +47,12 @@ class ContentRoute:
                 raise _proxy(502, "server_error", "Failed to fetch video content")
         if status != "SUCCESS":
             raise _proxy(400, "invalid_request_error", f"Task is not completed yet, current status: {status}")
-        if not link_lives(self._world, task):
-            raise _proxy(502, "server_error", "Upstream service returned status 403")
+        try:
+            check_life(task, self._world.now())
+        except BadLink as refused:
+            raise _proxy(
+                502, "server_error", f"Upstream service returned status {refused.status}"
+            ) from refused
         return await deliver(self._world, request, task, rule, self._world.scenario.content_seconds)
 
 
@@ -66,24 +69,17 @@ class FileRoute:
         if "Authorization" in request.headers:
             self._world.requests[f"{request.method} {_FILES} with Authorization"] += 1
             return _xml(403, "OnlyOneAuthMechanismAllowed")
-        folder, _, name = request.path.strip("/").rpartition("/")
-        identity, _, kind = name.rpartition(".")
-        task = self._world.tasks.find_upstream(identity)
-        if request.method != "GET" or folder != "files" or task is None:
+        if request.method != "GET":
             return _xml(404, "NoSuchKey")
-        if request.query_string != rendering.signature(task.charge):
-            return _xml(403, "SignatureDoesNotMatch")
-        if task.phase.status != "SUCCESS" or not link_lives(self._world, task):
-            return _xml(403, "AccessDenied")
-        if kind == "jpeg":
-            return await self._last_frame(task)
-        return await self._video(request, task)
-
-    async def _last_frame(self, task: Task) -> web.StreamResponse:
-        charge = task.charge
-        picture = picture_of(charge.ordinal, charge.width, charge.height, charge.frames)
-        body = await self._world.videos.last_frame(picture, _caption(task))
-        return web.Response(body=body, content_type="image/jpeg")
+        try:
+            link = resolve(self._world.tasks, request.path, request.query_string)
+            check_life(link.task, self._world.now())
+        except BadLink as refused:
+            return _xml(refused.status, refused.code)
+        if link.is_last_frame:
+            body = await files.last_frame(self._world, link.task.charge)
+            return web.Response(body=body, content_type="image/jpeg")
+        return await self._video(request, link.task)
 
     async def _video(self, request: web.Request, task: Task) -> web.StreamResponse:
         rule = self._world.pick(DOWNLOAD, task.charge.prompt, task.charge.remote_id, "url")
@@ -93,15 +89,6 @@ class FileRoute:
             case "502":
                 return edge_answer(request, 502, rendering.error_page(502))
         return await deliver(self._world, request, task, rule, None)
-
-
-def _caption(task: Task) -> Caption:
-    return Caption(task.charge.remote_id, task.charge.prompt)
-
-
-def link_lives(world: World, task: Task) -> bool:
-    """Whether the temporary link of a succeeded task still works."""
-    return told(task.charge.prompt) != "gone" and world.now() < task.link_expires_at
 
 
 async def deliver(
@@ -119,9 +106,7 @@ async def deliver(
     if fault == "json_200":
         return json_answer({"error": {"message": "upstream error", "type": "server_error"}})
     charge = task.charge
-    frames = charge.frames + (_OTHER_SECONDS * FPS if fault == "other_video" else 0)
-    picture = picture_of(charge.ordinal, charge.width, charge.height, frames)
-    body = await world.videos.video(picture, _caption(task))
+    body = await files.video(world, charge, _OTHER_SECONDS * FPS if fault == "other_video" else 0)
     if fault == "garbage":
         body = random.Random(charge.remote_id).randbytes(len(body))  # noqa: S311 always the same
     headers = {

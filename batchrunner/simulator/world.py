@@ -16,6 +16,7 @@ from batchrunner.simulator.book import Book
 from batchrunner.simulator.capacity import Slots
 from batchrunner.simulator.chance import letters
 from batchrunner.simulator.faults import GENERATE, REFRESH
+from batchrunner.simulator.first_frames import FirstFrames
 from batchrunner.simulator.life import Timings
 from batchrunner.simulator.refusal import Denied
 from batchrunner.simulator.rules import Rule, RuleCounts
@@ -51,7 +52,8 @@ class World:
         self.tasks = Tasks(book.charges, self.started_at, self.pace, slots)
         self.tally = RuleCounts(scenario.faults, scenario.seed, book.counts)
         self.videos = Videos(directory / "pictures")
-        self.files_url = ""  # known once the file server listens
+        self.first_frames = FirstFrames(directory / "inputs")
+        self.files_url = self.gateway_url = ""  # known once the servers listen
         self.requests: Counter[str] = Counter()  # "POST /v1/video/generations"
         self.refusals: Counter[str] = Counter()  # "400 invalid_request", of submissions
         self.lookups: list[float] = []  # times of the rate-limited look-ups

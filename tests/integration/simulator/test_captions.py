@@ -10,7 +10,8 @@ import pytest
 
 from batchrunner.simulator import captions
 from batchrunner.simulator.captions import Caption, ClockFace, clock_time
-from batchrunner.simulator.videos import Picture, Videos
+from batchrunner.simulator.painting import Picture
+from batchrunner.simulator.videos import Videos
 
 ANT = Caption("task_jEctEHDF1vefS2L3HND2JnzXPslnAYbI", "A paper boat drifts down a rain-filled street")
 FULL = Caption("task_" + "W" * 60, "W@#一" * 60)
@@ -29,7 +30,7 @@ def videos(tmp_path: Path) -> Iterator[Videos]:
 
 def body_of(videos: Videos, picture: Picture, caption: Caption) -> bytes:
     """A task's video."""
-    return videos._captioned(picture, caption)
+    return videos._body(picture, caption, None)
 
 
 def rows_of(frame: av.VideoFrame) -> list[bytes]:

@@ -33,6 +33,7 @@ MODEL = {
 LOOP_WOKE = 1795372422.45  # the recorded polls and usage rows leave it between .25 and .7
 
 OWN_FILE = dict.fromkeys(("body.bytes", "body.sha256"), "the simulator makes each task a video of its own")
+BILLED = "the recorder's model billed no input video, and one of the tasks has one"
 OWN_LENGTH = {"headers.Content-Length": "the length of that video"}
 MEANT = {  # recording → place → reason; what is no longer different must go
     "60-poll-ok-success": {"body.data.data.content": "the recorder's model ignored return_last_frame"},
@@ -41,6 +42,8 @@ MEANT = {  # recording → place → reason; what is no longer different must go
     "65-content-range": OWN_FILE | OWN_LENGTH,
     "69-content-short": OWN_FILE | OWN_LENGTH,
     "70-content-chunked": OWN_FILE,
+    "73-usage-token": dict.fromkeys(("body.data.total_available", "body.data.total_used"), BILLED),
+    "76-billing-usage": {"body.total_usage": BILLED},
     "81-poll-abandoned-success": {"body.data.start_time": "the recorder's model kept this one queued longer"},
 }
 
