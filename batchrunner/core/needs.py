@@ -1,0 +1,45 @@
+"""The videos that a request is made from: other tasks whose picture or video is one of its inputs.
+
+Where another request has an input's URL, such a request has `{"task": KEY, "part": "last_frame" or "video"}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from batchrunner.core.model import Request, RequestValue, TaskKey
+from batchrunner.core.rules.inputs import ValuePath, located
+
+LAST_FRAME = "last_frame"
+VIDEO = "video"
+PARTS = (LAST_FRAME, VIDEO)
+"""What a task may need of another one."""
+
+
+class Need(NamedTuple):
+    """An input that another task makes."""
+
+    path: ValuePath
+    """Its place in the request."""
+    task: TaskKey
+    """The fingerprint of the task that makes it."""
+    part: str
+    """Which part of that task's result it is: one of `PARTS`."""
+
+
+def needs_in(request: Request) -> tuple[Need, ...]:
+    """What a normalised request needs of other tasks, in the order of its inputs."""
+    metadata = request.get("metadata")
+    inputs = located(request, metadata if isinstance(metadata, Mapping) else {})
+    return tuple(need for path, _, value in inputs if (need := _need(path, value)))
+
+
+def _need(path: ValuePath, value: RequestValue) -> Need | None:
+    """What an input needs; None if it is a URL or a local file."""
+    if not isinstance(value, Mapping):
+        return None
+    task, part = value.get("task"), value.get("part")
+    if not isinstance(task, str) or part not in PARTS:
+        return None
+    return Need(path, TaskKey(task), str(part))
