@@ -6,12 +6,13 @@ that is only a reference, or the frame to end with, continues nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 from batchrunner.core.model import Request, TaskKey
 from batchrunner.core.needs import VIDEO, Need, needs_in
+from batchrunner.core.plan import short
 from batchrunner.core.states import TaskState
 
 FIRST_FRAME = "first_frame"
@@ -35,13 +36,13 @@ def continued(request: Request) -> TaskKey | None:
     return next((need.task for need in needs_in(request) if _is_continuation(request, need)), None)
 
 
-def chains(links: Mapping[TaskKey, TaskKey]) -> list[tuple[TaskKey, ...]]:
+def chains(links: Mapping[TaskKey, TaskKey], wanted: Container[TaskKey]) -> list[tuple[TaskKey, ...]]:
     """The shots of every film, in order; `links` says which shot a shot continues.
 
-    There is a film for each shot that continues another one and that no other one continues.
+    There is a film for each wanted shot that continues another one and that no other wanted one continues.
     """
-    inner = frozenset(links.values())
-    return [_chain(key, links) for key in links if key not in inner]
+    inner = frozenset(before for key, before in links.items() if key in wanted)
+    return [_chain(key, links) for key in links if key in wanted and key not in inner]
 
 
 def reason_not_made(chain: Sequence[TaskKey], shots: Mapping[TaskKey, Shot]) -> str:
@@ -49,10 +50,10 @@ def reason_not_made(chain: Sequence[TaskKey], shots: Mapping[TaskKey, Shot]) -> 
     for key in chain:
         shot = shots.get(key)
         if shot is None:
-            return f"one of its shots is not in the ledger ({key[:10]})"
+            return f"one of its shots is not in this ledger ({short(key)})"
         if shot.state != TaskState.DONE:
             code = f" ({shot.error_code})" if shot.error_code else ""
-            return f"the shot {shot.id} is {shot.state}{code}"
+            return f"the shot {shot.id} is not done: {shot.state}{code}"
     return ""
 
 

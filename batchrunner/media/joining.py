@@ -37,8 +37,10 @@ _SILENT_PACKETS = 4
 class Joined(NamedTuple):
     """A film that was written. Times in seconds."""
 
-    starts: tuple[float, ...]
+    starts: list[float]
     """When each video begins."""
+    durations: list[float]
+    """How long each video is."""
     duration: float
 
 
@@ -78,7 +80,8 @@ def join(videos: Sequence[tuple[Path, str]], target: Path) -> Joined:
             raise
         raise NotJoinable(f"its shots can't be joined: {error}") from error
     seconds = [round(float(cut * reels[0].time_base), 6) for cut in cuts]
-    return Joined(tuple(seconds[:-1]), seconds[-1])
+    lengths = [round(float(reel.length * reel.time_base), 6) for reel in reels]
+    return Joined(seconds[:-1], lengths, seconds[-1])
 
 
 def _write(film: OutputContainer, reels: Sequence[Reel], cuts: Sequence[int]) -> None:

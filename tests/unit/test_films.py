@@ -51,8 +51,14 @@ def test_a_shot_continues_what_it_begins_with(request_: dict[str, Any], task: st
 def test_each_last_shot_makes_a_film_from_its_beginning() -> None:
     """Branches have their beginning in common; a shot alone is no film."""
     links: Any = {"b": "a", "c": "b", "d": "b", "y": "x"}
-    assert chains(links) == [("a", "b", "c"), ("a", "b", "d"), ("x", "y")]
-    assert chains({}) == []
+    assert chains(links, "abcdxy") == [("a", "b", "c"), ("a", "b", "d"), ("x", "y")]
+    assert chains({}, "a") == []
+
+
+def test_shots_that_nobody_wants_any_more_end_no_film() -> None:
+    """They don't lengthen another one's film either; but a film may begin with one."""
+    links: Any = {"b": "a", "c": "b", "y": "x"}
+    assert chains(links, "b") == [("a", "b")]
 
 
 @pytest.mark.parametrize("state", [state for state in TaskState if state is not TaskState.DONE])
@@ -63,9 +69,9 @@ def test_a_film_needs_every_shot(state: TaskState) -> None:
         "b": Shot("b", "two", state, "X"),
         "c": Shot("c", "3", state),
     }
-    assert reason_not_made(("a", "b", "c"), shots) == f"the shot two is {state} (X)"
+    assert reason_not_made(("a", "b", "c"), shots) == f"the shot two is not done: {state} (X)"
     assert reason_not_made(("a",), shots) == ""
-    assert "not in the ledger" in reason_not_made(("z", "a"), shots)
+    assert "not in this ledger" in reason_not_made(("z", "a"), shots)
 
 
 def test_a_shot_made_before_the_one_that_it_continues_jumps() -> None:
