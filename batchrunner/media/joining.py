@@ -91,6 +91,7 @@ def _write(film: OutputContainer, reels: Sequence[Reel], cuts: Sequence[int]) ->
     first, loud = reels[0], next((reel for reel in reels if reel.sound), None)
     tracks = [_add_track(film, first, "video")]
     time_bases, pieces = [first.time_base], [_pictures(reels, cuts)]
+    tracks[0].time_base = first.time_base  # some versions of the library don't copy it
     if any(reel.headers != first.headers for reel in reels):
         tracks[0].codec_context.codec_tag = "avc3"
     if loud and loud.sound:
@@ -100,7 +101,8 @@ def _write(film: OutputContainer, reels: Sequence[Reel], cuts: Sequence[int]) ->
     film.metadata["title"] = reels[-1].name
     film.set_chapters(list(map(_chapter, count(), reels, cuts, cuts[1:])))
     for piece in heapq.merge(*pieces, key=attrgetter("at")):
-        packet = Packet(piece.data)
+        packet = Packet(len(piece.data))  # given the data, it would only refer to them, and is written later
+        packet.update(piece.data)
         packet.stream, packet.time_base = tracks[piece.track], time_bases[piece.track]
         packet.pts, packet.dts, packet.duration = piece.pts, piece.dts, piece.duration
         packet.is_keyframe = piece.is_key
@@ -151,8 +153,9 @@ def _sounds(reels: Sequence[Reel], cuts: Sequence[int], model: Sound) -> Iterato
         for reel, moment, skip in zip(reels, moments, skipped, strict=False)
     ]
     begins.append(ceil((moments[-1] - phase) / step))
-    for reel, skip, (begin, end) in zip(reels, skipped, pairwise(begins), strict=True):
-        own = map(bytes, islice(_packets(reel, "audio"), skip, None)) if reel.sound else ()
+    for reel, skip, over, (begin, end) in zip(reels, skipped, moments[1:], pairwise(begins), strict=True):
+        most = max(0, ceil((over - phase) / step) - begin)  # sound may go on after the pictures
+        own = map(bytes, islice(_packets(reel, "audio"), skip, skip + most)) if reel.sound else ()
         for number, data in zip(range(begin, end), chain(own, _silence(model)), strict=False):
             at = phase + number * step
             length = min(step, ceil(moments[-1]) - at)

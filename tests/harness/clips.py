@@ -26,6 +26,10 @@ class Look:
     fps: int = 24
     pitch: int | None = 440
     """Of its sound, in Hz; None for no sound."""
+    late: int = 0
+    """By how many pictures its sound begins later."""
+    longer: int = 0
+    """By how many pictures its sound goes on after the last one."""
     rate: int = 44_100
     layout: str = "stereo"
     forward: int = 2
@@ -96,8 +100,8 @@ def _pictures(look: Look) -> Iterator[av.VideoFrame]:
 
 
 def _sound(look: Look) -> Iterator[av.AudioFrame]:
-    total = look.frames * look.rate // look.fps
-    for at in range(0, total, 1024):
+    late, total = (pictures * look.rate // look.fps for pictures in (look.late, look.frames + look.longer))
+    for at in range(late, total, 1024):
         number = min(1024, total - at)
         turns = (look.pitch or 0) * 2 * math.pi / look.rate
         samples = array.array("f", (0.3 * math.sin(turns * (at + place)) for place in range(number)))

@@ -84,6 +84,18 @@ def test_sound_has_no_gaps_and_begins_with_its_shot(joined: Join, looks: list[Lo
         assert [by_packet[begin + number] for number in range(len(wanted))] == wanted
 
 
+def test_sound_that_outlasts_its_pictures_ends_with_them(joined: Join) -> None:
+    """Also where the next shot's sound begins later: between them, it is silent."""
+    film, facts, _ = joined(Look(24, longer=12), Look(36, 120, pitch=660, late=12))
+    found = sound_of(film)
+    assert all(later == at + len(samples) // 4 for (at, samples), (later, _) in pairwise(found))
+    times = [at / 44_100 for at, samples in found if samples != bytes(len(samples))]
+    assert not [time for time in times if facts.starts[1] + 0.06 < time < facts.starts[1] + 0.44]
+    later = [time for time in times if time > facts.starts[1] + 0.44]
+    assert later[0] == pytest.approx(facts.starts[1] + 0.5, abs=0.05)
+    assert len(later) == pytest.approx(44_100 / 1024, abs=3)
+
+
 def test_many_cuts_do_not_add_up(joined: Join) -> None:
     """After twenty shots, sound and pictures are as close as after one."""
     looks = [Look(25, 10 * number, pitch=300 + 20 * number) for number in range(20)]
