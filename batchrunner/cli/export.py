@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 FORMATS = ("hf", "webdataset", "parquet", "jsonl", "csv")
 ROWS_ONLY = ("jsonl", "csv")
 """Formats with one file that is written anew each time."""
+FILM = "film"
 OPTIONS_OF = {
+    "push": FORMATS,
+    "verify": FORMATS,
     "shard_size": ("webdataset", "parquet"),
     "shard_count": ("webdataset", "parquet"),
     "embed": ("parquet",),
@@ -41,12 +44,19 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directories", metavar="DIR", nargs="+", type=Path, help="run directories, or their manifests"
     )
-    parser.add_argument(
+    form = parser.add_mutually_exclusive_group(required=True)
+    form.add_argument(
         "--format",
         choices=FORMATS,
-        required=True,
         help="hf: a folder of videos with metadata, for the datasets library; webdataset: tar files; "
         "parquet: files with the videos or their paths; jsonl, csv: one file of rows with paths",
+    )
+    form.add_argument(
+        "--film",
+        action="store_const",
+        const=FILM,
+        dest="format",
+        help="join shots that continue each other to one MP4 file, without encoding them again",
     )
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, required=True, help="folder of the dataset; it only grows"
@@ -101,10 +111,15 @@ async def _export(options: argparse.Namespace) -> int:
     for name, formats in OPTIONS_OF.items():
         if getattr(options, name) and options.format not in formats:
             option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option} is an option of --format {' and '.join(formats)}", "leave it out")
+            named = " and ".join(filter(None, (", ".join(formats[:-1]), formats[-1])))
+            raise UsageError(f"{option} is an option of --format {named}", "leave it out")
     if options.push:
         _check_push(options)
     directories = list(dict.fromkeys(map(existing_run, options.directories)))
+    if options.format == FILM:
+        from batchrunner.cli.films import export_films  # noqa: PLC0415  for speed
+
+        return await export_films(options, directories)
     labels = await labels_of(directories, not options.all) if options.format in ROWS_ONLY else []
     writer = _writer(options, labels)
     choice = await choose(directories, options.where, not options.all, options.verdicts)

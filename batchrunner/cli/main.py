@@ -36,7 +36,7 @@ COMMANDS = (
     ("resolve", "resolve", "look up or settle tasks in doubt"),
     ("results", "results", "rewrite results.csv from the ledger"),
     ("report", "report", "write a page that shows all videos, failures and charts, for a web browser"),
-    ("export", "export", "make a dataset from the finished videos of run directories"),
+    ("export", "export", "make a dataset or films from the finished videos of run directories"),
     ("doctor", "doctor", "check what a run needs: versions, disk, clock, key, network, gateway"),
     ("simulator", "simulator", "run a simulated gateway on this machine"),
     ("schema", "validate", "print a JSON Schema"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from batchrunner.core.model import TaskKey
 from batchrunner.ledger import aggregates, changes
@@ -73,7 +73,7 @@ class NamedTask(NamedTuple):
 
 
 class FinishedVideo(NamedTuple):
-    """A task whose video is done, for an export."""
+    """A task, in most cases with a finished video, for an export."""
 
     number: int
     """Tasks are numbered in the order in which they entered the ledger."""
@@ -113,12 +113,25 @@ _VALUES = (
 _SELECT = f"SELECT {', '.join(_VALUES)} FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt"
 _ALL = f"{_SELECT} ORDER BY t.position IS NULL, t.position, t.rowid"
 _PLANNED = f"{_SELECT} WHERE t.position IS NOT NULL ORDER BY t.position"
-_FINISHED = (
+_VIDEOS = (
     "SELECT t.rowid, coalesce(t.first, t.key), t.request, "
     "CASE WHEN coalesce(a.file_state, '') IN ('', 'missing') THEN coalesce(a.file_seen, '') ELSE '' END, "
     f"{', '.join(_VALUES)} "
     "FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt "
-    "WHERE t.state = 'done' AND t.rowid > ? AND (t.position IS NOT NULL OR NOT ?) ORDER BY t.rowid LIMIT ?"
+)
+_FINISHED = (
+    f"{_VIDEOS} WHERE t.state = 'done' AND t.rowid > ? AND (t.position IS NOT NULL OR NOT ?) "
+    "ORDER BY t.rowid LIMIT ?"
+)
+_OF_TASKS = f"{_VIDEOS} WHERE t.key IN (SELECT value FROM json_each(?))"
+_FIRST_DONE = (
+    "SELECT t.key, coalesce((SELECT min(e.at) FROM events e WHERE e.attempt = t.attempt "
+    "AND e.to_state = 'done'), a.collected_at) FROM tasks t JOIN attempts a ON a.id = t.attempt "
+    "WHERE t.key IN (SELECT value FROM json_each(?))"
+)
+_WITH_NEEDS = (
+    "SELECT key, position IS NOT NULL OR (state = 'done' AND NOT ?), request FROM tasks "
+    "WHERE instr(request, '\"part\"') ORDER BY rowid"
 )
 _CHANGED = (
     f"{_SELECT} WHERE t.key IN (SELECT task FROM changes) AND t.position IS NOT NULL ORDER BY t.position"
@@ -170,6 +183,23 @@ class ResultRows:
         found.row_factory = None
         rows = found.execute(_FINISHED, (after, self.planned_only, most)).fetchall()
         return [FinishedVideo._make([*row[:_BEFORE], ResultRow._make(row[_BEFORE:])]) for row in rows]
+
+    def of_tasks(self, keys: Collection[TaskKey]) -> dict[TaskKey, FinishedVideo]:
+        """The newest videos of these tasks, which may be in any state, by key."""
+        found = self._db.cursor()
+        found.row_factory = None
+        rows = found.execute(_OF_TASKS, (json.dumps(list(keys)),)).fetchall()
+        videos = (FinishedVideo._make([*row[:_BEFORE], ResultRow._make(row[_BEFORE:])]) for row in rows)
+        return {TaskKey(video.row.key): video for video in videos}
+
+    def first_done(self, keys: Collection[TaskKey]) -> dict[TaskKey, float | None]:
+        """When these tasks' newest attempts were done for the first time, in Unix seconds."""
+        return {TaskKey(key): at for key, at in self._db.execute(_FIRST_DONE, (json.dumps(list(keys)),))}
+
+    def with_needs(self) -> list[tuple[TaskKey, bool, Mapping[str, Any]]]:
+        """Tasks that may need others: key, whether it is wanted, and request, in the order added."""
+        rows = self._db.execute(_WITH_NEEDS, (self.planned_only,))
+        return [(TaskKey(key), bool(is_wanted), json.loads(request)) for key, is_wanted, request in rows]
 
     def named(self) -> list[NamedTask]:
         """What a user may call the tasks, of any state, in the order in which they entered the ledger."""

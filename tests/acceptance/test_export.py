@@ -4,14 +4,18 @@ import json
 import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.harness.clips import pictures_of
 from tests.harness.run_directory import sha256_of
 
 REFERENCE = (Path(__file__).parents[2] / "schemas/README.md").read_text(encoding="utf-8")
@@ -70,6 +74,39 @@ def test_only_finished_videos_are_exported(desk: Any, sim: Any) -> None:
     assert done.code == 1
     assert "skipped batch.run/videos/ant.mp4: moved or deleted" in done.stderr
     assert "hint:" in done.stderr
+
+
+def test_shots_become_a_film(desk: Any, sim: Any) -> None:
+    """The gateway's videos are joined as they are, and nothing is paid for."""
+    sim.start()
+    desk.write("dawn", "noon", "dusk")
+    for name in ("dawn", "noon", "dusk"):
+        assert desk.run("--only", name).code == 0
+    continue_each_other(desk.directory / "ledger.sqlite", "dawn", "noon", "dusk")
+    done = desk.do("export", "batch.run", "--film", "-o", "films")
+    assert (done.code, done.stdout, done.stderr) == (0, "films: 1 film, 1 of them new\n", "")
+    (film,) = desk.folder.glob("films/*.mp4")
+    assert film.name == "dusk.mp4"
+    shots = [desk.directory / desk.row(name)["file_name"] for name in ("dawn", "noon", "dusk")]
+    pictures = [[picture for _, picture in pictures_of(shot)] for shot in shots]
+    assert [picture for _, picture in pictures_of(film)] == [*pictures[0], *pictures[1], *pictures[2]]
+    (row,) = map(json.loads, (desk.folder / "films/metadata.jsonl").read_bytes().splitlines())
+    lengths = [len(each) / 24 for each in pictures]
+    assert row["starts"] == pytest.approx([0, lengths[0], lengths[0] + lengths[1]], abs=1e-5)
+    assert row["tokens"] == sum(int(desk.row(name)["tokens"]) for name in ("dawn", "noon", "dusk"))
+    assert row["sha256"] == sha256_of(film)
+    assert len(sim.charges()) == 3
+
+
+def continue_each_other(ledger: Path, *names: str) -> None:
+    """Make each task's stored request one that begins with the last frame of the task before."""
+    with closing(sqlite3.connect(ledger)) as db, db:
+        for before, name in pairwise(names):
+            db.execute(
+                "UPDATE tasks SET request = json_set(request, '$.image', json_object('task', "
+                "(SELECT key FROM tasks WHERE id = ?), 'part', 'last_frame')) WHERE id = ?",
+                (before, name),
+            )
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from batchrunner.output.export.folder import SetFolder, SetRow
 from batchrunner.output.export.rows import COLUMNS, SetColumn, compact
 from batchrunner.version import __version__
 
+Patterns = Mapping[str, str | Sequence[str]]
+"""Which files belong to which split."""
 CARD = "README.md"
 KINDS = {str: "string", int: "int64", float: "float64"}
 """The types of columns, as Arrow names them."""
@@ -43,8 +45,8 @@ the videos, and for what.
 class Card:
     """Adds up what a card says about its set."""
 
-    def __init__(self, name: str) -> None:
-        self.title = printable(name) or "videos"
+    def __init__(self, name: str, columns: Sequence[SetColumn] = COLUMNS) -> None:
+        self.title, self._columns = printable(name) or "videos", columns
         self._splits: Counter[str] = Counter()
         self._of: dict[str, Counter[str]] = {"model": Counter(), "run": Counter(), "size": Counter()}
         self._cost: Counter[str] = Counter()
@@ -73,7 +75,7 @@ class Card:
         else:
             self._cost[values["currency"]] += values["cost"]
 
-    def header(self, patterns: Mapping[str, str]) -> str:
+    def header(self, patterns: Patterns) -> str:
         """The part of the header that says which files belong to which split."""
         lines = [f"  - split: {split}\n    path: {compact(pattern)}" for split, pattern in patterns.items()]
         return "\n".join(["configs:", "- config_name: default", "  data_files:", *lines])
@@ -92,11 +94,11 @@ class Card:
             "Made with": f"batchrunner {__version__}; each video was verified against its SHA-256",
         }
         table = "\n".join(f"| {name} | {text} |" for name, text in facts.items())
-        columns = "\n".join(f"| `{column.name}` | {column.text} |" for column in COLUMNS)
+        columns = "\n".join(f"| `{column.name}` | {column.text} |" for column in self._columns)
         return f"| | |\n|---|---|\n{table}\n\n| column | content |\n|---|---|\n{columns}"
 
 
-def write_card(folder: SetFolder, card: Card, patterns: Mapping[str, str], info: str) -> None:
+def write_card(folder: SetFolder, card: Card, patterns: Patterns, info: str) -> None:
     """Write the card, or bring the parts of it up to date that are ours.
 
     `patterns` are the files of each split, `info` lines of YAML that say what their columns are.

@@ -66,8 +66,7 @@ class HfWriter:
     def finish(self) -> int:
         """Put the last videos in place, and write metadata and card; return the number of videos."""
         self._commit()
-        labels = label_columns(dict.fromkeys(name for row in self._folder.rows() for name in row.labels))
-        labels = {name: _harmless(column) for name, column in labels.items()}
+        labels = harmless_labels(self._folder)
         card = Card(self._options.path.name)
         splits = dict.fromkeys(row.split for row in self._folder.rows())
         for split in splits:
@@ -75,7 +74,7 @@ class HfWriter:
                 for row in self._folder.rows():
                     if row.split == split:
                         card.count(row)
-                        file.write(_line(row, labels))
+                        file.write(metadata_line(row, labels))
         patterns = {split: f"{split}/*" for split in splits}
         more = [SetColumn(name, str, "") for name in labels.values()]
         info = ["  features:", "  - name: video", "    dtype: video", *column_lines(more)]
@@ -106,11 +105,15 @@ class HfWriter:
         self._files, self._rows = [], []
 
 
-def _harmless(column: str) -> str:
-    """The name for a column of text, which the library takes for nothing else."""
-    return f"{column}_" if column.endswith(_NAMES_OF_VIDEOS) else column
+def harmless_labels(folder: SetFolder) -> dict[str, str]:
+    """The labels of a set with the names of their columns, which the library takes for nothing else."""
+    labels = label_columns(dict.fromkeys(name for row in folder.rows() for name in row.labels))
+    return {
+        name: f"{column}_" if column.endswith(_NAMES_OF_VIDEOS) else column for name, column in labels.items()
+    }
 
 
-def _line(row: SetRow, labels: Mapping[str, str]) -> str:
+def metadata_line(row: SetRow, labels: Mapping[str, str]) -> str:
+    """The line about a video, with `labels` in columns of these names."""
     cells = {column: row.labels.get(name, "") for name, column in labels.items()}
     return f"{compact({'file_name': Path(row.file).name, **row.values, **cells})}\n"

@@ -102,15 +102,19 @@ class Clip:
 
     @property
     def name(self) -> str:
-        """Its name in a set, without a dot: the same in every set, and no other video's.
+        """Its name in a set, without a dot: the same in every set, and no other video's."""
+        digest = self.fingerprint.partition("-")[2][:16]
+        return f"{self.plain_id}-{digest}" if self.plain_id else digest
 
-        Only letters, digits, `-` and `_`: a tool that reads the set may take any other character for syntax.
+    @property
+    def plain_id(self) -> str:
+        """Its ID in letters, digits, `-` and `_`, which may be empty, or another video's.
+
+        A tool that reads a set may take any other character of a name for syntax.
         """
         plain = unicodedata.normalize("NFC", self.video.row.id)
         words = "".join(char if char.isalnum() or char in "-_" else "-" for char in plain)
-        short = words.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").strip("-_")
-        digest = self.fingerprint.partition("-")[2][:16]
-        return f"{short}-{digest}" if short else digest
+        return words.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").strip("-_")
 
     def row(self) -> dict[str, object]:
         """Its values in the columns of every dataset."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import batchrunner.cli.export
 import batchrunner.operations.export
+import batchrunner.operations.films
 import batchrunner.output.export.hf
 import batchrunner.output.export.webdataset  # noqa: F401  loaded once, for all the children
 from batchrunner.cli.main import main

@@ -11,6 +11,7 @@ import pytest
 from batchrunner.operations import export as exporting
 from batchrunner.output.export.folder import JOURNAL
 from batchrunner.output.export.rows import Clip
+from tests.harness.clips import Look, video
 from tests.harness.finished_runs import Made
 from tests.integration.export import killed_exports
 
@@ -35,8 +36,13 @@ def test_a_kill_at_any_point_changes_nothing(export: Any, options: list[str], po
     export.make(clips[0])
     export(*options, out=export.folder / "before")
     export.make(*clips[1:])
+    assert points_survived(export.folder, options) >= points
+
+
+def points_survived(folder: Path, options: list[str]) -> int:
+    """At how many points a kill changed nothing of an export."""
     done = subprocess.run(
-        [sys.executable, killed_exports.__file__, str(export.folder), *options],
+        [sys.executable, killed_exports.__file__, str(folder), *options],
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -44,7 +50,20 @@ def test_a_kill_at_any_point_changes_nothing(export: Any, options: list[str], po
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[-1]) >= points
+    return int(done.stdout.split()[-1])
+
+
+def test_a_kill_at_any_point_changes_nothing_of_films(export: Any) -> None:
+    """The same for films, some of which were there before."""
+    first = Made("one", "one", video(Look(12)))
+    shots = [
+        Made(name, name, video(Look(12, shade)), image=first.last_frame)
+        for shade, name in enumerate(("two", "three", "four"), 90)
+    ]
+    export.make(first, shots[0])
+    export("--film", out=export.folder / "before")
+    export.make(*shots[1:])
+    assert points_survived(export.folder, ["--film"]) >= 12
 
 
 def test_a_kill_before_the_first_row_leaves_a_folder_that_can_be_used(export: Any) -> None:
