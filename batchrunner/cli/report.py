@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,10 +58,10 @@ async def _report(options: argparse.Namespace) -> int:
     from batchrunner.storage.files import write_over  # noqa: PLC0415
 
     directory = existing_run(options.directory)
-    others = [await _other(existing_run(path), directory) for path in options.beside]
     pictures = Pictures(directory, _input_folders(options, directory))
     async with LedgerReader.open_existing(directory) as ledger:
         run_id = await ledger.run_id()
+        others = await _others([existing_run(path) for path in options.beside], run_id)
         gallery = await ledger.ask_history(partial(read_gallery, planned_only=not options.all))
         head = await _head(ledger, directory, run_id)
     shown = contents(gallery, directory, run_id, pictures, others, now=time.time())
@@ -81,22 +82,31 @@ async def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _other(directory: Path, shown: Path) -> OtherRun:
-    """Another run, whose videos are shown beside.
+async def _others(directories: Sequence[Path], shown: str) -> list[OtherRun]:
+    """Other runs, whose videos are shown beside those of the run `shown`.
+
+    A verdict names a run and a file in it: with a copy of a run on the page, a verdict about one video would
+    also be one about the other, and pay for it.
 
     Raises:
-        UsageError: it is the same one.
+        UsageError: two of them are the same run.
     """
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
     from batchrunner.ledger.gallery import read_gallery  # noqa: PLC0415
     from batchrunner.output.report import OtherRun  # noqa: PLC0415
 
-    if directory.resolve() == shown.resolve():
-        raise UsageError(f"--beside {directory} is the run that is shown", "name another run directory")
-    async with LedgerReader.open_existing(directory) as ledger:
-        run_id = await ledger.run_id()
-        gallery = await ledger.ask_history(partial(read_gallery, planned_only=True))
-        return OtherRun.of(gallery, directory, run_id)
+    others: dict[str, OtherRun] = {}
+    for directory in directories:
+        async with LedgerReader.open_existing(directory) as ledger:
+            run_id = await ledger.run_id()
+            if run_id == shown or run_id in others:
+                raise UsageError(
+                    f"--beside {directory} is a run that is already shown, or a copy of it",
+                    "name the directory of another run",
+                )
+            gallery = await ledger.ask_history(partial(read_gallery, planned_only=True))
+            others[run_id] = OtherRun.of(gallery, directory, run_id)
+    return list(others.values())
 
 
 def _input_folders(options: argparse.Namespace, directory: Path) -> list[Path]:

@@ -310,9 +310,24 @@ def test_two_runs_side_by_side(browser, made, make_desk):
     assert seen.page.inner_text("#verdict-counts") == "0 kept, 1 rejected, 1 on other versions"
     assert seen.complaints == []
     seen.context.close()
-    refused = desk.do("report", "first.run", "--beside", "first.run")
-    assert (refused.code, "is the run that is shown" in refused.stderr) == (2, True)
+    shutil.copytree(desk.directory, desk.folder / "copy.run")
+    for others in (["first.run"], ["batch.run", "copy.run"]):
+        refused = desk.do("report", "first.run", *(word for one in others for word in ("--beside", one)))
+        assert refused.code == 2
+        assert f"--beside {others[-1]} is a run that is already shown, or a copy of it" in refused.stderr
     desk.clear_away()
+
+
+def test_a_copy_of_the_run_is_not_shown_beside_it(desk, sim):
+    """A verdict about the copy's video would be one about one's own, and pay for another version of it."""
+    desk.write("ant")
+    sim.start()
+    desk.check(desk.run(), 0)
+    shutil.copytree(desk.directory, desk.folder / "copy.run")
+    refused = desk.do("report", "batch.run", "--beside", "copy.run")
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "--beside copy.run is a run that is already shown, or a copy of it" in refused.stderr
+    assert not (desk.directory / "report.html").exists()
 
 
 def test_a_thousand_videos_are_a_small_page_that_draws_few(browser, made, tmp_path):
