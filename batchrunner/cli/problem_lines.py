@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 
 from batchrunner.core.grouping import grouped, where
 from batchrunner.core.problems import Problem, Severity
@@ -10,6 +11,8 @@ from batchrunner.core.redaction import redacted
 from batchrunner.core.text import columns, count, cut, printable
 
 SNIPPET_WIDTH = 100
+BEFORE_PLACE = 59
+"""How many characters of a long line are shown before the place of a problem."""
 MOST_PROBLEMS = 100
 """How many problems, or groups of equal problems, are printed before `and N more`."""
 
@@ -47,10 +50,13 @@ def _problem(problem: Problem) -> Iterator[str]:
     place = problem.place
     yield f"{printable(str(place))}: {problem.severity}: {printable(redacted(problem.message))}"
     if place.snippet and place.line:
-        gutter, start = f"{place.line:>5} | ", max(0, place.column - 60)
-        whole = place.snippet.expandtabs(1)[start:]
-        text, before = redacted(whole), redacted(whole[: max(place.column - 1 - start, 0)])
-        yield gutter + cut(text, SNIPPET_WIDTH)
-        yield " " * (len(gutter) + columns(before)) + "^"
+        # Redact the whole line before any of it is cut off: half an address doesn't look like one.
+        raw = place.snippet.expandtabs(1)
+        text, before = redacted(raw), redacted(raw[: max(place.column - 1, 0)])
+        # In a secret, the place is where its mask begins.
+        at = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, before, strict=False)))
+        start, gutter = max(0, at - BEFORE_PLACE), f"{place.line:>5} | "
+        yield gutter + cut(text[start:], SNIPPET_WIDTH)
+        yield " " * (len(gutter) + columns(text[start:at])) + "^"
     if problem.hint:
         yield f"      = {printable(redacted(problem.hint))}"
