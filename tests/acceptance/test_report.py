@@ -380,10 +380,12 @@ def test_an_input_that_was_changed_is_not_shown(sim, desk):
     assert desk.do("report", "batch.run").code == 0
     text = (desk.directory / "report.html").read_text(encoding="utf-8")
     assert '"inputs":[{"name":"cat.png","picture":"pictures/input-' in text
+    before = set((desk.directory / "pictures").iterdir())
     Image.new("RGB", (400, 300), "red").save(desk.folder / "cat.png")
     assert desk.do("report", "batch.run").code == 0
     text = (desk.directory / "report.html").read_text(encoding="utf-8")
     assert '"inputs":[{"name":"cat.png"}]' in text
+    assert set((desk.directory / "pictures").iterdir()) == before, "nothing of another file is copied"
 
 
 def test_report_without_a_run_says_what_is_missing(desk):
