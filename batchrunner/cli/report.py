@@ -65,7 +65,7 @@ async def _report(options: argparse.Namespace) -> int:
         gallery = await ledger.ask_history(partial(read_gallery, planned_only=not options.all))
         head = await _head(ledger, directory, run_id)
     shown = contents(gallery, directory, run_id, pictures, others, now=time.time())
-    head["verdicts"] = _verdicts(directory)
+    head |= _verdicts(directory)
     broken = pictures.make(_Progress() if sys.stderr.isatty() else _say_nothing)
     head |= {"failures": [_failure(group, directory) for group in shown.troubles], "broken": list(broken)}
     target = directory / REPORT_NAME
@@ -137,20 +137,20 @@ async def _head(ledger: LedgerReader, directory: Path, run_id: str) -> dict[str,
     }
 
 
-def _verdicts(directory: Path) -> list[dict[str, str]]:
-    """The verdicts in the run directory, where a person has put them, as JSON values."""
+def _verdicts(directory: Path) -> dict[str, object]:
+    """The verdicts in the run directory, where a person has put them, and when their file was written."""
     from batchrunner.core.file_names import VERDICTS_NAME  # noqa: PLC0415
     from batchrunner.operations.verdicts import read_verdicts  # noqa: PLC0415
 
     path = directory / VERDICTS_NAME
     if not path.is_file():
-        return []
+        return {"verdicts": [], "verdicts_at": None}
     try:
-        rows = read_verdicts(path)
+        written_at, rows = path.stat().st_mtime, read_verdicts(path)
     except UsageError as error:
         talk(f"the verdicts in {shown_path(path)} are left out: {error}")
-        return []
-    return [
+        return {"verdicts": [], "verdicts_at": None}
+    verdicts = [
         {
             "run": row.run,
             "fingerprint": row.fingerprint,
@@ -161,6 +161,7 @@ def _verdicts(directory: Path) -> list[dict[str, str]]:
         }
         for row in rows
     ]
+    return {"verdicts": verdicts, "verdicts_at": round(written_at * 1000)}
 
 
 def _failure(group: FailureGroup, directory: Path) -> dict[str, object]:

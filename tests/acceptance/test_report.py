@@ -249,6 +249,48 @@ def test_verdicts_are_kept_saved_and_loaded(watched, made, tmp_path):
     assert "other.csv has no verdicts of this report" in page.inner_text("#notice")
 
 
+def test_a_newer_file_of_verdicts_counts(browser, desk, sim, tmp_path):
+    """The browser keeps only what was decided in it, and whichever of two changes is newer counts."""
+    names = ("ant", "bee", "cat", "dog")
+    desk.write(*names)
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert desk.do("report", "batch.run").code == 0
+    seen = Watched(browser, desk.directory / "report.html")
+    page, file = seen.page, desk.directory / "verdicts.csv"
+
+    def report_again(changes: dict[str, str] | None = None, at: float = 0) -> dict[str, str]:
+        """Edit the file at this time, make a new report, and return what it shows."""
+        if changes is not None:
+            rows = [row | {"verdict": changes.get(row["id"], row["verdict"])} for row in written]
+            with file.open("w", encoding="utf-8", newline="") as to:
+                writer = csv.DictWriter(to, written[0])
+                writer.writeheader()
+                writer.writerows(rows)
+            os.utime(file, (at, at))
+        assert desk.do("report", "batch.run").code == 0
+        page.reload()
+        return {row["id"]: row["verdict"] for row in page.evaluate("verdicts.rows()")}
+
+    later, earlier = 4e9, 1e9
+    for name in names[:3]:
+        card(page, name).locator(".no").click()
+    written = saved(page, tmp_path / "verdicts.csv")
+    assert report_again({}, later) == dict.fromkeys(names[:3], "reject")
+    assert report_again({"ant": "keep"}, later)["ant"] == "keep", "edited after it was saved"
+    card(page, "bee").locator(".yes").click()
+    card(page, "dog").locator(".yes").click()
+    both = {"ant": "keep", "bee": "keep", "cat": "reject", "dog": "keep"}
+    assert report_again({"ant": "keep"}, later) == both, "decided here, and the file says what it said before"
+    assert report_again({"ant": "keep", "bee": ""}, earlier) == both, "the file is older"
+    kept = {row["id"] for row in json.loads(page.evaluate("localStorage.getItem(verdicts.place)"))}
+    assert kept == {"bee", "cat", "dog"}, "the browser keeps no copy of the file"
+    assert report_again({"ant": "", "bee": "", "cat": ""}, later) == {"dog": "keep"}, "both have changed"
+    file.unlink()
+    assert report_again() == {"dog": "keep"}
+    seen.context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_is_accessible(browser, made, scheme):
     """axe finds nothing serious, in light and in dark, with everything open."""

@@ -6,7 +6,7 @@ function tell(text) {
 }
 
 const broken = new Set(data.broken);
-const verdicts = new Verdicts(data.verdicts || []);
+const verdicts = new Verdicts(data.verdicts, data.verdicts_at);
 const grid = new Grid(byId("grid"));
 const detail = new Detail(byId("detail"));
 
@@ -71,6 +71,7 @@ function save() {
   const link = make("a", { href: URL.createObjectURL(new Blob([verdicts.csv()], { type: "text/csv" })), download: "verdicts.csv" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  verdicts.saved();
   say("Saved as verdicts.csv. To make the rejected videos again, type this and run the manifest again, which pays for them:", commandLine(data.again));
 }
 
