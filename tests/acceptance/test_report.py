@@ -291,6 +291,53 @@ def test_a_newer_file_of_verdicts_counts(browser, desk, sim, tmp_path):
     seen.context.close()
 
 
+def test_names_that_javascript_knows_are_names(browser, desk, sim, tmp_path):
+    """IDs, files, labels, their values and models may be called like what every object has."""
+    names = ["constructor", "__proto__", "toString", "hasOwnProperty", "plain"]
+    labels = {name: name for name in names[:4]}
+    desk.write(
+        *({"id": name, "prompt": name, "labels": labels} for name in names[:4]),
+        {"id": "plain", "prompt": "plain"},
+    )
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert desk.do("report", "batch.run").code == 0
+    seen = Watched(browser, desk.directory / "report.html")
+    page = seen.page
+    assert shown(page) == names
+    groups = page.locator("#label optgroup")
+    assert groups.evaluate_all("all => all.map(one => one.label)") == names[:4]
+    assert page.locator("#label option").all_text_contents()[1:] == [f"{name} (4)" for name in names[:4]]
+    for index in range(1, 5):
+        page.select_option("#label", index=index)
+        assert shown(page) == names[:4]
+    page.select_option("#label", "")
+    page.evaluate("data.tasks.forEach((task) => { task.model = task.state = task.id; }); fillFilters()")
+    for select in ("#model", "#state"):  # which this gateway and this version don't have
+        for name in names:
+            page.select_option(select, name)
+            assert shown(page) == [name]
+        page.select_option(select, "")
+    card(page, "__proto__").locator(".no").click()
+    card(page, "constructor").locator(".open").click()
+    rows = page.locator("#detail tr").all_text_contents()
+    assert [f"label {name}{name}" for name in names[:4]] == [row for row in rows if row.startswith("label ")]
+    page.keyboard.press("k")
+    page.keyboard.press("Escape")
+    rows = saved(page, tmp_path / "verdicts.csv")
+    assert [(row["id"], row["file_name"], row["verdict"]) for row in rows] == [
+        ("__proto__", "videos/__proto__.mp4", "reject"),
+        ("constructor", "videos/constructor.mp4", "keep"),
+    ]
+    text = (tmp_path / "verdicts.csv").read_text(encoding="utf-8").replace("note", "__proto__")
+    (tmp_path / "odd.csv").write_text(text, encoding="utf-8")
+    page.set_input_files("#load", tmp_path / "odd.csv")
+    seen.until("document.getElementById('saved').textContent === '2 verdicts loaded from odd.csv'")
+    assert page.inner_text("#verdict-counts") == "1 kept, 1 rejected"
+    assert seen.complaints == []
+    seen.context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_is_accessible(browser, made, scheme):
     """axe finds nothing serious, in light and in dark, with everything open."""
