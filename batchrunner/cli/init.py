@@ -66,7 +66,7 @@ def init(options: argparse.Namespace) -> int:
         for line in _lines(manifest, draft, trial):
             say(line)
     if trial.problems:
-        show_problems(trial.problems, every=False)
+        show_problems(trial.problems)
     if trial.errors:
         talk(f"batchrunner: {_named(manifest)} is written but has errors")
         talk(f"  hint: correct them, then check with `batchrunner validate {_named(manifest)}`")

@@ -25,19 +25,21 @@ def short_lines(problems: Iterable[Problem]) -> Iterator[str]:
         yield f"{where_it_is}: {problem.severity}: {printable(redacted(problem.message))}"
 
 
-def long_lines(problems: Sequence[Problem], every: bool) -> Iterator[str]:
+def long_lines(problems: Sequence[Problem], every: bool, option: str = "") -> Iterator[str]:
     """Each problem with its source line and hint, then the totals.
 
-    Equal problems are shown once, with their first places; `every` lists each.
+    Equal problems are shown once, with their first places; `every` lists each. `option` is the one with which
+    the command lists each, if it has one.
     """
+    how = f" ({option} lists each)" if option else ""
     groups = [(problem,) for problem in problems] if every else list(grouped(problems))
     most = len(groups) if every else MOST_PROBLEMS
     for group in groups[:most]:
         yield from _problem(group[0])
         if len(group) > 1:
-            yield f"      = {len(group):,} of these: {printable(where(group))} (--all lists each)"
+            yield f"      = {len(group):,} of these: {printable(where(group))}{how}"
     if left := sum(map(len, groups[most:])):
-        yield f"… and {left:,} more (--all lists each)"
+        yield f"… and {left:,} more{how}"
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     told = [count(errors, "error")] if errors else []
     if warnings := len(problems) - errors:

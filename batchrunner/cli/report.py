@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
-from batchrunner.cli.console import say, say_json, shown_path, talk
+from batchrunner.cli.console import say, say_json, show_problems, shown_path, talk
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import existing_run
-from batchrunner.core.errors import UsageError
+from batchrunner.core.errors import ManifestError, UsageError
 from batchrunner.core.text import command, count, iso, printable
 
 if TYPE_CHECKING:
@@ -148,7 +148,11 @@ def _verdicts(directory: Path) -> dict[str, object]:
     try:
         written_at, rows = path.stat().st_mtime, read_verdicts(path)
     except UsageError as error:
-        talk(f"the verdicts in {shown_path(path)} are left out: {error}")
+        talk(f"the verdicts in {shown_path(path)} are left out:")
+        if isinstance(error, ManifestError):
+            show_problems(error.problems)
+        else:
+            talk(f"  {error}")
         return {"verdicts": [], "verdicts_at": None}
     verdicts = [
         {
