@@ -54,8 +54,7 @@ async def _report(options: argparse.Namespace) -> int:
     from batchrunner.core.file_names import REPORT_NAME  # noqa: PLC0415
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
     from batchrunner.ledger.gallery import read_gallery  # noqa: PLC0415
-    from batchrunner.output.report import Pictures, contents, page_of  # noqa: PLC0415
-    from batchrunner.storage.files import write_over  # noqa: PLC0415
+    from batchrunner.output.report import Pictures, contents, page_of, write_page  # noqa: PLC0415
 
     directory = existing_run(options.directory)
     pictures = Pictures(directory, _input_folders(options, directory))
@@ -70,7 +69,9 @@ async def _report(options: argparse.Namespace) -> int:
     head |= {"failures": [_failure(group, directory) for group in shown.troubles], "broken": list(broken)}
     target = directory / REPORT_NAME
     page = page_of(str(head["name"]), head | {"tasks": shown.tasks, "charts": shown.charts})
-    write_over(target, page.encode("utf-8", "replace"))
+    if kept := write_page(target, page):
+        why = "was edited, or is not a report"
+        talk(f"{shown_path(target)} {why}; the old file is kept as {printable(kept.name)}")
     for path in list(broken.values())[:MOST_NAMED]:
         talk(f"{shown_path(path)} can't be decoded: it has no picture")
     if options.json:

@@ -477,6 +477,25 @@ def test_an_input_that_was_changed_is_not_shown(sim, desk):
     assert set((desk.directory / "pictures").iterdir()) == before, "nothing of another file is copied"
 
 
+def test_a_report_replaces_only_reports(sim, desk):
+    """What somebody else wrote or edited is kept under another name, and what is kept is never replaced."""
+    desk.write("ant")
+    sim.start()
+    desk.check(desk.run(), 0)
+    page = desk.directory / "report.html"
+    page.write_text("<p>my own notes", encoding="utf-8")
+    first = desk.do("report", "batch.run")
+    said = "batch.run/report.html was edited, or is not a report; the old file is kept as report.html.bak"
+    assert (first.code, said in first.stderr) == (0, True)
+    assert "kept as" not in desk.do("report", "batch.run").stderr
+    edited = page.read_bytes().replace(b"<h1", b"<p>edited</p><h1")
+    page.write_bytes(edited)
+    assert "kept as report.html.bak2" in desk.do("report", "batch.run").stderr
+    assert (desk.directory / "report.html.bak").read_text(encoding="utf-8") == "<p>my own notes"
+    assert (desk.directory / "report.html.bak2").read_bytes() == edited
+    assert b"my own notes" not in page.read_bytes()
+
+
 def test_report_without_a_run_says_what_is_missing(desk):
     """A folder that is no run directory is refused."""
     ended = desk.do("report", "nowhere")
