@@ -51,10 +51,11 @@ def add_report(parser: argparse.ArgumentParser) -> None:
 
 
 async def _report(options: argparse.Namespace) -> int:
-    from batchrunner.core.file_names import REPORT_NAME  # noqa: PLC0415
+    from batchrunner.core.file_names import PICTURES, REPORT_NAME  # noqa: PLC0415
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
     from batchrunner.ledger.gallery import read_gallery  # noqa: PLC0415
     from batchrunner.output.report import Pictures, contents, page_of, write_page  # noqa: PLC0415
+    from batchrunner.storage.files import remove_part_files  # noqa: PLC0415
 
     directory = existing_run(options.directory)
     pictures = Pictures(directory, _input_folders(options, directory))
@@ -65,6 +66,8 @@ async def _report(options: argparse.Namespace) -> int:
         head = await _head(ledger, directory, run_id)
     shown = contents(gallery, directory, run_id, pictures, others, now=time.time())
     head |= _verdicts(directory)
+    remove_part_files(directory, REPORT_NAME)
+    remove_part_files(directory / PICTURES)
     broken = pictures.make(_Progress() if sys.stderr.isatty() else _say_nothing)
     head |= {"failures": [_failure(group, directory) for group in shown.troubles], "broken": list(broken)}
     target = directory / REPORT_NAME

@@ -1,6 +1,7 @@
 """The report: one page that shows the videos of a run, in a real browser, from the file system."""
 
 import csv
+import fcntl
 import io
 import json
 import os
@@ -475,6 +476,27 @@ def test_an_input_that_was_changed_is_not_shown(sim, desk):
     text = (desk.directory / "report.html").read_text(encoding="utf-8")
     assert '"inputs":[{"name":"cat.png"}]' in text
     assert set((desk.directory / "pictures").iterdir()) == before, "nothing of another file is copied"
+
+
+def test_part_files_of_killed_reports_are_removed(sim, desk):
+    """By the next report; a run removes none that a report is writing."""
+    desk.write("ant")
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert desk.do("report", "batch.run").code == 0
+    names = (".report.0badcafe.part", "pictures/.0123.0badcafe.part", ".results.0badcafe.part")
+    report, picture, results = (desk.directory / name for name in names)
+    for path in (report, picture, results):
+        path.touch()
+    assert desk.do("report", "batch.run").code == 0
+    assert [path.exists() for path in (report, picture, results)] == [False, False, True]
+    with report.open("w") as one, picture.open("w") as other:  # as a report does
+        for file in (one, other):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        assert desk.run().code == 0
+        assert [path.exists() for path in (report, picture, results)] == [True, True, False]
+    desk.check(desk.run(), 0)
+    assert [path.exists() for path in (report, picture)] == [False, False]
 
 
 def test_a_report_replaces_only_reports(sim, desk):
