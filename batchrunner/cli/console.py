@@ -58,14 +58,19 @@ def as_values(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 
 def show_error(
-    error: BatchrunnerError, as_json: bool, short: bool = False, every_problem: bool = True
+    error: BatchrunnerError,
+    as_json: bool,
+    short: bool = False,
+    every_problem: bool = False,
+    option: str = "",
 ) -> None:
-    """Print what is wrong, where, and what to do next; `short` prints each manifest problem on one line."""
+    """Print what is wrong, where, and what to do next; the options are as in `show_problems`."""
     problems = error.problems if isinstance(error, ManifestError) else ()
     if as_json:
         say_json(error_values(error))
     if problems:
-        show_problems(problems, short, refused=True, every=every_problem)
+        unharmed = error.unharmed if isinstance(error, ManifestError) else ""
+        show_problems(problems, short, every_problem, option, unharmed)
     else:
         talk(f"batchrunner: {redacted(printable(str(error)))}")
         if error.hint:
@@ -84,17 +89,21 @@ def error_values(error: BatchrunnerError) -> dict[str, object]:
 
 
 def show_problems(
-    problems: Iterable[Problem], short: bool = False, refused: bool = False, every: bool = True
+    problems: Iterable[Problem],
+    short: bool = False,
+    every: bool = False,
+    option: str = "",
+    unharmed: str = "",
 ) -> None:
     """Print every problem with its place, source line and hint, then the totals.
 
-    `short` prints one line per problem and nothing else, in the format editors parse; `refused` adds that
-    nothing was sent because of them; without `every`, equal problems are shown once.
+    `short` prints one line per problem and nothing else, in the format editors parse; `unharmed` is what
+    didn't happen because of them; without `every`, equal problems are shown once, and `option` lists each.
     """
     found = list(problems)
-    lines = list(short_lines(found) if short else long_lines(found, every))
-    if refused and not short:
-        lines[-1] += "; nothing was sent"
+    lines = list(short_lines(found) if short else long_lines(found, every, option))
+    if unharmed and not short:
+        lines[-1] += f"; {unharmed}"
     for line in lines:
         talk(line)
 

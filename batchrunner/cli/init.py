@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +65,7 @@ def init(options: argparse.Namespace) -> int:
         for line in _lines(manifest, draft, trial):
             say(line)
     if trial.problems:
-        show_problems(trial.problems, every=False)
+        show_problems(trial.problems)
     if trial.errors:
         talk(f"batchrunner: {_named(manifest)} is written but has errors")
         talk(f"  hint: correct them, then check with `batchrunner validate {_named(manifest)}`")
@@ -162,18 +161,22 @@ def _write(manifest: Path, text: str, force: bool) -> None:
         OSError: it can't be written.
         UsageError: another program has just created it.
     """
+    from batchrunner.storage.files import open_part, part_of, remove_part_files  # noqa: PLC0415  hashlib
+
     target = manifest.resolve() if manifest.is_symlink() else manifest
-    part = target.with_name(f".{secrets.token_hex(4)}.part") if force else target
+    part = part_of(target) if force else target
+    if force:
+        remove_part_files(target.parent, target.name)
     try:
-        file = part.open("x", encoding="utf-8", newline="\n")
+        fd = open_part(part)
     except FileExistsError as error:
         raise _exists(manifest) from error
     try:
-        with file:
+        with os.fdopen(fd, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(target)
+            part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise

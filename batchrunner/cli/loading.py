@@ -61,7 +61,7 @@ def load(options: argparse.Namespace) -> LoadedManifest:
     if any(problem.severity is Severity.ERROR for problem in found):
         raise ManifestError(found)
     if loaded.warnings and not getattr(options, "quiet", False):
-        show_problems(loaded.warnings, is_short(options), every=wants_every(options))
+        show_problems(loaded.warnings, is_short(options), wants_every(options), lists_each(options))
     return loaded
 
 
@@ -87,5 +87,10 @@ def is_short(options: argparse.Namespace) -> bool:
 
 
 def wants_every(options: argparse.Namespace) -> bool:
-    """Whether to list equal problems one by one, as commands without a manifest do."""
-    return getattr(options, "every_problem", True)
+    """Whether to list equal problems one by one."""
+    return getattr(options, "every_problem", False)
+
+
+def lists_each(options: argparse.Namespace) -> str:
+    """The option with which the command lists equal problems one by one; empty if it has none."""
+    return "--all" if hasattr(options, "every_problem") else "--json" if hasattr(options, "json") else ""

@@ -90,11 +90,11 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
         return ExitCode.INTERRUPTED
     except Exception as error:
         from batchrunner.cli.console import show_error  # noqa: PLC0415  `--help` is faster without
-        from batchrunner.cli.loading import is_short, wants_every  # noqa: PLC0415
+        from batchrunner.cli.loading import is_short, lists_each, wants_every  # noqa: PLC0415
 
         told = explained(error)
         as_json = getattr(options, "json", False)
-        show_error(told, as_json, short=is_short(options), every_problem=wants_every(options))
+        show_error(told, as_json, is_short(options), wants_every(options), lists_each(options))
         return told.exit_code
 
 

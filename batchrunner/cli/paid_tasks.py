@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from batchrunner.cli.connection import of_run
 from batchrunner.cli.console import error_values, show_error, talk
-from batchrunner.cli.loading import is_short
+from batchrunner.cli.loading import is_short, lists_each, wants_every
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import run_directory
 from batchrunner.core.errors import BatchrunnerError, ExitCode, StorageError, UsageError
@@ -45,7 +45,7 @@ def collect_despite(
     if not directory or not waiting:
         raise mistake
     if not silent:
-        show_error(mistake, as_json=False, short=is_short(options))
+        show_error(mistake, False, is_short(options), wants_every(options), lists_each(options))
     if not options.quiet:
         talk(f"collecting {count(waiting, 'paid task')} in {directory}; submitting nothing")
     code, values = _collected(directory, options, carry_out, silent)

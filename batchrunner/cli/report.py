@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
-from batchrunner.cli.console import say, say_json, shown_path, talk
+from batchrunner.cli.console import say, say_json, show_problems, shown_path, talk
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import existing_run
-from batchrunner.core.errors import UsageError
+from batchrunner.core.errors import ManifestError, UsageError
 from batchrunner.core.text import command, count, iso, printable
 
 if TYPE_CHECKING:
@@ -50,26 +51,30 @@ def add_report(parser: argparse.ArgumentParser) -> None:
 
 
 async def _report(options: argparse.Namespace) -> int:
-    from batchrunner.core.file_names import REPORT_NAME  # noqa: PLC0415
+    from batchrunner.core.file_names import PICTURES, REPORT_NAME  # noqa: PLC0415
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
     from batchrunner.ledger.gallery import read_gallery  # noqa: PLC0415
-    from batchrunner.output.report import Pictures, contents, page_of  # noqa: PLC0415
-    from batchrunner.storage.files import write_over  # noqa: PLC0415
+    from batchrunner.output.report import Pictures, contents, page_of, write_page  # noqa: PLC0415
+    from batchrunner.storage.files import remove_part_files  # noqa: PLC0415
 
     directory = existing_run(options.directory)
-    others = [await _other(existing_run(path), directory) for path in options.beside]
     pictures = Pictures(directory, _input_folders(options, directory))
     async with LedgerReader.open_existing(directory) as ledger:
         run_id = await ledger.run_id()
+        others = await _others([existing_run(path) for path in options.beside], run_id)
         gallery = await ledger.ask_history(partial(read_gallery, planned_only=not options.all))
         head = await _head(ledger, directory, run_id)
     shown = contents(gallery, directory, run_id, pictures, others, now=time.time())
-    head["verdicts"] = _verdicts(directory)
+    head |= _verdicts(directory)
+    remove_part_files(directory, REPORT_NAME)
+    remove_part_files(directory / PICTURES)
     broken = pictures.make(_Progress() if sys.stderr.isatty() else _say_nothing)
     head |= {"failures": [_failure(group, directory) for group in shown.troubles], "broken": list(broken)}
     target = directory / REPORT_NAME
     page = page_of(str(head["name"]), head | {"tasks": shown.tasks, "charts": shown.charts})
-    write_over(target, page.encode("utf-8", "replace"))
+    if kept := write_page(target, page):
+        why = "was edited, or is not a report"
+        talk(f"{shown_path(target)} {why}; the old file is kept as {printable(kept.name)}")
     for path in list(broken.values())[:MOST_NAMED]:
         talk(f"{shown_path(path)} can't be decoded: it has no picture")
     if options.json:
@@ -81,22 +86,31 @@ async def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _other(directory: Path, shown: Path) -> OtherRun:
-    """Another run, whose videos are shown beside.
+async def _others(directories: Sequence[Path], shown: str) -> list[OtherRun]:
+    """Other runs, whose videos are shown beside those of the run `shown`.
+
+    A verdict names a run and a file in it: with a copy of a run on the page, a verdict about one video would
+    also be one about the other, and pay for it.
 
     Raises:
-        UsageError: it is the same one.
+        UsageError: two of them are the same run.
     """
     from batchrunner.ledger import LedgerReader  # noqa: PLC0415
     from batchrunner.ledger.gallery import read_gallery  # noqa: PLC0415
     from batchrunner.output.report import OtherRun  # noqa: PLC0415
 
-    if directory.resolve() == shown.resolve():
-        raise UsageError(f"--beside {directory} is the run that is shown", "name another run directory")
-    async with LedgerReader.open_existing(directory) as ledger:
-        run_id = await ledger.run_id()
-        gallery = await ledger.ask_history(partial(read_gallery, planned_only=True))
-        return OtherRun.of(gallery, directory, run_id)
+    others: dict[str, OtherRun] = {}
+    for directory in directories:
+        async with LedgerReader.open_existing(directory) as ledger:
+            run_id = await ledger.run_id()
+            if run_id == shown or run_id in others:
+                raise UsageError(
+                    f"--beside {directory} is a run that is already shown, or a copy of it",
+                    "name the directory of another run",
+                )
+            gallery = await ledger.ask_history(partial(read_gallery, planned_only=True))
+            others[run_id] = OtherRun.of(gallery, directory, run_id)
+    return list(others.values())
 
 
 def _input_folders(options: argparse.Namespace, directory: Path) -> list[Path]:
@@ -127,20 +141,24 @@ async def _head(ledger: LedgerReader, directory: Path, run_id: str) -> dict[str,
     }
 
 
-def _verdicts(directory: Path) -> list[dict[str, str]]:
-    """The verdicts in the run directory, where a person has put them, as JSON values."""
+def _verdicts(directory: Path) -> dict[str, object]:
+    """The verdicts in the run directory, where a person has put them, and when their file was written."""
     from batchrunner.core.file_names import VERDICTS_NAME  # noqa: PLC0415
     from batchrunner.operations.verdicts import read_verdicts  # noqa: PLC0415
 
     path = directory / VERDICTS_NAME
     if not path.is_file():
-        return []
+        return {"verdicts": [], "verdicts_at": None}
     try:
-        rows = read_verdicts(path)
+        written_at, rows = path.stat().st_mtime, read_verdicts(path)
     except UsageError as error:
-        talk(f"the verdicts in {shown_path(path)} are left out: {error}")
-        return []
-    return [
+        talk(f"the verdicts in {shown_path(path)} are left out:")
+        if isinstance(error, ManifestError):
+            show_problems(error.problems)
+        else:
+            talk(f"  {error}")
+        return {"verdicts": [], "verdicts_at": None}
+    verdicts = [
         {
             "run": row.run,
             "fingerprint": row.fingerprint,
@@ -151,6 +169,7 @@ def _verdicts(directory: Path) -> list[dict[str, str]]:
         }
         for row in rows
     ]
+    return {"verdicts": verdicts, "verdicts_at": round(written_at * 1000)}
 
 
 def _failure(group: FailureGroup, directory: Path) -> dict[str, object]:

@@ -63,11 +63,15 @@ class UsageError(BatchrunnerError):
 
 
 class ManifestError(UsageError):
-    """The manifest (or a scenario) can't be used; `problems` lists every reason, errors first."""
+    """The manifest (or another file) can't be used; `problems` lists every reason, errors first."""
 
-    def __init__(self, problems: tuple[Problem, ...], file: str = "manifest") -> None:
+    def __init__(
+        self, problems: tuple[Problem, ...], file: str = "manifest", unharmed: str = "nothing was sent"
+    ) -> None:
         super().__init__(f"{count(len(problems), 'problem')} in the {file}")
         self.problems = problems
+        self.unharmed = unharmed
+        """What didn't happen because of them."""
 
 
 class AccountError(BatchrunnerError):

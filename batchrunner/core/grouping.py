@@ -9,7 +9,8 @@ from batchrunner.core.problems import Problem
 
 FEW = 3
 """Up to this many problems of one kind are shown one by one."""
-_VALUE = re.compile(r"\"(?:[^\"\\]|\\.)*\"…?|\S*[./]\S*\w|[0-9]+")
+# A path begins at the beginning of a word: to look for one at every letter of a long word takes long.
+_VALUE = re.compile(r"\"(?:[^\"\\]|\\.)*\"…?|(?<!\S)\S*[./]\S*\w|[0-9]+")
 """A value, a path or a number in a message; names of fields and columns are in backticks."""
 
 

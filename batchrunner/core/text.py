@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
+import sys
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -44,6 +46,8 @@ def columns(text: str) -> int:
 def cut(text: str, width: int) -> str:
     """`text` without control characters, spaces kept, truncated to `width` columns."""
     clean, used = _CONTROL.sub(" ", text), 0
+    if 2 * len(clean) <= width:  # however wide they are: most texts are short
+        return clean
     for index, char in enumerate(clean):
         used += columns(char)
         if used > width:
@@ -95,6 +99,11 @@ def quotable(text: str) -> str:
     """The text made safe to show, at the same length: without API keys and terminal control characters."""
     text = _UNSHOWABLE.sub("\ufffd", text)
     return _SECRET.sub(lambda found: "sk-" + "*" * (len(found.group()) - 3), text)
+
+
+def allow_long_cells() -> None:
+    """Let the csv module read cells of any length; its own limit is 131,072 characters."""
+    csv.field_size_limit(sys.maxsize)
 
 
 def closest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:

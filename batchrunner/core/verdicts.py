@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from batchrunner.core.errors import ManifestError
 from batchrunner.core.model import TaskKey
 from batchrunner.core.problems import Place, Problem, Severity
-from batchrunner.core.text import closest, shortened
+from batchrunner.core.redaction import redacted
+from batchrunner.core.text import allow_long_cells, shortened
 
 COLUMNS = ("run", "fingerprint", "id", "file_name", "verdict", "note")
 REQUIRED = ("run", "fingerprint", "file_name", "verdict")
-FILE_KIND = "verdicts file"
-"""What errors call the file."""
-
 _NEEDED = ("run", "fingerprint", "file_name")
 """What every row must have: together they name one version of one video."""
 _DELIMITERS = ",;\t"
@@ -64,13 +62,18 @@ def parsed(data: bytes, file: str) -> tuple[VideoVerdict, ...]:
     reader = _Reader(file)
     rows = tuple(reader.rows(data))
     if reader.problems:
-        raise ManifestError(tuple(reader.problems), FILE_KIND)
+        raise refusal(reader.problems)
     return rows
 
 
 def problem(file: str, line: int, message: str, hint: str = _SAVE_AGAIN) -> Problem:
     """A problem in a line of a verdicts file."""
     return Problem(Severity.ERROR, Place(file, line), message, hint)
+
+
+def refusal(problems: Iterable[Problem]) -> ManifestError:
+    """The error of a verdicts file that can't be used."""
+    return ManifestError(tuple(problems), "verdicts file", "nothing was changed")
 
 
 class _Reader:
@@ -124,9 +127,8 @@ class _Reader:
             return None
         word = found["verdict"].strip().lower()
         if word not in set(Verdict):
-            near = closest(word, [Verdict.KEEP, Verdict.REJECT])
-            hint = f"did you mean {near}?" if near else "write keep or reject, or leave the cell empty"
-            self._refuse(line, f"`{shortened(found['verdict'], 40)}` is not a verdict", hint)
+            hint = "write keep or reject, or leave the cell empty"
+            self._refuse(line, f'"{shortened(redacted(found["verdict"]), 40)}" is not a verdict', hint)
             return None
         row = VideoVerdict(
             run=found["run"].strip(),
@@ -159,6 +161,7 @@ class _Table:
     """The records of a text, read with one delimiter."""
 
     def __init__(self, text: str, delimiter: str) -> None:
+        allow_long_cells()
         # Strict: a quotation mark that was deleted must not merge rows or shift cells.
         self._records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         self.line = 1

@@ -22,6 +22,7 @@ from batchrunner.core.file_names import LOG_NAME, RESULTS_NAME, RUN_ID_NAME, VID
 from batchrunner.core.file_status import FileState
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.policy import AttemptFacts
+from batchrunner.core.text import allow_long_cells
 from batchrunner.engine.log_mark import LogMark
 from batchrunner.ledger import Ledger, LedgerReader, PaidAttempt, recover_command
 from batchrunner.ledger.history import LOG_MARK, History, claims, file_names, history
@@ -238,6 +239,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         suppress(OSError, UnicodeDecodeError, csv.Error),
         path.open(encoding="utf-8-sig", newline="") as file,
     ):
+        allow_long_cells()  # or a long label would hide what was paid for
         rows = [row for row in csv.DictReader(file) if row.get("fingerprint")]
         return [{name: text for name, text in row.items() if isinstance(text, str) and name} for row in rows]
     return []

@@ -18,7 +18,7 @@ from batchrunner.core.model import AUTO, RunSettings
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.collector import Collector
 from batchrunner.manifest import checked_limits
-from batchrunner.storage.files import PartFile, sync_directory
+from batchrunner.storage.files import remove_part_files, replacing, sync_directory
 
 LOOK_INTERVAL = 1.0
 """Real seconds between checks of the file."""
@@ -63,17 +63,13 @@ def write_limits(directory: Path, limits: Limits) -> None:
         StorageError: the file can't be written.
     """
     path = directory / LIMITS_NAME
-    part = path.with_name(f".limits.{os.urandom(4).hex()}{PartFile.SUFFIX}")
+    remove_part_files(directory, LIMITS_NAME)
     try:
-        try:
-            with part.open("xb") as file:
-                file.write(json.dumps(dict(limits)).encode())
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-            sync_directory(directory)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(path) as file:
+            file.write(json.dumps(dict(limits)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(directory)
     except OSError as error:
         raise StorageError(
             f"can't write {path}: {error.strerror}", "check its disk and permissions"

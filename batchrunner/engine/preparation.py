@@ -10,7 +10,7 @@ from pathlib import Path
 
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.estimate import REFERENCE_CURRENCY
-from batchrunner.core.file_names import LEDGER_NAME, LOG_NAME, RESULTS_NAME, RUN_ID_NAME, VIDEOS
+from batchrunner.core.file_names import LEDGER_NAME, LOG_NAME, PICTURES, RESULTS_NAME, RUN_ID_NAME, VIDEOS
 from batchrunner.core.model import Plan
 from batchrunner.core.plan import folded
 from batchrunner.core.policy import COLLECT_AGAIN, POLL_AGAIN
@@ -160,8 +160,8 @@ async def bring_up_to_date(
     await ledger.recover()
     if plan:
         await ledger.reserve_missing(plan.pricing.currency or REFERENCE_CURRENCY)
-    remove_part_files(videos)
-    remove_part_files(directory)
+    for folder in (videos, directory, directory / PICTURES):
+        remove_part_files(folder)
     gone = 0
     if plan:
         on_disk = frozenset[str]() if names_again else names_on_disk(directory)

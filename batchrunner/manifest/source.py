@@ -19,6 +19,9 @@ from batchrunner.core.text import is_text, quotable
 _BREAK = re.compile("\r\n|[\n\r]")
 _YAML_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _SNIPPET = 200
+_LONGEST_SECRET = 800
+"""Characters of an address up to the end of its password, as far as redaction recognizes one."""
+_AFTER_ADDRESS = " \t'\"<>"
 _CHUNK = 1 << 20
 _BLOCK = 10_000
 """How many lines are kept to be quoted."""
@@ -52,6 +55,17 @@ class TextFault(Exception):
         return fault
 
 
+def _beginning(line: str, length: int) -> str:
+    """The beginning of a line, at least `length` characters if it has as many.
+
+    It doesn't end within an address: a password whose host is cut off is no longer recognized as one.
+    """
+    if len(line) <= length + _LONGEST_SECRET:
+        return line
+    rest = line[length : length + _LONGEST_SECRET]
+    return line[:length] + rest[: max(map(rest.rfind, _AFTER_ADDRESS)) + 1]
+
+
 class Source:
     """A text and the file name to show for it."""
 
@@ -80,8 +94,7 @@ class Source:
 
     def place(self, line: int = 0, column: int = 0, row: int = 0) -> Place:
         """A place in this file with the text of its line, unless it looks like an API key."""
-        text = self.line(line)
-        snippet = quotable(text[: max(_SNIPPET, column + _SNIPPET)])
+        snippet = quotable(_beginning(self.line(line), max(_SNIPPET, column + _SNIPPET)))
         return Place(self.shown, line, column, row, snippet)
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from batchrunner.core.problems import Severity
+from batchrunner.core.redaction import redacted
 from batchrunner.core.text import quotable
 from batchrunner.manifest.nodes import Path
 
@@ -40,12 +41,12 @@ def dotted(path: Path) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as JSON, shortened for messages, without API keys."""
+    """A value as JSON, without secrets, shortened for messages."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
         return "a list"
     if value is None:
         return "nothing"
-    text = quotable(json.dumps(value, ensure_ascii=False, default=str))
+    text = quotable(redacted(json.dumps(value, ensure_ascii=False, default=str)))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -13,6 +13,7 @@ import aiohttp
 from yarl import URL
 
 from batchrunner.core.problems import Problem, Severity
+from batchrunner.core.redaction import redacted_url
 from batchrunner.core.rules.inputs import InputLimits
 from batchrunner.core.text import quotable
 from batchrunner.gateway.proxies import through_proxy
@@ -154,7 +155,7 @@ def _size(response: aiohttp.ClientResponse) -> int:
 
 def _name(use: UrlUse) -> str:
     """The URL without parts that may be secret."""
-    parts = urlsplit(use.url)
+    parts = urlsplit(redacted_url(use.url))
     bare = parts.netloc.rpartition("@")[2] + parts.path
     return quotable(bare if len(bare) <= _SHOWN else f"{bare[:_SHOWN]}…")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import secrets
 import shutil
 import sqlite3
 import sys
@@ -31,10 +30,13 @@ from batchrunner.ledger import (
     is_locked,
     lock_holders,
 )
+from batchrunner.storage.files import open_part, part_of, remove_part_files
 from batchrunner.version import __version__
 
 PACKAGES = ("aiohttp", "aiosqlite", "av", "jsonschema", "pillow", "PyYAML", "rich")
 EXTRAS = ("openpyxl", "pyarrow", "apprise")
+_PROBE = "doctor"
+"""What the file is called that is written to try the disk."""
 _PROBE_BYTES = 1 << 16
 
 
@@ -123,15 +125,15 @@ def _timed_write(place: Path) -> float:
     Raises:
         OSError: one of them failed; no file is left.
     """
-    part = place / f".batchrunner-{secrets.token_hex(8)}.part"
-    final = part.with_suffix(".test")
+    remove_part_files(place, _PROBE)
+    part, final = part_of(place / _PROBE), part_of(place / _PROBE)
     began = time.monotonic()
     try:
-        with part.open("xb") as file:
+        with os.fdopen(open_part(part), "wb") as file:
             file.write(bytes(_PROBE_BYTES))
             file.flush()
             os.fsync(file.fileno())
-        part.replace(final)
+            part.replace(final)
         folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)

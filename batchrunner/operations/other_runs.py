@@ -19,6 +19,7 @@ from batchrunner.core.model import PlannedTask, TaskKey
 from batchrunner.core.planned_tasks import PlannedTasks
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
+from batchrunner.core.text import allow_long_cells
 from batchrunner.ledger import Unreadable, begun, glance
 from batchrunner.storage import log_files
 
@@ -153,6 +154,7 @@ def _traces(directory: Path, is_all_there_is: bool) -> Counter[TaskKey]:
         suppress(OSError, csv.Error),
         (directory / RESULTS_NAME).open(encoding="utf-8-sig", errors="replace", newline="") as file,
     ):
+        allow_long_cells()  # or a long label would hide what was paid for
         keys |= {
             row.get("fingerprint") or ""
             for row in csv.DictReader(file)

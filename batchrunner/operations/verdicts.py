@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from batchrunner.core.errors import ManifestError, UsageError
+from batchrunner.core.errors import UsageError
 from batchrunner.core.problems import Problem
 from batchrunner.core.text import count, shortened
-from batchrunner.core.verdicts import FILE_KIND, Verdict, VideoVerdict, parsed, problem
+from batchrunner.core.verdicts import Verdict, VideoVerdict, parsed, problem, refusal
 from batchrunner.ledger import LedgerReader, TaskRecord
 from batchrunner.operations.overrides import WANTED_AGAIN, can_be_downloaded
 
@@ -117,7 +117,7 @@ async def find_rejects(
         else:
             found.tasks.append(task)
     if problems:
-        raise ManifestError(tuple(problems), FILE_KIND)
+        raise refusal(problems)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Keeps backups of a results.csv that was edited; backups are never overwritten."""
+"""Keeps backups of files that somebody else has edited or written; backups are never overwritten."""
 
 from __future__ import annotations
 

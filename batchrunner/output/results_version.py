@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from batchrunner.core.errors import StorageError
 from batchrunner.core.file_names import RESULTS_NAME
 from batchrunner.ledger import ResultRow, ResultRows
 from batchrunner.output.results import header, line
+from batchrunner.storage.files import open_part, part_of
 from batchrunner.version import __version__
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -60,10 +60,10 @@ def made(directory: Path, source: ResultRows, former: Version | None = None) -> 
     Raises:
         StorageError: the disk returned an error; no partial file is left.
     """
-    part = directory / f".{RESULTS_NAME}.{secrets.token_hex(4)}.part"
+    part = part_of(directory / RESULTS_NAME)
     try:
         try:
-            with part.open("x+b") as file:
+            with os.fdopen(open_part(part), "w+b") as file:
                 lengths, is_plan = _written(file, directory / RESULTS_NAME, source, former)
                 file.flush()
                 os.fsync(file.fileno())

@@ -1,16 +1,23 @@
-"""Writes files atomically: part file, fsync, rename, fsync of the folder."""
+"""Writes files atomically: part file, fsync, rename, fsync of the folder.
+
+A part file is locked by its writer until it is renamed. Whoever begins to write to a folder removes the part
+files there that nobody has locked: those of killed writers. A run, which holds the run directory's lock, does
+so for all names, other commands only for the names that they write.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import hashlib
 import os
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from batchrunner.core.errors import StorageError
 
@@ -23,6 +30,47 @@ _HASHERS = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="hash")
 """Hashing takes more time than everything else of a download, so it has threads of its own."""
 
 
+_SUFFIX = ".part"
+
+
+def part_of(final: Path) -> Path:
+    """A new name for the part file of a file."""
+    return final.with_name(f".{final.stem}.{secrets.token_hex(4)}{_SUFFIX}")
+
+
+def open_part(part: Path) -> int:
+    """Create a part file and lock it, until the descriptor that is returned is closed.
+
+    Raises:
+        OSError: it can't be created.
+    """
+    while True:
+        fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with suppress(OSError):  # not every file system has locks
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:
+            return fd
+        os.close(fd)  # somebody took it for a killed writer's before it was locked
+
+
+@contextmanager
+def replacing(final: Path) -> Iterator[BinaryIO]:
+    """Write a part file that replaces a file when the block ends; without fsync.
+
+    Raises:
+        OSError: it can't be written; the older file is still there, and no part file.
+    """
+    part = part_of(final)
+    try:
+        with os.fdopen(open_part(part), "w+b") as file:
+            yield file
+            file.flush()
+            part.replace(final)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
 class PartFile:
     """A download in progress. The file is created by the first write.
 
@@ -30,11 +78,9 @@ class PartFile:
     descriptor that a thread is still writing to.
     """
 
-    SUFFIX = ".part"
-
     def __init__(self, final: Path) -> None:
         self._final = final
-        self._path = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{self.SUFFIX}")
+        self._path = part_of(final)
         self._fd: int | None = None
         self._is_discarded = False
         self._lock = threading.Lock()
@@ -101,8 +147,7 @@ class PartFile:
     def _append(self, data: bytes) -> int:
         """Write `data`, and begin to hash it; return the file's descriptor."""
         if self._fd is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._fd = os.open(self._path, flags, 0o666)
+            self._fd = open_part(self._path)
         self._wait_for_hash()  # pieces must be hashed in their order
         self._hashing = _HASHERS.submit(self._sha256.update, data)
         view = memoryview(data)
@@ -157,11 +202,28 @@ def sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
-def remove_part_files(directory: Path) -> None:
-    """Remove part files left by killed runs, where possible."""
-    for path in directory.glob(f".*.{'[0-9a-f]' * 8}{PartFile.SUFFIX}"):
+def remove_part_files(directory: Path, final: str = "") -> None:
+    """Remove part files left by killed writers, where possible; only those of the file `final`, if given."""
+    name = glob.escape(Path(final).stem) if final else "*"
+    for path in directory.glob(f".{name}.{'[0-9a-f]' * 8}{_SUFFIX}"):
         with suppress(OSError):
-            path.unlink()
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                if _is_left_over(fd):  # and stays so while we have it locked
+                    path.unlink()
+            finally:
+                os.close(fd)
+
+
+def _is_left_over(fd: int) -> bool:
+    """Lock a part file that nobody is writing; False if somebody is, or if it has just been renamed."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # not every file system has locks
+    return os.fstat(fd).st_nlink > 0
 
 
 def keep_small(path: Path, data: bytes) -> None:
@@ -186,14 +248,10 @@ def write_over(path: Path, data: bytes) -> None:
     Raises:
         StorageError: it can't be written; the older one is still there.
     """
-    part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{PartFile.SUFFIX}")
     try:
-        part.write_bytes(data)
-        part.replace(path)
+        with replacing(path) as file:
+            file.write(data)
     except OSError as error:
         raise StorageError(
             f"can't write {path}: {error.strerror}", "free disk space or fix the permissions, then try again"
         ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)

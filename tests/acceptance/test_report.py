@@ -1,6 +1,7 @@
 """The report: one page that shows the videos of a run, in a real browser, from the file system."""
 
 import csv
+import fcntl
 import io
 import json
 import os
@@ -249,6 +250,95 @@ def test_verdicts_are_kept_saved_and_loaded(watched, made, tmp_path):
     assert "other.csv has no verdicts of this report" in page.inner_text("#notice")
 
 
+def test_a_newer_file_of_verdicts_counts(browser, desk, sim, tmp_path):
+    """The browser keeps only what was decided in it, and whichever of two changes is newer counts."""
+    names = ("ant", "bee", "cat", "dog")
+    desk.write(*names)
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert desk.do("report", "batch.run").code == 0
+    seen = Watched(browser, desk.directory / "report.html")
+    page, file = seen.page, desk.directory / "verdicts.csv"
+
+    def report_again(changes: dict[str, str] | None = None, at: float = 0) -> dict[str, str]:
+        """Edit the file at this time, make a new report, and return what it shows."""
+        if changes is not None:
+            rows = [row | {"verdict": changes.get(row["id"], row["verdict"])} for row in written]
+            with file.open("w", encoding="utf-8", newline="") as to:
+                writer = csv.DictWriter(to, written[0])
+                writer.writeheader()
+                writer.writerows(rows)
+            os.utime(file, (at, at))
+        assert desk.do("report", "batch.run").code == 0
+        page.reload()
+        return {row["id"]: row["verdict"] for row in page.evaluate("verdicts.rows()")}
+
+    later, earlier = 4e9, 1e9
+    for name in names[:3]:
+        card(page, name).locator(".no").click()
+    written = saved(page, tmp_path / "verdicts.csv")
+    assert report_again({}, later) == dict.fromkeys(names[:3], "reject")
+    assert report_again({"ant": "keep"}, later)["ant"] == "keep", "edited after it was saved"
+    card(page, "bee").locator(".yes").click()
+    card(page, "dog").locator(".yes").click()
+    both = {"ant": "keep", "bee": "keep", "cat": "reject", "dog": "keep"}
+    assert report_again({"ant": "keep"}, later) == both, "decided here, and the file says what it said before"
+    assert report_again({"ant": "keep", "bee": ""}, earlier) == both, "the file is older"
+    kept = {row["id"] for row in json.loads(page.evaluate("localStorage.getItem(verdicts.place)"))}
+    assert kept == {"bee", "cat", "dog"}, "the browser keeps no copy of the file"
+    assert report_again({"ant": "", "bee": "", "cat": ""}, later) == {"dog": "keep"}, "both have changed"
+    file.unlink()
+    assert report_again() == {"dog": "keep"}
+    seen.context.close()
+
+
+def test_names_that_javascript_knows_are_names(browser, desk, sim, tmp_path):
+    """IDs, files, labels, their values and models may be called like what every object has."""
+    names = ["constructor", "__proto__", "toString", "hasOwnProperty", "plain"]
+    labels = {name: name for name in names[:4]}
+    desk.write(
+        *({"id": name, "prompt": name, "labels": labels} for name in names[:4]),
+        {"id": "plain", "prompt": "plain"},
+    )
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert desk.do("report", "batch.run").code == 0
+    seen = Watched(browser, desk.directory / "report.html")
+    page = seen.page
+    assert shown(page) == names
+    groups = page.locator("#label optgroup")
+    assert groups.evaluate_all("all => all.map(one => one.label)") == names[:4]
+    assert page.locator("#label option").all_text_contents()[1:] == [f"{name} (4)" for name in names[:4]]
+    for index in range(1, 5):
+        page.select_option("#label", index=index)
+        assert shown(page) == names[:4]
+    page.select_option("#label", "")
+    page.evaluate("data.tasks.forEach((task) => { task.model = task.state = task.id; }); fillFilters()")
+    for select in ("#model", "#state"):  # which this gateway and this version don't have
+        for name in names:
+            page.select_option(select, name)
+            assert shown(page) == [name]
+        page.select_option(select, "")
+    card(page, "__proto__").locator(".no").click()
+    card(page, "constructor").locator(".open").click()
+    rows = page.locator("#detail tr").all_text_contents()
+    assert [f"label {name}{name}" for name in names[:4]] == [row for row in rows if row.startswith("label ")]
+    page.keyboard.press("k")
+    page.keyboard.press("Escape")
+    rows = saved(page, tmp_path / "verdicts.csv")
+    assert [(row["id"], row["file_name"], row["verdict"]) for row in rows] == [
+        ("__proto__", "videos/__proto__.mp4", "reject"),
+        ("constructor", "videos/constructor.mp4", "keep"),
+    ]
+    text = (tmp_path / "verdicts.csv").read_text(encoding="utf-8").replace("note", "__proto__")
+    (tmp_path / "odd.csv").write_text(text, encoding="utf-8")
+    page.set_input_files("#load", tmp_path / "odd.csv")
+    seen.until("document.getElementById('saved').textContent === '2 verdicts loaded from odd.csv'")
+    assert page.inner_text("#verdict-counts") == "1 kept, 1 rejected"
+    assert seen.complaints == []
+    seen.context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_is_accessible(browser, made, scheme):
     """axe finds nothing serious, in light and in dark, with everything open."""
@@ -310,9 +400,24 @@ def test_two_runs_side_by_side(browser, made, make_desk):
     assert seen.page.inner_text("#verdict-counts") == "0 kept, 1 rejected, 1 on other versions"
     assert seen.complaints == []
     seen.context.close()
-    refused = desk.do("report", "first.run", "--beside", "first.run")
-    assert (refused.code, "is the run that is shown" in refused.stderr) == (2, True)
+    shutil.copytree(desk.directory, desk.folder / "copy.run")
+    for others in (["first.run"], ["batch.run", "copy.run"]):
+        refused = desk.do("report", "first.run", *(word for one in others for word in ("--beside", one)))
+        assert refused.code == 2
+        assert f"--beside {others[-1]} is a run that is already shown, or a copy of it" in refused.stderr
     desk.clear_away()
+
+
+def test_a_copy_of_the_run_is_not_shown_beside_it(desk, sim):
+    """A verdict about the copy's video would be one about one's own, and pay for another version of it."""
+    desk.write("ant")
+    sim.start()
+    desk.check(desk.run(), 0)
+    shutil.copytree(desk.directory, desk.folder / "copy.run")
+    refused = desk.do("report", "batch.run", "--beside", "copy.run")
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "--beside copy.run is a run that is already shown, or a copy of it" in refused.stderr
+    assert not (desk.directory / "report.html").exists()
 
 
 def test_a_thousand_videos_are_a_small_page_that_draws_few(browser, made, tmp_path):
@@ -365,10 +470,52 @@ def test_an_input_that_was_changed_is_not_shown(sim, desk):
     assert desk.do("report", "batch.run").code == 0
     text = (desk.directory / "report.html").read_text(encoding="utf-8")
     assert '"inputs":[{"name":"cat.png","picture":"pictures/input-' in text
+    before = set((desk.directory / "pictures").iterdir())
     Image.new("RGB", (400, 300), "red").save(desk.folder / "cat.png")
     assert desk.do("report", "batch.run").code == 0
     text = (desk.directory / "report.html").read_text(encoding="utf-8")
     assert '"inputs":[{"name":"cat.png"}]' in text
+    assert set((desk.directory / "pictures").iterdir()) == before, "nothing of another file is copied"
+
+
+def test_part_files_of_killed_reports_are_removed(sim, desk):
+    """By the next report; a run removes none that a report is writing."""
+    desk.write("ant")
+    sim.start()
+    desk.check(desk.run(), 0)
+    assert desk.do("report", "batch.run").code == 0
+    names = (".report.0badcafe.part", "pictures/.0123.0badcafe.part", ".results.0badcafe.part")
+    report, picture, results = (desk.directory / name for name in names)
+    for path in (report, picture, results):
+        path.touch()
+    assert desk.do("report", "batch.run").code == 0
+    assert [path.exists() for path in (report, picture, results)] == [False, False, True]
+    with report.open("w") as one, picture.open("w") as other:  # as a report does
+        for file in (one, other):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        assert desk.run().code == 0
+        assert [path.exists() for path in (report, picture, results)] == [True, True, False]
+    desk.check(desk.run(), 0)
+    assert [path.exists() for path in (report, picture)] == [False, False]
+
+
+def test_a_report_replaces_only_reports(sim, desk):
+    """What somebody else wrote or edited is kept under another name, and what is kept is never replaced."""
+    desk.write("ant")
+    sim.start()
+    desk.check(desk.run(), 0)
+    page = desk.directory / "report.html"
+    page.write_text("<p>my own notes", encoding="utf-8")
+    first = desk.do("report", "batch.run")
+    said = "batch.run/report.html was edited, or is not a report; the old file is kept as report.html.bak"
+    assert (first.code, said in first.stderr) == (0, True)
+    assert "kept as" not in desk.do("report", "batch.run").stderr
+    edited = page.read_bytes().replace(b"<h1", b"<p>edited</p><h1")
+    page.write_bytes(edited)
+    assert "kept as report.html.bak2" in desk.do("report", "batch.run").stderr
+    assert (desk.directory / "report.html.bak").read_text(encoding="utf-8") == "<p>my own notes"
+    assert (desk.directory / "report.html.bak2").read_bytes() == edited
+    assert b"my own notes" not in page.read_bytes()
 
 
 def test_report_without_a_run_says_what_is_missing(desk):

@@ -170,7 +170,7 @@ def test_a_video_that_no_run_would_make_is_skipped(desk: Any, sim: Any) -> None:
         ({"file_name": "videos/cat.mp4"}, ["verdicts.csv:3: error: videos/cat.mp4 is not a video of", "bee"]),
         (
             {"verdict": "rejected"},
-            ["verdicts.csv:2: error: `rejected` is not a verdict", "did you mean reject?"],
+            ['verdicts.csv:2: error: "rejected" is not a verdict', "write keep or reject"],
         ),
         ({"fingerprint": ""}, ["verdicts.csv:2: error: `fingerprint` is empty"]),
     ],
@@ -184,7 +184,42 @@ def test_a_wrong_file_changes_nothing(desk: Any, sim: Any, changed: dict[str, st
     done = desk.do(*AGAIN[:-1])
     assert (done.code, done.stdout) == (2, "")
     assert [words for words in said if words not in done.stderr] == []
+    assert "nothing was sent" not in done.stderr
     assert set(desk.states().values()) == {"done"}
+
+
+def test_of_many_wrong_rows_the_first_hundred_are_shown(desk: Any, sim: Any) -> None:
+    """Equal ones once, with their lines; `--json` lists each."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    (row,) = save(desk, {"ant": "reject"})
+    unknown = [row | {"fingerprint": f"1-{a}{b}"} for a in "abcdefghij" for b in "abcdefghijklmno"]
+    words = [row | {"verdict": f"no {number}"} for number in range(4)]
+    write(desk.folder / "verdicts.csv", unknown)
+    *shown, last = desk.do(*AGAIN[:-1]).stderr.splitlines()
+    assert sum("no task of this run has the fingerprint" in line for line in shown) == 100
+    assert (shown[-1], last) == ("… and 50 more (--json lists each)", "150 errors; nothing was changed")
+    write(desk.folder / "verdicts.csv", words)
+    *_, where, last = desk.do(*AGAIN[:-1]).stderr.splitlines()
+    assert where == "      = 4 of these: lines 2, 3, 4, … (--json lists each)"
+    assert last == "4 errors; nothing was changed"
+    assert len(desk.do(*AGAIN).json["problems"]) == 4
+
+
+def test_a_report_says_which_rows_of_a_file_it_leaves_out_and_why(desk: Any, sim: Any) -> None:
+    """In the run directory, a wrong file is left out of the report, which is written all the same."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    (row,) = save(desk, {"ant": "reject"})
+    write(desk.directory / "verdicts.csv", [row, row | {"verdict": "perhaps"}])
+    done = desk.do("report", "batch.run")
+    assert done.code == 0
+    first, *rest = done.stderr.splitlines()
+    assert first == "the verdicts in batch.run/verdicts.csv are left out:"
+    assert rest[0].endswith('batch.run/verdicts.csv:3: error: "perhaps" is not a verdict')
+    assert rest[-1] == "1 error"
 
 
 def test_a_row_that_is_wrong_keeps_the_right_ones_from_being_paid(desk: Any, sim: Any) -> None:

@@ -75,7 +75,7 @@ def test_a_header_alone_has_no_verdicts() -> None:
         ),
         (
             f"{HEADER}\n{ROW.replace('reject', 'no')}\n{ROW.replace('reject', 'yes')}",
-            ["v.csv:2: `no` is not a verdict", "v.csv:3: `yes` is not a verdict"],
+            ['v.csv:2: "no" is not a verdict', 'v.csv:3: "yes" is not a verdict'],
         ),
     ],
 )
@@ -91,6 +91,13 @@ def test_other_encodings_are_refused(encoding: str) -> None:
         parsed(f"{HEADER}\n{ROW}\nr1,1-bb,b,b.mp4,keep,太暗".encode(encoding), "v.csv")
     (found,) = refused.value.problems
     assert (found.place.line, found.message) == (3 if encoding == "gb18030" else 1, "the file is not UTF-8")
+
+
+def test_a_note_may_be_long() -> None:
+    """Longer than the csv module allows by itself."""
+    note = "too dark, " * 20_000
+    (row,) = parsed(f'{HEADER}\nr1,1-aa,ant,videos/ant.mp4,reject,"{note}"'.encode(), "v.csv")
+    assert row.note == note
 
 
 def test_the_same_row_twice_is_no_contradiction() -> None:

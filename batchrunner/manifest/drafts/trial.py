@@ -8,6 +8,7 @@ from pathlib import Path
 
 from batchrunner.core.errors import ManifestError
 from batchrunner.core.problems import Problem, Severity
+from batchrunner.core.redaction import redacted
 from batchrunner.core.text import cut
 from batchrunner.manifest.drafts.text import Draft, DraftField
 from batchrunner.manifest.loader import load_source
@@ -87,5 +88,5 @@ def _wrong_fields(draft: Draft, trial: Trial) -> dict[DraftField, str]:
         path = trial.paths.get(problem, ())
         for one in used:
             if path[: len(one.path)] == one.path:
-                wrong.setdefault(one, cut(f"{problem.place}: {problem.message}", _WIDTH))
+                wrong.setdefault(one, cut(redacted(f"{problem.place}: {problem.message}"), _WIDTH))
     return wrong

@@ -32,8 +32,10 @@ class Pictures:
         self._input_folders = input_folders
         self._wanted: dict[str, Path] = {}
         """Videos whose picture is still to be made, by its name."""
-        self._inputs: dict[str, dict[str, str]] = {}
-        """Small copies of input pictures, by path in the manifest and hash."""
+        self._inputs: dict[str, dict[str, Path]] = {}
+        """The files that a path in the manifest may mean, by hash."""
+        self._copies: dict[str, str] = {}
+        """The small copies of those that were sent, by hash; empty where none can be made."""
 
     def of_video(self, video: Path, found: os.stat_result, sha256: str | None, size: int | None) -> str:
         """The path of a video's picture, relative to the run directory; it is made by `make`.
@@ -55,24 +57,34 @@ class Pictures:
         """
         if shown not in self._inputs:
             self._inputs[shown] = dict(self._found(shown))
-        wanted = (self._inputs[shown].get(sha256, "") for sha256 in hashes)
-        return next(filter(None, wanted), "")
+        wanted = ((sha256, path) for sha256 in hashes if (path := self._inputs[shown].get(sha256)))
+        return next((copy for sha256, path in wanted if (copy := self._copy(sha256, path))), "")
 
-    def _found(self, shown: str) -> Iterator[tuple[str, str]]:
-        """The hash of each file that this path may mean, and the path of its small copy."""
+    def _found(self, shown: str) -> Iterator[tuple[str, Path]]:
+        """The files that this path may mean, each with its hash."""
         for folder in self._input_folders:
-            with suppress(OSError, ValueError, BrokenPicture):
+            with suppress(OSError, ValueError):
                 path = folder / shown
-                if not path.is_file() or path.stat().st_size > _LARGEST_INPUT:
-                    continue
-                data = path.read_bytes()
-                if can_open(mime := picture_type(data[:HEAD])):
-                    sha256 = hashlib.sha256(data).hexdigest()
-                    name = f"input-{sha256[:_NAME_LENGTH]}.jpg"
-                    if not (self._folder / name).exists():
-                        self._folder.mkdir(exist_ok=True)
-                        write_over(self._folder / name, fitted(data, mime, _INPUT))
-                    yield sha256, f"{PICTURES}/{name}"
+                if path.is_file() and path.stat().st_size <= _LARGEST_INPUT:
+                    yield hashlib.sha256(path.read_bytes()).hexdigest(), path
+
+    def _copy(self, sha256: str, path: Path) -> str:
+        """The path of the small copy of a picture with this hash; empty if none can be made."""
+        if sha256 not in self._copies:
+            name = f"input-{sha256[:_NAME_LENGTH]}.jpg"
+            is_there = (self._folder / name).exists() or self._is_copied(sha256, path, self._folder / name)
+            self._copies[sha256] = f"{PICTURES}/{name}" if is_there else ""
+        return self._copies[sha256]
+
+    def _is_copied(self, sha256: str, path: Path, copy: Path) -> bool:
+        with suppress(OSError, BrokenPicture):
+            data = path.read_bytes()
+            is_same = hashlib.sha256(data).hexdigest() == sha256  # it may just have been replaced
+            if is_same and can_open(mime := picture_type(data[:HEAD])):
+                self._folder.mkdir(exist_ok=True)
+                write_over(copy, fitted(data, mime, _INPUT))
+                return True
+        return False
 
     def make(self, progress: Callable[[int, int], None] = lambda done, total: None) -> dict[str, Path]:
         """Make the pictures that are missing; return the videos that can't be decoded, by picture.

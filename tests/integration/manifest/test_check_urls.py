@@ -157,6 +157,16 @@ def test_the_password_of_a_proxy_is_not_shown(tmp_path: Path, monkeypatch: pytes
     assert problem.message == "example.com/a.png can't be fetched: the proxy can't be reached"
 
 
+def test_a_password_with_a_slash_is_not_shown(tmp_path: Path) -> None:
+    """It isn't where a URL has its user, and the URL can't be requested."""
+    path, url = tmp_path / "m.yaml", "https://bob:cana/ry12@files.example.com/a.png"
+    head = "version: 1\ndefaults: {model: dreamina-seedance-2-0}\ntasks:\n"
+    path.write_text(f"{head}  - {{prompt: a cat, image: '{url}'}}\n", encoding="utf-8")
+    (problem,) = asyncio.run(check_urls(load_manifest(path, with_urls=True)))
+    assert problem.message.startswith("files.example.com/a.png can't be fetched")
+    assert "ry12" not in problem.message
+
+
 def test_each_url_is_requested_once_and_reported_at_its_first_place(tmp_path: Path) -> None:
     """However many tasks have it; errors come first."""
     files = Files()

@@ -20,6 +20,9 @@ function searchText(task) {
   return searchTexts.get(task);
 }
 
+// The value of a label in a list; empty if the task has no such label. Any name is allowed, `constructor` too.
+const labelOf = (task, name) => (task.labels && Object.hasOwn(task.labels, name) ? [String(task.labels[name])] : []);
+
 function fill(select, all, options) {
   select.replaceChildren(make("option", { value: "" }, all), ...options.map(([value, label]) => make("option", { value }, label)));
 }
@@ -39,7 +42,7 @@ function fillFilters() {
   fill(label, "Any label", []);
   const names = [...new Set(data.tasks.flatMap((task) => Object.keys(task.labels || {})))];
   for (const name of names) {
-    const values = count((task) => (name in (task.labels || {}) ? [String(task.labels[name])] : []));
+    const values = count((task) => labelOf(task, name));
     if (values.length > MOST_LABELS) continue;
     const options = values.sort((a, b) => compared(a[0], b[0])).map(([value, number]) =>
       make("option", { value: JSON.stringify([name, value]) }, `${value} (${number.toLocaleString("en")})`));
@@ -59,7 +62,7 @@ function chosenTasks() {
   const keys = chosenGroup && new Set(chosenGroup.keys);
   const found = data.tasks.filter((task) =>
     (!keys || keys.has(task.key)) && (!state || task.state === state) && (!model || task.model === model) &&
-    (!label || String((task.labels || {})[label[0]]) === label[1]) &&
+    (!label || labelOf(task, label[0])[0] === label[1]) &&
     (!verdict || hasVerdict(task, verdict)) && terms.every((term) => searchText(task).includes(term)));
   return sorted(found, byId("sort").value);
 }
@@ -77,10 +80,10 @@ function sorted(tasks, order) {
     const [x, y] = [newest(a, name), newest(b, name)];
     return x === y ? 0 : x === undefined ? 1 : y === undefined ? -1 : x < y ? 1 : -1;
   };
-  const ways = {
-    id: (a, b) => compared(a.id, b.id),
-    state: (a, b) => compared(a.state, b.state),
-    newest: descending("collected"), slowest: descending("seconds"), dearest: descending("cost"),
-  };
-  return ways[order] ? [...tasks].sort(ways[order]) : tasks;
+  const ways = new Map([
+    ["id", (a, b) => compared(a.id, b.id)],
+    ["state", (a, b) => compared(a.state, b.state)],
+    ["newest", descending("collected")], ["slowest", descending("seconds")], ["dearest", descending("cost")],
+  ]);
+  return ways.has(order) ? [...tasks].sort(ways.get(order)) : tasks;
 }

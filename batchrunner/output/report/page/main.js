@@ -6,7 +6,7 @@ function tell(text) {
 }
 
 const broken = new Set(data.broken);
-const verdicts = new Verdicts(data.verdicts || []);
+const verdicts = new Verdicts(data.verdicts, data.verdicts_at);
 const grid = new Grid(byId("grid"));
 const detail = new Detail(byId("detail"));
 
@@ -56,10 +56,10 @@ function showGrid() {
 }
 
 function showVerdicts() {
-  const rows = verdicts.rows(), count = { keep: 0, reject: 0 };
-  for (const task of data.tasks) count[verdicts.of(task, newestTake(task)).verdict]++; // as the filter counts
-  const others = rows.filter((row) => row.verdict).length - count.keep - count.reject;
-  const parts = [`${count.keep.toLocaleString("en")} kept`, `${count.reject.toLocaleString("en")} rejected`];
+  const rows = verdicts.rows(), count = (verdict) => data.tasks.filter((task) => hasVerdict(task, verdict)).length;
+  const kept = count("keep"), rejected = count("reject"); // as the filter counts
+  const others = rows.filter((row) => row.verdict).length - kept - rejected;
+  const parts = [`${kept.toLocaleString("en")} kept`, `${rejected.toLocaleString("en")} rejected`];
   if (others > 0) parts.push(`${others.toLocaleString("en")} on other versions`);
   byId("verdict-counts").textContent = rows.length ? parts.join(", ") : "";
   byId("save").disabled = !rows.length;
@@ -71,6 +71,7 @@ function save() {
   const link = make("a", { href: URL.createObjectURL(new Blob([verdicts.csv()], { type: "text/csv" })), download: "verdicts.csv" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  verdicts.saved();
   say("Saved as verdicts.csv. To make the rejected videos again, type this and run the manifest again, which pays for them:", commandLine(data.again));
 }
 
@@ -97,7 +98,7 @@ const THEMES = ["auto", "light", "dark"];
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
-  byId("theme").textContent = { auto: "Theme: auto", light: "Theme: light", dark: "Theme: dark" }[theme];
+  byId("theme").textContent = `Theme: ${theme}`;
   try { localStorage.setItem("batchrunner.theme", theme); } catch { /* it is chosen again next time */ }
 }
 
@@ -135,18 +136,21 @@ function pressed(event) {
   const target = event.target, isOpen = byId("detail").open;
   if (target.matches("input, select, textarea") || byId("help").open) return;
   const isControl = target.matches("button:not(.open), summary, video, a");
-  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -grid.columns, ArrowDown: grid.columns, Home: -Infinity, End: Infinity };
-  const actions = {
-    "/": () => { if (!isOpen) byId("text").focus(); }, "?": () => byId("help").showModal(),
-    k: () => setVerdict("keep"), r: () => setVerdict("reject"), u: () => setVerdict(""), n: writeNote,
-    " ": isControl ? null : playOrPause,
-  };
-  if (event.key in steps && !target.matches("video, .whole")) {
-    if (isOpen && Math.abs(steps[event.key]) === 1) detail.show(detail.index + steps[event.key]);
+  const steps = new Map([
+    ["ArrowLeft", -1], ["ArrowRight", 1], ["ArrowUp", -grid.columns], ["ArrowDown", grid.columns], ["Home", -Infinity], ["End", Infinity],
+  ]);
+  const actions = new Map([
+    ["/", () => { if (!isOpen) byId("text").focus(); }], ["?", () => byId("help").showModal()],
+    ["k", () => setVerdict("keep")], ["r", () => setVerdict("reject")], ["u", () => setVerdict("")], ["n", writeNote],
+  ]);
+  if (!isControl) actions.set(" ", playOrPause);
+  const step = steps.get(event.key);
+  if (step && !target.matches("video, .whole")) {
+    if (isOpen && Math.abs(step) === 1) detail.show(detail.index + step);
     else if (!isOpen && (target.matches(".open") || target === document.body) && grid.tasks.length) {
-      grid.go(Math.max(0, Math.min(grid.tasks.length - 1, target === document.body ? grid.current : grid.current + steps[event.key])));
+      grid.go(Math.max(0, Math.min(grid.tasks.length - 1, target === document.body ? grid.current : grid.current + step)));
     } else return;
-  } else if (actions[event.key]) actions[event.key]();
+  } else if (actions.has(event.key)) actions.get(event.key)();
   else return;
   event.preventDefault();
 }

@@ -3,15 +3,22 @@
 const COLUMNS = ["run", "fingerprint", "id", "file_name", "verdict", "note"];
 const VERDICT_WORDS = ["keep", "reject", ""];
 
+const UNDECIDED = { verdict: "", note: "" };
+const opinion = ({ verdict, note }) => ({ verdict, note });
+const isSame = (a, b) => a.verdict === b.verdict && a.note === b.note;
+
 class Verdicts {
-  constructor(given) {
+  // `given` are the rows of the run directory's verdicts.csv, written at `writtenAt` (milliseconds; null: no such file).
+  constructor(given, writtenAt) {
     this.place = `batchrunner.verdicts.${data.run}`;
     this.listeners = [];
+    this.writtenAt = writtenAt;
     this.given = new Map(given.map((row) => [this.nameOf(row.run, row.fingerprint, row.file_name), row]));
-    this.found = this.read();
+    this.own = new Map();
+    this.read();
     addEventListener("storage", (event) => {
       if (event.key !== this.place) return;
-      this.found = this.read(); // another tab of the same report
+      this.read(); // another tab of the same report
       this.changed();
     });
   }
@@ -20,43 +27,66 @@ class Verdicts {
     return JSON.stringify([run || data.run, fingerprint, file]);
   }
 
+  // The browser keeps only what was decided in it: what it copied from a file would hide what a newer file says.
   read() {
-    const found = new Map(this.given);
     try {
-      for (const row of JSON.parse(localStorage.getItem(this.place) || "[]")) {
-        found.set(this.nameOf(row.run, row.fingerprint, row.file_name), row);
-      }
+      const kept = JSON.parse(localStorage.getItem(this.place) || "[]").map((row) => [this.nameOf(row.run, row.fingerprint, row.file_name), row]);
+      const newer = kept.filter(([name, row]) => this.isNewer(name, row));
+      this.own = new Map(newer);
+      if (newer.length < kept.length) this.keep();
     } catch {
       tell("This browser keeps nothing for this page: save your verdicts before you close it.");
-      return this.found || found;
     }
-    return found;
+    this.found = new Map([...this.given, ...this.own]);
+  }
+
+  // Whether what was decided here is newer than what the file says. It is if the file says what it said then
+  // (`base`: the same as when that was decided or last saved); if both have changed, the later change counts.
+  isNewer(name, row) {
+    if (this.writtenAt === null) return true;
+    return isSame(this.given.get(name) || UNDECIDED, row.base || UNDECIDED) || row.at >= this.writtenAt;
   }
 
   of(task, take) {
-    return (take && this.found.get(this.nameOf(take.run, task.key, take.file))) || { verdict: "", note: "" };
+    return (take && this.found.get(this.nameOf(take.run, task.key, take.file))) || UNDECIDED;
   }
 
   set(task, take, change) {
     const name = this.nameOf(take.run, task.key, take.file);
-    this.found = this.read(); // what another tab has written meanwhile stays
+    this.read(); // what another tab has written meanwhile stays
+    const before = this.found.get(name) || UNDECIDED;
+    const base = this.own.has(name) ? this.own.get(name).base : opinion(before);
     const row = { run: take.run || data.run, fingerprint: task.key, id: task.id, file_name: take.file };
-    this.found.set(name, { ...row, verdict: "", note: "", ...this.found.get(name), ...change });
+    this.own.set(name, { ...row, ...opinion(before), ...change, base, at: Date.now() });
     this.write();
   }
 
+  // Takes rows from a file that was loaded by hand.
   take(rows) {
-    for (const row of rows) this.found.set(this.nameOf(row.run, row.fingerprint, row.file_name), row);
+    this.read();
+    for (const row of rows) this.own.set(this.nameOf(row.run, row.fingerprint, row.file_name), { ...row, base: opinion(row), at: Date.now() });
+    this.write();
+  }
+
+  // Notes that a file has what is decided now.
+  saved() {
+    this.read();
+    for (const row of this.own.values()) row.base = opinion(row);
     this.write();
   }
 
   write() {
+    this.keep();
+    this.found = new Map([...this.given, ...this.own]);
+    this.changed();
+  }
+
+  keep() {
     try {
-      localStorage.setItem(this.place, JSON.stringify([...this.found.values()]));
+      localStorage.setItem(this.place, JSON.stringify([...this.own.values()]));
     } catch {
       tell("This browser can't keep your verdicts: save them before you close the page.");
     }
-    this.changed();
   }
 
   changed() {
@@ -75,46 +105,50 @@ class Verdicts {
 
 const quoted = (cell) => (/[",\r\n]|^\s|\s$/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
 
-// RFC 4180: the records of a CSV as objects. Spreadsheets may have written another delimiter.
+// RFC 4180: the records of a CSV, each with its line and its cells by name. Spreadsheets may have written another delimiter.
 function parsedCsv(text) {
   const first = text.split("\n", 1)[0];
   const delimiter = [",", ";", "\t"].reduce((best, one) => (first.split(one).length > first.split(best).length ? one : best));
-  const records = [[]];
-  let cell = "", inQuotes = false, ended = false;
-  const endCell = () => { records.at(-1).push(cell); cell = ""; };
+  const records = [{ line: 1, cells: [] }];
+  let cell = "", inQuotes = false, ended = false, line = 1;
+  const endCell = () => { records.at(-1).cells.push(cell); cell = ""; };
   const source = text.replace(/^\ufeff/, "");
   for (let at = 0; at < source.length; at++) {
     const char = source[at];
+    if (char === "\n") line++;
     if (inQuotes) {
       if (char !== '"') cell += char;
       else if (source[at + 1] === '"') { cell += '"'; at++; }
       else inQuotes = false;
     } else if (char === '"' && cell === "") inQuotes = true;
     else if (char === delimiter) endCell();
-    else if (char === "\n") { endCell(); records.push([]); }
+    else if (char === "\n") { endCell(); records.push({ line, cells: [] }); }
     else if (char !== "\r") cell += char;
     ended = char === "\n" && !inQuotes;
   }
   if (ended) records.pop();
   else endCell();
-  const header = records.shift().map((name) => name.trim().toLowerCase());
-  const rows = records.filter((cells) => cells.some((cell) => cell.trim()));
-  return rows.map((cells) => Object.fromEntries(header.map((name, index) => [name, cells[index] || ""])));
+  const header = records.shift().cells.map((name) => name.trim().toLowerCase());
+  const rows = records.filter(({ cells }) => cells.some((cell) => cell.trim()));
+  return rows.map((row) => ({ line: row.line, cells: new Map(header.map((name, index) => [name, row.cells[index] || ""])) }));
 }
 
 // The verdicts about videos of this page; fails if it is no such file, as `retry --from` would.
 function verdictsIn(text) {
   const rows = parsedCsv(text);
-  if (!rows.length || !["fingerprint", "file_name", "verdict"].every((name) => name in rows[0])) {
+  if (!rows.length || !["fingerprint", "file_name", "verdict"].every((name) => rows[0].cells.has(name))) {
     throw new Error("it has no columns fingerprint, file_name and verdict");
   }
-  const bad = rows.findIndex((row) => !VERDICT_WORDS.includes(row.verdict.trim().toLowerCase()));
-  if (bad >= 0) throw new Error(`row ${bad + 1} says “${rows[bad].verdict}”, not keep or reject`);
+  const found = rows.map(({ line, cells }) => {
+    const word = cells.get("verdict"), verdict = word.trim().toLowerCase();
+    if (!VERDICT_WORDS.includes(verdict)) throw new Error(`line ${line} says “${word}”, not keep or reject`);
+    return {
+      run: cells.get("run") || data.run, fingerprint: cells.get("fingerprint"), id: cells.get("id") || "",
+      file_name: cells.get("file_name"), verdict, note: cells.get("note") || "",
+    };
+  });
   const known = new Set(data.tasks.flatMap((task) => task.takes.map((take) => verdicts.nameOf(take.run, task.key, take.file))));
-  return rows.filter((row) => known.has(verdicts.nameOf(row.run, row.fingerprint, row.file_name))).map((row) => ({
-    run: row.run || data.run, fingerprint: row.fingerprint, id: row.id || "", file_name: row.file_name,
-    verdict: row.verdict.trim().toLowerCase(), note: row.note || "",
-  }));
+  return found.filter((row) => known.has(verdicts.nameOf(row.run, row.fingerprint, row.file_name)));
 }
 
 // Brings the buttons of a card or a player up to date.
