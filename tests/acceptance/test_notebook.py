@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import batchrunner
-from batchrunner import api
+from batchrunner.api import rows as api_rows
 from batchrunner.core.file_names import LOG_NAME
 from tests.harness.commands import Ended
 from tests.harness.gateway import KEY
@@ -257,7 +257,7 @@ def test_a_password_in_the_address_is_not_shown(desk: Any, sim: Any) -> None:
 
 def test_tasks_are_the_rows_of_the_csv(desk: Any, sim: Any, monkeypatch: Any) -> None:
     """Numbers are numbers, and each video has its path; read in parts, so that many need no memory."""
-    monkeypatch.setattr(api, "AT_ONCE", 2)
+    monkeypatch.setattr(api_rows, "AT_ONCE", 2)
     sim.start({"on": "generate", "do": "moderated", "prompt": "bad*"})
     labelled = {"id": "e", "prompt": "e", "labels": {"who": "me"}}
     desk.write("a", "bad", "c", "d", labelled, max_attempts=1)

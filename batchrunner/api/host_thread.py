@@ -1,0 +1,116 @@
+"""Carries out a run in a thread of its own, for a host whose event loop has other things to do."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from batchrunner.api.rows import TaskRows
+from batchrunner.cli.confirmation import NotConfirmed
+from batchrunner.cli.connection import Connection
+from batchrunner.cli.loading import load
+from batchrunner.cli.paid_tasks import collect_despite
+from batchrunner.cli.run_job import check_simulation, collecting, prepared, selected
+from batchrunner.core.errors import UsageError
+from batchrunner.core.summary import Summary
+from batchrunner.engine.session import run as run_job
+
+
+def _check_scenario(path: Path) -> None:
+    """Check a scenario before the simulator does, whose words would be printed.
+
+    Raises:
+        UsageError: it can't be used.
+    """
+    from batchrunner.simulator.scenario_file import load_scenario  # noqa: PLC0415  few have one
+
+    try:
+        load_scenario(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the scenario {path} can't be used: {error}") from error
+
+
+class HostThread:
+    """Runs a job in a thread with an event loop of its own, which is not held up by the host's."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._is_cancelled = False
+
+    async def carry_out(self, options: argparse.Namespace) -> Summary:
+        """Do it all in the thread; if this is cancelled, the run ends in an orderly way first."""
+        result: Future[Summary] = Future()
+        thread = threading.Thread(target=self._work, args=(options, result), name="batchrunner")
+        thread.start()
+        waiting = asyncio.wrap_future(result)
+        was_cancelled = False
+        try:
+            while not waiting.done():
+                try:
+                    await asyncio.wait({waiting})
+                except asyncio.CancelledError:
+                    was_cancelled = True
+                    self._cancel()
+        finally:
+            if not waiting.done():  # the host's loop was closed without cancelling this
+                self._cancel()
+        if was_cancelled:
+            waiting.exception()  # whoever cancels a run doesn't want to know how it would have ended
+            raise asyncio.CancelledError
+        return waiting.result()
+
+    def _work(self, options: argparse.Namespace, result: Future[Summary]) -> None:
+        try:
+            result.set_result(self._summary(options))
+        except BaseException as error:  # it belongs to the caller
+            result.set_exception(error)
+
+    def _summary(self, options: argparse.Namespace) -> Summary:
+        check_simulation(options)
+        if options.scenario:
+            _check_scenario(options.scenario)
+        try:
+            chosen = selected(options, load(options))
+        except UsageError as mistake:
+            self._collect(mistake, options)
+            raise
+        try:
+            with prepared(options, chosen) as (job, _):
+                return replace(self._run(run_job(job)), tasks=TaskRows(job.directory))
+        except NotConfirmed as refusal:
+            self._collect(refusal, options)
+            raise NotConfirmed(str(refusal), "pass yes=True to confirm") from None
+
+    def _collect(self, mistake: UsageError, options: argparse.Namespace) -> None:
+        """Collect what is paid for although nothing can be submitted: links expire after a day."""
+
+        def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:
+            return self._run(run_job(collecting(gateway, directory, options))).exit_code, {}
+
+        collect_despite(mistake, options, carry_out, silent=True)
+
+    def _run(self, work: Coroutine[Any, Any, Summary]) -> Summary:
+        with asyncio.Runner() as runner:
+            self._loop = runner.get_loop()
+            return runner.run(self._watched(work))
+
+    async def _watched(self, work: Coroutine[Any, Any, Summary]) -> Summary:
+        self._task = asyncio.current_task()
+        if self._is_cancelled:  # before it could be reached
+            work.close()
+            raise asyncio.CancelledError
+        return await work
+
+    def _cancel(self) -> None:
+        self._is_cancelled = True
+        if self._loop and self._task:
+            with suppress(RuntimeError):  # the loop has just been closed
+                self._loop.call_soon_threadsafe(self._task.cancel)
