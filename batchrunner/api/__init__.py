@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from batchrunner.api.errors import for_python
+from batchrunner.api.errors import for_python, in_python
 from batchrunner.api.host_thread import HostThread
 from batchrunner.cli.arguments import invalid_key
 from batchrunner.cli.main import parser
 from batchrunner.cli.run import MOST_MONEY
-from batchrunner.core.errors import BatchrunnerError, UsageError
+from batchrunner.core.errors import UsageError
 from batchrunner.core.summary import Summary
 from batchrunner.gateway import ApiKey
 from batchrunner.manifest import LoadedManifest
@@ -31,10 +31,8 @@ def load_manifest(path: str | Path) -> LoadedManifest:
         ManifestError: it has errors; `problems` has all of them, and the traceback shows them.
         UsageError: the file can't be read.
     """
-    try:
+    with in_python():
         return read_manifest(Path(path))
-    except BatchrunnerError as error:
-        raise for_python(error) from None
 
 
 async def run(  # noqa: PLR0913  the options of the command
@@ -104,7 +102,5 @@ async def run(  # noqa: PLR0913  the options of the command
     # Absolute: the host may change its working folder while the run is on.
     given |= {name: None if path is None else Path(path).absolute() for name, path in paths.items()}
     vars(options).update(given | {"may_ask": False})
-    try:
+    with in_python():
         return await HostThread().carry_out(options)
-    except BatchrunnerError as error:
-        raise for_python(error) from None

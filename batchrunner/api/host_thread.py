@@ -5,21 +5,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from batchrunner.api.rows import TaskRows
 from batchrunner.cli.confirmation import NotConfirmed
 from batchrunner.cli.connection import Connection
-from batchrunner.cli.loading import load
 from batchrunner.cli.paid_tasks import collect_despite
-from batchrunner.cli.run_job import check_simulation, collecting, prepared, selected
+from batchrunner.cli.run_directory import Whereabouts
+from batchrunner.cli.run_job import collecting, run_or_collect
 from batchrunner.core.errors import UsageError
 from batchrunner.core.summary import Summary
+from batchrunner.core.text import count
+from batchrunner.engine.job import Job
 from batchrunner.engine.session import run as run_job
 
 
@@ -35,6 +38,14 @@ def _check_scenario(path: Path) -> None:
         load_scenario(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"the scenario {path} can't be used: {error}") from error
+
+
+def _collected(values: Mapping[str, Any]) -> str:
+    """What became of the paid tasks of a run that could not begin."""
+    waiting = count(values["waiting"], "paid task")
+    if failure := values.get("not_collected"):
+        return f"{waiting} could not be collected: {failure['error']}"
+    return f"{waiting} {'was' if values['waiting'] == 1 else 'were'} polled and downloaded as far as possible"
 
 
 class HostThread:
@@ -74,28 +85,29 @@ class HostThread:
             result.set_exception(error)
 
     def _summary(self, options: argparse.Namespace) -> Summary:
-        check_simulation(options)
-        if options.scenario:
+        if options.simulate and options.scenario:
             _check_scenario(options.scenario)
-        try:
-            chosen = selected(options, load(options))
-        except UsageError as mistake:
-            self._collect(mistake, options)
-            raise
-        try:
-            with prepared(options, chosen) as (job, _):
-                return replace(self._run(run_job(job)), tasks=TaskRows(job.directory))
-        except NotConfirmed as refusal:
-            self._collect(refusal, options)
-            raise NotConfirmed(str(refusal), "pass yes=True to confirm") from None
 
-    def _collect(self, mistake: UsageError, options: argparse.Namespace) -> None:
-        """Collect what is paid for although nothing can be submitted: links expire after a day."""
+        def carry_out(job: Job, _: Whereabouts) -> Summary:
+            return replace(self._run(run_job(job)), tasks=TaskRows(job.directory))
+
+        return run_or_collect(options, carry_out, partial(self._only_collect, options))
+
+    def _only_collect(self, options: argparse.Namespace, mistake: UsageError) -> NoReturn:
+        """Collect what is paid for although nothing can be submitted: links expire after a day.
+
+        Raises:
+            UsageError: the mistake itself, with a note about what was collected.
+        """
 
         def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:
             return self._run(run_job(collecting(gateway, directory, options))).exit_code, {}
 
-        collect_despite(mistake, options, carry_out, silent=True)
+        if isinstance(mistake, NotConfirmed):
+            mistake.hint = "pass yes=True to confirm"
+        _, values = collect_despite(mistake, options, carry_out, silent=True)
+        mistake.add_note(_collected(values))
+        raise mistake
 
     def _run(self, work: Coroutine[Any, Any, Summary]) -> Summary:
         with asyncio.Runner() as runner:

@@ -282,3 +282,28 @@ def test_tasks_are_the_rows_of_the_csv(desk: Any, sim: Any, monkeypatch: Any) ->
     shutil.rmtree(desk.directory)
     with pytest.raises(batchrunner.UsageError, match="can't be read"):
         len(summary.tasks)
+
+
+def test_a_broken_manifest_collects_the_unfinished_night(desk: Any, sim: Any) -> None:
+    """As the command does: what is paid for is downloaded before the error is raised, which says so."""
+    sim.start()
+    desk.write("ant", "bee", concurrency=1)
+    command = desk.start_run("-o", "nights/{date}")
+    desk.until(sim.charges, "a charge")
+    command.killed()
+    charged = len(sim.charges())
+    desk.until(sim.settled, "the end of the generation")
+    desk.manifest.write_text("version: 1\ntasks: 7\n")
+    with pytest.raises(batchrunner.ManifestError) as told:
+        run(desk, directory=desk.folder / "nights/{date}")
+    assert "downloaded as far as possible" in "".join(told.value.__notes__)
+    assert len(list(desk.folder.glob("nights/*/videos/*.mp4"))) == charged == len(sim.charges())
+
+
+def test_the_systems_errors_are_ours(desk: Any, sim: Any) -> None:
+    """As the command's: a name that is too long for the disk is a StorageError that names it."""
+    sim.start()
+    desk.write("ant")
+    with pytest.raises(batchrunner.StorageError, match=r"x{300}.*: File name too long"):
+        run(desk, directory="x" * 300)
+    assert sim.posts() == 0
