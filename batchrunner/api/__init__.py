@@ -7,22 +7,19 @@ It prints nothing, asks nothing, and leaves signals, locale and event loop to it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from os import PathLike
 from pathlib import Path
 
-from batchrunner.api.errors import for_python, in_python
+from batchrunner.api.arguments import check_path, options_of, usable_key
+from batchrunner.api.errors import in_python
 from batchrunner.api.host_thread import HostThread
-from batchrunner.cli.arguments import invalid_key
-from batchrunner.cli.main import parser
-from batchrunner.cli.run import MOST_MONEY
-from batchrunner.core.errors import UsageError
 from batchrunner.core.summary import Summary
-from batchrunner.gateway import ApiKey
 from batchrunner.manifest import LoadedManifest
 from batchrunner.manifest import load_manifest as read_manifest
 
 
-def load_manifest(path: str | Path) -> LoadedManifest:
+def load_manifest(path: str | PathLike[str]) -> LoadedManifest:
     """Read, check and expand a manifest and the files that it names; sends nothing.
 
     The result can be given to `run`; its `warnings` are those of `batchrunner validate`.
@@ -32,16 +29,17 @@ def load_manifest(path: str | Path) -> LoadedManifest:
         UsageError: the file can't be read.
     """
     with in_python():
+        check_path("path", path)
         return read_manifest(Path(path))
 
 
 async def run(  # noqa: PLR0913  the options of the command
-    manifest: str | Path | LoadedManifest,
+    manifest: str | PathLike[str] | LoadedManifest,
     *,
-    directory: str | Path | None = None,
+    directory: str | PathLike[str] | None = None,
     simulate: bool = False,
-    scenario: str | Path | None = None,
-    only: str | Sequence[str] = (),
+    scenario: str | PathLike[str] | None = None,
+    only: str | Collection[str] | None = None,
     limit: int | None = None,
     max_cost: float | None = None,
     yes: bool = False,
@@ -49,7 +47,7 @@ async def run(  # noqa: PLR0913  the options of the command
     strict: bool = False,
     base_url: str | None = None,
     api_key: str | None = None,
-    api_key_file: str | Path | None = None,
+    api_key_file: str | PathLike[str] | None = None,
     insecure: bool = False,
     same_gateway: bool = False,
     time_scale: float | None = None,
@@ -72,35 +70,29 @@ async def run(  # noqa: PLR0913  the options of the command
             What an earlier run has paid for is collected first; nothing is submitted.
         BatchrunnerError: the run could not begin.
     """
-    key, refusal = None, None
-    if api_key is not None:
-        api_key = api_key.strip()
-        key, refusal = ApiKey(api_key, "`api_key`"), invalid_key(api_key, "`api_key`")
+    key, refusal = usable_key(api_key)
     api_key = None  # some tracebacks show local variables
-    if refusal:
-        raise for_python(refusal)
-    for name, number in (("limit", limit), ("max_cost", max_cost)):
-        if number is not None and not (isinstance(number, int | float) and 0 < number <= MOST_MONEY):
-            raise UsageError(
-                f"{name}={number!r} is not a number above 0", f"leave `{name}` out to have no limit"
-            )
-    path = Path(manifest.plan.manifest if isinstance(manifest, LoadedManifest) else manifest).absolute()
-    options = parser().parse_args(["run", "--quiet", "--", str(path)])
-    given: dict[str, object] = {
-        "manifest": path,
-        "loaded": manifest if isinstance(manifest, LoadedManifest) else None,
-        "api_key": key,
-        "simulate": simulate,
-        "only": [only] if isinstance(only, str) else list(only),
-        "limit": limit,
-        "max_cost": max_cost,
-        "yes": yes,
-    }
-    given |= {"new": new, "strict": strict, "base_url": base_url, "insecure": insecure}
-    given |= {"same_gateway": same_gateway, "time_scale": time_scale}
-    paths = {"output": directory, "scenario": scenario, "api_key_file": api_key_file}
-    # Absolute: the host may change its working folder while the run is on.
-    given |= {name: None if path is None else Path(path).absolute() for name, path in paths.items()}
-    vars(options).update(given | {"may_ask": False})
     with in_python():
+        if refusal:
+            raise refusal
+        options = options_of(
+            manifest,
+            key,
+            {
+                "directory": directory,
+                "simulate": simulate,
+                "scenario": scenario,
+                "only": only,
+                "limit": limit,
+                "max_cost": max_cost,
+                "yes": yes,
+                "new": new,
+                "strict": strict,
+                "base_url": base_url,
+                "api_key_file": api_key_file,
+                "insecure": insecure,
+                "same_gateway": same_gateway,
+                "time_scale": time_scale,
+            },
+        )
         return await HostThread().carry_out(options)

@@ -46,10 +46,16 @@ def add_directory(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="DIR",
-        type=Path,
+        type=_folder,
         help="run directory (default: MANIFEST with the suffix .run); 'nightly/{date}' is a new one each "
         "night, once the one before is finished",
     )
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():  # perhaps a variable that isn't set: the working folder is not meant
+        raise argparse.ArgumentTypeError("the name of the folder is empty; write `.` for the current folder")
+    return Path(text)
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:

@@ -179,15 +179,62 @@ def test_the_arguments_limit_a_run_as_the_options_do(desk: Any, sim: Any) -> Non
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("manifest", value) for value in ("", None, 7, b"batch.yaml")],
+        *[("directory", value) for value in ("", " ", 7, "a\0b", ["a"])],
+        *[("scenario", value) for value in ("", 7)],
+        *[("api_key_file", value) for value in ("", 7)],
+        *[("only", value) for value in ("", [], (), [1], [None], 7, [""], b"ant")],
+        *[("limit", value) for value in (1.5, 2.0, 0, -1, True, "3", float("inf"))],
+        *[("max_cost", value) for value in (True, 0, -1, "5", float("nan"), float("inf"), 1e10)],
+        *[("time_scale", value) for value in (True, 0, "1", float("nan"), 101)],
+        *[("base_url", value) for value in ("", 7)],
+        *[("api_key", value) for value in (7, b"sk-x")],
+        *[
+            (flag, value)
+            for flag in ("simulate", "yes", "new", "strict", "insecure", "same_gateway")
+            for value in (None, 1, "no")
+        ],
+    ],
+    ids=repr,
+)
+def test_each_argument_is_checked_before_anything_else(tmp_path: Path, name: str, value: object) -> None:
+    """The error names it, what was given, and what is expected; the manifest isn't even read."""
+    manifest = tmp_path / "batch.yaml"
+    manifest.write_text("tasks: [")
+    with pytest.raises(batchrunner.UsageError, match=f"^`{name}` must be .*, not ") as told:
+        asyncio.run(batchrunner.run(**{"manifest": manifest} | {name: value}))
+    assert not isinstance(told.value, batchrunner.ManifestError)
+    shown = type(value).__name__ if name == "api_key" else repr(value)
+    assert str(told.value).endswith(shown)
+    assert list(tmp_path.iterdir()) == [manifest]
+
+
+def test_a_wrong_key_is_not_shown(desk: Any, sim: Any) -> None:
+    """Not even one of a wrong type."""
+    sim.start()
+    with pytest.raises(batchrunner.UsageError) as told:
+        run(desk, api_key=KEY.encode())
+    assert KEY not in own_locals(told.value)
+
+
+def test_two_sources_of_the_key_are_refused(desk: Any, sim: Any) -> None:
+    """As are a key and the simulated gateway, which has its own."""
+    sim.start()
+    desk.write("ant")
+    with pytest.raises(batchrunner.UsageError, match="both given"):
+        run(desk, api_key_file="key")
+    with pytest.raises(batchrunner.UsageError, match="its own gateway and key"):
+        run(desk, base_url=None, simulate=True)
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
-        {"limit": 0},
-        {"max_cost": 0},
-        {"max_cost": float("nan")},
         {"only": ["cow"]},
         {"scenario": "x.yaml"},
         {"simulate": True},
-        {"time_scale": 0},
         {"manifest": "none.yaml"},
     ],
     ids=str,
