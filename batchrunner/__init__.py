@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         StorageError,
         UsageError,
     )
-    from batchrunner.core.summary import Summary
+    from batchrunner.output.summary import Summary
 
 __all__ = [
     "AccountError",
@@ -52,7 +52,7 @@ _HOMES = {
     "ManifestError": _ERRORS,
     "NotConfirmed": "batchrunner.cli.confirmation",
     "StorageError": _ERRORS,
-    "Summary": "batchrunner.core.summary",
+    "Summary": "batchrunner.output.summary",
     "UsageError": _ERRORS,
     "load_manifest": "batchrunner.api",
     "run": "batchrunner.api",

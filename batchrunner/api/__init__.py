@@ -14,9 +14,9 @@ from pathlib import Path
 from batchrunner.api.arguments import check_path, options_of, usable_key
 from batchrunner.api.errors import in_python
 from batchrunner.api.host_thread import HostThread
-from batchrunner.core.summary import Summary
 from batchrunner.manifest import LoadedManifest
 from batchrunner.manifest import load_manifest as read_manifest
+from batchrunner.output.summary import Summary
 
 
 def load_manifest(path: str | PathLike[str]) -> LoadedManifest:
@@ -63,7 +63,8 @@ async def run(  # noqa: PLR0913  the options of the command
     Ctrl-C: unanswered submissions are awaited for up to a minute, and the same call resumes; cancelled again,
     it doesn't wait for them. A second run of the same directory raises BusyError while the first one is on.
     `summary.tasks` are the rows of results.csv, with the absolute `path` of each video; they are read from
-    the ledger when they are asked for.
+    the ledger when they are asked for. `summary.notices` says, among others, which tasks were paid for again
+    although another run directory has them.
 
     Raises:
         UsageError: the manifest, the arguments or the run directory are wrong, or the run must be confirmed.

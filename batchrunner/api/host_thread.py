@@ -20,10 +20,10 @@ from batchrunner.cli.paid_tasks import collect_despite
 from batchrunner.cli.run_directory import Whereabouts
 from batchrunner.cli.run_job import collecting, run_or_collect
 from batchrunner.core.errors import UsageError
-from batchrunner.core.summary import Summary
 from batchrunner.core.text import count
 from batchrunner.engine.job import Job
 from batchrunner.engine.session import run as run_job
+from batchrunner.output.summary import Summary
 
 
 def _check_scenario(path: Path) -> None:

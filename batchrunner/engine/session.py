@@ -13,7 +13,7 @@ from batchrunner.core.estimate import worst_case
 from batchrunner.core.model import Request, TaskKey
 from batchrunner.core.selection import select
 from batchrunner.core.submission.hours import Hours
-from batchrunner.core.summary import Summary, still_matters
+from batchrunner.core.summary import still_matters
 from batchrunner.core.text import count
 from batchrunner.engine.agreement import within_agreement
 from batchrunner.engine.evidence import mark_log
@@ -41,6 +41,7 @@ from batchrunner.manifest import hours_of
 from batchrunner.operations.plan_changes import recognise
 from batchrunner.output.results_file import Results
 from batchrunner.output.run_log import RunLog
+from batchrunner.output.summary import Summary
 
 
 async def run(job: Job) -> Summary:
@@ -91,6 +92,7 @@ async def run(job: Job) -> Summary:
                 counts = await reader.counts(selected)
                 missing = await reader.missing_files() if job.fetch_missing else 0
             summary = Summary(
+                directory=job.directory,
                 counts=counts,
                 stop=still_matters(flow.stop, counts),
                 signal=flow.signal,
@@ -100,6 +102,7 @@ async def run(job: Job) -> Summary:
                 own_prices=frozenset(binding.pricing.per_million_tokens),
                 idle=flow.idle,
                 missing=missing,
+                notices=tuple(remarks),
             )
             why = f": {summary.stop.why}" if summary.stop else ""
             log.notice(f"ended with {summary.exit_code:d}{why}")

@@ -163,6 +163,37 @@ def test_a_renamed_manifest_is_refused_with_its_run_directory(desk: Any, sim: An
     assert len(sim.charges()) == 3
 
 
+def test_paying_again_in_another_directory_is_said_and_confirmed(desk: Any, sim: Any) -> None:
+    """In the words of the command: in the summary, and in the refusal of a run that must be confirmed."""
+    sim.start()
+    desk.sections = PRICES
+    desk.write("ant", "bee")
+    assert run(desk).notices == ()
+    line = "2 of 2 tasks are already paid for in batch.run; this run pays for them again"
+    desk.write("ant", "bee", confirm_above=5)
+    with pytest.raises(batchrunner.NotConfirmed) as told:
+        run(desk, directory=desk.folder / "night2")
+    refused = desk.run("-o", "night2")
+    assert refused.code == 2
+    assert line in refused.stderr
+    assert line.replace("batch.run", str(desk.directory)) in str(told.value)
+    assert len(sim.charges()) == 2
+    again = run(desk, directory=desk.folder / "night2", yes=True)
+    assert again.notices == (line.replace("batch.run", str(desk.directory)),)
+    assert len(sim.charges()) == 4
+
+
+def test_the_summary_says_where_its_files_are(desk: Any, sim: Any) -> None:
+    """As absolute paths, also of a night whose directory the run has chosen."""
+    sim.start()
+    desk.write("ant", "bee")
+    summary = run(desk, directory=desk.folder / "nights/{date}")
+    (night,) = desk.folder.glob("nights/*")
+    assert (summary.directory, summary.directory.is_absolute()) == (night, True)
+    assert len(list(summary.videos.glob("*.mp4"))) == 2
+    assert summary.results.read_text("utf-8-sig").startswith("id,")
+
+
 def test_the_arguments_limit_a_run_as_the_options_do(desk: Any, sim: Any) -> None:
     """`only`, `limit` and `max_cost`: each task here may cost 4.06 EUR."""
     sim.start()
