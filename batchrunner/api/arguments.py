@@ -21,7 +21,7 @@ MOST_SHOWN = 60
 """Characters of a wrong value that are shown."""
 
 
-class Rule(NamedTuple):
+class ArgumentRule(NamedTuple):
     """What an argument may be."""
 
     is_met: Callable[[object], bool]
@@ -49,33 +49,33 @@ def _is_selection(value: object) -> bool:
     return isinstance(value, Collection) and len(value) > 0 and all(map(_is_text, value))
 
 
-_FLAG = Rule(lambda value: isinstance(value, bool), "True or False")
-_PATH = Rule(_is_path, "a path that is not empty, as str or pathlib.Path")
-_MANIFEST = Rule(
+_FLAG = ArgumentRule(lambda value: isinstance(value, bool), "True or False")
+_PATH = ArgumentRule(_is_path, "a path that is not empty, as str or pathlib.Path")
+_MANIFEST = ArgumentRule(
     lambda value: _is_path(value) or isinstance(value, LoadedManifest),
     f"{_PATH.expected}, or what `load_manifest` returned",
 )
-_OPTIONAL: Mapping[str, Rule] = {
+_OPTIONAL: Mapping[str, ArgumentRule] = {
     "directory": _PATH._replace(hint="leave `directory` out to use the manifest's own run directory"),
     "scenario": _PATH,
-    "only": Rule(
+    "only": ArgumentRule(
         _is_selection,
         "an ID, `label=value`, or a list of them that is not empty",
         "leave `only` out to submit all tasks",
     ),
-    "limit": Rule(
+    "limit": ArgumentRule(
         lambda value: _is_number(value) and isinstance(value, Integral) and value > 0,
         "a whole number above 0",
         "leave `limit` out to have no limit",
     ),
-    "max_cost": Rule(
+    "max_cost": ArgumentRule(
         lambda value: _is_number(value) and 0 < value <= MOST_MONEY,
         f"a number above 0, and at most {MOST_MONEY:,.0f}",
         "leave `max_cost` out to have no limit",
     ),
-    "base_url": Rule(_is_text, "an address such as https://easyrouter.io"),
+    "base_url": ArgumentRule(_is_text, "an address such as https://easyrouter.io"),
     "api_key_file": _PATH,
-    "time_scale": Rule(
+    "time_scale": ArgumentRule(
         lambda value: _is_number(value) and LOWEST_SCALE <= value <= HIGHEST_SCALE,
         f"a number from {LOWEST_SCALE} to {HIGHEST_SCALE}",
         "0.01 runs 100 times faster",
@@ -139,7 +139,7 @@ def _absolute(path: str | PathLike[str] | None) -> Path | None:
     return None if path is None else Path(path).absolute()
 
 
-def _check(name: str, value: object, rule: Rule) -> None:
+def _check(name: str, value: object, rule: ArgumentRule) -> None:
     if not rule.is_met(value):
         shown = redacted(repr(value))
         shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
