@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from batchrunner.api.errors import python_words
 from batchrunner.api.rows import TaskRows
-from batchrunner.cli.confirmation import NotConfirmed
 from batchrunner.cli.connection import Connection
 from batchrunner.cli.paid_tasks import collect_despite
 from batchrunner.cli.run_directory import Whereabouts
@@ -38,6 +38,15 @@ def _check_scenario(path: Path) -> None:
         load_scenario(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"the scenario {path} can't be used: {error}") from error
+
+
+def _for_python(summary: Summary) -> Summary:
+    """The summary with the rows of results.csv, and with arguments where the command would name options."""
+    stop = summary.stop
+    if stop:
+        stop = replace(stop, why=python_words(stop.why), hint=python_words(stop.hint))
+    notices = tuple(map(python_words, summary.notices))
+    return replace(summary, stop=stop, notices=notices, tasks=TaskRows(summary.directory))
 
 
 def _collected(values: Mapping[str, Any]) -> str:
@@ -89,7 +98,7 @@ class HostThread:
             _check_scenario(options.scenario)
 
         def carry_out(job: Job, _: Whereabouts) -> Summary:
-            return replace(self._run(run_job(job)), tasks=TaskRows(job.directory))
+            return _for_python(self._run(run_job(job)))
 
         return run_or_collect(options, carry_out, partial(self._only_collect, options))
 
@@ -103,8 +112,6 @@ class HostThread:
         def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:
             return self._run(run_job(collecting(gateway, directory, options))).exit_code, {}
 
-        if isinstance(mistake, NotConfirmed):
-            mistake.hint = "pass yes=True to confirm"
         _, values = collect_despite(mistake, options, carry_out, silent=True)
         mistake.add_note(_collected(values))
         raise mistake

@@ -200,6 +200,7 @@ def _near(options: argparse.Namespace, directory: Path) -> list[Path]:
 
 def _refusal(found: PaidElsewhere, wanted: int, directory: Path) -> UsageError:
     there, here = shown_path(found.directory), shown_path(directory)
+    quoted = shlex.quote(there)
     more = f", and some in {count(found.others, 'other run directory', 'other run directories')}"
     what = (
         f"{found.tasks:,} of {count(wanted, 'task')} {'is' if found.tasks == 1 else 'are'} already paid for, "
@@ -209,10 +210,10 @@ def _refusal(found: PaidElsewhere, wanted: int, directory: Path) -> UsageError:
         what += f", whose ledger can't be read ({found.fault})"
         return UsageError(
             what,
-            f"restore that ledger from a backup and resume with -o {there}; --new pays again in {here}",
+            f"restore that ledger from a backup and resume with -o {quoted}; --new pays again in {here}",
         )
     return UsageError(
-        what, f"use -o {there} to resume there without paying twice; --new pays again in {here}"
+        what, f"use -o {quoted} to resume there without paying twice; --new pays again in {here}"
     )
 
 

@@ -155,7 +155,10 @@ def test_a_renamed_manifest_is_refused_with_its_run_directory(desk: Any, sim: An
         batchrunner.UsageError, match=r"2 of 2 tasks are already paid for.*batch\.run"
     ) as told:
         run(desk, manifest=renamed)
-    assert "batch.run to resume there without paying twice" in "".join(told.value.__notes__)
+    assert told.value.hint == (
+        f"use directory='{desk.directory}' to resume there without paying twice; "
+        f"new=True pays again in {desk.folder / 'renamed.run'}"
+    )
     assert not (desk.folder / "renamed.run").exists()
     assert run(desk, manifest=renamed, directory=str(desk.directory)).idle
     assert len(sim.charges()) == 2
@@ -181,6 +184,23 @@ def test_paying_again_in_another_directory_is_said_and_confirmed(desk: Any, sim:
     again = run(desk, directory=desk.folder / "night2", yes=True)
     assert again.notices == (line.replace("batch.run", str(desk.directory)),)
     assert len(sim.charges()) == 4
+
+
+def test_hints_name_the_arguments(desk: Any, sim: Any) -> None:
+    """Of errors, of the problems of a manifest, and of what stopped a run."""
+    sim.start()
+    desk.sections = PRICES
+    desk.write("ant", "bee", "cat", confirm_above=5, concurrency=1)
+    with pytest.raises(batchrunner.NotConfirmed) as told:
+        run(desk)
+    assert told.value.hint == "pass yes=True to confirm; `batchrunner plan` shows the details"
+    with pytest.raises(batchrunner.UsageError, match=r"^`scenario` is for") as told_too:
+        run(desk, scenario="x.yaml")
+    assert told_too.value.hint == "add simulate=True"
+    stopped = run(desk, yes=True, max_cost=5)
+    assert stopped.stop
+    assert "--" not in stopped.stop.why + stopped.stop.hint
+    assert stopped.stop.hint == "raise `max_cost`, then call `run` again"
 
 
 def test_the_summary_says_where_its_files_are(desk: Any, sim: Any) -> None:

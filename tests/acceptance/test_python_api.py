@@ -176,7 +176,7 @@ def test_ctrl_c_in_a_script_ends_the_run_in_an_orderly_way(sim, desk):
         ({}, {"only": ["nobody"]}, "UsageError", "nobody"),
         ({}, {"limit": 0}, "UsageError", "above 0"),
         ({}, {"limit": "3"}, "UsageError", "above 0"),
-        ({}, {"only": "on"}, "UsageError", "--only on matches"),
+        ({}, {"only": "on"}, "UsageError", "`only` on matches"),
         ({}, {"api_key": "not a key"}, "AccountError", "api_key"),
         ({}, {"base_url": "http://example.com"}, "UsageError", "http"),
     ],
