@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from batchrunner.core.errors import BatchrunnerError, ExitCode, StorageError
+from batchrunner.core.errors import BatchrunnerError, ExitCode, ShutdownError, StorageError, is_shutdown
 
 
 class UnexpectedError(BatchrunnerError):
@@ -32,6 +32,8 @@ def foreseen(error: Exception) -> BatchrunnerError | None:
         return error
     if isinstance(error, OSError):
         return StorageError(_os_words(error), "fix it, then run the same command again")
+    if is_shutdown(error):
+        return ShutdownError()
     if isinstance(error, _sqlite_errors()):
         return StorageError(f"SQLite error: {error}", "check the disk: free space and permissions")
     return None

@@ -359,3 +359,23 @@ asyncio.run(main())
     until(lambda: not is_locked(lock), "the end of the simulator")
     assert process.stdin
     process.communicate("x")
+
+
+@pytest.mark.parametrize("imported", ["at the start", "in the thread"])
+def test_run_in_a_thread_that_outlives_the_program(desk, imported):
+    """Python refuses threads then, in many words: there is one error, and it says what to do."""
+    desk.write("one")
+    code = f"""
+import threading
+{"batchrunner.run" if imported == "at the start" else ""}
+def work():
+    threading.main_thread().join()
+    try:
+        asyncio.run(batchrunner.run("batch.yaml", simulate=True))
+    except Exception as error:
+        print(type(error).__name__, error.hint)
+threading.Thread(target=work).start()
+"""
+    code_, out, err = ended(program(desk, code))
+    assert (code_, err) == (0, "")
+    assert out.startswith("ShutdownError let the main thread wait for the thread")
