@@ -97,7 +97,7 @@ class ShutdownError(BatchrunnerError):
     def __init__(self) -> None:
         super().__init__(
             "the program is ending, and Python starts no more threads, which a run needs",
-            "let the main thread wait for the thread that calls `run`, with its join(); the same call resumes",
+            "let the main thread wait, with join(), for the thread that calls `run`; the same call resumes",
         )
 
 
