@@ -15,6 +15,7 @@ from batchrunner.media.pictures import HEAD, BrokenPicture, can_open, fitted, pi
 from batchrunner.media.probe import NotPlayable
 from batchrunner.media.stills import stills
 from batchrunner.storage.files import write_over
+from batchrunner.storage.folders import make_folder
 
 _INPUT = Fit(side=320, max_bytes=60_000)
 _LARGEST_INPUT = 64_000_000
@@ -70,7 +71,7 @@ class Pictures:
                     sha256 = hashlib.sha256(data).hexdigest()
                     name = f"input-{sha256[:_NAME_LENGTH]}.jpg"
                     if not (self._folder / name).exists():
-                        self._folder.mkdir(exist_ok=True)
+                        make_folder(self._folder)
                         write_over(self._folder / name, fitted(data, mime, _INPUT))
                     yield sha256, f"{PICTURES}/{name}"
 
@@ -84,7 +85,7 @@ class Pictures:
         """
         if not self._wanted:
             return {}
-        self._folder.mkdir(exist_ok=True)
+        make_folder(self._folder)
         broken: dict[str, Path] = {}
         with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="picture") as pool:
             made = pool.map(self._make_one, self._wanted.items())
