@@ -19,10 +19,11 @@ if TYPE_CHECKING:
         BatchrunnerError,
         BusyError,
         ManifestError,
+        ShutdownError,
         StorageError,
         UsageError,
     )
-    from batchrunner.core.summary import Summary
+    from batchrunner.output.summary import Summary
 
 __all__ = [
     "AccountError",
@@ -30,6 +31,7 @@ __all__ = [
     "BusyError",
     "ManifestError",
     "NotConfirmed",
+    "ShutdownError",
     "StorageError",
     "Summary",
     "UsageError",
@@ -51,8 +53,9 @@ _HOMES = {
     "BusyError": _ERRORS,
     "ManifestError": _ERRORS,
     "NotConfirmed": "batchrunner.cli.confirmation",
+    "ShutdownError": _ERRORS,
     "StorageError": _ERRORS,
-    "Summary": "batchrunner.core.summary",
+    "Summary": "batchrunner.output.summary",
     "UsageError": _ERRORS,
     "load_manifest": "batchrunner.api",
     "run": "batchrunner.api",
@@ -63,7 +66,14 @@ def __getattr__(name: str) -> Any:
     """Load a part of the API when it is first asked for, so that the command line starts fast."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except RuntimeError as error:
+        from batchrunner.core.errors import ShutdownError, is_shutdown  # noqa: PLC0415  a rare case
+
+        if is_shutdown(error):
+            raise ShutdownError from None
+        raise
 
 
 def __dir__() -> list[str]:

@@ -19,6 +19,7 @@ URL_VARIABLE = "EASYROUTER_BASE_URL"
 SCALE_VARIABLE = "BATCHRUNNER_TIME_SCALE"
 CREDENTIAL = "easyrouter_api_key"
 """Name of the systemd credential."""
+LOWEST_SCALE, HIGHEST_SCALE = 0.0001, 100
 SIMULATED_SCALE = 0.05
 """A simulated minute takes 3 seconds by default."""
 
@@ -106,9 +107,10 @@ def time_scale(options: argparse.Namespace, default: float = 1.0) -> float:
         scale = float(text)
     except ValueError as error:
         raise UsageError(f"{SCALE_VARIABLE} is {text!r}, not a number") from error
-    if not 0.0001 <= scale <= 100:
+    if not LOWEST_SCALE <= scale <= HIGHEST_SCALE:
         raise UsageError(
-            f"time scale {scale:g} is out of range", "use 0.0001 to 100; 0.01 runs 100 times faster"
+            f"time scale {scale:g} is out of range",
+            f"use {LOWEST_SCALE} to {HIGHEST_SCALE}; 0.01 runs 100 times faster",
         )
     return scale
 

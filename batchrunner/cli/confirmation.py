@@ -72,7 +72,7 @@ def agreement(
         if is_locked(where.directory):
             raise BusyError(f"another batchrunner is using {where.directory}", "wait for it to finish")
         if not options.yes:
-            _ask(needed, ahead.reasons, getattr(options, "may_ask", True))
+            _ask(needed, (*ahead.reasons, *where.remarks), getattr(options, "may_ask", True))
     given = Consent.GIVEN if ahead.reasons else Consent.NOT_ASKED
     consent = Consent.ANY if options.yes else given
     return Agreement(needed, consent, above, known.newest_attempt, tuple(task.key for task in changed))

@@ -26,6 +26,20 @@ if TYPE_CHECKING:
     from batchrunner.ledger import Binding
 
 SIMULATED_KEY = "sk-simulated"
+_PIPES: set[int] = set()
+"""Descriptors of the pipes to simulators: each ends when nobody can write to its stdin any more."""
+
+
+def _give_up_pipes() -> None:
+    """Replace the pipes in a forked process: only the run's own process must keep a simulator alive."""
+    for fd in _PIPES:
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, fd, inheritable=False)
+        os.close(null)
+    _PIPES.clear()
+
+
+os.register_at_fork(after_in_child=_give_up_pipes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +147,8 @@ def simulated(
     )
     assert process.stdin  # noqa: S101  a pipe
     assert process.stdout  # noqa: S101  also a pipe
+    pipes = {process.stdin.fileno(), process.stdout.fileno()}
+    _PIPES.update(pipes)
     try:
         # Loaded while the simulator starts, which takes as long.
         import_module("batchrunner.engine.session")
@@ -145,8 +161,10 @@ def simulated(
         yield Connection(settings, SIMULATOR, scale, lambda: ApiKey(SIMULATED_KEY, "the simulator"))
     finally:
         process.stdin.close()
+        process.terminate()  # a library that has forked keeps the other end of the pipe open
         process.wait()
         process.stdout.close()
+        _PIPES.difference_update(pipes)
 
 
 def _not_started(told: str) -> UsageError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from batchrunner.core.errors import BatchrunnerError, ExitCode, StorageError
+from batchrunner.core.errors import BatchrunnerError, ExitCode, ShutdownError, StorageError, is_shutdown
 
 
 class UnexpectedError(BatchrunnerError):
@@ -16,18 +16,33 @@ class UnexpectedError(BatchrunnerError):
 
 def explained(error: Exception) -> BatchrunnerError:
     """The error to show for an uncaught exception."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, BatchrunnerError):
-        return error
-    if isinstance(error, OSError):
-        return StorageError(_os_words(error), "fix it, then run the same command again")
-    if isinstance(error, _sqlite_errors()):
-        return StorageError(f"SQLite error: {error}", "check the disk: free space and permissions")
+    if told := foreseen(error):
+        return told
+    error = _first(error)
     return UnexpectedError(
         f"unexpected error: {type(error).__name__}: {error}",
         f"this is a bug; please report it with {_kept(error)}. Run the same command again to resume",
     )
+
+
+def foreseen(error: Exception) -> BatchrunnerError | None:
+    """The error to show for an exception of ours, of the system or of SQLite; None for a bug."""
+    error = _first(error)
+    if isinstance(error, BatchrunnerError):
+        return error
+    if isinstance(error, OSError):
+        return StorageError(_os_words(error), "fix it, then run the same command again")
+    if is_shutdown(error):
+        return ShutdownError()
+    if isinstance(error, _sqlite_errors()):
+        return StorageError(f"SQLite error: {error}", "check the disk: free space and permissions")
+    return None
+
+
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _os_words(error: OSError) -> str:

@@ -15,18 +15,19 @@ from batchrunner.cli.confirmation import NotConfirmed
 from batchrunner.cli.connection import Connection, of_run
 from batchrunner.cli.console import error_values, say_json, show_error, shown_path, talk
 from batchrunner.cli.listeners import Listeners, add_listeners, attended
-from batchrunner.cli.loading import add_manifest, load
-from batchrunner.cli.nights import choose_night, to_collect
+from batchrunner.cli.loading import add_manifest
+from batchrunner.cli.nights import to_collect
 from batchrunner.cli.paid_tasks import collect_despite
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import add_place, existing_run
-from batchrunner.cli.run_job import check_simulation, collecting, prepared, selected
+from batchrunner.cli.run_job import collecting, run_or_collect
 from batchrunner.core.errors import BatchrunnerError, ExitCode, UsageError, most_urgent
 from batchrunner.core.file_names import DATE
 from batchrunner.core.text import plain_number
 from batchrunner.output.terminal import outlive_terminal
 
 if TYPE_CHECKING:
+    from batchrunner.cli.run_directory import Whereabouts
     from batchrunner.engine.job import Job
 
 FIRST_OF_SIGNALS = 128
@@ -93,23 +94,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, listeners: Listeners) -> tuple[int, dict[str, object]]:
-    check_simulation(options)
-    try:
-        loaded = load(options)
-        listeners.learn(loaded.plan)
-        chosen = selected(options, loaded)
-    except UsageError as mistake:
-        choose_night(options, None)
-        return _only_collect(mistake, options)
-    try:
-        with prepared(options, chosen, listeners.events) as (job, where):
-            code, values = _carry_out(job, options)
-            return code, values | where.as_values()
-    except NotConfirmed as refusal:
-        return _only_collect(refusal, options)
+    def carry_out(job: Job, where: Whereabouts) -> tuple[int, dict[str, object]]:
+        code, values = _carry_out(job, options)
+        return code, values | where.as_values()
+
+    only_collect = partial(_only_collect, options)
+    return run_or_collect(options, carry_out, only_collect, listeners.learn, listeners.events)
 
 
-def _only_collect(mistake: UsageError, options: argparse.Namespace) -> tuple[int, dict[str, object]]:
+def _only_collect(options: argparse.Namespace, mistake: UsageError) -> tuple[int, dict[str, object]]:
     """Report why nothing is submitted, and collect what is paid for all the same."""
 
     def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:

@@ -46,10 +46,16 @@ def add_directory(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="DIR",
-        type=Path,
+        type=_folder,
         help="run directory (default: MANIFEST with the suffix .run); 'nightly/{date}' is a new one each "
         "night, once the one before is finished",
     )
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():  # perhaps a variable that isn't set: the working folder is not meant
+        raise argparse.ArgumentTypeError("the name of the folder is empty; write `.` for the current folder")
+    return Path(text)
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -194,6 +200,7 @@ def _near(options: argparse.Namespace, directory: Path) -> list[Path]:
 
 def _refusal(found: PaidElsewhere, wanted: int, directory: Path) -> UsageError:
     there, here = shown_path(found.directory), shown_path(directory)
+    quoted = shlex.quote(there)
     more = f", and some in {count(found.others, 'other run directory', 'other run directories')}"
     what = (
         f"{found.tasks:,} of {count(wanted, 'task')} {'is' if found.tasks == 1 else 'are'} already paid for, "
@@ -203,10 +210,10 @@ def _refusal(found: PaidElsewhere, wanted: int, directory: Path) -> UsageError:
         what += f", whose ledger can't be read ({found.fault})"
         return UsageError(
             what,
-            f"restore that ledger from a backup and resume with -o {there}; --new pays again in {here}",
+            f"restore that ledger from a backup and resume with -o {quoted}; --new pays again in {here}",
         )
     return UsageError(
-        what, f"use -o {there} to resume there without paying twice; --new pays again in {here}"
+        what, f"use -o {quoted} to resume there without paying twice; --new pays again in {here}"
     )
 
 

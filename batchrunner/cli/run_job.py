@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from batchrunner.cli import arguments as shared
-from batchrunner.cli.confirmation import agreement
+from batchrunner.cli.confirmation import NotConfirmed, agreement
 from batchrunner.cli.connection import Connection, binding_of, real, simulated
+from batchrunner.cli.loading import load
 from batchrunner.cli.nights import choose_night
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import Whereabouts, check_place, whereabouts
@@ -24,6 +25,38 @@ if TYPE_CHECKING:
     from batchrunner.engine.job import Job
     from batchrunner.manifest import LoadedManifest
     from batchrunner.output.event_stream import EventStream
+
+T = TypeVar("T")
+
+
+def run_or_collect(
+    options: argparse.Namespace,
+    carry_out: Callable[[Job, Whereabouts], T],
+    only_collect: Callable[[UsageError], T],
+    learn: Callable[[Plan], None] = lambda _: None,
+    events: EventStream | None = None,
+) -> T:
+    """Carry out the job of a run; if the user must do something first, only collect what is paid for.
+
+    `only_collect` gets what the user must do, and finds in `options` the run directory to collect in.
+    `learn` is called with the plan as soon as it is known.
+
+    Raises:
+        BatchrunnerError: the run can't begin; nothing was submitted.
+    """
+    check_simulation(options)
+    try:
+        loaded = load(options)
+        learn(loaded.plan)
+        chosen = selected(options, loaded)
+    except UsageError as mistake:
+        choose_night(options, None)
+        return only_collect(mistake)
+    try:
+        with prepared(options, chosen, events) as (job, where):
+            return carry_out(job, where)
+    except NotConfirmed as refusal:
+        return only_collect(refusal)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from batchrunner.core.file_names import RESULTS_NAME, VIDEOS
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.links import LINK_EXPIRED
 from batchrunner.core.states import TaskState
-from batchrunner.core.summary import Spent, Summary
+from batchrunner.core.summary import Spent
 from batchrunner.core.text import command, count, printable, shortened, span
 from batchrunner.ledger import LedgerReader, TaskRecord
+from batchrunner.output.summary import Summary
 
 MOST_NAMED = 5
 

@@ -20,8 +20,8 @@ from batchrunner.core.text import count, printable, shortened
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from batchrunner.core.summary import Summary
     from batchrunner.ledger import LedgerReader, TaskRecord
+    from batchrunner.output.summary import Summary
 
 MOST_LISTED = 20
 LONGEST_ID = 40
@@ -84,12 +84,14 @@ async def _seen(
         wanting_in,
         what_next,
     )
-    from batchrunner.core.summary import Summary, still_matters  # noqa: PLC0415
+    from batchrunner.core.summary import still_matters  # noqa: PLC0415
     from batchrunner.ledger import last_stop  # noqa: PLC0415
+    from batchrunner.output.summary import Summary  # noqa: PLC0415
 
     counts = await ledger.counts()
     stop = None if going_on else still_matters(await last_stop(ledger), counts)
-    summary = Summary(counts=counts, stop=stop, spent=await ledger.spent())
+    blocked = await ledger.blocked()
+    summary = Summary(directory, counts, blocked, stop, spent=await ledger.spent())
     wanting, now = await wanting_in(ledger), await RunNow.of(ledger, counts, going_on)
     if options.json:
         values = as_values(directory, summary, 0.0, wanting) | now.as_values(summary.exit_code)
@@ -105,6 +107,8 @@ async def _seen(
     for state in TaskState:
         if counts[state]:
             lines.append(f"{counts[state]:>8,}  {state.replace('_', ' ')}")
+        if state is TaskState.PENDING and blocked:
+            lines.append(f"          {blocked:,} of them can't go on, since what they need has failed")
     if not going_on:
         lines.append(f"  spent {spent_in_words(summary.spent)}")
     elif options.watch:

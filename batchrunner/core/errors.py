@@ -5,7 +5,8 @@ BatchrunnerError
 │   └── ManifestError     2   the manifest has problems; all of them are listed
 ├── AccountError          4   the key, its permission or its balance
 ├── StorageError          5   disk or file permission
-└── BusyError            75   another run holds the run directory
+├── BusyError            75   another run holds the run directory
+└── ShutdownError        75   the Python program that started the run is ending
 """
 
 from __future__ import annotations
@@ -90,3 +91,20 @@ class BusyError(BatchrunnerError):
     """Another process is using the run directory."""
 
     exit_code = ExitCode.UNFINISHED
+
+
+class ShutdownError(BatchrunnerError):
+    """The program's main thread has ended while another thread runs a manifest."""
+
+    exit_code = ExitCode.UNFINISHED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the program is ending, and Python starts no more threads, which a run needs",
+            "let the main thread wait, with join(), for the thread that calls `run`; the same call resumes",
+        )
+
+
+def is_shutdown(error: Exception) -> bool:
+    """Whether this is how Python refuses a thread when the program is ending."""
+    return isinstance(error, RuntimeError) and "shutdown" in str(error)

@@ -1,8 +1,8 @@
-"""A run's summary and exit code."""
+"""Figures of a run: how many tasks are in each state, what they cost, and whether its stop matters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from batchrunner.core.errors import ExitCode
@@ -83,68 +83,3 @@ class PriceSeen:
     def differs(self) -> bool:
         """Whether it is not the expected one."""
         return abs(self.charged - self.expected) > PRICE_TOLERANCE * self.expected
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The result of a run."""
-
-    counts: Mapping[TaskState, int]
-    """Planned tasks by state."""
-    blocked: int = 0
-    """How many of the pending ones need a task that failed: they wait for the user."""
-    stop: Stop | None = None
-    """What stopped submission for good, if anything."""
-    signal: int = 0
-    """The signal that ended the run, or 0."""
-    storage: str = ""
-    """What could not be written, if anything."""
-    spent: Spent = Spent()
-    """On all attempts in the ledger."""
-    prices: tuple[PriceSeen, ...] = ()
-    """The gateway's own prices, as far as it shows them."""
-    own_prices: frozenset[str] = frozenset()
-    """The models whose price the manifest gives."""
-    idle: bool = False
-    """There was nothing to do; no request was made."""
-    missing: int = 0
-    """Files of finished videos that were to be downloaded again but could not be."""
-    mistaken: bool = False
-    """The user's input is wrong: what was paid for was collected, and nothing was submitted."""
-    tasks: Sequence[Mapping[str, object]] = ()
-    """The rows of results.csv, where whoever started the run wants them."""
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether another run would go on with tasks, without a decision of the user."""
-        return sum(self.counts.get(state, 0) for state in UNFINISHED) > self.blocked
-
-    @property
-    def exit_code(self) -> int:
-        """The first of these that applies: stopped by a signal (128 + its number), 5 storage, 2 mistaken,
-        4 account, 2 an outdated ledger, 3 in doubt, 75 unfinished, 1 failed or not collected, 0 all done.
-
-        A mistake takes precedence over how far collecting got: until it is fixed, the same command submits
-        nothing.
-
-        After a stop because of rejections, the remaining tasks need the user (1), not another run (75).
-        """
-        if self.signal:
-            return 128 + self.signal
-        if self.storage or (self.stop and self.stop.exit_code == ExitCode.STORAGE):
-            return ExitCode.STORAGE
-        if self.mistaken:
-            return ExitCode.USAGE
-        if self.stop and self.stop.exit_code == ExitCode.ACCOUNT:
-            return ExitCode.ACCOUNT
-        if self.stop and self.stop.exit_code == ExitCode.USAGE:
-            return ExitCode.USAGE
-        if self.counts.get(TaskState.IN_DOUBT):
-            return ExitCode.IN_DOUBT
-        if self.stop and self.stop.exit_code == ExitCode.FAILED:
-            return ExitCode.FAILED
-        if self.unfinished:
-            return ExitCode.UNFINISHED
-        if self.counts.get(TaskState.FAILED) or self.counts.get(TaskState.UNCOLLECTED) or self.missing:
-            return ExitCode.FAILED
-        return ExitCode.DONE

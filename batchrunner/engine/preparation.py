@@ -25,6 +25,7 @@ from batchrunner.engine.evidence import (
 from batchrunner.ledger import MANIFEST, Ledger, check_path, recover_command
 from batchrunner.ledger.history import LOOKED_AT
 from batchrunner.storage.files import remove_part_files
+from batchrunner.storage.folders import make_folder, unusable
 from batchrunner.storage.log_files import parts
 
 
@@ -78,18 +79,14 @@ def make_directories(directory: Path, recovers: bool = False) -> None:
     """
     check_directory(directory, recovers=recovers)
     videos, ledger = directory / VIDEOS, directory / LEDGER_NAME
+    make_folder(videos, parents=True)
     try:
-        videos.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
             pass  # detect an unwritable directory before anything is paid for
-        if (directory / RESULTS_NAME).is_dir():
-            raise IsADirectoryError(21, f"{RESULTS_NAME} is a folder")
     except OSError as error:
-        if videos.is_symlink() and not videos.exists():
-            raise StorageError(
-                f"{videos} is a broken symlink", "mount its disk, or delete the symlink"
-            ) from error
-        raise _refused(videos, error) from error
+        raise unusable(directory, error) from error
+    if (results := directory / RESULTS_NAME).is_dir():
+        raise StorageError(f"{results} is a folder, but must be a file", "move or rename that folder")
     if not ledger.exists():
         check_videos_writable(directory)
 
@@ -104,11 +101,7 @@ def check_videos_writable(directory: Path) -> None:
         with tempfile.TemporaryFile(dir=directory / VIDEOS):
             pass
     except OSError as error:
-        raise _refused(directory / VIDEOS, error) from error
-
-
-def _refused(videos: Path, error: OSError) -> StorageError:
-    return StorageError(f"can't write to {videos}: {error.strerror}", "check its owner and permissions")
+        raise unusable(directory / VIDEOS, error) from error
 
 
 def has_no_ledger(directory: Path) -> bool:

@@ -13,7 +13,7 @@ from batchrunner.core.estimate import worst_case
 from batchrunner.core.model import Request, TaskKey
 from batchrunner.core.selection import select
 from batchrunner.core.submission.hours import Hours
-from batchrunner.core.summary import Summary, still_matters
+from batchrunner.core.summary import still_matters
 from batchrunner.core.text import count
 from batchrunner.engine.agreement import within_agreement
 from batchrunner.engine.evidence import mark_log
@@ -30,11 +30,12 @@ from batchrunner.engine.relocation import follow_gateway
 from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.video_check import look_at_files
 from batchrunner.engine.wiring import Wiring
-from batchrunner.ledger import Ledger, LedgerReader, RunLock, aggregates, note_begun, note_stop
+from batchrunner.ledger import Ledger, LedgerReader, RunLock, note_begun, note_stop
 from batchrunner.manifest import hours_of
 from batchrunner.operations.plan_changes import recognise
 from batchrunner.output.results_file import Results
 from batchrunner.output.run_log import RunLog
+from batchrunner.output.summary import Summary
 
 
 async def run(job: Job) -> Summary:
@@ -83,9 +84,10 @@ async def run(job: Job) -> Summary:
                 if job.submits and not storage:
                     await note_stop(ledger, flow.stop)
                 counts = await reader.counts(selected)
-                blocked = await reader.ask_history(partial(aggregates.blocked, among=selected))
+                blocked = await reader.blocked(selected)
                 missing = await reader.missing_files() if job.fetch_missing else 0
             summary = Summary(
+                directory=job.directory,
                 counts=counts,
                 blocked=blocked,
                 stop=still_matters(flow.stop, counts),
@@ -96,6 +98,7 @@ async def run(job: Job) -> Summary:
                 own_prices=frozenset(binding.pricing.per_million_tokens),
                 idle=flow.idle,
                 missing=missing,
+                notices=tuple(remarks),
             )
             why = f": {summary.stop.why}" if summary.stop else ""
             log.notice(f"ended with {summary.exit_code:d}{why}")

@@ -31,6 +31,9 @@ class RunLock:
 
     Both the folder and the file `lock` in it are locked: other tools can lock the file, but it can be
     deleted during a run; the folder can't. The file is never removed, and means nothing by itself.
+
+    A process that the host of a run forks has the same lock, as locks belong to open files: it gives its
+    copies up at once, without releasing the lock, so that only the run's own process holds it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -51,6 +54,7 @@ class RunLock:
                 f"{self._directory} is on a network file system ({kind}): locks are unreliable there",
                 "use a local disk; move a run directory that was used there as a whole, and name it with -o",
             )
+        _HELD.add(self)
         try:
             self._fds.append(os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
             path = self._directory / LOCK_NAME
@@ -73,6 +77,15 @@ class RunLock:
     def release(self) -> None:
         """Release the lock; does nothing if it isn't held."""
         while self._fds:
+            fd = self._fds.pop()
+            with suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_UN)  # closing it releases nothing if a library has forked
+            os.close(fd)
+        _HELD.discard(self)
+
+    def give_up_copy(self) -> None:
+        """Close what a forked process has of a lock, which its parent still holds."""
+        while self._fds:
             os.close(self._fds.pop())
 
     def __enter__(self) -> Self:
@@ -83,6 +96,19 @@ class RunLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+_HELD: set[RunLock] = set()
+"""The locks that this process holds."""
+
+
+def _give_up_copies() -> None:
+    for lock in _HELD:
+        lock.give_up_copy()
+    _HELD.clear()
+
+
+os.register_at_fork(after_in_child=_give_up_copies)
 
 
 def is_locked(directory: Path) -> bool:

@@ -105,6 +105,17 @@ def test_explicit_new_directory_is_a_persons_word_and_says_what_it_pays_again(pa
     assert (done.code, "paid for in" in done.stderr) == (0, False)
 
 
+@pytest.mark.parametrize("command", ["run", "plan", "recover"])
+def test_empty_directory_name_is_refused(paid: Any, command: str) -> None:
+    """A variable that isn't set must not make the current folder a run directory."""
+    before = sorted(path.name for path in paid.folder.iterdir())
+    refused = paid.do(command, "batch.yaml", "-o", "")
+    assert (refused.code, "the name of the folder is empty" in refused.stderr) == (2, True)
+    assert sorted(path.name for path in paid.folder.iterdir() if path.name != "printed") == [
+        name for name in before if name != "printed"
+    ]
+
+
 def test_neighbour_with_a_damaged_ledger_is_judged_by_its_other_files(paid: Any) -> None:
     """What its results.csv and run.log name is not paid again; for other tasks it is only mentioned."""
     for path in paid.directory.glob("ledger.sqlite-*"):

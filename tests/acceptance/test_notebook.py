@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import batchrunner
-from batchrunner import api
+from batchrunner.api import rows as api_rows
 from batchrunner.core.file_names import LOG_NAME
 from tests.harness.commands import Ended
 from tests.harness.gateway import KEY
@@ -155,12 +155,63 @@ def test_a_renamed_manifest_is_refused_with_its_run_directory(desk: Any, sim: An
         batchrunner.UsageError, match=r"2 of 2 tasks are already paid for.*batch\.run"
     ) as told:
         run(desk, manifest=renamed)
-    assert "batch.run to resume there without paying twice" in "".join(told.value.__notes__)
+    assert told.value.hint == (
+        f"use directory='{desk.directory}' to resume there without paying twice; "
+        f"new=True pays again in {desk.folder / 'renamed.run'}"
+    )
     assert not (desk.folder / "renamed.run").exists()
     assert run(desk, manifest=renamed, directory=str(desk.directory)).idle
     assert len(sim.charges()) == 2
     run(desk, manifest=renamed, new=True, limit=1)
     assert len(sim.charges()) == 3
+
+
+def test_paying_again_in_another_directory_is_said_and_confirmed(desk: Any, sim: Any) -> None:
+    """In the words of the command: in the summary, and in the refusal of a run that must be confirmed."""
+    sim.start()
+    desk.sections = PRICES
+    desk.write("ant", "bee")
+    assert run(desk).notices == ()
+    line = "2 of 2 tasks are already paid for in batch.run; this run pays for them again"
+    desk.write("ant", "bee", confirm_above=5)
+    with pytest.raises(batchrunner.NotConfirmed) as told:
+        run(desk, directory=desk.folder / "night2")
+    refused = desk.run("-o", "night2")
+    assert refused.code == 2
+    assert line in refused.stderr
+    assert line.replace("batch.run", str(desk.directory)) in str(told.value)
+    assert len(sim.charges()) == 2
+    again = run(desk, directory=desk.folder / "night2", yes=True)
+    assert again.notices == (line.replace("batch.run", str(desk.directory)),)
+    assert len(sim.charges()) == 4
+
+
+def test_hints_name_the_arguments(desk: Any, sim: Any) -> None:
+    """Of errors, of the problems of a manifest, and of what stopped a run."""
+    sim.start()
+    desk.sections = PRICES
+    desk.write("ant", "bee", "cat", confirm_above=5, concurrency=1)
+    with pytest.raises(batchrunner.NotConfirmed) as told:
+        run(desk)
+    assert told.value.hint == "pass yes=True to confirm; `batchrunner plan` shows the details"
+    with pytest.raises(batchrunner.UsageError, match=r"^`scenario` is for") as told_too:
+        run(desk, scenario="x.yaml")
+    assert told_too.value.hint == "add simulate=True"
+    stopped = run(desk, yes=True, max_cost=5)
+    assert stopped.stop
+    assert "--" not in stopped.stop.why + stopped.stop.hint
+    assert stopped.stop.hint == "raise `max_cost`, then call `run` again"
+
+
+def test_the_summary_says_where_its_files_are(desk: Any, sim: Any) -> None:
+    """As absolute paths, also of a night whose directory the run has chosen."""
+    sim.start()
+    desk.write("ant", "bee")
+    summary = run(desk, directory=desk.folder / "nights/{date}")
+    (night,) = desk.folder.glob("nights/*")
+    assert (summary.directory, summary.directory.is_absolute()) == (night, True)
+    assert len(list(summary.videos.glob("*.mp4"))) == 2
+    assert summary.results.read_text("utf-8-sig").startswith("id,")
 
 
 def test_the_arguments_limit_a_run_as_the_options_do(desk: Any, sim: Any) -> None:
@@ -179,15 +230,62 @@ def test_the_arguments_limit_a_run_as_the_options_do(desk: Any, sim: Any) -> Non
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("manifest", value) for value in ("", None, 7, b"batch.yaml")],
+        *[("directory", value) for value in ("", " ", 7, "a\0b", ["a"])],
+        *[("scenario", value) for value in ("", 7)],
+        *[("api_key_file", value) for value in ("", 7)],
+        *[("only", value) for value in ("", [], (), [1], [None], 7, [""], b"ant")],
+        *[("limit", value) for value in (1.5, 2.0, 0, -1, True, "3", float("inf"))],
+        *[("max_cost", value) for value in (True, 0, -1, "5", float("nan"), float("inf"), 1e10)],
+        *[("time_scale", value) for value in (True, 0, "1", float("nan"), 101)],
+        *[("base_url", value) for value in ("", 7)],
+        *[("api_key", value) for value in (7, b"sk-x")],
+        *[
+            (flag, value)
+            for flag in ("simulate", "yes", "new", "strict", "insecure", "same_gateway")
+            for value in (None, 1, "no")
+        ],
+    ],
+    ids=repr,
+)
+def test_each_argument_is_checked_before_anything_else(tmp_path: Path, name: str, value: object) -> None:
+    """The error names it, what was given, and what is expected; the manifest isn't even read."""
+    manifest = tmp_path / "batch.yaml"
+    manifest.write_text("tasks: [")
+    with pytest.raises(batchrunner.UsageError, match=f"^`{name}` must be .*, not ") as told:
+        asyncio.run(batchrunner.run(**{"manifest": manifest} | {name: value}))
+    assert not isinstance(told.value, batchrunner.ManifestError)
+    shown = type(value).__name__ if name == "api_key" else repr(value)
+    assert str(told.value).endswith(shown)
+    assert list(tmp_path.iterdir()) == [manifest]
+
+
+def test_a_wrong_key_is_not_shown(desk: Any, sim: Any) -> None:
+    """Not even one of a wrong type."""
+    sim.start()
+    with pytest.raises(batchrunner.UsageError) as told:
+        run(desk, api_key=KEY.encode())
+    assert KEY not in own_locals(told.value)
+
+
+def test_two_sources_of_the_key_are_refused(desk: Any, sim: Any) -> None:
+    """As are a key and the simulated gateway, which has its own."""
+    sim.start()
+    desk.write("ant")
+    with pytest.raises(batchrunner.UsageError, match="both given"):
+        run(desk, api_key_file="key")
+    with pytest.raises(batchrunner.UsageError, match="its own gateway and key"):
+        run(desk, base_url=None, simulate=True)
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
-        {"limit": 0},
-        {"max_cost": 0},
-        {"max_cost": float("nan")},
         {"only": ["cow"]},
         {"scenario": "x.yaml"},
         {"simulate": True},
-        {"time_scale": 0},
         {"manifest": "none.yaml"},
     ],
     ids=str,
@@ -257,7 +355,7 @@ def test_a_password_in_the_address_is_not_shown(desk: Any, sim: Any) -> None:
 
 def test_tasks_are_the_rows_of_the_csv(desk: Any, sim: Any, monkeypatch: Any) -> None:
     """Numbers are numbers, and each video has its path; read in parts, so that many need no memory."""
-    monkeypatch.setattr(api, "AT_ONCE", 2)
+    monkeypatch.setattr(api_rows, "AT_ONCE", 2)
     sim.start({"on": "generate", "do": "moderated", "prompt": "bad*"})
     labelled = {"id": "e", "prompt": "e", "labels": {"who": "me"}}
     desk.write("a", "bad", "c", "d", labelled, max_attempts=1)
@@ -282,3 +380,28 @@ def test_tasks_are_the_rows_of_the_csv(desk: Any, sim: Any, monkeypatch: Any) ->
     shutil.rmtree(desk.directory)
     with pytest.raises(batchrunner.UsageError, match="can't be read"):
         len(summary.tasks)
+
+
+def test_a_broken_manifest_collects_the_unfinished_night(desk: Any, sim: Any) -> None:
+    """As the command does: what is paid for is downloaded before the error is raised, which says so."""
+    sim.start()
+    desk.write("ant", "bee", concurrency=1)
+    command = desk.start_run("-o", "nights/{date}")
+    desk.until(sim.charges, "a charge")
+    command.killed()
+    charged = len(sim.charges())
+    desk.until(sim.settled, "the end of the generation")
+    desk.manifest.write_text("version: 1\ntasks: 7\n")
+    with pytest.raises(batchrunner.ManifestError) as told:
+        run(desk, directory=desk.folder / "nights/{date}")
+    assert "downloaded as far as possible" in "".join(told.value.__notes__)
+    assert len(list(desk.folder.glob("nights/*/videos/*.mp4"))) == charged == len(sim.charges())
+
+
+def test_the_systems_errors_are_ours(desk: Any, sim: Any) -> None:
+    """As the command's: a name that is too long for the disk is a StorageError that names it."""
+    sim.start()
+    desk.write("ant")
+    with pytest.raises(batchrunner.StorageError, match=r"x{300}.*: File name too long"):
+        run(desk, directory="x" * 300)
+    assert sim.posts() == 0

@@ -1,5 +1,6 @@
 """The Python API: what the command does, in somebody else's program, which keeps its loop and its signals."""
 
+import fcntl
 import json
 import re
 import signal
@@ -34,6 +35,16 @@ def program(desk: Any, code: str, **environment: str) -> subprocess.Popen[str]:
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=PATIENCE * 5)
     return process.returncode, out, err
+
+
+def is_locked(file: Path) -> bool:
+    """Whether a process has locked a file."""
+    with file.open() as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 def call(desk: Any, **options: Any) -> str:
@@ -176,7 +187,7 @@ def test_ctrl_c_in_a_script_ends_the_run_in_an_orderly_way(sim, desk):
         ({}, {"only": ["nobody"]}, "UsageError", "nobody"),
         ({}, {"limit": 0}, "UsageError", "above 0"),
         ({}, {"limit": "3"}, "UsageError", "above 0"),
-        ({}, {"only": "on"}, "UsageError", "--only on matches"),
+        ({}, {"only": "on"}, "UsageError", "`only` on matches"),
         ({}, {"api_key": "not a key"}, "AccountError", "api_key"),
         ({}, {"base_url": "http://example.com"}, "UsageError", "http"),
     ],
@@ -297,3 +308,74 @@ def test_windows_is_refused_in_one_line():
     (line,) = told("sys.argv = [r'C:\\venv\\Scripts\\batchrunner.exe']; import batchrunner.cli.main")
     assert "install it in WSL" in line
     assert told("import batchrunner")[-1].startswith("ImportError: batchrunner runs on Linux and macOS")
+
+
+def test_host_may_fork_during_a_simulated_run(desk):
+    """A process that goes on living keeps neither the simulator running nor the run directory locked."""
+    desk.write("one", "two")
+    code = """
+import os, warnings
+from pathlib import Path
+warnings.simplefilter("ignore")  # about forking beside threads
+def run():
+    return batchrunner.run("batch.yaml", simulate=True, time_scale=0.01)
+async def main():
+    running = asyncio.ensure_future(run())
+    log = Path("batch.simulated/run.log")
+    while not (log.exists() and "accepted" in log.read_text("utf-8")):
+        await asyncio.sleep(0.01)
+    here, there = os.pipe()
+    if not os.fork():
+        os.close(there)
+        os.read(here, 1)  # until the parent ends
+        os._exit(0)
+    return int((await running).exit_code), (await run()).idle
+print(asyncio.run(main()))
+"""
+    assert ended(program(desk, code)) == (0, "(0, True)\n", "")
+
+
+def test_simulator_ends_with_a_killed_host_that_has_forked(desk):
+    """The simulator notices that its run is gone, although a forked process goes on living."""
+    desk.write("one")
+    code = """
+import os, signal, warnings
+from pathlib import Path
+warnings.simplefilter("ignore")
+async def main():
+    running = asyncio.ensure_future(batchrunner.run("batch.yaml", simulate=True, time_scale=1))
+    log = Path("batch.simulated/run.log")
+    while not (log.exists() and "accepted" in log.read_text("utf-8")):
+        await asyncio.sleep(0.01)
+    if os.fork():
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.read(0, 1)  # until the test ends
+    os._exit(0)
+asyncio.run(main())
+"""
+    process = program(desk, code)
+    assert process.wait(PATIENCE) == -signal.SIGKILL
+    lock = desk.folder / "batch.simulated/simulator/simulator.lock"
+    until(lambda: not is_locked(lock), "the end of the simulator")
+    assert process.stdin
+    process.communicate("x")
+
+
+@pytest.mark.parametrize("imported", ["at the start", "in the thread"])
+def test_run_in_a_thread_that_outlives_the_program(desk, imported):
+    """Python refuses threads then, in many words: there is one error, and it says what to do."""
+    desk.write("one")
+    code = f"""
+import threading
+{"batchrunner.run" if imported == "at the start" else ""}
+def work():
+    threading.main_thread().join()
+    try:
+        asyncio.run(batchrunner.run("batch.yaml", simulate=True))
+    except Exception as error:
+        print(type(error).__name__, error.hint)
+threading.Thread(target=work).start()
+"""
+    code_, out, err = ended(program(desk, code))
+    assert (code_, err) == (0, "")
+    assert out.startswith("ShutdownError let the main thread wait for the thread")

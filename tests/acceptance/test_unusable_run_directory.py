@@ -54,6 +54,22 @@ def test_a_dangling_link_as_run_directory_is_called_one(desk: Any, web_page: Any
     assert "POST" not in web_page.methods
 
 
+@pytest.mark.parametrize("simulate", [False, True], ids=["at a gateway", "simulated"])
+def test_a_file_in_the_place_of_a_folder_is_named(desk: Any, sim: Any, simulate: bool) -> None:
+    """As the run directory, above it, or in it; exit 5, and nothing is submitted."""
+    sim.start()
+    desk.write("ant")
+    gateway = ["--simulate"] if simulate else desk.at_gateway()
+    (desk.folder / "file").write_text("mine")
+    (desk.folder / "place").mkdir()
+    (desk.folder / "place/videos").write_text("mine")
+    for place, named in (("file", "file"), ("file/night", "file"), ("place", "place/videos")):
+        done = desk.do("run", "batch.yaml", "-o", place, *gateway)
+        assert (done.code, f"{named} is a file, not a folder" in done.stderr) == (5, True), done.stderr
+        assert "hint: move or rename that file" in done.stderr
+    assert sim.posts() == 0
+
+
 def test_status_json_says_the_exit_code_of_its_process(desk: Any, sim: Any) -> None:
     """0 while a run works, whatever the rows are; afterwards what they stand for."""
     sim.start(generation_seconds=100_000)

@@ -1,13 +1,15 @@
 """What the process says of a run."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.decision import Stop
-from batchrunner.core.summary import Summary, Tally
+from batchrunner.core.summary import Tally
+from batchrunner.output.summary import Summary
 
 STOPPED_FOR = {
     "": None,
@@ -20,7 +22,7 @@ STOPPED_FOR = {
 
 def code(*present: TaskState, **ended) -> int:
     counts = {state: 3 if state in present else 0 for state in TaskState}
-    return Summary(counts, **ended).exit_code
+    return Summary(Path(), counts, **ended).exit_code
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_each_state_has_its_exit_code(state, expected):
 def test_a_run_without_tasks_is_done():
     """A run without tasks is done."""
     assert code() == 0
-    assert Summary({}).exit_code == 0
+    assert Summary(Path(), {}).exit_code == 0
 
 
 @pytest.mark.parametrize(("signal", "expected"), [(2, 130), (15, 143)])

@@ -15,6 +15,7 @@ from batchrunner.media.pictures import HEAD, BrokenPicture, can_open, fitted, pi
 from batchrunner.media.probe import NotPlayable
 from batchrunner.media.stills import stills
 from batchrunner.storage.files import write_over
+from batchrunner.storage.folders import make_folder
 
 _INPUT = Fit(side=320, max_bytes=60_000)
 _LARGEST_INPUT = 64_000_000
@@ -81,7 +82,7 @@ class Pictures:
             data = path.read_bytes()
             is_same = hashlib.sha256(data).hexdigest() == sha256  # it may just have been replaced
             if is_same and can_open(mime := picture_type(data[:HEAD])):
-                self._folder.mkdir(exist_ok=True)
+                make_folder(self._folder)
                 write_over(copy, fitted(data, mime, _INPUT))
                 return True
         return False
@@ -96,7 +97,7 @@ class Pictures:
         """
         if not self._wanted:
             return {}
-        self._folder.mkdir(exist_ok=True)
+        make_folder(self._folder)
         broken: dict[str, Path] = {}
         with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="picture") as pool:
             made = pool.map(self._make_one, self._wanted.items())

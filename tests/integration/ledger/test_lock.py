@@ -32,6 +32,36 @@ except BusyError as error:
 """
 
 
+FORK = """
+import os, subprocess, sys
+from pathlib import Path
+from batchrunner.ledger import RunLock, is_locked
+lock, (end, wait) = RunLock(Path(sys.argv[1])), (os.pipe(), os.pipe())
+lock.acquire()
+child = os.fork()
+if not child:
+    os.close(wait[1])
+    CHILD
+    os.write(end[1], b"x")
+    os.read(wait[0], 1)  # until the parent ends
+    os._exit(0)
+os.read(end[0], 1)
+print(subprocess.run([sys.executable, "-c", sys.argv[2], sys.argv[1]]).returncode)
+lock.release()
+print(is_locked(Path(sys.argv[1])))
+"""
+FORKED_AND_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from batchrunner.ledger import RunLock
+RunLock(Path(sys.argv[1])).acquire()
+if os.fork():
+    os.kill(os.getpid(), signal.SIGKILL)
+print("alive", flush=True)
+sys.stdin.read()
+"""
+
+
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the lock until its stdin is closed."""
@@ -41,6 +71,25 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         assert process.stdout.readline() == "held\n"
         yield process
         process.kill()
+
+
+@pytest.mark.parametrize("child", ["pass", "lock.release()"])
+def test_a_forked_process_neither_keeps_the_lock_nor_releases_it(tmp_path: Path, child: str) -> None:
+    """While it lives, the lock is its parent's: held until the parent releases it, and free from then on."""
+    command = [sys.executable, "-c", FORK.replace("CHILD", child), str(tmp_path), TRY]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (told.stdout, told.stderr) == ("75\nFalse\n", "")
+
+
+def test_a_forked_process_does_not_keep_the_lock_of_a_killed_one(tmp_path: Path) -> None:
+    """The run that was killed can be resumed, whatever its host has forked."""
+    command = [sys.executable, "-c", FORKED_AND_KILLED, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "alive\n"
+        assert process.wait() == -signal.SIGKILL
+        assert not is_locked(tmp_path)
+        RunLock(tmp_path).acquire()
 
 
 def test_a_second_process_is_busy_at_once(tmp_path, holder):

@@ -16,11 +16,11 @@ from batchrunner.core.budget import Budget, Figure, Limit, Per
 from batchrunner.core.model import OnDoubt, Plan, RunSettings
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.plan import WantedTask
-from batchrunner.core.summary import Summary
 from batchrunner.engine import session
 from batchrunner.engine.job import Job
 from batchrunner.gateway import ApiKey, GatewaySettings
 from batchrunner.manifest.limits_file import load_limits
+from batchrunner.output.summary import Summary
 from tests.harness.plans import plan_tasks, wanted_task
 from tests.integration.machine import fates
 from tests.integration.machine.gateway import Client, World
