@@ -18,7 +18,7 @@ import hashlib
 import io
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import lru_cache
@@ -46,7 +46,8 @@ _FORM = "captioned"  # part of the names of cached files: older versions have no
 _MIDDLE = "middle"  # the same, of what lies between the frames of a task's own
 _LEAST = 2  # frames of a middle: two key frames must not follow each other
 _KEPT = 16  # finished videos in memory: a download may be tried again
-_QUALITY, _OWN_QUALITY = 38, 30  # x264's crf, of bars and of pictures
+_BARS = {"crf": "38"}  # the quality of what many tasks share
+_OWN = {"qp": "26"}  # and of a task's own frames: better, and faster than a rate that is controlled
 
 
 class Videos:
@@ -91,12 +92,12 @@ class Videos:
         opening, closing = picture.opening, picture.closing
         middle = range(opening.stop, closing.start)
         if len(middle) < _LEAST:
-            parts = [template_of(_encode(painter, range(picture.frames), _OWN_QUALITY))]
+            parts = [template_of(_encode(painter, range(picture.frames), _OWN))]
         else:
             parts = [
-                template_of(_encode(painter, opening, _OWN_QUALITY)),
+                template_of(_encode(painter, opening, _OWN)),
                 self._cached(picture, middle, _MIDDLE),
-                template_of(_encode(painter, closing, _OWN_QUALITY)),
+                template_of(_encode(painter, closing, _OWN)),
             ]
         label = _encode_label(picture, caption)
         return _joined([part.spliced(label) for part in parts])
@@ -120,16 +121,16 @@ def _read(path: Path) -> Template:
 @lru_cache(maxsize=64)  # shared by the process: tests start many simulators
 def _encode_bars(picture: Picture, numbers: range) -> bytes:
     """These frames of a video with a black label, the same for many tasks."""
-    return _encode(Painter(picture), numbers, _QUALITY)
+    return _encode(Painter(picture), numbers, _BARS)
 
 
-def _encode(painter: Painter, numbers: range, crf: int) -> bytes:
+def _encode(painter: Painter, numbers: range, quality: Mapping[str, str]) -> bytes:
     """These frames as a video of their own."""
     import av  # noqa: PLC0415  a simulator answers sooner without, and its first video is far away
 
     file, picture = io.BytesIO(), painter.picture
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=FPS, options=_options(picture, crf))
+        stream = container.add_stream("libx264", rate=FPS, options=_options(picture, quality))
         _set_size(stream, picture.width, picture.height, "yuv420p")
         for at, number in enumerate(numbers):
             frame = painter.frame(number)
@@ -166,7 +167,7 @@ def _encode_label(picture: Picture, caption: Caption) -> bytes:
     encoder = CodecContext.create("libx264", "w")
     _set_size(encoder, picture.width, picture.label_height, "yuv420p")
     encoder.time_base = Fraction(1, FPS)
-    encoder.options = _options(picture, crf=28)
+    encoder.options = _options(picture, {"crf": "28"})
     frame = VideoFrame(picture.width, picture.label_height, "yuv420p")
     luma, *chroma = frame.planes
     luma.update(label_rows(picture, caption, luma.line_size))
@@ -177,7 +178,7 @@ def _encode_label(picture: Picture, caption: Caption) -> bytes:
     return last_unit(b"".join(map(bytes, packets)))
 
 
-def _options(picture: Picture, crf: int) -> dict[str, str]:
+def _options(picture: Picture, quality: Mapping[str, str]) -> dict[str, str]:
     """An encoder's options: the label is a slice of its own, and nothing below is copied out of it."""
     across = -(-picture.width // BLOCK)
     details = {
@@ -188,7 +189,7 @@ def _options(picture: Picture, crf: int) -> dict[str, str]:
         "cabac": 1,  # an encoder without it takes longer to open than to encode a label
     }
     written = ":".join(f"{name}={value}" for name, value in details.items())
-    return {"preset": "ultrafast", "crf": str(crf), "threads": "1", "x264-params": written}
+    return {"preset": "ultrafast", **quality, "threads": "1", "x264-params": written}
 
 
 def _encode_last_frame(picture: Picture, caption: Caption, is_continuing: bool) -> bytes:
