@@ -231,8 +231,8 @@ def test_where_and_verdicts_choose_films(export: Any) -> None:
 
 
 def test_tasks_no_longer_in_the_manifest_make_films_with_all(export: Any) -> None:
-    """Without it, they lengthen no film either."""
-    export.make(ONE, TWO, THREE._replace(planned=False))
+    """Without it, they lengthen no film either; those that were never done make none in any case."""
+    export.make(ONE, TWO, THREE._replace(planned=False), BRANCH._replace(planned=False, state="failed"))
     assert export("--film")["films"] == 1
     assert shots_of(export) == {"two.mp4": ["one", "two"]}
     export.out = export.folder / "all"
