@@ -26,6 +26,8 @@ class Look:
     fps: int = 24
     pitch: int | None = 440
     """Of its sound, in Hz; None for no sound."""
+    begin: int = 0
+    """By how many pictures its first one is late; if negative, so many are not shown."""
     late: int = 0
     """By how many pictures its sound begins later."""
     longer: int = 0
@@ -95,7 +97,7 @@ def _pictures(look: Look) -> Iterator[av.VideoFrame]:
         luma.update(row * look.height)
         for plane in chroma:
             plane.update(bytes([look.shade]) * plane.buffer_size)
-        frame.pts, frame.time_base = number, Fraction(1, look.fps)
+        frame.pts, frame.time_base = number + look.begin, Fraction(1, look.fps)
         yield frame
 
 

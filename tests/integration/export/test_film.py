@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +105,22 @@ def test_a_row_says_what_a_film_is_made_of(export: Any, load: Any) -> None:
         }
 
 
-def test_a_cost_that_is_not_known_of_every_shot_is_left_out(export: Any) -> None:
-    """A sum of some of them would be wrong."""
-    export.make(ONE._replace(cost=None), TWO)
-    export("--film")
-    assert (rows(export)["two.mp4"]["cost"], rows(export)["two.mp4"]["currency"]) == (None, "")
+def test_a_cost_that_is_no_sum_is_left_out(export: Any) -> None:
+    """Where it is not known of every shot, or not in one currency."""
+    run = export.make(ONE._replace(cost=None), TWO, THREE)
+    change(run, f"UPDATE attempts SET cost = 1, currency = 'EUR' WHERE task = '{THREE.key}'")
+    other = export.make(ONE, TWO, THREE, run="other")
+    change(other, f"UPDATE attempts SET cost = 1, currency = 'EUR' WHERE task = '{THREE.key}'")
+    for directory in (run, other):
+        export.out = directory.with_suffix(".films")
+        export("--film", runs=[directory])
+        assert (rows(export)["three.mp4"]["cost"], rows(export)["three.mp4"]["currency"]) == (None, "")
+
+
+def change(run: Path, statement: str) -> None:
+    """Change the ledger of a run."""
+    with closing(sqlite3.connect(run / "ledger.sqlite")) as db, db:
+        db.execute(statement)
 
 
 @pytest.mark.parametrize("state", ["pending", "failed", "generating", "uncollected"])
@@ -129,7 +143,9 @@ def test_missing_and_changed_shots_are_named_and_added_when_they_are_back(export
     """Films that are made already need their shots no more."""
     run = export.make(ONE, TWO, BRANCH)
     (run / "videos/two.mp4").unlink()
+    before = (run / "videos/branch.mp4").stat()
     (run / "videos/branch.mp4").write_bytes(BRANCH.data[:-1] + b"x")
+    os.utime(run / "videos/branch.mp4", ns=(before.st_atime_ns, before.st_mtime_ns))  # looks unchanged
     assert skipped(export("--film", code=1)) == {
         "two": "the shot two: moved or deleted",
         "branch": "the shot branch: changed or replaced after the download",
@@ -187,6 +203,18 @@ def test_a_film_with_a_shot_made_again_is_another_version(export: Any) -> None:
     assert done["exit_code"] == 0
 
 
+def test_a_shot_jumps_if_the_one_before_was_done_later(export: Any) -> None:
+    """Not if that one's file was only downloaded again."""
+    run = export.make(ONE, TWO._replace(submitted_at=SUBMITTED + 30))
+    assert [jump["shot"] for jump in export("--film")["jumps"]] == ["two"]
+    change(
+        run,
+        f"INSERT INTO events SELECT 1, {SUBMITTED + 20}, key, attempt, 'collected', 'collecting', 'done', "
+        f"'', '' FROM tasks WHERE key = '{ONE.key}'",
+    )
+    assert export("--film")["jumps"] == []
+
+
 def test_where_and_verdicts_choose_films(export: Any) -> None:
     """`--where` by the last shot; a rejected shot leaves out every film that has it."""
     run = export.make(ONE, TWO, THREE, BRANCH)
@@ -203,8 +231,8 @@ def test_where_and_verdicts_choose_films(export: Any) -> None:
 
 
 def test_tasks_no_longer_in_the_manifest_make_films_with_all(export: Any) -> None:
-    """Without it, they lengthen no film either."""
-    export.make(ONE, TWO, THREE._replace(planned=False))
+    """Without it, they lengthen no film either; those that were never done make none in any case."""
+    export.make(ONE, TWO, THREE._replace(planned=False), BRANCH._replace(planned=False, state="failed"))
     assert export("--film")["films"] == 1
     assert shots_of(export) == {"two.mp4": ["one", "two"]}
     export.out = export.folder / "all"

@@ -52,13 +52,17 @@ def check_pictures(film: Path, facts: Joined, shots: list[Path]) -> None:
         [SILENT, SILENT],
         [A, Look(25, 120, forward=0), B],
         [Look(20, 60, forward=0), A],
+        [A, Look(20, 60, begin=3, pitch=None), B],
         [A, Look(20, 60, details="ref=5:crf=33:keyint=8"), Look(20, 10, details="keyint=5")],
     ],
-    ids=["alike", "silent", "other-order", "later-order", "other-parameter-sets"],
+    ids=["alike", "silent", "other-order", "later-order", "late", "other-parameter-sets"],
 )
 def test_a_film_has_every_picture_of_its_shots_unchanged(joined: Join, looks: list[Look]) -> None:
     """Also where shots differ in their parameter sets, or in how far pictures refer forward."""
-    check_pictures(*joined(*looks))
+    film, facts, shots = joined(*looks)
+    check_pictures(film, facts, shots)
+    encodings = {(look.forward, look.details) for look in looks}
+    assert (b"avc3" in film.read_bytes()) == (len(encodings) > 1)
 
 
 @pytest.mark.parametrize("looks", [[A, B, C], [SILENT, A, B], [A, SILENT, B], [A, B, SILENT]], ids=str)
@@ -73,6 +77,8 @@ def test_sound_has_no_gaps_and_begins_with_its_shot(joined: Join, looks: list[Lo
     assert found[0][0] == 0
     assert all(later == at + len(samples) // 4 for (at, samples), (later, _) in pairwise(found))
     assert found[-1][0] + 1024 >= facts.duration * 44_100 > found[-1][0]
+    with av.open(film) as container:
+        assert (container.streams.audio[0].duration or 0) <= facts.duration * 44_100 + 1
     by_packet = {at // 1024: samples for at, samples in found}
     for look, start, shot in zip(looks, facts.starts, shots, strict=True):
         begin = round(start * 44_100 / 1024)
@@ -111,6 +117,7 @@ def test_a_film_has_chapters_and_can_be_played_from_its_beginning(joined: Join) 
     film, facts, _ = joined(A, B, SILENT)
     content = film.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
+    assert content.count(b"Lavc") == 2  # the encoder of A's sound, and of B's; not of the silence
     assert b"Lavf" not in content
     with av.open(film) as container:
         chapters = [(one["metadata"]["title"], one["start"] / 1000) for one in container.chapters()]
@@ -154,6 +161,12 @@ def test_shots_that_differ_are_named_with_what_differs(joined: Join, look: Look,
     with pytest.raises(NotJoinable) as caught:
         joined(A, B, look)
     assert str(caught.value).startswith(f"the shots shot 0 and shot 2 differ in {what}")
+
+
+def test_a_shot_that_is_shown_in_part_is_named(joined: Join) -> None:
+    """A film would show what the shot alone doesn't."""
+    with pytest.raises(NotJoinable, match="only a part of the shot shot 1 is shown"):
+        joined(A, Look(begin=-6, forward=0))
 
 
 def test_what_is_no_video_is_named(joined: Join, tmp_path: Path) -> None:
