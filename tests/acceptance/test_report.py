@@ -185,6 +185,22 @@ def test_keyboard_alone_is_enough(watched):
     assert page.inner_text("#detail h2") == "arabic"
     page.keyboard.press("Escape")
     watched.until(f"{FOCUSED} === 'arabic'")
+    page.keyboard.press("j")
+    assert page.evaluate(FOCUSED) == "猫", "the next one without a verdict"
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    page.keyboard.press("j")
+    assert page.inner_text("#detail h2") == "twice"
+    page.keyboard.press("k")
+    page.keyboard.press("j")
+    assert page.inner_text("#detail h2") == "hostile", (
+        "what has no video is passed over; then comes the first"
+    )
+    page.keyboard.press("k")
+    page.keyboard.press("j")
+    assert page.inner_text("#notice") == "All videos shown here have a verdict."
+    page.keyboard.press("Escape")
+    watched.until(f"{FOCUSED} === 'hostile'")
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "text"
 
@@ -337,6 +353,30 @@ def test_names_that_javascript_knows_are_names(browser, desk, sim, tmp_path):
     assert page.inner_text("#verdict-counts") == "1 kept, 1 rejected"
     assert seen.complaints == []
     seen.context.close()
+
+
+def test_nothing_moves_under_the_hand(watched):
+    """Counts change and notices appear, a filtered card stays, and buttons are where they will be."""
+    page = watched.page
+    page.select_option("#verdict", "none")
+    options = "[...document.querySelectorAll('#verdict option')].map(option => option.textContent)"
+    before = ["Any verdict", "Kept (0)", "Rejected (0)", "No verdict (7)", "With a note (0)"]
+    assert page.evaluate(options) == before
+    top = "document.getElementById('grid').getBoundingClientRect().top"
+    card(page, "twice").locator(".yes").scroll_into_view_if_needed()
+    places, at = page.locator(".card").all(), page.evaluate(top)
+    boxes = [place.bounding_box() for place in places]
+    card(page, "twice").locator(".yes").click()
+    page.evaluate("tell('something is wrong')")
+    assert [place.bounding_box() for place in places] == boxes
+    assert page.evaluate(top) == at
+    assert page.evaluate(options) == ["Any verdict", "Kept (1)", "Rejected (0)", "No verdict (6)", before[-1]]
+    card(page, "twice").locator(".open").click()
+    height = "document.querySelector('#detail video').getBoundingClientRect().height"
+    loading = page.evaluate(f"document.querySelector('#detail video').removeAttribute('src'), {height}")
+    page.evaluate("document.querySelector('#detail video').src = detail.task.takes[0].url")
+    watched.until("document.querySelector('#detail video').readyState > 0")
+    assert page.evaluate(height) == loading > 100
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -27,7 +27,7 @@ function showCharts() {
   const row = byId("chart-row");
   byId("charts").hidden = !line.edges.length;
   if (!line.edges.length) return;
-  const number = line.edges.length, seconds = line.ends[0] - line.edges[0];
+  const number = line.edges.length, seconds = Math.max(...line.ends.map((end, index) => end - line.edges[index]));
   const labels = [[0, moment(line.edges[0] * 1000), "start"], [1, moment(line.ends.at(-1) * 1000), "end"]];
   const place = (index) => across(index / number);
   const pauses = line.edges.flatMap((edge, index) => (index && edge > line.ends[index - 1] + 1 ? [index] : []))
@@ -44,12 +44,14 @@ function showCharts() {
     bar.append(shape("title", {}, `${moment(line.edges[index] * 1000)}: ${counted(count, "video")}`));
     return bar;
   });
-  row.append(chart("Videos collected", `${counted(all, "video")}, each bar ${span(seconds)}${paused}`, most, labels, [...bars, ...pauses]));
+  row.append(chart("Videos collected", `${counted(all, "video")}, each bar ${pauses.length ? "at most " : ""}${span(seconds)}${paused}`, most, labels, [...bars, ...pauses]));
 
-  const full = Math.max(...line.in_flight, 1);
+  const highest = Math.max(...line.in_flight), full = Math.max(highest, 1);
   const points = line.in_flight.map((value, index) => `${place(index)},${up(value / full)} ${place(index + 1)},${up(value / full)}`).join(" ");
-  const mean = line.in_flight.reduce((sum, value) => sum + value, 0) / number;
-  row.append(chart("Generations in flight", `${mean.toFixed(1)} on average, ${full.toFixed(1)} at most${paused}`, full.toFixed(full < 10 ? 1 : 0), labels,
+  const length = (index) => line.ends[index] - line.edges[index];
+  const busy = line.in_flight.reduce((sum, value, index) => sum + value * length(index), 0);
+  const mean = busy / line.edges.reduce((sum, edge, index) => sum + length(index), 0);
+  row.append(chart("Generations in flight", `${mean.toFixed(1)} on average, up to ${highest.toFixed(1)} averaged over ${span(seconds)}${paused}`, full.toFixed(full < 10 ? 1 : 0), labels,
     [shape("polygon", { points: `${across(0)},${up(0)} ${points} ${across(1)},${up(0)}`, class: "area" }), ...pauses]));
 
   const total = line.spent.at(-1);

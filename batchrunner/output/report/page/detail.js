@@ -79,6 +79,8 @@ class Detail {
       make("figcaption", {}, make("div", {}, words("code", take.file)),
         take.problem && there ? make("div", { className: "bad" }, `The file was ${take.problem}.`) : null,
         make("div", { className: "soft" }, longFacts(take)), verdictButtons(task, take), note));
+    // Before the file is loaded, its place is as large as afterwards: the buttons below it stay where they are.
+    if (there && take.width && take.height) figure.querySelector("video").style.aspectRatio = `${take.width} / ${take.height}`;
     figure.dataset.take = task.takes.indexOf(take);
     for (const event of ["pointerdown", "focusin"]) figure.addEventListener(event, () => this.choose(figure));
     return figure;

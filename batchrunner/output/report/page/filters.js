@@ -6,6 +6,8 @@ const ORDERS = [
   ["dearest", "Most expensive first"], ["state", "By state"],
 ];
 
+const VERDICT_FILTERS = [["keep", "Kept"], ["reject", "Rejected"], ["none", "No verdict"], ["note", "With a note"]];
+
 const searchTexts = new WeakMap();
 let chosenGroup = null; // of failures
 
@@ -36,7 +38,7 @@ function fillFilters() {
   const named = ([value, number], label = value) => [value, `${label} (${number.toLocaleString("en")})`];
   fill(byId("state"), "Any state", count((task) => [task.state]).map((pair) => named(pair, stateName(pair[0]))));
   fill(byId("model"), "Any model", count((task) => [task.model]).map((pair) => named(pair)));
-  fill(byId("verdict"), "Any verdict", [["keep", "Kept"], ["reject", "Rejected"], ["none", "No verdict"], ["note", "With a note"]]);
+  fill(byId("verdict"), "Any verdict", VERDICT_FILTERS);
   fill(byId("sort"), ...[ORDERS[0][1], ORDERS.slice(1)]);
   const label = byId("label");
   fill(label, "Any label", []);
@@ -50,6 +52,16 @@ function fillFilters() {
   }
   label.hidden = !names.length;
   byId("model").hidden = byId("model").options.length <= 2;
+}
+
+// How many tasks each choice of verdicts shows. The list itself stays: it may be open.
+function countVerdicts() {
+  const numbers = new Map(VERDICT_FILTERS.map(([wanted]) => [wanted, data.tasks.filter((task) => hasVerdict(task, wanted)).length]));
+  const labels = new Map(VERDICT_FILTERS);
+  for (const option of byId("verdict").options) {
+    if (option.value) option.textContent = `${labels.get(option.value)} (${numbers.get(option.value).toLocaleString("en")})`;
+  }
+  return numbers;
 }
 
 const collator = new Intl.Collator(undefined, { numeric: true });

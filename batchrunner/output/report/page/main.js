@@ -56,12 +56,12 @@ function showGrid() {
 }
 
 function showVerdicts() {
-  const rows = verdicts.rows(), count = (verdict) => data.tasks.filter((task) => hasVerdict(task, verdict)).length;
-  const kept = count("keep"), rejected = count("reject"); // as the filter counts
+  const rows = verdicts.rows(), numbers = countVerdicts();
+  const kept = numbers.get("keep"), rejected = numbers.get("reject");
   const others = rows.filter((row) => row.verdict).length - kept - rejected;
   const parts = [`${kept.toLocaleString("en")} kept`, `${rejected.toLocaleString("en")} rejected`];
   if (others > 0) parts.push(`${others.toLocaleString("en")} on other versions`);
-  byId("verdict-counts").textContent = rows.length ? parts.join(", ") : "";
+  byId("verdict-counts").textContent = parts.join(", ");
   byId("save").disabled = !rows.length;
   for (const [index, card] of grid.cards) grid.mark(card, grid.tasks[index]);
   for (const player of byId("detail").querySelectorAll(".player")) markVerdict(player, detail.task, detail.task.takes[player.dataset.take]);
@@ -112,6 +112,17 @@ function setVerdict(verdict) {
   if (take) verdicts.set(task, take, { verdict });
 }
 
+// The next task whose video has no verdict, of those that are shown; after the last one comes the first.
+function goOn() {
+  const isOpen = byId("detail").open, from = isOpen ? detail.index : grid.current, number = grid.tasks.length;
+  const later = Array.from({ length: number }, (_, step) => (from + 1 + step) % number);
+  const next = later.find((index) => newestTake(grid.tasks[index]) && hasVerdict(grid.tasks[index], "none"));
+  tell(next === undefined ? "All videos shown here have a verdict." : "");
+  if (next === undefined) return;
+  if (isOpen) detail.show(next);
+  else grid.go(next);
+}
+
 function writeNote() {
   if (!byId("detail").open) detail.show(grid.current);
   byId("detail").querySelector(".player.chosen textarea")?.focus();
@@ -141,7 +152,7 @@ function pressed(event) {
   ]);
   const actions = new Map([
     ["/", () => { if (!isOpen) byId("text").focus(); }], ["?", () => byId("help").showModal()],
-    ["k", () => setVerdict("keep")], ["r", () => setVerdict("reject")], ["u", () => setVerdict("")], ["n", writeNote],
+    ["k", () => setVerdict("keep")], ["r", () => setVerdict("reject")], ["u", () => setVerdict("")], ["n", writeNote], ["j", goOn],
   ]);
   if (!isControl) actions.set(" ", playOrPause);
   const step = steps.get(event.key);
