@@ -12,7 +12,7 @@ from batchrunner.cli.connection import check_gateway
 from batchrunner.cli.console import talk
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import has_ledger
-from batchrunner.core.errors import BusyError, UsageError
+from batchrunner.core.errors import UsageError
 from batchrunner.core.text import count, printable
 
 if TYPE_CHECKING:
@@ -42,14 +42,12 @@ def agreement(
     `planned` is the plan of `loaded`, with the limits that were set by options.
 
     Raises:
-        BusyError: another run is using the run directory, so this one can't begin.
         NotConfirmed: there is nobody to ask.
         UsageError: the user has declined, or the run directory belongs to another gateway or manifest.
     """
     from batchrunner.cli.outlook import outlook  # noqa: PLC0415
     from batchrunner.core.confirmation import Agreement, Consent  # noqa: PLC0415
     from batchrunner.core.forecast import GenerationTimes  # noqa: PLC0415
-    from batchrunner.ledger import is_locked  # noqa: PLC0415
 
     needed, above = _needed(loaded, where, selected), planned.settings.confirm_above
     if not needed.tasks and (options.simulate or above is None):
@@ -68,11 +66,8 @@ def agreement(
     if options.simulate or above is None:
         return None
     # Even if nothing is to be submitted yet: failed tasks and doubts may be, and are limited.
-    if ahead.reasons:
-        if is_locked(where.directory):
-            raise BusyError(f"another batchrunner is using {where.directory}", "wait for it to finish")
-        if not options.yes:
-            _ask(needed, (*ahead.reasons, *where.remarks), getattr(options, "may_ask", True))
+    if ahead.reasons and not options.yes:
+        _ask(needed, (*ahead.reasons, *where.remarks), getattr(options, "may_ask", True))
     given = Consent.GIVEN if ahead.reasons else Consent.NOT_ASKED
     consent = Consent.ANY if options.yes else given
     return Agreement(needed, consent, above, known.newest_attempt, tuple(task.key for task in changed))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.process import run_async
-from batchrunner.core.errors import BusyError, UsageError
+from batchrunner.core.errors import UsageError
 from batchrunner.core.identity import SIMULATOR
 
 if TYPE_CHECKING:
@@ -123,12 +123,11 @@ def simulated(
     import subprocess  # noqa: PLC0415
 
     from batchrunner.engine.preparation import make_directories  # noqa: PLC0415
-    from batchrunner.ledger import is_locked  # noqa: PLC0415
+    from batchrunner.ledger import check_free  # noqa: PLC0415
 
     may_print = getattr(options, "may_ask", True)
     scale = shared.time_scale(options, default=shared.SIMULATED_SCALE)
-    if is_locked(directory):
-        raise BusyError(f"another batchrunner is using {directory}", "wait for it to finish")
+    check_free(directory)
     make_directories(directory, recovers)
     command = [sys.executable, "-X", "utf8", "-m", "batchrunner", "simulator", "--json"]
     command += ["--until-stdin-closes"]

@@ -91,7 +91,7 @@ def prepared(
         NotConfirmed: it must be confirmed.
         BatchrunnerError: it can't begin; nothing was submitted.
     """
-    from batchrunner.ledger import LEDGER_NAME  # noqa: PLC0415
+    from batchrunner.ledger import LEDGER_NAME, check_free  # noqa: PLC0415
 
     loaded = chosen.loaded
     if options.simulate:
@@ -99,6 +99,7 @@ def prepared(
     where = whereabouts(options, loaded.plan, chosen.keys)
     directory, timeout = where.directory, loaded.plan.settings.submit_timeout
     check_place(directory, options.manifest)
+    check_free(directory)
     connecting: AbstractContextManager[Connection]
     if options.simulate:
         connecting = simulated(options, directory, timeout, options.scenario)

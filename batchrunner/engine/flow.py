@@ -84,6 +84,7 @@ class Flow:
         try:
             with handle_signals(self._request, self._reporter.close, notice):
                 await supervise(self._work(parts), parts.admission, self._request, notice)
+            await self._reporter.show_money()
         finally:
             self._reporter.close()
 

@@ -133,6 +133,7 @@ class Recovery:
         await self._take_what_lies_there(evidence)
         end, began = self._clock.now() + PATIENCE, self._clock.wall()
         since = 0.0 if self._everything else (await self._ledger.ask_history(history)).since
+        said = ""
         while True:
             log = await self._read_log()
             missed = await self._look_at(log.rows if isinstance(log, UsageLog) else (), evidence, since)
@@ -144,7 +145,9 @@ class Recovery:
                 break
             why = f"{missed} may have been paid for by an earlier run: checking again before submitting"
             self._gate.waiting_for = why
-            self._notice(why)
+            if why != said:
+                self._notice(why)
+            said = why
             between = BETWEEN_LOOKS if left > PATIENCE - LATER else BETWEEN_LATER_LOOKS
             await self._clock.sleep(min(between, left))
         if missed:

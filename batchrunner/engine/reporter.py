@@ -53,6 +53,10 @@ class Reporter:
         """Open the display."""
         self._display.start(self.wanted, admission, clock)
 
+    async def show_money(self) -> None:
+        """Show what the attempts cost now, as the summary will: the figures on display may be seconds old."""
+        self._display.tick(await money(self._reader))
+
     def close(self) -> None:
         """Close the display and restore the terminal."""
         self._display.close()

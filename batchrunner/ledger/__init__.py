@@ -11,6 +11,7 @@ from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.lock import (
     NETWORK_FILE_SYSTEMS,
     RunLock,
+    check_free,
     file_system,
     is_locked,
     lock_holders,
@@ -66,6 +67,7 @@ __all__ = [
     "begun",
     "begun_at",
     "charged_unpriced",
+    "check_free",
     "check_path",
     "collected_since",
     "committed_so_far",

@@ -31,7 +31,7 @@ def other_gateway(bound: str, gateway: str) -> UsageError:
     """The error for a gateway that the ledger is not bound to."""
     hint = f"--base-url {bound} resumes there"
     if SIMULATOR in (bound, gateway):
-        hint = "simulated and real runs use separate run directories: remove -o"
+        hint = "simulated and real runs use separate run directories: name another one with -o"
     return UsageError(f"this run directory belongs to the gateway {bound}, not to {gateway}", hint)
 
 

@@ -13,6 +13,7 @@ from typing import Self
 
 from batchrunner.core.errors import BusyError, StorageError, UsageError
 from batchrunner.core.file_names import LOCK_NAME
+from batchrunner.core.text import command
 
 GLANCES, GLANCE = 10, 0.02
 """How often a lock held by another process is tried, and the interval in seconds."""
@@ -69,10 +70,7 @@ class RunLock:
                 return
             time.sleep(GLANCE)  # `status` may hold it for a moment
         self.release()
-        raise BusyError(
-            f"another batchrunner is using {self._directory}",
-            "wait for it to finish, or follow it with `batchrunner status --watch`",
-        )
+        raise _busy(self._directory)
 
     def release(self) -> None:
         """Release the lock; does nothing if it isn't held."""
@@ -109,6 +107,23 @@ def _give_up_copies() -> None:
 
 
 os.register_at_fork(after_in_child=_give_up_copies)
+
+
+def check_free(directory: Path) -> None:
+    """Check that no process is using a run directory right now, before a run says or asks anything.
+
+    Raises:
+        BusyError: one is using it.
+    """
+    if is_locked(directory):
+        raise _busy(directory)
+
+
+def _busy(directory: Path) -> BusyError:
+    follow = command("status", str(directory), "--watch")
+    return BusyError(
+        f"another batchrunner is using {directory}", f"wait for it to finish, or follow it with `{follow}`"
+    )
 
 
 def is_locked(directory: Path) -> bool:

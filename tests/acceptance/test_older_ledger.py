@@ -248,6 +248,7 @@ def test_another_programs_task_is_waited_for_and_then_left_alone(desk: Any, sim:
     sim.ask("/v1/video/generations", body)
     run = desk.start_run().reached(1, "claimed")
     assert "can't tell whether" in run.stderr
+    assert run.stderr.count("checking again before submitting") == 1
     assert 2 <= sim.requests()[LOOKS] <= 13
     run.killed()
     assert len(sim.charges("bee")) <= 1

@@ -64,6 +64,21 @@ def test_during_a_run_no_other_command_touches_anything(
     running.run_under_way.killed()
 
 
+@pytest.mark.parametrize("simulate", [False, True], ids=["at a gateway", "simulated"])
+def test_a_second_run_says_nothing_else_first(running: Any, simulate: bool) -> None:
+    """No totals of a run that can't begin, and how to follow the one that is on."""
+    running.write("ant", "bee", "cat", "dog", confirm_above=0.01)
+    gateway = ["--simulate", "-o", "batch.run"] if simulate else running.at_gateway()
+    done = running.do("run", "batch.yaml", *gateway)
+    assert (done.code, done.stdout) == (75, "")
+    assert done.stderr.splitlines() == [
+        "batchrunner: another batchrunner is using batch.run",
+        "  hint: wait for it to finish, or follow it with `batchrunner status batch.run --watch`",
+    ]
+    running.run_under_way.send(signal.SIGCONT)
+    running.run_under_way.killed()
+
+
 def test_a_lock_file_left_by_a_killed_run_holds_no_one_up(running: Any, sim: Any) -> None:
     """No stale lock: the next command works at once, without a word about the old one."""
     running.run_under_way.killed()

@@ -38,6 +38,21 @@ def test_a_terminal_shows_bars_figures_and_failures(desk: Any, sim: Any, columns
     assert not any(re.match(r"\d\d:\d\d:\d\d +done", line) for line in lines)
 
 
+def test_a_terminal_shows_at_last_what_the_summary_says(desk: Any, sim: Any) -> None:
+    """The last picture has the money of the end, not that of some seconds before."""
+    sim.start(generation_seconds=200)
+    desk.sections = {"pricing": {"currency": "EUR", "per_million_tokens": {desk.defaults["model"]: 100}}}
+    desk.write("ant", "cat")
+    environment = clean_environment(desk.folder, EASYROUTER_API_KEY=desk.key, TERM="xterm-256color")
+    code, shown = on_terminal(desk.run_arguments(), desk.folder, environment, 200)
+    assert code == 0
+    (summary,) = re.findall(r"spent +[\d,]+ tokens · ([\d.]+ EUR)", CONTROL.sub("", shown))
+    assert (
+        re.findall(r"[\d.]+ EUR spent(?:, [\d.]+ reserved)?", CONTROL.sub("", shown))[-1]
+        == f"{summary} spent"
+    )
+
+
 @pytest.mark.parametrize("terminal", ["dumb", ""])
 def test_without_a_cursor_to_move_there_are_plain_lines(desk: Any, sim: Any, terminal: str) -> None:
     """TERM=dumb, as in an editor's shell: no control characters at all."""

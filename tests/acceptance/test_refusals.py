@@ -215,7 +215,7 @@ def test_the_run_directory_of_another_gateway_is_refused(finished: Any, web_page
     assert f"--base-url {finished.gateway.url}" in said
     assert set(web_page.methods) == {"GET"}
     said = told(finished.do("run", "batch.yaml", "--simulate", "-o", "batch.run"), ExitCode.USAGE)
-    assert "remove -o" in said
+    assert "name another one with -o" in said
     assert len(finished.rows()) == 1
 
 
