@@ -6,12 +6,14 @@ import base64
 import hashlib
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from batchrunner.media import last_frame
+from tests.harness.continuity import continues, ends
 
 CONTINUED = "continues"
 
@@ -74,6 +76,13 @@ def test_a_chain_that_is_killed_at_each_shot_is_paid_for_once(desk: Any, sim: An
             assert desk.do("resolve", "batch.run", doubt["id"], *desk.verdict(doubt)).code == 0
     desk.check(desk.run(), 0)
     assert sorted(charge["prompt"] for charge in sim.charges()) == sorted(one["prompt"] for one in FILM)
+    shots = [ends(desk.directory / desk.row(one["id"])["file_name"]) for one in FILM]
+    for earlier, later in pairwise(shots):
+        assert continues(earlier.last, later.first)
+    assert not continues(shots[0].last, shots[2].first), "a wrong picture would be noticed"
+    done = desk.do("export", "batch.run", "--film", "-o", "films")
+    assert (done.code, done.stdout) == (0, "films: 1 film, 1 of them new\n")
+    assert [path.name for path in desk.folder.glob("films/*.mp4")] == ["elk.mp4"]
 
 
 def test_a_failed_shot_holds_back_what_follows_and_retry_lets_it_go_on(desk: Any, sim: Any) -> None:
