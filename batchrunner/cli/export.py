@@ -59,7 +59,12 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         help="join shots that continue each other to one MP4 file, without encoding them again",
     )
     parser.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, required=True, help="folder of the dataset; it only grows"
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=Path,
+        required=True,
+        help="folder of the dataset or the films; it only grows",
     )
     _add_choice(parser)
     parser.add_argument(
@@ -97,11 +102,14 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
         metavar="ID|LABEL=VALUE",
         action="append",
         default=[],
-        help="only these tasks; repeatable",
+        help="only these tasks, or films that end with one of them; repeatable",
     )
     parser.add_argument("--all", action="store_true", help="include tasks no longer in the manifest")
     parser.add_argument(
-        "--verdicts", metavar="FILE", type=Path, help="leave out videos rejected in this verdicts.csv"
+        "--verdicts",
+        metavar="FILE",
+        type=Path,
+        help="leave out videos rejected in this verdicts.csv, and films that contain one",
     )
 
 

@@ -73,8 +73,8 @@ def _tell(output: Path, done: Filmed) -> None:
         talk(f"the film {film} jumps: {shot} was made before the newest version of {after}")
     if len(done.jumps) > MOST_NAMED:
         talk(f"{len(done.jumps) - MOST_NAMED:,} more jumps; `--json` lists all of them")
-    for _, name, reason in list(done.skipped.values())[:MOST_NAMED]:
-        talk(f"skipped the film {printable(name)}: {printable(reason)}")
+    for directory, name, reason in list(done.skipped.values())[:MOST_NAMED]:
+        talk(f"skipped the film {printable(name)} of {shown_path(directory)}: {printable(reason)}")
     if done.skipped:
         more = len(done.skipped) - MOST_NAMED
         shown = f", {more:,} more than shown; `--json` lists all of them" if more > 0 else ""

@@ -82,7 +82,8 @@ class FilmWriter:
             try:
                 check_video(shot, verify=True)
             except Unusable as error:
-                raise Unusable(f"the shot {shot.video.row.id}: {error}") from error
+                made = shot.video.row
+                raise Unusable(f"the shot {made.id} ({made.file_name}): {error}") from error
         version = len(self._made[shots[-1].fingerprint]) + 1
         name = self._name(shots[-1], version)
         part = self._folder.part(name)

@@ -147,13 +147,13 @@ def test_missing_and_changed_shots_are_named_and_added_when_they_are_back(export
     (run / "videos/branch.mp4").write_bytes(BRANCH.data[:-1] + b"x")
     os.utime(run / "videos/branch.mp4", ns=(before.st_atime_ns, before.st_mtime_ns))  # looks unchanged
     assert skipped(export("--film", code=1)) == {
-        "two": "the shot two: moved or deleted",
-        "branch": "the shot branch: changed or replaced after the download",
+        "two": "the shot two (videos/two.mp4): moved or deleted",
+        "branch": "the shot branch (videos/branch.mp4): changed or replaced after the download",
     }
     (run / "videos/two.mp4").write_bytes(TWO.data)
     assert export("--film", code=1)["added"] == 1
     (run / "videos/one.mp4").unlink()
-    assert skipped(export("--film", code=1)) == {"branch": "the shot one: moved or deleted"}
+    assert skipped(export("--film", code=1)) == {"branch": "the shot one (videos/one.mp4): moved or deleted"}
     assert shots_of(export) == {"two.mp4": ["one", "two"]}
 
 
@@ -213,6 +213,23 @@ def test_a_shot_jumps_if_the_one_before_was_done_later(export: Any) -> None:
         f"'', '' FROM tasks WHERE key = '{ONE.key}'",
     )
     assert export("--film")["jumps"] == []
+
+
+def test_the_summary_names_what_is_missing_and_where_a_film_jumps(
+    export: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In one line each; the hint is about what is free of charge."""
+    run = export.make(ONE, TWO._replace(submitted_at=SUBMITTED + 30), BRANCH._replace(state="pending"))
+    assert main(["export", str(run), "--film", "-o", str(export.out)]) == 1
+    found = capfd.readouterr()
+    assert found.out == f"{export.out}: 1 film, 1 of them new\n"
+    first, second, third, hint = found.err.splitlines()
+    assert first == "the film two jumps: two was made before the newest version of one"
+    assert second == f"skipped the film branch of {run}: the shot branch is not done: pending"
+    assert third == "1 film skipped"
+    assert "free of charge" in hint
+    assert main(["export", str(run), "--film", "--where", "one", "-o", str(export.folder / "none")]) == 0
+    assert "no chosen task is the last one of a film" in capfd.readouterr().err
 
 
 def test_where_and_verdicts_choose_films(export: Any) -> None:
