@@ -109,6 +109,7 @@ async def _retry(options: argparse.Namespace) -> int:
 async def _make_rejected_again(options: argparse.Namespace) -> int:
     """Request new versions of the videos that a file of verdicts rejects."""
     from batchrunner.engine.preparation import names_on_disk  # noqa: PLC0415
+    from batchrunner.ledger.history import file_names  # noqa: PLC0415
     from batchrunner.operations import overrides, verdicts  # noqa: PLC0415
 
     if options.failed:
@@ -120,10 +121,17 @@ async def _make_rejected_again(options: argparse.Namespace) -> int:
     given, file = verdicts.read_verdicts(options.verdicts), str(options.verdicts)
     async with opened(options.directory) as ledger:
         now = time.time()
+        on_disk, names = names_on_disk(options.directory), await ledger.ask_history(file_names)
         rejects = await verdicts.find_rejects(ledger, given, file, now)
+        newer = verdicts.unrecorded_versions(rejects.tasks, on_disk, names)
         tasks, stay = await _with_followers(ledger, rejects.tasks, options.following)
-        await overrides.want_again(ledger, tasks, names_on_disk(options.directory), now)
+        await overrides.want_again(ledger, tasks, on_disk, now)
         await write_results(ledger, options.directory)
+    if newer:
+        named = ", ".join(shortened(task.id, 40) for task in newer[:MOST_NAMED])
+        named += f" and {len(newer) - MOST_NAMED:,} more" if len(newer) > MOST_NAMED else ""
+        talk(f"the ledger doesn't know the newest video of {named} in the folder of videos")
+        talk("  hint: look at it before the next run, which may pay for another one")
     versions, them = ("a new version", "it") if len(tasks) == 1 else ("new versions", "them")
     done = "nothing changed"
     if tasks:

@@ -32,6 +32,9 @@ class WantedTask(NamedTuple):
     """What a missing ID is generated from; the prompt, if empty."""
 
 
+_VERSION = re.compile(r"(.+?)(?:-v([0-9]{1,9})(?:-[0-9]{1,9})?)?\.mp4", re.DOTALL)
+
+
 def key_and_id(wanted: WantedTask) -> tuple[TaskKey, str]:
     """The key and the ID of a task, if no other task has the same request."""
     key = hashed(wanted.content.canonical)
@@ -115,3 +118,12 @@ def version_name(name: str, version: int, taken: Container[str]) -> str:
     endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     names = (f"{stem}-v{version}{ending}.mp4" for ending in endings)
     return next(name for name in names if folded(name) not in taken)
+
+
+def version_of(name: str) -> tuple[str, int]:
+    """What the paths of all versions of a video have in common, and the number of this one.
+
+    `videos/cat.mp4` is version 1, and `videos/cat-v2.mp4` version 2 unless another task is called so.
+    """
+    found = _VERSION.fullmatch(name)
+    return (found[1], int(found[2] or 1)) if found else (name, 1)

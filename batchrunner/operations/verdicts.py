@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from batchrunner.core.errors import UsageError
+from batchrunner.core.plan import folded, version_of
 from batchrunner.core.problems import Problem
 from batchrunner.core.text import count, shortened
 from batchrunner.core.verdicts import Verdict, VideoVerdict, parsed, problem, refusal
 from batchrunner.ledger import LedgerReader, TaskRecord
+from batchrunner.ledger.history import file_names
 from batchrunner.operations.overrides import WANTED_AGAIN, can_be_downloaded
 
 _LONGEST = 60
@@ -105,12 +107,12 @@ async def find_rejects(
             "pass the run directory that the report was made from",
         )
     rejected = {(one.fingerprint, one.file_name): one for one in ours if one.verdict is Verdict.REJECT}
-    known = await ledger.standing()
+    known, names = await ledger.standing(), await ledger.ask_history(file_names)
     problems: list[Problem] = []
     found = Rejects([], [], len(verdicts) - len(ours))
     for one in rejected.values():
         task = await ledger.task(one.fingerprint) if one.fingerprint in known else None
-        if task is None or not await _is_version(ledger, task, one.file_name):
+        if task is None or not await _is_version(ledger, task, one.file_name, names):
             problems.append(problem(file, one.line, _unknown(one, task), _HINT))
         elif reason := _reason_to_skip(task, one, now):
             found.skipped.append(SkippedVideo(one, reason))
@@ -121,10 +123,28 @@ async def find_rejects(
     return found
 
 
-async def _is_version(ledger: LedgerReader, task: TaskRecord, file_name: str) -> bool:
-    """Whether this is, or was, the name of the task's video."""
+def unrecorded_versions(
+    tasks: Iterable[TaskRecord], on_disk: frozenset[str], names: frozenset[str]
+) -> list[TaskRecord]:
+    """The tasks of which a newer version seems to lie in the run directory that the ledger doesn't know.
+
+    `on_disk` are the paths of the videos, `folded`, and `names` all paths that the ledger knows.
+    """
+    newest: dict[str, int] = {}
+    for name in on_disk - set(map(folded, names)):
+        base, number = version_of(name)
+        newest[base] = max(number, newest.get(base, 0))
+    own = ((task, *version_of(folded(task.file_name))) for task in tasks)
+    return [task for task, base, number in own if newest.get(base, 0) > number]
+
+
+async def _is_version(ledger: LedgerReader, task: TaskRecord, file_name: str, names: frozenset[str]) -> bool:
+    """Whether this is, or was, the name of the task's video; a rebuilt ledger knows only the newest one."""
     if task.file_name == file_name:
         return True
+    if file_name not in names:
+        (base, number), (own_base, own_number) = version_of(file_name), version_of(task.file_name)
+        return base == own_base and number < own_number
     return any(attempt["file_name"] == file_name for attempt in await ledger.attempts(task.key))
 
 

@@ -131,6 +131,47 @@ def test_with_an_older_ledger_the_same_verdict_pays_nothing(desk: Any, sim: Any,
     assert desk.row("ant")["remote_id"] == newest["remote_id"]
 
 
+def test_verdicts_after_the_ledger_was_rebuilt(desk: Any, sim: Any) -> None:
+    """The rebuilt ledger knows only the newest version: an old verdict is used up, a new one finds it.
+
+    That is paid for and missing from the ledger, so it comes first; the run says that it is an earlier one.
+    """
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    save(desk, {"ant": "reject"})
+    assert desk.do(*AGAIN).code == 0
+    desk.check(desk.run(), 0, again={"ant": 1})
+    for path in desk.directory.glob("ledger.sqlite*"):
+        path.unlink()
+    recovered = desk.do("recover", "batch.yaml", "-o", "batch.run", "--base-url", sim.url)
+    assert (recovered.code, desk.row("ant")["file_name"]) == (0, "videos/ant-v2.mp4")
+    used = desk.do(*AGAIN)
+    assert (used.code, used.json["tasks"], reasons(used)) == (0, [], {"ant": "newer_version"})
+    save(desk, {"ant": "reject"})
+    assert len(desk.do(*AGAIN).json["tasks"]) == 1
+    done = desk.run()
+    assert done.code == 0
+    assert "what was found of ant is an earlier version, perhaps one that you rejected" in done.stderr
+    assert len(sim.charges()) == 2
+
+
+def test_a_newer_video_that_the_ledger_does_not_know_is_named(desk: Any, sim: Any) -> None:
+    """Before it is paid for again; a task with such a name is no version of another one."""
+    sim.start()
+    desk.write("ant", "ant-v3")
+    desk.check(desk.run(), 0)
+    save(desk, {"ant": "reject", "ant-v3": "reject"})
+    assert "the ledger doesn't know" not in desk.do(*AGAIN).stderr
+    desk.write("ant", "ant-v3", "bee")
+    desk.check(desk.run(), 0, again={"ant": 1, "ant-v3": 1})
+    (desk.directory / "videos/bee-v2.mp4").write_bytes(b"from a backup")
+    save(desk, {"bee": "reject"})
+    done = desk.do(*AGAIN)
+    assert "the ledger doesn't know the newest video of bee in the folder of videos" in done.stderr
+    assert len(done.json["tasks"]) == 1
+
+
 def test_it_says_in_two_lines_what_it_did(desk: Any, sim: Any) -> None:
     """What will be made and paid for on stdout, what was skipped on stderr."""
     sim.start()
