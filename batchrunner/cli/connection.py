@@ -159,11 +159,11 @@ def simulated(
         settings = GatewaySettings(json.loads(line)["url"], submit_timeout)
         yield Connection(settings, SIMULATOR, scale, lambda: ApiKey(SIMULATED_KEY, "the simulator"))
     finally:
+        _PIPES.difference_update(pipes)  # before their numbers can be used again
         process.stdin.close()
         process.terminate()  # a library that has forked keeps the other end of the pipe open
         process.wait()
         process.stdout.close()
-        _PIPES.difference_update(pipes)
 
 
 def _not_started(told: str) -> UsageError:

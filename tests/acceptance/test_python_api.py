@@ -378,4 +378,4 @@ threading.Thread(target=work).start()
 """
     code_, out, err = ended(program(desk, code))
     assert (code_, err) == (0, "")
-    assert out.startswith("ShutdownError let the main thread wait for the thread")
+    assert out.startswith("ShutdownError let the main thread wait, with join()")
