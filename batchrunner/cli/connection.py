@@ -123,7 +123,7 @@ def simulated(
     import subprocess  # noqa: PLC0415
 
     from batchrunner.engine.preparation import make_directories  # noqa: PLC0415
-    from batchrunner.ledger import check_free  # noqa: PLC0415
+    from batchrunner.ledger import check_free, simulator_state  # noqa: PLC0415
 
     may_print = getattr(options, "may_ask", True)
     scale = shared.time_scale(options, default=shared.SIMULATED_SCALE)
@@ -131,7 +131,7 @@ def simulated(
     make_directories(directory, recovers)
     command = [sys.executable, "-X", "utf8", "-m", "batchrunner", "simulator", "--json"]
     command += ["--until-stdin-closes"]
-    command += ["--state-dir", str(directory / SIMULATOR), "--time-scale", str(scale)]
+    command += ["--state-dir", str(simulator_state(directory)), "--time-scale", str(scale)]
     if scenario:
         command += ["--scenario", str(scenario)]
     # Its own session: Ctrl-C on the terminal must reach only the run, which still needs its gateway.

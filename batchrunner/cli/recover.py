@@ -78,8 +78,9 @@ def _refuse_other_gateway(directory: Path, simulate: bool) -> None:
     The simulator creates its state in the run directory before the first submission.
     """
     from batchrunner.engine.preparation import has_no_ledger  # noqa: PLC0415
+    from batchrunner.ledger import simulator_state  # noqa: PLC0415
 
-    was_simulated = (directory / SIMULATOR).is_dir()
+    was_simulated = simulator_state(directory).is_dir()
     if not has_no_ledger(directory) or was_simulated is simulate:
         return  # the ledger records its gateway
     why = "contains simulator state" if was_simulated else "contains no simulator state"

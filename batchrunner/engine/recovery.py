@@ -29,12 +29,7 @@ from batchrunner.core.doubts.restored import (
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog
-from batchrunner.core.policy import (
-    FOUND_DONE,
-    FOUND_GENERATING,
-    SUBMISSION_LOST_TRACK_OF,
-    AttemptFacts,
-)
+from batchrunner.core.policy import FOUND_DONE, FOUND_GENERATING, SUBMISSION_LOST_TRACK_OF, AttemptFacts
 from batchrunner.core.seeds import derived_seed
 from batchrunner.core.states import TaskState, TransitionRefused
 from batchrunner.core.submission.decision import Stop

@@ -35,6 +35,7 @@ from batchrunner.ledger.records import (
     TaskRecord,
 )
 from batchrunner.ledger.result_rows import EXCEL, FinishedVideo, NamedTask, ResultRow, ResultRows
+from batchrunner.ledger.simulator_state import simulator_state
 from batchrunner.ledger.spending import OverBudget
 
 __all__ = [
@@ -86,4 +87,5 @@ __all__ = [
     "paid_tasks",
     "prospect",
     "recover_command",
+    "simulator_state",
 ]

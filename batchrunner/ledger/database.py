@@ -16,10 +16,10 @@ from typing import Any, TypeVar, cast
 import aiosqlite
 
 from batchrunner.core.errors import StorageError, UsageError
-from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.request import fingerprint
 from batchrunner.core.text import command
 from batchrunner.ledger.changes import CREATE_CHANGES
+from batchrunner.ledger.simulator_state import simulator_state
 from batchrunner.ledger.spending import ADD_COMMITTED, ADD_PLACEHOLDERS, CREATE_SPENDING, DROP_COMMITTED
 
 T = TypeVar("T")
@@ -251,7 +251,7 @@ def pragma(db: sqlite3.Connection, name: str) -> object:
 
 def recover_command(directory: Path, manifest: str = MANIFEST) -> str:
     """The command that rebuilds a run directory's ledger; `manifest` must be quoted for the shell."""
-    simulate = " --simulate" if (directory / SIMULATOR).is_dir() else ""
+    simulate = " --simulate" if simulator_state(directory).is_dir() else ""
     return f"batchrunner recover {manifest} -o {shlex.quote(str(directory))}{simulate}"
 
 

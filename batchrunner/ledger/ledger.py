@@ -7,7 +7,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from batchrunner.ledger.database import Database, open_for_writing
 from batchrunner.ledger.events import Observer, Outbox
 from batchrunner.ledger.moving import carry_out
 from batchrunner.ledger.reader import LedgerReader
+from batchrunner.ledger.result_rows import WRITTEN
 from batchrunner.ledger.spending import WorstOf, check_budget, reserve, reserve_missing, stored, worst_case
 from batchrunner.ledger.writer import Writer, to_its_end
 
@@ -254,15 +255,17 @@ class Ledger(LedgerReader):
 
         await self._writer.apply(change)
 
-    async def note_results(self, written: Sequence[str], form: str, until: int) -> None:
-        """Record the hashes (SHA-256) that results.csv may have from now on, the new one first.
+    async def note_results(self, written: Mapping[str, Sequence[str]], form: str, until: int) -> None:
+        """Record the hashes (SHA-256) that results.csv and metadata.jsonl may have from now on.
 
-        `form` says how the new one was made, and `until` is the number of the newest change that it shows:
-        as long as no other follows, and the file has that hash, it need not be made again.
+        They are by file name, the new one first. `form` says how the new files were made, and `until` is the
+        number of the newest change that they show: as long as no other follows, and the files have these
+        hashes, they need not be made again.
         """
 
         def change(db: sqlite3.Connection) -> None:
-            db.execute(_SET_META, ("results", json.dumps(list(written))))
+            for name, hashes in written.items():
+                db.execute(_SET_META, (WRITTEN[name], json.dumps(list(hashes))))
             db.execute(_SET_META, ("results_form", form))
             changes.forget(db, until)
 

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 from batchrunner.core.doubts.adoption import Unowned
 from batchrunner.core.doubts.restored import Wanted
-from batchrunner.core.file_names import LEDGER_NAME
+from batchrunner.core.file_names import LEDGER_NAME, RESULTS_NAME
 from batchrunner.core.identity import Address, judged_address
 from batchrunner.core.kinds import Kind
 from batchrunner.core.model import Plan, Pricing, RemoteId, TaskKey
@@ -25,7 +25,7 @@ from batchrunner.ledger import aggregates, belonging
 from batchrunner.ledger.aggregates import NOT_KNOWN
 from batchrunner.ledger.database import Database, open_for_reading, unusable
 from batchrunner.ledger.records import Binding, FinishedFile, Standing, TaskEvent, TaskRecord
-from batchrunner.ledger.result_rows import ResultRows
+from batchrunner.ledger.result_rows import WRITTEN, ResultRows
 from batchrunner.ledger.rows import FIND, SELECT_TASK, record_of, settings_of, unowned_of, wanted_of
 
 T = TypeVar("T")
@@ -247,9 +247,12 @@ class LedgerReader:
         )
         return int((await self._rows(query))[0][0])
 
-    async def results_written(self) -> frozenset[str] | None:
-        """The hashes (SHA-256) that results.csv may have if it is unedited; None if not recorded."""
-        known = json.loads(await self.meta("results") or "[]")
+    async def results_written(self, name: str = RESULTS_NAME) -> frozenset[str] | None:
+        """The hashes (SHA-256) that results.csv, or metadata.jsonl, may have if it is unedited.
+
+        None if an older version has written it.
+        """
+        known = json.loads(await self.meta(WRITTEN[name]) or "[]")
         return None if known is None else frozenset(known)
 
     async def run_id(self) -> str:

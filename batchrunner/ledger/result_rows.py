@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from batchrunner.core.file_names import METADATA_NAME, RESULTS_NAME
 from batchrunner.core.model import TaskKey
 from batchrunner.ledger import aggregates, changes
 
@@ -55,6 +56,8 @@ class ResultRow(NamedTuple):
     looked_up: str | None = None
     file_state: str | None = None
     links_dead: int = 0
+    parameters: str = "{}"
+    """JSON object: the request without its prompt, local files as hashes; only of tasks that are done."""
 
 
 class NamedTask(NamedTuple):
@@ -79,8 +82,6 @@ class FinishedVideo(NamedTuple):
     """Tasks are numbered in the order in which they entered the ledger."""
     first: str
     """The fingerprint of its request; replicas have the same."""
-    request: str
-    """JSON, local files as hashes."""
     seen: str
     """Size and modification time of the file when its hash was last known to be right; empty if not known."""
     row: ResultRow
@@ -88,6 +89,8 @@ class FinishedVideo(NamedTuple):
 
 EXCEL = "results_excel"
 """The fact about a run directory that its results.csv is for Excel; empty if not."""
+WRITTEN = {RESULTS_NAME: "results", METADATA_NAME: "metadata"}
+"""The facts that hold the hashes (SHA-256) which these files may have if they are unedited."""
 AT_ONCE = 500
 """Rows fetched together."""
 _REQUEST = {
@@ -100,7 +103,7 @@ _REQUEST = {
 _COLUMNS = ResultRow._fields
 _BEFORE = FinishedVideo._fields.index("row")
 _OF_THE_TASK = _COLUMNS[: _COLUMNS.index("prompt")]
-_OF_THE_ATTEMPT = _COLUMNS[_COLUMNS.index("remote_id") : -1]
+_OF_THE_ATTEMPT = _COLUMNS[_COLUMNS.index("remote_id") : _COLUMNS.index("links_dead")]
 _LINKS_DEAD = (
     "a.content_dead_at IS NOT NULL AND (coalesce(a.result_url, '') = '' OR a.link_dead_at IS NOT NULL)"
 )
@@ -109,6 +112,7 @@ _VALUES = (
     *(f"json_extract(t.request, '{path}')" for path in _REQUEST.values()),
     *(f"a.{name}" for name in _OF_THE_ATTEMPT),
     _LINKS_DEAD,
+    "CASE t.state WHEN 'done' THEN json_remove(t.request, '$.prompt') ELSE '{}' END",
 )
 _SELECT = f"SELECT {', '.join(_VALUES)} FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt"
 _ALL = f"{_SELECT} ORDER BY t.position IS NULL, t.position, t.rowid"
@@ -148,14 +152,18 @@ class ResultRows:
         """The number of the newest change; 0 if there was none since results.csv was written."""
         self.all_changed = changes.all_rows_changed(db)
         """Whether there are other rows or columns than in the results.csv last written."""
-        names = ("results", "results_form", EXCEL)
-        meta = dict(db.execute("SELECT name, value FROM meta WHERE name IN (?, ?, ?)", names))
-        self.written = str(next(iter(json.loads(meta.get("results", "[]")) or []), ""))
-        """The hash (SHA-256) of the results.csv last written; empty if there is none."""
+        names = (*WRITTEN.values(), "results_form", "settings", EXCEL)
+        places = ", ".join("?" * len(names))
+        meta = dict(db.execute(f"SELECT name, value FROM meta WHERE name IN ({places})", names))
+        hashes = {file: json.loads(meta.get(name, "[]")) for file, name in WRITTEN.items()}
+        self.written = {file: str(known[0]) for file, known in hashes.items() if known}
+        """The hashes of the files last written, by name; empty for an empty file."""
         self.written_form = str(meta.get("results_form", ""))
         """What `Ledger.note_results` recorded about its form."""
         self.for_excel = bool(meta.get(EXCEL))
         """Whether the user wants results.csv in the form that Excel reads."""
+        self.run = str(json.loads(meta.get("settings", "{}")).get("name", ""))
+        """The name of the run."""
 
     def labels(self) -> list[str]:
         """The names of all labels, in order of first appearance."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from batchrunner.core.file_names import DATE, LEDGER_NAME, LOG_NAME, RESULTS_NAME, RUN_ID_NAME, VIDEOS
 from batchrunner.core.identity import SIMULATOR, paid_again, wanted_again
 from batchrunner.core.model import Plan
-from batchrunner.ledger import Outline, Unreadable, glance, outline
+from batchrunner.ledger import Outline, Unreadable, glance, outline, simulator_state
 
 _WRITTEN = r"\d{4}-\d\d-\d\d"
 
@@ -94,7 +94,7 @@ def _night(directory: Path) -> Night | None:
     if not seen and not is_lost:
         return None
     gateway = seen.gateway if seen else ""
-    simulated = gateway == SIMULATOR if gateway else (directory / SIMULATOR).is_dir()
+    simulated = gateway == SIMULATOR if gateway else simulator_state(directory).is_dir()
     if not seen:
         return Night(directory, NightState.LOST, None, simulated)
     progress = NightState.UNFINISHED if seen.unfinished else NightState.FINISHED

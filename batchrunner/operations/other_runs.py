@@ -20,7 +20,7 @@ from batchrunner.core.planned_tasks import PlannedTasks
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import allow_long_cells
-from batchrunner.ledger import Unreadable, begun, glance
+from batchrunner.ledger import Unreadable, begun, glance, simulator_state
 from batchrunner.storage import log_files
 
 _SIGNS = frozenset({"accepted", "adopted", "unknown", "collected"})
@@ -135,7 +135,7 @@ def _known(directory: Path, simulated: bool) -> Neighbour | None:
             return None
     except Unreadable as error:
         fault = str(error)
-    is_simulated = gateway == SIMULATOR if gateway else (directory / SIMULATOR).is_dir()
+    is_simulated = gateway == SIMULATOR if gateway else simulator_state(directory).is_dir()
     if is_simulated is not simulated:
         return None
     traces = _traces(directory, is_all_there_is=bool(fault))

@@ -1,4 +1,7 @@
-"""Keeps results.csv up to date: each new version is written beside the old one and replaces it atomically."""
+"""Keeps results.csv, and metadata.jsonl, up to date.
+
+Each new version is written beside the old one and replaces it atomically.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,14 @@ from batchrunner.core.errors import StorageError
 from batchrunner.core.file_names import RESULTS_NAME
 from batchrunner.ledger import EXCEL, Ledger, LedgerReader, ResultRows
 from batchrunner.output.results_backup import keep_copy
-from batchrunner.output.results_version import Version, hash_in_place, is_up_to_date, made, refused
+from batchrunner.output.results_version import (
+    Version,
+    hash_in_place,
+    is_up_to_date,
+    made,
+    refused,
+)
+from batchrunner.output.run_dataset import show_as_dataset
 
 REFRESH_INTERVAL = 15.0
 """Minimum nominal seconds between two writes during a run."""
@@ -21,7 +31,7 @@ MOST_WRITTEN = 1_000_000
 
 
 class Results:
-    """Keeps results.csv up to date during a run, and writes it at the end."""
+    """Keeps the files up to date during a run, and writes them at the end."""
 
     def __init__(
         self,
@@ -43,7 +53,7 @@ class Results:
         self._outdated.set()
 
     async def write(self) -> None:
-        """Write the file now.
+        """Write the files now.
 
         A cancelled write continues in its thread; it is awaited first, so that the newest content wins.
         """
@@ -73,7 +83,7 @@ class Results:
         )
 
     async def keep_fresh(self) -> None:
-        """Write the file whenever the ledger has changed, using at most a twentieth of the time."""
+        """Write the files whenever the ledger has changed, using at most a twentieth of the time."""
         while True:
             await self._outdated.wait()
             began = self._clock.now()
@@ -100,32 +110,36 @@ async def update(
 
 
 async def put_in_place(ledger: Ledger, directory: Path, new: Version, known_by: LedgerReader) -> str:
-    """Replace the old file with a new one, after backing up the old one if somebody else has edited it.
+    """Replace the old files with new ones, after backing up an old one if somebody else has edited it.
 
-    The ledger holds the hashes of the versions it wrote. The new hash is recorded before the rename, so
+    The ledger holds the hashes of the versions it wrote. The new hashes are recorded before the renames, so
     that a crash leaves nothing that looks edited. An identical file is not replaced. Returns a notice for
     the user, or an empty text.
 
     Raises:
-        StorageError: the file can't be written; the old one is still there.
+        StorageError: a file can't be written; the old one is still there.
     """
     try:
-        there = await asyncio.to_thread(hash_in_place, directory)
-        known = await known_by.results_written()
-        is_ours = not there or known is None or there in known or there == new.sha256
-        hashes = [new.sha256, there] if there and is_ours else [new.sha256]
-        with suppress(StorageError):  # write the CSV even if the ledger can't be written
+        hashes, changed = {}, []
+        for file in new.files:
+            there = await asyncio.to_thread(hash_in_place, directory / file.name)
+            known = await known_by.results_written(file.name)
+            is_ours = not there or known is None or there in known or there == file.sha256
+            hashes[file.name] = [file.sha256, there] if there and is_ours else [file.sha256]
+            if there != file.sha256:
+                changed.append((file, not is_ours))
+        with suppress(StorageError):  # write the files even if the ledger can't be written
             await ledger.note_results(hashes, new.form, new.shows)
-        if there == new.sha256:
-            return ""
-        kept = await asyncio.to_thread(_replaced, directory / RESULTS_NAME, new.part, not is_ours)
-        return (
-            f"{RESULTS_NAME} was edited, or written by another ledger; the old file is kept as {kept.name}"
-            if kept
-            else ""
-        )
+        kept = [
+            f"{file.name} was edited, or written by another ledger; the old file is kept as {copy.name}"
+            for file, keep in changed
+            if (copy := await asyncio.to_thread(_replaced, directory / file.name, file.part, keep))
+        ]
+        await asyncio.to_thread(show_as_dataset, directory, new.columns, new.files[-1].sha256)
+        return "; ".join(kept)
     finally:
-        new.part.unlink(missing_ok=True)
+        for file in new.files:
+            file.part.unlink(missing_ok=True)
 
 
 def _replaced(path: Path, part: Path, keep: bool) -> Path | None:

@@ -165,11 +165,14 @@ class PartFile:
             self._hashing = None
 
 
-def begin_write_out(fd: int) -> None:
-    """Ask the system to start writing a file to the disk; it may refuse, and errors are left to fsync."""
+def begin_write_out(fd: int, start: int = 0) -> None:
+    """Ask the system to start writing a file to the disk; it may refuse, and errors are left to fsync.
+
+    What lies before `start` is being written already: to look through all of a large file takes time.
+    """
     if hasattr(os, "posix_fadvise"):  # not on macOS
         with suppress(OSError):
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(fd, start, 0, os.POSIX_FADV_DONTNEED)
 
 
 class _disk_errors:  # noqa: N801  used like a function

@@ -259,8 +259,12 @@ def test_schema_prints_a_json_schema(desk: Any, name: str) -> None:
     assert only_json(done)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-def test_collect_on_a_simulated_run_starts_its_simulator(desk: Any) -> None:
-    """`collect` needs neither key nor address for a simulated run, and fetches what was left, free."""
+@pytest.mark.parametrize("state", [".simulator", "simulator"])
+def test_collect_on_a_simulated_run_starts_its_simulator(desk: Any, state: str) -> None:
+    """`collect` needs neither key nor address for a simulated run, and fetches what was left, free.
+
+    Older versions have kept the simulator's files in a folder that is not hidden; it is used as it is.
+    """
     desk.directory = desk.folder / "batch.simulated"
     broken = {"on": "download", "do": "cut", "source": "both"}
     scenario = {"generation_seconds": 20, "faults": [broken]}
@@ -270,12 +274,13 @@ def test_collect_on_a_simulated_run_starts_its_simulator(desk: Any) -> None:
     command = ("run", "batch.yaml", "--simulate", "--scenario", "night.yaml", *hurry)
     desk.check(desk.do(*command, key=None), 1)
     assert desk.states() == {"ant": "uncollected", "bee": "uncollected"}
-    charged = charge_book.read(desk.directory / "simulator")
+    (desk.directory / ".simulator").rename(desk.directory / state)
+    charged = charge_book.read(desk.directory / state)
 
     done = desk.do("collect", "batch.simulated", "--json", *hurry, key=None)
-    desk.check(done, 0)
-    assert only_json(done)["counts"]["done"] == 2
-    assert charge_book.read(desk.directory / "simulator") == charged
+    assert (done.code, only_json(done)["counts"]["done"]) == (0, 2)
+    assert charge_book.read(desk.directory / state) == charged
+    assert [path.name for path in desk.directory.glob("*simulator")] == [state]
 
 
 def test_collect_of_several_folders_goes_on_after_one_that_is_wrong(story: Any) -> None:

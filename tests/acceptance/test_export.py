@@ -109,6 +109,41 @@ def continue_each_other(ledger: Path, *names: str) -> None:
             )
 
 
+def test_a_run_directory_has_metadata_of_what_is_finished(desk: Any, sim: Any) -> None:
+    """They are kept as results.csv is, also for a run directory of a version that had none."""
+    sim.start()
+    desk.write(
+        "ant", "train", {"id": "bee", "prompt": "ark:inputmod"}, {"id": "dog", "prompt": "ark:gone walks"}
+    )
+    desk.check(desk.run(), 1)
+    metadata = desk.directory / "metadata.jsonl"
+
+    def check(*names: str) -> None:
+        rows = [json.loads(line) for line in metadata.read_bytes().splitlines()]
+        assert [row["id"] for row in rows] == list(names)
+        for row in rows:
+            result = desk.row(row["id"])
+            for column in ("file_name", "prompt", "seed", "tokens", "cost", "duration", "fps", "sha256"):
+                assert str(row[column]) == result[column]
+            assert sha256_of(desk.directory / "train" / row["file_name"]) == result["sha256"]
+
+    check("ant", "train")
+    whole = metadata.read_bytes()
+    metadata.unlink()
+    with closing(sqlite3.connect(desk.directory / "ledger.sqlite")) as db, db:
+        db.execute("DELETE FROM meta WHERE name = 'metadata'")
+    desk.check(desk.run(), 1)
+    assert metadata.read_bytes() == whole
+    (desk.directory / "videos/ant.mp4").unlink()
+    metadata.write_bytes(whole + b"mine")
+    done = desk.do("results", "batch.run")
+    assert done.code == 0
+    assert "the old file is kept as metadata.jsonl.bak" in done.stderr
+    assert (desk.directory / "metadata.jsonl.bak").read_bytes() == whole + b"mine"
+    check("train")
+    assert len(sim.charges()) == 3
+
+
 @pytest.fixture(scope="module")
 def exported(make_desk: Any) -> Iterator[Any]:
     """A run named `cats.run`, and the exports that the reference shows."""

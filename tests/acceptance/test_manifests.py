@@ -28,7 +28,7 @@ def test_an_example_manifest_runs(name: str, desk: Any, fork_server: ForkServer)
     folder = desk.folder / "manifests"
     shutil.copytree(ROOT / "manifests", folder, ignore=shutil.ignore_patterns("*.simulated", "*.run"))
     desk.directory = folder / f"{name}.simulated"
-    state = desk.directory / "simulator"
+    state = desk.directory / ".simulator"
     state.mkdir(parents=True)
     (state / "pictures").symlink_to(fork_server.pictures)
     done = desk.do("run", f"manifests/{name}.yaml", "--simulate", "--time-scale", "0.002", key=None)

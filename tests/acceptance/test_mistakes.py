@@ -226,7 +226,7 @@ def test_a_real_run_and_a_simulated_one_are_not_taken_for_each_other(left: Any) 
     done = left.do("run", left.manifest.name, "--simulate", "-o", "batch.run")
     assert done.code == 2
     assert "belongs to the gateway" in done.stderr
-    assert not (left.directory / "simulator").exists()
+    assert not (left.directory / ".simulator").exists()
 
 
 def test_validate_and_plan_report_only_the_mistake(left: Any) -> None:

@@ -304,7 +304,7 @@ def test_a_simulator_that_can_not_start_says_why_in_the_exception(desk: Any, cap
     """A file stands where its charge book would be; nothing is printed."""
     desk.write("ant")
     (desk.folder / "batch.simulated").mkdir()
-    (desk.folder / "batch.simulated/simulator").write_text("x")
+    (desk.folder / "batch.simulated/.simulator").write_text("x")
     with pytest.raises(batchrunner.UsageError, match=r"the simulator did not start: .*File exists"):
         asyncio.run(batchrunner.run(desk.manifest, simulate=True))
     assert capfd.readouterr() == ("", "")

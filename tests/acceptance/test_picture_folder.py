@@ -133,8 +133,8 @@ def test_each_usable_picture_becomes_a_video(photos: Any, fork_server: ForkServe
         (photos.folder / "photos" / name).unlink()
     photos.manifest.write_text(MANIFEST.format(images="images: {fit: 4096}"), encoding="utf-8")
     photos.directory = photos.folder / "batch.simulated"
-    (photos.directory / "simulator").mkdir(parents=True)
-    (photos.directory / "simulator" / "pictures").symlink_to(fork_server.pictures)
+    (photos.directory / ".simulator").mkdir(parents=True)
+    (photos.directory / ".simulator" / "pictures").symlink_to(fork_server.pictures)
     sent = [*sound(), *LARGE]
     photos.planned = len(sent)
     done = photos.do("run", "batch.yaml", "--simulate", "--time-scale", "0.002", "-q", key=None)

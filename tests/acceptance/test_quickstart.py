@@ -45,7 +45,7 @@ def test_the_quickstart_makes_six_videos_and_repeating_it_sends_nothing(checkout
     ):
         assert shown in first.stdout
     assert "next" not in first.stdout  # nothing is left to do
-    book = checkout.directory / "simulator" / "charges.jsonl"
+    book = checkout.directory / ".simulator" / "charges.jsonl"
     before, csv_before = book.read_bytes(), (checkout.directory / "results.csv").stat()
 
     command = checkout.start(*words, key=None)

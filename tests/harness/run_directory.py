@@ -48,7 +48,7 @@ def exit_code_of(rows: Sequence[Mapping[str, str]]) -> int:
 
 def part_files(directory: Path) -> list[Path]:
     """Half-written files, other than those of the directory's own simulator."""
-    return [path for path in directory.rglob("*.part") if directory / "simulator" not in path.parents]
+    return [path for path in directory.rglob("*.part") if directory / ".simulator" not in path.parents]
 
 
 def damaged_files(directory: Path) -> list[str]:

@@ -136,7 +136,7 @@ class Workspace:
         """
         assert ended.code == code, f"exit {ended.code}, not {code}\n{ended.stdout}\n{ended.stderr}"
         rows = self.rows()
-        charges = self.gateway.charges() if self.gateway else charge_book.read(self.directory / "simulator")
+        charges = self.gateway.charges() if self.gateway else charge_book.read(self.directory / ".simulator")
         allowed = {self.row(task_id)["prompt"]: times for task_id, times in (again or {}).items()}
         charge_book.check_charges(charges, rows, allowed, former)
         for row, fault in run_directory.false_rows(self.directory, rows, charges):

@@ -13,17 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from batchrunner.core.file_names import METADATA_NAME
 from batchrunner.media.joining import Joined, join
 from batchrunner.media.reels import NotJoinable
 from batchrunner.output.export.card import Card, write_card
 from batchrunner.output.export.folder import SetFile, SetFolder, SetRow
-from batchrunner.output.export.hf import METADATA, harmless_labels, metadata_line
+from batchrunner.output.export.metadata import metadata_columns, metadata_line
 from batchrunner.output.export.rows import Clip, SetColumn
 from batchrunner.output.export.videos import Unusable, check_video
 
 SPLIT = "train"
 """What the library calls a set that is not divided."""
-_FILES = ("*.mp4", METADATA)
+_FILES = ("*.mp4", METADATA_NAME)
 FILM_COLUMNS = (
     SetColumn("id", str, "the ID of the last shot in the manifest"),
     SetColumn("shots", str, "the IDs of all shots, in order"),
@@ -110,11 +111,12 @@ class FilmWriter:
 
     def finish(self) -> int:
         """Write metadata and card; return the number of films."""
-        labels, card = harmless_labels(self._folder), Card(self._folder.path.name, FILM_COLUMNS)
-        with self._folder.replacing(METADATA) as file:
+        columns = metadata_columns(dict.fromkeys(name for row in self._folder.rows() for name in row.labels))
+        card = Card(self._folder.path.name, FILM_COLUMNS)
+        with self._folder.replacing(METADATA_NAME) as file:
             for row in self._folder.rows():
                 card.count(row)
-                file.write(metadata_line(row, labels))
+                file.write(metadata_line(row.file, row.values, row.labels, columns))
         write_card(self._folder, card, {SPLIT: _FILES}, info="")
         return card.videos
 

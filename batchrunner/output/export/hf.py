@@ -1,28 +1,23 @@
-"""A folder of videos with their metadata beside them, as `datasets.load_dataset("videofolder")` reads it.
-
-The metadata are JSON lines: from CSV, that library would read an ID of `007` as 7, and a label `NA` as
-nothing.
-"""
+"""A folder of videos with their metadata beside them, as `datasets.load_dataset("videofolder")` reads it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from batchrunner.output.export.card import Card, column_lines, write_card
+from batchrunner.core.file_names import METADATA_NAME
+from batchrunner.output.export.card import Card, write_card
 from batchrunner.output.export.folder import SetFile, SetFolder, SetRow, write_all
 from batchrunner.output.export.format import SetOptions
-from batchrunner.output.export.rows import Clip, SetColumn, compact, label_columns
+from batchrunner.output.export.metadata import feature_lines, metadata_columns, metadata_line
+from batchrunner.output.export.rows import Clip
 from batchrunner.output.export.videos import Copier, link_video
 from batchrunner.storage.files import begin_write_out
 
-METADATA = "metadata.jsonl"
 MOST_WAITING = 64
 """How many videos are put in place together."""
-_NAMES_OF_VIDEOS = ("_file_name", "_file_names")
-"""The library takes columns that end so for names of further videos."""
 
 
 class HfWriter:
@@ -66,19 +61,18 @@ class HfWriter:
     def finish(self) -> int:
         """Put the last videos in place, and write metadata and card; return the number of videos."""
         self._commit()
-        labels = harmless_labels(self._folder)
+        labels = metadata_columns(dict.fromkeys(name for row in self._folder.rows() for name in row.labels))
         card = Card(self._options.path.name)
         splits = dict.fromkeys(row.split for row in self._folder.rows())
         for split in splits:
-            with self._folder.replacing(f"{split}/{METADATA}") as file:
+            with self._folder.replacing(f"{split}/{METADATA_NAME}") as file:
                 for row in self._folder.rows():
                     if row.split == split:
                         card.count(row)
-                        file.write(metadata_line(row, labels))
+                        name = Path(row.file).name
+                        file.write(metadata_line(name, row.values, row.labels, labels))
         patterns = {split: f"{split}/*" for split in splits}
-        more = [SetColumn(name, str, "") for name in labels.values()]
-        info = ["  features:", "  - name: video", "    dtype: video", *column_lines(more)]
-        write_card(self._folder, card, patterns, "\n".join(info))
+        write_card(self._folder, card, patterns, "\n".join(feature_lines(labels.values())))
         return card.videos
 
     def _place(self, clip: Clip, name: str) -> None:
@@ -103,17 +97,3 @@ class HfWriter:
                 os.fsync(written.fileno())
         self._folder.commit(self._files, self._rows)
         self._files, self._rows = [], []
-
-
-def harmless_labels(folder: SetFolder) -> dict[str, str]:
-    """The labels of a set with the names of their columns, which the library takes for nothing else."""
-    labels = label_columns(dict.fromkeys(name for row in folder.rows() for name in row.labels))
-    return {
-        name: f"{column}_" if column.endswith(_NAMES_OF_VIDEOS) else column for name, column in labels.items()
-    }
-
-
-def metadata_line(row: SetRow, labels: Mapping[str, str]) -> str:
-    """The line about a video, with `labels` in columns of these names."""
-    cells = {column: row.labels.get(name, "") for name, column in labels.items()}
-    return f"{compact({'file_name': Path(row.file).name, **row.values, **cells})}\n"

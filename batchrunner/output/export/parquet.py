@@ -7,6 +7,7 @@ import io
 import json
 import os
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,7 @@ class _HashedFile(io.RawIOBase):
     """A file that is hashed while it is written; closing it makes it durable."""
 
     def __init__(self, path: Path) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hash")
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         self.sha256 = hashlib.sha256()
         self.size = self._dirty = 0
@@ -148,17 +150,21 @@ class _HashedFile(io.RawIOBase):
 
     def write(self, data: ReadableBuffer) -> int:
         view = memoryview(data).cast("B")
-        self.sha256.update(view)
-        write_all(self._fd, view)
+        hashing = self._thread.submit(self.sha256.update, view)
+        try:
+            write_all(self._fd, view)
+        finally:
+            hashing.result()
         self.size += len(view)
         self._dirty += len(view)
         if self._dirty >= WRITE_OUT:
-            begin_write_out(self._fd)
+            begin_write_out(self._fd, self.size - self._dirty)
             self._dirty = 0
         return len(view)
 
     def close(self) -> None:
         if not self.closed:
+            self._thread.shutdown()
             os.fsync(self._fd)
             os.close(self._fd)
         super().close()

@@ -6,12 +6,13 @@ import json
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from batchrunner.core.redaction import redacted, redacted_values
 from batchrunner.core.text import is_text
-from batchrunner.ledger import FinishedVideo
+from batchrunner.ledger import FinishedVideo, ResultRow
 from batchrunner.output.results import LABEL, values
 
 Row = Mapping[str, object]
@@ -58,6 +59,8 @@ COLUMNS = (
 )
 LABELS = SetColumn("labels", str, "the user's own columns, as a JSON object")
 """Stands for the labels in files that are never written again: later rows may have other labels."""
+_KINDS = tuple((column.name, column.kind) for column in COLUMNS)
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _LONGEST_NAME = 60
 """Bytes of an ID in the name of a file."""
 
@@ -95,10 +98,9 @@ class Clip:
         return self.video.row.sha256 or ""
 
     @property
-    def labels(self) -> dict[str, str]:
+    def labels(self) -> Mapping[str, str]:
         """The user's own columns."""
-        labels: dict[str, str] = json.loads(self.video.row.labels)
-        return {_whole(name): _whole(text) for name, text in labels.items()}
+        return own_labels(self.video.row)
 
     @property
     def name(self) -> str:
@@ -118,15 +120,40 @@ class Clip:
 
     def row(self) -> dict[str, object]:
         """Its values in the columns of every dataset."""
-        row, request = self.video.row, json.loads(self.video.request)
-        request.pop("prompt", None)
-        found = values(row) | {
-            "cost": None if row.cost is None else round(row.cost, 6),
-            "warnings": redacted("; ".join(filter(None, json.loads(row.warnings)))),
-            "parameters": compact(redacted_values(request)),
-            "run": self.run,
-        }
-        return {name: _cell(found[name], kind) for name, kind, _ in COLUMNS}
+        return values_of(self.video.row, self.run)
+
+
+def values_of(row: ResultRow, run: str) -> dict[str, object]:
+    """The values of a finished video in the columns of every dataset; `run` is the name of its run."""
+    found = values(row) | {
+        "cost": None if row.cost is None else round(row.cost, 6),
+        "warnings": _warnings(row.warnings),
+        "parameters": _parameters(row.parameters),
+        "run": run,
+    }
+    return {name: _cell(found[name], kind) for name, kind in _KINDS}
+
+
+def own_labels(row: ResultRow) -> Mapping[str, str]:
+    """The user's own columns of a task."""
+    return _labels(row.labels)
+
+
+@lru_cache(maxsize=1000)
+def _labels(text: str) -> Mapping[str, str]:
+    labels: dict[str, str] = json.loads(text)
+    return {_whole(name): _whole(value) for name, value in labels.items()}
+
+
+@lru_cache(maxsize=1000)
+def _warnings(text: str) -> str:
+    return redacted("; ".join(filter(None, json.loads(text))))
+
+
+@lru_cache(maxsize=1000)
+def _parameters(request: str) -> str:
+    """A request as its row shows it; many tasks have the same."""
+    return compact(redacted_values(json.loads(request)))
 
 
 def label_columns(names: Iterable[str]) -> dict[str, str]:
@@ -136,10 +163,12 @@ def label_columns(names: Iterable[str]) -> dict[str, str]:
 
 def compact(value: object) -> str:
     """A value as JSON on one line, readable in any language."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(value)
 
 
 def _cell(value: object, kind: type[str] | type[int] | type[float]) -> object:
+    if type(value) is kind and (kind is not str or str(value).isascii()):
+        return value  # most cells: a million rows have many
     if kind is str:
         return _whole(str(value)) if value is not None else ""
     return kind(value) if isinstance(value, int | float) else None

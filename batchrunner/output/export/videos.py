@@ -10,17 +10,19 @@ import hashlib
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from itertools import cycle
+from itertools import chain, cycle
 from pathlib import Path
 
 from batchrunner.output.export.rows import Clip
 from batchrunner.storage.files import seen_as
 
 CHUNK = 1 << 20
-"""Bytes read and written at once: hashing them takes much longer than handing them to another thread."""
+"""Bytes hashed at once: it takes much longer than handing them to another thread."""
+PIECE = 1 << 18
+"""Bytes read and written at once: they are still in the processor's cache when they are written."""
 AHEAD = 8
 """How many chunks may be copied before they are hashed."""
 _CHANGED = "changed or replaced after the download"
@@ -31,11 +33,12 @@ class Unusable(Exception):
 
 
 class Copier:
-    """Copies one video after the other, with the same memory; another thread hashes what is copied."""
+    """Copies one video after the other, with the same memory; each hash has a thread that hashes the copy."""
 
     def __init__(self) -> None:
         self._buffers = [memoryview(bytearray(CHUNK)) for _ in range(AHEAD)]
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hash")
+        # Chunks must be hashed in order, so each hash has a thread of its own.
+        self._threads = [ThreadPoolExecutor(1, thread_name_prefix="hash") for _ in range(2)]
 
     def copy(
         self, clip: Clip, write: Callable[[memoryview], object], also: hashlib._Hash | None = None
@@ -46,23 +49,22 @@ class Copier:
             Unusable: it is not the video that was verified. By then, some of it may have been written.
         """
         digest, left = hashlib.sha256(), clip.size
-        hashes = [digest, also] if also else [digest]
-        hashing: deque[Future[None]] = deque()
+        hashers = list(zip(self._threads, [digest, also] if also else [digest], strict=False))
+        hashing: deque[list[Future[None]]] = deque()
         try:
             with _opened(clip) as fd:
                 for buffer in cycle(self._buffers):
                     if not left:
                         break
                     if len(hashing) == AHEAD:  # this buffer's former content
-                        hashing.popleft().result()
-                    chunk = buffer[: _read(fd, buffer[:left])]
-                    if not chunk:
-                        raise Unusable(_CHANGED)
-                    hashing.append(self._thread.submit(_hash, hashes, chunk))
-                    write(chunk)
+                        _await(hashing.popleft())
+                    chunk = buffer[: min(left, CHUNK)]
+                    _copy(fd, chunk, write)
+                    hashing.append([thread.submit(one.update, chunk) for thread, one in hashers])
                     left -= len(chunk)
+            _await(chain(*hashing))
         finally:
-            wait(hashing)
+            wait(list(chain(*hashing)))
         if digest.hexdigest() != clip.sha256:
             raise Unusable(_CHANGED)
 
@@ -110,9 +112,23 @@ def _opened(clip: Clip) -> Iterator[int]:
         os.close(fd)
 
 
-def _hash(hashes: list[hashlib._Hash], chunk: memoryview) -> None:
-    for one in hashes:
-        one.update(chunk)
+def _await(hashing: Iterable[Future[None]]) -> None:
+    for one in hashing:
+        one.result()
+
+
+def _copy(fd: int, chunk: memoryview, write: Callable[[memoryview], object]) -> None:
+    """Fill a chunk from a file, and write it.
+
+    Raises:
+        Unusable: there are not so many bytes.
+    """
+    while chunk:
+        piece = chunk[: _read(fd, chunk[:PIECE])]
+        if not piece:
+            raise Unusable(_CHANGED)
+        write(piece)
+        chunk = chunk[len(piece) :]
 
 
 def _read(fd: int, buffer: memoryview) -> int:

@@ -77,7 +77,7 @@ class TarShard:
         self._size += len(data)
         self._dirty += len(data)
         if self._dirty >= WRITE_OUT:
-            begin_write_out(self._fd)
+            begin_write_out(self._fd, self._size - self._dirty)
             self._dirty = 0
 
 

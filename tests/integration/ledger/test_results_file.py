@@ -41,6 +41,7 @@ class Rows:
     planned_only = True
     for_excel = False
     newest_change = 0
+    run = "night"
 
     def labels(self):
         return []
@@ -101,7 +102,7 @@ def test_the_new_file_is_durable_before_it_takes_the_name(tmp_path, in_ledger, t
     monkeypatch.setattr(os, "fsync", lambda fd: (order.append("fsync"), fsync(fd)))
     monkeypatch.setattr(os, "replace", lambda *paths: (order.append("replace"), replace(*paths)))
     put(in_ledger, tmp_path, tasks)
-    assert order[:2] == ["fsync", "replace"]
+    assert order[:3] == ["fsync", "fsync", "replace"]
 
 
 def test_during_a_run_the_file_follows_the_ledger(tmp_path, in_ledger, filled, plan):

@@ -1,4 +1,7 @@
-"""New versions of results.csv: only changed lines are made again, and the file is the same as if all were."""
+"""New versions of results.csv and metadata.jsonl: only changed lines are made again.
+
+The files are the same as if all lines were.
+"""
 
 import asyncio
 import json
@@ -10,7 +13,7 @@ import pytest
 import batchrunner.output.results_version as version_module
 from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
-from batchrunner.core.file_names import RESULTS_NAME
+from batchrunner.core.file_names import METADATA_NAME, RESULTS_NAME
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import LEDGER_NAME, Ledger, LedgerReader
@@ -58,11 +61,15 @@ async def all_finished(ledger):
 
 
 async def anew(ledger, directory):
-    """What is in the file, and what would be if all of it were made again."""
-    path = directory / RESULTS_NAME
-    kept = path.read_bytes()
+    """What is in the files, and what would be if all of it were made again."""
+    paths = (directory / RESULTS_NAME, directory / METADATA_NAME)
+
+    def content():
+        return b"".join(path.read_bytes() for path in paths if path.exists())
+
+    kept = content()
     await update(ledger, directory)
-    return kept, path.read_bytes()
+    return kept, content()
 
 
 def columns():
@@ -184,17 +191,19 @@ def test_a_new_label_is_a_new_column(tmp_path, run, plan):
 
 
 @pytest.mark.parametrize("how", ["edited", "cut", "longer", "removed"])
-def test_lines_are_not_copied_from_a_file_that_is_not_ours(tmp_path, filled, run, lines, how):
+@pytest.mark.parametrize("name", [RESULTS_NAME, METADATA_NAME])
+def test_lines_are_not_copied_from_a_file_that_is_not_ours(tmp_path, filled, run, lines, name, how):
     """Somebody else's file is not the source of a single line."""
     keys = filled(*IDS)
-    path = tmp_path / RESULTS_NAME
+    path = tmp_path / name
 
     async def story(ledger, results):
+        await all_finished(ledger)
         await results.write()
         ours = path.read_bytes()
-        theirs = {"edited": ours.replace(b"pending", b"PENDING"), "cut": ours[:-9], "longer": ours + b"x"}
+        theirs = {"edited": ours.replace(b"fast", b"FAST"), "cut": ours[:-9], "longer": ours + b"x"}
         path.unlink() if how == "removed" else path.write_bytes(theirs[how])
-        await ledger.claim(keys[5], 7, None)
+        await ledger.note_file(keys[5], "ab")
         lines.clear()
         await results.write()
         assert lines[-6:] == list(IDS)
@@ -259,6 +268,9 @@ OUTDATED = {
     "another version of the program": "UPDATE meta SET value = '0.0' WHERE name = 'results_form'",
     "an earlier ledger": "DELETE FROM meta WHERE name = 'results_form'",
     "another hash": "UPDATE meta SET value = json_array('ab') WHERE name = 'results'",
+    "other metadata": "UPDATE meta SET value = json_array('ab') WHERE name = 'metadata'",
+    "a ledger from before there were metadata": "DELETE FROM meta WHERE name = 'metadata'",
+    "another name of the run": "UPDATE meta SET value = '{\"name\": \"x\"}' WHERE name = 'settings'",
 }
 
 
