@@ -86,11 +86,12 @@ async def _seen(
     )
     from batchrunner.core.summary import still_matters  # noqa: PLC0415
     from batchrunner.ledger import last_stop  # noqa: PLC0415
+    from batchrunner.ledger.aggregates import blocked_tasks  # noqa: PLC0415
     from batchrunner.output.summary import Summary  # noqa: PLC0415
 
     counts = await ledger.counts()
     stop = None if going_on else still_matters(await last_stop(ledger), counts)
-    blocked = await ledger.blocked()
+    blocked = await ledger.ask_history(blocked_tasks)
     summary = Summary(directory, counts, blocked, stop, spent=await ledger.spent())
     wanting, now = await wanting_in(ledger), await RunNow.of(ledger, counts, going_on)
     if options.json:

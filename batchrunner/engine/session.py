@@ -31,6 +31,7 @@ from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.video_check import look_at_files
 from batchrunner.engine.wiring import Wiring
 from batchrunner.ledger import Ledger, LedgerReader, RunLock, note_begun, note_stop
+from batchrunner.ledger.aggregates import blocked_tasks
 from batchrunner.manifest import hours_of
 from batchrunner.operations.plan_changes import recognise
 from batchrunner.output.results_file import Results
@@ -84,7 +85,7 @@ async def run(job: Job) -> Summary:
                 if job.submits and not storage:
                     await note_stop(ledger, flow.stop)
                 counts = await reader.counts(selected)
-                blocked = await reader.blocked(selected)
+                blocked = await reader.ask_history(partial(blocked_tasks, among=selected))
                 missing = await reader.missing_files() if job.fetch_missing else 0
             summary = Summary(
                 directory=job.directory,

@@ -41,7 +41,7 @@ def counts(db: sqlite3.Connection, planned_only: bool) -> dict[TaskState, int]:
     return {state: found.get(state, 0) for state in TaskState}
 
 
-def blocked(db: sqlite3.Connection, among: frozenset[TaskKey] | None) -> int:
+def blocked_tasks(db: sqlite3.Connection, among: frozenset[TaskKey] | None = None) -> int:
     """How many planned tasks are pending because one that they need has failed; see `reader.counts`."""
     query = "SELECT key FROM tasks WHERE state = 'pending' AND error_code = ? AND position IS NOT NULL"
     return sum(among is None or key in among for (key,) in db.execute(query, (NEED_FAILED,)))

@@ -176,10 +176,6 @@ class LedgerReader:
 
         return await self._ask(counted)
 
-    async def blocked(self, among: frozenset[TaskKey] | None = None) -> int:
-        """How many planned tasks are pending because one that they need failed; see `counts`."""
-        return await self._ask(partial(aggregates.blocked, among=among))
-
     async def remote_ids(self) -> frozenset[RemoteId]:
         """Every remote ID in the ledger."""
         rows = await self._rows("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")

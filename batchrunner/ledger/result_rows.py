@@ -118,7 +118,7 @@ _SELECT = f"SELECT {', '.join(_VALUES)} FROM tasks t LEFT JOIN attempts a ON a.i
 _ALL = f"{_SELECT} ORDER BY t.position IS NULL, t.position, t.rowid"
 _PLANNED = f"{_SELECT} WHERE t.position IS NOT NULL ORDER BY t.position"
 _VIDEOS = (
-    "SELECT t.rowid, coalesce(t.first, t.key), t.request, "
+    "SELECT t.rowid, coalesce(t.first, t.key), "
     "CASE WHEN coalesce(a.file_state, '') IN ('', 'missing') THEN coalesce(a.file_seen, '') ELSE '' END, "
     f"{', '.join(_VALUES)} "
     "FROM tasks t LEFT JOIN attempts a ON a.id = t.attempt "

@@ -17,7 +17,8 @@ def media_of(ark: ArkRequest) -> Iterator[dict[str, Any]]:
     for item in content:
         holder = item.get(str(item.get("type")))
         url = holder.get("url") if isinstance(holder, dict) else None
-        yield {"type": item.get("type"), "role": item.get("role"), "url": url}
+        given = url if isinstance(url, str) else None
+        yield {"type": item.get("type"), "role": item.get("role"), "url": given}
 
 
 def first_frame(media: Sequence[Mapping[str, Any]]) -> Any:

@@ -43,7 +43,7 @@ def _check_link(world: World, kind: str, url: Any, at: float) -> None:
     parts = urlsplit(url)
     link = resolve(world.tasks, parts.path, parts.query)
     check_life(link.task, at)
-    if link.is_last_frame is not _LAST_FRAMES.get(kind):
+    if link.is_last_frame is not _LAST_FRAMES.get(str(kind)):
         raise BadLink(415, "UnsupportedMediaType")
 
 

@@ -133,6 +133,29 @@ def test_links_elsewhere_are_accepted(night: Any) -> None:
     assert night(story) == [("SUCCESS", None)] * 4
 
 
+def test_an_input_of_any_form_ends_in_a_video(night: Any) -> None:
+    """What the model can't make sense of is ignored, unless the scenario is strict."""
+
+    async def story(gateway: Any) -> Any:
+        _, video, _ = await source(gateway)
+        inputs = [
+            {"type": "image_url", "image_url": {"url": {"sha256": "../simulator"}}},
+            {"type": "image_url", "image_url": {"url": 5}, "role": ["first_frame"]},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+            {"type": "image_url", "image_url": {"url": "x" * 5000}},
+            {"type": "image_url"},
+            {"type": None, "None": {"url": "http://127.0.0.1/"}},
+        ]
+        for item in inputs:
+            remote_id = await gateway.accepted(metadata={"resolution": "480p", "content": [item]})
+            assert (await gateway.ended(remote_id))["status"] == "SUCCESS"
+            assert (await gateway.content(remote_id)).status == 200
+        odd = {"resolution": "480p", "content": [{"type": ["x"], "['x']": {"url": video}}]}
+        return await fate(gateway, odd)
+
+    assert night(story) == LOST
+
+
 def test_a_task_that_is_gone_cannot_be_continued(night: Any) -> None:
     """Its file is gone, so the model can't read it either."""
 
