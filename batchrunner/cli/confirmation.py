@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import totals
@@ -75,16 +76,22 @@ def agreement(
 
 def _needed(loaded: LoadedManifest, where: Whereabouts, selected: frozenset[TaskKey] | None) -> Forecast:
     """What the tasks that would be submitted need."""
-    from batchrunner.core.forecast import forecast  # noqa: PLC0415
+    from batchrunner.core.forecast import forecast, longest_chain  # noqa: PLC0415
 
-    plan, is_meant = loaded.plan, where.submissions
+    plan, is_meant, needs = loaded.plan, where.submissions, loaded.plan.tasks.needs()
     if selected is None and not has_ledger(where.directory):
-        return forecast(plan.tasks.counted(), loaded.limits, plan.pricing)
+        needed = forecast(plan.tasks.counted(), loaded.limits, plan.pricing)
+        return replace(needed, longest=longest_chain(needs))
+    in_chains: set[TaskKey] = set()
 
     def counts(position: int, key: TaskKey) -> bool:
-        return is_meant(position, key) and (selected is None or key in selected)
+        is_counted = is_meant(position, key) and (selected is None or key in selected)
+        if is_counted and needs:
+            in_chains.add(key)
+        return is_counted
 
-    return forecast(plan.tasks.counted(counts), loaded.limits, plan.pricing)
+    needed = forecast(plan.tasks.counted(counts), loaded.limits, plan.pricing)
+    return replace(needed, longest=longest_chain(needs, in_chains.__contains__))
 
 
 async def _check_owner(options: argparse.Namespace, loaded: LoadedManifest, where: Whereabouts) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 def plan(options: argparse.Namespace) -> int:
     """Compare a manifest with the ledger of its run directory."""
     from batchrunner.cli.outlook import outlook  # noqa: PLC0415
-    from batchrunner.core.forecast import GenerationTimes, forecast  # noqa: PLC0415
+    from batchrunner.core.forecast import GenerationTimes, forecast, longest_chain  # noqa: PLC0415
+    from batchrunner.operations.plan_changes import SUBMITTED  # noqa: PLC0415
     from batchrunner.operations.plan_groups import TaskCosts, grouped  # noqa: PLC0415
 
     loaded = load(options)
@@ -56,10 +58,13 @@ def plan(options: argparse.Namespace) -> int:
     check_place(where.directory, options.manifest)
     remarks = run_async(check_gateway(options, where.directory, loaded.plan.base_url))
     steps, finished = run_async(_steps(options, loaded.plan, where.directory))
-    listed = list(steps) if options.json else []
-    groups = grouped(listed if options.json else steps, keep=options.tasks)
+    needs = loaded.plan.tasks.needs()
+    listed = list(steps) if options.json or needs else []
+    groups = grouped(listed or steps, keep=options.tasks)
+    submitted = {step.key for step in listed if step.change in SUBMITTED} if needs else set()
     requests = (one for group in groups.values() for one in group.submitted())
     needed = forecast(requests, loaded.limits, loaded.plan.pricing)
+    needed = replace(needed, longest=longest_chain(needs, submitted.__contains__))
     takes = totals.times(needed, GenerationTimes.measured(finished, loaded.limits), loaded.plan.settings)
     known = prospect_of(loaded, where, needed)
     changed = edited_although_paid(loaded, where, known, selected)

@@ -23,7 +23,10 @@ def times(needed: Forecast, usual: GenerationTimes, settings: RunSettings) -> di
     from batchrunner.core.forecast import wall_time  # noqa: PLC0415
 
     slots = settings.concurrency or FEW
-    return {at_once: wall_time(needed.kinds, usual, at_once) for at_once in dict.fromkeys((slots, FEW, MANY))}
+    return {
+        at_once: wall_time(needed.kinds, usual, at_once, needed.longest)
+        for at_once in dict.fromkeys((slots, FEW, MANY))
+    }
 
 
 def lines(needed: Forecast, takes: Mapping[int, float], ahead: Outlook) -> Iterator[str]:

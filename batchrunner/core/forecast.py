@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from statistics import median_high
 
 from batchrunner.core.estimate import REFERENCE_CURRENCY, has_video, left_open, video_bytes, worst_case
 from batchrunner.core.kinds import Kind, kind_of
-from batchrunner.core.model import Pricing, Request
+from batchrunner.core.model import Pricing, Request, TaskKey
 from batchrunner.core.rules.limits import Limits
 
 
@@ -32,6 +33,8 @@ class Forecast:
     """What requests leave to the model, so that less may be charged; nothing if the figures are exact."""
     kinds: Mapping[Kind, int]
     """How many tasks there are of each kind."""
+    longest: int = 1
+    """How many of them must be made one after the other, in the longest chain."""
 
     @property
     def cost(self) -> float:
@@ -122,11 +125,29 @@ class GenerationTimes:
         return self.of_kind.get(kind, self.of_model.get(kind.model, self.default))
 
 
-def wall_time(kinds: Mapping[Kind, int], times: GenerationTimes, slots: int) -> float:
-    """Nominal seconds until so many tasks of each kind are generated, `slots` at a time."""
+def longest_chain(
+    needs: Mapping[TaskKey, Collection[TaskKey]], counts: Callable[[TaskKey], bool] = lambda key: True
+) -> int:
+    """How many tasks must be made one after the other, at least 1; only those count for which that is true.
+
+    `needs` has the tasks that need others, each with those that it needs.
+    """
+    lengths: dict[TaskKey, int] = {}
+    for key in TopologicalSorter(needs).static_order():
+        before = max((lengths[one] for one in needs.get(key, ())), default=0)
+        lengths[key] = before + counts(key)
+    return max(lengths.values(), default=1) or 1
+
+
+def wall_time(kinds: Mapping[Kind, int], times: GenerationTimes, slots: int, longest: int = 1) -> float:
+    """Nominal seconds until so many tasks of each kind are generated, `slots` at a time.
+
+    The `longest` chain is so many tasks one after the other.
+    """
     tasks = sum(kinds.values())
     if not tasks:
         return 0.0
     whole = sum(times.of(kind) * number for kind, number in kinds.items())
     # A slot makes whole videos: 4 tasks take 2 rounds in 3 slots, and no run is shorter than a task.
-    return max(math.ceil(tasks / slots) * whole / tasks, *map(times.of, kinds))
+    rounds = max(math.ceil(tasks / slots), longest)
+    return max(rounds * whole / tasks, *map(times.of, kinds))

@@ -33,11 +33,11 @@ def unmet(
 ) -> Iterator[Unmet]:
     """Each pending task that needs what isn't done, with the first cause at the other end of the chain.
 
-    `needs` has the tasks that need others; `name` returns a task's ID.
+    `needs` has the tasks that need others; `name` returns a task's ID. A task without a state is pending.
     """
     causes: dict[TaskKey, TaskKey] = {}
     for key in TopologicalSorter(needs).static_order():
-        if states.get(key) is TaskState.PENDING:
+        if states.get(key, TaskState.PENDING) is TaskState.PENDING:
             waits_for = [one for one in needs.get(key, ()) if states.get(one) is not TaskState.DONE]
             ends = [causes.get(one, one) for one in waits_for]
             if ends:
@@ -47,3 +47,10 @@ def unmet(
         was = "failed" if state is TaskState.FAILED else f"is {state.replace('_', ' ')}"
         code = NEED_FAILED if state in _FAILED else NEED_PENDING
         yield Unmet(key, code, f"needs {printable(name(end))}, which {was}")
+
+
+def blocked(
+    needs: Mapping[TaskKey, Collection[TaskKey]], states: Mapping[TaskKey, TaskState]
+) -> frozenset[TaskKey]:
+    """The tasks that no run would submit, because what they need has failed; see `unmet`."""
+    return frozenset(one.key for one in unmet(needs, states, str) if one.code == NEED_FAILED)

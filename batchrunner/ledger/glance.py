@@ -32,6 +32,7 @@ _WITH_FIRST = (
     "CREATE TEMP VIEW tasks AS SELECT rowid, *, nullif(fingerprint_of(request), key) AS first FROM main.tasks"
 )
 """Stands for the tasks of an older version, which doesn't store it."""
+_OVER = "SELECT key, state FROM tasks WHERE state <> 'pending'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Begun:
 
     over: frozenset[TaskKey]
     """Those that are not pending."""
+    failed: frozenset[TaskKey]
+    """Those of them that failed, or were not collected."""
     replicas: tuple[Known, ...]
     """Those whose request several tasks have."""
 
@@ -118,5 +121,6 @@ def _paid(db: sqlite3.Connection) -> Glance:
 
 
 def _begun(db: sqlite3.Connection, repeated: frozenset[TaskKey]) -> Begun:
-    over = db.execute("SELECT key FROM tasks WHERE state <> 'pending'")
-    return Begun(frozenset(TaskKey(key) for (key,) in over), tuple(aggregates.known(db, repeated)))
+    over = {TaskKey(key): state for key, state in db.execute(_OVER)}
+    failed = frozenset(key for key, state in over.items() if state in ("failed", "uncollected"))
+    return Begun(frozenset(over), failed, tuple(aggregates.known(db, repeated)))

@@ -16,6 +16,7 @@ from pathlib import Path
 from batchrunner.core.file_names import LEDGER_NAME, LOG_NAME, RESULTS_NAME
 from batchrunner.core.identity import SIMULATOR, paid_again, wanted_again
 from batchrunner.core.model import PlannedTask, TaskKey
+from batchrunner.core.needs_unmet import blocked
 from batchrunner.core.planned_tasks import PlannedTasks
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
@@ -113,7 +114,8 @@ def submitted_by(tasks: PlannedTasks, directory: Path) -> Submissions:
     if not seen:
         return Submissions()
     group = tasks.of_requests(repeated | {one.first for one in seen.replicas})
-    return Submissions(seen.over, recognised(group, seen.replicas))
+    states = {key: TaskState.FAILED if key in seen.failed else TaskState.DONE for key in seen.over}
+    return Submissions(seen.over | blocked(tasks.needs(), states), recognised(group, seen.replicas))
 
 
 def _children(folder: Path) -> list[Path]:

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from batchrunner.core.content import RequestForm
 from batchrunner.core.model import PlannedTask, TaskKey
 from batchrunner.core.needs import needs_in
+from batchrunner.core.needs_unmet import NEED_FAILED, Unmet, unmet
 from batchrunner.core.planned_tasks import PlannedTasks
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
@@ -29,6 +31,8 @@ class Change(StrEnum):
     """Submit: its ID, or its place in the manifest, belonged to another request."""
     PENDING = "pending"
     """Submit: an earlier run did not reach it, or the user asked to retry it."""
+    BLOCKED = "blocked"
+    """Do nothing until what it needs was retried: that has failed, or was not collected."""
     UNDER_WAY = "under way"
     """Poll and collect what is paid for."""
     DONE = "done"
@@ -100,7 +104,20 @@ async def compared(tasks: PlannedTasks, ledger: LedgerReader) -> Iterator[Step]:
     standing = await ledger.standing()
     left = [key for key, task in standing.items() if task.is_planned and tasks.find(key) is None]
     paid = await ledger.ask_history(paid_tasks) if left else frozenset()
-    return compare(tasks, standing, [await ledger.task(key) for key in left], paid)
+    waiting = _blocked(tasks, standing)
+    return compare(tasks, standing, [await ledger.task(key) for key in left], paid, waiting)
+
+
+def _blocked(tasks: PlannedTasks, standing: Mapping[TaskKey, Standing]) -> dict[TaskKey, Unmet]:
+    """The tasks that no run would submit, because what they need has failed."""
+
+    def name(key: TaskKey) -> str:
+        task = tasks.find(key)
+        return task.id if task else key
+
+    needs = tasks.needs()
+    states = {key: one.state for key, one in standing.items()} if needs else {}
+    return {one.key: one for one in unmet(needs, states, name) if one.code == NEED_FAILED}
 
 
 def compare(
@@ -108,20 +125,24 @@ def compare(
     standing: Mapping[TaskKey, Standing],
     gone: Sequence[TaskRecord],
     paid: Container[TaskKey] = frozenset(),
+    waiting: Mapping[TaskKey, Unmet] = MappingProxyType({}),
 ) -> Iterator[Step]:
     """A step for every task of the plan, in order, then one for each task no longer in it.
 
     `standing` is where the ledger's tasks stand; `gone` are those that have just left the plan. `paid` are
-    those of the ledger that are paid for, or may be.
+    those of the ledger that are paid for, or may be; `waiting` those that need one that failed.
     """
     former = formerly((task.id, task.source, task) for task in gone)
     replaced = set()
     for task in tasks:
         known, before = standing.get(task.key), former(task)
-        if known:
+        if before and not known:
+            replaced.add(before.key)
+        if task.key in waiting:
+            yield _waits(task, waiting[task.key].message)
+        elif known:
             yield _known(task, known)
         elif before:
-            replaced.add(before.key)
             yield _changed(task, before, before.key in paid)
         else:
             form = task.content.form
@@ -148,6 +169,10 @@ def _known(task: PlannedTask, known: Standing) -> Step:
     reason = known.error_code if change in (Change.FAILED, Change.IN_DOUBT, Change.PENDING) else state
     form = task.content.form
     return Step(change, task.id, task.key, why, task.source, form, tuple(filter(None, (reason,))))
+
+
+def _waits(task: PlannedTask, why: str) -> Step:
+    return Step(Change.BLOCKED, task.id, task.key, why, task.source, task.content.form, (why,))
 
 
 def _changed(task: PlannedTask, former: TaskRecord, is_paid: bool) -> Step:

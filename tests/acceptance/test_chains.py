@@ -100,6 +100,9 @@ def test_a_failed_shot_holds_back_what_follows_and_retry_lets_it_go_on(desk: Any
         assert not sim.charges(task_id)
     assert desk.row("fly")["state"] == "done"
     before = len(sim.charges())
+    plan = desk.do("plan", "batch.yaml", "--json").json
+    assert (plan["counts"]["blocked"], plan["submitted"]) == (3, 0)
+    assert "3  blocked: needs bee, which failed" in desk.do("plan", "batch.yaml").stdout
 
     sim.start()
     assert desk.run().code == 1, "another run alone changes nothing"

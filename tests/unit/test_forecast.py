@@ -2,13 +2,14 @@
 
 import pytest
 
-from batchrunner.core.forecast import GenerationTimes, forecast, wall_time
+from batchrunner.core.forecast import GenerationTimes, forecast, longest_chain, wall_time
 from batchrunner.core.kinds import Kind
-from batchrunner.core.model import Pricing
+from batchrunner.core.model import Pricing, TaskKey
 from batchrunner.core.request import normalise
 from batchrunner.manifest import load_limits
 
 LIMITS = load_limits()
+ANT, BEE, CAT, DOG = map(TaskKey, ("ant", "bee", "cat", "dog"))
 SHORT, LONG, OTHER = Kind("fast", "720p, 5 s"), Kind("fast", "720p, 15 s"), Kind("pro", "720p, 5 s")
 MODEL = "dreamina-seedance-2-0-fast"
 
@@ -58,3 +59,14 @@ def test_money_is_rounded_for_each_task_as_the_ledger_does() -> None:
     pricing = Pricing("USD", {MODEL: 0.0001})
     one = forecast([(request(), 1)], LIMITS, pricing)
     assert forecast([(request(), 1000)], LIMITS, pricing).micros == 1000 * one.micros
+
+
+def test_a_chain_takes_as_long_as_its_tasks_one_after_the_other():
+    """With slots enough, three shots in a row take three generations; what is done already takes no time."""
+    needs = {BEE: {ANT}, CAT: {BEE, ANT}, DOG: {ANT}}
+    assert longest_chain({}) == 1
+    assert longest_chain(needs) == 3
+    assert longest_chain(needs, {CAT, DOG}.__contains__) == 1
+    times = GenerationTimes({}, {}, 100.0)
+    assert wall_time({Kind("fast"): 4}, times, slots=8, longest=3) == 300
+    assert wall_time({Kind("fast"): 4}, times, slots=1, longest=3) == 400
