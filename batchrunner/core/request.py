@@ -41,6 +41,13 @@ def normalise(request: Request) -> dict[str, RequestValue]:
     return result
 
 
+def duration_of(request: Request) -> int:
+    """The seconds of a normalised request's video; 0 if they are left to the model, or given as frames."""
+    metadata = request.get("metadata")
+    duration = metadata.get("duration") if isinstance(metadata, Mapping) else None
+    return duration if isinstance(duration, int) and duration > 0 else 0
+
+
 def digest_form(value: RequestValue, is_input: bool = False) -> object:
     """The value as plain JSON, with local files and data URIs of inputs replaced by their hashes.
 

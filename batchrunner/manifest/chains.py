@@ -10,7 +10,9 @@ from typing import NamedTuple
 from batchrunner.core.model import Part, TaskOutput
 from batchrunner.core.plan import id_part
 from batchrunner.core.references import SCHEME, is_reference, reference
+from batchrunner.core.request import duration_of
 from batchrunner.core.rules.inputs import located
+from batchrunner.core.rules.limits import Limits
 from batchrunner.core.task_outputs import with_outputs
 from batchrunner.core.text import closest
 from batchrunner.manifest.entries import Expanded
@@ -41,8 +43,8 @@ _Pair = tuple[_Written, Link]
 class ChainLinker:
     """The references in a plan's tasks: noted while it is expanded, linked at its end."""
 
-    def __init__(self, tasks: PlanStore, origins: Origins, report: Report) -> None:
-        self._tasks, self._origins, self._report = tasks, origins, report
+    def __init__(self, tasks: PlanStore, origins: Origins, report: Report, limits: Limits) -> None:
+        self._tasks, self._origins, self._report, self._limits = tasks, origins, report, limits
         self._written: dict[int, tuple[_Written, ...]] = {}
         self._named: dict[str, int] = {}
         """The positions of the tasks that they name."""
@@ -133,6 +135,7 @@ class ChainLinker:
         """Complete tasks whose needs are complete."""
         contents = {}
         for position, each in links.items():
+            self._check_length(position, each)
             content = self._tasks[position].content
             outputs = {
                 written.path: TaskOutput(self._tasks[need.on].key, need.part, written.shown)
@@ -140,6 +143,15 @@ class ChainLinker:
             }
             contents[position] = content._replace(form=with_outputs(content.form, outputs))
         self._tasks.complete(contents)
+
+    def _check_length(self, position: int, links: Sequence[_Pair]) -> None:
+        """Report if the videos that a task needs are together longer than the model takes."""
+        videos = [(written.path, need.on) for written, need in links if need.part is Part.VIDEO]
+        seconds = sum(duration_of(self._tasks[on].request) for _, on in videos)
+        most = self._limits.of(self._tasks[position].request).inputs.video_seconds
+        if seconds > most:
+            message = f"the videos that it needs last {seconds} seconds together; the limit is {most}"
+            self._tell(position, videos[-1][0], message, "make them shorter, or use fewer of them")
 
     def _tell(self, position: int, path: Path, message: str, hint: str) -> None:
         self._report.add(self._origins.of(position).place(*path), message, hint, path=path)

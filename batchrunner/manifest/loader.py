@@ -120,7 +120,7 @@ def _planned(
     entries = root.value.get("tasks")
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
     tasks, origins = PlanStore(), Origins()
-    chains = ChainLinker(tasks, origins, report)
+    chains = ChainLinker(tasks, origins, report, figures)
     for one in chain.from_iterable(map(expander.expand, nodes)):
         origins.begin(one.entry, len(tasks))
         is_open = chains.note(one, len(tasks))

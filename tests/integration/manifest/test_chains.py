@@ -166,3 +166,21 @@ def test_a_long_chain_is_linked(tmp_path: Path) -> None:
     shots = [f'  - {{id: s{n}, prompt: S, image: "task:s{n - 1}/last_frame"}}' for n in range(2000, 0, -1)]
     found = tasks(tmp_path, "\n".join([*shots, "  - {id: s0, prompt: S}\n"]))
     assert len({task.key for task in found}) == 2001
+
+
+def test_videos_that_are_too_long_together_are_refused(tmp_path: Path) -> None:
+    """Their lengths are known before they are made: the model would refuse them only then."""
+    entries = """
+  - {id: a, prompt: A, duration: 8}
+  - {id: b, prompt: B, duration: 8}
+  - id: c
+    prompt: C
+    metadata:
+      content:
+        - {type: video_url, role: reference_video, video_url: {url: "task:a/video"}}
+        - {type: video_url, role: reference_video, video_url: {url: "task:b/video"}}
+"""
+    (found,) = problems(tmp_path, entries)
+    assert found.message == "the videos that it needs last 16 seconds together; the limit is 15"
+    assert found.place.line == 12
+    assert len(tasks(tmp_path, entries.replace("B, duration: 8", "B, duration: 7"))) == 3
