@@ -72,8 +72,8 @@ _BY_BEGINNING = (
     (
         "unsendable",
         Cause(
-            "A local file changed or vanished before it was sent.",
-            "Put it back, or run again: the changed file is a new task.",
+            "A local file, or what it needs of another task, changed or vanished before it was sent.",
+            "Put it back, then retry. A changed file of your own is a new task: run again.",
         ),
     ),
     (
@@ -107,6 +107,10 @@ _NOT_COLLECTED = Cause(
     "The video is paid for and was generated, but the download failed.",
     "Download it again, for free, within 24 hours of its end.",
     Remedy.COLLECT,
+)
+_STALE_NEED = Cause(
+    "A video that it needs was finished more than 20 hours ago: the model can no longer read its link.",
+    "Make that video again, which pays for it again (retry --again), then retry this task.",
 )
 _REJECTED = Cause("The gateway or the model refused the task.", _ONCE_FIXED)
 
@@ -162,6 +166,8 @@ def _cause(state: TaskState, code: str, may_be_paid_for: bool) -> Cause:
         return _DOUBT
     if may_be_paid_for:
         return _VANISHED
+    if state is TaskState.FAILED and code == LINK_EXPIRED:
+        return _STALE_NEED
     known = next((cause for beginning, cause in _BY_BEGINNING if code.startswith(beginning)), None)
     if known:
         return known

@@ -57,3 +57,15 @@ def test_paid_and_refunded_tasks_with_one_code_are_two_groups():
         ]
     )
     assert {group.cause.remedy for group in found} == {Remedy.COLLECT, Remedy.RETRY}
+
+
+def test_a_link_that_has_expired_means_two_things():
+    """Of a video, that it can't be downloaded any more; of a task that needs one, that it must be made anew."""
+    lost, stale = groups(
+        [
+            Trouble("1-a", "a", UNCOLLECTED, "link_expired", ""),
+            Trouble("1-b", "b", FAILED, "link_expired", ""),
+        ]
+    )
+    assert "operator" in lost.cause.advice
+    assert "pays for it again" in stale.cause.advice
