@@ -60,7 +60,7 @@ def test_paid_and_refunded_tasks_with_one_code_are_two_groups():
 
 
 def test_a_link_that_has_expired_means_two_things():
-    """Of a video, that it can't be downloaded any more; of a task that needs one, that it must be made anew."""
+    """A video that can not be downloaded any more, and a need that must be made anew."""
     lost, stale = groups(
         [
             Trouble("1-a", "a", UNCOLLECTED, "link_expired", ""),
