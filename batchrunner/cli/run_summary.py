@@ -197,7 +197,7 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], agai
             f"         {one} --lost   if not: submit (and pay) again",
         ]
     failed = [task for task in wanting if task.state is TaskState.FAILED and not task.may_be_paid_for]
-    if counts[TaskState.FAILED] and failed:
+    if failed and (counts[TaskState.FAILED] or summary.blocked):
         lines.append(
             f"next     batchrunner retry {shown} --failed   once the causes are fixed, then run again"
         )

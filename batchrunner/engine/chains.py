@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from batchrunner.clock import Clock
-from batchrunner.core.model import Plan, TaskKey
+from batchrunner.core.model import Plan
 from batchrunner.core.needs_unmet import unmet
+from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.chains import ChainGate
 from batchrunner.engine.admission import Admission
 from batchrunner.ledger import Ledger, LedgerEvent
+from batchrunner.ledger.history import needing
 
 
 class Chains:
@@ -35,13 +37,14 @@ class Chains:
         self._admission.put(task, max(0.0, not_before - self._clock.now()))
 
 
-async def note_why_waiting(ledger: Ledger, plan: Plan) -> None:
-    """Record for each pending task what it waits for, if what it needs of others isn't done."""
-    if needs := plan.tasks.needs():
+async def note_why_waiting(ledger: Ledger, plan: Plan | None) -> None:
+    """Record for each pending task what it waits for, if what it needs of others isn't done.
+
+    Without a plan, where a run only collects, it is what the ledger has of the latest one.
+    """
+    if needs := plan.tasks.needs() if plan else await ledger.ask_history(needing):
         states = {key: one.state for key, one in (await ledger.standing()).items()}
-
-        def name(key: TaskKey) -> str:
-            task = plan.tasks.find(key)
-            return task.id if task else key
-
-        await ledger.note_unmet(list(unmet(needs, states, name)))
+        pending = {key: each for key, each in needs.items() if states.get(key) is TaskState.PENDING}
+        needed = {on for each in pending.values() for on in each}
+        names = {key: (await ledger.task(key)).id for key in needed}
+        await ledger.note_unmet(list(unmet(pending, states, lambda key: names[key])))

@@ -56,8 +56,7 @@ class Flow:
                 check_videos_writable(self._job.directory)
                 async with Gateway.open(self._job.gateway, key) as gateway:
                     await self._supervised(gateway)
-            if self._job.plan:
-                await note_why_waiting(self._ledger, self._job.plan)
+            await note_why_waiting(self._ledger, self._job.plan)
         except StorageError as error:
             await self._reporter.try_to_write_results()
             return f"{error}: {error.hint}"

@@ -159,10 +159,12 @@ async def bring_up_to_date(
     if plan:
         on_disk = frozenset[str]() if names_again else names_on_disk(directory)
         gone = await ledger.reconcile(plan, on_disk)
-    for task in await ledger.tasks(TaskState.FAILED) if recollect_all else ():
-        if task.may_be_paid_for:
-            await ledger.move(task.key, POLL_AGAIN)
-    for task in await ledger.tasks(TaskState.UNCOLLECTED):
-        if recollect_all or not task.links_dead:
-            await ledger.move(task.key, COLLECT_AGAIN)
+    failed = await ledger.tasks(TaskState.FAILED) if recollect_all else []
+    uncollected = await ledger.tasks(TaskState.UNCOLLECTED)
+    again = [(task.key, POLL_AGAIN) for task in failed if task.may_be_paid_for]
+    again += [(task.key, COLLECT_AGAIN) for task in uncollected if recollect_all or not task.links_dead]
+    for key, move in again:
+        await ledger.move(key, move)
+    if again:  # what needs them may go on, also if this run is killed before it can say so
+        await ledger.note_unmet(())
     return gone

@@ -81,6 +81,7 @@ async def want_again(ledger: Ledger, tasks: list[TaskRecord], on_disk: frozenset
             )
     for task in tasks:
         await ledger.want_again(task.key, on_disk)
+    await ledger.note_unmet(())  # what needs one that was not collected no longer waits for a person
 
 
 async def made_from(ledger: LedgerReader, tasks: Collection[TaskRecord]) -> list[TaskRecord]:

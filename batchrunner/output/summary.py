@@ -64,7 +64,7 @@ class Summary:
     @property
     def exit_code(self) -> int:
         """The first of these that applies: stopped by a signal (128 + its number), 5 storage, 2 mistaken,
-        4 account, 2 an outdated ledger, 3 in doubt, 75 unfinished, 1 failed or not collected, 0 all done.
+        4 account, 2 an outdated ledger, 3 in doubt, 75 unfinished, 1 failed, uncollected, blocked, 0 done.
 
         A mistake takes precedence over how far collecting got: until it is fixed, the same command submits
         nothing.
@@ -87,6 +87,8 @@ class Summary:
             return ExitCode.FAILED
         if self.unfinished:
             return ExitCode.UNFINISHED
-        if self.counts.get(TaskState.FAILED) or self.counts.get(TaskState.UNCOLLECTED) or self.missing:
+        ended_badly = self.counts.get(TaskState.FAILED) or self.counts.get(TaskState.UNCOLLECTED)
+        # What a blocked task needs may have failed outside of the run's selection.
+        if ended_badly or self.blocked or self.missing:
             return ExitCode.FAILED
         return ExitCode.DONE

@@ -214,3 +214,40 @@ def test_a_video_that_is_still_collected_keeps_the_run_going(desk: Any, sim: Any
     desk.write(*FILM[:2])
     desk.check(desk.run(), 0)
     assert len(sim.charges()) == 2
+
+
+def test_a_selection_that_cannot_go_on_is_not_called_done(desk: Any, sim: Any) -> None:
+    """`--only` a shot whose need failed in an earlier run: exit 1 and what to do, not 0 with nothing made."""
+    sim.start({"on": "generate", "do": "fail", "prompt": "ant*"})
+    desk.write(*FILM[:2])
+    assert desk.run().code == 1
+    ended = desk.run("--only", "bee")
+    assert ended.code == 1
+    assert "retry batch.run --failed" in ended.stdout
+    assert not sim.charges("bee")
+
+
+def test_a_shot_whose_need_was_collected_later_is_unfinished(desk: Any, sim: Any) -> None:
+    """`collect` fetches what a shot waited for: it may go on, so 75, and a further run makes it."""
+    sim.start({"on": "download", "do": "502", "source": "both"})
+    desk.write(*FILM[:2])
+    assert desk.run().code == 1
+    assert desk.do("collect", "batch.run", *desk.at_gateway()).code == 1, "that fails again"
+    assert desk.row("bee")["error_code"] == "need_failed"
+    assert desk.do("status", "batch.run").code == 1
+    sim.start()
+    assert desk.do("collect", "batch.run", *desk.at_gateway()).code == 75
+    assert desk.do("status", "batch.run").code == 75
+    assert desk.row("bee")["error_code"] == ""
+    desk.check(desk.run(), 0)
+    desk.check_all_made(2)
+
+
+def test_a_kill_after_what_a_shot_waited_for_was_collected_leaves_it_unfinished(desk: Any, sim: Any) -> None:
+    """The run that fetched it was killed before it could say so: the shot no longer waits for a person."""
+    sim.start({"on": "download", "do": "502", "source": "both"})
+    desk.write(*FILM[:2])
+    assert desk.run().code == 1
+    sim.start({"on": "submit", "do": "slow_accept", "seconds": 3000})
+    desk.start_run().reached(1, "collected").killed()
+    assert desk.do("status", "batch.run").code == 75

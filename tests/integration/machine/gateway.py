@@ -34,6 +34,9 @@ from tests.integration.machine.fates import ACCEPTED, HTML, Fate, Life, error
 from tests.integration.machine.virtual import EPOCH, VirtualLoop
 
 DAY = 86400.0
+LINKS = "https://links.example/"
+PICTURE = ".jpg"
+"""How the link to a last frame ends; before it, as a video's."""
 
 
 @dataclass
@@ -91,7 +94,9 @@ class Charge:
         if word != "IN_PROGRESS":
             task["finish_time"] = self.ends
         if word == "SUCCESS":
-            task["result_url"] = f"https://links.example/{self.remote_id}"
+            task["result_url"] = f"{LINKS}{self.remote_id}"
+            if metadata.get("return_last_frame"):
+                made["content"] = {"last_frame_url": f"{LINKS}{self.remote_id}{PICTURE}"}
         return json.dumps({"code": "success", "data": task}).encode()
 
 
@@ -275,8 +280,8 @@ class Client:
     async def fetch_url(self, url: str, write: Callable[[bytes], None], at_most: int) -> Any:
         return await self._fetch(url.rpartition("/")[2], write)
 
-    async def _fetch(self, remote_id: str, write: Callable[[bytes], None]) -> Any:
-        world = self._world
+    async def _fetch(self, name: str, write: Callable[[bytes], None]) -> Any:
+        world, remote_id = self._world, name.removesuffix(PICTURE)
         assert world.watcher
         world.watcher.fetching(remote_id)
         world.watcher.moment("fetching")
@@ -285,7 +290,7 @@ class Client:
         charge = world.charges.get(remote_id)
         if fault in ("404", "html") or charge is None or charge.life.ending != "success":
             return FetchFailed(Receipt(404))
-        whole = video_of(remote_id)
+        whole = picture_of(remote_id) if name.endswith(PICTURE) else video_of(remote_id)
         body = {"half": whole[: len(whole) // 2], "garbage": b"\0" * len(whole), "cut": whole[:99]}.get(
             fault, whole
         )
@@ -325,3 +330,8 @@ def _video() -> bytes:
 def video_of(remote_id: str) -> bytes:
     """A video that no other task has: its name stands in a box that players skip."""
     return _video() + struct.pack(">I4s", 8 + len(remote_id), b"free") + remote_id.encode()
+
+
+def picture_of(remote_id: str) -> bytes:
+    """A last frame that no other task has; what is between the ends of a JPEG is looked at by nobody."""
+    return b"\xff\xd8\xff" + remote_id.encode() + b"\xff\xd9"

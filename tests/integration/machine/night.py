@@ -15,14 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from batchrunner.core.budget import Budget, Figure, Limit, Per
 from batchrunner.core.model import OnDoubt, Plan, RunSettings
 from batchrunner.core.outcome import Preflight
-from batchrunner.core.plan import WantedTask
 from batchrunner.engine import session
 from batchrunner.engine.job import Job
 from batchrunner.gateway import ApiKey, GatewaySettings
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.output.summary import Summary
-from tests.harness.plans import plan_tasks, wanted_task
-from tests.integration.machine import fates
+from tests.integration.machine import chains, fates
 from tests.integration.machine.gateway import Client, World
 from tests.integration.machine.promises import Promises
 from tests.integration.machine.virtual import Process, VirtualLoop, replaced
@@ -30,24 +28,16 @@ from tests.integration.machine.virtual import Process, VirtualLoop, replaced
 FAST_DISK = Path("/dev/shm")
 MOMENTS = ("submitting", "answered", "polled", "fetching", "fetched")
 
-entries = st.lists(
-    st.tuples(st.sampled_from("aaabcsde"), st.sampled_from(("one", "two", "three", "four", "five"))),
-    min_size=1,
-    max_size=5,
-    unique_by=lambda entry: entry[1],
-)
+IDS = ("one", "two", "three", "four", "five")
+
+
+def _entries(prompts: str) -> st.SearchStrategy[list[tuple[str, str]]]:
+    some = st.tuples(st.sampled_from(prompts), st.sampled_from(IDS))
+    return st.lists(some, min_size=1, max_size=len(IDS), unique_by=lambda entry: entry[1])
+
+
+entries = st.one_of(_entries("aaabcsde"), _entries("aaae" + chains.FOLLOWS))
 """Prompt and id of each wanted task; equal prompts are twins. `s` has a seed of the user's own."""
-LENGTHS = {"d": -1, "e": 9}
-"""Seconds, by the first letter of the prompt; 5 for the others, and -1 lets the model choose."""
-
-
-def wanted(prompt: str, name: str) -> WantedTask:
-    metadata: dict[str, Any] = {"resolution": "480p", "ratio": "16:9"}
-    metadata["duration"] = LENGTHS.get(prompt[0], 5)
-    if prompt == "s":
-        metadata["seed"] = 7
-    model = "dreamina-seedance-2-0" if prompt == "c" else "dreamina-seedance-2-0-fast"
-    return wanted_task({"model": model, "prompt": prompt, "metadata": metadata}, id=name)
 
 
 class Night(RuleBasedStateMachine):
@@ -90,14 +80,15 @@ class Night(RuleBasedStateMachine):
 
     # --- the program -----------------------------------------------------------------------------------
 
-    def job(self, fetch_missing: bool = False) -> Job:
+    def job(self, fetch_missing: bool = False, only: str = "", limit: int | None = None) -> Job:
         limits = tuple(
             Limit(figure, most, Per.DIRECTORY, f"budget.{figure}")
             for figure, most in self.promises.budget.items()
             if most is not None
         )
-        tasks = plan_tasks([wanted(*task) for task in self.tasks])
-        plan = Plan("night", "/a/night.yaml", tasks, self.settings, budget=Budget(limits))
+        plan = Plan(
+            "night", "/a/night.yaml", chains.planned(self.tasks), self.settings, budget=Budget(limits)
+        )
         settings = GatewaySettings(Client.origin)
         return Job(
             self.folder,
@@ -108,22 +99,33 @@ class Night(RuleBasedStateMachine):
             plan,
             recollect_all=True,
             fetch_missing=fetch_missing,
+            only=(only,) if only else (),
+            limit=limit,
         )
 
     def is_running(self) -> bool:
         if self.running and self.running.done():
             task, self.running = self.running, None
             self.ended.append(task.result())  # an error that ended the run is a failure of the test
+            self.promises.run_ended(self.ended[-1])
         return self.running is not None
 
     @precondition(lambda self: not self.is_running())
     @rule()
-    def start(self, fetch_missing: bool = False) -> None:
-        self.promises.new_process()
+    def start(self, fetch_missing: bool = False, only: str = "", limit: int | None = None) -> None:
+        chosen = [name for _, name in self.tasks if only in ("", name)][:limit]
+        self.promises.new_process(frozenset(chosen) if only or limit is not None else None)
         self.promises.may_fetch_missing = fetch_missing
         self.promises.wanted = Counter(prompt for prompt, _ in self.tasks)
-        self.running = self.loop.create_task(session.run(self.job(fetch_missing)))
+        self.running = self.loop.create_task(session.run(self.job(fetch_missing, only, limit)))
         self.running.add_done_callback(self.loop.interrupt)
+
+    @precondition(lambda self: not self.is_running())
+    @rule(data=st.data(), limit=st.sampled_from((None, None, 1, 2, 3)))
+    def start_a_part(self, data: st.DataObject, limit: int | None) -> None:
+        """Only some of the tasks may be submitted."""
+        only = data.draw(st.sampled_from([name for _, name in self.tasks])) if limit is None else ""
+        self.start(only=only, limit=limit)
 
     def keep_running(self) -> None:
         if not self.is_running():

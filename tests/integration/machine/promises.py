@@ -14,6 +14,8 @@ from batchrunner.core.budget import Figure
 from batchrunner.core.model import OnDoubt, RunSettings
 from batchrunner.core.outcome import Accepted, Rejected, Unknown
 from batchrunner.core.states import TRANSITIONS, Event, TaskState
+from batchrunner.output.summary import Summary
+from tests.integration.machine.chains import Continuity
 from tests.integration.machine.gateway import Charge, World, video_of
 
 PROBE_INTERVAL = 300.0
@@ -53,10 +55,15 @@ class Promises:
         self._events_seen = 0
         self._state: dict[str, str] = {}
         self.stop_at: tuple[str, Callable[[], None]] | None = None
+        self.chains = Continuity(directory, self.rows)
         self.new_process()
 
-    def new_process(self) -> None:
-        """Another life of the program: its breaker remembers nothing but what is on disk."""
+    def new_process(self, selected: frozenset[str] | None = None) -> None:
+        """Another life of the program: its breaker remembers nothing but what is on disk.
+
+        It may submit the tasks with the `selected` IDs; None means all of them.
+        """
+        self._selected = selected
         self._unknown_in_a_row, self._closed_until, self._heard_at = 0, -1.0, -1.0
 
     def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
@@ -131,21 +138,31 @@ class Promises:
     def submission(self, body: dict[str, Any]) -> tuple[int, str]:
         """A POST has left: whose is it, and might it leave?"""
         open_rows = self.rows(
-            "SELECT a.id, a.task, a.seed, t.position, t.request, t.file_name FROM attempts a "
+            "SELECT a.id, a.task, a.seed, t.position, t.request, t.id AS name FROM attempts a "
             "JOIN tasks t ON t.attempt = a.id WHERE t.state = 'submitting' AND a.outcome IS NULL"
         )
         seed, prompt = body["metadata"].get("seed"), f'"prompt": "{body["prompt"]}"'
-        for row in open_rows:
-            if row["seed"] == seed and prompt in row["request"] and row["id"] not in self._posted:
-                self._posted.add(row["id"])
-                self._may_leave(row, len(open_rows))
-                return row["id"], row["task"]
-        self._say(False, f"a POST left whose intent is not on disk: {body['prompt']}, seed {seed}")
-        return 0, ""
+        faults = {
+            row: self.chains.fault(row["request"], body)
+            for row in open_rows
+            if row["seed"] == seed and prompt in row["request"] and row["id"] not in self._posted
+        }
+        if not faults:
+            self._say(False, f"a POST left whose intent is not on disk: {body['prompt']}, seed {seed}")
+            return 0, ""
+        row = min(
+            faults, key=lambda row: bool(faults[row])
+        )  # without seeds, it shows by its inputs whose it is
+        self._say(not faults[row], f"{row['name']} was submitted: {faults[row]}")
+        self._posted.add(row["id"])
+        self._may_leave(row, len(open_rows))
+        return row["id"], row["task"]
 
     def _may_leave(self, row: sqlite3.Row, in_the_air: int) -> None:
         key, now = row["task"], self._world.now()
         self._say(row["position"] is not None, f"{key[:8]} was submitted and is not in the manifest")
+        is_meant = self._selected is None or row["name"] in self._selected
+        self._say(is_meant, f"{row['name']} was submitted by a run of {self._selected}")
         standing = self.standing(key, now)
         self._say(len(standing) < self.allowed(key), f"{key[:8]} was submitted while charged for {standing}")
         for old in self.rows(
@@ -173,6 +190,10 @@ class Promises:
         self._say(in_the_air <= risked, f"{in_the_air} in the air with {doubts} in doubt")
         early = now < self._closed_until and now > self._heard_at + 0.01
         self._say(not early, f"submitted at {now}, closed until {self._closed_until} with {doubts} in doubt")
+
+    def run_ended(self, summary: Summary) -> None:
+        """A run has ended by itself."""
+        self.broken += self.chains.after_end(summary, self._selected)
 
     def answered(self, outcome: object) -> None:
         """The program has an outcome in hand."""
@@ -338,6 +359,7 @@ class Promises:
             elif row["file_name"] not in self.removed_files:
                 whole = path.is_file() and path.read_bytes() == video_of(row["remote_id"])
                 self._say(whole, f"{row['file_name']} is done and not the video of {row['remote_id']}")
+        self.broken += self.chains.pictures()
         there = {path.name: path for path in (self._directory / "videos").glob("*.mp4")}
         for name, seen in list(self._hashes.items()):
             gone = name not in there

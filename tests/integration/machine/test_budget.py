@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from batchrunner.core.model import OnDoubt
 from batchrunner.core.states import TaskState
 from tests.integration.machine import fates
+from tests.integration.machine.chains import LENGTHS
 from tests.integration.machine.gateway import tokens_of
-from tests.integration.machine.night import LENGTHS, MOMENTS
+from tests.integration.machine.night import MOMENTS
 from tests.integration.machine.test_machine import Nights
 
 LONGEST = 15

@@ -18,6 +18,8 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.file_names import RUN_ID_NAME, VIDEOS
+from batchrunner.core.links import LINK_EXPIRED
+from batchrunner.core.policy import UNSENDABLE
 from batchrunner.core.states import Event, TaskState
 from batchrunner.engine import session
 from batchrunner.engine.adopter import Adopter
@@ -31,6 +33,9 @@ from tests.integration.machine.virtual import VirtualClock
 
 DEEP = os.environ.get("BATCHRUNNER_MACHINE") == "deep"
 SETTLED = frozenset({TaskState.DONE, TaskState.FAILED, TaskState.IN_DOUBT})
+LAST = frozenset({TaskState.FAILED, TaskState.UNCOLLECTED, TaskState.IN_DOUBT})
+"""States of a task in which those that need it wait for a person."""
+NOT_SENT = frozenset({UNSENDABLE, LINK_EXPIRED})
 
 
 class Nights(Night):
@@ -101,12 +106,16 @@ class Nights(Night):
         self.command(look)
 
     @precondition(lambda self: self.any_in(TaskState.DONE))
-    @rule(data=st.data())
-    def want_again(self, data: st.DataObject) -> None:
-        task = self.one_in(TaskState.DONE, data)
-        self.promises.person_said(task.key, Event.WANTED_AGAIN)
+    @rule(data=st.data(), following=st.booleans())
+    def want_again(self, data: st.DataObject, following: bool) -> None:
+        tasks = [self.one_in(TaskState.DONE, data)]
+        if following:
+            made_from = self.command(lambda ledger: overrides.made_from(ledger, tasks))
+            tasks += [task for task in made_from if task.state is TaskState.DONE]
+        for task in tasks:
+            self.promises.person_said(task.key, Event.WANTED_AGAIN)
         names = names_on_disk(self.folder)
-        self.command(lambda ledger: overrides.want_again(ledger, [task], names, self.world.now()))
+        self.command(lambda ledger: overrides.want_again(ledger, tasks, names, self.world.now()))
 
     @precondition(lambda self: self.any_in(TaskState.DONE))
     @rule(data=st.data())
@@ -124,6 +133,15 @@ class Nights(Night):
             content = path.read_bytes() + b"edited"
             path.write_bytes(content)
             self.promises.file_changed(task.file_name, content)
+
+    @precondition(lambda self: self.any_in(TaskState.DONE))
+    @rule(data=st.data())
+    def a_picture_is_cut(self, data: st.DataObject) -> None:
+        """A last frame beside a video: whoever needs it gets one from the video."""
+        task = self.one_in(TaskState.DONE, data)
+        if task.last_frame_file:
+            self.promises.chains.cut.add(task.last_frame_file)
+            (self.folder / task.last_frame_file).write_bytes(b"\xff\xd8\xff")
 
     @precondition(lambda self: self.any_in(TaskState.DONE))
     @rule()
@@ -216,6 +234,8 @@ class Nights(Night):
 
         That may be one that somebody edited, or the video of an earlier payment that nothing shows any more.
         """
+        if task.state is TaskState.PENDING:
+            return bool(self.promises.chains.waits_for().get(task.key, set()) & LAST)
         in_the_way = task.error_code == "name_taken" and (self.folder / task.file_name).exists()
         return task.state in SETTLED or (task.state is TaskState.UNCOLLECTED and in_the_way)
 
@@ -226,7 +246,8 @@ class Nights(Night):
     def for_a_good_reason(self, task: TaskRecord) -> None:
         """A task that failed has no video that the gateway would have shown."""
         charge = self.world.charges.get(task.remote_id or "")
-        if task.state is TaskState.FAILED and charge and charge.life.ending == "success":
+        is_lost = task.state is TaskState.FAILED and task.error_code not in NOT_SENT
+        if is_lost and charge and charge.life.ending == "success":
             assert self.world.not_shown[charge.remote_id] >= 3
 
 
