@@ -10,7 +10,7 @@ from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.chains import ChainGate
 from batchrunner.engine.admission import Admission
 from batchrunner.ledger import Ledger, LedgerEvent
-from batchrunner.ledger.history import needing
+from batchrunner.ledger.history import names_of_tasks, needing
 
 
 class Chains:
@@ -45,6 +45,5 @@ async def note_why_waiting(ledger: Ledger, plan: Plan | None) -> None:
     if needs := plan.tasks.needs() if plan else await ledger.ask_history(needing):
         states = {key: one.state for key, one in (await ledger.standing()).items()}
         pending = {key: each for key, each in needs.items() if states.get(key) is TaskState.PENDING}
-        needed = {on for each in pending.values() for on in each}
-        names = {key: (await ledger.task(key)).id for key in needed}
+        names = await ledger.ask_history(names_of_tasks)
         await ledger.note_unmet(list(unmet(pending, states, lambda key: names[key])))

@@ -108,6 +108,11 @@ def needing(db: sqlite3.Connection) -> dict[TaskKey, frozenset[TaskKey]]:
     return {key: needs for key, needs in found if needs}
 
 
+def names_of_tasks(db: sqlite3.Connection) -> dict[TaskKey, str]:
+    """The ID of every task, by key."""
+    return {TaskKey(key): name for key, name in db.execute("SELECT key, id FROM tasks")}
+
+
 def request_ids(db: sqlite3.Connection) -> frozenset[str]:
     """The request IDs of all exchanges whose outcome is known."""
     rows = db.execute("SELECT request_id FROM attempts WHERE request_id <> '' AND outcome IS NOT 'unknown'")
