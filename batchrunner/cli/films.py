@@ -58,7 +58,7 @@ def _tell(output: Path, done: Filmed) -> None:
     """Print what was done."""
     say(f"{shown_path(output)}: {count(done.films, 'film')}, {done.added:,} of them new")
     if not (done.films or done.rejected or done.skipped):
-        talk("no chosen task is the last one of a film: of several tasks that continue each other")
+        talk("no shot here continues another one: a film needs at least two")
     if done.duplicates:
         say(f"{count(done.duplicates, 'duplicate')} left out: an earlier run directory has the same request")
     if done.rejected:
@@ -79,8 +79,6 @@ def _tell(output: Path, done: Filmed) -> None:
         more = len(done.skipped) - MOST_NAMED
         shown = f", {more:,} more than shown; `--json` lists all of them" if more > 0 else ""
         talk(f"{count(len(done.skipped), 'film')} skipped{shown}")
-        talk(
-            "  hint: run the same command again once all shots are there; `batchrunner status DIR` shows "
-            "what they wait for, and `batchrunner collect DIR --missing` downloads missing ones, free of "
-            "charge, while the gateway has them"
-        )
+        talk("  hint: `batchrunner status DIR` shows unfinished shots; `batchrunner collect DIR --missing`")
+        talk("        downloads missing ones, free of charge, while the gateway has them. Shots of")
+        talk("        different sizes can't be joined: give all of a chain the same resolution and ratio")

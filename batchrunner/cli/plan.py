@@ -23,7 +23,7 @@ from batchrunner.core.text import count, printable, shortened
 if TYPE_CHECKING:
     from batchrunner.core.budget import WorstCase
     from batchrunner.core.kinds import Kind
-    from batchrunner.core.model import Plan
+    from batchrunner.core.model import Plan, TaskKey
     from batchrunner.manifest import LoadedManifest
     from batchrunner.operations.plan_changes import Change, Step
     from batchrunner.operations.plan_groups import Group, TaskCosts
@@ -134,21 +134,29 @@ async def _steps(
 ) -> tuple[Iterator[Step], list[tuple[Kind, float]]]:
     """What a run would do, and how long earlier generations took."""
     from batchrunner.ledger import LEDGER_NAME, LedgerReader  # noqa: PLC0415
-    from batchrunner.operations.plan_changes import compare, compared  # noqa: PLC0415
+    from batchrunner.operations.plan_changes import (  # noqa: PLC0415
+        blocked_tasks,
+        compare,
+        compared,
+        recognise,
+    )
 
     if not (directory / LEDGER_NAME).exists():
-        return _selected(options, plan, compare(plan.tasks, {}, [])), []
+        selected = select(plan.tasks, options.only, options.limit)
+        waiting = blocked_tasks(plan.tasks, {}, selected)
+        return _selected(selected, compare(plan.tasks, {}, [], waiting=waiting)), []
     async with LedgerReader.open_existing(directory) as ledger:
         await ledger.check_manifest(plan)
-        steps = await compared(plan.tasks, ledger)
-        return _selected(options, plan, steps), await ledger.generation_times()
+        # Select as a run does: once the tasks have the keys that they have in the ledger.
+        await recognise(plan.tasks, ledger)
+        selected = select(plan.tasks, options.only, options.limit)
+        steps = await compared(plan.tasks, ledger, selected)
+        return _selected(selected, steps), await ledger.generation_times()
 
 
-def _selected(options: argparse.Namespace, plan: Plan, steps: Iterator[Step]) -> Iterator[Step]:
+def _selected(selected: frozenset[TaskKey] | None, steps: Iterator[Step]) -> Iterator[Step]:
     """The steps of selected tasks, and of all others that don't depend on the selection."""
     from batchrunner.operations.plan_changes import Change  # noqa: PLC0415
 
-    # Select as a run does: once the tasks have the keys that they have in the ledger.
-    selected = select(plan.tasks, options.only, options.limit)
     always = (Change.UNDER_WAY, Change.REMOVED)
     return (one for one in steps if selected is None or one.key in selected or one.change in always)

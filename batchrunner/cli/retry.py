@@ -241,4 +241,6 @@ async def tell(
     elif tasks:
         say(f"{count(len(tasks), 'task')} {what}")
     else:
-        say(f"no tasks {'failed' if options.command == 'retry' else 'in doubt'}; nothing changed")
+        again = getattr(options, "again", False)
+        none = "no finished videos" if again else "no tasks failed" if options.command == "retry" else ""
+        say(f"{none or 'no tasks in doubt'}; nothing changed")

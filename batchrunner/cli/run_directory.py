@@ -157,7 +157,7 @@ def whereabouts(
             f"--new: {shown_path(directory)} already exists",
             "remove --new to resume it; a new one, with -o DIR, pays again for what this one has",
         )
-    would_submit = submitted_by(plan.tasks, directory)
+    would_submit = submitted_by(plan.tasks, directory, selected)
     if not any(would_submit(position, key) for position, key in plan.tasks.keys()):  # noqa: SIM118
         return Whereabouts(directory, None, (), would_submit)
     pattern = getattr(options, "pattern", None)

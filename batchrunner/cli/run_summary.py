@@ -106,9 +106,7 @@ def show_summary(
         if state is not TaskState.DONE and summary.counts[state]:
             say(f"  {summary.counts[state]:,} {state.replace('_', ' ')}{_why(state, wanting)}")
             if state is TaskState.PENDING and summary.blocked:
-                say(
-                    f"    {summary.blocked:,} of them can't go on: what they need has failed; see results.csv"
-                )
+                say(f"    {summary.blocked:,} of them can't go on: what they need failed, or isn't selected")
     if others := [task for task in wanting if task.position is None]:
         more = ", …" if len(others) > 1 else ""
         say(f"  {len(others):,} in doubt, no longer in the manifest: {shortened(others[0].id, 40)}{more}")

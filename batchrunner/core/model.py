@@ -71,7 +71,7 @@ class TaskOutput:
     """The task that is needed."""
     part: Part
     shown: str
-    """As the user wrote it: `task:ID/last_frame`."""
+    """As a user would write it: `task:ID/last_frame`, with the ID of just this task."""
 
 
 RequestValue = (

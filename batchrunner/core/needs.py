@@ -5,7 +5,7 @@ Where another request has an input's URL, such a request has `{"task": KEY, "par
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from batchrunner.core.model import Request, RequestValue, TaskKey
@@ -33,6 +33,18 @@ def needs_in(request: Request) -> tuple[Need, ...]:
     metadata = request.get("metadata")
     inputs = located(request, metadata if isinstance(metadata, Mapping) else {})
     return tuple(need for path, _, value in inputs if (need := _need(path, value)))
+
+
+def beginnings(requests: Iterable[tuple[TaskKey, Request]]) -> dict[TaskKey, TaskKey]:
+    """The task at the beginning of the chain of each task that needs others: of several needs, the first."""
+    before = {key: needs[0].task for key, request in requests if (needs := needs_in(request))}
+    found: dict[TaskKey, TaskKey] = {}
+    for key in before:
+        path = [key]
+        while path[-1] in before and path[-1] not in found:
+            path.append(before[path[-1]])
+        found |= dict.fromkeys(path[:-1], found.get(path[-1], path[-1]))
+    return found
 
 
 def _need(path: ValuePath, value: RequestValue) -> Need | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import NamedTuple
 
@@ -30,27 +30,41 @@ def unmet(
     needs: Mapping[TaskKey, Collection[TaskKey]],
     states: Mapping[TaskKey, TaskState],
     name: Callable[[TaskKey], str],
+    selected: Container[TaskKey] | None = None,
 ) -> Iterator[Unmet]:
     """Each pending task that needs what isn't done, with the first cause at the other end of the chain.
 
     `needs` has the tasks that need others; `name` returns a task's ID. A task without a state is pending.
+    Only those in `selected` are submitted; None for all.
     """
+
+    def is_left_out(key: TaskKey) -> bool:
+        is_pending = states.get(key, TaskState.PENDING) is TaskState.PENDING
+        return is_pending and selected is not None and key not in selected
+
+    def is_over(key: TaskKey) -> bool:
+        return states.get(key) in _FAILED or is_left_out(key)
+
     causes: dict[TaskKey, TaskKey] = {}
     for key in TopologicalSorter(needs).static_order():
         if states.get(key, TaskState.PENDING) is TaskState.PENDING:
             waits_for = [one for one in needs.get(key, ()) if states.get(one) is not TaskState.DONE]
-            ends = [causes.get(one, one) for one in waits_for]
+            ends = [one if is_left_out(one) else causes.get(one, one) for one in waits_for]
             if ends:
-                causes[key] = min(ends, key=lambda end: states.get(end) not in _FAILED)
+                causes[key] = min(ends, key=lambda end: not is_over(end))
     for key, end in causes.items():
         state = states.get(end, TaskState.PENDING)
         was = "failed" if state is TaskState.FAILED else f"is {state.replace('_', ' ')}"
-        code = NEED_FAILED if state in _FAILED else NEED_PENDING
+        if is_left_out(end):
+            was = "is not selected"
+        code = NEED_FAILED if is_over(end) else NEED_PENDING
         yield Unmet(key, code, f"needs {printable(name(end))}, which {was}")
 
 
 def blocked(
-    needs: Mapping[TaskKey, Collection[TaskKey]], states: Mapping[TaskKey, TaskState]
+    needs: Mapping[TaskKey, Collection[TaskKey]],
+    states: Mapping[TaskKey, TaskState],
+    selected: Container[TaskKey] | None = None,
 ) -> frozenset[TaskKey]:
-    """The tasks that no run would submit, because what they need has failed; see `unmet`."""
-    return frozenset(one.key for one in unmet(needs, states, str) if one.code == NEED_FAILED)
+    """The tasks that a run won't submit: what they need has failed, or is not among the `selected` ones."""
+    return frozenset(one.key for one in unmet(needs, states, str, selected) if one.code == NEED_FAILED)

@@ -23,6 +23,11 @@ def is_reference(value: object) -> bool:
     return isinstance(value, str) and value[: len(SCHEME) + 1].lower() == f"{SCHEME}:"
 
 
+def written_reference(task_id: str, part: Part) -> str:
+    """The reference to an output, as a user would write it."""
+    return f"{SCHEME}:{task_id}/{part}"
+
+
 def reference(text: str, kind: str) -> Reference | None:
     """The reference in an input of this kind; None if it is not written as one, or not of this kind."""
     task_id, _, part = text[len(SCHEME) + 1 :].strip().rpartition("/")

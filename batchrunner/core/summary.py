@@ -73,11 +73,14 @@ class PriceSeen:
     charged: float
     expected: float
     """By the manifest's prices in USD, or the list prices."""
+    with_video: bool = False
+    """Whether the requests have a video among their inputs."""
 
     @property
     def what(self) -> str:
-        """The model and the resolution."""
-        return f"{self.model} at {self.resolution}" if self.resolution else self.model
+        """The model, the resolution, and whether a video is among the inputs."""
+        model = f"{self.model} at {self.resolution}" if self.resolution else self.model
+        return f"{model} with an input video" if self.with_video else model
 
     @property
     def differs(self) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from batchrunner.clock import Clock
-from batchrunner.core.model import Plan
-from batchrunner.core.needs_unmet import unmet
+from batchrunner.core.model import Plan, TaskKey
+from batchrunner.core.needs_unmet import blocked, unmet
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.chains import ChainGate
 from batchrunner.engine.admission import Admission
-from batchrunner.ledger import Ledger, LedgerEvent
+from batchrunner.ledger import Ledger, LedgerEvent, LedgerReader
 from batchrunner.ledger.history import names_of_tasks, needing
 
 
@@ -35,6 +35,13 @@ class Chains:
 
     def _put(self, task: Waiting, not_before: float) -> None:
         self._admission.put(task, max(0.0, not_before - self._clock.now()))
+
+
+async def count_blocked(ledger: LedgerReader, plan: Plan, selected: frozenset[TaskKey]) -> int:
+    """How many selected tasks are pending and can't go on: what they need has failed, or is not selected."""
+    needs = plan.tasks.needs()
+    states = {key: one.state for key, one in (await ledger.standing()).items()} if needs else {}
+    return len(blocked(needs, states, selected) & selected)
 
 
 async def note_why_waiting(ledger: Ledger, plan: Plan | None) -> None:

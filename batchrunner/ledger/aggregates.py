@@ -102,10 +102,12 @@ def prices_seen(db: sqlite3.Connection) -> list[PriceSeen]:
     rows = db.execute(
         "SELECT coalesce(json_extract(t.request, '$.model'), ''), "
         "coalesce(json_extract(t.request, '$.metadata.resolution'), ''), "
-        "sum(a.charged_usd) * 1e6 / sum(a.tokens), round(a.worst_cost * 1e6 / a.worst_tokens, 4) AS expected "
+        "sum(a.charged_usd) * 1e6 / sum(a.tokens), "
+        "round(a.worst_cost * 1e6 / a.worst_tokens, 4) AS expected, "
+        "instr(t.request, '\"video_url\"') > 0 AS with_video "
         "FROM attempts a JOIN tasks t ON t.key = a.task WHERE a.charged_usd IS NOT NULL AND a.tokens > 0 "
         "AND a.worst_tokens > 0 AND a.worst_cost IS NOT NULL AND a.worst_currency = ? "
-        "GROUP BY 1, 2, expected ORDER BY 1, 2, expected",
+        "GROUP BY 1, 2, expected, with_video ORDER BY 1, 2, expected, with_video",
         (REFERENCE_CURRENCY,),
     )
     return [PriceSeen(*row) for row in rows]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from batchrunner.core.file_names import METADATA_NAME, RESULTS_NAME
 from batchrunner.core.model import TaskKey
+from batchrunner.core.needs import beginnings
 from batchrunner.ledger import aggregates, changes
 
 
@@ -208,6 +209,13 @@ class ResultRows:
         """Tasks that may need others: key, whether it is wanted, and request, in the order added."""
         rows = self._db.execute(_WITH_NEEDS, (self.planned_only,))
         return [(TaskKey(key), bool(is_wanted), json.loads(request)) for key, is_wanted, request in rows]
+
+    def beginnings(self) -> dict[TaskKey, str]:
+        """For tasks that need others, the fingerprint of the request at the beginning of their chain."""
+        found = beginnings((key, request) for key, _, request in self.with_needs())
+        query = "SELECT key, coalesce(first, key) FROM tasks WHERE key IN (SELECT value FROM json_each(?))"
+        firsts = dict(self._db.execute(query, (json.dumps(list(set(found.values()))),)))
+        return {key: firsts.get(beginning, beginning) for key, beginning in found.items()}
 
     def named(self) -> list[NamedTask]:
         """What a user may call the tasks, of any state, in the order in which they entered the ledger."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from batchrunner.core.model import Part, TaskOutput
 from batchrunner.core.plan import id_part
-from batchrunner.core.references import SCHEME, is_reference, reference
+from batchrunner.core.references import SCHEME, is_reference, reference, written_reference
 from batchrunner.core.request import duration_of
 from batchrunner.core.rules.inputs import located
 from batchrunner.core.rules.limits import Limits
@@ -34,7 +34,6 @@ class _Written(NamedTuple):
     path: Path
     id: str
     part: Part
-    shown: str
 
 
 _Pair = tuple[_Written, Link]
@@ -138,8 +137,9 @@ class ChainLinker:
             self._check_length(position, each)
             content = self._tasks[position].content
             outputs = {
-                written.path: TaskOutput(self._tasks[need.on].key, need.part, written.shown)
+                written.path: TaskOutput(needed.key, need.part, written_reference(needed.id, need.part))
                 for written, need in each
+                if (needed := self._tasks[need.on])
             }
             contents[position] = content._replace(form=with_outputs(content.form, outputs))
         self._tasks.complete(contents)
@@ -161,4 +161,4 @@ def _references(one: Expanded) -> Iterable[_Written]:
     metadata = one.request.get("metadata")
     for path, kind, value in located(one.request, metadata if isinstance(metadata, dict) else {}):
         if isinstance(value, str) and is_reference(value) and (found := reference(value, kind)):
-            yield _Written(path, found.id, found.part, value)
+            yield _Written(path, found.id, found.part)

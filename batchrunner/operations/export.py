@@ -136,6 +136,7 @@ async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[
         async with LedgerReader.open_existing(directory) as ledger:
             run, number, place = (await ledger.binding()).name, 0, directory.absolute()
             run_id = await ledger.run_id()
+            begins = await ledger.read_results(lambda rows: rows.beginnings(), choice.planned_only)
             while videos := await ledger.read_results(
                 lambda rows, after=number: rows.finished(after, AT_ONCE),  # type: ignore[misc]
                 choice.planned_only,
@@ -143,4 +144,6 @@ async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[
                 number = videos[-1].number
                 for video in videos:
                     if choice.keys is None or video.row.key in choice.keys:
-                        yield Clip(place / video.row.file_name, video, run, run_id)
+                        # A chain isn't divided: each shot shows the last frame of the one before.
+                        begin = begins.get(TaskKey(video.row.key), video.first)
+                        yield Clip(place / video.row.file_name, video._replace(first=begin), run, run_id)

@@ -102,20 +102,22 @@ class Submissions:
         return not self.none and self.keys.get(position, key) not in self.over
 
 
-def submitted_by(tasks: PlannedTasks, directory: Path) -> Submissions:
-    """The tasks of a plan that a run would submit in this run directory."""
+def submitted_by(
+    tasks: PlannedTasks, directory: Path, selected: frozenset[TaskKey] | None = None
+) -> Submissions:
+    """The tasks of a plan that a run of those in `selected`, None for all, would submit in this directory."""
     if not (directory / LEDGER_NAME).exists():
-        return Submissions()
+        return Submissions(blocked(tasks.needs(), {}, selected))
     repeated = tasks.repeated()
     try:
         seen = begun(directory, repeated)
     except Unreadable:
         return Submissions(none=True)
     if not seen:
-        return Submissions()
+        return Submissions(blocked(tasks.needs(), {}, selected))
     group = tasks.of_requests(repeated | {one.first for one in seen.replicas})
     states = {key: TaskState.FAILED if key in seen.failed else TaskState.DONE for key in seen.over}
-    return Submissions(seen.over | blocked(tasks.needs(), states), recognised(group, seen.replicas))
+    return Submissions(seen.over | blocked(tasks.needs(), states, selected), recognised(group, seen.replicas))
 
 
 def _children(folder: Path) -> list[Path]:

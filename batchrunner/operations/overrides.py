@@ -36,6 +36,7 @@ async def chosen(
         found = await ledger.find(name)
         if not found:
             raise UsageError(f"no such task: {name}", "results.csv lists the IDs of all tasks")
+        found = _meant(found, states)
         if len(found) > 1:
             raise UsageError(f"{name} matches {len(found)} tasks", _which(found))
         if found[0].state not in states:
@@ -48,6 +49,15 @@ async def chosen(
             raise UsageError(f"{name} is {state}, not {wanted}", hint)
         tasks[found[0].key] = found[0]
     return list(tasks.values())
+
+
+def _meant(found: list[TaskRecord], states: frozenset[TaskState]) -> list[TaskRecord]:
+    """Of tasks with one ID, as after an edit: the one that is in these states, the planned one first."""
+    if len({task.id for task in found}) > 1:
+        return found
+    fitting = [task for task in found if task.state in states]
+    planned = [task for task in fitting if task.position is not None]
+    return next((few for few in (planned, fitting) if len(few) == 1), found)
 
 
 def _which(found: Sequence[TaskRecord]) -> str:

@@ -98,18 +98,22 @@ async def recognise(tasks: PlannedTasks, ledger: LedgerReader) -> None:
             others_follow = tasks.assign(recognised(group, known))
 
 
-async def compared(tasks: PlannedTasks, ledger: LedgerReader) -> Iterator[Step]:
+async def compared(
+    tasks: PlannedTasks, ledger: LedgerReader, selected: Container[TaskKey] | None = None
+) -> Iterator[Step]:
     """What a run would do with the tasks of a plan and with those in its ledger; see `compare`."""
     await recognise(tasks, ledger)
     standing = await ledger.standing()
     left = [key for key, task in standing.items() if task.is_planned and tasks.find(key) is None]
     paid = await ledger.ask_history(paid_tasks) if left else frozenset()
-    waiting = _blocked(tasks, standing)
+    waiting = blocked_tasks(tasks, standing, selected)
     return compare(tasks, standing, [await ledger.task(key) for key in left], paid, waiting)
 
 
-def _blocked(tasks: PlannedTasks, standing: Mapping[TaskKey, Standing]) -> dict[TaskKey, Unmet]:
-    """The tasks that no run would submit, because what they need has failed."""
+def blocked_tasks(
+    tasks: PlannedTasks, standing: Mapping[TaskKey, Standing], selected: Container[TaskKey] | None
+) -> dict[TaskKey, Unmet]:
+    """The tasks that a run of those in `selected`, None for all, would not submit; see `blocked`."""
 
     def name(key: TaskKey) -> str:
         task = tasks.find(key)
@@ -117,7 +121,7 @@ def _blocked(tasks: PlannedTasks, standing: Mapping[TaskKey, Standing]) -> dict[
 
     needs = tasks.needs()
     states = {key: one.state for key, one in standing.items()} if needs else {}
-    return {one.key: one for one in unmet(needs, states, name) if one.code == NEED_FAILED}
+    return {one.key: one for one in unmet(needs, states, name, selected) if one.code == NEED_FAILED}
 
 
 def compare(

@@ -113,16 +113,35 @@ def test_a_failed_shot_holds_back_what_follows_and_retry_lets_it_go_on(desk: Any
 
 
 def test_only_what_is_selected_is_submitted_and_the_rest_says_what_it_waits_for(desk: Any, sim: Any) -> None:
-    """`--only` a later shot doesn't buy those before it: it waits, with the reason, exit 75."""
+    """`--only` a later shot buys nothing: it can't go on, exit 1, with the reason."""
     sim.start()
     desk.write(*FILM)
-    assert desk.run("--only", "cat").code == 75
+    plan = desk.do("plan", "batch.yaml", "--json", "--only", "cat").json
+    assert (plan["submitted"], plan["counts"]["blocked"]) == (0, 1)
+    assert plan["tasks"][0]["why"] == "needs bee, which is not selected"
+    ended = desk.run("--only", "cat")
+    assert ended.code == 1
+    assert "1 of them can't go on: what they need failed, or isn't selected" in ended.stdout
+    assert "to submit" not in ended.stderr
     assert not sim.charges()
     assert "needs ant, which is pending" in desk.row("cat")["error_message"]
+    assert desk.do("status", "batch.run").code == 75, "a run without a selection goes on"
     assert desk.run("--limit", "2").code == 0
     assert [charge["prompt"].partition(" ")[0] for charge in sim.charges()] == ["ant", "bee"]
     desk.check(desk.run(), 0)
     assert len(sim.charges()) == 5
+
+
+def test_a_name_means_the_task_in_the_manifest(desk: Any, sim: Any) -> None:
+    """After an edit two tasks have the ID: `retry` takes the new one, without asking for a fingerprint."""
+    sim.start()
+    desk.write(shot("ant"))
+    assert desk.run().code == 0
+    desk.write(shot("ant", prompt="turns round"))
+    assert desk.run().code == 0
+    assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+    assert desk.run().code == 0
+    assert [charge["prompt"] for charge in sim.charges()] == ["ant continues", *["ant turns round"] * 2]
 
 
 def test_an_edit_makes_what_follows_anew_and_plan_says_so_before(desk: Any, sim: Any) -> None:

@@ -50,5 +50,5 @@ class SetOptions:
     """Whether to hash videos even if size and time show that they have not changed."""
 
     def split_of(self, clip: Clip) -> str:
-        """The name of the split for a video: replicas of a request are in the same."""
+        """The split for a video: replicas of a request are in the same, and so are the shots of a chain."""
         return split_of(clip.video.first, self.splits)
