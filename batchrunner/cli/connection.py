@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from batchrunner.ledger import Binding
 
 SIMULATED_KEY = "sk-simulated"
+_ENDS_WITHIN = 5.0
+"""Real seconds in which a simulator ends by itself; a signal during that would make it print a traceback."""
 _PIPES: set[int] = set()
 """Descriptors of the pipes to simulators: each ends when nobody can write to its stdin any more."""
 
@@ -161,8 +163,11 @@ def simulated(
     finally:
         _PIPES.difference_update(pipes)  # before their numbers can be used again
         process.stdin.close()
-        process.terminate()  # a library that has forked keeps the other end of the pipe open
-        process.wait()
+        try:
+            process.wait(_ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # a library that has forked keeps the other end of the pipe open
+            process.wait()
         process.stdout.close()
 
 

@@ -156,6 +156,13 @@ async def _with_followers(
 
     followers = await overrides.made_from(ledger, tasks)
     again = [task for task in tasks if task.state is not TaskState.PENDING]
+    unfinished = [task for task in followers if task.state not in overrides.WANTED_AGAIN]
+    if following and unfinished:
+        named = ", ".join(shortened(task.id, 40) for task in unfinished[:MOST_NAMED])
+        raise UsageError(
+            f"not finished yet: {named}, made from the old version",
+            "run the manifest until it is, then repeat this command; nothing was changed",
+        )
     return ([*again, *followers], []) if following else (again, followers)
 
 

@@ -14,6 +14,8 @@ NEED_FAILED = "need_failed"
 """Our code for a pending task that won't be submitted: what it needs has failed, or was not collected."""
 NEED_PENDING = "need_pending"
 """Our code for a pending task that waits for another one, which may still be done."""
+NEED_IN_DOUBT = "need_in_doubt"
+"""The same for one in doubt, which a person may have to settle."""
 
 _FAILED = frozenset({TaskState.FAILED, TaskState.UNCOLLECTED})
 
@@ -57,7 +59,8 @@ def unmet(
         was = "failed" if state is TaskState.FAILED else f"is {state.replace('_', ' ')}"
         if is_left_out(end):
             was = "is not selected"
-        code = NEED_FAILED if is_over(end) else NEED_PENDING
+        waits = NEED_IN_DOUBT if state is TaskState.IN_DOUBT else NEED_PENDING
+        code = NEED_FAILED if is_over(end) else waits
         yield Unmet(key, code, f"needs {printable(name(end))}, which {was}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from batchrunner.core.content import RequestForm
+from batchrunner.core.content import Content, RequestForm
 from batchrunner.core.model import Request, TaskKey, TaskOutput
 from batchrunner.core.rules.inputs import ValuePath, located
 
@@ -26,16 +26,14 @@ def with_outputs(form: RequestForm, outputs: Mapping[ValuePath, TaskOutput]) -> 
     return RequestForm(request)
 
 
-def with_keys(form: RequestForm, keys: Mapping[TaskKey, TaskKey]) -> RequestForm:
-    """The form with the outputs of other tasks than before: those whose keys are the values of `keys`."""
-    return with_outputs(
-        form,
-        {
-            path: TaskOutput(keys[output.task], output.part, output.shown)
-            for path, output in outputs_in(form.request(None, None))
-            if output.task in keys
-        },
-    )
+def with_keys(content: Content, keys: Mapping[TaskKey, TaskKey]) -> Content:
+    """The content with the outputs of other tasks than before: those whose keys are the values of `keys`."""
+    outputs = {
+        path: TaskOutput(keys[output.task], output.part, output.shown)
+        for path, output in outputs_in(content.form.request(None, None))
+        if output.task in keys
+    }
+    return content._replace(form=with_outputs(content.form, outputs))
 
 
 def _replaced(value: Any, path: ValuePath, output: TaskOutput) -> Any:

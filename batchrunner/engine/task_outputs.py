@@ -15,7 +15,7 @@ from batchrunner.core.states import TaskState
 from batchrunner.core.text import command, printable
 from batchrunner.gateway import why_unreadable
 from batchrunner.ledger import Ledger, TaskRecord
-from batchrunner.media import NotPlayable, NotWhole, last_frame, picture_ending
+from batchrunner.media import NotPlayable, NotWhole, is_same_picture, last_frame, picture_ending
 from batchrunner.media.pictures import HEAD, BrokenPicture, fitted, picture_type
 
 
@@ -63,7 +63,9 @@ class TaskOutputs:
         return record.result_url
 
     def _picture(self, record: TaskRecord) -> str:
-        data = self._kept_picture(record) or self._from_video(record)
+        """The gateway's picture of the last frame if it is that of the verified video, or else that frame."""
+        frame, kept = self._from_video(record), self._kept_picture(record)
+        data = kept if is_same_picture(kept, frame) else frame
         mime = picture_type(data[:HEAD])
         if len(data) > self._most.max_bytes:
             try:
@@ -74,10 +76,11 @@ class TaskOutputs:
 
     def _kept_picture(self, record: TaskRecord) -> bytes:
         """The gateway's picture of the last frame; empty if there is none, or it is damaged."""
-        if not record.last_frame_file:
+        path = self._directory / (record.last_frame_file or "")
+        if not path.is_file():
             return b""
         try:
-            data = (self._directory / record.last_frame_file).read_bytes()
+            data = path.read_bytes()
             picture_ending(data)
         except (OSError, NotWhole):
             return b""
@@ -85,6 +88,8 @@ class TaskOutputs:
 
     def _from_video(self, record: TaskRecord) -> bytes:
         video, name = self._directory / record.file_name, printable(record.file_name)
+        if not video.is_file():
+            raise OutputMissing(f"it needs {name}, which is missing: put it back, or download it again")
         try:
             with video.open("rb") as file:
                 is_ours = hashlib.file_digest(file, "sha256").hexdigest() == record.sha256

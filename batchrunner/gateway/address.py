@@ -15,6 +15,7 @@ from yarl import URL
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.redaction import without_user
+from batchrunner.gateway.key import MASK
 from batchrunner.gateway.proxies import SCHEMES, proxy_address, through_proxy
 
 _IPV4_INSIDE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
@@ -22,6 +23,9 @@ _IPV4_INSIDE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::
 
 _API_PATH = re.compile(r"(/v1(/videos|/video(/generations)?|/models)?)?/*$")
 """Paths that may follow the address, because the API's own paths start with them."""
+
+_CONTENT_PATH = re.compile(r"/v1/videos?/[^/]+/content/?$")
+"""Where a gateway passes videos on to those who have its key, whatever its name is."""
 
 
 class PrivateAddress(OSError):
@@ -76,10 +80,18 @@ def why_unreadable(link: str, gateway: str) -> str:
 
     `gateway` is the gateway's address. If it is private itself, the model may be in the same network.
     """
-    url, base = URL(link), URL(gateway)
-    if url.origin() == base.origin() and url.path.startswith("/v1/"):
+    try:
+        url, base = URL(link), URL(gateway)
+        host, is_ours = url.host or "", url.origin() == base.origin()
+    except ValueError:
+        host, is_ours = "", False
+    if not host or not link.isprintable() or " " in link or MASK in link:
+        return "its link is not a complete address"
+    if url.user is not None or url.password is not None:
+        return "its link contains a user name or a password"
+    if (is_ours and url.path.startswith("/v1/")) or _CONTENT_PATH.search(url.path):
         return "only your key opens its link, which leads to the gateway"
-    if is_private(url.host or "") and not is_private(base.host or ""):
+    if is_private(host) and not is_private(base.host or ""):
         return "its link leads into a private network"
     return ""
 

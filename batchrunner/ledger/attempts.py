@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 
 from batchrunner.core.model import AttemptId, RemoteId, TaskKey
-from batchrunner.core.needs_unmet import NEED_FAILED, NEED_PENDING, Unmet
+from batchrunner.core.needs_unmet import NEED_FAILED, NEED_IN_DOUBT, NEED_PENDING, Unmet
 from batchrunner.core.policy import RECOVERED, AttemptFacts, Move
 from batchrunner.core.states import Event
 
@@ -52,8 +52,8 @@ def record_unmet(db: sqlite3.Connection, waiting: Iterable[Unmet]) -> None:
     """Record why pending tasks wait for others, in place of what was recorded before."""
     db.execute(
         "UPDATE tasks SET error_code = '', error_message = '' WHERE state = 'pending' "
-        "AND error_code IN (?, ?)",
-        (NEED_FAILED, NEED_PENDING),
+        "AND error_code IN (?, ?, ?)",
+        (NEED_FAILED, NEED_PENDING, NEED_IN_DOUBT),
     )
     db.executemany(
         "UPDATE tasks SET error_code = ?, error_message = ? WHERE key = ? AND state = 'pending'",

@@ -6,12 +6,13 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchrunner.core.needs_unmet import NEED_FAILED
+from batchrunner.core.needs_unmet import NEED_FAILED, NEED_IN_DOUBT
 from batchrunner.ledger.glance import asked
 
 _UNFINISHED = (
     "SELECT 1 FROM tasks WHERE state IN ('submitting', 'generating', 'collecting') "
-    f"OR (state = 'pending' AND position IS NOT NULL AND error_code <> '{NEED_FAILED}') LIMIT 1"
+    f"OR (state = 'pending' AND position IS NOT NULL "
+    f"AND error_code NOT IN ('{NEED_FAILED}', '{NEED_IN_DOUBT}')) LIMIT 1"
 )
 _TO_COLLECT = (
     "SELECT 1 FROM tasks "

@@ -81,6 +81,7 @@ class ChainLinker:
             ready = order.get_ready()
             self._complete({position: found[position] for position in ready if position in found})
             order.done(*ready)
+        self._tasks.forget_former()
 
     def _need(self, position: int, written: _Written) -> Link | None:
         """What a reference means; None, and a report, if it means nothing."""

@@ -143,6 +143,10 @@ class PlanStore:
                 first = hashed(text) if several[text] > 1 else None
                 form, name = number_of(contents[position].form.to_text()), renamed(before.id, before.key, key)
                 self._db.execute(_COMPLETE, (key, first, replicas[text], name, form, position))
+
+    def forget_former(self) -> None:
+        """Remove what tasks had before they were completed."""
+        with temporary_files():
             self._db.execute("DELETE FROM forms WHERE number NOT IN (SELECT form FROM tasks)")
 
     def __len__(self) -> int:
@@ -255,13 +259,9 @@ class PlanStore:
         while positions := plan_links.dependants(self._db, changed):
             is_needed = True
             keys, before = dict(changed.values()), {position: self[position] for position in positions}
-            self.complete(
-                {
-                    position: one.content._replace(form=with_keys(one.content.form, keys))
-                    for position, one in before.items()
-                }
-            )
+            self.complete({at: with_keys(one.content, keys) for at, one in before.items()})
             changed = {position: (one.key, self[position].key) for position, one in before.items()}
+        self.forget_former()
         return is_needed
 
     def _select(self, where: str, *values: object) -> Iterator[PlannedTask]:

@@ -10,6 +10,9 @@ from batchrunner.media.stills import frame_at_end
 
 _KINDS = ((b"\xff\xd8\xff", b"\xff\xd9", ".jpg"), (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82", ".png"))
 """First bytes, last bytes, file extension."""
+_COMPARED = (64, 64)
+_ALIKE = 16.0
+"""Mean difference of each colour, of 255: compression stays far below, and another picture far above."""
 
 
 def last_frame(path: Path) -> bytes:
@@ -23,6 +26,20 @@ def last_frame(path: Path) -> bytes:
     data = io.BytesIO()
     frame_at_end(path).to_image().save(data, "PNG")  # type: ignore[no-untyped-call]
     return data.getvalue()
+
+
+def is_same_picture(one: bytes, other: bytes) -> bool:
+    """Whether two picture files show the same in the same size, but for what compression changes."""
+    from PIL import Image, ImageChops, ImageStat  # noqa: PLC0415  slow to import
+
+    try:
+        with Image.open(io.BytesIO(one)) as first, Image.open(io.BytesIO(other)) as second:
+            if first.size != second.size:
+                return False
+            small = [picture.convert("RGB").resize(_COMPARED) for picture in (first, second)]
+    except Exception:  # Pillow's decoders may raise anything
+        return False
+    return max(ImageStat.Stat(ImageChops.difference(*small)).mean) < _ALIKE
 
 
 def picture_ending(data: bytes) -> str:

@@ -10,7 +10,7 @@ from batchrunner.core.errors import UsageError
 from batchrunner.core.links import LINKS_LIVE
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.policy import DECLARED_LOST, RETRIED, adopted
-from batchrunner.core.states import TaskState
+from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.text import command
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 from batchrunner.ledger.history import needing
@@ -95,7 +95,7 @@ async def want_again(ledger: Ledger, tasks: list[TaskRecord], on_disk: frozenset
 
 
 async def made_from(ledger: LedgerReader, tasks: Collection[TaskRecord]) -> list[TaskRecord]:
-    """The planned tasks whose videos were made from those of these tasks, directly or not, in plan order."""
+    """The planned tasks whose videos are, or are being, made from those of these tasks, in plan order."""
     followers: dict[TaskKey, list[TaskKey]] = defaultdict(list)
     for key, needs in (await ledger.ask_history(needing)).items():
         for need in needs:
@@ -107,7 +107,8 @@ async def made_from(ledger: LedgerReader, tasks: Collection[TaskRecord]) -> list
         found.update(fresh)
         left += fresh
     records = [await ledger.task(key) for key in found - {task.key for task in tasks}]
-    return sorted((one for one in records if one.state in WANTED_AGAIN), key=lambda one: one.position or 0)
+    made = WANTED_AGAIN | PAID_FOR | {TaskState.SUBMITTING, TaskState.IN_DOUBT}
+    return sorted((one for one in records if one.state in made), key=lambda one: one.position or 0)
 
 
 def can_be_downloaded(task: TaskRecord, now: float) -> bool:

@@ -355,7 +355,7 @@ asyncio.run(main())
 """
     process = program(desk, code)
     assert process.wait(PATIENCE) == -signal.SIGKILL
-    lock = desk.folder / "batch.simulated/simulator/simulator.lock"
+    lock = desk.folder / "batch.simulated/.simulator/simulator.lock"
     until(lambda: not is_locked(lock), "the end of the simulator")
     assert process.stdin
     process.communicate("x")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batchrunner.core.needs import Need, needs_in
+from batchrunner.core.needs import Need, beginnings, needs_in
 
 FRAME = {"task": "1-aa", "part": "last_frame"}
 VIDEO = {"task": "1-bb", "part": "video"}
@@ -48,3 +48,15 @@ def test_every_place_of_an_input_is_read() -> None:
 def test_other_inputs_need_nothing(request_: dict[str, Any]) -> None:
     """URLs, local files and anything else are no needs."""
     assert needs_in(request_) == ()
+
+
+def test_the_beginning_of_a_chain_is_that_of_all_its_tasks() -> None:
+    """Also through tasks without needs of their own, in any order; of several needs, the first counts."""
+
+    def needing(*keys: str) -> dict[str, Any]:
+        return {"images": [{"task": key, "part": "last_frame"} for key in keys]}
+
+    requests = [("c", needing("b", "x")), ("b", needing("a")), ("d", needing("c")), ("a", {"prompt": "x"})]
+    assert beginnings(requests) == {"b": "a", "c": "a", "d": "a"}
+    long = [(str(number), needing(str(number - 1))) for number in range(1, 5000)]
+    assert set(beginnings(reversed(long)).values()) == {"0"}

@@ -1,7 +1,7 @@
 """The reason why a task that needs others waits: the one at the other end of the chain."""
 
 from batchrunner.core.model import TaskKey
-from batchrunner.core.needs_unmet import NEED_FAILED, NEED_PENDING, Unmet, unmet
+from batchrunner.core.needs_unmet import NEED_FAILED, NEED_IN_DOUBT, Unmet, blocked, unmet
 from batchrunner.core.states import TaskState
 
 ANT, BEE, CAT, DOG = (TaskKey(name) for name in ("ant", "bee", "cat", "dog"))
@@ -33,7 +33,7 @@ def test_of_several_causes_the_one_that_needs_a_person_is_named():
     (found,) = told(needs, ant=TaskState.PENDING, bee=TaskState.UNCOLLECTED, cat=TaskState.PENDING)
     assert found == (CAT, NEED_FAILED, "needs BEE, which is uncollected")
     (found,) = told(needs, ant=TaskState.IN_DOUBT, bee=TaskState.DONE, cat=TaskState.PENDING)
-    assert found == (CAT, NEED_PENDING, "needs ANT, which is in doubt")
+    assert found == (CAT, NEED_IN_DOUBT, "needs ANT, which is in doubt")
 
 
 def test_a_chain_may_be_long():
@@ -44,3 +44,13 @@ def test_a_chain_may_be_long():
     found = list(unmet(needs, states, str))
     assert len(found) == 9999
     assert {one.message for one in found} == {"needs 00000, which failed"}
+
+
+def test_what_is_not_selected_is_not_waited_for():
+    """A run of some tasks never submits what needs others that are left out, however far they are along."""
+    needs = {BEE: {ANT}, CAT: {BEE}}
+    assert blocked(needs, {}, {CAT}) == {BEE, CAT}
+    assert blocked(needs, {}, {BEE, CAT}) == {BEE, CAT}
+    assert blocked(needs, {}, {ANT, BEE, CAT}) == frozenset()
+    assert blocked(needs, {ANT: TaskState.GENERATING}, {BEE, CAT}) == frozenset()
+    assert blocked(needs, {}) == frozenset()

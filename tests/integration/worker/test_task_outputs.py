@@ -27,6 +27,13 @@ GATEWAY = "https://gateway.example"
 LINK = "https://files.example/a.mp4?signature=x"
 
 
+def jpeg(colour: str, size: tuple[int, int] = (64, 48)) -> bytes:
+    """A picture of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, "JPEG")
+    return file.getvalue()
+
+
 @pytest.fixture(scope="module")
 def video() -> bytes:
     """Eight frames, the last one white."""
@@ -39,6 +46,18 @@ def video() -> bytes:
             grey = 255 if number == 7 else 16 * number
             frame = av.VideoFrame.from_image(Image.new("RGB", (64, 48), (grey, grey, grey)))
             container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+def noise_video() -> bytes:
+    """One frame that no PNG makes small."""
+    file = io.BytesIO()
+    noise = Image.frombytes("RGB", (200, 200), random.Random(1).randbytes(200 * 200 * 3))
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=24, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 200, 200, "yuv444p"
+        container.mux(stream.encode(av.VideoFrame.from_image(noise)))
         container.mux(stream.encode())
     return file.getvalue()
 
@@ -73,24 +92,18 @@ def content(uri: str) -> tuple[str, bytes]:
     return head.removeprefix("data:"), base64.b64decode(data)
 
 
-def jpeg(colour: str) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (64, 48), colour).save(file, "JPEG")
-    return file.getvalue()
-
-
 def test_the_gateways_own_picture_is_sent_as_it_is(tmp_path: Path, made: Made) -> None:
-    """It is the original; nothing is decoded."""
-    (tmp_path / "videos" / "ant-last-frame.jpg").write_bytes(jpeg("red"))
+    """It is the original, and shows what the video ends with."""
+    (tmp_path / "videos" / "ant-last-frame.jpg").write_bytes(jpeg("white"))
     uri = address(tmp_path, made, Part.LAST_FRAME, last_frame_file="videos/ant-last-frame.jpg")
-    assert content(uri) == ("image/jpeg", jpeg("red"))
+    assert content(uri) == ("image/jpeg", jpeg("white"))
 
 
-@pytest.mark.parametrize("kept", [None, b"", b"\xff\xd8\xff cut off"])
+@pytest.mark.parametrize("kept", [None, b"", b"\xff\xd8\xff cut off", jpeg("red"), jpeg("white", (32, 48))])
 def test_without_a_whole_picture_the_last_frame_comes_from_the_video(
     tmp_path: Path, made: Made, kept: bytes | None
 ) -> None:
-    """There is none, or it is gone or damaged: a PNG of the video's very last frame."""
+    """There is none, or it is gone, damaged, replaced or of another size: the video's very last frame."""
     if kept is not None:
         (tmp_path / "videos" / "ant-last-frame.jpg").write_bytes(kept)
     uri = address(tmp_path, made, Part.LAST_FRAME, last_frame_file="videos/ant-last-frame.jpg")
@@ -107,18 +120,17 @@ def test_a_video_that_has_changed_is_not_used(tmp_path: Path, made: Made, video:
     with pytest.raises(OutputMissing, match=r"videos/ant\.mp4, which has changed"):
         address(tmp_path, made, Part.LAST_FRAME)
     (tmp_path / "videos" / "ant.mp4").unlink()
-    with pytest.raises(OutputMissing, match=r"videos/ant\.mp4, which can't be read: No such file"):
+    with pytest.raises(OutputMissing, match=r"videos/ant\.mp4, which is missing"):
         address(tmp_path, made, Part.LAST_FRAME)
 
 
 def test_a_picture_that_is_too_large_is_made_smaller(tmp_path: Path, made: Made) -> None:
     """Above what the model accepts, a PNG becomes a JPEG."""
-    noise = random.Random(1).randbytes(200 * 200 * 3)
-    Image.frombytes("RGB", (200, 200), noise).save(tmp_path / "noise.png")
-    uri = address(tmp_path, made, Part.LAST_FRAME, most=90_000, last_frame_file="noise.png")
-    kind, data = content(uri)
+    noisy = Made("noisy", "noisy", noise_video())
+    finished_run(tmp_path, [noisy])
+    kind, data = content(address(tmp_path, noisy, Part.LAST_FRAME, most=60_000))
     assert kind == "image/jpeg"
-    assert len(data) <= 90_000 < (tmp_path / "noise.png").stat().st_size
+    assert len(data) <= 60_000 < len(content(address(tmp_path, noisy, Part.LAST_FRAME))[1])
 
 
 @pytest.mark.parametrize(
@@ -132,6 +144,14 @@ def test_a_picture_that_is_too_large_is_made_smaller(tmp_path: Path, made: Made)
         ("http://127.0.0.1:9000/a.mp4", 1.0, "http://127.0.0.1:8000", ""),
         (f"{GATEWAY}/v1/videos/task_1/content", 1.0, GATEWAY, "only your key opens"),
         (f"{GATEWAY}/files/a.mp4", 1.0, GATEWAY, ""),
+        ("https://other.example/v1/videos/task_1/content", 1.0, GATEWAY, "only your key opens"),
+        ("https://[bad", 1.0, GATEWAY, "not a complete address"),
+        ("https://cdn.example:99999/x.mp4", 1.0, GATEWAY, "not a complete address"),
+        ("https:///x.mp4", 1.0, GATEWAY, "not a complete address"),
+        ("https://cdn.example/x.mp4?token=sk-***", 1.0, GATEWAY, "not a complete address"),
+        ("https://cdn.example/a b.mp4", 1.0, GATEWAY, "not a complete address"),
+        ("https://bob:hunter22@cdn.example/x.mp4", 1.0, GATEWAY, "user name or a password"),
+        ("http://2130706433/x.mp4", 1.0, GATEWAY, "private network"),
     ],
 )
 def test_only_a_link_that_the_model_can_read_is_sent(
