@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.harness.run_directory import Row
+from tests.torture.case_folder import MORE_CHAINS
 
 WORST = (24 * 4 + 1) * 864 * 496 // 1024
 """Tokens of a task of 4 seconds in 480p whose ratio is the largest."""
@@ -17,13 +18,17 @@ MOST_TASKS = 4
 _ROUNDING = 1e-6
 
 
-def budget_of(seed: int) -> dict[str, Any]:
-    """The `budget` of a manifest that a seed stands for; empty in a third of the cases."""
+def budget_of(seed: int, manifest: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The `budget` of a manifest that a seed stands for; empty in a third of the cases.
+
+    For chains it is in tasks, if anything: a video that another one is made from costs tokens, too.
+    """
     chance = random.Random(f"budget {seed}")
     tokens, tasks = chance.randint(WORST, MOST_TASKS * WORST), chance.randint(1, MOST_TASKS)
     budgets: list[dict[str, Any]] = [{}, {"tokens": tokens}, {"tasks": tasks}]
     budgets += [{"cost": round(tokens * PRICE / 1e6 + 0.0001, 4)}, {"tokens": tokens, "tasks": tasks}, {}]
-    return chance.choice(budgets)
+    budget = chance.choice(budgets)
+    return {"tasks": tasks} if budget and manifest is MORE_CHAINS else budget
 
 
 def _figures(tokens: int, tasks: int) -> dict[str, float]:

@@ -22,6 +22,21 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
 }
 """The small run: an ordinary task, one with a picture of its last frame, one with a picture of its own."""
 MORE_TASKS: Mapping[str, Mapping[str, Any]] = {**TASKS, "dog": {}, "elk": {}}
+CHAIN: Mapping[str, Mapping[str, Any]] = {
+    "cat": {
+        "metadata": {
+            "content": [
+                {"type": "image_url", "role": "reference_image", "image_url": {"url": "task:bee/last_frame"}},
+                {"type": "video_url", "role": "reference_video", "video_url": {"url": "task:ant/video"}},
+            ]
+        }
+    },
+    "ant": {},
+    "bee": {"image": "task:ant/last_frame"},
+}
+"""The small run as a chain: one task begins with the last frame of another, and one needs both of them."""
+MORE_CHAINS: Mapping[str, Mapping[str, Any]] = {"elk": {}, **CHAIN, "dog": {"image": "task:ant/last_frame"}}
+"""And with a branch, beside a task that needs nobody."""
 
 
 class CaseFolder(Workspace):

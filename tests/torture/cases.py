@@ -14,8 +14,8 @@ from tests.harness.fork_server import ForkServer
 from tests.harness.gateway import SimulatedGateway
 from tests.harness.run_directory import exit_code_of
 from tests.torture.budgets import budget_of
-from tests.torture.case_folder import MORE_TASKS, TASKS, CaseFolder
-from tests.torture.moments import by_chance, scenario_of, signalled
+from tests.torture.case_folder import CaseFolder
+from tests.torture.moments import by_chance, scenario_of, signalled, tasks_of
 from tests.torture.person import Person
 from tests.torture.points import FAILING, OURS, TARGETS, error_points, kill_points
 from tests.torture.promises import Promises
@@ -80,7 +80,7 @@ class Stage:
         folder = self.home / f"record-{what}-{situation}"
         folder.mkdir()
         with self._gateway(folder, SITUATIONS[situation].scenario) as gateway:
-            desk = CaseFolder(folder, self._fork_server, gateway, TASKS)
+            desk = CaseFolder(folder, self._fork_server, gateway, SITUATIONS[situation].tasks)
             arguments = SITUATIONS[situation].prepare(desk)
             calls, _ = recorded(desk, arguments, list(TARGETS) if what == "kill" else FAILING)
         return (kill_points if what == "kill" else error_points)(situation, calls)
@@ -92,8 +92,8 @@ class Stage:
         what, *words = outcome.name.split("/")
         scenario = scenario_of(int(words[0])) if what in BY_CHANCE else SITUATIONS[words[0]].scenario
         with self._gateway(folder, scenario) as gateway:
-            tasks = MORE_TASKS if what in BY_CHANCE else TASKS
-            budget = budget_of(int(words[0])) if what in BY_CHANCE else {}
+            tasks = tasks_of(int(words[0])) if what in BY_CHANCE else SITUATIONS[words[0]].tasks
+            budget = budget_of(int(words[0]), tasks) if what in BY_CHANCE else {}
             desk = CaseFolder(folder, self._fork_server, gateway, tasks, budget)
             person = Person(desk, Promises(desk))
             try:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.harness.commands import Command, Ended
+from tests.torture.case_folder import MORE_CHAINS, MORE_TASKS
 from tests.torture.person import Person
 
 MOST_KILLS = 5
@@ -17,6 +18,7 @@ LONGEST = 1.6
 """Seconds until a kill, at most; a run without faults takes one."""
 EVENTS = 22
 """A run of five tasks has about so many."""
+SHARE_OF_CHAINS = 1 / 3
 NIGHTS: Sequence[Mapping[str, Any]] = (
     {"on": "submit", "do": "slow_accept", "seconds": 150},
     {"on": "submit", "do": "hang_after_accept", "times": 1},
@@ -48,6 +50,11 @@ def scenario_of(seed: int) -> dict[str, Any]:
     drawn = chance.sample(NIGHTS, chance.randint(0, 4))
     faults = [{"chance": 0.35, "times": 3, **fault} for fault in drawn]
     return {"seed": seed, "generation_sigma": 0.3, "faults": faults}
+
+
+def tasks_of(seed: int) -> Mapping[str, Mapping[str, Any]]:
+    """The tasks that a seed stands for: in a third of the cases, some need others."""
+    return MORE_CHAINS if random.Random(f"tasks {seed}").random() < SHARE_OF_CHAINS else MORE_TASKS
 
 
 def by_chance(person: Person, words: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ BY_STRACE: Sequence[str] = (
     *(f"error/{situation}" for situation in ("fresh", "generating", "collecting")),
 )
 KINDS: Sequence[str] = (*BY_STRACE, *BY_CHANCE)
-SHARES: Mapping[str, float] = {"kill/fresh": 0.3, "error/fresh": 0.15, "chance": 0.3, "signal": 0.04}
+SHARES: Mapping[str, float] = {"kill/fresh": 0.23, "error/fresh": 0.15, "chance": 0.3, "signal": 0.04}
 """How many of the kills are of a kind, where all kinds are played; failing calls and signals come on top."""
 OTHER_SHARE = 0.07
 KILLS_IN_ONE = {"chance": 2}

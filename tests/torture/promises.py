@@ -6,6 +6,7 @@ from tests.harness import run_directory
 from tests.harness.commands import Ended
 from tests.harness.gateway import KEY
 from tests.harness.run_directory import Row, exit_code_of
+from tests.torture import needs
 from tests.torture.budgets import over, room_left
 from tests.torture.case_folder import CaseFolder
 
@@ -34,6 +35,7 @@ class Promises:
         self._printed += ended.output
         self.final_names()
         self.one_charge_each()
+        self.goes_on_with_what_is_done()
         self.within_budget()
         self.ledger_whole()
         self.key_nowhere(ended)
@@ -47,9 +49,11 @@ class Promises:
         self.hold(ended.code in expected, f"exit {ended.code}, not {expected}: {ended.output}")
         self.final_names()
         self.one_charge_each()
+        self.goes_on_with_what_is_done()
         self.within_budget()
         self.every_charge_accounted()
         self.rows_true(rows)
+        self.reasons_given(rows)
         self.key_nowhere(ended)
         if ended.code not in codes:
             self.no_part_files()
@@ -71,6 +75,21 @@ class Promises:
         for task in self._desk.tasks:
             charges = self._desk.gateway.charges(task)
             self.hold(len(charges) <= 1, f"{task} was charged {len(charges)} times")
+
+    def goes_on_with_what_is_done(self) -> None:
+        """Whatever was sent for a task that needs others is from their finished videos."""
+        for task in self._desk.tasks:
+            for charge in self._desk.gateway.charges(task):
+                fault = needs.fault(self._desk, task, charge)
+                self.hold(not fault, fault)
+
+    def reasons_given(self, rows: list[Row]) -> None:
+        """A task that waits for others says so, and no other task does."""
+        states = {row["id"]: row["state"] for row in rows}
+        for row in rows:
+            undone = [one for one, _ in needs.of(self._desk.tasks[row["id"]]) if states[one] != "done"]
+            waits = row["state"] == "pending" and bool(undone)
+            self.hold(row["error_code"].startswith("need_") is waits, f"waiting for {undone}: {row}")
 
     def within_budget(self) -> None:
         """What is charged never exceeds the budget."""
@@ -124,7 +143,7 @@ class Promises:
         for row in desk.rows():
             (charge,) = desk.gateway.charges(row["id"]) or [{"remote_id": ""}]
             self.hold(row["state"] == "done" and row["remote_id"] == charge["remote_id"], f"the end is {row}")
-            asked = desk.tasks[row["id"]].get("metadata", {})
+            asked = desk.tasks[row["id"]].get("metadata", {}).get("return_last_frame")
             self.hold(bool(row["last_frame_file"]) or not asked, f"the last frame is missing: {row}")
         requests = desk.gateway.requests()
         again = desk.run()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.harness.processes import until
-from tests.torture.case_folder import CaseFolder
+from tests.torture.case_folder import CHAIN, TASKS, CaseFolder
 from tests.torture.promises import Broken
 from tests.torture.tracing import Moment, killed_at
 
@@ -67,6 +67,7 @@ class Situation:
     prepare: Callable[[CaseFolder], Arguments]
     """Bring it about; the command that comes next."""
     scenario: Mapping[str, Any] = field(default_factory=dict)
+    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: TASKS)
 
 
 SITUATIONS: Mapping[str, Situation] = {
@@ -77,4 +78,5 @@ SITUATIONS: Mapping[str, Situation] = {
     "generating": Situation(_generating, {"generation_seconds": 150}),
     "collecting": Situation(_collecting, {"faults": [SLOW]}),
     "renamed": Situation(_renamed),
+    "chain": Situation(_fresh, tasks=CHAIN),
 }

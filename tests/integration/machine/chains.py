@@ -7,7 +7,7 @@ import json
 import sqlite3
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +17,7 @@ from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import Part, TaskOutput
 from batchrunner.core.needs import LAST_FRAME, Need, needs_in
 from batchrunner.core.needs_unmet import NEED_FAILED, NEED_PENDING
+from batchrunner.core.policy import UNSENDABLE
 from batchrunner.core.references import is_reference, reference
 from batchrunner.core.rules.inputs import located
 from batchrunner.core.task_outputs import with_outputs
@@ -162,6 +163,22 @@ class Continuity:
             return {end for one in undone for end in ends(one) or {state[one]}}
 
         return {key: found for key in needs if (found := ends(key))}
+
+    def failed_for_nothing(self, key: str, touched: Collection[str]) -> Iterator[str]:
+        """A task that just failed, unsent: not for a video that a person has lost or changed."""
+        query = "SELECT id, error_message FROM tasks WHERE key = ? AND state = 'failed' AND error_code = ?"
+        for name, why in self._rows(query, key, UNSENDABLE):
+            if not any(f"needs {file}," in why for file in touched):
+                yield f"{name} failed: {why}"
+
+    def given_up_too_early(self) -> Iterator[str]:
+        """Each task that is said to wait for a person while what it needs may still be done."""
+        query = "SELECT key, id FROM tasks WHERE error_code = ? AND position IS NOT NULL"
+        if said := self._rows(query, NEED_FAILED):
+            waits = self.waits_for()
+            for key, name in said:
+                if not waits.get(key, set()) & CANNOT_BE_HAD:
+                    yield f"{name} is said to wait for a person, and waits for {waits.get(key)}"
 
     def after_end(self, summary: Summary, selected: frozenset[str] | None) -> Iterator[str]:
         """What is wrong once a run has ended: a task that waits without its reason, or the exit code."""

@@ -266,6 +266,9 @@ class Promises:
                 self._done.add(row["task"])
             elif event is Event.WANTED_AGAIN:
                 self._done.discard(row["task"])
+            if event is Event.UNSENDABLE:
+                touched = self.removed_files | self.changed_files.keys()
+                self.broken += self.chains.failed_for_nothing(row["task"], touched)
             verified = row["task"] in self._done
             self._say(not verified or after is not TaskState.UNCOLLECTED, f"{row['task'][:8]} was done once")
             resubmits = event is Event.DECLARED_LOST and self._settings.on_doubt is OnDoubt.RESUBMIT
@@ -360,6 +363,7 @@ class Promises:
                 whole = path.is_file() and path.read_bytes() == video_of(row["remote_id"])
                 self._say(whole, f"{row['file_name']} is done and not the video of {row['remote_id']}")
         self.broken += self.chains.pictures()
+        self.broken += self.chains.given_up_too_early()
         there = {path.name: path for path in (self._directory / "videos").glob("*.mp4")}
         for name, seen in list(self._hashes.items()):
             gone = name not in there
