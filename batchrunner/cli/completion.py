@@ -8,6 +8,7 @@ from typing import Any
 
 from batchrunner.cli.argument_parser import Parser
 from batchrunner.cli.console import say
+from batchrunner.cli.run_directory import run_folder
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -39,6 +40,6 @@ def completion(options: argparse.Namespace) -> int:
 def _name_paths(parser: Parser, kinds: dict[str, Any]) -> None:
     """Mark the arguments that are paths, so that the shell completes them."""
     for action in parser._actions:
-        if action.type is Path:
+        if action.type in (Path, run_folder):
             is_folder = bool(action.option_strings) and action.metavar == "DIR"
             action.complete = kinds["folder" if is_folder else "file"]  # type: ignore[attr-defined]

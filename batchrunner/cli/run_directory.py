@@ -46,13 +46,18 @@ def add_directory(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="DIR",
-        type=_folder,
+        type=run_folder,
         help="run directory (default: MANIFEST with the suffix .run); 'nightly/{date}' is a new one each "
         "night, once the one before is finished",
     )
 
 
-def _folder(text: str) -> Path:
+def run_folder(text: str) -> Path:
+    """A path from the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty.
+    """
     if not text.strip():  # perhaps a variable that isn't set: the working folder is not meant
         raise argparse.ArgumentTypeError("the name of the folder is empty; write `.` for the current folder")
     return Path(text)

@@ -47,13 +47,19 @@ def unmet(
     def is_over(key: TaskKey) -> bool:
         return states.get(key) in _FAILED or is_left_out(key)
 
+    def urgency(key: TaskKey) -> int:
+        """What only a person can settle comes first: what is over, then what is in doubt."""
+        return 0 if is_over(key) else 1 if states.get(key) is TaskState.IN_DOUBT else 2
+
     causes: dict[TaskKey, TaskKey] = {}
     for key in TopologicalSorter(needs).static_order():
         if states.get(key, TaskState.PENDING) is TaskState.PENDING:
             waits_for = [one for one in needs.get(key, ()) if states.get(one) is not TaskState.DONE]
             ends = [one if is_left_out(one) else causes.get(one, one) for one in waits_for]
             if ends:
-                causes[key] = min(ends, key=lambda end: not is_over(end))
+                causes[key] = min(
+                    ends, key=lambda end: (not is_over(end), states.get(end) is not TaskState.IN_DOUBT)
+                )
     for key, end in causes.items():
         state = states.get(end, TaskState.PENDING)
         was = "failed" if state is TaskState.FAILED else f"is {state.replace('_', ' ')}"

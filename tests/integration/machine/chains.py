@@ -16,10 +16,11 @@ from typing import Any
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import Part, TaskOutput
 from batchrunner.core.needs import LAST_FRAME, Need, needs_in
-from batchrunner.core.needs_unmet import NEED_FAILED, NEED_PENDING
+from batchrunner.core.needs_unmet import NEED_FAILED, NEED_IN_DOUBT, NEED_PENDING, blocked
 from batchrunner.core.policy import UNSENDABLE
 from batchrunner.core.references import is_reference, reference
 from batchrunner.core.rules.inputs import located
+from batchrunner.core.states import TaskState
 from batchrunner.core.task_outputs import with_outputs
 from batchrunner.manifest.plan_links import Link
 from batchrunner.manifest.plan_store import PlanStore
@@ -34,6 +35,7 @@ LENGTHS = {"d": -1, "e": 9}
 """Seconds, by the first letter of the prompt; 5 for the others, and -1 lets the model choose."""
 CANNOT_BE_HAD = frozenset({"failed", "uncollected"})
 UNFINISHED = frozenset({"pending", "submitting", "generating", "collecting"})
+_WAITING = (NEED_FAILED, NEED_IN_DOUBT, NEED_PENDING)
 SAID_OTHERWISE = frozenset({ExitCode.ACCOUNT, ExitCode.STORAGE, ExitCode.USAGE})
 Entries = Sequence[tuple[str, str]]
 """Prompt and ID of each task."""
@@ -186,26 +188,40 @@ class Continuity:
         planned_tasks = self._rows("SELECT key, id, state, error_code FROM tasks WHERE position IS NOT NULL")
         for task in planned_tasks:
             found, code = waits.get(task["key"]), task["error_code"]
-            expected = NEED_FAILED if found and found & CANNOT_BE_HAD else NEED_PENDING if found else ""
-            if expected != (code if code in (NEED_FAILED, NEED_PENDING) else ""):
+            if expected(found or set()) != (code if code in _WAITING else ""):
                 yield f"{task['id']} is {task['state']} with {code!r}, and waits for {found}"
         if summary.signal or (summary.stop and summary.stop.exit_code in SAID_OTHERWISE):
             return
         chosen = [task for task in planned_tasks if selected is None or task["id"] in selected]
-        blocked = {key for key, found in waits.items() if found & CANNOT_BE_HAD}
-        code = _exit_code(summary, chosen, blocked)
+        code = _exit_code(summary, chosen, self._blocked(selected))
         if summary.exit_code != code:
             yield f"exit {summary.exit_code:d}, not {code}: {[tuple(task) for task in chosen]}"
 
+    def _blocked(self, selected: frozenset[str] | None) -> frozenset[str]:
+        """The pending tasks that a run of these tasks never submits: what they need failed or is left out."""
+        state, needs, chosen = {}, {}, set()
+        for row in self._rows("SELECT key, id, state, request FROM tasks WHERE position IS NOT NULL"):
+            state[row["key"]] = TaskState(row["state"])
+            needs[row["key"]] = [need.task for need in needs_in(json.loads(row["request"]))]
+            chosen |= {row["key"]} if selected is None or row["id"] in selected else set()
+        return frozenset(blocked(needs, state, chosen))
 
-def _exit_code(summary: Summary, tasks: Sequence[sqlite3.Row], blocked: set[str]) -> int:
+
+def expected(ends: Collection[str]) -> str:
+    """The code of a task that waits for others, by the states at the ends of its chains."""
+    if CANNOT_BE_HAD & set(ends):
+        return NEED_FAILED
+    return NEED_IN_DOUBT if "in_doubt" in ends else NEED_PENDING if ends else ""
+
+
+def _exit_code(summary: Summary, tasks: Sequence[sqlite3.Row], stuck: Collection[str]) -> int:
     """What `output/summary.py` says: no signal, and nothing wrong with account, disk or manifest."""
     states = {task["state"] for task in tasks}
     if "in_doubt" in states:
         return 3
     if summary.stop and summary.stop.exit_code == ExitCode.FAILED:
         return 1
-    if any(task["state"] in UNFINISHED and task["key"] not in blocked for task in tasks):
+    if any(task["state"] in UNFINISHED and task["key"] not in stuck for task in tasks):
         return 75
     return 1 if states - {"done"} or summary.missing else 0
 
