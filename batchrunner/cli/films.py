@@ -80,7 +80,7 @@ def _tell(output: Path, done: Filmed) -> None:
         shown = f", {more:,} more than shown; `--json` lists all of them" if more > 0 else ""
         talk(f"{count(len(done.skipped), 'film')} skipped{shown}")
         talk(
-            "  hint: `batchrunner status DIR` shows unfinished shots, and `batchrunner collect DIR --missing` "
+            "  hint: `batchrunner status DIR` shows unfinished shots, `batchrunner collect DIR --missing` "
             "downloads missing ones, free of charge, while the gateway has them; shots of different sizes "
             "can't be joined: give all of a chain the same resolution and ratio"
         )

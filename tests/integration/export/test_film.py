@@ -229,7 +229,7 @@ def test_the_summary_names_what_is_missing_and_where_a_film_jumps(
     assert third == "1 film skipped"
     assert "free of charge" in hint
     assert main(["export", str(run), "--film", "--where", "one", "-o", str(export.folder / "none")]) == 0
-    assert "no chosen task is the last one of a film" in capfd.readouterr().err
+    assert "no shot here continues another one" in capfd.readouterr().err
 
 
 def test_where_and_verdicts_choose_films(export: Any) -> None:
