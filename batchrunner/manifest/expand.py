@@ -34,7 +34,7 @@ from batchrunner.manifest.row_formats.table import Reading
 from batchrunner.manifest.schema import MULTIPLYING, wanted_types
 from batchrunner.manifest.source import Source
 from batchrunner.manifest.tables import Tables
-from batchrunner.manifest.task_checks import Checked, Checker, field_of
+from batchrunner.manifest.task_checks import Checked, Checker, field_of, without_fields
 from batchrunner.manifest.validation import Outlines
 from batchrunner.manifest.value_faults import ValueFault, shown
 from batchrunner.media.local_files import MediaFolder
@@ -173,7 +173,8 @@ class Expander:
             for where, message, hint in entry.gaps(at, row) if entry.embedded else ():
                 self._report.add(where, message, hint, Severity.WARNING)
             name = str(row.get("stem", "")) if multiples.name_tasks else ""
-            content, request = checked.content, checked.request
+            content = checked.content
+            request = without_fields(checked.request, broken) if broken else checked.request
             for repetition in range(1, repeat + 1):
                 its_id = f"{task_id}-{repetition}" if task_id and repetition > 1 else task_id
                 wanted = WantedTask(content, its_id, texts, place + source, name) if content else None

@@ -31,9 +31,8 @@ def test_a_log_that_is_switched_off_proves_nothing(desk: Any, sim: Any) -> None:
 @pytest.mark.parametrize("used", [True, False], ids=["used by others", "unused"])
 def test_the_log_of_another_key_proves_nothing(desk: Any, sim: Any, used: bool) -> None:
     """Resumed with another key of the same user, whose log lacks what the first one did: not paid again."""
-    sim.start(
-        CUT, {"on": "usage", "do": "html_502"}, scale=0.01
-    )  # a doubt is soon too old on a loaded machine
+    # Slower than other tests: else the doubt is too old to be awaited on a loaded machine.
+    sim.start(CUT, {"on": "usage", "do": "html_502"}, scale=0.01)
     desk.write("ant", "bee", "cat", on_doubt="resubmit", concurrency=1)
     desk.start_run().reached(1, "unknown").reached(2, "accepted").killed()
     desk.until(sim.settled, "the end of the generations")

@@ -184,3 +184,10 @@ def test_videos_that_are_too_long_together_are_refused(tmp_path: Path) -> None:
     assert found.message == "the videos that it needs last 16 seconds together; the limit is 15"
     assert found.place.line == 12
     assert len(tasks(tmp_path, entries.replace("B, duration: 8", "B, duration: 7"))) == 3
+
+
+def test_a_reference_with_a_misspelled_column_is_one_error(tmp_path: Path) -> None:
+    """What is wrong is the name in the template, not the task that would be meant without it."""
+    entry = '  - {id: "${s}-2", prompt: P, image: "task:${z}-1/last_frame", matrix: {s: [sea]}}\n'
+    (found,) = problems(tmp_path, SHOTS + entry)
+    assert "`${z}` is not a key of `matrix`" in found.message
