@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from batchrunner.core.model import Fit
+from batchrunner.core.model import Fit, Request
 from batchrunner.core.plan import WantedTask, id_fault
 from batchrunner.core.problems import Severity
 from batchrunner.core.rules.limits import Limits
@@ -174,7 +174,7 @@ class Expander:
                 self._report.add(where, message, hint, Severity.WARNING)
             name = str(row.get("stem", "")) if multiples.name_tasks else ""
             content = checked.content
-            request = without_fields(checked.request, broken) if broken else checked.request
+            request = cast("Request", without_fields(checked.request, broken)) if broken else checked.request
             for repetition in range(1, repeat + 1):
                 its_id = f"{task_id}-{repetition}" if task_id and repetition > 1 else task_id
                 wanted = WantedTask(content, its_id, texts, place + source, name) if content else None

@@ -270,3 +270,28 @@ def test_a_kill_after_what_a_shot_waited_for_was_collected_leaves_it_unfinished(
     sim.start({"on": "submit", "do": "slow_accept", "seconds": 3000})
     desk.start_run().reached(1, "collected").killed()
     assert desk.do("status", "batch.run").code == 75
+
+
+def test_what_is_being_made_from_an_old_version_is_named(desk: Any, sim: Any) -> None:
+    """`--again` of a shot while the next one is generating says so; `--following` changes nothing yet."""
+    sim.start({"on": "generate", "do": "slow", "prompt": "bee*", "factor": 1000})
+    desk.write(*FILM[:2])
+    desk.start_run().reached(2, "accepted").killed()
+    refused = desk.do("retry", "batch.run", "ant", "--again", "--following")
+    assert refused.code == 2
+    assert "not finished yet: bee" in refused.stderr
+    assert desk.do("status", "batch.run", "ant", "--json").json["state"] == "done"
+    told = desk.do("retry", "batch.run", "ant", "--again")
+    assert told.code == 0
+    assert "kept as before: bee" in told.output
+    assert len(sim.charges()) == 2
+
+
+def test_a_doubt_at_the_beginning_of_a_chain_does_not_hold_up_the_next_night(desk: Any, sim: Any) -> None:
+    """What needs a task in doubt waits for a person as that one does: the next night begins anew."""
+    sim.start({"on": "submit", "do": "cut_before_accept", "prompt": "ant*", "times": 1}, usage_log=False)
+    desk.write(*FILM[:2])
+    assert desk.run("-o", "nights/2020-01-01").code == 3
+    plan = desk.do("plan", "batch.yaml", *desk.at_gateway()[:2], "-o", "nights/{date}", "--json").json
+    assert not plan["directory"].endswith("2020-01-01")
+    assert plan["submitted"] == 2
