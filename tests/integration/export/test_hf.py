@@ -133,3 +133,23 @@ def test_edited_metadata_are_kept_as_a_backup(export: Any) -> None:
     before = tree(export.out)
     export("--format", "hf")
     assert tree(export.out) == before
+
+
+def test_a_chain_is_on_one_side(export: Any) -> None:
+    """All shots that follow a task, and those that follow its replicas, are in its split."""
+    tasks: list[Made] = []
+    for number in range(12):
+        first = Made(f"a{number}", f"scene {number}")
+        twin = first._replace(id=f"b{number}", replica=2)
+        second = Made(f"c{number}", "on", image=first.last_frame)
+        tasks += [first, twin, second, Made(f"d{number}", "on", image=twin.last_frame)]
+        tasks.append(Made(f"e{number}", "further", image=second.last_frame))
+    export.make(*tasks)
+    export("--format", "hf", "--split", "train=0.5,test=0.5")
+    sides: dict[str, set[str]] = {}
+    for split in ("train", "test"):
+        for line in (export.out / split / "metadata.jsonl").read_text(encoding="utf-8").splitlines():
+            sides.setdefault(json.loads(line)["id"][1:], set()).add(split)
+    assert len(sides) == 12
+    assert {len(side) for side in sides.values()} == {1}
+    assert set().union(*sides.values()) == {"train", "test"}
