@@ -10,8 +10,8 @@ from collections.abc import Container, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
-from batchrunner.core.model import Request, TaskKey
-from batchrunner.core.needs import VIDEO, Need, needs_in
+from batchrunner.core.model import Part, Request, TaskKey
+from batchrunner.core.needs import Need, needs_in
 from batchrunner.core.plan import short
 from batchrunner.core.states import TaskState
 
@@ -76,7 +76,7 @@ def _chain(last: TaskKey, links: Mapping[TaskKey, TaskKey]) -> tuple[TaskKey, ..
 
 def _is_continuation(request: Request, need: Need) -> bool:
     """Whether the video begins where the needed one ends."""
-    if need.part == VIDEO:
+    if need.part is Part.VIDEO:
         return True
     whole = cast(Any, request)
     match need.path:

@@ -8,13 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from batchrunner.core.model import Request, RequestValue, TaskKey
+from batchrunner.core.model import Part, Request, RequestValue, TaskKey
 from batchrunner.core.rules.inputs import ValuePath, located
-
-LAST_FRAME = "last_frame"
-VIDEO = "video"
-PARTS = (LAST_FRAME, VIDEO)
-"""What a task may need of another one."""
 
 
 class Need(NamedTuple):
@@ -24,8 +19,8 @@ class Need(NamedTuple):
     """Its place in the request."""
     task: TaskKey
     """The fingerprint of the task that makes it."""
-    part: str
-    """Which part of that task's result it is: one of `PARTS`."""
+    part: Part
+    """Which part of that task's result it is."""
 
 
 def needs_in(request: Request) -> tuple[Need, ...]:
@@ -52,6 +47,6 @@ def _need(path: ValuePath, value: RequestValue) -> Need | None:
     if not isinstance(value, Mapping):
         return None
     task, part = value.get("task"), value.get("part")
-    if not isinstance(task, str) or part not in PARTS:
+    if not isinstance(task, str) or part not in list(Part):
         return None
-    return Need(path, TaskKey(task), str(part))
+    return Need(path, TaskKey(task), Part(str(part)))

@@ -57,9 +57,7 @@ def unmet(
             waits_for = [one for one in needs.get(key, ()) if states.get(one) is not TaskState.DONE]
             ends = [one if is_left_out(one) else causes.get(one, one) for one in waits_for]
             if ends:
-                causes[key] = min(
-                    ends, key=lambda end: (not is_over(end), states.get(end) is not TaskState.IN_DOUBT)
-                )
+                causes[key] = min(ends, key=urgency)
     for key, end in causes.items():
         state = states.get(end, TaskState.PENDING)
         was = "failed" if state is TaskState.FAILED else f"is {state.replace('_', ' ')}"

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from batchrunner.core.model import Part
 from batchrunner.core.needs import Need, beginnings, needs_in
 
 FRAME = {"task": "1-aa", "part": "last_frame"}
@@ -17,9 +18,9 @@ def content(*items: dict[str, Any]) -> dict[str, Any]:
 
 def test_every_place_of_an_input_is_read() -> None:
     """A need may stand wherever the API takes a URL; each one has its path, in the order of the inputs."""
-    assert needs_in({"prompt": "x", "image": FRAME}) == (Need(("image",), "1-aa", "last_frame"),)
+    assert needs_in({"prompt": "x", "image": FRAME}) == (Need(("image",), "1-aa", Part.LAST_FRAME),)
     assert needs_in({"images": ["https://a.example/b.png", FRAME]}) == (
-        Need(("images", 1), "1-aa", "last_frame"),
+        Need(("images", 1), "1-aa", Part.LAST_FRAME),
     )
     request = content(
         {"type": "video_url", "video_url": {"url": VIDEO}, "role": "reference_video"},
@@ -27,8 +28,8 @@ def test_every_place_of_an_input_is_read() -> None:
         {"type": "image_url", "image_url": {"url": FRAME}, "role": "last_frame"},
     )
     assert needs_in(request) == (
-        Need(("metadata", "content", 0, "video_url", "url"), "1-bb", "video"),
-        Need(("metadata", "content", 2, "image_url", "url"), "1-aa", "last_frame"),
+        Need(("metadata", "content", 0, "video_url", "url"), "1-bb", Part.VIDEO),
+        Need(("metadata", "content", 2, "image_url", "url"), "1-aa", Part.LAST_FRAME),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import Part, TaskOutput
-from batchrunner.core.needs import LAST_FRAME, Need, needs_in
+from batchrunner.core.needs import Need, needs_in
 from batchrunner.core.needs_unmet import NEED_FAILED, NEED_IN_DOUBT, NEED_PENDING, blocked
 from batchrunner.core.policy import UNSENDABLE
 from batchrunner.core.references import is_reference, reference
@@ -138,7 +138,7 @@ class Continuity:
     def _made(self, need: Need, needed: sqlite3.Row) -> str:
         """What stands for a need in a request: of the newest version of the task that is needed."""
         remote_id, kept = needed["remote_id"], needed["last_frame_file"]
-        if need.part != LAST_FRAME:
+        if need.part is not Part.LAST_FRAME:
             return f"{LINKS}{remote_id}"
         if kept and kept not in self.cut:
             return _data_uri("jpeg", (self._directory / kept).read_bytes())
