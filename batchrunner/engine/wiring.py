@@ -41,6 +41,7 @@ from batchrunner.engine.worker import Worker
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import MANIFEST, Binding, Ledger, LedgerEvent, TaskRecord, recover_command
 from batchrunner.media import VideoFacts
+from batchrunner.storage.local_videos import LocalVideos
 
 SPARE_BYTES = 64 << 20
 """How much a file may exceed four times its estimate."""
@@ -245,7 +246,7 @@ class Wiring:
             self.ledger,
             gateway,
             self.clock,
-            self.job.directory,
+            LocalVideos(self.job.directory),
             self.binding.settings.downloads,
             differs,
             largest,

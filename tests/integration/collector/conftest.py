@@ -19,6 +19,7 @@ from batchrunner.core.states import Event, TaskState
 from batchrunner.engine.collector import Collector
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
+from batchrunner.storage.local_videos import LocalVideos
 from tests.harness.plans import plan_tasks, wanted_task
 
 SCALE = 0.0001  # the waits of all tries together take 20 ms
@@ -199,7 +200,13 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
                 url = f"{files.url}/files/a.mp4?X-Tos-Signature=abc" if with_link else ""
                 tasks = await finished(ledger, ids, url)
                 collector = Collector(
-                    ledger, gateway, Clock(SCALE), tmp_path, limit, differs, lambda record: 1 << 30
+                    ledger,
+                    gateway,
+                    Clock(SCALE),
+                    LocalVideos(tmp_path),
+                    limit,
+                    differs,
+                    lambda record: 1 << 30,
                 )
                 parts = Bench(collector, ledger, files, tmp_path, tasks)
                 if story:

@@ -17,6 +17,7 @@ from batchrunner.gateway import ApiKey, Gateway, GatewaySettings, encode
 from batchrunner.ledger import Ledger
 from batchrunner.media.local_files import data_uri
 from batchrunner.simulator import Scenario, Simulator
+from batchrunner.storage.local_videos import LocalVideos
 from tests.harness.plans import plan_tasks, wanted_task
 
 SCALE = 0.001
@@ -70,7 +71,13 @@ def night(tmp_path_factory):
         ):
             plan = await generated(sim, gateway, ledger)
             collector = Collector(
-                ledger, gateway, Clock(SCALE), directory, 8, lambda record, facts: (), lambda record: 1 << 30
+                ledger,
+                gateway,
+                Clock(SCALE),
+                LocalVideos(directory),
+                8,
+                lambda record, facts: (),
+                lambda record: 1 << 30,
             )
             await asyncio.gather(*(collector.collect(task.key) for task in plan.tasks))
             async with aiohttp.ClientSession(sim.url) as book:

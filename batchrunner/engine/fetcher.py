@@ -1,0 +1,67 @@
+"""Fetches one video: download to a part file, verify, keep. It records nothing, and never submits.
+
+What it gets and returns are plain values, so that a fetch can be carried out by another process or machine;
+trying it again does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from batchrunner.core.links import VideoSource
+from batchrunner.core.model import RemoteId
+from batchrunner.core.outcome import Fetched, FetchOutcome, Receipt
+from batchrunner.gateway import Gateway
+from batchrunner.media import NotPlayable, NotWhole
+from batchrunner.media.verification import verify
+from batchrunner.storage.files import PartFile
+from batchrunner.storage.video_store import Identity, Kept, Taken, VideoStore
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRequest:
+    """One video to fetch."""
+
+    identity: Identity
+    link: str
+    """The model's own link; empty if there is none."""
+    largest: int
+    """Maximum bytes of the file, far above the size of any video for its request."""
+
+
+class Fetcher:
+    """Fetches videos from the gateway, or from the model's own links, and keeps them in their place."""
+
+    def __init__(self, gateway: Gateway, videos: VideoStore) -> None:
+        self._gateway, self._videos = gateway, videos
+
+    async def fetch(
+        self, wanted: FetchRequest, source: VideoSource, note_hash: Callable[[str], Awaitable[None]]
+    ) -> Kept | Taken | Receipt:
+        """Fetch a video from one source; a receipt says why there is none.
+
+        `note_hash` records the hash of the verified file before it gets its name.
+
+        Raises:
+            StorageError: the video can't be kept.
+        """
+        part = self._videos.part(wanted.identity.name)
+        try:
+            outcome = await self._download(wanted, source, part)
+            if not isinstance(outcome, Fetched):
+                return outcome.receipt
+            facts, sha256 = await asyncio.to_thread(part.verified, verify, outcome.rest)
+            await note_hash(sha256)
+            return await self._videos.keep(part, wanted.identity, facts, sha256)
+        except (NotWhole, NotPlayable) as error:
+            return Receipt(code="not_a_video", message=str(error))
+        finally:
+            part.discard()
+
+    async def _download(self, wanted: FetchRequest, source: VideoSource, part: PartFile) -> FetchOutcome:
+        if source is VideoSource.CONTENT:
+            remote_id = wanted.identity.remote_id or RemoteId("")
+            return await self._gateway.fetch_content(remote_id, part.write, wanted.largest)
+        return await self._gateway.fetch_url(wanted.link, part.write, wanted.largest)
