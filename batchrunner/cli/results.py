@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrunner.cli.console import say, shown_path
+from batchrunner.cli.console import say, shown_path, talk
 from batchrunner.cli.process import run_async
 from batchrunner.cli.retry import of_run, opened, write_results
+from batchrunner.core.errors import StorageError
 from batchrunner.core.text import count
 
 if TYPE_CHECKING:
@@ -32,10 +33,15 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 async def _results(options: argparse.Namespace) -> int:
     from batchrunner.core.file_names import RESULTS_NAME  # noqa: PLC0415
     from batchrunner.engine.video_check import look_at_files  # noqa: PLC0415
+    from batchrunner.engine.video_place import bucket_of  # noqa: PLC0415
 
     path, planned_only = options.directory / RESULTS_NAME, not options.all
     async with opened(options.directory) as ledger:
-        await look_at_files(ledger, options.directory)
+        try:
+            bucket = await bucket_of(ledger, options.directory)
+            await look_at_files(ledger, options.directory, bucket=bucket)
+        except StorageError as error:  # the rows are in the ledger
+            talk(f"{error}; the rows show the videos as they were at the last look")
         rows = await write_results(ledger, options.directory, planned_only, options.excel)
         if options.json:
             await ledger.read_results(lambda source: _print_rows(path, source), planned_only)

@@ -19,6 +19,7 @@ from batchrunner.cli.run_directory import Whereabouts, check_place, whereabouts
 from batchrunner.core.budget import Figure, Limit, Per, micros
 from batchrunner.core.errors import UsageError
 from batchrunner.core.selection import select
+from batchrunner.storage.library import check_library
 
 if TYPE_CHECKING:
     from batchrunner.core.model import Plan, TaskKey
@@ -77,6 +78,8 @@ def selected(options: argparse.Namespace, loaded: LoadedManifest) -> Selected:
         UsageError: they don't fit together.
     """
     choose_night(options, loaded.plan)
+    if options.videos or loaded.plan.settings.videos:
+        check_library()
     keys = select(loaded.plan.tasks, options.only, options.limit)
     return Selected(loaded, _with_max_cost(loaded, options.max_cost), keys)
 
@@ -115,6 +118,7 @@ def prepared(
             plan=chosen.planned,
             only=tuple(options.only),
             limit=options.limit,
+            videos=options.videos or loaded.plan.settings.videos,
             agreement=agreed,
             remarks=where.remarks,
             events=events,

@@ -116,7 +116,7 @@ def show_summary(
         say(f"  stopped: {printable(summary.stop.why)}")
         say(f"    hint: {printable(summary.stop.hint)}")
     if summary.storage:
-        say(f"  disk: {printable(summary.storage)}")
+        say(f"  {'storage' if summary.videos_url else 'disk'}: {printable(summary.storage)}")
     if summary.missing:
         say(f"  {count(summary.missing, 'missing video')} could not be downloaded again; see results.csv")
     if summary.spent != Spent():
@@ -128,7 +128,8 @@ def show_summary(
             f"price    the gateway charges {price.charged:,.2f} USD per million tokens of "
             f"{printable(price.what)}; {expected}: correct it with `pricing` in the manifest"
         )
-    say(f"videos   {shown_path(directory / VIDEOS)}")
+    bucket = f"{summary.videos_url}/{VIDEOS}" if summary.videos_url else ""
+    say(f"videos   {bucket or shown_path(directory / VIDEOS)}")
     say(f"results  {shown_path(directory / RESULTS_NAME)}")
     for line in what_next(directory, summary, wanting, again):
         say(line)

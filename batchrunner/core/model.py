@@ -179,6 +179,8 @@ class RunSettings:
     """Maximum submissions per minute."""
     downloads: int = 4
     """Concurrent downloads."""
+    videos: str = ""
+    """URL of the place where finished videos are stored; empty for the run directory."""
     submit_timeout: float = 120.0
     """How long to wait for the answer to a submission."""
     task_deadline: float = 3600.0

@@ -1,4 +1,4 @@
-"""Whether the disk has room for the videos to come."""
+"""Whether there is room for the videos to come, and whether their place can be reached."""
 
 from __future__ import annotations
 
@@ -31,8 +31,15 @@ class Disk:
     """Compares free disk space with the space needed for the videos to come."""
 
     def __init__(
-        self, free: Callable[[], int], reserve: int, largest: int, coming: Callable[[], int]
+        self,
+        free: Callable[[], int],
+        reserve: int,
+        largest: int,
+        coming: Callable[[], int],
+        trouble: Callable[[], str] = str,
     ) -> None:
+        """`coming` says how many videos are to come; `trouble`, why none can be stored at the moment."""
+        self._trouble = trouble
         self._free, self._reserve, self._largest, self._coming = free, reserve, largest, coming
 
     def lacks(self, in_the_air: int) -> int:
@@ -42,6 +49,8 @@ class Disk:
 
     def full(self, in_the_air: int, now: float) -> Hold | Stop | None:
         """Why there is no room for one more task; None if there is."""
+        if trouble := self._trouble():  # who stores a video tries again, and then ends the run
+            return Hold(trouble, now + DISK_PAUSE)
         lacking = self.lacks(in_the_air)
         if not lacking:
             return None

@@ -49,6 +49,8 @@ class Job:
     """Gets the events of the run, too."""
     recollect_all: bool = False
     """Try uncollected videos once more, including links known to be dead."""
+    videos: str = ""
+    """URL of the place for finished videos; empty for the one that the ledger is bound to."""
     fetch_missing: bool = False
     """Download finished videos whose files are gone."""
 

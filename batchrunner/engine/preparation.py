@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from batchrunner.core.errors import StorageError, UsageError
@@ -143,11 +144,13 @@ async def bring_up_to_date(
     plan: Plan | None,
     recollect_all: bool,
     names_again: bool = False,
+    elsewhere: Iterable[str] = (),
 ) -> int:
     """Recover from a crash, enter the plan, and resume collecting; return how many tasks left the plan.
 
     `recollect_all` (set by the user) retries what was given up, and links known to be dead. With
-    `names_again`, tasks may reuse their former file names even if the files exist.
+    `names_again`, tasks may reuse their former file names even if the files exist. `elsewhere` has the names
+    of the videos that are not in the run directory.
     """
     videos = directory / VIDEOS
     await ledger.recover()
@@ -157,7 +160,7 @@ async def bring_up_to_date(
         remove_part_files(folder)
     gone = 0
     if plan:
-        on_disk = frozenset[str]() if names_again else names_on_disk(directory)
+        on_disk = frozenset[str]() if names_again else names_on_disk(directory) | set(map(folded, elsewhere))
         gone = await ledger.reconcile(plan, on_disk)
     failed = await ledger.tasks(TaskState.FAILED) if recollect_all else []
     uncollected = await ledger.tasks(TaskState.UNCOLLECTED)

@@ -30,6 +30,7 @@ from batchrunner.engine.preparation import (
 from batchrunner.engine.relocation import follow_gateway
 from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.video_check import look_at_files
+from batchrunner.engine.video_place import open_place
 from batchrunner.engine.wiring import Wiring
 from batchrunner.ledger import Ledger, LedgerReader, RunLock, note_begun, note_stop
 from batchrunner.ledger.aggregates import blocked_tasks
@@ -57,8 +58,12 @@ async def run(job: Job) -> Summary:
             remarks = await _bound(job, ledger)
             if job.plan:
                 await recognise(job.plan.tasks, ledger)
-            names_again = is_new and job.recovers
-            gone = await bring_up_to_date(ledger, job.directory, job.plan, job.recollect_all, names_again)
+            url, sleep = await ledger.bind_videos(job.videos), Clock(job.time_scale).sleep
+            videos, bucket = await open_place(ledger, url, job.directory, sleep)
+            names_again, names = is_new and job.recovers, bucket.seen if bucket else ()
+            gone = await bring_up_to_date(
+                ledger, job.directory, job.plan, job.recollect_all, names_again, names
+            )
             if job.plan:
                 job = replace(job, plan=await within_agreement(ledger, job.plan, job.agreement))
             clock = Clock(job.time_scale)
@@ -74,10 +79,10 @@ async def run(job: Job) -> Summary:
                 if gone:
                     tasks = f"{count(gone, 'task')} {'was' if gone == 1 else 'were'}"
                     reporter.notice(f"{tasks} edited or removed from the manifest; paid videos are kept")
-                if news := await look_at_files(ledger, job.directory, job.fetch_missing):
+                if news := await look_at_files(ledger, job.directory, job.fetch_missing, bucket):
                     reporter.notice(news)
                 binding = await ledger.binding()
-                flow = Flow(Wiring(job, binding, evidence, ledger, clock, reporter, selected, hours))
+                flow = Flow(Wiring(job, binding, evidence, ledger, clock, reporter, selected, hours, videos))
                 storage = await flow.to_the_end()
                 if job.plan and not storage:
                     await mark_log(job.directory, ledger, evidence)
@@ -103,6 +108,7 @@ async def run(job: Job) -> Summary:
                 idle=flow.idle,
                 missing=missing,
                 notices=tuple(remarks),
+                videos_url=url,
             )
             why = f": {summary.stop.why}" if summary.stop else ""
             log.notice(f"ended with {summary.exit_code:d}{why}")

@@ -42,6 +42,7 @@ from batchrunner.gateway import Gateway
 from batchrunner.ledger import MANIFEST, Binding, Ledger, LedgerEvent, TaskRecord, recover_command
 from batchrunner.media import VideoFacts
 from batchrunner.storage.local_videos import LocalVideos
+from batchrunner.storage.video_store import VideoStore
 
 SPARE_BYTES = 64 << 20
 """How much a file may exceed four times its estimate."""
@@ -89,6 +90,8 @@ class Wiring:
     """The tasks that may be submitted; None for all."""
     hours: Hours
     """When they may be submitted."""
+    videos: VideoStore
+    """Where finished videos go."""
 
     def connect(self, gateway: Gateway, failed: Callable[[Exception], None]) -> Parts:
         """Create and connect the parts. `failed` is called with each exception in one of them."""
@@ -190,11 +193,19 @@ class Wiring:
         self, gateway: Gateway, adopter: Adopter, requests: Sequence[Request], gate: ChainGate
     ) -> Admission:
         reserve, tally = self.binding.settings.disk_reserve, self.reporter.everything
+
+        def coming() -> int:
+            paid = sum(tally[state] for state in PAID_FOR)
+            # What is stored elsewhere is on this disk only while it is downloaded.
+            return paid if is_local else min(paid, self.binding.settings.downloads)
+
+        is_local = isinstance(self.videos, LocalVideos)
         disk = Disk(
             free=lambda: room(self.job.directory, reserve),
             reserve=reserve,
             largest=max((video_bytes(request, self.job.limits) for request in requests), default=0),
-            coming=lambda: sum(tally[state] for state in PAID_FOR),
+            coming=coming,
+            trouble=lambda: self.videos.trouble,
         )
 
         budget = self.job.plan.budget if self.job.plan else Budget()
@@ -246,7 +257,7 @@ class Wiring:
             self.ledger,
             gateway,
             self.clock,
-            LocalVideos(self.job.directory),
+            self.videos,
             self.binding.settings.downloads,
             differs,
             largest,

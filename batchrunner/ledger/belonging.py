@@ -46,6 +46,28 @@ def move_gateway(db: sqlite3.Connection, gateway: str) -> None:
     _set(db, "gateway", gateway)
 
 
+def bind_videos(db: sqlite3.Connection, url: str) -> str:
+    """Bind the ledger to a place for its videos, or check that it is bound to it; return the place's URL.
+
+    An empty URL stands for the place that it is bound to: the run directory, unless another one was named.
+
+    Raises:
+        UsageError: its videos are elsewhere.
+    """
+    bound = _meta(db, "videos")
+    if not url or url == bound:
+        return bound
+    if _has_attempts(db):
+        where = bound or "in its own folder"
+        again = f"use --videos {bound}" if bound else "remove --videos, and `run.videos` from the manifest,"
+        raise UsageError(
+            f"this run directory has its videos {'at ' if bound else ''}{where}, not at {url}",
+            f"{again} to resume there",
+        )
+    _set(db, "videos", url)
+    return url
+
+
 def bind_manifest(db: sqlite3.Connection, plan: Plan) -> str:
     """Bind the ledger to a manifest, or check that it is bound to this one; see `Ledger.bind`."""
     bound, shared = _meta(db, "manifest"), shared_with(db, plan)

@@ -108,6 +108,17 @@ class Ledger(LedgerReader):
 
         return await self._writer.apply(change)
 
+    async def bind_videos(self, url: str) -> str:
+        """Bind the ledger to a place for its videos, or check that it is bound to it; return the place's URL.
+
+        An empty URL stands for the place that it is bound to. What is returned is empty if that is the run
+        directory.
+
+        Raises:
+            UsageError: its videos are elsewhere.
+        """
+        return await self._writer.apply(lambda db: belonging.bind_videos(db, url))
+
     async def moved_to(self, gateway: str) -> None:
         """Record a new address of the ledger's gateway; former ones are kept."""
         await self._writer.apply(lambda db: belonging.move_gateway(db, gateway))

@@ -71,6 +71,7 @@ class LedgerReader:
             manifest=meta.get("manifest", ""),
             name=settings.get("name", ""),
             settings=settings_of(settings.get("run", {})),
+            videos=meta.get("videos", ""),
             pricing=Pricing(**settings.get("pricing", {})),
             models=settings.get("models", ""),
             former_gateways=tuple(json.loads(meta.get("former_gateways", "[]"))),

@@ -143,5 +143,7 @@ class Binding:
     pricing: Pricing
     models: str = ""
     """What the manifest's models file says, as JSON; empty if it names none."""
+    videos: str = ""
+    """URL of the place of its videos; empty for the run directory."""
     former_gateways: tuple[str, ...] = ()
     """Former addresses of the same gateway."""

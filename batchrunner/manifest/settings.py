@@ -9,6 +9,7 @@ from typing import Any
 
 from batchrunner.core.budget import Budget, Figure, Limit, Per, micros
 from batchrunner.core.model import AUTO, Ahead, Fit, Pricing, RunSettings
+from batchrunner.core.video_url import normal
 from batchrunner.manifest.schema import schema
 from batchrunner.manifest.value_faults import ValueFault, shown
 
@@ -75,6 +76,8 @@ def _setting(name: str, value: Any) -> Any:
         return float(value)
     if name == "ahead":
         return Ahead(percent=int(value[:-1])) if isinstance(value, str) else Ahead(int(value))
+    if name == "videos":
+        return normal(value)
     if name == "disk_reserve":
         return size(value)
     return seconds(value) if _KINDS[name] is float else _KINDS[name](value)

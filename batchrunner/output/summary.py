@@ -43,6 +43,8 @@ class Summary:
     """The user's input is wrong: what was paid for was collected, and nothing was submitted."""
     notices: tuple[str, ...] = ()
     """What the user was to know before it began, such as which tasks it paid for again."""
+    videos_url: str = ""
+    """Where the videos are stored; empty for the run directory."""
     tasks: Sequence[Mapping[str, object]] = ()
     """The rows of results.csv, where whoever started the run wants them."""
 

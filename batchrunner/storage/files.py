@@ -88,6 +88,11 @@ class PartFile:
         self._hashing: Future[None] | None = None
         self._dirty = 0
 
+    @property
+    def path(self) -> Path:
+        """The part file, which exists once something was written, until it is put in place or discarded."""
+        return self._path
+
     def write(self, data: bytes) -> None:
         """Append data.
 

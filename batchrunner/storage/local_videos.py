@@ -19,6 +19,7 @@ class LocalVideos:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self.trouble = ""  # a disk either works, or ends the run
 
     def part(self, name: str) -> PartFile:
         """A part file beside the place of the video."""

@@ -46,6 +46,10 @@ class Taken:
 class VideoStore(Protocol):
     """A place for finished videos."""
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be kept at the moment, which may pass; empty if it can."""
+
     def part(self, name: str) -> PartFile:
         """A new part file, on the local disk, for the video of that name."""
 

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from batchrunner.core.errors import StorageError
+from batchrunner.core.submission.decision import Hold
 from batchrunner.engine import disk_room, preparation
-from batchrunner.engine.disk_room import room
+from batchrunner.engine.disk_room import DISK_PAUSE, Disk, room
 from batchrunner.engine.preparation import check_videos_writable, make_directories
 
 RESERVE = 100
@@ -54,3 +55,12 @@ def test_a_read_only_archive_is_refused_only_where_videos_are_to_come(tmp_path, 
     make_directories(tmp_path)
     with pytest.raises(StorageError, match="Read-only"):
         check_videos_writable(tmp_path)
+
+
+def test_submission_waits_while_videos_cannot_be_stored() -> None:
+    """Even with nothing in flight: the trouble may pass, or else ends the run elsewhere."""
+    troubles = ["can't store videos at s3://films/a: HTTP 503", ""]
+    disk = Disk(lambda: 10**12, 0, 1, lambda: 0, trouble=lambda: troubles[0])
+    assert disk.full(0, now=100.0) == Hold(troubles[0], 100.0 + DISK_PAUSE)
+    troubles.pop(0)
+    assert disk.full(0, now=130.0) is None

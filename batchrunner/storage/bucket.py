@@ -1,0 +1,179 @@
+"""One prefix of a bucket (S3 and others), reached with the library obstore: look, put, read, list.
+
+Every error becomes `Unavailable` or a `StorageError`. Credentials, endpoint and region come from the
+provider's environment variables and files, and are nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from batchrunner.core.errors import UsageError
+from batchrunner.storage.library import check_library
+from batchrunner.storage.object_errors import Unavailable, cant_use, translated
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+ONE_PUT = 64 << 20
+"""Bytes up to which a file is stored by one request."""
+PART_SIZE = 16 << 20
+"""Bytes of each part of a larger file."""
+
+_ALLOW_HTTP = {"s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP", "az": "AZURE_ALLOW_HTTP"}
+_YES = frozenset({"1", "true", "on", "yes", "y"})
+
+
+class Found(NamedTuple):
+    """An object, as a look shows it."""
+
+    size: int
+    seen: str
+    """What identifies its content; a list of objects says the same."""
+    metadata: dict[str, str]
+
+
+class Bucket:
+    """The objects below one URL."""
+
+    def __init__(self, url: str) -> None:
+        """Send nothing yet.
+
+        Raises:
+            UsageError: the library is not installed, or the environment has something that it can't use.
+        """
+        self.url, self._store = url, _opened(url)
+
+    async def look(self, name: str) -> Found | None:
+        """Size and metadata of an object; None if there is none."""
+        import obstore  # noqa: PLC0415  only for runs that use it
+
+        with _errors(self.url):
+            try:
+                answer = await obstore.get_async(self._store, name, options={"head": True})
+            except FileNotFoundError:
+                return None
+        size = answer.meta["size"]
+        return Found(size, _seen(size, answer.meta["e_tag"]), _named(answer.attributes.items()))
+
+    def metadata_now(self, name: str) -> dict[str, str]:
+        """The metadata of an object, empty if there is none; blocks until there is an answer.
+
+        Raises:
+            StorageError: there is none.
+        """
+        import obstore  # noqa: PLC0415  only for runs that use it
+
+        try:
+            with _errors(self.url):
+                try:
+                    known = obstore.get(self._store, name, options={"head": True}).attributes.items()
+                except FileNotFoundError:
+                    return {}
+        except Unavailable as error:
+            raise cant_use(self.url, str(error)) from None
+        return _named(known)
+
+    async def put(
+        self, name: str, content: bytes | Path, metadata: dict[str, str], overwrites: bool = False
+    ) -> None:
+        """Send an object; whether it is there then, or another one, must be looked up.
+
+        The server checks the hash of what it gets. Only with `overwrites` may there be an object already.
+        """
+        import obstore  # noqa: PLC0415  only for runs that use it
+        from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
+
+        kind = "video/mp4" if name.endswith(".mp4") else "application/octet-stream"
+        send = partial(obstore.put_async, self._store, name, attributes={"Content-Type": kind, **metadata})
+        with _errors(self.url):
+            try:
+                if isinstance(content, Path) and content.stat().st_size > ONE_PUT:
+                    await send(file=content, use_multipart=True, chunk_size=PART_SIZE, max_concurrency=2)
+                    return
+                data = await asyncio.to_thread(content.read_bytes) if isinstance(content, Path) else content
+                await send(file=data, use_multipart=False, mode="overwrite" if overwrites else "create")
+            except AlreadyExistsError:
+                return
+            except FileNotFoundError:
+                raise cant_use(self.url, "HTTP 404", "create the bucket, or check its name") from None
+
+    async def read(self, name: str) -> bytes | None:
+        """A small object's content; None if there is none."""
+        import obstore  # noqa: PLC0415  only for runs that use it
+
+        with _errors(self.url):
+            try:
+                answer = await obstore.get_async(self._store, name)
+                return bytes(await answer.bytes_async())
+            except FileNotFoundError:
+                return None
+
+    async def sha256(self, name: str) -> str:
+        """The hash of an object's content, which is read for that."""
+        import obstore  # noqa: PLC0415  only for runs that use it
+
+        digest = hashlib.sha256()
+        with _errors(self.url):
+            answer = await obstore.get_async(self._store, name)
+            async for piece in answer.stream():
+                digest.update(piece)
+        return digest.hexdigest()
+
+    async def listing(self, folder: str) -> dict[str, str]:
+        """What identifies each object in a folder, by name."""
+        import obstore  # noqa: PLC0415  only for runs that use it
+
+        found = {}
+        with _errors(self.url):
+            async for some in obstore.list(self._store, f"{folder}/"):
+                found.update({one["path"]: _seen(one["size"], one["e_tag"]) for one in some})
+        return found
+
+
+@contextmanager
+def _errors(url: str) -> Iterator[None]:
+    """Turn the library's errors into ours, without their messages, which may contain secrets."""
+    from obstore.exceptions import BaseError  # noqa: PLC0415  only for runs that use it
+
+    try:
+        yield
+    except (BaseError, FileNotFoundError, OSError, ValueError) as error:
+        raise translated(error, url) from None
+
+
+def _opened(url: str) -> ObjectStore:
+    check_library()
+    from obstore.store import S3Store, from_url  # noqa: PLC0415  only for runs that use it
+
+    client: ClientConfig = {
+        "timeout": timedelta(minutes=10),  # a slow line needs minutes for 64 MB
+        "connect_timeout": timedelta(seconds=10),
+        # The library takes this from the environment only if it is given no other options.
+        "allow_http": os.environ.get(_ALLOW_HTTP[url.partition(":")[0]], "").lower() in _YES,
+    }
+    retry: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(minutes=1)}
+    try:
+        if not url.startswith("s3:"):
+            return from_url(url, client_options=client, retry_config=retry)
+        return S3Store.from_url(url, client_options=client, retry_config=retry, checksum_algorithm="SHA256")
+    except Exception as error:  # its message may contain what the environment says
+        raise UsageError(
+            f"can't use {url}: {type(error).__name__}", "check the provider's environment variables"
+        ) from None
+
+
+def _named(attributes: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {str(name).lower(): value for name, value in attributes}
+
+
+def _seen(size: int, e_tag: str | None) -> str:
+    return f"{size} {e_tag or ''}".rstrip()
