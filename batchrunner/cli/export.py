@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
+from batchrunner.cli.connection import binding_of
 from batchrunner.cli.console import say, say_json, shown_path, talk
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import existing_run
@@ -124,6 +125,7 @@ async def _export(options: argparse.Namespace) -> int:
     if options.push:
         _check_push(options)
     directories = list(dict.fromkeys(map(existing_run, options.directories)))
+    await _check_places(options, directories)
     if options.format == FILM:
         from batchrunner.cli.films import export_films  # noqa: PLC0415  for speed
 
@@ -139,6 +141,21 @@ async def _export(options: argparse.Namespace) -> int:
     exit_code = most_urgent([exit_code, done.exit_code])
     _tell(options, done, pushed, exit_code)
     return exit_code
+
+
+async def _check_places(options: argparse.Namespace, directories: Sequence[Path]) -> None:
+    """Check that a set that only refers to videos has them on this machine.
+
+    Raises:
+        UsageError: they are in a bucket.
+    """
+    refers = options.format in ROWS_ONLY or (options.format == "parquet" and not options.embed)
+    for directory in directories if refers or options.link else ():
+        if (await binding_of(directory)).videos:
+            raise UsageError(
+                f"the videos of {shown_path(directory)} are in a bucket, and this export has only paths",
+                "use --format webdataset, hf (without --link), or parquet with --embed, which copy them",
+            )
 
 
 def _writer(options: argparse.Namespace, labels: Sequence[str]) -> SetWriter:

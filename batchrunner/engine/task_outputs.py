@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from batchrunner.clock import Clock
@@ -17,6 +18,7 @@ from batchrunner.gateway import why_unreadable
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.media import NotPlayable, NotWhole, is_same_picture, last_frame, picture_ending
 from batchrunner.media.pictures import HEAD, BrokenPicture, fitted, picture_type
+from batchrunner.storage.video_store import VideoStore
 
 
 class OutputMissing(Exception):
@@ -30,9 +32,11 @@ class OutputMissing(Exception):
 class TaskOutputs:
     """The pictures and videos of finished tasks, in the form in which a request has them."""
 
-    def __init__(self, ledger: Ledger, directory: Path, clock: Clock, gateway: str, most: Fit) -> None:
+    def __init__(
+        self, ledger: Ledger, directory: Path, videos: VideoStore, clock: Clock, gateway: str, most: Fit
+    ) -> None:
         """`gateway` is its address; `most` the largest picture that the model accepts."""
-        self._ledger, self._directory, self._clock = ledger, directory, clock
+        self._ledger, self._directory, self._videos, self._clock = ledger, directory, videos, clock
         self._gateway, self._most = gateway, most
 
     async def address(self, output: TaskOutput) -> str:
@@ -40,13 +44,19 @@ class TaskOutputs:
 
         Raises:
             OutputMissing: it can't be had.
+            StorageError: the place of the videos can't be read.
         """
         record = await self._ledger.task(output.task)
         if record.state is not TaskState.DONE:
             raise OutputMissing(f"it needs {printable(record.id)}, which is {record.state.replace('_', ' ')}")
         if output.part is Part.VIDEO:
             return self._link(record)
-        return await asyncio.to_thread(self._picture, record)
+        async with AsyncExitStack() as stack:
+            video = await stack.enter_async_context(self._videos.copy(record.file_name))
+            picture = None
+            if record.last_frame_file:
+                picture = await stack.enter_async_context(self._videos.copy(record.last_frame_file))
+            return await asyncio.to_thread(self._picture, record, video, picture)
 
     def _link(self, record: TaskRecord) -> str:
         name, again = printable(record.id), command("retry", self._directory, record.id, "--again")
@@ -62,9 +72,9 @@ class TaskOutputs:
             raise OutputMissing(f"it needs the video of {name}, which the model can't read: {why}")
         return record.result_url
 
-    def _picture(self, record: TaskRecord) -> str:
+    def _picture(self, record: TaskRecord, video: Path, picture: Path | None) -> str:
         """The gateway's picture of the last frame if it is that of the verified video, or else that frame."""
-        frame, kept = self._from_video(record), self._kept_picture(record)
+        frame, kept = self._from_video(record, video), self._kept_picture(picture)
         data = kept if is_same_picture(kept, frame) else frame
         mime = picture_type(data[:HEAD])
         if len(data) > self._most.max_bytes:
@@ -74,10 +84,9 @@ class TaskOutputs:
                 raise OutputMissing(f"the last frame of {printable(record.id)} {error}") from error
         return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
-    def _kept_picture(self, record: TaskRecord) -> bytes:
+    def _kept_picture(self, path: Path | None) -> bytes:
         """The gateway's picture of the last frame; empty if there is none, or it is damaged."""
-        path = self._directory / (record.last_frame_file or "")
-        if not path.is_file():
+        if path is None or not path.is_file():
             return b""
         try:
             data = path.read_bytes()
@@ -86,8 +95,8 @@ class TaskOutputs:
             return b""
         return data
 
-    def _from_video(self, record: TaskRecord) -> bytes:
-        video, name = self._directory / record.file_name, printable(record.file_name)
+    def _from_video(self, record: TaskRecord, video: Path) -> bytes:
+        name = printable(record.file_name)
         if not video.is_file():
             raise OutputMissing(f"it needs {name}, which is missing: put it back, or download it again")
         try:

@@ -186,7 +186,7 @@ class Wiring:
         """The tasks that may be submitted, and what is sent for each."""
         plan, limits = self.job.plan, self.job.limits.inputs
         most = Fit(limits.sides[1], limits.most_bytes["image"])
-        outputs = TaskOutputs(self.ledger, self.job.directory, self.clock, gateway.origin, most)
+        outputs = TaskOutputs(self.ledger, self.job.directory, self.videos, self.clock, gateway.origin, most)
         return Requests(self._find, outputs, plan.tasks.frames_needed() if plan else frozenset())
 
     def _admission(

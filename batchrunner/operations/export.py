@@ -13,6 +13,7 @@ from batchrunner.core.model import TaskKey
 from batchrunner.core.selection import select
 from batchrunner.core.verdicts import Verdict
 from batchrunner.ledger import LedgerReader, NamedTask
+from batchrunner.operations.local_clips import Localise, localising
 from batchrunner.operations.verdicts import read_verdicts
 from batchrunner.output.export.format import SetWriter
 from batchrunner.output.export.rows import Clip
@@ -91,13 +92,13 @@ async def export(directories: Sequence[Path], choice: Choice, writer: SetWriter)
     """Add the chosen videos to the set of `writer`, which is open.
 
     Raises:
-        StorageError: the disk returned an error.
+        StorageError: the disk returned an error, or a bucket can't be read.
     """
     done = Exported()
     seen: set[str] = set()  # one directory alone has no duplicates, and there may be a million videos
     remember: Callable[[str], None] = seen.add if len(directories) > 1 else lambda key: None
     async with aclosing(_clips(directories, choice)) as clips:
-        async for clip in clips:
+        async for clip, localise in clips:
             key = clip.fingerprint
             if clip.version in choice.rejected:
                 done.rejected += 1
@@ -109,7 +110,8 @@ async def export(directories: Sequence[Path], choice: Choice, writer: SetWriter)
                 done.remade += writer.hashes[key] != clip.sha256
             else:
                 try:
-                    writer.add(clip)
+                    async with localise(clip) as local:
+                        writer.add(local)
                 except Unusable as error:
                     done.skipped.setdefault(key, (clip.path, str(error)))
                     continue
@@ -130,10 +132,13 @@ async def labels_of(directories: Sequence[Path], planned_only: bool) -> list[str
     return list(names)
 
 
-async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[Clip, None]:
-    """The chosen videos that are done, in the order in which their tasks entered the ledgers."""
+async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[tuple[Clip, Localise], None]:
+    """The chosen videos that are done, in the order in which their tasks entered the ledgers.
+
+    Each comes with what gives its file.
+    """
     for directory in directories:
-        async with LedgerReader.open_existing(directory) as ledger:
+        async with LedgerReader.open_existing(directory) as ledger, localising(ledger) as localise:
             run, number, place = (await ledger.binding()).name, 0, directory.absolute()
             run_id = await ledger.run_id()
             begins = await ledger.read_results(lambda rows: rows.beginnings(), choice.planned_only)
@@ -146,4 +151,5 @@ async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[
                     if choice.keys is None or video.row.key in choice.keys:
                         # A chain isn't divided: each shot shows the last frame of the one before.
                         begin = begins.get(TaskKey(video.row.key), video.first)
-                        yield Clip(place / video.row.file_name, video._replace(first=begin), run, run_id)
+                        first = video._replace(first=begin)
+                        yield Clip(place / video.row.file_name, first, run, run_id), localise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ from batchrunner.core.model import TaskKey
 from batchrunner.core.states import TaskState
 from batchrunner.ledger import FinishedVideo, LedgerReader, ResultRows
 from batchrunner.operations.export import Choice
+from batchrunner.operations.local_clips import Localise, localising
 from batchrunner.output.export.film import FilmWriter
 from batchrunner.output.export.rows import Clip
 from batchrunner.output.export.videos import Unusable
@@ -75,26 +77,29 @@ async def make_films(directories: Sequence[Path], choice: Choice, writer: FilmWr
     done = Filmed()
     seen: set[TaskKey] = set()
     for directory in directories:
-        for film in await _films(directory, choice):
-            if film.key in seen:
-                done.duplicates += 1
-            elif any(clip.version in choice.rejected for clip in film.clips):
-                done.rejected += 1
-                done.rejected_since += writer.has(film.clips)
-            elif _make(film, directory, writer, done):
-                seen.add(film.key)
-                done.skipped.pop(film.key, None)  # another run directory has it
-            await asyncio.sleep(0)  # Ctrl-C is noticed here
+        films = await _films(directory, choice)
+        async with LedgerReader.open_existing(directory) as ledger, localising(ledger) as localise:
+            for film in films:
+                if film.key in seen:
+                    done.duplicates += 1
+                elif any(clip.version in choice.rejected for clip in film.clips):
+                    done.rejected += 1
+                    done.rejected_since += writer.has(film.clips)
+                elif await _make(film, directory, writer, done, localise):
+                    seen.add(film.key)
+                    done.skipped.pop(film.key, None)  # another run directory has it
+                await asyncio.sleep(0)  # Ctrl-C is noticed here
     done.films = writer.finish()
     return done
 
 
-def _make(film: _Film, directory: Path, writer: FilmWriter, done: Filmed) -> bool:
+async def _make(film: _Film, directory: Path, writer: FilmWriter, done: Filmed, localise: Localise) -> bool:
     """Make a film unless it is there; return whether it is there now."""
     reason = film.reason
     if not reason and not writer.has(film.clips):
         try:
-            writer.add(film.clips)
+            async with AsyncExitStack() as stack:
+                writer.add([await stack.enter_async_context(localise(clip)) for clip in film.clips])
             done.added += 1
         except Unusable as error:
             reason = str(error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -117,15 +117,26 @@ class Bucket:
             except FileNotFoundError:
                 return None
 
-    async def sha256(self, name: str) -> str:
-        """The hash of an object's content, which is read for that."""
+    async def fetch(self, name: str, write: Callable[[bytes], object]) -> bool:
+        """Hand over an object's content, piece by piece, in a thread; return whether there is such an object.
+
+        After an error, some of it has been handed over.
+        """
         import obstore  # noqa: PLC0415  only for runs that use it
 
-        digest = hashlib.sha256()
         with _errors(self.url):
-            answer = await obstore.get_async(self._store, name)
-            async for piece in answer.stream():
-                digest.update(piece)
+            try:
+                answer = await obstore.get_async(self._store, name)
+                async for piece in answer.stream():
+                    await asyncio.to_thread(write, bytes(piece))
+            except FileNotFoundError:
+                return False
+        return True
+
+    async def sha256(self, name: str) -> str:
+        """The hash of an object's content, which is read for that."""
+        digest = hashlib.sha256()
+        await self.fetch(name, digest.update)
         return digest.hexdigest()
 
     async def listing(self, folder: str) -> dict[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from batchrunner.media import NotPlayable, NotWhole, VideoFacts
@@ -52,6 +53,11 @@ class LocalVideos:
         except FileExistsError:
             return await asyncio.to_thread(self._taken, wanted.name, facts, sha256)
         return _kept(facts, sha256, found)
+
+    @asynccontextmanager
+    async def copy(self, name: str) -> AsyncIterator[Path]:
+        """The file itself."""
+        yield self._directory / name
 
     async def keep_picture(self, name: str, data: bytes) -> None:
         """Write it beside the video."""

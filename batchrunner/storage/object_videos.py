@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -76,6 +77,25 @@ class ObjectVideos:
         found = await self._patiently(partial(self._stored, name, data, {SHA256: sha256}))
         if found.metadata.get(SHA256) != sha256:
             raise FileExistsError(17, "the name is taken", name)
+
+    @asynccontextmanager
+    async def copy(self, name: str) -> AsyncIterator[Path]:
+        """A copy of an object on the local disk, which is removed at the end."""
+
+        async def fetched() -> PartFile:
+            part = self.part(name)
+            try:
+                await self._bucket.fetch(name, part.write)
+            except BaseException:
+                part.discard()
+                raise
+            return part
+
+        part = await self._patiently(fetched)
+        try:
+            yield part.path
+        finally:
+            part.discard()
 
     async def listing(self) -> dict[str, str]:
         """What identifies each object that has the name of a video, by name."""

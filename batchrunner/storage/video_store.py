@@ -6,7 +6,9 @@ that has the name is ever overwritten. A place knows neither ledger nor gateway.
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from batchrunner.core.model import RemoteId, TaskKey
@@ -67,6 +69,15 @@ class VideoStore(Protocol):
 
         Raises:
             StorageError: it can't be kept; nothing that was kept is harmed.
+        """
+
+    def copy(self, name: str) -> AbstractAsyncContextManager[Path]:
+        """A file on the local disk with the content of a video or picture; it may not be changed.
+
+        There is no file if there is no such video.
+
+        Raises:
+            StorageError: the place can't be read.
         """
 
     async def keep_picture(self, name: str, data: bytes) -> None:

@@ -1,5 +1,6 @@
 """Runs whose videos are stored in a bucket: the charge book says what was paid, the server what is stored."""
 
+import base64
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -40,7 +41,9 @@ def check(desk: Any, sim: Any, storage: ObjectStorage) -> None:
     rows, charges = desk.rows(), sim.charges()
     assert {row["state"] for row in rows} == {"done"}
     assert sorted(row["remote_id"] for row in rows) == sorted(charge["remote_id"] for charge in charges)
-    assert storage.names() == sorted(["videos/.run-id", *(row["file_name"] for row in rows)])
+    pictures = [row["last_frame_file"] for row in rows if row["last_frame_file"]]
+    videos = [row["file_name"] for row in rows]
+    assert storage.names() == sorted(["videos/.run-id", *videos, *pictures])
     for row in rows:
         content, metadata = storage.read(row["file_name"])
         assert content == sim.video(row["remote_id"])
@@ -254,3 +257,46 @@ def test_url_with_credentials_is_refused_and_not_repeated(desk: Any, sim: Any, u
         assert "without credentials" in ended.stderr
         assert "pass-canary" not in ended.stdout + ended.stderr
     assert sim.charges() == []
+
+
+def test_shot_continues_a_video_in_the_bucket(desk: Any, sim: Any, storage: ObjectStorage) -> None:
+    """Each shot is sent with the last frame of the one before, which is in the bucket; a film joins them."""
+    sim.start()
+    frame = "task:{}/last_frame"
+    shots = ["ant", {"id": "bee", "prompt": "bee goes on", "image": frame.format("ant")}]
+    shots.append({"id": "cat", "prompt": "cat goes on", "image": frame.format("bee")})
+    desk.write(*shots, videos=storage.place)
+    assert desk.run().code == 0
+    check(desk, sim, storage)
+    for before, after in (("ant", "bee"), ("bee", "cat")):
+        (charge,) = sim.charges(after)
+        name = desk.row(before)["last_frame_file"]
+        kind = "png" if name.endswith(".png") else "jpeg"
+        uri = f"data:image/{kind};base64,{base64.b64encode(storage.read(name).content).decode()}"
+        assert charge["media"][0]["url"]["sha256"] == hashlib.sha256(uri.encode()).hexdigest()
+    assert desk.do("export", "batch.run", "-o", "films", "--film").code == 0
+    assert [path.name for path in (desk.folder / "films").rglob("*.mp4")] == ["cat.mp4"]
+    check_disk(desk)
+
+
+def test_exports_copy_objects(desk: Any, sim: Any, storage: ObjectStorage) -> None:
+    """With the hash of the ledger; what was deleted is left out, and what would only be a path is refused."""
+    sim.start()
+    desk.write("ant", "bee", "cat", videos=storage.place)
+    assert desk.run().code == 0
+    hashes = {row["sha256"] for row in desk.rows()}
+    assert desk.do("export", "batch.run", "-o", "set", "--format", "hf").code == 0
+    copies = list((desk.folder / "set").rglob("*.mp4"))
+    assert {hashlib.sha256(path.read_bytes()).hexdigest() for path in copies} == hashes
+    assert desk.do("export", "batch.run", "-o", "tars", "--format", "webdataset").code == 0
+    storage.delete("videos/ant.mp4")
+    storage.write("videos/bee.mp4", b"another one")
+    left = desk.do("export", "batch.run", "-o", "less", "--format", "hf", "--json")
+    assert (left.code, left.json["videos"]) == (1, 1)
+    assert sorted(one["reason"] for one in left.json["skipped"]) == [
+        "changed or replaced after the download",
+        "moved or deleted",
+    ]
+    refused = desk.do("export", "batch.run", "-o", "rows", "--format", "csv")
+    assert (refused.code, (desk.folder / "rows").exists()) == (2, False)
+    check_disk(desk)

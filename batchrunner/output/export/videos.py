@@ -25,7 +25,9 @@ PIECE = 1 << 18
 """Bytes read and written at once: they are still in the processor's cache when they are written."""
 AHEAD = 8
 """How many chunks may be copied before they are hashed."""
-_CHANGED = "changed or replaced after the download"
+CHANGED = "changed or replaced after the download"
+
+GONE = "moved or deleted"
 
 
 class Unusable(Exception):
@@ -66,7 +68,7 @@ class Copier:
         finally:
             wait(list(chain(*hashing)))
         if digest.hexdigest() != clip.sha256:
-            raise Unusable(_CHANGED)
+            raise Unusable(CHANGED)
 
 
 def link_video(clip: Clip, target: Path, verify: bool) -> None:
@@ -91,7 +93,7 @@ def check_video(clip: Clip, verify: bool) -> None:
             with os.fdopen(os.dup(fd), "rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if digest != clip.sha256:
-                raise Unusable(_CHANGED)
+                raise Unusable(CHANGED)
 
 
 @contextmanager
@@ -100,13 +102,13 @@ def _opened(clip: Clip) -> Iterator[int]:
     try:
         fd = os.open(clip.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not hold us up
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise Unusable("moved or deleted") from error
+        raise Unusable(GONE) from error
     except OSError as error:
         raise Unusable(f"can't be read: {error.strerror}") from error
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_size != clip.size:
-            raise Unusable(_CHANGED)
+            raise Unusable(CHANGED)
         yield fd
     finally:
         os.close(fd)
@@ -126,7 +128,7 @@ def _copy(fd: int, chunk: memoryview, write: Callable[[memoryview], object]) -> 
     while chunk:
         piece = chunk[: _read(fd, chunk[:PIECE])]
         if not piece:
-            raise Unusable(_CHANGED)
+            raise Unusable(CHANGED)
         write(piece)
         chunk = chunk[len(piece) :]
 

@@ -27,6 +27,7 @@ from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.manifest import load_limits
 from batchrunner.simulator import Scenario, Simulator
+from batchrunner.storage.local_videos import LocalVideos
 from tests.harness.plans import plan_tasks, wanted_task
 
 SCALE = 0.001
@@ -144,7 +145,9 @@ async def opened(
 
         disk = Disk(lambda: 10**15, run.disk_reserve, 1, lambda: 0)
         admission = Admission(clock, run, disk, lambda: doubts["now"], answers, hours=hours)
-        outputs = TaskOutputs(ledger, directory, clock, gateway.origin, Fit(6000, 30_000_000))
+        outputs = TaskOutputs(
+            ledger, directory, LocalVideos(directory), clock, gateway.origin, Fit(6000, 30_000_000)
+        )
         worker = Worker(
             ledger=ledger,
             gateway=gateway,

@@ -21,6 +21,7 @@ from batchrunner.core.model import Fit, Part, TaskKey, TaskOutput
 from batchrunner.engine.task_outputs import OutputMissing, TaskOutputs
 from batchrunner.ledger import LEDGER_NAME, Ledger
 from batchrunner.media import last_frame
+from batchrunner.storage.local_videos import LocalVideos
 from tests.harness.finished_runs import Made, finished_run
 
 GATEWAY = "https://gateway.example"
@@ -80,7 +81,7 @@ def address(
 
     async def asked() -> str:
         async with Ledger.open(folder) as ledger:
-            outputs = TaskOutputs(ledger, folder, Clock(), gateway, Fit(6000, most))
+            outputs = TaskOutputs(ledger, folder, LocalVideos(folder), Clock(), gateway, Fit(6000, most))
             return await outputs.address(TaskOutput(TaskKey(task.key), part, "task:ant/…"))
 
     return asyncio.run(asked())
