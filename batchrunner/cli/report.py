@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
@@ -20,7 +22,7 @@ from batchrunner.core.text import command, count, iso, printable
 if TYPE_CHECKING:
     from batchrunner.core.failure_groups import FailureGroup
     from batchrunner.ledger import LedgerReader
-    from batchrunner.output.report import OtherRun
+    from batchrunner.output.report import OtherRun, Stored
 
 MOST_NAMED = 3
 """How many broken videos are named."""
@@ -59,16 +61,18 @@ async def _report(options: argparse.Namespace) -> int:
 
     directory = existing_run(options.directory)
     pictures = Pictures(directory, _input_folders(options, directory))
-    async with LedgerReader.open_existing(directory) as ledger:
-        run_id = await ledger.run_id()
-        others = await _others([existing_run(path) for path in options.beside], run_id)
-        gallery = await ledger.ask_history(partial(read_gallery, planned_only=not options.all))
-        head = await _head(ledger, directory, run_id)
-    shown = contents(gallery, directory, run_id, pictures, others, now=time.time())
-    head |= _verdicts(directory)
-    remove_part_files(directory, REPORT_NAME)
-    remove_part_files(directory / PICTURES)
-    broken = pictures.make(_Progress() if sys.stderr.isatty() else _say_nothing)
+    progress = _Progress() if sys.stderr.isatty() else _say_nothing
+    with TemporaryDirectory(prefix="batchrunner-") as scratch:
+        async with LedgerReader.open_existing(directory) as ledger:
+            run_id, stored = await ledger.run_id(), await _stored(ledger, Path(scratch))
+            others = await _others([existing_run(path) for path in options.beside], run_id, Path(scratch))
+            gallery = await ledger.ask_history(partial(read_gallery, planned_only=not options.all))
+            head = await _head(ledger, directory, run_id)
+        shown = contents(gallery, directory, run_id, pictures, others, now=time.time(), stored=stored)
+        head |= _verdicts(directory)
+        remove_part_files(directory, REPORT_NAME)
+        remove_part_files(directory / PICTURES)
+        broken = pictures.make(progress) | await pictures.make_of_objects(progress)
     head |= {"failures": [_failure(group, directory) for group in shown.troubles], "broken": list(broken)}
     target = directory / REPORT_NAME
     page = page_of(str(head["name"]), head | {"tasks": shown.tasks, "charts": shown.charts})
@@ -86,7 +90,25 @@ async def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _others(directories: Sequence[Path], shown: str) -> list[OtherRun]:
+async def _stored(ledger: LedgerReader, scratch: Path) -> Stored | None:
+    """The videos of a run that are in a bucket; None if they are in its directory.
+
+    Raises:
+        StorageError: the bucket can't be read.
+    """
+    from batchrunner.core.file_names import VIDEOS  # noqa: PLC0415
+    from batchrunner.output.report import Stored  # noqa: PLC0415
+    from batchrunner.storage.object_videos import ObjectVideos  # noqa: PLC0415
+
+    url = (await ledger.binding()).videos
+    if not url:
+        return None
+    (scratch / VIDEOS).mkdir(exist_ok=True)
+    place = ObjectVideos(url, scratch, asyncio.sleep)
+    return Stored(place, await place.listing())
+
+
+async def _others(directories: Sequence[Path], shown: str, scratch: Path) -> list[OtherRun]:
     """Other runs, whose videos are shown beside those of the run `shown`.
 
     A verdict names a run and a file in it: with a copy of a run on the page, a verdict about one video would
@@ -109,7 +131,8 @@ async def _others(directories: Sequence[Path], shown: str) -> list[OtherRun]:
                     "name the directory of another run",
                 )
             gallery = await ledger.ask_history(partial(read_gallery, planned_only=True))
-            others[run_id] = OtherRun.of(gallery, directory, run_id)
+            stored = await _stored(ledger, scratch)
+            others[run_id] = OtherRun.of(gallery, directory, run_id, stored)
     return list(others.values())
 
 

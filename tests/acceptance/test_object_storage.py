@@ -300,3 +300,19 @@ def test_exports_copy_objects(desk: Any, sim: Any, storage: ObjectStorage) -> No
     refused = desk.do("export", "batch.run", "-o", "rows", "--format", "csv")
     assert (refused.code, (desk.folder / "rows").exists()) == (2, False)
     check_disk(desk)
+
+
+def test_report_shows_pictures_of_objects(desk: Any, sim: Any, storage: ObjectStorage) -> None:
+    """Each video in the bucket has a picture; of one that was deleted, the page says so. No link is on it."""
+    sim.start()
+    desk.write("ant", "bee", videos=storage.place)
+    assert desk.run().code == 0
+    rows = {row["id"]: row for row in desk.rows()}
+    storage.delete("videos/bee.mp4")
+    assert desk.do("report", "batch.run").code == 0
+    pictures = [path.name for path in (desk.directory / "pictures").iterdir()]
+    assert pictures == [f"{rows['ant']['sha256'][:24]}.jpg"]
+    page = (desk.directory / "report.html").read_text(encoding="utf-8")
+    assert page.count("moved or deleted") == 1
+    assert "X-Amz" not in page
+    check_disk(desk)

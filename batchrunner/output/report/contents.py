@@ -20,6 +20,7 @@ from batchrunner.core.text import iso, printable
 from batchrunner.ledger.gallery import Gallery, ShownTask, Take
 from batchrunner.output.report.charts import charts
 from batchrunner.output.report.pictures import Pictures, hashes_in
+from batchrunner.storage.object_videos import ObjectVideos
 
 ATTENTION = frozenset({TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED})
 _NOT_PARAMETERS = frozenset({"content", "callback_url"})
@@ -38,6 +39,15 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """The videos of a run in a bucket."""
+
+    place: ObjectVideos
+    seen: Mapping[str, str]
+    """The names of the objects that are there, with their size in front."""
+
+
+@dataclass(frozen=True, slots=True)
 class OtherRun:
     """Another run's videos, which are shown beside."""
 
@@ -47,12 +57,14 @@ class OtherRun:
     """By fingerprint."""
     by_id: Mapping[str, str]
     """Fingerprints by ID: in another run, a task with the same ID may have another prompt."""
+    stored: Stored | None = None
+    """Where its videos are, if not in the run directory."""
 
     @classmethod
-    def of(cls, gallery: Gallery, directory: Path, run_id: str) -> OtherRun:
+    def of(cls, gallery: Gallery, directory: Path, run_id: str, stored: Stored | None = None) -> OtherRun:
         """Those of a ledger."""
         by_id = {task.id: task.key for task in gallery.tasks}
-        return cls(directory, run_id, _by_task(gallery.takes), by_id)
+        return cls(directory, run_id, _by_task(gallery.takes), by_id, stored)
 
     def takes_of(self, task: ShownTask) -> Sequence[Take]:
         """Its videos of the same request, or else of the task with the same ID."""
@@ -67,15 +79,21 @@ def contents(
     others: Sequence[OtherRun] = (),
     *,
     now: float,
+    stored: Stored | None = None,
 ) -> Contents:
-    """What the page shows; `pictures` notes those that are missing. `now` is in Unix seconds."""
+    """What the page shows; `pictures` notes those that are missing. `now` is in Unix seconds.
+
+    `stored` is where the run's videos are, if not in its directory.
+    """
     found = _by_task(gallery.takes)
     tasks, troubles, videos = [], [], 0
     for task in gallery.tasks:
-        seen = [_take(take, directory, directory, run_id, pictures) for take in found.get(task.key, ())]
+        seen = [
+            _take(take, directory, directory, run_id, pictures, stored) for take in found.get(task.key, ())
+        ]
         for other in others:
             seen += [
-                _take(take, directory, other.directory, other.run_id, pictures)
+                _take(take, directory, other.directory, other.run_id, pictures, other.stored)
                 for take in other.takes_of(task)
             ]
         tasks.append(_task(task, seen, pictures))
@@ -133,17 +151,15 @@ def _trouble(task: ShownTask) -> Trouble:
     return Trouble(task.key, task.id, state, printable(task.error_code), _message(task), paid)
 
 
-def _take(take: Take, directory: Path, home: Path, run_id: str, pictures: Pictures) -> dict[str, object]:
-    """One video; `home` is the run directory that it is in."""
-    video = home / take.file_name
-    picture, problem, is_there = "", "moved or deleted", False
-    with suppress(OSError):
-        found = video.stat()
-        is_there = stat.S_ISREG(found.st_mode)  # to open a pipe would take for ever
-        problem = "replaced by something that is no file"
-        if is_there:
-            picture = pictures.of_video(video, found, take.sha256, take.size)
-            problem = "" if found.st_size == take.size else "changed after the download"
+def _take(
+    take: Take, directory: Path, home: Path, run_id: str, pictures: Pictures, stored: Stored | None
+) -> dict[str, object]:
+    """One video; `home` is the run directory that it is in, unless it is `stored` elsewhere."""
+    video, is_there = home / take.file_name, False
+    if stored:
+        picture, problem = _object(take, stored, pictures)
+    else:
+        picture, problem, is_there = _file(take, video, pictures)
     values: dict[str, object] = {
         "file": take.file_name,
         "picture": picture,
@@ -169,6 +185,29 @@ def _take(take: Take, directory: Path, home: Path, run_id: str, pictures: Pictur
     if is_there:
         values["url"] = quote(take.file_name) if home == directory else _relative_url(video, directory)
     return {name: value for name, value in values.items() if value not in (None, "", False)}
+
+
+def _file(take: Take, video: Path, pictures: Pictures) -> tuple[str, str, bool]:
+    """A video's picture, what is wrong with its file, and whether there is one."""
+    picture, problem, is_there = "", "moved or deleted", False
+    with suppress(OSError):
+        found = video.stat()
+        is_there = stat.S_ISREG(found.st_mode)  # to open a pipe would take for ever
+        problem = "replaced by something that is no file"
+        if is_there:
+            picture = pictures.of_video(video, found, take.sha256, take.size)
+            problem = "" if found.st_size == take.size else "changed after the download"
+    return picture, problem, is_there
+
+
+def _object(take: Take, stored: Stored, pictures: Pictures) -> tuple[str, str]:
+    """A stored video's picture, and what is wrong with its object."""
+    seen = stored.seen.get(take.file_name)
+    if seen is None:
+        return "", "moved or deleted"
+    if not take.sha256 or int(seen.partition(" ")[0]) != take.size:
+        return "", "changed after the download"
+    return pictures.of_object(stored.place, take.file_name, take.sha256), ""
 
 
 def _relative_url(video: Path, directory: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,10 +17,13 @@ from batchrunner.media.probe import NotPlayable
 from batchrunner.media.stills import stills
 from batchrunner.storage.files import write_over
 from batchrunner.storage.folders import make_folder
+from batchrunner.storage.object_videos import ObjectVideos
 
 _INPUT = Fit(side=320, max_bytes=60_000)
 _LARGEST_INPUT = 64_000_000
 """Bytes; the model takes no larger picture."""
+_FETCHED_AT_ONCE = 8
+"""How many objects are copied to the disk at once."""
 _NAME_LENGTH = 24
 """Hex digits of the hash in a picture's name."""
 
@@ -33,6 +37,8 @@ class Pictures:
         self._input_folders = input_folders
         self._wanted: dict[str, Path] = {}
         """Videos whose picture is still to be made, by its name."""
+        self._objects: dict[str, tuple[ObjectVideos, str]] = {}
+        """The same of videos in a bucket: the place and the name of each."""
         self._inputs: dict[str, dict[str, Path]] = {}
         """The files that a path in the manifest may mean, by hash."""
         self._copies: dict[str, str] = {}
@@ -49,6 +55,13 @@ class Pictures:
         if not (self._folder / name).exists():
             self._wanted[name] = video
         return f"{PICTURES}/{name}"
+
+    def of_object(self, place: ObjectVideos, name: str, sha256: str) -> str:
+        """The same for a video in a bucket; its picture is made by `make_of_objects`."""
+        picture = f"{sha256[:_NAME_LENGTH]}.jpg"
+        if not (self._folder / picture).exists():
+            self._objects[picture] = place, name
+        return f"{PICTURES}/{picture}"
 
     def of_input(self, shown: str, hashes: Iterable[str]) -> str:
         """The path of an input picture's small copy, relative to the run directory; empty if there is none.
@@ -106,6 +119,31 @@ class Pictures:
                     broken[f"{PICTURES}/{wanted[0]}"] = wanted[1]
                 progress(number, len(self._wanted))
         self._wanted.clear()
+        return broken
+
+    async def make_of_objects(
+        self, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> dict[str, Path]:
+        """Make the missing pictures of videos in buckets, a few at once, as `make` does.
+
+        Raises:
+            StorageError: a picture can't be written, or a bucket can't be read.
+        """
+        if self._objects:
+            make_folder(self._folder)
+        broken: dict[str, Path] = {}
+        total, left = len(self._objects), list(self._objects.items())
+
+        async def work() -> None:
+            while left:
+                picture, (place, name) = left.pop()
+                async with place.copy(name) as path:
+                    if not await asyncio.to_thread(self._make_one, (picture, path)):
+                        broken[f"{PICTURES}/{picture}"] = Path(name)
+                progress(total - len(left), total)
+
+        await asyncio.gather(*(work() for _ in range(_FETCHED_AT_ONCE)))
+        self._objects.clear()
         return broken
 
     def _make_one(self, wanted: tuple[str, Path]) -> bool:
