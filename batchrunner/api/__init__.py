@@ -63,9 +63,9 @@ async def run(  # noqa: PLR0913  the options of the command
     The run has a thread and an event loop of its own, so the host's loop may be busy. Cancelling it is like
     Ctrl-C: unanswered submissions are awaited for up to a minute, and the same call resumes; cancelled again,
     it doesn't wait for them. A second run of the same directory raises BusyError while the first one is on.
-    `summary.tasks` are the rows of results.csv, with the absolute `path` of each video; they are read from
-    the ledger when they are asked for. `summary.notices` says, among others, which tasks were paid for again
-    although another run directory has them.
+    `summary.tasks` are the rows of results.csv, with the absolute `path` (or URL) of each video; they are
+    read from the ledger when they are asked for. `summary.notices` says, among others, which tasks were paid
+    for again although another run directory has them.
 
     Raises:
         UsageError: the manifest, the arguments or the run directory are wrong, or the run must be confirmed.

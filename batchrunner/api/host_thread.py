@@ -46,7 +46,7 @@ def _for_python(summary: Summary) -> Summary:
     if stop:
         stop = replace(stop, why=python_words(stop.why), hint=python_words(stop.hint))
     notices = tuple(map(python_words, summary.notices))
-    return replace(summary, stop=stop, notices=notices, tasks=TaskRows(summary.directory))
+    return replace(summary, stop=stop, notices=notices, tasks=TaskRows(summary.directory, summary.videos_url))
 
 
 def _collected(values: Mapping[str, Any]) -> str:

@@ -22,8 +22,9 @@ class TaskRows(Sequence[Mapping[str, object]]):
     Iterate over them, or take one or a slice by its position.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory.absolute()
+    def __init__(self, directory: Path, videos_url: str = "") -> None:
+        """`videos_url` is where its videos are stored; empty for the run directory."""
+        self._directory, self._videos_url = directory.absolute(), videos_url
 
     def __repr__(self) -> str:
         return f"TaskRows({str(self._directory)!r})"
@@ -60,7 +61,8 @@ class TaskRows(Sequence[Mapping[str, object]]):
     def _values(self, row: ResultRow, labels: Sequence[str]) -> Mapping[str, object]:
         values = json_values(row, labels)
         name = values["file_name"]
-        return values | {"path": str(self._directory / str(name)) if name else None}
+        place = self._videos_url or self._directory
+        return values | {"path": f"{place}/{name}" if name else None}
 
     def _asked(self, question: Callable[[ResultRows], T]) -> T:
         """Ask the ledger.

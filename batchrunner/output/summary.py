@@ -50,7 +50,7 @@ class Summary:
 
     @property
     def videos(self) -> Path:
-        """The folder of the videos."""
+        """The folder of the videos, unless they are stored at `videos_url`."""
         return self.directory / VIDEOS
 
     @property

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from batchrunner.api.rows import TaskRows
 from tests.harness.object_storage import ACCESS_KEY, SECRET_KEY, ObjectStorage, serving
 from tests.harness.run_directory import files_with, part_files
-from tests.harness.storage_relay import HeldRequest, StorageRelay, loses_answer, refuses
+from tests.harness.storage_relay import HeldRequest, StorageRelay, loses_answer, passes, refuses
 
 
 @pytest.fixture(scope="session", params=["versitygw", "moto"])
@@ -316,3 +317,36 @@ def test_report_shows_pictures_of_objects(desk: Any, sim: Any, storage: ObjectSt
     assert page.count("moved or deleted") == 1
     assert "X-Amz" not in page
     check_disk(desk)
+
+
+def test_python_api_names_the_objects(desk: Any, sim: Any, storage: ObjectStorage) -> None:
+    """Each row has the URL of its video as its path."""
+    sim.start()
+    desk.write("ant", videos=storage.place)
+    assert desk.run().code == 0
+    (row,) = TaskRows(desk.directory, storage.place)
+    assert row["path"] == f"{storage.place}/videos/ant.mp4"
+
+
+def test_three_kills_among_many_videos(desk: Any, sim: Any, storage: ObjectStorage, wire: Any) -> None:
+    """Killed while several are being stored, three times: each is paid for once, stored once, and whole."""
+    sim.start()
+    desk.write(*(f"t{number}" for number in range(30)), videos=storage.place, concurrency=10)
+    for number in range(3):
+        hold = HeldRequest(after=number == 1)
+        wire.rule("PUT", ".mp4", passes, times=4)
+        wire.rule("PUT", ".mp4", hold)  # all that come then, so that some are left for the next run
+        command = desk.start_run()
+        hold.reached()
+        command.killed()
+        hold.drop()
+        wire.clear()
+    desk.until(sim.settled, "the generations to end")
+    ended = desk.run()
+    if ended.code == 3:  # killed during a submission, which is not what this is about
+        for row in [row for row in desk.rows() if row["state"] == "in_doubt"]:
+            desk.do("resolve", "batch.run", row["id"], *desk.verdict(row))
+        ended = desk.run()
+    assert ended.code == 0
+    check(desk, sim, storage)
+    assert len(sim.charges()) == 30

@@ -64,6 +64,11 @@ def refuses(status: int, code: str, message: str = "refused") -> Answering:
     return lambda exchange: exchange.send(status, headers, body)
 
 
+def passes(exchange: StorageExchange) -> None:
+    """As without a rule."""
+    exchange.send(*exchange.pass_on())
+
+
 def loses_request(exchange: StorageExchange) -> None:
     """The connection is cut before the storage has the request."""
     exchange.reset()
@@ -176,6 +181,6 @@ class StorageRelay:
             if rule:
                 rule.left -= 1
         try:
-            rule.what(exchange) if rule else exchange.send(*exchange.pass_on())
+            (rule.what if rule else passes)(exchange)
         except OSError:
             handler.close_connection = True  # the program has gone
