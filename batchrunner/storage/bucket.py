@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchrunner.core.errors import UsageError
+from batchrunner.storage.aws import AwsKeys, keys_in_environment, keys_in_file, region
 from batchrunner.storage.library import check_library
 from batchrunner.storage.object_errors import Unavailable, cant_use, translated
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config, S3Credential
 
 ONE_PUT = 64 << 20
 """Bytes up to which a file is stored by one request."""
@@ -175,11 +176,31 @@ def _opened(url: str) -> ObjectStore:
     try:
         if not url.startswith("s3:"):
             return from_url(url, client_options=client, retry_config=retry)
-        return S3Store.from_url(url, client_options=client, retry_config=retry, checksum_algorithm="SHA256")
+        more: S3Config = {"checksum_algorithm": "SHA256"}
+        if where := region():
+            more["region"] = where
+        keys = None if keys_in_environment() else keys_in_file()
+        return S3Store.from_url(
+            url,
+            config=more,
+            client_options=client,
+            retry_config=retry,
+            credential_provider=_provider(keys) if keys else None,
+        )
     except Exception as error:  # its message may contain what the environment says
         raise UsageError(
             f"can't use {url}: {type(error).__name__}", "check the provider's environment variables"
         ) from None
+
+
+def _provider(keys: AwsKeys) -> Callable[[], S3Credential]:
+    """What gives the library a key that it can't find by itself."""
+    return lambda: {
+        "access_key_id": keys.access_key,
+        "secret_access_key": keys.secret_key,
+        "token": keys.token or None,
+        "expires_at": None,
+    }
 
 
 def _named(attributes: Iterable[tuple[str, str]]) -> dict[str, str]:

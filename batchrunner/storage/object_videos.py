@@ -20,6 +20,7 @@ from urllib.parse import quote
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.file_names import RUN_ID_NAME, VIDEOS
 from batchrunner.media import VideoFacts
+from batchrunner.storage.aws import abort_uploads
 from batchrunner.storage.bucket import Bucket, Found
 from batchrunner.storage.files import PartFile
 from batchrunner.storage.object_errors import Unavailable
@@ -112,6 +113,8 @@ class ObjectVideos:
     async def claim(self, run_id: str) -> None:
         """Store the run's ID beside its videos, before anything is paid for: this shows that it can write.
 
+        Parts of videos that a killed run was storing are removed.
+
         Raises:
             UsageError: the videos there belong to another run directory.
             StorageError: nothing can be stored there.
@@ -129,6 +132,8 @@ class ObjectVideos:
                 f"the videos at {self.url} belong to another run directory",
                 "use that run directory to resume, or another prefix for this one",
             )
+        if self.url.startswith("s3:"):  # others remove the parts of unfinished uploads by themselves
+            await asyncio.to_thread(abort_uploads, self.url, VIDEOS)
 
     async def _keep_once(self, path: Path, wanted: Identity, facts: VideoFacts, sha256: str) -> Kept | Taken:
         await asyncio.to_thread(_check_hash, path, sha256)

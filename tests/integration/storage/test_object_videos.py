@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from batchrunner.core.errors import StorageError, UsageError
-from batchrunner.storage import bucket
-from batchrunner.storage.object_videos import WAITS
+from batchrunner.storage import aws, bucket
+from batchrunner.storage.object_videos import WAITS, ObjectVideos
 from batchrunner.storage.video_store import Kept, Taken
-from tests.harness.object_storage import ACCESS_KEY, SECRET_KEY
+from tests.harness.object_storage import ACCESS_KEY, BUCKET, SECRET_KEY
 from tests.harness.storage_relay import damages, loses_answer, loses_request, refuses
 
 VIDEO, OTHER = b"a video" * 1000, b"another" * 1000
@@ -154,6 +154,33 @@ def test_place_belongs_to_one_run(shelf: Any, storage: Any) -> None:
     with pytest.raises(UsageError, match="belong to another run directory"):
         asyncio.run(shelf.videos.claim("run-2"))
     assert storage.read("videos/.run-id").content == b"run-1\n"
+
+
+def test_parts_of_a_killed_upload_are_removed(shelf: Any, storage: Any) -> None:
+    """Those below the place's own folder only."""
+    for name in ("tonight/videos/big 猫.mp4", "tonight/videosother/big.mp4", "elsewhere/big.mp4"):
+        upload = storage.client.create_multipart_upload(Bucket=BUCKET, Key=name)["UploadId"]
+        storage.client.upload_part(Bucket=BUCKET, Key=name, UploadId=upload, PartNumber=1, Body=VIDEO)
+    asyncio.run(shelf.videos.claim("run-1"))
+    assert sorted(storage.uploads()) == ["elsewhere/big.mp4", "tonight/videosother/big.mp4"]
+
+
+def test_key_and_region_in_files(
+    storage: Any, wire: Any, shelf: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile in `~/.aws`, if the environment has no key."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_PROFILE", "films")
+    (tmp_path / ".aws").mkdir()
+    keys = f"aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+    (tmp_path / ".aws" / "credentials").write_text(f"[default]\n[films]\n{keys}")
+    (tmp_path / ".aws" / "config").write_text("[profile films]\nregion = us-east-1\n")
+    videos = ObjectVideos(storage.place, tmp_path, lambda _: asyncio.sleep(0))
+    asyncio.run(videos.claim("run-1"))
+    assert storage.names() == ["videos/.run-id"]
+    assert SECRET_KEY not in repr(aws.keys_in_file())
 
 
 def test_listing_identifies_what_was_kept(shelf: Any) -> None:
