@@ -36,7 +36,7 @@ def test_of_several_causes_the_one_that_needs_a_person_is_named():
     assert found == (CAT, NEED_IN_DOUBT, "needs ANT, which is in doubt")
     for ant, bee in ((TaskState.IN_DOUBT, TaskState.FAILED), (TaskState.FAILED, TaskState.IN_DOUBT)):
         (found,) = told(needs, ant=ant, bee=bee, cat=TaskState.PENDING)
-        assert found.code == NEED_FAILED
+        assert found[1] == NEED_FAILED
     (found,) = told(needs, ant=TaskState.PENDING, bee=TaskState.IN_DOUBT, cat=TaskState.PENDING)
     assert found == (CAT, NEED_IN_DOUBT, "needs BEE, which is in doubt")
 
