@@ -106,21 +106,22 @@ class Clip:
     def name(self) -> str:
         """Its name in a set, without a dot: the same in every set, and no other video's."""
         digest = self.fingerprint.partition("-")[2][:16]
-        return f"{self.plain_id}-{digest}" if self.plain_id else digest
-
-    @property
-    def plain_id(self) -> str:
-        """Its ID in letters, digits, `-` and `_`, which may be empty, or another video's.
-
-        A tool that reads a set may take any other character of a name for syntax.
-        """
-        plain = unicodedata.normalize("NFC", self.video.row.id)
-        words = "".join(char if char.isalnum() or char in "-_" else "-" for char in plain)
-        return words.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").strip("-_")
+        plain = plain_name(self.video.row.id)
+        return f"{plain}-{digest}" if plain else digest
 
     def row(self) -> dict[str, object]:
         """Its values in the columns of every dataset."""
         return values_of(self.video.row, self.run)
+
+
+def plain_name(task_id: str) -> str:
+    """An ID in letters, digits, `-` and `_`, which may be empty, or another task's.
+
+    A tool that reads a set may take any other character of a name for syntax.
+    """
+    plain = unicodedata.normalize("NFC", task_id)
+    words = "".join(char if char.isalnum() or char in "-_" else "-" for char in plain)
+    return words.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").strip("-_")
 
 
 def values_of(row: ResultRow, run: str) -> dict[str, object]:
