@@ -124,15 +124,18 @@ def plain_name(task_id: str) -> str:
     return words.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").strip("-_")
 
 
-def values_of(row: ResultRow, run: str) -> dict[str, object]:
-    """The values of a finished video in the columns of every dataset; `run` is the name of its run."""
-    found = values(row) | {
+def values_of(row: ResultRow, run: str, found: dict[str, object] | None = None) -> dict[str, object]:
+    """The values of a finished video in the columns of every dataset.
+
+    `run` is the name of its run; `found` are its values in results.csv, if they are known already.
+    """
+    cells = (found or values(row)) | {
         "cost": None if row.cost is None else round(row.cost, 6),
         "warnings": _warnings(row.warnings),
         "parameters": _parameters(row.parameters),
         "run": run,
     }
-    return {name: _cell(found[name], kind) for name, kind in _KINDS}
+    return {name: _cell(cells[name], kind) for name, kind in _KINDS}
 
 
 def own_labels(row: ResultRow) -> Mapping[str, str]:
