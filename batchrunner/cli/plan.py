@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ def plan(options: argparse.Namespace) -> int:
     """Compare a manifest with the ledger of its run directory."""
     from batchrunner.cli.outlook import outlook  # noqa: PLC0415
     from batchrunner.core.forecast import GenerationTimes, forecast, longest_chain  # noqa: PLC0415
-    from batchrunner.operations.plan_changes import SUBMITTED  # noqa: PLC0415
+    from batchrunner.operations.plan_changes import SUBMITTED, ids_of_needs  # noqa: PLC0415
     from batchrunner.operations.plan_groups import TaskCosts, grouped  # noqa: PLC0415
 
     loaded = load(options)
@@ -70,6 +70,7 @@ def plan(options: argparse.Namespace) -> int:
     changed = edited_although_paid(loaded, where, known, selected)
     ahead = outlook(loaded.plan, needed, known, [task.id for task in changed])
     costs = TaskCosts(loaded.limits, loaded.plan.pricing)
+    after = ids_of_needs(loaded.plan.tasks, needs) if options.json or options.tasks else {}
     for remark in (*where.remarks, *remarks):
         talk(remark)
     if options.json:
@@ -84,14 +85,17 @@ def plan(options: argparse.Namespace) -> int:
                 **where.as_values(),
                 "counts": {change.value: group.tasks for change, group in groups.items()},
                 "groups": [one.values(loaded.limits, loaded.plan.pricing) for one in groups.values()],
-                "tasks": [step.values | _cost_values(costs.of(step)) for step in listed],
+                "tasks": [
+                    step.values | {"needs": after.get(step.key, [])} | _cost_values(costs.of(step))
+                    for step in listed
+                ],
             }
         )
         return 0
     tasks = count(len(loaded.plan.tasks), "task")
     part = f", {len(selected):,} selected" if selected is not None else ""
     say(f"{tasks} in {printable(str(options.manifest))}{part}; run directory {shown_path(where.directory)}")
-    _say_groups(groups, loaded, costs)
+    _say_groups(groups, loaded, costs, after)
     say(f"a run would submit {count(needed.tasks, 'task')}")
     for line in totals.lines(needed, takes, ahead) if needed.tasks else ():
         say(line)
@@ -103,7 +107,12 @@ def _cost_values(most: WorstCase | None) -> dict[str, object]:
     return {} if most is None else {"tokens": most.tokens, "cost": most.cost, "currency": most.currency}
 
 
-def _say_groups(groups: Mapping[Change, Group], loaded: LoadedManifest, costs: TaskCosts) -> None:
+def _say_groups(
+    groups: Mapping[Change, Group],
+    loaded: LoadedManifest,
+    costs: TaskCosts,
+    after: Mapping[str, Sequence[str]],
+) -> None:
     from batchrunner.operations.plan_changes import Change  # noqa: PLC0415
 
     for change, group in groups.items():
@@ -119,7 +128,8 @@ def _say_groups(groups: Mapping[Change, Group], loaded: LoadedManifest, costs: T
         for step in group.steps:
             most = costs.of(step)
             money = "" if most is None or most.cost is None else f"  {most.cost:,.2f} {most.currency}"
-            why = f"{printable(step.why)}  ({printable(step.source)})"
+            needs = f"  after {shortened(', '.join(after[step.key]), 80)}" if step.key in after else ""
+            why = f"{printable(step.why)}  ({printable(step.source)}){needs}"
             say(f"            {shortened(step.id, 48)}  {why}{money}")
 
 

@@ -75,7 +75,8 @@ async def _report(options: argparse.Namespace) -> int:
         broken = pictures.make(progress) | await pictures.make_of_objects(progress)
     head |= {"failures": [_failure(group, directory) for group in shown.troubles], "broken": list(broken)}
     target = directory / REPORT_NAME
-    page = page_of(str(head["name"]), head | {"tasks": shown.tasks, "charts": shown.charts})
+    data = head | {"tasks": shown.tasks, "charts": shown.charts, "films": shown.films}
+    page = page_of(str(head["name"]), data)
     if kept := write_page(target, page):
         why = "was edited, or is not a report"
         talk(f"{shown_path(target)} {why}; the old file is kept as {printable(kept.name)}")

@@ -94,14 +94,16 @@ async def _seen(
     blocked = await ledger.ask_history(blocked_tasks)
     summary = Summary(directory, counts, blocked, stop, spent=await ledger.spent())
     wanting, now = await wanting_in(ledger), await RunNow.of(ledger, counts, going_on)
+    run_id = await ledger.run_id()
     if options.json:
-        values = as_values(directory, summary, 0.0, wanting) | now.as_values(summary.exit_code)
-        return summary, [json_text(values)]
+        values = {"run_id": run_id} | as_values(directory, summary, 0.0, wanting)
+        return summary, [json_text(values | now.as_values(summary.exit_code))]
     binding = await ledger.binding()
     lines = [
         f"{printable(binding.name)}: {summary.counts[TaskState.DONE]:,} of "
         f"{count(sum(counts.values()), 'task')} done",
         *now.lines(binding.gateway),
+        f"  run {run_id}",
     ]
     if stop:
         lines += [f"  the last run stopped: {printable(stop.why)}", f"    hint: {printable(stop.hint)}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from batchrunner.cli.console import say, say_json, with_iso_times
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from batchrunner.ledger import LedgerReader, TaskEvent, TaskRecord
+    from batchrunner.ledger.history import LinkedTask
+
+
+MOST_NAMED = 20
+"""How many tasks a line names."""
 
 
 async def tell_story(ledger: LedgerReader, name: str, as_json: bool) -> int:
@@ -25,18 +31,23 @@ async def tell_story(ledger: LedgerReader, name: str, as_json: bool) -> int:
     Raises:
         UsageError: it names none.
     """
+    from batchrunner.ledger.history import neighbours  # noqa: PLC0415  for speed
+
     found = await ledger.find(name)
     if not found:
         raise UsageError(f"no such task: {name}", "use the start of an ID, a fingerprint or a remote ID")
     stories: list[object] = []
     for task in found:
         events, attempts = await ledger.events(task.key), await ledger.attempts(task.key)
+        needs, needed_by = await ledger.ask_history(partial(neighbours, key=task.key))
         if as_json:
             events_values = [asdict(event) for event in events]
             story = {**task._asdict(), "events": events_values, "all_attempts": list(map(dict, attempts))}
+            for label, tasks in (("needs", needs), ("needed_by", needed_by)):
+                story[label] = [one._asdict() for one in tasks]
             stories.append(with_iso_times(_unpacked(story)))
         else:
-            _tell(task, events, attempts)
+            _tell(task, events, attempts, {"needs  ": needs, "needed by": needed_by})
     if as_json:
         say_json(redacted_values(stories[0] if len(stories) == 1 else stories))
     return 0
@@ -59,11 +70,25 @@ def why(task: TaskRecord) -> str:
     return shortened(" ".join(filter(None, (task.error_code, task.error_message))), 100)
 
 
-def _tell(task: TaskRecord, events: list[TaskEvent], attempts: Sequence[Mapping[str, Any]]) -> None:
+def _named(task: LinkedTask) -> str:
+    gone = "" if task.in_manifest else ", no longer in the manifest"
+    return f"{shortened(task.id, 40)} ({task.state.replace('_', ' ')}{gone})"
+
+
+def _tell(
+    task: TaskRecord,
+    events: list[TaskEvent],
+    attempts: Sequence[Mapping[str, Any]],
+    neighbours: Mapping[str, Sequence[LinkedTask]],
+) -> None:
     say(f"{printable(task.id)}: {task.state.replace('_', ' ')}  {why(task)}".rstrip())
     say(f"  from {printable(task.source)}; fingerprint {task.key}")
     say(f"  prompt  {shortened(str(task.request.get('prompt', '')), 100)}")
     say(f"  file    {printable(task.file_name)}" + ("" if task.state is TaskState.DONE else " (not yet)"))
+    for label, tasks in neighbours.items():
+        if tasks:
+            more = f" and {len(tasks) - MOST_NAMED:,} more" if len(tasks) > MOST_NAMED else ""
+            say(f"  {label} {', '.join(map(_named, tasks[:MOST_NAMED]))}{more}")
     for warning in task.warnings:
         say(f"  warning {printable(warning)}")
     for attempt in attempts:

@@ -50,6 +50,14 @@ def redacted(text: str) -> str:
     return _KEY.sub(f"sk-{MASK}", text)
 
 
+def redacted_beginning(text: str, most: int) -> str:
+    """The first `most` characters of `redacted(text)`; of a long text, no more is read than may be needed."""
+    beginning = text[: 4 * most]
+    if len(beginning) < len(text):  # a secret can't be recognised once it is cut
+        beginning = beginning.rpartition(" ")[0]
+    return redacted(beginning)[:most]
+
+
 def redacted_url(value: str) -> str:
     """The same for a text that is one URL, whatever characters it contains; otherwise as `redacted`."""
     try:

@@ -217,12 +217,17 @@ def proven(directory: Path, row: Mapping[str, str]) -> bool:
     """Whether the video of a row of results.csv is in place, with the recorded checksum."""
     if row.get("state") != "done" or not all(row.get(name) for name in ("file_name", "sha256", "remote_id")):
         return False
-    path = directory / row["file_name"]
-    if path.resolve().parent != (directory / VIDEOS).resolve() or not path.is_file():
+    if not _is_beside_videos(directory, row["file_name"]):
         return False
-    with suppress(OSError), path.open("rb") as file:
+    with suppress(OSError), (directory / row["file_name"]).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == row["sha256"]
     return False
+
+
+def _is_beside_videos(directory: Path, name: str) -> bool:
+    """Whether a path in a row of results.csv is that of a file in the folder of videos."""
+    path = directory / name
+    return path.resolve().parent == (directory / VIDEOS).resolve() and path.is_file()
 
 
 def _events(path: Path, start: int = 0) -> Iterator[dict[str, Any]]:
@@ -245,8 +250,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return []
 
 
-def as_attempt(row: Mapping[str, str], number: int, accepted_at: float | None) -> PaidAttempt:
+def as_attempt(
+    directory: Path, row: Mapping[str, str], number: int, accepted_at: float | None
+) -> PaidAttempt:
     """The attempt recorded in a row of results.csv."""
+    last_frame = row.get("last_frame_file", "")
 
     def moment(name: str) -> float | None:
         try:
@@ -277,6 +285,7 @@ def as_attempt(row: Mapping[str, str], number: int, accepted_at: float | None) -
         generation_seconds=number_of("generation_seconds"),
         finished_at=moment("finished_at"),
         collected_at=moment("collected_at"),
+        last_frame_file=last_frame if _is_beside_videos(directory, last_frame) else None,
         file_state=FileState.IN_PLACE,
     )
     made = max(number, whole("attempts") or number)

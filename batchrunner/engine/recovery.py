@@ -281,7 +281,7 @@ class Recovery:
                 continue
             with suppress(RemoteIdTaken):  # the user wants another version of the same video
                 accepted_at = evidence.accepted_at.get(RemoteId(row["remote_id"]))
-                paid = as_attempt(row, one.attempts + 1, accepted_at)
+                paid = as_attempt(self._directory, row, one.attempts + 1, accepted_at)
                 await self._ledger.bring_back(one.key, [paid], FOUND_DONE)
                 self._notice(f"{printable(one.id)} is done: {row['file_name']} matches results.csv")
 

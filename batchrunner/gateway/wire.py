@@ -33,7 +33,7 @@ from batchrunner.core.outcome import (
     Succeeded,
     Unknown,
 )
-from batchrunner.core.redaction import redacted
+from batchrunner.core.redaction import redacted_beginning
 from batchrunner.gateway.reading import as_dict, as_int, as_number, as_object, as_text, as_url, tokens_of
 
 BALANCE_CODES = frozenset({"insufficient_user_quota", "pre_consume_token_quota_failed"})
@@ -288,9 +288,9 @@ def _said(answer: Answer) -> _Said:
 
 def _told(message: str) -> str:
     """A message with secrets removed: upstream errors repeat input links, including signatures."""
-    return redacted(message[: 4 * MESSAGE_LENGTH])[:MESSAGE_LENGTH]
+    return redacted_beginning(message, MESSAGE_LENGTH)
 
 
 def _first_words(body: bytes) -> str:
-    words = " ".join(body[:3000].decode(errors="replace").split())
-    return redacted(words)[:120] or "an empty answer"
+    words = " ".join(body.decode(errors="replace").split())
+    return redacted_beginning(words, 120) or "an empty answer"

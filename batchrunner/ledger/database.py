@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
@@ -115,8 +116,7 @@ async def open_for_writing(path: Path) -> Database:
         path.touch(mode=0o600)
         if path.is_dir():
             raise IsADirectoryError(21, "it is a folder")
-        db = Database(path)
-        await db
+        db = await _connected(Database(path))
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"can't open {path}: {error}", "check its owner and permissions") from error
     async with _closed_on_error(db, path):
@@ -156,13 +156,27 @@ async def open_for_reading(path: Path) -> Database:
             f"{path.parent} has no ledger", "pass the run directory of an earlier `batchrunner run`"
         )
     try:
-        db = Database(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        await db
+        db = await _connected(Database(f"{path.resolve().as_uri()}?mode=ro", uri=True))
     except sqlite3.Error as error:
         raise unusable(path, error) from error
     async with _closed_on_error(db, path):
         await db.on_thread(partial(_prepare_for_reading, path=path))
     return db
+
+
+async def _connected(db: Database) -> Database:
+    """Connect. Who cancels that waits for it, since its thread must not outlive the event loop."""
+
+    async def connect() -> Database:
+        await db
+        return db
+
+    connecting = asyncio.create_task(connect())
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        await (await connecting).close()
+        raise
 
 
 def _prepare_for_reading(db: sqlite3.Connection, path: Path) -> None:

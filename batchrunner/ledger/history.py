@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from batchrunner.core.doubts.restored import Accounted, Unanswered
 from batchrunner.core.doubts.silence import Witness
 from batchrunner.core.model import AttemptId, RemoteId, TaskKey
 from batchrunner.core.needs import needs_in
+from batchrunner.core.states import TaskState
 
 LOOKED_AT = "looked_at"
 """Up to when (Unix seconds) the usage log was searched for attempts missing from the ledger."""
@@ -19,6 +21,15 @@ LOG_MARK = "log_mark"
 """Up to where run.log says nothing that the ledger doesn't have (JSON)."""
 VOUCHED_AT = "vouched_at"
 """When the files newer than the ledger were last searched at the user's request."""
+
+
+class LinkedTask(NamedTuple):
+    """A task that another one needs, or that needs it."""
+
+    key: TaskKey
+    id: str
+    state: TaskState
+    in_manifest: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,20 @@ def needing(db: sqlite3.Connection) -> dict[TaskKey, frozenset[TaskKey]]:
     return {key: needs for key, needs in found if needs}
 
 
+def neighbours(db: sqlite3.Connection, key: TaskKey) -> tuple[list[LinkedTask], list[LinkedTask]]:
+    """The tasks that a task needs, and those that need it, in plan order, those no longer planned last."""
+    columns = "key, id, state, position IS NOT NULL"
+    order = "ORDER BY position IS NULL, position, rowid"
+    ((request,),) = db.execute("SELECT request FROM tasks WHERE key = ?", (key,))
+    keys = json.dumps([need.task for need in needs_in(json.loads(request))])
+    needs = db.execute(
+        f"SELECT {columns} FROM tasks WHERE key IN (SELECT value FROM json_each(?)) {order}", (keys,)
+    )
+    found = db.execute(f"SELECT {columns}, request FROM tasks WHERE instr(request, ?) {order}", (key,))
+    following = (row[:-1] for row in found if key in {need.task for need in needs_in(json.loads(row[-1]))})
+    return [_linked_task(*row) for row in needs], [_linked_task(*row) for row in following]
+
+
 def names_of_tasks(db: sqlite3.Connection) -> dict[TaskKey, str]:
     """The ID of every task, by key."""
     return {TaskKey(key): name for key, name in db.execute("SELECT key, id FROM tasks")}
@@ -132,3 +157,7 @@ def adopted_at(db: sqlite3.Connection) -> list[tuple[str, float]]:
 def shows_settled(db: sqlite3.Connection) -> bool:
     """Whether the gateway has ever shown what it charged in the end, and not the hold alone."""
     return bool(db.execute("SELECT 1 FROM attempts WHERE charged_usd IS NOT NULL LIMIT 1").fetchall())
+
+
+def _linked_task(key: str, name: str, state: str, in_manifest: int) -> LinkedTask:
+    return LinkedTask(TaskKey(key), name, TaskState(state), bool(in_manifest))

@@ -138,7 +138,7 @@ async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[
     Each comes with what gives its file.
     """
     for directory in directories:
-        async with LedgerReader.open_existing(directory) as ledger, localising(ledger) as localise:
+        async with localising(directory) as localise, LedgerReader.open_existing(directory) as ledger:
             run, number, place = (await ledger.binding()).name, 0, directory.absolute()
             run_id = await ledger.run_id()
             begins = await ledger.read_results(lambda rows: rows.beginnings(), choice.planned_only)

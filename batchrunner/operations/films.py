@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -12,12 +13,13 @@ from pathlib import Path
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.films import Shot, chains, continued, jumps, reason_not_made
 from batchrunner.core.model import TaskKey
+from batchrunner.core.plan import folded
 from batchrunner.core.states import TaskState
 from batchrunner.ledger import FinishedVideo, LedgerReader, ResultRows
 from batchrunner.operations.export import Choice
 from batchrunner.operations.local_clips import Localise, localising
 from batchrunner.output.export.film import FilmWriter
-from batchrunner.output.export.rows import Clip
+from batchrunner.output.export.rows import Clip, plain_name
 from batchrunner.output.export.videos import Unusable
 
 
@@ -67,6 +69,11 @@ class _Film:
     reason: str
     """Why it can't be made; then, shots may be missing."""
 
+    @property
+    def name(self) -> str:
+        """Its name, which other films may have, too."""
+        return folded(plain_name(self.id))
+
 
 async def make_films(directories: Sequence[Path], choice: Choice, writer: FilmWriter) -> Filmed:
     """Make the films whose last shot was chosen, in the folder of `writer`, which is open.
@@ -75,31 +82,38 @@ async def make_films(directories: Sequence[Path], choice: Choice, writer: FilmWr
         StorageError: the disk returned an error.
     """
     done = Filmed()
+    films = [(directory, film) for directory in directories for film in await _films(directory, choice)]
+    names = Counter(name for name, _ in {(film.name, film.key) for _, film in films})
     seen: set[TaskKey] = set()
-    for directory in directories:
-        films = await _films(directory, choice)
-        async with LedgerReader.open_existing(directory) as ledger, localising(ledger) as localise:
-            for film in films:
-                if film.key in seen:
-                    done.duplicates += 1
-                elif any(clip.version in choice.rejected for clip in film.clips):
-                    done.rejected += 1
-                    done.rejected_since += writer.has(film.clips)
-                elif await _make(film, directory, writer, done, localise):
-                    seen.add(film.key)
-                    done.skipped.pop(film.key, None)  # another run directory has it
-                await asyncio.sleep(0)  # Ctrl-C is noticed here
+    async with AsyncExitStack() as stack:
+        files = {one: await stack.enter_async_context(localising(one)) for one in directories}
+        for directory, film in films:
+            if film.key in seen:
+                done.duplicates += 1
+            elif any(clip.version in choice.rejected for clip in film.clips):
+                done.rejected += 1
+                done.rejected_since += writer.has(film.clips)
+            elif await _make(film, directory, files[directory], names[film.name] == 1, writer, done):
+                seen.add(film.key)
+                done.skipped.pop(film.key, None)  # another run directory has it
+            await asyncio.sleep(0)  # Ctrl-C is noticed here
     done.films = writer.finish()
     return done
 
 
-async def _make(film: _Film, directory: Path, writer: FilmWriter, done: Filmed, localise: Localise) -> bool:
-    """Make a film unless it is there; return whether it is there now."""
+async def _make(
+    film: _Film, directory: Path, localise: Localise, is_only: bool, writer: FilmWriter, done: Filmed
+) -> bool:
+    """Make a film unless it is there; return whether it is there now.
+
+    `is_only` says whether no other film of this export would have the same name.
+    """
     reason = film.reason
     if not reason and not writer.has(film.clips):
         try:
             async with AsyncExitStack() as stack:
-                writer.add([await stack.enter_async_context(localise(clip)) for clip in film.clips])
+                clips = [await stack.enter_async_context(localise(clip)) for clip in film.clips]
+                writer.add(clips, is_only)
             done.added += 1
         except Unusable as error:
             reason = str(error)

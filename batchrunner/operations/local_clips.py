@@ -25,9 +25,10 @@ Raises `Unusable` if the video is not the one that was verified; `StorageError` 
 
 
 @asynccontextmanager
-async def localising(ledger: LedgerReader) -> AsyncIterator[Localise]:
+async def localising(directory: Path) -> AsyncIterator[Localise]:
     """How to get the files of a run directory's videos. Copies of objects are temporary, outside of it."""
-    url = (await ledger.binding()).videos
+    async with LedgerReader.open_existing(directory) as ledger:
+        url = (await ledger.binding()).videos
     if not url:
         yield _as_it_is
         return

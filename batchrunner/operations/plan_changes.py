@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -122,6 +123,13 @@ def blocked_tasks(
     needs = tasks.needs()
     states = {key: one.state for key, one in standing.items()} if needs else {}
     return {one.key: one for one in unmet(needs, states, name, selected) if one.code == NEED_FAILED}
+
+
+def ids_of_needs(tasks: PlannedTasks, needs: Mapping[TaskKey, Collection[TaskKey]]) -> dict[str, list[str]]:
+    """The IDs of the tasks that each one in `needs` needs, in plan order, by fingerprint."""
+    keys = frozenset(chain.from_iterable(needs.values()))
+    places = {key: (task.position, task.id) for key in keys if (task := tasks.find(key))}
+    return {key: [name for _, name in sorted(map(places.__getitem__, each))] for key, each in needs.items()}
 
 
 def compare(

@@ -118,9 +118,9 @@ def header(labels: Iterable[str]) -> str:
     return _joined([_quoted(name) for name in (*COLUMNS, *(LABEL + name for name in labels))])
 
 
-def line(row: ResultRow, labels: Sequence[str]) -> str:
-    """One task's line, a record of RFC 4180."""
-    cells = ["" if value is None else str(value) for value in values(row).values()]
+def line(row: ResultRow, labels: Sequence[str], found: Mapping[str, object] | None = None) -> str:
+    """One task's line, a record of RFC 4180; `found` are its `values`, if they are known already."""
+    cells = ["" if value is None else str(value) for value in (found or values(row)).values()]
     if labels:
         own = _labels(row.labels)
         cells += [own.get(name, "") for name in labels]

@@ -21,7 +21,7 @@ from batchrunner.core.states import TaskState
 from batchrunner.ledger import ResultRow, ResultRows
 from batchrunner.output.export.metadata import metadata_columns, metadata_line
 from batchrunner.output.export.rows import own_labels, values_of
-from batchrunner.output.results import header, line
+from batchrunner.output.results import header, line, values
 from batchrunner.storage.files import open_part, part_of
 from batchrunner.version import __version__
 
@@ -76,7 +76,8 @@ class _Content(NamedTuple):
 
     name: str
     header: bytes
-    line: Callable[[ResultRow], bytes]
+    line: Callable[[ResultRow, dict[str, object]], bytes]
+    """Makes a task's line from its row and values."""
 
 
 class _Edited(Exception):
@@ -160,14 +161,17 @@ def _tables(source: ResultRows, columns: Mapping[str, str]) -> tuple[_Content, .
     """What both files are made from; `columns` are the labels with their columns in metadata.jsonl."""
     labels, run = list(columns), source.run
 
-    def metadata(row: ResultRow) -> bytes:
+    def results(row: ResultRow, found: dict[str, object]) -> bytes:
+        return _encoded(line(row, labels, found))
+
+    def metadata(row: ResultRow, found: dict[str, object]) -> bytes:
         if row.state != TaskState.DONE or row.file_state:  # no video, or another one
             return b""
-        return _encoded(metadata_line(row.file_name, values_of(row, run), own_labels(row), columns))
+        return _encoded(metadata_line(row.file_name, values_of(row, run, found), own_labels(row), columns))
 
     mark = BYTE_ORDER_MARK if source.for_excel else b""
     return (
-        _Content(RESULTS_NAME, mark + _encoded(header(labels)), lambda row: _encoded(line(row, labels))),
+        _Content(RESULTS_NAME, mark + _encoded(header(labels)), results),
         _Content(METADATA_NAME, b"", metadata),
     )
 
@@ -197,8 +201,9 @@ def _written(
     ]
     is_plan = True
     for position, row in enumerate(source.all()):
+        found = values(row)
         for file, made_of, lengths in targets:
-            lengths.append(file.write(made_of(row)))
+            lengths.append(file.write(made_of(row, found)))
         is_plan = is_plan and row.position == position
     return [lengths for _, _, lengths in targets], is_plan
 
@@ -238,8 +243,9 @@ def _patched(
             source = stack.enter_context((directory / old.name).open("rb")) if old.size else io.BytesIO()
             patches.append((_Patch(file, source, old), table.line))
         for row in changed:
+            found = values(row)
             for patch, made_of in patches:
-                patch.change(1 + (row.position or 0), made_of(row))
+                patch.change(1 + (row.position or 0), made_of(row, found))
         return [patch.finished() for patch, _ in patches]
 
 

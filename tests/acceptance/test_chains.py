@@ -295,3 +295,23 @@ def test_a_doubt_at_the_beginning_of_a_chain_does_not_hold_up_the_next_night(des
     plan = desk.do("plan", "batch.yaml", *desk.at_gateway()[:2], "-o", "nights/{date}", "--json").json
     assert not plan["directory"].endswith("2020-01-01")
     assert plan["submitted"] == 2
+
+
+def test_status_of_a_task_names_what_it_needs_and_what_needs_it(desk: Any, sim: Any) -> None:
+    """With their states, for people and for programs; a version that left the manifest is marked."""
+    sim.start({"on": "generate", "do": "fail", "prompt": "cat*"})
+    desk.write(*FILM[:2])
+    desk.check(desk.run(), 0)
+    desk.write(
+        FILM[0], shot("cow", "ant"), shot("bee", "ant", "turns"), shot("cat", "bee"), shot("dog", "cat")
+    )
+    assert desk.run("-y").code == 1
+    told = desk.do("status", "batch.run", "ant").stdout.splitlines()
+    assert "  needed by cow (done), bee (done), bee (done, no longer in the manifest)" in told
+    assert not any(line.startswith("  needs ") for line in told)
+    told = desk.do("status", "batch.run", "cat").stdout.splitlines()
+    assert {"  needs   bee (done)", "  needed by dog (pending)"} <= set(told)
+    value = desk.do("status", "batch.run", "cat", "--json").json
+    key = desk.row("dog")["fingerprint"]
+    assert value["needed_by"] == [{"key": key, "id": "dog", "state": "pending", "in_manifest": True}]
+    assert [(one["id"], one["state"]) for one in value["needs"]] == [("bee", "done")]

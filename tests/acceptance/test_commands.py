@@ -85,6 +85,13 @@ def test_status_as_json_is_the_same_for_programs(story: Any) -> None:
     assert value["counts"]["done"] == 2
 
 
+def test_status_shows_the_runs_own_id(story: Any) -> None:
+    """A verdicts.csv that is written by hand needs it."""
+    run_id = (story.directory / "videos/.run-id").read_text(encoding="ascii").strip()
+    assert f"  run {run_id}" in story.do("status", "batch.run").stdout.splitlines()
+    assert only_json(story.do("status", "batch.run", "--json"))["run_id"] == run_id
+
+
 def test_status_tells_one_tasks_story_by_id_fingerprint_or_remote_id(story: Any) -> None:
     """`status DIR ID` tells attempts and events in order, whichever name is given."""
     row = story.row("ant")

@@ -83,3 +83,24 @@ def test_the_time_is_that_of_finished_tasks_of_the_same_kind(desk: Any, sim: Any
     assert again == pytest.approx(took, abs=1) != 100.0
     desk.write("ant", {"id": "bee", "prompt": "bee", "model": "dreamina-seedance-2-0"})
     assert desk.do("plan", "batch.yaml", "--json").json["forecast"]["seconds"]["3"] == 100.0
+
+
+def test_each_task_says_what_it_needs(desk: Any, sim: Any) -> None:
+    """`after` and the IDs in plan order; in JSON as a list; a task that needs nothing says nothing."""
+    sim.start()
+    content = [
+        {"type": "image_url", "role": "reference_image", "image_url": {"url": f"task:{name}/last_frame"}}
+        for name in ("bee", "ant")
+    ]
+    needy = {"id": "cat", "prompt": "cat joins both", "metadata": {"content": content}}
+    desk.write("ant", needy, "bee", {"id": "dog", "prompt": "dog", "image": "task:cat/last_frame"})
+    for _ in range(2):  # without a ledger, and with one
+        lines = desk.do("plan", "batch.yaml", "--tasks").stdout.splitlines()
+        listed = {line.split()[0]: line.split("  ")[-2] for line in lines if " (batch.yaml:" in line}
+        assert listed.keys() == {"ant", "cat", "bee", "dog"}
+        after = {name: text for name, text in listed.items() if text.startswith("after ")}
+        assert after == {"cat": "after ant, bee", "dog": "after cat"}
+        tasks = desk.do("plan", "batch.yaml", "--json").json["tasks"]
+        needs = {task["id"]: task["needs"] for task in tasks}
+        assert needs == {"ant": [], "cat": ["ant", "bee"], "bee": [], "dog": ["cat"]}
+        assert desk.run("--limit", "1").code == 0

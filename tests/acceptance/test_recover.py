@@ -1,6 +1,7 @@
 """`batchrunner recover`: a ledger that is lost is made again, for free, and nothing is paid for twice."""
 
 import shlex
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -38,6 +39,29 @@ def test_a_lost_ledger_is_made_again(desk: Any, sim: Any, made: Any) -> None:
     assert (sim.posts(), sim.downloads()) == (0, 0)
     desk.check(desk.run(), 0)
     assert sim.posts() == 0
+
+
+@pytest.mark.parametrize("lost", [(), ("results.csv", "metadata.jsonl")], ids=["ledger", "results, too"])
+def test_pictures_of_last_frames_are_known_again(desk: Any, sim: Any, lost: tuple[str, ...]) -> None:
+    """Each row names the picture that lies beside its video; one that was deleted isn't named."""
+    sim.start()
+    shots = [{"id": "ant", "prompt": "ant"}]
+    shots += [
+        {"id": one, "prompt": one, "image": f"task:{before}/last_frame"} for before, one in pairwise(SIX)
+    ]
+    desk.write(*shots)
+    desk.check(desk.run(), 0)
+    before = {row["id"]: row["last_frame_file"] for row in desk.rows()}
+    assert [name for name, file in before.items() if file] == list(SIX[:-1])
+    (desk.directory / before["bee"]).unlink()
+    lose_ledger(desk.directory)
+    for name in lost:
+        (desk.directory / name).unlink()
+    desk.check(recover(desk), 0)
+    gone = {} if lost else {"bee": ""}  # the gateway still shows it
+    assert {row["id"]: row["last_frame_file"] for row in desk.rows()} == before | gone
+    desk.check(desk.run(), 0)
+    assert sim.posts() == len(SIX)
 
 
 @pytest.mark.parametrize("emptied", [False, True])

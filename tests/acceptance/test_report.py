@@ -124,6 +124,8 @@ def test_filters_and_sorts(watched):
     assert shown(page)[:2] == ["arabic", "fail-1"]
     page.fill("#text", "no such thing")
     assert page.is_visible("#nothing")
+    assert not page.is_visible("#film"), "no task continues another one"
+    assert "By film" not in page.locator("#sort option").all_inner_texts()
 
 
 def test_failures_are_grouped_with_what_to_do(watched):
@@ -379,20 +381,114 @@ def test_nothing_moves_under_the_hand(watched):
     assert page.evaluate(height) == loading > 100
 
 
+def serious_barriers(page: Any) -> list[tuple[str, str]]:
+    """What axe finds: rule and first element."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_is_accessible(browser, made, scheme):
     """axe finds nothing serious, in light and in dark, with everything open."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     seen = Watched(browser, made.file, color_scheme=scheme)
     seen.page.click("#charts summary")
     for task in (None, "twice"):
         if task:
             card(seen.page, task).locator(".open").click()
-        found = axe.run(seen.page).response["violations"]
-        serious = [
-            (one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+        assert serious_barriers(seen.page) == []
+    seen.context.close()
+
+
+@pytest.fixture(scope="module")
+def film(make_desk) -> Iterator[Path]:
+    """The report of a run with two films that have their beginning in common, and a task with a reference."""
+    desk = make_desk()
+    others = [f"other-{number}" for number in range(8)]
+    reference = {"type": "image_url", "role": "reference_image", "image_url": {"url": "task:fox/last_frame"}}
+    desk.write(
+        "one",
+        "fox",
+        *others,
+        *(
+            {"id": name, "prompt": name, "image": f"task:{before}/last_frame"}
+            for before, name in (("two", "four"), ("one", "two"), ("two", "three"))
+        ),
+        {"id": "rat", "prompt": "rat and fox", "metadata": {"content": [reference]}},
+    )
+    desk.gateway.start()
+    desk.check(desk.run(), 0)
+    assert desk.do("report", "batch.run").code == 0
+    yield desk.directory / "report.html"
+    desk.clear_away()
+
+
+def test_links_lead_from_shot_to_shot(browser, film):
+    """With mouse and keyboard, to cards that are far away or filtered out; the target has the focus."""
+    seen = Watched(browser, film)
+    page = seen.page
+    page.set_viewport_size({"width": 420, "height": 500})
+    seen.until("document.querySelectorAll('.card').length < 8")
+    assert card(page, "two").count() == 0, "too far away to be in the document"
+    assert card(page, "fox").locator(".shot").count() == 0
+    card(page, "one").get_by_role("button", name="Next shot: two").click()
+    assert page.evaluate(FOCUSED) == "two"
+    box = page.evaluate("document.activeElement.closest('.card').getBoundingClientRect().toJSON()")
+    assert box["top"] >= 0
+    assert box["bottom"] <= 500
+    card(page, "two").get_by_role("button", name="Previous shot: one").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate(FOCUSED) == "one"
+    for key, name in ((".", "two"), (".", "four"), (",", "two")):
+        page.keyboard.press(key)
+        assert page.evaluate(FOCUSED) == name
+    page.keyboard.press(",")
+    page.keyboard.press(",")
+    assert page.inner_text("#notice") == "one has no previous shot."
+    assert page.evaluate(FOCUSED) == "one"
+    page.fill("#text", "three")
+    assert shown(page) == ["three"]
+    page.get_by_role("button", name="Previous shot: two").click()
+    seen.until(f"{FOCUSED} === 'two'")
+    assert page.input_value("#text") == ""
+    page.set_viewport_size({"width": 700, "height": 500})
+    seen.until("grid.columns === 2")
+    assert page.evaluate(FOCUSED) == "two", "when the window changes, too"
+    page.keyboard.press("Enter")
+    related = page.locator("#detail .related")
+    assert related.all_text_contents() == ["Previous shot: one", "Next shot: fourthree"]
+    page.locator("#detail").get_by_role("button", name="Next shot: three").click()
+    assert page.inner_text("#detail h2") == "three"
+    page.keyboard.press(",")
+    assert page.inner_text("#detail h2") == "two"
+    page.keyboard.press("Escape")
+    seen.until(f"{FOCUSED} === 'two'")
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    related.get_by_role("button", name="Needs: fox").click()
+    assert related.all_text_contents() == ["Needed by: rat"]
+    assert seen.complaints == []
+    seen.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_films_shots_are_shown_together_in_their_order(browser, film, scheme):
+    """By the filter, one film; by the order, one film after another, and then all other tasks."""
+    seen = Watched(browser, film, color_scheme=scheme)
+    page = seen.page
+    assert page.locator("#film option").all_inner_texts() == ["Any film", "four (3 shots)", "three (3 shots)"]
+    assert serious_barriers(page) == []
+    page.select_option("#film", label="three (3 shots)")
+    assert shown(page) == ["one", "two", "three"]
+    page.select_option("#sort", "id")
+    assert shown(page) == ["one", "three", "two"]
+    page.click("button[type=reset]")
+    seen.until("document.querySelectorAll('.card').length > 3")
+    page.select_option("#sort", "film")
+    assert shown(page)[:6] == ["one", "two", "four", "three", "fox", "other-0"]
+    card(page, "two").locator(".open").click()
+    assert serious_barriers(page) == []
+    assert seen.complaints == []
     seen.context.close()
 
 

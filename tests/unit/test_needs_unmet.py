@@ -34,6 +34,11 @@ def test_of_several_causes_the_one_that_needs_a_person_is_named():
     assert found == (CAT, NEED_FAILED, "needs BEE, which is uncollected")
     (found,) = told(needs, ant=TaskState.IN_DOUBT, bee=TaskState.DONE, cat=TaskState.PENDING)
     assert found == (CAT, NEED_IN_DOUBT, "needs ANT, which is in doubt")
+    for ant, bee in ((TaskState.IN_DOUBT, TaskState.FAILED), (TaskState.FAILED, TaskState.IN_DOUBT)):
+        (found,) = told(needs, ant=ant, bee=bee, cat=TaskState.PENDING)
+        assert found[1] == NEED_FAILED
+    (found,) = told(needs, ant=TaskState.PENDING, bee=TaskState.IN_DOUBT, cat=TaskState.PENDING)
+    assert found == (CAT, NEED_IN_DOUBT, "needs BEE, which is in doubt")
 
 
 def test_a_chain_may_be_long():

@@ -4,7 +4,13 @@ import time
 
 import pytest
 
-from batchrunner.core.redaction import redacted, redacted_url, redacted_values, without_user
+from batchrunner.core.redaction import (
+    redacted,
+    redacted_beginning,
+    redacted_url,
+    redacted_values,
+    without_user,
+)
 
 SECRET = "c4n4ry-S3cret"
 
@@ -127,3 +133,13 @@ def test_an_address_loses_its_user_however_it_is_written(scheme: str, password: 
     """Scheme and host stay, so that a person sees the slip."""
     assert without_user(f"{scheme}bob:{password}@host:1/x") == f"{scheme}***@host:1/x"
     assert without_user(f"{scheme}host:1/x") == f"{scheme}host:1/x"
+
+
+@pytest.mark.parametrize("before", [f"https://b.example/a?{'x' * 300} ", " " * 300, ""])
+def test_the_beginning_of_a_long_text_holds_no_part_of_a_secret(before: str) -> None:
+    """Wherever it is cut: what was recognised as a secret in the whole text still is."""
+    for length in range(1, 120):
+        text = f"{before}{'y' * length} https://bob:{SECRET}@host/ and more words {'z ' * 400}"
+        assert SECRET[:4] not in redacted_beginning(text, 100)
+    assert redacted_beginning("short words", 100) == "short words"
+    assert redacted_beginning("some words " * 100, 16) == "some words some "

@@ -5,6 +5,7 @@ Users complete it, so only the lines between our marks are written again.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -52,6 +53,7 @@ class Card:
         self._cost: Counter[str] = Counter()
         self._tokens = self._bytes = self._unpriced = 0
         self._seconds, self._shortest, self._longest = 0.0, 0.0, 0.0
+        self._contents = hashlib.sha256()
 
     @property
     def videos(self) -> int:
@@ -68,6 +70,7 @@ class Card:
         self._of["model"][values["model"]] += 1
         self._of["run"][values["run"]] += 1
         self._of["size"][f"{values['width']}×{values['height']}"] += 1
+        self._contents.update(f"{row.file} {values['sha256']}\n".encode())
         self._tokens += values["tokens"] or 0
         self._bytes += values["bytes"] or 0
         if values["cost"] is None:
@@ -76,9 +79,14 @@ class Card:
             self._cost[values["currency"]] += values["cost"]
 
     def header(self, patterns: Patterns) -> str:
-        """The part of the header that says which files belong to which split."""
+        """The part of the header that says which files belong to which split.
+
+        It is another one whenever the set has grown: unless something in it has changed, the library shows
+        its copy of what it loaded before.
+        """
         lines = [f"  - split: {split}\n    path: {compact(pattern)}" for split, pattern in patterns.items()]
-        return "\n".join(["configs:", "- config_name: default", "  data_files:", *lines])
+        what = f"  description: {count(self.videos, 'video')}, sha256 {self._contents.hexdigest()}"
+        return "\n".join(["configs:", "- config_name: default", what, "  data_files:", *lines])
 
     def body(self) -> str:
         """The part of the text that describes the videos."""

@@ -1,25 +1,25 @@
 """Films: shots that continue each other, joined to one MP4 file each, with metadata beside them.
 
 `datasets` reads the folder like any other one with videos. It only grows: a film of which a shot was made
-again is another version, with a name of its own.
+again is another film, with a name of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from batchrunner.core.file_names import METADATA_NAME
+from batchrunner.core.plan import folded
 from batchrunner.media.joining import Joined, join
 from batchrunner.media.reels import NotJoinable
 from batchrunner.output.export.card import Card, write_card
 from batchrunner.output.export.folder import SetFile, SetFolder, SetRow
 from batchrunner.output.export.metadata import metadata_columns, metadata_line
-from batchrunner.output.export.rows import Clip, SetColumn
+from batchrunner.output.export.rows import Clip, SetColumn, plain_name
 from batchrunner.output.export.videos import Unusable, check_video
 
 SPLIT = "train"
@@ -44,7 +44,7 @@ FILM_COLUMNS = (
     SetColumn("fps", float, "frames per second"),
     SetColumn("bytes", int, "the size of the film"),
     SetColumn("sha256", str, "the hash of the film"),
-    SetColumn("version", int, "counts the films that end with this shot and of which a shot was made again"),
+    SetColumn("collected_at", str, "when all shots had been downloaded and verified (ISO 8601, UTC)"),
     SetColumn("run", str, "the name of the run that made the shots"),
     SetColumn("fingerprint", str, "the hash of the last shot's request"),
 )
@@ -56,8 +56,8 @@ class FilmWriter:
     def __init__(self, path: Path, recorded: Mapping[str, object]) -> None:
         """`recorded` are the options that must be the same each time, as the user writes them."""
         self._folder = SetFolder(path, recorded)
-        self._made: defaultdict[str, list[list[str]]] = defaultdict(list)
-        """The hashes of the shots of every film, by the fingerprint of its last shot."""
+        self._made: set[str] = set()
+        """What identifies every film; see `_identity`."""
         self._names: set[str] = set()
         self.notices = self._folder.notices
 
@@ -71,10 +71,10 @@ class FilmWriter:
 
     def has(self, shots: Sequence[Clip]) -> bool:
         """Whether the folder has the film of these shots."""
-        return [shot.sha256 for shot in shots] in self._made[shots[-1].fingerprint]
+        return _identity_of(shots) in self._made
 
-    def add(self, shots: Sequence[Clip]) -> None:
-        """Join shots.
+    def add(self, shots: Sequence[Clip], is_only: bool) -> None:
+        """Join shots; `is_only` says whether no other film of this export would have the same name.
 
         Raises:
             Unusable: they can't be joined, or one is not the video that was verified.
@@ -85,8 +85,7 @@ class FilmWriter:
             except Unusable as error:
                 made = shot.video.row
                 raise Unusable(f"the shot {made.id} ({made.file_name}): {error}") from error
-        version = len(self._made[shots[-1].fingerprint]) + 1
-        name = self._name(shots[-1], version)
+        name = self._name(shots, is_only)
         part = self._folder.part(name)
         try:
             joined = join([(shot.path, str(shot.row()["id"])) for shot in shots], part)
@@ -102,7 +101,7 @@ class FilmWriter:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        values = _values(shots, joined) | {"bytes": size, "sha256": digest, "version": version}
+        values = _values(shots, joined) | {"bytes": size, "sha256": digest}
         row = SetRow(
             SPLIT, name, {column.name: values[column.name] for column in FILM_COLUMNS}, shots[-1].labels
         )
@@ -121,15 +120,25 @@ class FilmWriter:
         return card.videos
 
     def _note(self, row: SetRow) -> None:
-        self._made[row.values["fingerprint"]].append(list(row.values["shot_sha256"]))
-        self._names.add(row.file.casefold())
+        self._made.add(_identity(row.values["fingerprint"], row.values["shot_sha256"]))
+        self._names.add(folded(row.file))
 
-    def _name(self, last: Clip, version: int) -> str:
-        """The name of a film: the ID of its last shot, if no other film has it."""
-        suffix = f"-v{version}.mp4" if version > 1 else ".mp4"
-        name = f"{last.plain_id}{suffix}"
-        is_free = last.plain_id and name.casefold() not in self._names
-        return name if is_free else f"{last.name}{suffix}"
+    def _name(self, shots: Sequence[Clip], is_only: bool) -> str:
+        """The ID of the last shot; if another film is called so, with a part of the film's own hash."""
+        last = plain_name(shots[-1].video.row.id)
+        name = f"{last}.mp4"
+        if last and is_only and folded(name) not in self._names:
+            return name
+        return "-".join(filter(None, (last, _identity_of(shots)[:8]))) + ".mp4"
+
+
+def _identity_of(shots: Sequence[Clip]) -> str:
+    return _identity(shots[-1].fingerprint, [shot.sha256 for shot in shots])
+
+
+def _identity(fingerprint: str, shot_sha256: Sequence[str]) -> str:
+    """What identifies a film: a hash of its last shot's request and of the videos of all its shots."""
+    return hashlib.sha256(" ".join([fingerprint, *shot_sha256]).encode()).hexdigest()
 
 
 def _values(shots: Sequence[Clip], joined: Joined) -> dict[str, object]:
@@ -153,4 +162,5 @@ def _values(shots: Sequence[Clip], joined: Joined) -> dict[str, object]:
         "cost": round(sum(costs), 6) if is_priced else None,
         "currency": last["currency"] if is_priced else "",
         "duration": joined.duration,
+        "collected_at": max(str(row["collected_at"]) for row in rows),
     }

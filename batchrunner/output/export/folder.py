@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from batchrunner.core.errors import BusyError, StorageError, UsageError
+from batchrunner.output.export.presence import NEW, PresenceCheck
 from batchrunner.output.export.rows import compact
 from batchrunner.output.results_backup import keep_copy
-from batchrunner.storage.files import sync_directory
+from batchrunner.storage.files import seen_as, sync_directory
 
 JOURNAL = ".batchrunner-export.jsonl"
 VERSION = 1
 _PART = ".part"
-_NEW = "export into a new folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class SetFolder:
         """
         with _disk_errors(self.path):
             if self.path.exists() and not self.path.is_dir():
-                raise UsageError(f"{self.path} is a file", f"{_NEW} with -o DIR")
+                raise UsageError(f"{self.path} is a file", f"{NEW} with -o DIR")
             self.path.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -108,12 +108,11 @@ class SetFolder:
             return
         for file in files:
             if os.path.lexists(self.path / file.name):
-                raise UsageError(
-                    f"{self.path / file.name} is not part of the set", f"move it away, or {_NEW}"
-                )
+                raise UsageError(f"{self.path / file.name} is not part of the set", f"move it away, or {NEW}")
         for folder in {(self.path / file.name).parent for file in files}:
             sync_directory(folder)
-        self._append({"files": list(map(asdict, files)), "rows": list(map(asdict, rows))})
+        seen = {file.name: seen_as(self.part(file.name).stat()) for file in files}
+        self._append({"files": list(map(asdict, files)), "seen": seen, "rows": list(map(asdict, rows))})
         self._note(rows)
         self._put_in_place([file.name for file in files])
 
@@ -158,7 +157,7 @@ class SetFolder:
         if journal.exists():
             return
         if others := sorted(path.name for path in self.path.iterdir() if path != part):
-            raise UsageError(f"{self.path} contains something else: {others[0]}", f"{_NEW} with -o DIR")
+            raise UsageError(f"{self.path} contains something else: {others[0]}", f"{NEW} with -o DIR")
         with part.open("wb") as file:
             file.write(_line({"version": VERSION, "options": self._options}))
             file.flush()
@@ -171,33 +170,32 @@ class SetFolder:
         """Check the options, read what is in the set, and finish the last commit."""
         lines = self._lines()
         self._check_options(next(lines, {}))
-        newest: list[str] = []
+        check, seen_later = PresenceCheck(self.path, _hash), dict[str, str]()
+        newest: tuple[list[SetFile], dict[str, str]] = [], {}
         for line in lines:
             self._wrote |= line.get("wrote", {})
             self._note([SetRow(**row) for row in line.get("rows", ())])
-            self._check_files(newest)
-            newest = [file["name"] for file in line.get("files", ())] or newest
-        self._put_in_place([name for name in newest if self.part(name).exists()])
-        self._check_files(newest)
+            if "files" in line:
+                check.look(*newest)
+                newest = [SetFile(**file) for file in line["files"]], line.get("seen", {})
+            else:
+                seen_later |= line.get("seen", {})
+        self._put_in_place([file.name for file in newest[0] if self.part(file.name).exists()])
+        check.look(*newest)
+        if seen := check.settle(seen_later):
+            self._append({"seen": seen})
         for part in (*self.path.glob(f".*{_PART}"), *self.path.glob(f"*/.*{_PART}")):
             part.unlink()
 
     def _check_options(self, first: Mapping[str, Any]) -> None:
         if first.get("version") != VERSION:
-            raise UsageError(f"{self.path / JOURNAL} is damaged, or of another version", _NEW)
+            raise UsageError(f"{self.path / JOURNAL} is damaged, or of another version", NEW)
         before = first["options"]
         for name in dict.fromkeys([*self._options, *before]):
             if (then := before.get(name)) != (now := self._options.get(name)):
                 raise UsageError(
                     f"{self.path} was exported with {_option(name, then)}, not {_option(name, now)}",
-                    f"repeat the options of the first export, or {_NEW}",
-                )
-
-    def _check_files(self, names: Sequence[str]) -> None:
-        for name in names:
-            if not (self.path / name).exists():
-                raise UsageError(
-                    f"{self.path} lacks {name}, which is part of the set", f"put it back, or {_NEW}"
+                    f"repeat the options of the first export, or {NEW}",
                 )
 
     def _note(self, rows: Sequence[SetRow]) -> None:
@@ -228,7 +226,7 @@ class SetFolder:
                 try:
                     yield json.loads(line)
                 except ValueError as error:
-                    raise UsageError(f"{self.path / JOURNAL} is damaged", _NEW) from error
+                    raise UsageError(f"{self.path / JOURNAL} is damaged", NEW) from error
 
 
 @contextmanager

@@ -106,32 +106,36 @@ class Clip:
     def name(self) -> str:
         """Its name in a set, without a dot: the same in every set, and no other video's."""
         digest = self.fingerprint.partition("-")[2][:16]
-        return f"{self.plain_id}-{digest}" if self.plain_id else digest
-
-    @property
-    def plain_id(self) -> str:
-        """Its ID in letters, digits, `-` and `_`, which may be empty, or another video's.
-
-        A tool that reads a set may take any other character of a name for syntax.
-        """
-        plain = unicodedata.normalize("NFC", self.video.row.id)
-        words = "".join(char if char.isalnum() or char in "-_" else "-" for char in plain)
-        return words.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").strip("-_")
+        plain = plain_name(self.video.row.id)
+        return f"{plain}-{digest}" if plain else digest
 
     def row(self) -> dict[str, object]:
         """Its values in the columns of every dataset."""
         return values_of(self.video.row, self.run)
 
 
-def values_of(row: ResultRow, run: str) -> dict[str, object]:
-    """The values of a finished video in the columns of every dataset; `run` is the name of its run."""
-    found = values(row) | {
+def plain_name(task_id: str) -> str:
+    """An ID in letters, digits, `-` and `_`, which may be empty, or another task's.
+
+    A tool that reads a set may take any other character of a name for syntax.
+    """
+    plain = unicodedata.normalize("NFC", task_id)
+    words = "".join(char if char.isalnum() or char in "-_" else "-" for char in plain)
+    return words.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").strip("-_")
+
+
+def values_of(row: ResultRow, run: str, found: dict[str, object] | None = None) -> dict[str, object]:
+    """The values of a finished video in the columns of every dataset.
+
+    `run` is the name of its run; `found` are its values in results.csv, if they are known already.
+    """
+    cells = (found or values(row)) | {
         "cost": None if row.cost is None else round(row.cost, 6),
         "warnings": _warnings(row.warnings),
         "parameters": _parameters(row.parameters),
         "run": run,
     }
-    return {name: _cell(found[name], kind) for name, kind in _KINDS}
+    return {name: _cell(cells[name], kind) for name, kind in _KINDS}
 
 
 def own_labels(row: ResultRow) -> Mapping[str, str]:

@@ -13,6 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 from batchrunner.core.failure_groups import FailureGroup, Trouble, groups
+from batchrunner.core.films import chains, continued
+from batchrunner.core.model import TaskKey
+from batchrunner.core.needs import needs_in
 from batchrunner.core.policy import may_be_paid_for
 from batchrunner.core.redaction import redacted, redacted_url, redacted_values
 from batchrunner.core.states import TaskState
@@ -36,6 +39,8 @@ class Contents:
     charts: Mapping[str, object]
     videos: int
     """The number of all versions, those of other runs too."""
+    films: Sequence[TaskKey]
+    """The last shots of films."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,16 @@ def contents(
         videos += len(seen)
         if task.state in ATTENTION:
             troubles.append(_trouble(task))
-    return Contents(tasks, groups(troubles), charts(gallery.stays, now), videos)
+    return Contents(tasks, groups(troubles), charts(gallery.stays, now), videos, _films(gallery.tasks))
+
+
+def _films(tasks: Sequence[ShownTask]) -> list[TaskKey]:
+    """The last shot of each film that an export would make of these tasks."""
+    requests = {TaskKey(task.key): json.loads(task.request) for task in tasks if '"part"' in task.request}
+    links = {key: before for key, request in requests.items() if (before := continued(request))}
+    stays = [task for task in tasks if task.position is not None or task.state == TaskState.DONE]
+    wanted = frozenset(TaskKey(task.key) for task in stays)
+    return [keys[-1] for keys in chains(links, wanted)]
 
 
 def _by_task(takes: Iterable[Take]) -> dict[str, list[Take]]:
@@ -131,6 +145,8 @@ def _task(task: ShownTask, takes: Sequence[Mapping[str, object]], pictures: Pict
         "warnings": [printable(redacted(text)) for text in json.loads(task.warnings)],
         "unplanned": task.position is None,
         "takes": takes,
+        "previous": continued(request),
+        "needs": list(dict.fromkeys(need.task for need in needs_in(request))),
     }
     return {name: value for name, value in values.items() if value or name in ("prompt", "takes")}
 

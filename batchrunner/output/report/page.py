@@ -18,7 +18,7 @@ from batchrunner.core.errors import StorageError
 from batchrunner.output.results_backup import keep_copy
 from batchrunner.storage.files import write_over
 
-_SCRIPTS = ("elements", "verdicts", "filters", "grid", "charts", "detail", "main")
+_SCRIPTS = ("elements", "verdicts", "chains", "filters", "grid", "charts", "detail", "main")
 """The parts of the page's script, in order."""
 _POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; img-src 'self' file:; media-src 'self' file:; "

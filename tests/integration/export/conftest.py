@@ -74,7 +74,7 @@ def export(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Exporter:
 
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[..., Any]:
-    """`datasets.load_dataset`, with videos as bytes rather than decoded."""
+    """`datasets.load_dataset`, with videos as bytes rather than decoded; each time with an empty cache."""
 
     def load(*arguments: str, **options: Any) -> Any:
         with warnings.catch_warnings():
@@ -82,7 +82,7 @@ def load(tmp_path: Path) -> Callable[..., Any]:
             import datasets  # noqa: PLC0415  slow
 
             cache = tmp_path / f"cache{len(list(tmp_path.glob('cache*')))}"
-            found = datasets.load_dataset(*arguments, **options, cache_dir=str(cache))
+            found = datasets.load_dataset(*arguments, **{"cache_dir": str(cache)} | options)
             for split, rows in found.items():
                 for name, feature in rows.features.items():
                     if isinstance(feature, datasets.Video):

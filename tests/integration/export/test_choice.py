@@ -174,6 +174,8 @@ def test_a_set_that_lost_a_file_is_not_added_to(export: Any) -> None:
     (video,) = export.out.glob("train/*.mp4")
     video.unlink()
     assert f"lacks train/{video.name}" in export.refused("--format", "hf")
+    video.write_bytes(b"another")
+    assert f"{video} is not what was exported" in export.refused("--format", "hf")
 
 
 def test_a_run_without_finished_videos_makes_an_empty_set(export: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from batchrunner.cli.main import main
+from batchrunner.output.export.folder import JOURNAL
 from tests.harness.clips import Look, pictures_of, video
 from tests.harness.finished_runs import Made, made_again
 from tests.harness.run_directory import sha256_of
@@ -98,7 +100,7 @@ def test_a_row_says_what_a_film_is_made_of(export: Any, load: Any) -> None:
             "width": 864,
             "height": 496,
             "fps": 24.0,
-            "version": 1,
+            "collected_at": "2027-01-15T08:04:21.500Z",
             "run": "cats",
             "fingerprint": THREE.key,
             "label.scene": "=1",
@@ -185,8 +187,8 @@ def test_finished_films_are_not_written_again(export: Any) -> None:
     assert shots_of(export) == {"two.mp4": ["one", "two"], "three.mp4": ["one", "two", "three"]}
 
 
-def test_a_film_with_a_shot_made_again_is_another_version(export: Any) -> None:
-    """The earlier film stays. What was made from the earlier version is said to jump."""
+def test_a_film_with_a_shot_made_again_is_another_film(export: Any) -> None:
+    """The earlier one stays. What was made from the earlier version is said to jump."""
     run = export.make(ONE, TWO)
     export("--film")
     first = (export.out / "two.mp4").read_bytes()
@@ -195,8 +197,11 @@ def test_a_film_with_a_shot_made_again_is_another_version(export: Any) -> None:
     assert (done["films"], done["added"], done["jumps"]) == (2, 1, [])
     assert (export.out / "two.mp4").read_bytes() == first
     found = rows(export)
-    assert [(name, row["version"]) for name, row in found.items()] == [("two.mp4", 1), ("two-v2.mp4", 2)]
-    assert found["two-v2.mp4"]["shot_sha256"][1] == sha256_of(run / "videos/two-v2.mp4")
+    (new,) = found.keys() - {"two.mp4"}
+    assert re.fullmatch(r"two-[0-9a-f]{8}\.mp4", new)
+    assert found[new]["shot_sha256"][1] == sha256_of(run / "videos/two-v2.mp4")
+    assert found[new]["collected_at"] > found["two.mp4"]["collected_at"]
+    assert list(found) == ["two.mp4", new], "the newer one comes later"
     made_again(run, ONE._replace(data=video(Look(31, 40)), submitted_at=SUBMITTED + 900))
     done = export("--film", out=export.folder / "new")
     assert done["jumps"] == [{"film": "two", "shot": "two", "after": "one"}]
@@ -266,11 +271,64 @@ def test_several_runs_and_equal_ids(export: Any) -> None:
     done = export("--film", runs=[one, two])
     assert (done["films"], done["duplicates"], done["skipped"]) == (3, 1, [])
     found = {name: (row["id"], row["run"]) for name, row in rows(export).items()}
-    assert found == {
-        "two.mp4": ("two", "cats"),
+    assert {re.sub("-[0-9a-f]{8}", "-HASH", name): which for name, which in found.items()} == {
+        "two-HASH.mp4": ("two", "cats"),
         "branch.mp4": ("branch", "other"),
-        f"TWO-{other.key[2:18]}.mp4": ("TWO", "other"),
+        "TWO-HASH.mp4": ("TWO", "other"),
     }
+
+
+def test_names_of_films_do_not_depend_on_the_order(export: Any) -> None:
+    """Neither that of the run directories, nor which of two films of the same name was ready first."""
+    other = Made("three", "night", video(Look(25, 99)), image=ONE.last_frame)
+    one, two = export.make(ONE, TWO, THREE, BRANCH), export.make(ONE, other, run="other")
+    export.out = export.folder / "whole"
+    export("--film", runs=[one, two])
+    whole = rows(export).keys()
+    assert len(whole) == 3
+    assert "branch.mp4" in whole
+    export.out = export.folder / "in steps"
+    (two / "videos/three.mp4").unlink()
+    export("--film", runs=[two, one], code=1)
+    assert rows(export).keys() < whole
+    (two / "videos/three.mp4").write_bytes(other.data)
+    export("--film", runs=[two, one])
+    assert rows(export).keys() == whole
+
+
+@pytest.mark.parametrize("how", ["other content", "other size", "other time"])
+def test_a_replaced_film_is_noticed(export: Any, how: str) -> None:
+    """It is named, and stays as it is; another time alone means nothing."""
+    export.make(ONE, TWO)
+    export("--film")
+    film = export.out / "two.mp4"
+    before, data = film.stat(), film.read_bytes()
+    film.write_bytes({"other content": data[:-1] + b"x", "other size": data + b"x"}.get(how, data))
+    os.utime(film, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+    export.make(THREE)
+    if how == "other time":
+        assert export("--film")["added"] == 1
+        journal = (export.out / JOURNAL).read_bytes()
+        assert export("--film")["added"] == 0
+        assert (export.out / JOURNAL).read_bytes() == journal, "what was read once isn't read again"
+        return
+    left = tree(export.out)
+    said = export.refused("--film")
+    assert f"{film} is not what was exported: it was changed or replaced" in said
+    assert "put it back, or export into a new folder" in said
+    assert tree(export.out) == left
+
+
+def test_a_file_with_the_name_of_a_film_is_not_overwritten(export: Any) -> None:
+    """It is somebody's own; the film is made once it was moved away."""
+    export.make(ONE, TWO)
+    export("--film")
+    (export.out / "three.mp4").write_bytes(b"mine")
+    export.make(THREE)
+    assert f"{export.out / 'three.mp4'} is not part of the set; move it away" in export.refused("--film")
+    assert (export.out / "three.mp4").read_bytes() == b"mine"
+    (export.out / "three.mp4").rename(export.folder / "mine.mp4")
+    assert export("--film")["added"] == 1
 
 
 @pytest.mark.parametrize("name", ["../../etc/x.y", "猫" * 60, "[*]?{a}", "test", "a\u202eb", ".hidden"])

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import stat
+import threading
 
 import pytest
 
@@ -212,3 +213,29 @@ def test_a_file_made_and_not_yet_filled_is_no_obstacle(tmp_path):
     (tmp_path / LEDGER_NAME).touch()
     open_and_close(tmp_path)
     assert read(tmp_path) == []
+
+
+def test_cancelling_while_it_is_opened_leaves_no_thread(tmp_path, monkeypatch):
+    """The connection's thread reports before the event loop ends: later, nobody is there."""
+    connect, may_go_on = sqlite3.connect, threading.Event()
+
+    def slow(*args, **options):
+        may_go_on.wait()
+        return connect(*args, **options)
+
+    async def go():
+        opening = asyncio.create_task(open_for_writing(tmp_path / LEDGER_NAME))
+        await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.sleep(0)
+        may_go_on.set()
+        await opening
+
+    before, raised = set(threading.enumerate()), []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    monkeypatch.setattr(sqlite3, "connect", slow)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(go())
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert not raised

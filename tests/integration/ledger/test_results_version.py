@@ -31,7 +31,7 @@ def lines(monkeypatch):
     """The IDs of the lines that were made, in order."""
     made, line = [], version_module.line
     monkeypatch.setattr(
-        version_module, "line", lambda row, labels: (made.append(row.id), line(row, labels))[1]
+        version_module, "line", lambda row, *given: (made.append(row.id), line(row, *given))[1]
     )
     return made
 

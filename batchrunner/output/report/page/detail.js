@@ -101,6 +101,7 @@ class Detail {
       make("h3", {}, "Prompt"), prompt,
       make("button", { type: "button", onclick: (event) => copy(task.prompt, event.target) }, "Copy"),
       ...this.inputs(task),
+      ...relatives(task),
       task.code || task.message ? make("div", { className: "failure" }, make("strong", {}, task.code || ""), words("p", task.message || "")) : null,
       ...(task.warnings || []).map((warning) => words("p", `⚠ ${warning}`)),
       make("table", {}, make("tbody", {},

@@ -3,7 +3,7 @@
 const MOST_LABELS = 400; // a label with more values is for the search field
 const ORDERS = [
   ["plan", "Manifest order"], ["id", "By ID"], ["newest", "Newest first"], ["slowest", "Slowest first"],
-  ["dearest", "Most expensive first"], ["state", "By state"],
+  ["dearest", "Most expensive first"], ["state", "By state"], ...(films.size ? [["film", "By film"]] : []),
 ];
 
 const VERDICT_FILTERS = [["keep", "Kept"], ["reject", "Rejected"], ["none", "No verdict"], ["note", "With a note"]];
@@ -40,6 +40,9 @@ function fillFilters() {
   fill(byId("model"), "Any model", count((task) => [task.model]).map((pair) => named(pair)));
   fill(byId("verdict"), "Any verdict", VERDICT_FILTERS);
   fill(byId("sort"), ...[ORDERS[0][1], ORDERS.slice(1)]);
+  const shots = (key) => `${byKey.get(key).id} (${counted(films.get(key).length, "shot")})`;
+  fill(byId("film"), "Any film", [...films.keys()].map((key) => [key, shots(key)]));
+  byId("film").hidden = !films.size;
   const label = byId("label");
   fill(label, "Any label", []);
   const names = [...new Set(data.tasks.flatMap((task) => Object.keys(task.labels || {})))];
@@ -72,7 +75,7 @@ function chosenTasks() {
   const state = byId("state").value, model = byId("model").value, verdict = byId("verdict").value;
   const label = byId("label").value ? JSON.parse(byId("label").value) : null;
   const keys = chosenGroup && new Set(chosenGroup.keys);
-  const found = data.tasks.filter((task) =>
+  const found = (films.get(byId("film").value) || data.tasks).filter((task) =>
     (!keys || keys.has(task.key)) && (!state || task.state === state) && (!model || task.model === model) &&
     (!label || labelOf(task, label[0])[0] === label[1]) &&
     (!verdict || hasVerdict(task, verdict)) && terms.every((term) => searchText(task).includes(term)));
@@ -95,6 +98,7 @@ function sorted(tasks, order) {
   const ways = new Map([
     ["id", (a, b) => compared(a.id, b.id)],
     ["state", (a, b) => compared(a.state, b.state)],
+    ["film", (a, b) => (filmPlaces.get(a) ?? filmPlaces.size) - (filmPlaces.get(b) ?? filmPlaces.size)],
     ["newest", descending("collected")], ["slowest", descending("seconds")], ["dearest", descending("cost")],
   ]);
   return ways.has(order) ? [...tasks].sort(ways.get(order)) : tasks;

@@ -1,6 +1,6 @@
 // The contact sheet. Only cards near the window exist, so that ten thousand scroll as smoothly as ten.
 
-const GAP = 14, LEAST_WIDTH = 250, FACTS = 128, AHEAD = 2; // pixels; rows kept ready above and below
+const GAP = 14, LEAST_WIDTH = 250, FACTS = films.size ? 154 : 128, AHEAD = 2; // pixels; rows kept ready above and below
 
 class Grid {
   constructor(element) {
@@ -40,8 +40,10 @@ class Grid {
     this.height = this.large + this.small + FACTS + 3;
     this.rows = Math.ceil(this.tasks.length / this.columns);
     this.element.style.height = `${Math.max(0, this.rows * (this.height + GAP) - GAP)}px`;
+    const [chosen] = [...this.cards].find(([, card]) => card.contains(document.activeElement)) || [];
     this.clear();
     this.draw();
+    if (chosen !== undefined) this.go(chosen); // it keeps the focus
   }
 
   draw() {
@@ -83,7 +85,8 @@ class Grid {
           make("span", { className: `badge ${task.state}` }, stateName(task.state))),
         make("div", { className: "text" }, words("span", task.prompt, "prompt"), ...thumbs(task)),
         make("div", {}, take ? verdictButtons(task, take) : null,
-          words("span", "", "line soft"))));
+          words("span", "", "line soft")),
+        shotLinks(task)));
     this.mark(card, task);
     return card;
   }

@@ -106,9 +106,10 @@ function savedTheme() {
   try { return THEMES.includes(localStorage.getItem("batchrunner.theme")) ? localStorage.getItem("batchrunner.theme") : "auto"; } catch { return "auto"; }
 }
 
+const chosenTask = () => (byId("detail").open ? detail.task : grid.tasks[grid.current]);
+
 function setVerdict(verdict) {
-  const isOpen = byId("detail").open, task = isOpen ? detail.task : grid.tasks[grid.current];
-  const take = isOpen ? detail.take() : task && newestTake(task);
+  const task = chosenTask(), take = byId("detail").open ? detail.take() : task && newestTake(task);
   if (take) verdicts.set(task, take, { verdict });
 }
 
@@ -153,6 +154,7 @@ function pressed(event) {
   const actions = new Map([
     ["/", () => { if (!isOpen) byId("text").focus(); }], ["?", () => byId("help").showModal()],
     ["k", () => setVerdict("keep")], ["r", () => setVerdict("reject")], ["u", () => setVerdict("")], ["n", writeNote], ["j", goOn],
+    [",", () => goToShot(chosenTask(), false)], [".", () => goToShot(chosenTask(), true)],
   ]);
   if (!isControl) actions.set(" ", playOrPause);
   const step = steps.get(event.key);
