@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.core.errors import AccountError, UsageError
+from batchrunner.core.video_url import EXPECTED, is_place, normal
 
 if TYPE_CHECKING:
     from batchrunner.gateway import ApiKey
@@ -69,6 +70,23 @@ def add_key_and_transport(group: argparse._ActionsContainer) -> None:
         help=f"read the API key from FILE (default: {KEY_VARIABLE})",
     )
     group.add_argument("--insecure", action="store_true", help="allow plain http to a remote host")
+
+
+def add_videos(parser: argparse.ArgumentParser) -> None:
+    """Add `--videos`, the place for finished videos."""
+    parser.add_argument(
+        "--videos",
+        metavar="URL",
+        type=_place,
+        help="store finished videos in a bucket: s3://bucket/prefix, also gs and az (default: run.videos of "
+        "the manifest, or else the run directory)",
+    )
+
+
+def _place(text: str) -> str:
+    if not is_place(text):  # it may contain a password, so it is not repeated
+        raise argparse.ArgumentTypeError(EXPECTED)
+    return normal(text)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count
 from batchrunner.output.terminal import outlive_terminal
+from batchrunner.storage.library import check_library
 
 if TYPE_CHECKING:
     from batchrunner.manifest import LoadedManifest
@@ -36,6 +37,7 @@ def add_recover(parser: argparse.ArgumentParser) -> None:
     add_manifest(parser, checks=False)
     add_directory(parser)
     parser.add_argument("--simulate", action="store_true", help="use the run directory of a simulated run")
+    shared.add_videos(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="print only the summary")
     shared.add_json(parser)
     shared.add_gateway(parser)
@@ -49,6 +51,8 @@ def recover(options: argparse.Namespace) -> int:
     outlive_terminal()
     loaded = load(options)
     choose_night(options, loaded.plan)
+    if options.videos or loaded.plan.settings.videos:
+        check_library()
     directory = run_directory(options)
     if not directory.is_dir():
         raise UsageError(
@@ -99,7 +103,8 @@ def _carry_out(
     from batchrunner.engine.session import run  # noqa: PLC0415
 
     base = connection.job(options, directory, loaded.limits)
-    job = replace(base, plan=loaded.plan, recovers=True, recollect_all=True)
+    videos = options.videos or loaded.plan.settings.videos
+    job = replace(base, plan=loaded.plan, recovers=True, recollect_all=True, videos=videos)
     began = time.monotonic()
     summary = run_async(run(job))
     seconds = time.monotonic() - began

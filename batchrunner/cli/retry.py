@@ -62,7 +62,7 @@ def of_run(options: argparse.Namespace) -> argparse.Namespace:
 
 
 async def _retry(options: argparse.Namespace) -> int:
-    from batchrunner.engine.preparation import names_on_disk  # noqa: PLC0415
+    from batchrunner.engine.preparation import names_taken  # noqa: PLC0415
     from batchrunner.operations import overrides  # noqa: PLC0415
 
     if options.again and options.failed:
@@ -88,7 +88,9 @@ async def _retry(options: argparse.Namespace) -> int:
         more = {"left_out" if options.failed else "accepted_before": _names(accepted)} if accepted else {}
         if options.again:
             tasks, stay = await _with_followers(ledger, tasks, options.following)
-            await overrides.want_again(ledger, tasks, names_on_disk(options.directory), time.time())
+            await overrides.want_again(
+                ledger, tasks, await names_taken(ledger, options.directory), time.time()
+            )
             more |= {"made_from_them": _names(stay)} if stay else {}
         else:
             stay = []
@@ -108,7 +110,7 @@ async def _retry(options: argparse.Namespace) -> int:
 
 async def _make_rejected_again(options: argparse.Namespace) -> int:
     """Request new versions of the videos that a file of verdicts rejects."""
-    from batchrunner.engine.preparation import names_on_disk  # noqa: PLC0415
+    from batchrunner.engine.preparation import names_taken  # noqa: PLC0415
     from batchrunner.ledger.history import file_names  # noqa: PLC0415
     from batchrunner.operations import overrides, verdicts  # noqa: PLC0415
 
@@ -121,7 +123,7 @@ async def _make_rejected_again(options: argparse.Namespace) -> int:
     given, file = verdicts.read_verdicts(options.verdicts), str(options.verdicts)
     async with opened(options.directory) as ledger:
         now = time.time()
-        on_disk, names = names_on_disk(options.directory), await ledger.ask_history(file_names)
+        on_disk, names = await names_taken(ledger, options.directory), await ledger.ask_history(file_names)
         rejects = await verdicts.find_rejects(ledger, given, file, now)
         newer = verdicts.unrecorded_versions(rejects.tasks, on_disk, names)
         tasks, stay = await _with_followers(ledger, rejects.tasks, options.following)

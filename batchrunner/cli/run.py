@@ -24,7 +24,6 @@ from batchrunner.cli.run_job import collecting, run_or_collect
 from batchrunner.core.errors import BatchrunnerError, ExitCode, UsageError, most_urgent
 from batchrunner.core.file_names import DATE
 from batchrunner.core.text import plain_number
-from batchrunner.core.video_url import EXPECTED, is_place, normal
 from batchrunner.output.terminal import outlive_terminal
 
 if TYPE_CHECKING:
@@ -50,13 +49,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         type=_money,
         help="spend at most this in this run, in the currency of the prices (without `pricing`: USD)",
     )
-    parser.add_argument(
-        "--videos",
-        metavar="URL",
-        type=_place,
-        help="store finished videos in a bucket: s3://bucket/prefix, also gs and az (default: run.videos of "
-        "the manifest, or else the run directory)",
-    )
+    shared.add_videos(parser)
     parser.add_argument(
         "-y", "--yes", action="store_true", help="confirm what `run.confirm_above` would ask about"
     )
@@ -93,12 +86,6 @@ def _money(text: str) -> float:
     if amount is None or not 0 < amount <= MOST_MONEY:
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid amount: use a number above 0, such as 50")
     return amount
-
-
-def _place(text: str) -> str:
-    if not is_place(text):  # it may contain a password, so it is not repeated
-        raise argparse.ArgumentTypeError(EXPECTED)
-    return normal(text)
 
 
 def run(options: argparse.Namespace) -> int:

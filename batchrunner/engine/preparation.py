@@ -23,7 +23,8 @@ from batchrunner.engine.evidence import (
     read_evidence,
     run_id_beside_videos,
 )
-from batchrunner.ledger import MANIFEST, Ledger, check_path, recover_command
+from batchrunner.engine.video_place import bucket_of
+from batchrunner.ledger import MANIFEST, Ledger, LedgerReader, check_path, recover_command
 from batchrunner.ledger.history import LOOKED_AT
 from batchrunner.storage.files import remove_part_files
 from batchrunner.storage.folders import make_folder, unusable
@@ -136,6 +137,16 @@ async def identify(ledger: Ledger, directory: Path, is_new: bool, recovers: bool
 def names_on_disk(directory: Path) -> frozenset[str]:
     """The folded names of everything in the video folder; no new video may use one of them."""
     return frozenset(folded(f"{VIDEOS}/{name}") for name in os.listdir(directory / VIDEOS))  # noqa: PTH208
+
+
+async def names_taken(ledger: LedgerReader, directory: Path) -> frozenset[str]:
+    """The folded names of everything that lies in the place of a run's videos; none may be used again.
+
+    Raises:
+        StorageError: the place can't be read.
+    """
+    bucket = await bucket_of(ledger, directory)
+    return names_on_disk(directory) | frozenset(map(folded, bucket.seen if bucket else ()))
 
 
 async def bring_up_to_date(

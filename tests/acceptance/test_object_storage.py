@@ -9,7 +9,7 @@ import pytest
 
 from batchrunner.api.rows import TaskRows
 from tests.harness.object_storage import ACCESS_KEY, SECRET_KEY, ObjectStorage, serving
-from tests.harness.run_directory import files_with, part_files
+from tests.harness.run_directory import files_with, lose_ledger, part_files
 from tests.harness.storage_relay import HeldRequest, StorageRelay, loses_answer, passes, refuses
 
 
@@ -326,6 +326,36 @@ def test_python_api_names_the_objects(desk: Any, sim: Any, storage: ObjectStorag
     assert desk.run().code == 0
     (row,) = TaskRows(desk.directory, storage.place)
     assert row["path"] == f"{storage.place}/videos/ant.mp4"
+
+
+def test_lost_ledger_is_rebuilt_from_objects(desk: Any, sim: Any, storage: ObjectStorage, wire: Any) -> None:
+    """The objects are recognised by the remote IDs in their metadata: no download, no second object."""
+    sim.start()
+    desk.write("ant", "bee")
+    assert desk.run("--videos", storage.place).code == 0
+    lose_ledger(desk.directory)
+    puts, downloads = wire.count("PUT", ".mp4"), sim.downloads()
+    recover = ["recover", desk.manifest.name, "-o", "batch.run", *desk.at_gateway()]
+    assert desk.do(*recover, "--videos", storage.place).code == 0
+    assert (wire.count("PUT", ".mp4"), sim.downloads()) == (puts, downloads)
+    check(desk, sim, storage)
+    assert desk.run().code == 0
+    assert len(sim.charges()) == 2
+
+
+def test_new_version_has_a_name_that_is_free_in_the_bucket(
+    desk: Any, sim: Any, storage: ObjectStorage
+) -> None:
+    """`retry --again` looks at the bucket, too."""
+    sim.start()
+    storage.write("videos/ant-v2.mp4", b"mine")
+    desk.write("ant", videos=storage.place)
+    assert desk.run().code == 0
+    assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+    assert desk.run().code == 0
+    assert desk.row("ant")["file_name"] == "videos/ant-v2-2.mp4"
+    assert storage.read("videos/ant-v2.mp4").content == b"mine"
+    assert len(sim.charges()) == 2
 
 
 def test_three_kills_among_many_videos(desk: Any, sim: Any, storage: ObjectStorage, wire: Any) -> None:
