@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -144,6 +145,23 @@ def test_killed_at_the_put(desk: Any, sim: Any, storage: ObjectStorage, wire: An
     assert wire.count("PUT", ".mp4") - puts == 2 - len(stored)
     check(desk, sim, storage)
     assert len(sim.charges()) == 2
+
+
+def test_stopped_at_the_put(desk: Any, sim: Any, storage: ObjectStorage, wire: Any) -> None:
+    """Ctrl-C while the storage doesn't answer ends the run at once; the next one stores the video."""
+    sim.start()
+    desk.write("ant", videos=storage.place)
+    hold = HeldRequest()
+    wire.rule("PUT", ".mp4", hold, times=1)
+    command = desk.start_run()
+    hold.reached()
+    command.send(signal.SIGINT)
+    assert command.ended().code == 130
+    hold.drop()
+    assert part_files(desk.directory) == []
+    assert desk.run().code == 0
+    check(desk, sim, storage)
+    assert len(sim.charges()) == 1
 
 
 def test_outage_delays_and_loses_nothing(desk: Any, sim: Any, storage: ObjectStorage, wire: Any) -> None:

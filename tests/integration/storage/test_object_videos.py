@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import sys
 from typing import Any
 
 import pytest
 
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.storage import aws, bucket
+from batchrunner.storage.library import check_library
 from batchrunner.storage.object_videos import WAITS, ObjectVideos
 from batchrunner.storage.video_store import Kept, Taken
 from tests.harness.object_storage import ACCESS_KEY, BUCKET, SECRET_KEY
@@ -190,3 +192,11 @@ def test_listing_identifies_what_was_kept(shelf: Any) -> None:
     assert found == {NAME: kept[0].seen, "videos/dog.mp4": kept[1].seen}
     assert shelf.videos.sha256_now(NAME) == DIGEST
     assert shelf.videos.sha256_now("videos/none.mp4") == ""
+
+
+def test_missing_library_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is created."""
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(UsageError, match="needs obstore, which is not installed") as caught:
+        check_library()
+    assert caught.value.hint == "run `pip install 'batchrunner[s3]'`"
