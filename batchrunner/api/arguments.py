@@ -14,6 +14,7 @@ from batchrunner.cli.main import parser
 from batchrunner.cli.run import MOST_MONEY
 from batchrunner.core.errors import BatchrunnerError, UsageError
 from batchrunner.core.redaction import redacted
+from batchrunner.core.video_url import PLACE, is_place, normal
 from batchrunner.gateway import ApiKey
 from batchrunner.manifest import LoadedManifest
 
@@ -73,6 +74,7 @@ _OPTIONAL: Mapping[str, ArgumentRule] = {
         f"a number above 0, and at most {MOST_MONEY:,.0f}",
         "leave `max_cost` out to have no limit",
     ),
+    "videos": ArgumentRule(lambda value: isinstance(value, str) and is_place(value), PLACE),
     "base_url": ArgumentRule(_is_text, "an address such as https://easyrouter.io"),
     "api_key_file": _PATH,
     "time_scale": ArgumentRule(
@@ -131,6 +133,7 @@ def options_of(manifest: Any, key: ApiKey | None, given: Mapping[str, Any]) -> a
     only, limit, amount = given["only"], given["limit"], given["max_cost"]
     options.only = [only] if isinstance(only, str) else list(only or ())
     options.limit = None if limit is None else int(limit)
+    options.videos = given["videos"] and normal(given["videos"])
     options.max_cost = None if amount is None else float(amount)
     return options
 

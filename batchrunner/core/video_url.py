@@ -6,10 +6,11 @@ import re
 
 PATTERN = r"^(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9_~()!'*+,=:-][A-Za-z0-9._~()!'*+,=:-]*)*/?$"
 """Only what every provider keeps as it is, without any encoding; the manifest's schema has the same."""
-EXPECTED = (
-    "must be a URL such as s3://bucket/prefix (s3, gs or az), without credentials or parameters: "
+PLACE = (
+    "a URL such as s3://bucket/prefix (s3, gs or az), without credentials or parameters: "
     "the provider's environment variables supply them"
 )
+EXPECTED = f"must be {PLACE}"
 _PLACE = re.compile(PATTERN)
 
 

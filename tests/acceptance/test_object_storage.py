@@ -1,5 +1,6 @@
 """Runs whose videos are stored in a bucket: the charge book says what was paid, the server what is stored."""
 
+import asyncio
 import base64
 import hashlib
 import signal
@@ -8,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from batchrunner.api.rows import TaskRows
+from batchrunner import UsageError, run
+from tests.harness.gateway import KEY
 from tests.harness.object_storage import ACCESS_KEY, SECRET_KEY, ObjectStorage, serving
 from tests.harness.run_directory import files_with, lose_ledger, part_files
 from tests.harness.storage_relay import HeldRequest, StorageRelay, loses_answer, passes, refuses
@@ -337,13 +339,22 @@ def test_report_shows_pictures_of_objects(desk: Any, sim: Any, storage: ObjectSt
     check_disk(desk)
 
 
-def test_python_api_names_the_objects(desk: Any, sim: Any, storage: ObjectStorage) -> None:
-    """Each row has the URL of its video as its path."""
+def test_python_api_stores_and_names_objects(
+    desk: Any, sim: Any, storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run` takes the place, too; each row has the URL of its video as its path."""
     sim.start()
-    desk.write("ant", videos=storage.place)
-    assert desk.run().code == 0
-    (row,) = TaskRows(desk.directory, storage.place)
-    assert row["path"] == f"{storage.place}/videos/ant.mp4"
+    desk.write("ant")
+    for name, value in storage.environment().items():
+        monkeypatch.setenv(name, value)
+    where = {"base_url": sim.url, "api_key": KEY, "time_scale": sim.scale}
+    with pytest.raises(UsageError, match="without credentials") as caught:
+        asyncio.run(run(desk.manifest, videos="s3://me:pass-canary@films/a", **where))
+    assert "pass-canary" not in str(caught.value)
+    summary = asyncio.run(run(desk.manifest, videos=storage.place, **where))
+    assert summary.exit_code == 0
+    assert [row["path"] for row in summary.tasks] == [f"{storage.place}/videos/ant.mp4"]
+    check(desk, sim, storage)
 
 
 def test_lost_ledger_is_rebuilt_from_objects(desk: Any, sim: Any, storage: ObjectStorage, wire: Any) -> None:
