@@ -114,7 +114,20 @@ def test_a_text_that_looks_like_a_reference_is_only_one_in_an_input(tmp_path: Pa
             "same manifest",
         ),
         ('{id: x, prompt: X, image: "task:bee"}', 7, "doesn't say which part", "task:ID/last_frame"),
-        ('{id: x, prompt: X, image: "task:bee/video"}', 7, "doesn't say which part", "task:ID/last_frame"),
+        ('{id: x, prompt: X, image: "task:bee/first_frame"}', 7, "doesn't say which part", "/last_frame"),
+        (
+            '{id: x, prompt: X, image: "task:bee/video"}',
+            7,
+            "`task:bee/video` is a video, and a picture is needed here",
+            "write task:bee/last_frame",
+        ),
+        (
+            '{id: x, prompt: X, metadata: {content: [{type: video_url, role: reference_video,'
+            ' video_url: {url: "task:bee/last_frame"}}]}}',
+            7,
+            "`task:bee/last_frame` is a picture, and a video is needed here",
+            "write task:bee/video",
+        ),
         ('{id: x, prompt: X, image: "task:x/last_frame"}', 7, "can't need itself: x needs x", "begin"),
         ('{id: x, prompt: X, image: "task:bee/last_frame", repeat: 3}', 0, "", ""),
     ],
