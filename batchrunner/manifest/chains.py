@@ -138,7 +138,12 @@ class ChainLinker:
             self._check_length(position, each)
             content = self._tasks[position].content
             outputs = {
-                written.path: TaskOutput(needed.key, need.part, written_reference(needed.id, need.part))
+                written.path: TaskOutput(
+                    needed.key,
+                    need.part,
+                    written_reference(needed.id, need.part),
+                    duration_of(needed.request),
+                )
                 for written, need in each
                 if (needed := self._tasks[need.on])
             }

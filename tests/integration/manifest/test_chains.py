@@ -122,7 +122,7 @@ def test_a_text_that_looks_like_a_reference_is_only_one_in_an_input(tmp_path: Pa
             "write task:bee/last_frame",
         ),
         (
-            '{id: x, prompt: X, metadata: {content: [{type: video_url, role: reference_video,'
+            "{id: x, prompt: X, metadata: {content: [{type: video_url, role: reference_video,"
             ' video_url: {url: "task:bee/last_frame"}}]}}',
             7,
             "`task:bee/last_frame` is a picture, and a video is needed here",
