@@ -60,7 +60,8 @@ def why(task: TaskRecord) -> str:
 
 
 def _tell(task: TaskRecord, events: list[TaskEvent], attempts: Sequence[Mapping[str, Any]]) -> None:
-    say(f"{printable(task.id)}: {task.state.replace('_', ' ')}  {why(task)}".rstrip())
+    gone = " (no longer in the manifest)" if task.position is None else ""
+    say(f"{printable(task.id)}: {task.state.replace('_', ' ')}{gone}  {why(task)}".rstrip())
     say(f"  from {printable(task.source)}; fingerprint {task.key}")
     say(f"  prompt  {shortened(str(task.request.get('prompt', '')), 100)}")
     say(f"  file    {printable(task.file_name)}" + ("" if task.state is TaskState.DONE else " (not yet)"))
