@@ -34,7 +34,7 @@ def test_retry_says_what_will_be_submitted_besides(desk: Any, sim: Any) -> None:
     assert second.endswith(" USD")
     again = desk.do("retry", "batch.run", "ant", "bee")
     assert (again.code, again.stdout) == (0, "ant, bee are pending already; nothing changed\n")
-    desk.check(desk.run(), 0)
+    assert desk.run().code == 0
     assert len(sim.charges("ant")) == 3, "of which two were refunded"
 
 
