@@ -68,3 +68,23 @@ def test_of_two_tasks_with_an_id_the_one_that_left_the_manifest_is_marked(desk: 
     assert desk.run().code == 0
     heads = [line for line in desk.do("status", "batch.run", "ant").stdout.splitlines() if line[:1] != " "]
     assert sorted(heads) == ["ant: done", "ant: done (no longer in the manifest)"]
+
+
+def test_an_edit_is_told_apart_from_what_follows_it(desk: Any, sim: Any) -> None:
+    """Who edits one of three shots is not told that three were edited; plan and run say the same."""
+    sim.start()
+    film = (shot("ant"), shot("bee", "ant"), shot("cat", "bee"))
+    desk.write(*film)
+    desk.check(desk.run(), 0)
+    desk.write(shot("ant", prompt="turns round"), *film[1:])
+    said = "1 task was edited, and 2 need it, although the old versions are paid: ant, bee, cat"
+    planned = desk.do("plan", "batch.yaml").stdout
+    assert said in planned
+    assert "3  changed: what it needs ×2, prompt ×1;" in planned
+    desk.write(shot("ant", prompt="turns round"), shot("bee", "ant", prompt="stops"), film[2])
+    both = "2 tasks were edited, and 1 needs them, although the old versions are paid: ant, bee, cat"
+    assert both in desk.do("plan", "batch.yaml").stdout
+    told = desk.run("-y")
+    assert both in told.stderr
+    assert "3 tasks were edited or removed from the manifest, or need one that was" in told.stderr
+    assert len(sim.charges()) == 6
