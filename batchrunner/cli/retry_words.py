@@ -47,7 +47,8 @@ def beside(tasks: Sequence[TaskRecord], already: Sequence[TaskRecord], needed: F
     if needed.tasks:
         wait = "waits" if needed.tasks == 1 else "wait"
         others = f"{count(needed.tasks, 'task')} that {wait} for {'it' if len(tasks) == 1 else 'them'}"
-        yield f"{others} will be submitted, too: {totals.tokens_and_money(needed, ' tokens')}"
+        yield f"{others} will be submitted, too:"
+        yield f"  {totals.tokens_and_money(needed, ' tokens')}"
 
 
 def offer(options: argparse.Namespace, tasks: Sequence[TaskRecord], stay: Sequence[TaskRecord]) -> None:

@@ -28,10 +28,11 @@ def test_retry_says_what_will_be_submitted_besides(desk: Any, sim: Any) -> None:
     desk.write(shot("ant"), shot("bee", "ant"), shot("cat", "bee"), shot("dog"))
     assert desk.run().code == 1
     told = desk.do("retry", "batch.run", "ant")
-    first, second = told.stdout.splitlines()
+    first, second, cost = told.stdout.splitlines()
     assert first.startswith("1 task pending again")
-    assert second.startswith("2 tasks that wait for it will be submitted, too: ")
-    assert second.endswith(" USD")
+    assert second == "2 tasks that wait for it will be submitted, too:"
+    assert cost.endswith(" USD")
+    assert max(map(len, told.stdout.splitlines())) <= 80
     again = desk.do("retry", "batch.run", "ant", "bee")
     assert (again.code, again.stdout) == (0, "ant, bee are pending already; nothing changed\n")
     assert desk.run().code == 0
