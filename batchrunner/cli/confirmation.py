@@ -56,13 +56,15 @@ def agreement(
     known = prospect_of(loaded, where, needed)
     if known.is_current:
         run_async(_check_owner(options, loaded, where))
-    changed = edited_although_paid(loaded, where, known, selected)
+    changed, following = edited_although_paid(loaded, where, known, selected)
     edited = [task.id for task in changed]
     ahead = outlook(planned, needed, known, edited)
     if needed.tasks and not options.quiet:
         usual = GenerationTimes.measured(known.finished, loaded.limits)
         talk(totals.line(needed, totals.times(needed, usual, planned.settings)))
-        for line in (*([totals.edited_although_paid(edited)] if edited else ()), *ahead.notes):
+        if edited:
+            talk(totals.edited_although_paid(edited, following))
+        for line in ahead.notes:
             talk(line)
     if options.simulate or above is None:
         return None
@@ -119,21 +121,25 @@ def prospect_of(loaded: LoadedManifest, where: Whereabouts, needed: Forecast) ->
 
 def edited_although_paid(
     loaded: LoadedManifest, where: Whereabouts, known: Prospect, selected: frozenset[TaskKey] | None
-) -> list[PlannedTask]:
-    """The tasks to submit that were edited although their old version is paid, with their final keys."""
+) -> tuple[list[PlannedTask], int]:
+    """The tasks to submit that were edited although their old version is paid, with their final keys.
+
+    And how many of them have changed only in what they need of others.
+    """
     if not any(task.is_paid for task in known.left):
-        return []
-    from batchrunner.operations.plan_changes import formerly  # noqa: PLC0415
+        return [], 0
+    from batchrunner.operations.plan_changes import follows, formerly  # noqa: PLC0415
 
     former = formerly((task.id, task.source, task) for task in known.left)
-    return [
-        task._replace(key=key)
+    changed = [
+        (task._replace(key=key), follows(task, before.request))
         for task in loaded.plan.tasks
         if (before := former(task))
         and before.is_paid
         and (key := where.submissions.key(task.position, task.key)) not in known.begun
         and (selected is None or task.key in selected)
     ]
+    return [task for task, _ in changed], sum(follower for _, follower in changed)
 
 
 def _ask(needed: Forecast, reasons: Sequence[str], may_ask: bool) -> None:

@@ -67,7 +67,7 @@ def plan(options: argparse.Namespace) -> int:
     needed = replace(needed, longest=longest_chain(needs, submitted.__contains__))
     takes = totals.times(needed, GenerationTimes.measured(finished, loaded.limits), loaded.plan.settings)
     known = prospect_of(loaded, where, needed)
-    changed = edited_although_paid(loaded, where, known, selected)
+    changed, _ = edited_although_paid(loaded, where, known, selected)
     ahead = outlook(loaded.plan, needed, known, [task.id for task in changed])
     costs = TaskCosts(loaded.limits, loaded.plan.pricing)
     after = ids_of_needs(loaded.plan.tasks, needs) if options.json or options.tasks else {}
@@ -124,7 +124,7 @@ def _say_groups(
         kept = "; the old videos are kept" if change is Change.CHANGED else ""
         say(f"{group.tasks:>8,}  {change.value}{f': {reasons}' if reasons else ''}{kept}{money}")
         if group.edited:
-            say(f"          {totals.edited_although_paid(group.edited)}")
+            say(f"          {totals.edited_although_paid(group.edited, group.following)}")
         for step in group.steps:
             most = costs.of(step)
             money = "" if most is None or most.cost is None else f"  {most.cost:,.2f} {most.currency}"

@@ -81,7 +81,8 @@ def _tell(
     attempts: Sequence[Mapping[str, Any]],
     neighbours: Mapping[str, Sequence[LinkedTask]],
 ) -> None:
-    say(f"{printable(task.id)}: {task.state.replace('_', ' ')}  {why(task)}".rstrip())
+    gone = " (no longer in the manifest)" if task.position is None else ""
+    say(f"{printable(task.id)}: {task.state.replace('_', ' ')}{gone}  {why(task)}".rstrip())
     say(f"  from {printable(task.source)}; fingerprint {task.key}")
     say(f"  prompt  {shortened(str(task.request.get('prompt', '')), 100)}")
     say(f"  file    {printable(task.file_name)}" + ("" if task.state is TaskState.DONE else " (not yet)"))

@@ -70,12 +70,27 @@ def money(needed: Forecast) -> str:
     return f"{known}, and {unknown}" if needed.micros else unknown
 
 
-def edited_although_paid(edited: Sequence[str]) -> str:
-    """Names tasks that are paid for again because they were edited."""
+def edited_although_paid(edited: Sequence[str], following: int) -> str:
+    """Names tasks that are paid for again because they were edited, or need others that were.
+
+    `following` is how many of them have changed only in what they need.
+    """
     named = ", ".join(shortened(task_id, 48) for task_id in edited[:MOST_NAMED])
     were, their = ("was", "its") if len(edited) == 1 else ("were", "their")
     more = ", …" if len(edited) > MOST_NAMED else ""
-    return f"{count(len(edited), 'task')} {were} edited although {their} old version is paid: {named}{more}"
+    if not following:
+        what = f"{count(len(edited), 'task')} {were} edited although {their} old version is paid"
+    elif own := len(edited) - following:
+        need = "needs" if following == 1 else "need"
+        it = "it" if own == 1 else "them"
+        first = f"{count(own, 'task')} {'was' if own == 1 else 'were'} edited"
+        what = f"{first}, and {following:,} {need} {it}, although the old versions are paid"
+    else:
+        need = "needs" if following == 1 else "need"
+        what = (
+            f"{count(following, 'task')} {need} other videos than before although {their} old version is paid"
+        )
+    return f"{what}: {named}{more}"
 
 
 def values(needed: Forecast, takes: Mapping[int, float]) -> dict[str, object]:

@@ -141,8 +141,8 @@ def _media(value: object) -> object:
 
 def _revived(value: dict[str, Any]) -> Any:
     if _OUTPUT in value:
-        task, part, shown = value[_OUTPUT].values()
-        return TaskOutput(TaskKey(task), Part(part), shown)
+        task, part, shown, seconds = value[_OUTPUT].values()
+        return TaskOutput(TaskKey(task), Part(part), shown, seconds)
     if _MEDIA not in value:
         return value
     fields = dict(value[_MEDIA])

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from batchrunner.core.budget import WorstCase
-from batchrunner.core.model import Pricing, Request
+from batchrunner.core.model import Pricing, Request, RequestValue, TaskOutput
 from batchrunner.core.request import normalise
 from batchrunner.core.rules.inputs import located
 from batchrunner.core.rules.limits import Limits, ModelLimits
@@ -15,6 +15,8 @@ _OVERHEAD_BYTES = 1_000_000  # audio, index and everything else in the file
 
 REFERENCE_CURRENCY = "USD"
 """The currency of the list prices that count where the manifest has no `pricing`."""
+LENGTH = "seconds"
+"""What `needs.with_lengths` adds to a video that a stored request needs."""
 _LEAST_SHARE = 4
 """Implausible are fewer tokens than those of the smallest video that fits a request, divided by this."""
 
@@ -48,16 +50,17 @@ def unpriced(requests: Iterable[Request], limits: Limits, pricing: Pricing) -> s
 def tokens(request: Request, limits: Limits) -> int:
     """The most tokens that can be charged for the request: `floor(frames * width * height / 1024)`.
 
-    A video of d seconds has fps * d + 1 frames (measured). The duration of an input video counts too, and the
-    longest allowed is assumed; `duration: -1` counts as the longest that the model makes.
+    A video of d seconds has fps * d + 1 frames (measured). The duration of input videos counts too; the
+    longest allowed is assumed unless each is another task's, with a known length. `duration: -1` counts as
+    the longest that the model makes.
     """
     body, model = normalise(request), limits.of(request)
     metadata = _metadata(body)
     frames = _frames(metadata, model, model.longest)
-    if _has_video(body, metadata):
+    if input_seconds := _input_seconds(body, model):
         # derived from actual bills: at least 5/3 of the output is charged
         least = math.ceil(5 * (frames - 1) / (3 * model.fps)) * model.fps + 1
-        frames = max(frames + model.inputs.video_seconds * model.fps, least)
+        frames = max(frames + input_seconds * model.fps, least)
     return frames * max(_areas(metadata, model, limits)) // 1024
 
 
@@ -75,7 +78,9 @@ def left_open(request: Request, limits: Limits) -> list[str]:
     found = ["the length"] if _leaves_length(metadata) else []
     if limits.of(request).size(metadata) is None:
         found.append("the ratio")
-    return [*found, "the length of input videos"] if _has_video(body, metadata) else found
+    if lengths := input_lengths(body):
+        found.append("how input videos are counted" if all(lengths) else "the length of input videos")
+    return found
 
 
 def video_bytes(request: Request, limits: Limits) -> int:
@@ -85,9 +90,29 @@ def video_bytes(request: Request, limits: Limits) -> int:
     return int(_frames(metadata, model, model.longest) / model.fps * bits / 8) + _OVERHEAD_BYTES
 
 
-def has_video(request: Request) -> bool:
-    """Whether a normalised request has an input video, which is charged, too."""
-    return _has_video(request, _metadata(request))
+def input_lengths(request: Request) -> tuple[int, ...]:
+    """The seconds of each input video of a normalised request, 0 where that is not known.
+
+    Known are only videos of other tasks: in a plan, and in a stored request after `needs.with_lengths`.
+    """
+    videos = (value for _, kind, value in located(request, _metadata(request)) if kind == "video")
+    return tuple(_length_of(value) for value in videos)
+
+
+def _input_seconds(request: Request, model: ModelLimits) -> int:
+    """The most seconds of input video that are charged; 0 if there is none.
+
+    A video of 5 seconds is one picture longer, and how a bill rounds that is not known: 6 are counted.
+    """
+    lengths, most = input_lengths(request), model.inputs.video_seconds
+    return min(sum(length + 1 for length in lengths), most + 1) if all(lengths) else most
+
+
+def _length_of(video: RequestValue) -> int:
+    if isinstance(video, TaskOutput):
+        return video.seconds
+    seconds = video.get(LENGTH) if isinstance(video, Mapping) else None
+    return seconds if isinstance(seconds, int) else 0
 
 
 def _has_video(request: Request, metadata: Request) -> bool:

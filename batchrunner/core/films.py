@@ -32,8 +32,13 @@ class Shot(NamedTuple):
 
 
 def continued(request: Request) -> TaskKey | None:
-    """The shot that a request continues: the first such one of its inputs; None if there is none."""
-    return next((need.task for need in needs_in(request) if _is_continuation(request, need)), None)
+    """The shot that a request continues; None if there is none."""
+    return found.task if (found := continuation(request)) else None
+
+
+def continuation(request: Request) -> Need | None:
+    """The input by which a request continues another shot: the first such one; None if there is none."""
+    return next((need for need in needs_in(request) if _is_continuation(request, need)), None)
 
 
 def chains(links: Mapping[TaskKey, TaskKey], wanted: Container[TaskKey]) -> list[tuple[TaskKey, ...]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from statistics import median_high
 
-from batchrunner.core.estimate import REFERENCE_CURRENCY, has_video, left_open, video_bytes, worst_case
+from batchrunner.core.estimate import REFERENCE_CURRENCY, input_lengths, left_open, video_bytes, worst_case
 from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import Pricing, Request, TaskKey
 from batchrunner.core.rules.limits import Limits
@@ -55,11 +55,11 @@ class _Needs:
 
 def forecast(requests: Iterable[tuple[Request, int]], limits: Limits, pricing: Pricing) -> Forecast:
     """The forecast for these normalised requests, each with the number of its tasks."""
-    # Tasks of a kind need the same, if they have an input video or not: estimated once, not for each request.
-    needs: dict[tuple[Kind, bool], _Needs] = {}
-    numbers: Counter[tuple[Kind, bool]] = Counter()
+    # Tasks of a kind with equally long input videos need the same: estimated once, not for each request.
+    needs: dict[tuple[Kind, tuple[int, ...]], _Needs] = {}
+    numbers: Counter[tuple[Kind, tuple[int, ...]]] = Counter()
     for request, times in requests:
-        kind = (kind_of(request), has_video(request))
+        kind = (kind_of(request), input_lengths(request))
         if kind not in needs:
             needs[kind] = _needs(request, limits, pricing)
         numbers[kind] += times

@@ -72,6 +72,8 @@ class TaskOutput:
     part: Part
     shown: str
     """As a user would write it: `task:ID/last_frame`, with the ID of just this task."""
+    seconds: int = 0
+    """How long the needed task's video is to be; 0 if the model chooses, or it is given as frames."""
 
 
 RequestValue = (

@@ -1,14 +1,16 @@
 """The videos that a request is made from: other tasks whose picture or video is one of its inputs.
 
-Where another request has an input's URL, such a request has `{"task": KEY, "part": "last_frame" or "video"}`.
+Where another request has an input's URL, a planned one has a `TaskOutput`, and a stored one
+`{"task": KEY, "part": "last_frame" or "video"}`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from batchrunner.core.model import Part, Request, RequestValue, TaskKey
+from batchrunner.core.estimate import LENGTH
+from batchrunner.core.model import Part, Request, RequestValue, TaskKey, TaskOutput
 from batchrunner.core.rules.inputs import ValuePath, located
 
 
@@ -42,8 +44,22 @@ def beginnings(requests: Iterable[tuple[TaskKey, Request]]) -> dict[TaskKey, Tas
     return found
 
 
+def with_lengths(request: Any, lengths: Mapping[TaskKey, int]) -> Any:
+    """A stored request with the seconds of each video that it needs, where `lengths` has them."""
+    if isinstance(request, list):
+        return [with_lengths(item, lengths) for item in request]
+    if not isinstance(request, dict):
+        return request
+    need = _need((), request)
+    if need and need.part is Part.VIDEO and need.task in lengths:
+        return {**request, LENGTH: lengths[need.task]}
+    return {name: with_lengths(value, lengths) for name, value in request.items()}
+
+
 def _need(path: ValuePath, value: RequestValue) -> Need | None:
     """What an input needs; None if it is a URL or a local file."""
+    if isinstance(value, TaskOutput):
+        return Need(path, value.task, value.part)
     if not isinstance(value, Mapping):
         return None
     task, part = value.get("task"), value.get("part")

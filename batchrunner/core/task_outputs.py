@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from batchrunner.core.content import Content, RequestForm
@@ -29,7 +30,7 @@ def with_outputs(form: RequestForm, outputs: Mapping[ValuePath, TaskOutput]) -> 
 def with_keys(content: Content, keys: Mapping[TaskKey, TaskKey]) -> Content:
     """The content with the outputs of other tasks than before: those whose keys are the values of `keys`."""
     outputs = {
-        path: TaskOutput(keys[output.task], output.part, output.shown)
+        path: replace(output, task=keys[output.task])
         for path, output in outputs_in(content.form.request(None, None))
         if output.task in keys
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 from batchrunner.clock import Clock
 from batchrunner.core.budget import UsedUp
@@ -183,9 +184,11 @@ class Admission:
 
     def saw(self, key: TaskKey, answer: InProgress) -> None:
         """Record where a poll showed a task to be."""
-        self.capacity.saw(key, answer, self._clock.now())
-        self._breaker.look_again(self._clock.now())
-        self._changed.set()
+        now, before = self._clock.now(), self._breaker.most_in_flight
+        self.capacity.saw(key, answer, now)
+        self._breaker.look_again(now)
+        if self._breaker.most_in_flight != before:  # most polls, of which there are many, decide nothing
+            self._changed.set()
 
     def free_slot(self, key: TaskKey, settled: bool) -> None:
         """Free a generation's slot; `settled` if it has ended and its hold was settled."""
@@ -239,9 +242,8 @@ class Admission:
         if self.slots > self.in_the_air:
             return None
         kinds, is_idle = self._backlog.kinds(), now - self._last_accepted >= IDLE_LIMIT
-        if (is_idle or not (self.slots or self._awaiting())) and (
-            end := self._breaker.denied(kinds, some=is_idle)
-        ):
+        may_end = is_idle or not (self.slots or self._awaiting())
+        if may_end and (end := self._breaker.denied(kinds, some=is_idle)):
             return end
         if not is_idle:
             return None
@@ -287,11 +289,9 @@ class Admission:
         if self.slots == 0 and self._backlog:
             until = min(idle_end, until if until is not None else idle_end)
         seconds = None if until is None else max(0.0, self._clock.real(until - self._clock.now()))
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
-        except TimeoutError:
-            pass
         if not is_trying:
             self._last_accepted = self._clock.now()
 

@@ -78,7 +78,10 @@ async def run(job: Job) -> Summary:
                     reporter.notice(remark)
                 if gone:
                     tasks = f"{count(gone, 'task')} {'was' if gone == 1 else 'were'}"
-                    reporter.notice(f"{tasks} edited or removed from the manifest; paid videos are kept")
+                    or_need = ", or need one that was" if job.plan and job.plan.tasks.needs() else ""
+                    reporter.notice(
+                        f"{tasks} edited or removed from the manifest{or_need}; paid videos are kept"
+                    )
                 if news := await look_at_files(ledger, job.directory, job.fetch_missing, bucket):
                     reporter.notice(news)
                 binding = await ledger.binding()

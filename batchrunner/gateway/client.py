@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -71,10 +72,10 @@ class Gateway:
 
     def __init__(self, settings: GatewaySettings, key: ApiKey, trace: aiohttp.TraceConfig) -> None:
         self._base = base_of(settings.base_url)
+        self._way = on_the_way(self._base, {})  # once: looking for a proxy takes longer than an answer
         self._key = key
         self._submit_timeout = settings.submit_timeout
         headers = {"User-Agent": f"batchrunner/{__version__}", "Accept-Language": "en"}
-        no_cookies = aiohttp.DummyCookieJar
 
         def timeout(silence: float | None, total: float | None) -> aiohttp.ClientTimeout:
             return aiohttp.ClientTimeout(total=total, sock_connect=30, sock_read=silence)
@@ -85,14 +86,14 @@ class Gateway:
             connector=aiohttp.TCPConnector(force_close=True, limit=0),
             timeout=timeout(None, None),  # `submit` has its own timeout
             headers=headers,
-            cookie_jar=no_cookies(),
+            cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[trace],
         )
         self._query = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=32),
             timeout=timeout(settings.query_timeout, 2 * settings.query_timeout),
             headers=headers,
-            cookie_jar=no_cookies(),
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         resolver = LinkResolver(self._base.host or "")
         self._download = aiohttp.ClientSession(
@@ -100,7 +101,7 @@ class Gateway:
             timeout=timeout(60.0, None),
             headers=headers | {"Accept-Encoding": "identity"},
             read_bufsize=READ_AHEAD,
-            cookie_jar=no_cookies(),
+            cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
         self._downloads = Downloads(self._download, resolver, key, self._read)
@@ -148,7 +149,7 @@ class Gateway:
                     self._url(SUBMIT_PATH),
                     data=io.BytesIO(body),
                     allow_redirects=False,
-                    **on_the_way(self._base, self._authorized() | {"Content-Type": "application/json"}),
+                    **self._options({"Content-Type": "application/json"}),
                     trace_request_ctx=phase,
                 ) as response,
             ):
@@ -248,9 +249,7 @@ class Gateway:
         return await self._downloads.fetch_link(url, write, at_most)
 
     async def _ask(self, path: str, at_most: int = MAX_JSON) -> wire.Answer:
-        async with self._query.get(
-            self._url(path), allow_redirects=False, **on_the_way(self._base, self._authorized())
-        ) as response:
+        async with self._query.get(self._url(path), allow_redirects=False, **self._options({})) as response:
             return await self._read(response, at_most)
 
     async def _read(
@@ -278,6 +277,9 @@ class Gateway:
 
     def _url(self, path: str) -> URL:
         return self._base.joinpath(path.lstrip("/"), encoded=True)
+
+    def _options(self, headers: Mapping[str, str]) -> dict[str, Any]:
+        return {**self._way, "headers": {**self._way["headers"], **self._authorized(), **headers}}
 
     def _authorized(self) -> dict[str, str]:
         return {"Authorization": self._key.authorization()}

@@ -13,6 +13,7 @@ from batchrunner.core.needs_unmet import NEED_FAILED
 from batchrunner.core.replicas import Known
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import PriceSeen, Spent
+from batchrunner.ledger.need_lengths import estimable
 
 _SAMPLE = 3000
 """At most this many attempts are looked at for generation times."""
@@ -116,13 +117,18 @@ def prices_seen(db: sqlite3.Connection) -> list[PriceSeen]:
 def pending_requests(db: sqlite3.Connection, among: frozenset[TaskKey] | None) -> Counter[str]:
     """How many planned tasks, or how many of these, have yet to be submitted, by request.
 
-    A request is JSON, without prompt and seed.
+    A request is JSON, without prompt and seed, with the lengths of the videos that it needs.
     """
     query = (
         "SELECT key, json_remove(request, '$.prompt', '$.metadata.seed') FROM tasks "
         "WHERE state = 'pending' AND position IS NOT NULL"
     )
-    return Counter(request for key, request in db.execute(query) if among is None or key in among)
+    found = Counter(request for key, request in db.execute(query) if among is None or key in among)
+    return Counter({_with_lengths(db, request): number for request, number in found.items()})
+
+
+def _with_lengths(db: sqlite3.Connection, request: str) -> str:
+    return json.dumps(estimable(db, request)) if '"task":' in request else request
 
 
 def generation_times(db: sqlite3.Connection) -> list[tuple[Kind, float]]:

@@ -31,6 +31,8 @@ class Left(NamedTuple):
     source: str
     is_paid: bool
     """Whether it is paid for, or may be."""
+    request: str = ""
+    """Its request, as JSON, if it needs other tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +126,13 @@ def _prospect(db: sqlite3.Connection, planned: Iterable[TaskKey], currency: str)
     gone = here.difference(planned)
     if gone or db.execute("SELECT 1 FROM tasks WHERE position IS NULL LIMIT 1").fetchall():
         paid = paid_tasks(db)
-        rows = db.execute("SELECT key, id, source, position IS NULL FROM tasks ORDER BY rowid")
+        rows = db.execute(
+            "SELECT key, id, source, position IS NULL, CASE WHEN instr(request, '\"task\":') THEN request "
+            "ELSE '' END FROM tasks ORDER BY rowid"
+        )
         left = tuple(
-            Left(name, source, key in paid)
-            for key, name, source, left_before in rows
+            Left(name, source, key in paid, request)
+            for key, name, source, left_before, request in rows
             if key in gone or (left_before and key in paid)
         )
         submitted = db.execute("SELECT key FROM tasks WHERE attempts > 0 OR state <> 'pending'")

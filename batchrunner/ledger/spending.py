@@ -5,7 +5,6 @@ Triggers keep the sums: whatever changes an attempt, and whoever does, no charge
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from batchrunner.core.budget import Amount, Limit, Per, UsedUp, WorstCase, first_exceeded
 from batchrunner.core.estimate import REFERENCE_CURRENCY
 from batchrunner.core.model import AttemptId
+from batchrunner.ledger.need_lengths import estimable
 
 WorstOf = Callable[[Mapping[str, Any]], WorstCase]
 """Estimates the most that one attempt at a normalised request can be charged."""
@@ -90,7 +90,7 @@ def worst_case(db: sqlite3.Connection, key: str, worst_of: WorstOf | None) -> Wo
     if worst_of is None:
         return WorstCase()
     ((request,),) = db.execute("SELECT request FROM tasks WHERE key = ?", (key,))
-    return worst_of(json.loads(request))
+    return worst_of(estimable(db, request))
 
 
 def reserve(db: sqlite3.Connection, attempt: AttemptId, worst: WorstCase) -> None:

@@ -7,8 +7,10 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import islice, pairwise
 from typing import NamedTuple
 
+from batchrunner.core.films import continuation
 from batchrunner.core.model import Part, TaskOutput
 from batchrunner.core.plan import id_part
+from batchrunner.core.problems import Severity
 from batchrunner.core.references import SCHEME, is_reference, reference, written_reference
 from batchrunner.core.request import duration_of
 from batchrunner.core.rules.inputs import located
@@ -16,6 +18,7 @@ from batchrunner.core.rules.limits import Limits
 from batchrunner.core.task_outputs import with_outputs
 from batchrunner.core.text import closest
 from batchrunner.manifest.entries import Expanded
+from batchrunner.manifest.film_shots import FilmShots
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.origins import Origins
 from batchrunner.manifest.plan_links import Link
@@ -44,6 +47,7 @@ class ChainLinker:
 
     def __init__(self, tasks: PlanStore, origins: Origins, report: Report, limits: Limits) -> None:
         self._tasks, self._origins, self._report, self._limits = tasks, origins, report, limits
+        self._films = FilmShots(limits)
         self._written: dict[int, tuple[_Written, ...]] = {}
         self._named: dict[str, int] = {}
         """The positions of the tasks that they name."""
@@ -138,12 +142,35 @@ class ChainLinker:
             self._check_length(position, each)
             content = self._tasks[position].content
             outputs = {
-                written.path: TaskOutput(needed.key, need.part, written_reference(needed.id, need.part))
+                written.path: TaskOutput(
+                    needed.key,
+                    need.part,
+                    written_reference(needed.id, need.part),
+                    duration_of(needed.request),
+                )
                 for written, need in each
                 if (needed := self._tasks[need.on])
             }
             contents[position] = content._replace(form=with_outputs(content.form, outputs))
         self._tasks.complete(contents)
+        for position, each in links.items():
+            self._check_film(position, each)
+
+    def _check_film(self, position: int, links: Sequence[_Pair]) -> None:
+        """Warn, once for each chain, of shots that can't be joined to a film without encoding them."""
+        task = self._tasks[position]
+        need = continuation(task.request)
+        if need is None:
+            self._films.begin(position, task.id, task.request)
+            return
+        on = next(link.on for written, link in links if written.path == need.path)
+        before = self._tasks[on]
+        self._films.begin(on, before.id, before.request)
+        if found := self._films.add(position, on, task.id, task.request):
+            place = self._origins.of(position).place(*need.path)
+            message = f"{found.before} and {found.after} can't be joined to a film"
+            hint = "to export a film of the chain, give all its shots the same resolution, ratio and model"
+            self._report.add(place, message, hint, Severity.WARNING, path=need.path)
 
     def _check_length(self, position: int, links: Sequence[_Pair]) -> None:
         """Report if the videos that a task needs are together longer than the model takes."""

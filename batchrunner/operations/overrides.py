@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from batchrunner.core.errors import UsageError
+from batchrunner.core.forecast import Forecast, forecast
 from batchrunner.core.links import LINKS_LIVE
 from batchrunner.core.model import RemoteId, TaskKey
+from batchrunner.core.needs_unmet import blocked
 from batchrunner.core.policy import DECLARED_LOST, RETRIED, adopted
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.text import command
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 from batchrunner.ledger.history import needing
+from batchrunner.manifest import load_limits
 
 MOST_NAMED = 5
 WANTED_AGAIN = frozenset({TaskState.DONE, TaskState.UNCOLLECTED})
@@ -22,9 +26,15 @@ REMOTE_ID = re.compile(r"task_[A-Za-z0-9_-]{4,100}")
 
 
 async def chosen(
-    ledger: LedgerReader, names: list[str], states: frozenset[TaskState], everything: bool
+    ledger: LedgerReader,
+    names: list[str],
+    states: frozenset[TaskState],
+    everything: bool,
+    or_pending: bool = False,
 ) -> list[TaskRecord]:
     """The tasks in these states with the given IDs, fingerprints or remote IDs, each once; or all of them.
+
+    With `or_pending`, those that are named may also be pending already.
 
     Raises:
         UsageError: a name matches no task, several, or one in another state; nothing was changed.
@@ -32,14 +42,15 @@ async def chosen(
     if everything:
         return await ledger.tasks(*states)
     tasks: dict[TaskKey, TaskRecord] = {}
+    fitting = states | {TaskState.PENDING} if or_pending else states
     for name in names:
         found = await ledger.find(name)
         if not found:
             raise UsageError(f"no such task: {name}", "results.csv lists the IDs of all tasks")
-        found = _meant(found, states)
+        found = _meant(found, fitting)
         if len(found) > 1:
             raise UsageError(f"{name} matches {len(found)} tasks", _which(found))
-        if found[0].state not in states:
+        if found[0].state not in fitting:
             hint = f"`{command('status', ledger.directory, name)}` shows its history"
             if found[0].state is TaskState.DONE and TaskState.FAILED in states:
                 again = command("retry", ledger.directory, name, "--again")
@@ -63,7 +74,9 @@ def _meant(found: list[TaskRecord], states: frozenset[TaskState]) -> list[TaskRe
 def _which(found: Sequence[TaskRecord]) -> str:
     """How to name one of several tasks."""
     if len({task.id for task in found}) == 1:
-        return f"use a fingerprint: {', '.join(task.key[2:14] for task in found)}"
+        gone = " (no longer in the manifest)"
+        named = (f"{task.key[2:14]}{'' if task.position is not None else gone}" for task in found)
+        return f"use a fingerprint: {', '.join(named)}"
     more = ", …" if len(found) > MOST_NAMED else ""
     return f"use more of the ID: {', '.join(task.id for task in found[:MOST_NAMED])}{more}"
 
@@ -109,6 +122,28 @@ async def made_from(ledger: LedgerReader, tasks: Collection[TaskRecord]) -> list
     records = [await ledger.task(key) for key in found - {task.key for task in tasks}]
     made = WANTED_AGAIN | PAID_FOR | {TaskState.SUBMITTING, TaskState.IN_DOUBT}
     return sorted((one for one in records if one.state in made), key=lambda one: one.position or 0)
+
+
+async def waiting_for(ledger: LedgerReader, tasks: Collection[TaskRecord]) -> list[TaskRecord]:
+    """The tasks that will be submitted, too, if these are made pending, in plan order.
+
+    They wait, directly or through others, for one of these, which failed or was not collected.
+    """
+    needs = await ledger.ask_history(needing)
+    if not needs or not tasks:
+        return []
+    states = {key: one.state for key, one in (await ledger.standing()).items()}
+    after = states | {task.key: TaskState.PENDING for task in tasks}
+    freed = blocked(needs, states) - blocked(needs, after)
+    return sorted([await ledger.task(key) for key in freed], key=lambda one: one.position or 0)
+
+
+async def forecast_of(ledger: LedgerReader, tasks: Collection[TaskRecord]) -> Forecast:
+    """What these pending tasks need, at the prices that the manifest had at the last run."""
+    binding = await ledger.binding()
+    requests = await ledger.pending_requests(frozenset(task.key for task in tasks))
+    limits = load_limits(binding.models)
+    return forecast([(json.loads(text), n) for text, n in requests.items()], limits, binding.pricing)
 
 
 def can_be_downloaded(task: TaskRecord, now: float) -> bool:

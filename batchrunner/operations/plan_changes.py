@@ -75,6 +75,8 @@ class Step:
     """Why, in words that tasks have in common: the fields that differ, an error code, a state."""
     is_paid: bool = False
     """Whether it is a changed task whose old version is paid for, or may be."""
+    follows: bool = False
+    """Whether only what it needs of other tasks has changed."""
 
     @property
     def values(self) -> dict[str, object]:
@@ -189,14 +191,21 @@ def _waits(task: PlannedTask, why: str) -> Step:
 
 def _changed(task: PlannedTask, former: TaskRecord, is_paid: bool) -> Step:
     request: Mapping[str, Any] = json.loads(task.content.stored)
-    fields = [*_different(_without_needs(former.request), _without_needs(request))]
+    own = [*_different(_without_needs(former.request), _without_needs(request))]
     before = {need.task for need in needs_in(former.request)}
-    fields += [output.shown for _, output in outputs_in(task.request) if output.task not in before]
-    fields = fields or ["the number of replicas"]
+    needed = [output.shown for _, output in outputs_in(task.request) if output.task not in before]
+    fields = [*own, *needed] or ["the number of replicas"]
     why = f"differs in {', '.join(fields)}; the old video is kept"
-    return Step(
-        Change.CHANGED, task.id, task.key, why, task.source, task.content.form, tuple(fields), is_paid
-    )
+    follows = bool(needed) and not own
+    reasons = (*own, "what it needs") if needed else tuple(fields)
+    form = task.content.form
+    return Step(Change.CHANGED, task.id, task.key, why, task.source, form, reasons, is_paid, follows)
+
+
+def follows(task: PlannedTask, former: str) -> bool:
+    """Whether a task differs from its former request, JSON, only in what it needs of other tasks."""
+    now = json.loads(task.content.stored) if former else {}
+    return bool(former) and not [*_different(_without_needs(json.loads(former)), _without_needs(now))]
 
 
 def _without_needs(value: Any) -> Any:

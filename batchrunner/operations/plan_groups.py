@@ -43,6 +43,8 @@ class Group:
     """How many tasks each reason applies to; a task may have several, or none."""
     edited: list[str] = field(default_factory=list)
     """The IDs of changed tasks whose old version is paid for, or may be."""
+    following: int = 0
+    """How many of these have changed only in what they need of others."""
     steps: list[Step] = field(default_factory=list)
     """The tasks one by one, if they were asked for."""
     _forms: dict[int, RequestForm] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class Group:
         self.reasons.update(step.reasons)
         if step.is_paid:
             self.edited.append(step.id)
+            self.following += step.follows
         if keep:
             self.steps.append(step)
         if self.change in SUBMITTED and step.form:

@@ -26,6 +26,9 @@ T = TypeVar("T")
 WRITE_OUT = 16 << 20
 """Bytes after which the system is asked to write to the disk, so that the final fsync finds little to do."""
 
+HASHED_AT_ONCE = 1 << 16
+"""Bytes: fewer are hashed sooner than another thread takes them over."""
+
 _HASHERS = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="hash")
 """Hashing takes more time than everything else of a download, so it has threads of its own."""
 
@@ -154,7 +157,10 @@ class PartFile:
         if self._fd is None:
             self._fd = open_part(self._path)
         self._wait_for_hash()  # pieces must be hashed in their order
-        self._hashing = _HASHERS.submit(self._sha256.update, data)
+        if len(data) < HASHED_AT_ONCE:
+            self._sha256.update(data)
+        else:
+            self._hashing = _HASHERS.submit(self._sha256.update, data)
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from batchrunner.core.estimate import least_tokens, tokens, video_bytes, worst_case
-from batchrunner.core.model import Pricing
+from batchrunner.core.estimate import least_tokens, left_open, tokens, video_bytes, worst_case
+from batchrunner.core.model import Part, Pricing, TaskKey, TaskOutput
+from batchrunner.core.needs import with_lengths
 from batchrunner.manifest.limits_file import load_limits
 
 LIMITS = load_limits()
@@ -58,6 +59,43 @@ def test_an_input_video_counts_too() -> None:
     content = [{"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}]
     with_video = tokens(request(ratio="16:9", duration=5, content=content), LIMITS)
     assert with_video == tokens(request(ratio="16:9", duration=20), LIMITS)
+
+
+def shots(*inputs: Any) -> dict[str, Any]:
+    """A request for 5 seconds with these videos among its inputs."""
+    return request(
+        ratio="16:9",
+        duration=5,
+        content=[{"type": "video_url", "video_url": {"url": one}} for one in inputs],
+    )
+
+
+def test_another_tasks_video_counts_as_long_as_it_is_to_be() -> None:
+    """Up to the next second: it is a picture longer than it says. If one is open, the longest counts."""
+    five, open_ = (TaskOutput(TaskKey("1-a"), Part.VIDEO, "task:a/video", seconds) for seconds in (5, 0))
+    stored = {"task": "1-a", "part": "video"}
+
+    def seconds(*inputs: Any) -> int:
+        """How long a video without inputs would be that costs the same."""
+        counted = tokens(shots(*inputs), LIMITS)
+        return next(n for n in range(40) if tokens(request(ratio="16:9", duration=n), LIMITS) == counted)
+
+    assert seconds(five) == 5 + 6
+    assert seconds(five, five) == 5 + 6 + 6
+    assert seconds(five, five, five) == 5 + 16, "15 s together are the most, and a picture"
+    assert seconds(open_) == seconds(five, open_) == seconds(five, "https://example.com/a.mp4") == 5 + 15
+    assert seconds(stored) == 5 + 15
+    assert seconds({**stored, "seconds": 5}) == 5 + 6
+    assert with_lengths(shots(stored), {TaskKey("1-a"): 5}) == shots({**stored, "seconds": 5})
+    assert with_lengths(shots(stored), {TaskKey("1-b"): 5}) == shots(stored)
+
+
+def test_a_known_length_of_input_video_is_not_called_open() -> None:
+    """It is still an upper bound: no bill was seen that says how it is rounded."""
+    five, open_ = (TaskOutput(TaskKey("1-a"), Part.VIDEO, "task:a/video", seconds) for seconds in (5, 0))
+    assert left_open(shots(), LIMITS) == []
+    assert left_open(shots(five), LIMITS) == ["how input videos are counted"]
+    assert left_open(shots(five, open_), LIMITS) == ["the length of input videos"]
 
 
 def test_a_larger_video_needs_more_disk() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from batchrunner.core.forecast import GenerationTimes, forecast, longest_chain, wall_time
 from batchrunner.core.kinds import Kind
-from batchrunner.core.model import Pricing, TaskKey
+from batchrunner.core.model import Part, Pricing, TaskKey, TaskOutput
 from batchrunner.core.request import normalise
 from batchrunner.manifest import load_limits
 
@@ -52,6 +52,20 @@ def test_tasks_of_a_kind_with_and_without_an_input_video_are_estimated_apart() -
     assert alone[0].tokens < alone[1].tokens
     assert both.tokens == alone[0].tokens + alone[1].tokens
     assert list(both.kinds.values()) == [4]
+
+
+def test_tasks_of_a_kind_with_input_videos_of_other_lengths_are_estimated_apart() -> None:
+    """A kind says nothing of how long the videos are that its tasks need."""
+
+    def needing(seconds: int) -> dict[str, object]:
+        output = TaskOutput(ANT, Part.VIDEO, "task:ant/video", seconds)
+        return request(content=[{"type": "video_url", "video_url": {"url": output}}])
+
+    alone = [forecast([(needing(seconds), 1)], LIMITS, Pricing()).tokens for seconds in (5, 8)]
+    assert alone[0] < alone[1]
+    both = forecast([(needing(5), 1), (needing(8), 1)], LIMITS, Pricing())
+    assert both.tokens == sum(alone)
+    assert len(both.kinds) == 1
 
 
 def test_money_is_rounded_for_each_task_as_the_ledger_does() -> None:

@@ -51,7 +51,7 @@ def _token_warnings(charged: int | None, request: Request, limits: Limits) -> tu
         return ()
     if charged > most:
         return (f"charged {charged:,} tokens instead of {most:,} at most",)
-    return (f"implausibly few tokens: {charged:,}; the budget counts the estimate of {most:,}",)
+    return (f"implausibly few tokens: {charged:,}; the budget counts the whole estimate",)
 
 
 def is_worth_another(

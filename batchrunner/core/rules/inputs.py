@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from batchrunner.core.model import MediaFile, Request, RequestValue
 from batchrunner.core.problems import Severity
-from batchrunner.core.references import PARTS, SCHEME, reference
+from batchrunner.core.references import PARTS, SCHEME, reference, written_reference
 
 ValuePath = tuple[str | int, ...]
 Item = Mapping[str, RequestValue]
@@ -218,6 +218,11 @@ def _reference(path: ValuePath, text: str, kind: str) -> Iterator[InputFault]:
     if kind not in PARTS:
         yield error(path, f"{_A[kind]} can't be taken from another task", "give an https URL")
     elif reference(text, kind) is None:
+        for other in PARTS:
+            if found := reference(text, other):
+                message = f"`{text}` is {_A[other]}, and {_A[kind]} is needed here"
+                yield error(path, message, f"write {written_reference(found.id, PARTS[kind])}")
+                return
         message = f"`{text}` doesn't say which part of which task is {_A[kind]}"
         yield error(path, message, f"write {SCHEME}:ID/{PARTS[kind]}, with the id of the task")
 

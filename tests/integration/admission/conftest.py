@@ -40,9 +40,15 @@ class Gatehouse:
         """Whether the gateway answers the free question."""
         self.asked: list[float] = []
         """When the free question was asked."""
+        self.looks = 0
+        """How often it was asked how many are in doubt: by each decision."""
         self.settings = RunSettings(**{"submit_rate": math.inf, "disk_reserve": 1000, **settings})
         disk = Disk(lambda: self.free, self.settings.disk_reserve, 100, lambda: self.coming)
-        self.admission = Admission(self.clock, self.settings, disk, lambda: self.in_doubt, self._answers)
+        self.admission = Admission(self.clock, self.settings, disk, self._doubts, self._answers)
+
+    def _doubts(self) -> int:
+        self.looks += 1
+        return self.in_doubt
 
     async def _answers(self) -> bool:
         self.asked.append(self.clock.time)

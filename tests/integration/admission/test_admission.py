@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from batchrunner.core.errors import ExitCode
-from batchrunner.core.model import RemoteId, TaskKey
+from batchrunner.core.model import AUTO, RemoteId, TaskKey
 from batchrunner.core.outcome import (
     Accepted,
     AccountFault,
     AccountRefused,
+    InProgress,
     NotAdmitted,
     Receipt,
     Refusal,
@@ -26,7 +27,14 @@ THROTTLED = NotAdmitted(Refusal.THROTTLED, Receipt(429), 30.0)
 NO_CHANNEL = NotAdmitted(Refusal.MODEL_UNAVAILABLE, Receipt(503))
 BALANCE = AccountRefused(AccountFault.BALANCE, Receipt(403))
 UNREACHABLE = NotAdmitted(Refusal.UNREACHABLE, Receipt(message="no route"))
+RUNNING = InProgress("IN_PROGRESS", "running", "")
 FIVE_MINUTES = 300.0
+
+
+async def turns() -> None:
+    """Let everything that can go on do so."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 def positions(permits) -> list[int]:
@@ -49,6 +57,42 @@ def test_tasks_leave_in_plan_order_until_the_slots_are_taken(at_the_gate):
         return positions(permits + await gate.take())
 
     assert at_the_gate(story, concurrency=3) == [0, 1, 2, 3]
+
+
+def test_poll_that_makes_no_room_decides_nothing(at_the_gate):
+    """A thousand tasks in flight are polled many times a second: that must not be a decision each time."""
+
+    async def story(gate):
+        gate.put(0, 1)
+        (permit,) = await gate.take()
+        gate.admission.record(permit, ACCEPTED)
+        waiting = asyncio.create_task(gate.admission.next())
+        await turns()
+        looks = gate.looks
+        gate.admission.saw(permit.task.key, RUNNING)
+        await turns()
+        waiting.cancel()
+        return gate.looks - looks
+
+    assert at_the_gate(story, concurrency=1) == 0
+
+
+def test_poll_that_makes_room_lets_the_next_task_go(at_the_gate):
+    """When polls show that the account runs more than was known, a task that waits for it leaves at once."""
+
+    async def story(gate):
+        gate.put(*range(5))
+        permits = await gate.take(3)
+        for permit in permits:
+            gate.admission.record(permit, ACCEPTED)
+        waiting = asyncio.create_task(gate.admission.next())
+        await turns()
+        had_to_wait = not waiting.done()
+        for permit in permits:
+            gate.admission.saw(permit.task.key, RUNNING)
+        return had_to_wait, positions([await asyncio.wait_for(waiting, 5)])
+
+    assert at_the_gate(story, concurrency=AUTO) == (True, [3])
 
 
 def test_a_slot_is_held_from_the_permit_to_the_end_of_the_generation(at_the_gate):

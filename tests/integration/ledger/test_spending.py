@@ -1,16 +1,19 @@
 """What the ledger counts against a budget, as the gateway settles it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from batchrunner.core.budget import Figure, Limit, Per, WorstCase
+from batchrunner.core.estimate import worst_case
 from batchrunner.core.file_names import LEDGER_NAME
-from batchrunner.core.model import RemoteId
+from batchrunner.core.model import Pricing, RemoteId
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.core.summary import PriceSeen, Spent
 from batchrunner.ledger import OverBudget, charged_unpriced
+from batchrunner.manifest import load_limits, load_manifest
 from tests.harness.older_ledger import as_fifth_version
 
 USD = {"worst_of": lambda request: WorstCase(1000, 2.0, "USD", least_tokens=100)}
@@ -58,6 +61,45 @@ def test_implausibly_few_tokens_free_nothing(in_ledger, filled, on_disk):
     for key, (tokens, total) in zip(filled("a", "b", "c"), [(1, 1000), (99, 2000), (100, 2100)], strict=True):
         in_ledger(settles(key, tokens=tokens), **USD)
         assert on_disk.one("SELECT sum(tokens) FROM spending") == total
+
+
+@pytest.mark.parametrize(
+    ("duration", "made", "counted"),
+    [(5, None, 6), (5, 5.042, 6), (5, 6.5, 7), (5, 4.0, 6), (-1, 5.042, None)],
+)
+def test_the_video_that_a_task_needs_is_reserved_as_long_as_it_is(
+    tmp_path, in_ledger, on_disk, duration, made, counted
+):
+    """As requested, or longer if it came out so; if its request leaves that open, as the longest there is."""
+    limits = load_limits()
+    path = Path(tmp_path, "m.yaml")
+    path.write_text(
+        f"""
+version: 1
+defaults: {{model: dreamina-seedance-2-0-fast, metadata: {{ratio: "16:9"}}}}
+tasks:
+  - {{id: ant, prompt: A, duration: {duration}}}
+  - id: bee
+    prompt: B
+    duration: 5
+    metadata:
+      content: [{{type: video_url, role: reference_video, video_url: {{url: "task:ant/video"}}}}]
+""".replace("duration: -1", "metadata: {duration: -1}"),
+        encoding="utf-8",
+    )
+    tasks = load_manifest(path).plan
+    ant, bee = (task.key for task in tasks.tasks)
+
+    async def story(ledger):
+        await ledger.reconcile(tasks, frozenset())
+        attempt = await ledger.claim(ant, None, None)
+        await ledger.note(attempt.id, AttemptFacts(duration=made))
+        await ledger.claim(bee, None, None)
+
+    in_ledger(story, worst_of=lambda request: worst_case(request, limits, Pricing()))
+    frames = (5 + (counted or limits.common.inputs.video_seconds)) * 24 + 1
+    reserved = on_disk.one("SELECT worst_tokens FROM attempts WHERE task = ?", bee)
+    assert reserved == frames * 1280 * 720 // 1024
 
 
 def test_a_known_higher_charge_counts_though_the_manifest_has_prices(in_ledger, filled, on_disk):

@@ -114,7 +114,20 @@ def test_a_text_that_looks_like_a_reference_is_only_one_in_an_input(tmp_path: Pa
             "same manifest",
         ),
         ('{id: x, prompt: X, image: "task:bee"}', 7, "doesn't say which part", "task:ID/last_frame"),
-        ('{id: x, prompt: X, image: "task:bee/video"}', 7, "doesn't say which part", "task:ID/last_frame"),
+        ('{id: x, prompt: X, image: "task:bee/first_frame"}', 7, "doesn't say which part", "/last_frame"),
+        (
+            '{id: x, prompt: X, image: "task:bee/video"}',
+            7,
+            "`task:bee/video` is a video, and a picture is needed here",
+            "write task:bee/last_frame",
+        ),
+        (
+            "{id: x, prompt: X, metadata: {content: [{type: video_url, role: reference_video,"
+            ' video_url: {url: "task:bee/last_frame"}}]}}',
+            7,
+            "`task:bee/last_frame` is a picture, and a video is needed here",
+            "write task:bee/video",
+        ),
         ('{id: x, prompt: X, image: "task:x/last_frame"}', 7, "can't need itself: x needs x", "begin"),
         ('{id: x, prompt: X, image: "task:bee/last_frame", repeat: 3}', 0, "", ""),
     ],
@@ -191,3 +204,53 @@ def test_a_reference_with_a_misspelled_column_is_one_error(tmp_path: Path) -> No
     entry = '  - {id: "${s}-2", prompt: P, image: "task:${z}-1/last_frame", matrix: {s: [sea]}}\n'
     (found,) = problems(tmp_path, SHOTS + entry)
     assert "`${z}` is not a key of `matrix`" in found.message
+
+
+def warnings(folder: Path, entries: str) -> list[tuple[int, int, str]]:
+    """Line, column and message of each warning about these entries."""
+    path = folder / "m.yaml"
+    path.write_text(HEAD.replace("fast}", 'fast, metadata: {ratio: "16:9"}}') + entries, encoding="utf-8")
+    found = load_manifest(path).warnings
+    return [(one.place.line, one.place.column, one.message) for one in found]
+
+
+def test_shots_that_cannot_be_joined_are_told_once_for_each_chain(tmp_path: Path) -> None:
+    """At the first shot that differs, with both sizes; not for each one that follows, nor a fork."""
+    entries = """  - {id: a, prompt: A}
+  - {id: b, prompt: B, image: "task:a/last_frame"}
+  - {id: c, prompt: C, image: "task:b/last_frame", metadata: {resolution: 480p}}
+  - {id: d, prompt: D, image: "task:c/last_frame"}
+  - {id: e, prompt: E, image: "task:b/last_frame", metadata: {resolution: 480p}}
+  - {id: x, prompt: X}
+  - {id: y, prompt: Y, image: "task:x/last_frame", metadata: {ratio: "9:16"}}
+"""
+    assert warnings(tmp_path, entries) == [
+        (6, 31, "b (1280×720, 24 fps) and c (864×496, 24 fps) can't be joined to a film"),
+        (10, 31, "x (1280×720, 24 fps) and y (720×1280, 24 fps) can't be joined to a film"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        'image: "task:a/last_frame"',
+        'image: "task:a/last_frame", metadata: {ratio: adaptive}',
+        'image: "task:a/last_frame", model: dreamina-seedance-2-0',
+        "metadata: {resolution: 480p, content: [{type: image_url, role: reference_image,"
+        ' image_url: {url: "task:a/last_frame"}}]}',
+    ],
+)
+def test_what_may_be_joined_or_continues_nothing_is_not_warned_of(tmp_path: Path, entry: str) -> None:
+    """An adaptive ratio follows the picture; other models have the same sizes; a reference is no film."""
+    assert warnings(tmp_path, f"  - {{id: a, prompt: A}}\n  - {{id: b, prompt: B, {entry}}}\n") == []
+
+
+def test_an_adaptive_ratio_does_not_hide_what_can_never_be_joined(tmp_path: Path) -> None:
+    """No ratio of 480p has a size of 720p; and what an adaptive shot may be is bound by those before it."""
+    entries = """  - {id: a, prompt: A}
+  - {id: b, prompt: B, image: "task:a/last_frame", metadata: {ratio: adaptive}}
+  - {id: c, prompt: C, image: "task:b/last_frame", metadata: {ratio: "9:16"}}
+"""
+    assert [message.partition(" (")[0] for *_, message in warnings(tmp_path, entries)] == ["a"]
+    ((_, _, told),) = warnings(tmp_path, entries.replace('"9:16"', "adaptive, resolution: 480p"))
+    assert told.startswith("b (one of 6 sizes, such as ")

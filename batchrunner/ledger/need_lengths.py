@@ -1,0 +1,34 @@
+"""How long the videos are that a stored request needs: they are charged with it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from math import ceil
+from typing import Any
+
+from batchrunner.core.model import Part, TaskKey
+from batchrunner.core.needs import needs_in, with_lengths
+from batchrunner.core.request import duration_of
+
+_NEEDED = (
+    "SELECT t.request, (SELECT max(a.duration) FROM attempts a WHERE a.task = t.key) "
+    "FROM tasks t WHERE t.key = ?"
+)
+
+
+def estimable(db: sqlite3.Connection, text: str) -> dict[str, Any]:
+    """A stored request as `core.estimate` takes it: with the length of each video that it needs.
+
+    The length is the one requested for that video, or that of its longest finished version if one came out
+    longer. If the request leaves it open, it is not known here either, as it was not before the run.
+    """
+    request: dict[str, Any] = json.loads(text)
+    lengths: dict[TaskKey, int] = {}
+    for need in needs_in(request):
+        for needed, measured in db.execute(_NEEDED, (need.task,)) if need.part is Part.VIDEO else ():
+            if requested := duration_of(json.loads(needed)):
+                # The estimate counts a second more than this, for the picture by which a video is longer.
+                lengths[need.task] = max(requested, ceil(measured or 0) - 1)
+    completed: dict[str, Any] = with_lengths(request, lengths) if lengths else request
+    return completed
