@@ -85,6 +85,7 @@ class Flow:
                 await supervise(self._work(parts), parts.admission, self._request, notice)
             await self._reporter.show_money()
         finally:
+            parts.admission.leave()
             self._reporter.close()
 
     def _beginning(self) -> str:

@@ -35,6 +35,7 @@ from batchrunner.engine.queries import Queries
 from batchrunner.engine.recovery import Recovery
 from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.requests import Requests
+from batchrunner.engine.shared_account import SharedAccount
 from batchrunner.engine.task_group import RunTaskGroup
 from batchrunner.engine.task_outputs import TaskOutputs
 from batchrunner.engine.worker import Worker
@@ -210,6 +211,8 @@ class Wiring:
         async def answers() -> bool:
             return (await gateway.preflight()).verdict is Preflight.READY
 
+        account = SharedAccount()
+        account.key_origin = gateway.key_origin
         return Admission(
             self.clock,
             self.binding.settings,
@@ -217,7 +220,7 @@ class Wiring:
             in_doubt=lambda: tally[TaskState.IN_DOUBT],
             gateway_answers=answers,
             awaiting=awaiting,
-            key_origin=gateway.key_origin,
+            account=account,
             failures=budget.failures,
             ended=ended,
             hours=self.hours,

@@ -13,6 +13,7 @@ from batchrunner.core.model import RunSettings, TaskKey
 from batchrunner.core.submission.backlog import Permit, Waiting
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.disk_room import Disk
+from batchrunner.engine.shared_account import SharedAccount
 
 
 class JumpingClock(Clock):
@@ -33,7 +34,7 @@ class JumpingClock(Clock):
 class Gatehouse:
     """An admission, and the things around it as the test sets them."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, account: SharedAccount | None = None, **settings: Any) -> None:
         self.clock = JumpingClock()
         self.free, self.coming, self.in_doubt = 10**12, 0, 0
         self.answers = True
@@ -42,7 +43,9 @@ class Gatehouse:
         """When the free question was asked."""
         self.settings = RunSettings(**{"submit_rate": math.inf, "disk_reserve": 1000, **settings})
         disk = Disk(lambda: self.free, self.settings.disk_reserve, 100, lambda: self.coming)
-        self.admission = Admission(self.clock, self.settings, disk, lambda: self.in_doubt, self._answers)
+        self.admission = Admission(
+            self.clock, self.settings, disk, lambda: self.in_doubt, self._answers, account=account
+        )
 
     async def _answers(self) -> bool:
         self.asked.append(self.clock.time)
