@@ -120,6 +120,25 @@ def test_no_slot_is_idle_while_any_run_has_a_task():
     assert together(story, *weighing(1, 3)) == ([12, 0], [3, 9])
 
 
+def test_a_run_that_made_way_is_not_forgotten():
+    """Two slots are free: the run that let another one go first takes the second, without any answer."""
+
+    async def story(runs):
+        many, few = runs.gates
+        for _ in range(3):
+            many.occupy()
+        many.put(*range(5))
+        few.put(0)
+        asking = [asyncio.create_task(gate.admission.next()) for gate in runs.gates]
+        await asyncio.sleep(0)
+        for number in (0, 1):
+            many.admission.free_slot(TaskKey(f"1-earlier-{number}"), settled=True)
+        done, _ = await asyncio.wait(asking, timeout=5, return_when=asyncio.ALL_COMPLETED)
+        return len(done)
+
+    assert together(story, *weighing(1, 1, concurrency=3)) == 2
+
+
 def test_a_run_that_ends_leaves_its_slots_to_the_others():
     """Its unfinished tasks count no longer: nobody would ever free their slots."""
 
