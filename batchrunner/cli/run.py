@@ -92,9 +92,10 @@ def run(options: argparse.Namespace) -> int:
     """Run a manifest to completion, or resume it; then tell others."""
     outlive_terminal()
     if len(options.manifests) > 1 or options.manifests[0].is_dir():
-        from batchrunner.cli.run_several import run_several  # noqa: PLC0415
+        from batchrunner.cli.run_several import manifests_in, run_several  # noqa: PLC0415
 
-        return attended_several(options, partial(run_several, options))
+        if (manifests := manifests_in(options.manifests)) != options.manifests[:1]:
+            return attended_several(options, partial(run_several, options, manifests))
     (options.manifest,) = options.manifests
     return attended(options, partial(_run, options))
 

@@ -57,25 +57,20 @@ class _Run:
 def manifests_in(named: Iterable[Path]) -> list[Path]:
     """The manifests that were named; a folder stands for all in it, by name.
 
-    Raises:
-        UsageError: a folder has none.
+    A folder without any stands for itself: it is refused as a manifest, and what was paid for is collected.
     """
-    found: list[Path] = []
-    for path in named:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = sorted(file for file in path.iterdir() if file.suffix in ENDINGS and file.is_file())
-        if not inside:
-            raise UsageError(
-                f"{shown_path(path)} is a folder without manifests (*.yaml)",
-                "pass a manifest, or their folder",
-            )
-        found += inside
-    return found
+    return [file for path in named for file in _inside(path) or [path]]
 
 
-def run_several(options: argparse.Namespace, listeners: Listeners) -> tuple[int, list[Values]]:
+def _inside(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return []
+    return sorted(file for file in path.iterdir() if file.suffix in ENDINGS and file.is_file())
+
+
+def run_several(
+    options: argparse.Namespace, manifests: Sequence[Path], listeners: Listeners
+) -> tuple[int, list[Values]]:
     """Run all manifests to completion; return the most urgent exit code, and the values of each.
 
     Raises:
@@ -85,9 +80,9 @@ def run_several(options: argparse.Namespace, listeners: Listeners) -> tuple[int,
     if options.output is not None:
         raise UsageError(
             "-o is for a single manifest: each has its own run directory",
-            "leave out -o, to keep each run beside its manifest, or run them one by one",
+            "run a manifest that has used -o by itself, with the same -o: elsewhere, it is paid for again",
         )
-    runs = [_Run(_options_for(path, options)) for path in manifests_in(options.manifests)]
+    runs = [_Run(_options_for(path, options)) for path in manifests]
     with ExitStack() as open_until_end:
         limit = _prepare(runs, open_until_end, listeners)
         jobs = [run.job for run in runs if run.job]

@@ -87,6 +87,8 @@ class Flow:
         finally:
             parts.admission.leave()
             await parts.budget.leave()
+            if self._job.together:
+                await self._job.together.siblings.leave(self._ledger)
             self._reporter.close()
 
     def _heeding_signals(self) -> AbstractContextManager[None]:

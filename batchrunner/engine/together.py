@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from batchrunner.clock import Clock, Pace
+from batchrunner.core.errors import StorageError
+from batchrunner.core.model import RemoteId
 from batchrunner.engine.shared_account import SharedAccount
 from batchrunner.engine.shared_budget import SharedBudget
+from batchrunner.ledger import Ledger
 
 
 class Stoppable(Protocol):
@@ -38,6 +43,31 @@ class StopAll:
             run.by_signal(number)
 
 
+class Siblings:
+    """The ledgers of all runs: a task that one of them has submitted is not what another one is missing."""
+
+    def __init__(self) -> None:
+        self._open: set[Ledger] = set()
+        self._of_ended: frozenset[RemoteId] = frozenset()
+
+    def add(self, ledger: Ledger) -> None:
+        """A run begins."""
+        self._open.add(ledger)
+
+    async def leave(self, ledger: Ledger) -> None:
+        """A run ends: its ledger is about to be closed."""
+        self._open.discard(ledger)
+        with suppress(StorageError, sqlite3.Error):
+            self._of_ended |= await ledger.remote_ids()
+
+    async def remote_ids(self, but: Ledger) -> frozenset[RemoteId]:
+        """The remote IDs of all runs but this one."""
+        found = self._of_ended
+        for ledger in self._open - {but}:
+            found |= await ledger.remote_ids()
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Together:
     """What the runs of one command share."""
@@ -50,3 +80,4 @@ class Together:
     """The limit of `--max-cost`, if it was given."""
     account: SharedAccount = field(default_factory=SharedAccount)
     stops: StopAll = field(default_factory=StopAll)
+    siblings: Siblings = field(default_factory=Siblings)

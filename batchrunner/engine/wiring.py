@@ -101,7 +101,9 @@ class Wiring:
         queries = Queries(gateway, clock, most, pace)
         plan_limits = self.job.plan.budget.limits if self.job.plan else ()
         budget = RunBudget(ledger, plan_limits, together.budget if together else None)
-        adopter = Adopter(ledger, gateway, clock, queries)
+        if together:
+            together.siblings.add(ledger)
+        adopter = Adopter(ledger, gateway, clock, queries, together.siblings if together else None)
         ledger.observe(adopter.observe)
         requests = self._requests()
         gate = ChainGate(self.job.plan.tasks.needs() if self.job.plan and self.job.submits else {})

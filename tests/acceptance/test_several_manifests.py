@@ -115,6 +115,21 @@ def test_a_refusal_of_the_key_stops_all_runs(desk: Any, sim: Any) -> None:
     check_paid_once(desk, sim, "ab")
 
 
+def test_no_run_adopts_what_another_one_has_submitted(desk: Any, sim: Any) -> None:
+    """Same seed, model, length and time: the other manifest's task is not the one whose answer was lost."""
+    sim.start({"on": "submit", "do": "cut_before_accept", "prompt": "a0*", "first": 1})
+    for name in "ab":
+        write(desk, name, 1, {"x-note": name})
+        path = desk.folder / f"{name}.yaml"
+        value = json.loads(path.read_text(encoding="utf-8"))
+        value["defaults"] = {**DEFAULTS, "metadata": {**DEFAULTS["metadata"], "seed": 42}}
+        path.write_text(json.dumps(value), encoding="utf-8")
+    done = run(desk, "a.yaml", "b.yaml")
+    assert done.code == 3, done.output
+    assert states(desk, "a") == {"in_doubt"}
+    assert states(desk, "b") == {"done"}
+
+
 def test_killed_and_started_again_nothing_is_paid_twice(desk: Any, sim: Any) -> None:
     """SIGKILL in the middle, three times; the same command resumes all of them."""
     sim.start()
