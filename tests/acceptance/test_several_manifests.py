@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+
+from batchrunner.manifest.schema import schema_text
 from tests.harness import charge_book, run_directory
 from tests.harness.workspace import ALONG, DEFAULTS
 
@@ -69,6 +72,27 @@ def test_a_folder_stands_for_its_manifests(desk: Any, sim: Any) -> None:
     again = run(desk, ".", "-q")
     assert (again.code, again.stdout, again.stderr) == (0, "", "")
     assert len(sim.charges()) == 2
+
+
+def test_other_programs_learn_which_run_it_is(desk: Any, sim: Any) -> None:
+    """Events name the run directory; the end of all is told once, and each run to its manifest's `on_end`."""
+    sim.start()
+    write(desk, "a", 1, on_end="cat > a.end")
+    write(desk, "b", 2, on_end="cat > b.end")
+    done = run(desk, "a.yaml", "b.yaml", "--json", "--events", "events.jsonl")
+    assert done.code == 0
+    summaries = json.loads(done.stdout)
+    events = [json.loads(line) for line in (desk.folder / "events.jsonl").read_text().splitlines()]
+    for event in events:
+        jsonschema.validate(event, json.loads(schema_text("events")), jsonschema.Draft202012Validator)
+    made = Counter(event["directory"] for event in events if event.get("event") == "collected")
+    assert sorted(made.values()) == [1, 2]
+    assert events[-1]["summary"] == {"exit_code": 0, "runs": summaries}
+    for summary, name in zip(summaries, "ab", strict=True):
+        assert json.loads((desk.folder / f"{name}.end").read_text()) == summary
+    desk.check_key()
+    assert run(desk, ".", "--on-end", "cat > all.end").code == 0
+    assert len(json.loads((desk.folder / "all.end").read_text())["runs"]) == 2
 
 
 def test_a_wrong_manifest_does_not_stop_the_others(desk: Any, sim: Any) -> None:
