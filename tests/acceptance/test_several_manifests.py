@@ -114,6 +114,22 @@ def test_a_wrong_manifest_does_not_stop_the_others(desk: Any, sim: Any) -> None:
     assert len(sim.charges()) == paid + 2
 
 
+def test_a_manifest_that_is_being_run_does_not_stop_the_others(desk: Any, sim: Any) -> None:
+    """Its own run goes on undisturbed: exit 75 for that one, and the other one is finished."""
+    sim.start({"on": "generate", "do": "slow", "prompt": "a*", "factor": 10_000})
+    write(desk, "a", 1)
+    write(desk, "b", 1)
+    first = desk.start("run", "a.yaml", *desk.at_gateway())
+    desk.until(sim.charges, "a charge")
+    both = run(desk, "a.yaml", "b.yaml", "--json")
+    assert both.code == 75
+    assert [one["exit_code"] for one in json.loads(both.stdout)] == [75, 0]
+    assert states(desk, "b") == {"done"}
+    first.send(signal.SIGINT)
+    assert first.ended().code == 130
+    assert len(sim.charges()) == 2
+
+
 def test_one_budget_for_all_is_never_exceeded(desk: Any, sim: Any) -> None:
     """--max-cost counts what all of them spend; the last bit goes to whichever asks first."""
     sim.start()
