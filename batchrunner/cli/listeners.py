@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +57,8 @@ class Listeners:
         """
         self._options = options
         self._command, self._folder = options.on_end or "", Path()
+        self._own: dict[str, str] = {}
+        """By manifest: its own command, if there are several manifests."""
         if options.notify:
             from batchrunner.output.notification import check_notify  # noqa: PLC0415
 
@@ -74,25 +76,67 @@ class Listeners:
             self._command = plan.settings.on_end
             self._folder = self._options.manifest.parent
 
+    def learn_of(self, manifest: Path, plan: Plan) -> None:
+        """Take the command of one manifest among several, which gets the summary of its own run."""
+        if self._options.on_end is None and plan.settings.on_end:
+            self._own[str(manifest)] = plan.settings.on_end
+
+    def tell_all(self, code: int, runs: Sequence[Mapping[str, object]]) -> None:
+        """Tell everybody how the command ended, and the manifests' own commands how their runs did."""
+        for values in runs:
+            if command := self._own.get(str(values["manifest"])):
+                self._start(command, Path(str(values["manifest"])).parent, _encoded(_safe(values)), values)
+        self.tell({"exit_code": code, "runs": list(runs)})
+
     def tell(self, values: Mapping[str, object]) -> None:
         """Tell everybody how the command ended."""
-        safe: Values = dict(redacted_values(dict(values)))  # type: ignore[call-overload]
+        safe = _safe(values)
         if self.events:
             self.events.ended(safe)
             if self.events.fault:
                 talk(f"--events {self._options.events}: {self.events.fault}; lines are missing")
-        summary = json.dumps(safe, ensure_ascii=True, default=str).encode() + b"\n"
+        summary = _encoded(safe)
         if self._command:
-            self._start(summary, str(values["exit_code"]))
+            self._start(self._command, self._folder, summary, values)
         for url in self._options.notify:
             _notify(url, safe, summary)
 
-    def _start(self, summary: bytes, code: str) -> None:
+    def _start(self, command: str, folder: Path, summary: bytes, values: Mapping[str, object]) -> None:
         from batchrunner.output.on_end import start_on_end  # noqa: PLC0415
 
-        environment = _without_key(self._options) | {CODE_VARIABLE: code}
-        if fault := start_on_end(self._command, summary, environment, self._folder):
+        environment = _without_key(self._options) | {CODE_VARIABLE: str(values["exit_code"])}
+        if fault := start_on_end(command, summary, environment, folder):
             talk(f"the command to start at the end failed: {fault}")
+
+
+def _safe(values: Mapping[str, object]) -> Values:
+    safe: Values = dict(redacted_values(dict(values)))  # type: ignore[call-overload]
+    return safe
+
+
+def _encoded(values: Values) -> bytes:
+    return json.dumps(values, ensure_ascii=True, default=str).encode() + b"\n"
+
+
+def attended_several(
+    options: argparse.Namespace, work: Callable[[Listeners], tuple[int, list[Values]]]
+) -> int:
+    """The same as `attended` for several runs: a list of values, of which each names its manifest.
+
+    Raises:
+        BatchrunnerError: the one that ended the work, once the others were told.
+    """
+    listeners = Listeners(options)
+    try:
+        code, runs = work(listeners)
+    except Exception as error:
+        told = explained(error)
+        listeners.tell(error_values(told))
+        raise told from error
+    if options.json:
+        say_json(runs)
+    listeners.tell_all(code, runs)
+    return code
 
 
 def attended(options: argparse.Namespace, work: Callable[[Listeners], tuple[int, Values]]) -> int:

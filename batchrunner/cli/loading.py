@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from batchrunner.manifest import LoadedManifest
 
 
-def add_manifest(parser: argparse.ArgumentParser, checks: bool = True) -> None:
-    """Add the manifest and the format of its problems; with `checks`, also the stricter checks."""
-    parser.add_argument("manifest", metavar="MANIFEST", type=Path)
+def add_manifest(parser: argparse.ArgumentParser, checks: bool = True, several: bool = False) -> None:
+    """Add the manifest, or `several`, and the format of problems; with `checks`, also the stricter checks."""
+    if several:
+        text = "several, or their folder, share the account's slots by `run.weight`"
+        parser.add_argument("manifests", metavar="MANIFEST", type=Path, nargs="+", help=text)
+    else:
+        parser.add_argument("manifest", metavar="MANIFEST", type=Path)
     parser.add_argument(
         "--format",
         choices=("long", "short"),

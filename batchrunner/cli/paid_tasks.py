@@ -40,16 +40,37 @@ def collect_despite(
     Raises:
         UsageError: the mistake itself, if there is nothing to collect.
     """
-    directory = _run_directory(options)
-    waiting = _waiting(directory) if directory else 0
-    if not directory or not waiting:
-        raise mistake
+    directory, waiting = _to_collect(mistake, options)
     if not silent:
         show_error(mistake, False, is_short(options), wants_every(options), lists_each(options))
     if not options.quiet:
         talk(f"collecting {count(waiting, 'paid task')} in {directory}; submitting nothing")
     code, values = _collected(directory, options, carry_out, silent)
-    return code, error_values(mistake) | {"exit_code": code, "waiting": waiting} | values
+    return code, mistake_values(mistake, code, waiting) | values
+
+
+def to_collect(mistake: UsageError, options: argparse.Namespace) -> tuple[Path, int]:
+    """The run directory, and how many paid tasks can be collected there in spite of the mistake.
+
+    Raises:
+        UsageError: the mistake itself, if there is nothing; or the directory belongs to another gateway.
+    """
+    directory, waiting = _to_collect(mistake, options)
+    _refuse_other_gateway(directory, options)
+    return directory, waiting
+
+
+def _to_collect(mistake: UsageError, options: argparse.Namespace) -> tuple[Path, int]:
+    directory = _run_directory(options)
+    waiting = _waiting(directory) if directory else 0
+    if not directory or not waiting:
+        raise mistake
+    return directory, waiting
+
+
+def mistake_values(mistake: UsageError, code: int, waiting: int) -> Values:
+    """As JSON values: the mistake, the exit code, and how many paid tasks there were to collect."""
+    return error_values(mistake) | {"exit_code": code, "waiting": waiting}
 
 
 def _collected(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.confirmation import NotConfirmed
 from batchrunner.cli.connection import Connection, of_run
-from batchrunner.cli.console import error_values, say_json, show_error, shown_path, talk
-from batchrunner.cli.listeners import Listeners, add_listeners, attended
+from batchrunner.cli.console import error_values, say, say_json, show_error, shown_path, talk
+from batchrunner.cli.listeners import Listeners, add_listeners, attended, attended_several
 from batchrunner.cli.loading import add_manifest
 from batchrunner.cli.nights import to_collect
 from batchrunner.cli.paid_tasks import collect_despite
@@ -29,6 +29,7 @@ from batchrunner.output.terminal import outlive_terminal
 if TYPE_CHECKING:
     from batchrunner.cli.run_directory import Whereabouts
     from batchrunner.engine.job import Job
+    from batchrunner.output.summary import Summary
 
 FIRST_OF_SIGNALS = 128
 """An exit code above this one means that a signal stopped the run."""
@@ -38,7 +39,7 @@ MOST_MONEY = 1e9
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `run`."""
-    add_manifest(parser)
+    add_manifest(parser, several=True)
     add_place(parser)
     parser.add_argument("--simulate", action="store_true", help="use a simulated gateway: no key, no cost")
     parser.add_argument("--scenario", metavar="FILE", type=Path, help="scenario for the simulated gateway")
@@ -91,6 +92,12 @@ def _money(text: str) -> float:
 def run(options: argparse.Namespace) -> int:
     """Run a manifest to completion, or resume it; then tell others."""
     outlive_terminal()
+    if len(options.manifests) > 1 or options.manifests[0].is_dir():
+        from batchrunner.cli.run_several import manifests_in, run_several  # noqa: PLC0415
+
+        if (manifests := manifests_in(options.manifests)) != options.manifests[:1]:
+            return attended_several(options, partial(run_several, options, manifests))
+    (options.manifest,) = options.manifests
     return attended(options, partial(_run, options))
 
 
@@ -107,14 +114,19 @@ def _only_collect(options: argparse.Namespace, mistake: UsageError) -> tuple[int
     """Report why nothing is submitted, and collect what is paid for all the same."""
 
     def carry_out(gateway: Connection, directory: Path) -> tuple[int, dict[str, object]]:
-        from batchrunner.cli.run_summary import same_command  # noqa: PLC0415
-
-        again = f"{same_command(options)}   once the error is fixed: nothing was submitted"
-        if isinstance(mistake, NotConfirmed):
-            again = f"{same_command(options, '--yes')}   to confirm: nothing was submitted"
+        again = next_command(options, mistake)
         return _carry_out(collecting(gateway, directory, options), options, mistaken=again)
 
     return collect_despite(mistake, options, carry_out)
+
+
+def next_command(options: argparse.Namespace, mistake: UsageError) -> str:
+    """The command to type once the mistake is corrected."""
+    from batchrunner.cli.run_summary import same_command  # noqa: PLC0415
+
+    if isinstance(mistake, NotConfirmed):
+        return f"{same_command(options, '--yes')}   to confirm: nothing was submitted"
+    return f"{same_command(options)}   once the error is fixed: nothing was submitted"
 
 
 def collect(options: argparse.Namespace) -> int:
@@ -162,10 +174,27 @@ def _collect_one(named: Path, options: argparse.Namespace) -> tuple[int, dict[st
 def _carry_out(
     job: Job, options: argparse.Namespace, mistaken: str = "", manifest: Path | None = None
 ) -> tuple[int, dict[str, object]]:
-    """Run the job and show the summary; return the exit code and the summary as JSON values.
+    """Run the job and show the summary; the arguments and the result are those of `conclude`."""
+    from batchrunner.engine.session import run as run_job  # noqa: PLC0415
+
+    began = time.monotonic()
+    summary = run_async(run_job(job))
+    return conclude(job, options, summary, time.monotonic() - began, mistaken, manifest)
+
+
+def conclude(
+    job: Job,
+    options: argparse.Namespace,
+    summary: Summary,
+    seconds: float,
+    mistaken: str = "",
+    manifest: Path | None = None,
+    heading: str = "",
+) -> tuple[int, dict[str, object]]:
+    """Show the summary of a job; return the exit code and the summary as JSON values.
 
     `mistaken` means that the user's input is wrong and nothing is submitted: it is the next command.
-    `manifest` is the argument that `collect` was given.
+    `manifest` is the argument that `collect` was given. The summary stands below `heading`, if any.
     """
     from batchrunner.cli.run_summary import (  # noqa: PLC0415  needs the ledger
         after_collecting,
@@ -174,16 +203,15 @@ def _carry_out(
         show_summary,
         wanting_attention,
     )
-    from batchrunner.engine.session import run as run_job  # noqa: PLC0415
 
-    began = time.monotonic()
-    summary = replace(run_async(run_job(job)), mistaken=bool(mistaken))
-    seconds = time.monotonic() - began
+    summary = replace(summary, mistaken=bool(mistaken))
     wanting = run_async(wanting_attention(job.directory))
     is_well = summary.exit_code == ExitCode.DONE
     if not (options.json or (options.quiet and is_well)):
         again = mistaken or f"{same_command(options)}   to resume"
         if not job.submits and not mistaken:
             again = after_collecting(options, job.directory, manifest, job.gateway_name, summary)
+        if heading:
+            say(heading)
         show_summary(job.directory, summary, seconds, wanting, again)
     return summary.exit_code, as_values(job.directory, summary, seconds, wanting)

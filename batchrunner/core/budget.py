@@ -74,6 +74,8 @@ class Limit:
     """What it is, in words."""
     takes_unpriced: bool = False
     """Whether tasks without a price may be submitted: for a cost, they count as nothing."""
+    elsewhere: int | None = None
+    """What other runs of the same command have spent or reserved; None if the limit is for one run alone."""
 
     @property
     def is_of_cost(self) -> bool:
@@ -118,6 +120,8 @@ class UsedUp:
         """The limit that was reached, in words."""
         most, committed = map(self.limit.in_words, (self.limit.most, self.committed))
         where = "in this run" if self.limit.per is Per.RUN else "in all runs"
+        if self.limit.elsewhere is not None:
+            where = "by all manifests of this command"
         if self.limit.figure is Figure.TASKS:
             return f"{self.limit.name} of {most} reached: {committed} {where}"
         spent = f"{committed} spent or reserved {where}"
@@ -150,7 +154,7 @@ def micros(amount: float) -> int:
 def first_exceeded(limits: tuple[Limit, ...], before: dict[Per, Amount], needed: Amount) -> UsedUp | None:
     """The first limit that one more attempt, charged `needed` at most, could exceed."""
     for limit in limits:
-        committed = before[limit.per].of(limit.figure)
+        committed = before[limit.per].of(limit.figure) + (limit.elsewhere or 0)
         if committed + needed.of(limit.figure) > limit.most:
             return UsedUp(limit, committed, needed.of(limit.figure))
     return None

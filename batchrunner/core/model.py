@@ -215,6 +215,15 @@ class RunSettings:
     """A run that may cost more than this must be confirmed; None if none must be."""
     on_end: str = ""
     """The shell command to start at the end of each run; empty for none."""
+    weight: int = 1
+    """Its share of the account's slots, in relation to other runs of the same command."""
+
+    @property
+    def most_in_flight(self) -> int:
+        """How many of its tasks may be in flight or queued upstream at most."""
+        if self.concurrency == AUTO:
+            return self.max_concurrency
+        return self.concurrency + (self.ahead or Ahead()).of(self.concurrency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from batchrunner.core.states import TaskState
 from batchrunner.core.text import count, printable
 from batchrunner.engine.key_meter import KeyMeter
 from batchrunner.engine.queries import Queries
+from batchrunner.engine.together import Siblings
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, LedgerEvent, RemoteIdTaken
 from batchrunner.ledger.history import adopted_at, request_ids, witnesses
@@ -69,10 +70,15 @@ class Adopter:
     """Looks up doubts: 5 min after the newest, then every 10 min while one is open; one look-up for all."""
 
     def __init__(
-        self, ledger: Ledger, gateway: Gateway, clock: Clock, queries: Queries | None = None
+        self,
+        ledger: Ledger,
+        gateway: Gateway,
+        clock: Clock,
+        queries: Queries | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
-        self._queries = queries or Queries(gateway, clock)
+        self._queries, self._siblings = queries or Queries(gateway, clock), siblings
         self._meter = KeyMeter(ledger, gateway)
         self._sighted: dict[RemoteId, Sighting] = {}
         """Complete sightings of gateway tasks that are not ours; they no longer change."""
@@ -134,10 +140,10 @@ class Adopter:
                 retry_after=(log.retry_after or 0.0) if isinstance(log, QueryFailed) else 0.0,
             )
         doubts = [replace(one, ahead=log.ahead) for one in doubts]
-        seen, unseen = await self._sight(candidates(log.rows, await self._ledger.remote_ids(), doubts))
+        seen, unseen = await self._sight(candidates(log.rows, await self._known(), doubts))
         # Read only now: unanswered submissions compete too, and may have been answered since.
         unowned = [replace(one, ahead=log.ahead) for one in await self._ledger.unowned()]
-        ours = await self._ledger.remote_ids()
+        ours = await self._known()
         strange = [one for one in seen if one.remote_id not in ours]
         found = await self._found(unowned, strange, log.rows) if not unseen else {}
         taken_up = []
@@ -155,6 +161,11 @@ class Adopter:
         # A task that could not be queried may be anybody's.
         silent = look.silent if not unseen else frozenset()
         return replace(look, adopted=tuple(taken_up), silent=silent)
+
+    async def _known(self) -> frozenset[RemoteId]:
+        """The tasks of the gateway that belong to a run of this command: no other run may adopt them."""
+        ours = await self._ledger.remote_ids()
+        return ours | await self._siblings.remote_ids(self._ledger) if self._siblings else ours
 
     async def _found(
         self, unowned: Sequence[Unowned], strange: Sequence[Sighting], rows: Sequence[UsageRow]

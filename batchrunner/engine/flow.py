@@ -5,7 +5,7 @@ check the gateway ─▶ poll and collect what is paid for ─▶ submit while a
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from batchrunner.core.errors import AccountError, StorageError
 from batchrunner.core.model import AUTO
@@ -81,11 +81,21 @@ class Flow:
         notice = self._reporter.notice
         notice(self._beginning())
         try:
-            with handle_signals(self._request, self._reporter.close, notice):
+            with self._heeding_signals():
                 await supervise(self._work(parts), parts.admission, self._request, notice)
             await self._reporter.show_money()
         finally:
+            parts.admission.leave()
+            await parts.budget.leave()
+            if self._job.together:
+                await self._job.together.siblings.leave(self._ledger)
             self._reporter.close()
+
+    def _heeding_signals(self) -> AbstractContextManager[None]:
+        if self._job.together:  # a signal ends all of them
+            self._job.together.stops.add(self._request)
+            return nullcontext()
+        return handle_signals(self._request, self._reporter.close, self._reporter.notice)
 
     def _beginning(self) -> str:
         wanted, concurrency = self._reporter.wanted, self._wiring.binding.settings.concurrency

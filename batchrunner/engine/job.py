@@ -10,8 +10,9 @@ from batchrunner.core.confirmation import Agreement
 from batchrunner.core.model import Plan
 from batchrunner.core.rules.limits import Limits
 from batchrunner.engine.relocation import GivenAddress
+from batchrunner.engine.together import Together
 from batchrunner.gateway import ApiKey, GatewaySettings
-from batchrunner.output.event_stream import EventStream
+from batchrunner.output.event_stream import EventSink
 from batchrunner.output.progress import Display, Silent
 
 
@@ -45,7 +46,7 @@ class Job:
     """What the run needs, and the user's consent to it; None if the manifest wants nobody to be asked."""
     remarks: tuple[str, ...] = ()
     """Notices to show before the run begins; kept in run.log."""
-    events: EventStream | None = None
+    events: EventSink | None = None
     """Gets the events of the run, too."""
     recollect_all: bool = False
     """Try uncollected videos once more, including links known to be dead."""
@@ -53,6 +54,8 @@ class Job:
     """URL of the place for finished videos; empty for the one that the ledger is bound to."""
     fetch_missing: bool = False
     """Download finished videos whose files are gone."""
+    together: Together | None = None
+    """What it shares with other runs of the same command."""
 
     @property
     def address(self) -> GivenAddress:

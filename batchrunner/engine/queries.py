@@ -13,9 +13,10 @@ from batchrunner.gateway import Gateway
 class Queries:
     """Shared by everything that polls a task or looks one up."""
 
-    def __init__(self, gateway: Gateway, clock: Clock, slots: int = 1) -> None:
+    def __init__(self, gateway: Gateway, clock: Clock, slots: int = 1, pace: Pace | None = None) -> None:
+        """`pace` is shared with other runs; by default, it is the one for so many slots."""
         self._gateway, self._clock = gateway, clock
-        self._pace = Pace(clock, most_polls_per_second(slots))
+        self._pace = pace or Pace(clock, most_polls_per_second(slots))
 
     async def poll(self, remote_id: RemoteId) -> tuple[PollOutcome, float]:
         """Poll a task of ours; returns the answer, and when it was asked for, in nominal seconds."""

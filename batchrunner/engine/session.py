@@ -66,7 +66,7 @@ async def run(job: Job) -> Summary:
             )
             if job.plan:
                 job = replace(job, plan=await within_agreement(ledger, job.plan, job.agreement))
-            clock = Clock(job.time_scale)
+            clock = job.together.clock if job.together else Clock(job.time_scale)
             await note_begun(ledger, time.time())
             if job.submits:
                 await note_stop(ledger, None)  # if it is killed, the stop of the run before says nothing

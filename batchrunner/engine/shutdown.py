@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 from batchrunner.core.text import count
 from batchrunner.engine.admission import Admission
+from batchrunner.engine.together import Stoppable
 from batchrunner.output.terminal import terminal_is_gone
 
 AIR_TIME = 60.0
@@ -49,7 +50,7 @@ class StopRequest:
 
 @contextmanager
 def handle_signals(
-    stop: StopRequest, restore_terminal: Callable[[], None], notice: Callable[[str], None]
+    stop: Stoppable, restore_terminal: Callable[[], None], notice: Callable[[str], None]
 ) -> Iterator[None]:
     """Turn the first SIGINT, SIGTERM or SIGHUP into a stop request; the second ends the process at once.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from batchrunner.clock import Clock
@@ -35,6 +35,8 @@ from batchrunner.engine.queries import Queries
 from batchrunner.engine.recovery import Recovery
 from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.requests import Requests
+from batchrunner.engine.shared_account import SharedAccount
+from batchrunner.engine.shared_budget import RunBudget
 from batchrunner.engine.task_group import RunTaskGroup
 from batchrunner.engine.task_outputs import TaskOutputs
 from batchrunner.engine.worker import Worker
@@ -68,6 +70,7 @@ class Parts:
     doubts: Doubts
     limits: LiveLimits
     chains: Chains
+    budget: RunBudget
 
     def collect_by_link(self, key: TaskKey) -> None:
         """Start collecting a video from the model's own link, without the gateway."""
@@ -97,8 +100,14 @@ class Wiring:
         """Create and connect the parts. `failed` is called with each exception in one of them."""
         ledger, clock, settings, notice = self.ledger, self.clock, self.binding.settings, self.reporter.notice
         group = RunTaskGroup(failed)
-        queries = Queries(gateway, clock, settings.concurrency or settings.max_concurrency)
-        adopter = Adopter(ledger, gateway, clock, queries)
+        together = self.job.together
+        most, pace = settings.concurrency or settings.max_concurrency, together.pace if together else None
+        queries = Queries(gateway, clock, most, pace)
+        plan_limits = self.job.plan.budget.limits if self.job.plan else ()
+        budget = RunBudget(ledger, plan_limits, together.budget if together else None)
+        if together:
+            together.siblings.add(ledger)
+        adopter = Adopter(ledger, gateway, clock, queries, together.siblings if together else None)
         ledger.observe(adopter.observe)
         requests = self._requests()
         gate = ChainGate(self.job.plan.tasks.needs() if self.job.plan and self.job.submits else {})
@@ -142,7 +151,7 @@ class Wiring:
             collect=collect,
             notice=notice,
             is_paid=recovery.is_paid,
-            limits=self.job.plan.budget.limits if self.job.plan else (),
+            budget=budget,
             queries=queries,
         )
         return Parts(
@@ -160,6 +169,7 @@ class Wiring:
             doubts=Doubts(ledger, adopter, admission, settings, self._may_submit, follow, notice),
             limits=LiveLimits(self.job.directory, settings, admission, collector, notice),
             chains=chains,
+            budget=budget,
         )
 
     def _find(self, key: TaskKey) -> PlannedTask | None:
@@ -222,14 +232,19 @@ class Wiring:
         async def answers() -> bool:
             return (await gateway.preflight()).verdict is Preflight.READY
 
+        settings, together = self.binding.settings, self.job.together
+        if together and not self.job.submits:
+            settings = replace(settings, weight=0)
+        account = together.account if together else SharedAccount()
+        account.key_origin = gateway.key_origin
         return Admission(
             self.clock,
-            self.binding.settings,
+            settings,
             disk,
             in_doubt=lambda: tally[TaskState.IN_DOUBT],
             gateway_answers=answers,
             awaiting=awaiting,
-            key_origin=gateway.key_origin,
+            account=account,
             failures=budget.failures,
             ended=ended,
             hours=self.hours,

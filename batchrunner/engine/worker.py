@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 from batchrunner.clock import Clock
-from batchrunner.core.budget import Limit
 from batchrunner.core.errors import StorageError
 from batchrunner.core.model import Attempt, Generation, PlannedTask, RunSettings, TaskKey
 from batchrunner.core.outcome import (
@@ -61,6 +60,7 @@ from batchrunner.engine.admission import Admission
 from batchrunner.engine.generations import resumed
 from batchrunner.engine.queries import Queries
 from batchrunner.engine.requests import Requests, Unsendable
+from batchrunner.engine.shared_budget import RunBudget
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, OverBudget, RemoteIdTaken, TaskRecord
 
@@ -80,11 +80,11 @@ class Worker:
         collect: Callable[[TaskKey], None],
         is_paid: Callable[[TaskKey], Awaitable[bool]],
         notice: Callable[[str], None] = lambda text: None,
-        limits: Sequence[Limit] = (),
+        budget: RunBudget | None = None,
         queries: Queries | None = None,
     ) -> None:
         self._ledger, self._gateway, self._clock, self._admission = ledger, gateway, clock, admission
-        self._settings, self._prices, self._limits = settings, prices, limits
+        self._settings, self._prices, self._budget = settings, prices, budget or RunBudget(ledger)
         self._requests, self._collect, self._notice = requests, collect, notice
         self._is_paid, self._settles = is_paid, False
         self._queries = queries or Queries(gateway, clock)
@@ -146,7 +146,8 @@ class Worker:
             self._put_back(task)
             return None
         draw = derived_seed if self._settings.draw_seed else None
-        attempt = await self._ledger.claim(task.key, given_seed(task.request), draw, self._limits)
+        async with self._budget.room() as limits:
+            attempt = await self._ledger.claim(task.key, given_seed(task.request), draw, limits)
         if self._admission.is_shut or self._admission.is_crowded:
             await self._ledger.move(task.key, RELEASED, attempt.id)
             self._put_back(task)

@@ -158,6 +158,7 @@ def check_budget(db: sqlite3.Connection, limits: Sequence[Limit], process: str, 
     needed = Amount(worst.tokens, round((worst.cost or 0.0) * 1_000_000), 1)
     for limit in limits:
         if limit.is_of_cost and worst.cost is None and not limit.takes_unpriced:
-            raise OverBudget(UsedUp(limit, committed(db, process)[limit.per].cost, None))
+            spent = committed(db, process)[limit.per].cost + (limit.elsewhere or 0)
+            raise OverBudget(UsedUp(limit, spent, None))
     if used_up := first_exceeded(tuple(limits), committed(db, process), needed):
         raise OverBudget(used_up)

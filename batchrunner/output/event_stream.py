@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import time
+from typing import Protocol
 
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.file_names import (
@@ -24,6 +25,13 @@ from batchrunner.core.text import iso
 _encoded = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _OWN = (LEDGER_NAME, RESULTS_NAME, LOG_NAME, LOCK_NAME, LIMITS_NAME, RUN_ID_NAME)
 _HINT = "choose another file: nothing is overwritten"
+
+
+class EventSink(Protocol):
+    """What gets the events of a run."""
+
+    def write(self, kind: str, at: float, values: Mapping[str, object]) -> None:
+        """Take an event; `at` in Unix seconds."""
 
 
 class EventStream:
@@ -83,6 +91,17 @@ class EventStream:
         except OSError as error:  # a full disk, or a reader that is gone: the run goes on
             self.fault = error.strerror or str(error)
         return not self._rest
+
+
+class RunEvents:
+    """The events of one run among several in the same stream: each line names its run directory."""
+
+    def __init__(self, stream: EventStream, directory: Path) -> None:
+        self._stream, self._directory = stream, str(directory)
+
+    def write(self, kind: str, at: float, values: Mapping[str, object]) -> None:
+        """Append a line; `at` in Unix seconds."""
+        self._stream.write(kind, at, {"directory": self._directory, **values})
 
 
 def _check(path: Path) -> None:

@@ -91,6 +91,9 @@ def send_by_apprise(url: str, title: str, text: str) -> str:
 def message(values: Mapping[str, Any]) -> tuple[str, str]:
     """Title and text of a message about a summary, or about the error that ended the command."""
     title = f"batchrunner: exit code {values['exit_code']}"
+    if "runs" in values:
+        each = [(run["manifest"], *message(run)) for run in values["runs"]]
+        return title, "\n".join(f"{printable(name)}: {text}" for name, _, text in each)
     if "counts" not in values:
         return title, "\n".join(printable(str(values.get(name, ""))) for name in ("error", "hint"))
     counts: Mapping[str, int] = values["counts"]

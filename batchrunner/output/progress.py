@@ -94,7 +94,9 @@ class Moment:
 class Lines:
     """Prints a status line a minute, which names the newest failure, and notices as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        """`name` begins every line: that of the run, if there are several."""
+        self._name = f"{printable(name)}: " if name else ""
         self._moment: Moment | None = None
         self._newest, self._shown = "", ""
         self._next_at = self._repeat_at = 0.0
@@ -111,7 +113,7 @@ class Lines:
 
     def notice(self, text: str) -> None:
         with suppress(OSError, ValueError):  # stderr's reader may be gone; the run continues
-            print(f"{time.strftime('%H:%M:%S')}  {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"{time.strftime('%H:%M:%S')}  {self._name}{printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
 
     def tick(self, money: Money) -> None:
         if self._moment is None or time.monotonic() < self._next_at:

@@ -16,7 +16,7 @@ from batchrunner.core.file_names import LOG_NAME
 from batchrunner.core.redaction import redacted
 from batchrunner.core.text import iso
 from batchrunner.ledger import LedgerEvent
-from batchrunner.output.event_stream import EventStream
+from batchrunner.output.event_stream import EventSink
 from batchrunner.storage.log_files import rotate
 
 _IF_KNOWN = ("seed", "remote_id")
@@ -27,7 +27,7 @@ _FIELDS = tuple(field.name for field in fields(LedgerEvent) if field.name not in
 class RunLog:
     """The open log of a run directory; later runs append, or start another one if it is large."""
 
-    def __init__(self, directory: Path, also: EventStream | None = None) -> None:
+    def __init__(self, directory: Path, also: EventSink | None = None) -> None:
         """`also` gets the same events and notices."""
         self._directory, self._also = directory, also
         self._path = directory / LOG_NAME

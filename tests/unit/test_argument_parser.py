@@ -42,7 +42,7 @@ def test_the_commands_that_have_an_option_are_named() -> None:
 def test_a_misspelt_option_is_one_of_the_command() -> None:
     """The nearest one that would be taken there."""
     assert "did you mean `--limit`?" in hint("run", "m.yaml", "--limt=3")
-    assert "did you mean" not in hint("run", "m.yaml", "second.yaml")
+    assert "did you mean" not in hint("validate", "m.yaml", "second.yaml")
 
 
 def test_options_are_not_abbreviated() -> None:

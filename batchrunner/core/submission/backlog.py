@@ -76,6 +76,11 @@ class Backlog:
         else:
             self._make_ready(task)
 
+    def has_ready(self, now: float, may_go: Callable[[Kind], bool]) -> bool:
+        """Whether a task is due whose kind is allowed."""
+        self._bring_back(now)
+        return any(heap and may_go(kind) for kind, heap in self._ready.items())
+
     def take(self, now: float, may_go: Callable[[Kind], bool]) -> Waiting | None:
         """Remove and return the first task that is due and whose kind is allowed."""
         self._bring_back(now)

@@ -23,18 +23,29 @@ Each row of the table is a gate. Polling and collecting are never stopped.
 | `ModelGate`     | no channel for a model, or no access      | that model: backoff, then every 5 min     |
 
 A refusal that only one task gets closes no gate: `suspects` decides that.
+
+What the account itself refuses concerns all runs of a command: these gates are shared (`account_gates`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 from batchrunner.core.budget import UsedUp
 from batchrunner.core.kinds import Kind
-from batchrunner.core.outcome import Accepted, AccountFault, NotAdmitted, Receipt, Refusal, SubmitOutcome
+from batchrunner.core.outcome import (
+    NOT_VISIBLE,
+    Accepted,
+    AccountFault,
+    NotAdmitted,
+    Receipt,
+    Refusal,
+    SubmitOutcome,
+)
 from batchrunner.core.submission.account import AccountGate
+from batchrunner.core.submission.account_gates import AccountGates
 from batchrunner.core.submission.backlog import Backlog, Waiting
-from batchrunner.core.submission.balance import BalanceGate
 from batchrunner.core.submission.budget import BudgetGate
 from batchrunner.core.submission.canary import CanaryGate
 from batchrunner.core.submission.capacity import Capacity
@@ -42,10 +53,7 @@ from batchrunner.core.submission.decision import Decision, Go, Hold, Situation, 
 from batchrunner.core.submission.failures import FailureGate
 from batchrunner.core.submission.gate import Gate
 from batchrunner.core.submission.hours import Hours
-from batchrunner.core.submission.models import ModelGate
 from batchrunner.core.submission.rejections import RejectionGate
-from batchrunner.core.submission.throttling import ThrottleGate
-from batchrunner.core.submission.unknowns import UnknownGate
 from batchrunner.core.submission.window import WindowGate
 
 
@@ -59,21 +67,26 @@ class Breaker:
         key_origin: str = "",
         failures: float | None = None,
         hours: Hours | None = None,
+        shared: AccountGates | None = None,
     ) -> None:
+        """`shared` are the gates of the account; by default, this run has it to itself."""
+        self._shared = shared or AccountGates(capacity, max_in_doubt, key_origin)
         self._capacity = capacity
         self._account = AccountGate(key_origin)
+        """Refusals that may concern only the tasks of this run."""
         self._rejections = RejectionGate()
-        self._unknowns = UnknownGate(max_in_doubt)
-        self._throttle = ThrottleGate(capacity.limit(0.0))
-        self._models = ModelGate()
+        self._unknowns = self._shared.unknowns
+        self._throttle = self._shared.throttle
+        self._models = self._shared.models
         self._budget = BudgetGate()
         self.canaries = CanaryGate()
         self.failures = FailureGate(failures)
         self._gates: tuple[Gate, ...] = (
+            self._shared.account,
             self._account,
             self._rejections,
             self.failures,
-            BalanceGate(),
+            self._shared.balance,
             self._budget,
             WindowGate(hours or Hours()),
             self._unknowns,
@@ -81,20 +94,19 @@ class Breaker:
             self._models,
             self.canaries,
         )
-        self._probing = False
 
     # --- events ------------------------------------------------------------------------------------------
 
     def submitted(self, go: Go, task: Waiting) -> bool:
         """Record that this decision let a submission through; return whether it is a probe."""
-        self._probing = go.probe
+        self._shared.probing = go.probe
         for gate in self._gates:
             gate.submitted(task, go.probe)
         return go.probe or self._models.is_waiting(task.model)
 
     def withdrawn(self, task: Waiting, probe: bool) -> None:
         """What was let through was not sent after all; a probe may also be inconclusive."""
-        self._probing = self._probing and not probe
+        self._shared.probing = self._shared.probing and not probe
         for gate in self._gates:
             gate.withdrawn(task)
 
@@ -116,21 +128,28 @@ class Breaker:
             gate.generation_ended()
 
     def refuse(self, fault: AccountFault, receipt: Receipt) -> None:
-        """A query showed that the key or the address is refused."""
-        self._account.refuse(fault, receipt)
+        """A query showed that the key or the address is refused.
+
+        Tasks that the key doesn't see were submitted with another one: that is a fault of this run only.
+        """
+        gate = self._account if receipt.code == NOT_VISIBLE else self._shared.account
+        gate.refuse(fault, receipt)
 
     def used_up(self, budget: UsedUp) -> None:
         """The budget has no room for one more task."""
         self._budget.used_up(budget)
 
+    def freed_elsewhere(self) -> None:
+        """Another run needs less of the budget than it had reserved."""
+        self._budget.freed_elsewhere()
+
+    def allow(self, concurrency: int, now: float) -> None:
+        """Set how many may be in flight on the account from now on."""
+        self._shared.allow(concurrency, now)
+
     def unanswered(self, now: float) -> None:
         """The gateway doesn't even answer a free request: no probe yet."""
         self._unknowns.postpone(now)
-
-    def allow(self, concurrency: int, now: float) -> None:
-        """Set how many may be in flight from now on."""
-        self._capacity.allow(concurrency)
-        self.look_again(now)
 
     def look_again(self, now: float) -> None:
         """What is known of the account's capacity may have changed."""
@@ -144,7 +163,7 @@ class Breaker:
 
     def decide(self, at: Situation) -> Decision:
         """Whether one more submission may be sent now: the first gate that objects decides."""
-        if self._probing:
+        if self._shared.probing:
             return Hold("waiting for the answer to a probe")
         decisions = [gate.decide(at) for gate in self._gates]
         for kind in (Stop, Hold):
@@ -155,16 +174,20 @@ class Breaker:
 
     def choose(self, backlog: Backlog, now: float) -> Waiting | None:
         """Take the next task to submit: in plan order, unless a probe needs a particular one."""
-
-        def may_go(kind: Kind) -> bool:
-            return all(gate.allows(kind, now) for gate in self._gates)
-
+        may_go = partial(self._allows, now=now)
         if self._rejections.is_suspicious:
             return backlog.take_elsewhere(now, may_go, self._rejections.rejected_prompts)
         # Trying another model shows whether the pause concerns all models or only the one that caused it.
         cause = self._throttle.cause
         other = backlog.take(now, lambda kind: kind.model != cause and may_go(kind)) if cause else None
         return other or backlog.take(now, may_go)
+
+    def has_choice(self, backlog: Backlog, now: float) -> bool:
+        """Whether there is a task that `choose` would take."""
+        return backlog.has_ready(now, partial(self._allows, now=now))
+
+    def _allows(self, kind: Kind, now: float) -> bool:
+        return all(gate.allows(kind, now) for gate in self._gates)
 
     def waiting(self, kinds: Collection[Kind], now: float) -> Hold:
         """Until when no task of these kinds may be sent, and why, as far as it concerns single kinds."""

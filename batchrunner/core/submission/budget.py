@@ -15,10 +15,17 @@ class BudgetGate(Gate):
 
     def __init__(self) -> None:
         self._used_up: Stop | None = None
+        self._is_shared = False
 
     def used_up(self, budget: UsedUp) -> None:
         """The ledger refused a claim: it could exceed the budget."""
         self._used_up = Stop(budget.why, budget.hint, ExitCode.UNFINISHED)
+        self._is_shared = budget.limit.elsewhere is not None
+
+    def freed_elsewhere(self) -> None:
+        """Another run needs less than it had reserved: that matters if the budget is for all of them."""
+        if self._is_shared:
+            self._used_up = None
 
     def generation_ended(self) -> None:
         self._used_up = None
@@ -30,6 +37,6 @@ class BudgetGate(Gate):
     def decide(self, at: Situation) -> Decision:
         if self._used_up is None:
             return Go()
-        if at.in_flight == 0:
+        if (at.in_flight if self._is_shared else at.own_in_flight) == 0:
             return self._used_up
         return Hold("budget reached; waiting for a task in flight to settle")

@@ -9,9 +9,10 @@ So the capacity is how many run while others are queued. As many may be in fligh
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from batchrunner.core.model import AUTO, Ahead, RunSettings, TaskKey
+from batchrunner.core.model import AUTO, Ahead, RunSettings
 from batchrunner.core.outcome import InProgress, UpstreamPlace
 from batchrunner.core.submission.finish_rate import FinishRate
 from batchrunner.core.submission.sliding import Extreme
@@ -41,10 +42,11 @@ class Capacity:
     def __init__(self, settings: RunSettings) -> None:
         self._concurrency, self._most = settings.concurrency, settings.max_concurrency
         self._given_ahead = settings.ahead
-        self._places: dict[TaskKey, UpstreamPlace] = {}
+        self._places: dict[Hashable, UpstreamPlace] = {}
+        """By task; two runs may have tasks with the same key."""
         self._at: Counter[UpstreamPlace] = Counter()
         """How many are at each place."""
-        self._without_slot: set[TaskKey] = set()
+        self._without_slot: set[Hashable] = set()
         """Unfinished tasks past their deadline: still polled, but not in flight."""
         self._known = _Steady()
         self._ceiling = _Ceiling()
@@ -60,7 +62,11 @@ class Capacity:
         """Use this number from now on; `AUTO` to find it."""
         self._concurrency = concurrency
 
-    def saw(self, key: TaskKey, answer: InProgress, now: float) -> None:
+    def bound(self, most: int, ahead: Ahead | None) -> None:
+        """Use this upper bound with `AUTO`, and keep so many queued, from now on."""
+        self._most, self._given_ahead = most, ahead
+
+    def saw(self, key: Hashable, answer: InProgress, now: float) -> None:
         """A poll showed an unfinished task."""
         place = answer.place
         if key in self._without_slot:
@@ -73,7 +79,7 @@ class Capacity:
                 self._names_queued = True
         self._known.note(self._running, self._queued, now)
 
-    def left(self, key: TaskKey, now: float, finished: bool) -> None:
+    def left(self, key: Hashable, now: float, finished: bool) -> None:
         """A task is not in flight any more; `finished` if its generation has ended."""
         self._moved(key, None)
         self._known.note(self._running, self._queued, now)
@@ -82,6 +88,12 @@ class Capacity:
         else:
             self._finished += 1
             self._rate.finished(now)
+
+    def forget(self, is_meant: Callable[[Hashable], bool], now: float) -> None:
+        """Nobody follows these tasks any more: what was last seen of them says nothing."""
+        for key in [key for key in self._places if is_meant(key)]:
+            self._moved(key, None)
+        self._known.note(self._running, self._queued, now)
 
     def accepted(self, in_flight: int, now: float) -> None:
         """A submission was accepted while so many others were in flight."""
@@ -127,7 +139,7 @@ class Capacity:
     def _ahead(self) -> Ahead:
         return self._given_ahead or (USUAL_AHEAD if self._concurrency == AUTO else Ahead())
 
-    def _moved(self, key: TaskKey, place: UpstreamPlace | None) -> None:
+    def _moved(self, key: Hashable, place: UpstreamPlace | None) -> None:
         before = self._places.pop(key, None)
         if before is not None:
             self._at[before] -= 1

@@ -41,7 +41,7 @@ class Situation:
     now: float
     """Nominal seconds."""
     in_flight: int
-    """Slots in use, not counting the submission in question."""
+    """Slots in use on the account, not counting the submission in question."""
     in_doubt: int
     """Tasks in doubt in the ledger."""
     chance: float = 0.5
@@ -50,3 +50,10 @@ class Situation:
     """How many tasks have failed, as far as `budget.failures` counts them, and how many succeeded."""
     wall: float = 0.0
     """Unix seconds."""
+    elsewhere: int = 0
+    """How many of `in_flight` belong to other runs of the same command."""
+
+    @property
+    def own_in_flight(self) -> int:
+        """Slots in use by this run."""
+        return self.in_flight - self.elsewhere

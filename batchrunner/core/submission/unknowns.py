@@ -16,7 +16,8 @@ class UnknownGate(Gate):
     """Limits submissions with unknown outcome, which may all be charged: a few, then one now and then."""
 
     def __init__(self, max_in_doubt: int) -> None:
-        self._max = max_in_doubt
+        self.most = max_in_doubt
+        """With this many in doubt, only a probe is sent now and then."""
         self._in_a_row = 0
         self._open_until: float | None = None
         self._started = False
@@ -24,7 +25,7 @@ class UnknownGate(Gate):
     def record(self, outcome: SubmitOutcome, task: Waiting, at: Situation) -> None:
         if isinstance(outcome, Unknown):
             self._in_a_row += 1
-            if self._in_a_row >= UNKNOWN_IN_A_ROW or at.in_doubt >= self._max or self._open_until is not None:
+            if self._in_a_row >= UNKNOWN_IN_A_ROW or at.in_doubt >= self.most or self._open_until is not None:
                 self._open_until = at.now + PROBE_INTERVAL
         elif isinstance(outcome, Accepted | Rejected):
             self._in_a_row, self._open_until = 0, None
@@ -32,7 +33,7 @@ class UnknownGate(Gate):
     def decide(self, at: Situation) -> Decision:
         if not self._started:
             self._started = True
-            if at.in_doubt >= self._max:  # a restart must not risk one more at once
+            if at.in_doubt >= self.most:  # a restart must not risk one more at once
                 self._open_until = at.now + PROBE_INTERVAL
         if self._open_until is None:
             return Go()
@@ -51,4 +52,4 @@ class UnknownGate(Gate):
 
     def allowed_in_the_air(self, in_doubt: int) -> int:
         """How many submissions may be unanswered at once: all of them may end in doubt."""
-        return max(1, self._max - in_doubt)
+        return max(1, self.most - in_doubt)

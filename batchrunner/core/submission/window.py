@@ -23,7 +23,7 @@ class WindowGate(Gate):
         if hours.is_open(at.now, at.wall):
             return Go()
         stop = out_of_hours(hours, at.now, at.wall)
-        if hours.detaches or hours.is_over(at.now, at.wall) or not at.in_flight:
+        if hours.detaches or hours.is_over(at.now, at.wall) or not at.own_in_flight:
             return stop
         return Hold(f"{stop.why}; waiting for what is in flight")
 

@@ -13,6 +13,7 @@ from batchrunner.core.model import RunSettings, TaskKey
 from batchrunner.core.submission.backlog import Permit, Waiting
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.disk_room import Disk
+from batchrunner.engine.shared_account import SharedAccount
 
 
 class JumpingClock(Clock):
@@ -33,7 +34,7 @@ class JumpingClock(Clock):
 class Gatehouse:
     """An admission, and the things around it as the test sets them."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, account: SharedAccount | None = None, **settings: Any) -> None:
         self.clock = JumpingClock()
         self.free, self.coming, self.in_doubt = 10**12, 0, 0
         self.answers = True
@@ -44,7 +45,9 @@ class Gatehouse:
         """How often it was asked how many are in doubt: by each decision."""
         self.settings = RunSettings(**{"submit_rate": math.inf, "disk_reserve": 1000, **settings})
         disk = Disk(lambda: self.free, self.settings.disk_reserve, 100, lambda: self.coming)
-        self.admission = Admission(self.clock, self.settings, disk, self._doubts, self._answers)
+        self.admission = Admission(
+            self.clock, self.settings, disk, self._doubts, self._answers, account=account
+        )
 
     def _doubts(self) -> int:
         self.looks += 1
