@@ -79,8 +79,6 @@ def _tell(output: Path, done: Filmed) -> None:
         more = len(done.skipped) - MOST_NAMED
         shown = f", {more:,} more than shown; `--json` lists all of them" if more > 0 else ""
         talk(f"{count(len(done.skipped), 'film')} skipped{shown}")
-        talk(
-            "  hint: `batchrunner status DIR` shows unfinished shots, `batchrunner collect DIR --missing` "
-            "downloads missing ones, free of charge, while the gateway has them; shots of different sizes "
-            "can't be joined: give all of a chain the same resolution and ratio"
-        )
+        talk("  hint: `batchrunner status DIR` says what to do about shots that are not done")
+        talk("  `batchrunner collect DIR --missing` downloads missing files, free of charge")
+        talk("  only shots of the same resolution and ratio can be joined")

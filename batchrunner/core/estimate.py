@@ -24,13 +24,17 @@ _LEAST_SHARE = 4
 def worst_case(request: Request, limits: Limits, pricing: Pricing) -> WorstCase:
     """The most that one attempt at the request can be charged."""
     most, least = tokens(request, limits), least_tokens(request, limits)
-    price = price_of(request, limits, pricing)
+    price = price_of(request, limits, pricing, highest=True)
     cost = None if price is None else most * price / 1_000_000
     return WorstCase(most, cost, pricing.currency or REFERENCE_CURRENCY, least)
 
 
-def price_of(request: Request, limits: Limits, pricing: Pricing) -> float | None:
-    """The price of a million tokens: the manifest's, else the list price in its currency; None if unknown."""
+def price_of(request: Request, limits: Limits, pricing: Pricing, highest: bool = False) -> float | None:
+    """The price of a million tokens: the manifest's, else the list price in its currency; None if unknown.
+
+    The list has a lower price for requests with an input video, which not every gateway knows: `highest`
+    is for figures that must not be exceeded.
+    """
     model = limits.of(request)
     own = pricing.per_million_tokens.get(str(request.get("model")))
     if own is not None:
@@ -39,7 +43,9 @@ def price_of(request: Request, limits: Limits, pricing: Pricing) -> float | None
     metadata = _metadata(body)
     listed = model.prices.get(pricing.currency or REFERENCE_CURRENCY, {})
     prices = listed.get(str(metadata.get("resolution", model.default_resolution)))
-    return None if prices is None else prices[_has_video(body, metadata)]
+    if prices is None:
+        return None
+    return max(prices) if highest else prices[_has_video(body, metadata)]
 
 
 def unpriced(requests: Iterable[Request], limits: Limits, pricing: Pricing) -> str:

@@ -84,5 +84,6 @@ class PriceSeen:
 
     @property
     def differs(self) -> bool:
-        """Whether it is not the expected one."""
-        return abs(self.charged - self.expected) > PRICE_TOLERANCE * self.expected
+        """Whether it is not the expected one, which is an upper bound for requests with an input video."""
+        more = self.charged - self.expected
+        return (more if self.with_video else abs(more)) > PRICE_TOLERANCE * self.expected

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batchrunner.core.estimate import least_tokens, left_open, tokens, video_bytes, worst_case
+from batchrunner.core.estimate import least_tokens, left_open, price_of, tokens, video_bytes, worst_case
 from batchrunner.core.model import Part, Pricing, TaskKey, TaskOutput
 from batchrunner.core.needs import with_lengths
 from batchrunner.manifest.limits_file import load_limits
@@ -59,6 +59,17 @@ def test_an_input_video_counts_too() -> None:
     content = [{"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}]
     with_video = tokens(request(ratio="16:9", duration=5, content=content), LIMITS)
     assert with_video == tokens(request(ratio="16:9", duration=20), LIMITS)
+
+
+def test_the_worst_case_has_the_higher_of_two_list_prices() -> None:
+    """The list has a lower one for input videos, which some gateways don't know; a price of one's own counts."""
+    content = [{"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}]
+    extended = request(resolution="720p", ratio="16:9", duration=5, content=content)
+    most = worst_case(extended, LIMITS, Pricing())
+    assert most.cost == pytest.approx(most.tokens * 7.0 / 1e6)
+    assert price_of(extended, LIMITS, Pricing()) == 4.3
+    own = Pricing("EUR", {"dreamina-seedance-2-0": 3.0})
+    assert worst_case(extended, LIMITS, own).cost == pytest.approx(most.tokens * 3.0 / 1e6)
 
 
 def shots(*inputs: Any) -> dict[str, Any]:
