@@ -62,7 +62,7 @@ def test_an_input_video_counts_too() -> None:
 
 
 def test_the_worst_case_has_the_higher_of_two_list_prices() -> None:
-    """The list has a lower one for input videos, which some gateways don't know; a price of one's own counts."""
+    """The list has a lower one for input videos, which gateways may not know; the manifest's counts."""
     content = [{"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}]
     extended = request(resolution="720p", ratio="16:9", duration=5, content=content)
     most = worst_case(extended, LIMITS, Pricing())
