@@ -54,8 +54,12 @@ class Flow:
         try:
             if key := self._key():
                 check_videos_writable(self._job.directory)
-                async with Gateway.open(self._job.gateway, key) as gateway:
-                    await self._supervised(gateway)
+                async with (
+                    Gateway.open(self._job.gateway, key) as gateway,
+                    self._wiring.cluster(gateway) as cluster,
+                ):
+                    self._parts = self._wiring.connect(gateway, self._request.by_error, cluster)
+                    await self._supervised(self._parts)
             await note_why_waiting(self._ledger, self._job.plan)
         except StorageError as error:
             await self._reporter.try_to_write_results()
@@ -75,8 +79,7 @@ class Flow:
             return self._job.key() if everything[TaskState.IN_DOUBT] else None
         return None
 
-    async def _supervised(self, gateway: Gateway) -> None:
-        self._parts = parts = self._wiring.connect(gateway, self._request.by_error)
+    async def _supervised(self, parts: Parts) -> None:
         self._reporter.show(parts.admission, self._clock)
         notice = self._reporter.notice
         notice(self._beginning())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,10 +30,13 @@ from batchrunner.engine.collector import Collector
 from batchrunner.engine.disk_room import Disk, room
 from batchrunner.engine.doubts import Doubts
 from batchrunner.engine.evidence import Evidence
+from batchrunner.engine.fetch_messages import ClusterSetup
+from batchrunner.engine.fetcher import Fetcher, Fetches
 from batchrunner.engine.job import Job
 from batchrunner.engine.live_limits import LiveLimits
 from batchrunner.engine.queries import Queries
 from batchrunner.engine.recovery import Recovery
+from batchrunner.engine.remote_fetcher import RemoteFetcher
 from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.requests import Requests
 from batchrunner.engine.task_group import RunTaskGroup
@@ -93,7 +97,22 @@ class Wiring:
     videos: VideoStore
     """Where finished videos go."""
 
-    def connect(self, gateway: Gateway, failed: Callable[[Exception], None]) -> Parts:
+    @asynccontextmanager
+    async def cluster(self, gateway: Gateway) -> AsyncIterator[Fetches | None]:
+        """What downloads videos on a cluster, as long as the context; None for this machine alone."""
+        if not self.job.collect_on:
+            yield None
+            return
+        bucket = "" if isinstance(self.videos, LocalVideos) else self.binding.videos
+        directory = str(self.job.directory.absolute())
+        setup = ClusterSetup(self.job.collect_on, self.job.gateway.base_url, bucket, directory)
+        here = Fetcher(gateway, self.videos)
+        async with RemoteFetcher.open(here, self.videos, setup, self.reporter.notice) as fetcher:
+            yield fetcher
+
+    def connect(
+        self, gateway: Gateway, failed: Callable[[Exception], None], cluster: Fetches | None
+    ) -> Parts:
         """Create and connect the parts. `failed` is called with each exception in one of them."""
         ledger, clock, settings, notice = self.ledger, self.clock, self.binding.settings, self.reporter.notice
         group = RunTaskGroup(failed)
@@ -108,7 +127,7 @@ class Wiring:
         canaries = Canaries(ledger, admission.canaries, self.job.limits, admission.look_again)
         ledger.observe(canaries.observe)
         ledger.observe(partial(_count_failures, admission.failures))
-        collector = self._collector(gateway, canaries)
+        collector = self._collector(gateway, canaries, cluster)
 
         def collect(key: TaskKey) -> None:
             group.collect(collector.collect, key)
@@ -237,7 +256,7 @@ class Wiring:
             notice=self.reporter.notice,
         )
 
-    def _collector(self, gateway: Gateway, canaries: Canaries) -> Collector:
+    def _collector(self, gateway: Gateway, canaries: Canaries, cluster: Fetches | None) -> Collector:
         limits = self.job.limits
 
         def differs(task: TaskRecord, facts: VideoFacts) -> tuple[str, ...]:
@@ -263,6 +282,7 @@ class Wiring:
             largest,
             asks_dead_links=self.job.recollect_all,
             collected=canaries.collected,
+            cluster=cluster,
         )
 
     def _how_to_recover(self) -> str:
