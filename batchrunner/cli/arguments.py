@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import stat
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ LOWEST_SCALE, HIGHEST_SCALE = 0.0001, 100
 SIMULATED_SCALE = 0.05
 """A simulated minute takes 3 seconds by default."""
 
+_CLUSTER = re.compile(r"ray(://([\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5})?", re.ASCII)
 _QUOTES = frozenset("\"'`“”‘’«»")
 
 _KEY_HINT = (
@@ -87,6 +90,24 @@ def _place(text: str) -> str:
     if not is_place(text):  # it may contain a password, so it is not repeated
         raise argparse.ArgumentTypeError(EXPECTED)
     return normal(text)
+
+
+def add_collect_on(parser: argparse.ArgumentParser) -> None:
+    """Add `--collect-on`, the cluster that downloads videos."""
+    parser.add_argument(
+        "--collect-on",
+        metavar="CLUSTER",
+        type=_cluster,
+        help="download videos on a Ray cluster: ray://HOST:PORT, or ray for this machine's",
+    )
+
+
+def _cluster(text: str) -> str:
+    if not _CLUSTER.fullmatch(text):  # it may contain a password, so it is not repeated
+        raise argparse.ArgumentTypeError("use ray, or ray://HOST:PORT")
+    if find_spec("ray") is None:
+        raise argparse.ArgumentTypeError("Ray is not installed: run `pip install 'batchrunner[ray]'`")
+    return text
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

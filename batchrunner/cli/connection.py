@@ -78,6 +78,7 @@ class Connection:
             display=Silent() if options.quiet else display_for_stderr(),
             address_named=self.is_named,
             same_gateway=options.same_gateway,
+            collect_on=getattr(options, "collect_on", None) or "",
         )
 
 

@@ -72,6 +72,7 @@ def add_collect(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_talk(parser: argparse.ArgumentParser) -> None:
+    shared.add_collect_on(parser)
     parser.add_argument(
         "-q",
         "--quiet",

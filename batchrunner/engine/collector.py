@@ -20,7 +20,7 @@ from batchrunner.core.policy import (
     after_video,
 )
 from batchrunner.core.states import TaskState
-from batchrunner.engine.fetcher import Fetcher, FetchRequest
+from batchrunner.engine.fetcher import Fetcher, Fetches, FetchRequest
 from batchrunner.engine.semaphore import AdjustableSemaphore
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, TaskRecord
@@ -28,7 +28,7 @@ from batchrunner.media import NotWhole, VideoFacts, picture_ending
 from batchrunner.storage.video_store import Identity, Kept, Taken, VideoStore
 
 TRIES = (0.0, 0.0, 15.0, 30.0, 60.0, 120.0)
-"""Nominal seconds before each try; tries alternate between the gateway (first) and the model's own link."""
+"""Nominal seconds before each try; tries alternate between the gateway and the model's own link."""
 
 FRAME_TRIES = (0.0, 15.0, 60.0)
 """The same for the picture of the last frame."""
@@ -57,10 +57,15 @@ class Collector:
         largest: Largest,
         asks_dead_links: bool = False,
         collected: Collected | None = None,
+        cluster: Fetches | None = None,
     ) -> None:
+        """With a cluster, links come first: they need no key, so that its workers can fetch them."""
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
         self._videos, self._differs, self._largest = videos, differs, largest
-        self._fetcher = Fetcher(gateway, videos)
+        self._fetcher: Fetches = cluster or Fetcher(gateway, videos)
+        self._order = (VideoSource.CONTENT, VideoSource.LINK)
+        if cluster:
+            self._order = self._order[::-1]
         self._asks_dead_links, self._after = asks_dead_links, collected
         self._turn = AdjustableSemaphore(limit)
 
@@ -103,7 +108,7 @@ class Collector:
         note_hash = partial(self._ledger.note_file, record.key)
         # Past their lifetime, links may be dead without a clear answer: one try each, without waiting.
         for number, wait in enumerate(TRIES if age <= LINKS_LIVE else TRIES[: len(VideoSource)]):
-            source = VideoSource.LINK if number % 2 else VideoSource.CONTENT
+            source = self._order[number % 2]
             if source not in left:
                 continue
             await self._clock.sleep(wait)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from batchrunner.core.links import VideoSource
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import Fetched, FetchOutcome, Receipt
 from batchrunner.gateway import Gateway
-from batchrunner.media import NotPlayable, NotWhole
+from batchrunner.media import NotPlayable, NotWhole, VideoFacts
 from batchrunner.media.verification import verify
 from batchrunner.storage.files import PartFile
 from batchrunner.storage.video_store import Identity, Kept, Taken, VideoStore
@@ -29,6 +30,15 @@ class FetchRequest:
     """The model's own link; empty if there is none."""
     largest: int
     """Maximum bytes of the file, far above the size of any video for its request."""
+
+
+class Fetches(Protocol):
+    """Fetches videos: here, or on a cluster."""
+
+    async def fetch(
+        self, wanted: FetchRequest, source: VideoSource, note_hash: Callable[[str], Awaitable[None]]
+    ) -> Kept | Taken | Receipt:
+        """As `Fetcher.fetch`."""
 
 
 class Fetcher:
@@ -49,16 +59,30 @@ class Fetcher:
         """
         part = self._videos.part(wanted.identity.name)
         try:
+            verified = await self.verified(wanted, source, part)
+            if isinstance(verified, Receipt):
+                return verified
+            facts, sha256 = verified
+            await note_hash(sha256)
+            return await self._videos.keep(part, wanted.identity, facts, sha256)
+        finally:
+            part.discard()
+
+    async def verified(
+        self, wanted: FetchRequest, source: VideoSource, part: PartFile
+    ) -> tuple[VideoFacts, str] | Receipt:
+        """Download a video to a part file and verify it there; return its properties and its hash.
+
+        Raises:
+            StorageError: the part file can't be written.
+        """
+        try:
             outcome = await self._download(wanted, source, part)
             if not isinstance(outcome, Fetched):
                 return outcome.receipt
-            facts, sha256 = await asyncio.to_thread(part.verified, verify, outcome.rest)
-            await note_hash(sha256)
-            return await self._videos.keep(part, wanted.identity, facts, sha256)
+            return await asyncio.to_thread(part.verified, verify, outcome.rest)
         except (NotWhole, NotPlayable) as error:
             return Receipt(code="not_a_video", message=str(error))
-        finally:
-            part.discard()
 
     async def _download(self, wanted: FetchRequest, source: VideoSource, part: PartFile) -> FetchOutcome:
         if source is VideoSource.CONTENT:

@@ -52,6 +52,8 @@ class Job:
     """Try uncollected videos once more, including links known to be dead."""
     videos: str = ""
     """URL of the place for finished videos; empty for the one that the ledger is bound to."""
+    collect_on: str = ""
+    """The cluster that downloads videos: `ray`, or `ray://HOST:PORT`; empty for this machine alone."""
     fetch_missing: bool = False
     """Download finished videos whose files are gone."""
     together: Together | None = None

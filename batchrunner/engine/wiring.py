@@ -29,6 +29,7 @@ from batchrunner.engine.collector import Collector
 from batchrunner.engine.disk_room import Disk, room
 from batchrunner.engine.doubts import Doubts
 from batchrunner.engine.evidence import Evidence
+from batchrunner.engine.fetcher import Fetches
 from batchrunner.engine.job import Job
 from batchrunner.engine.live_limits import LiveLimits
 from batchrunner.engine.queries import Queries
@@ -96,7 +97,9 @@ class Wiring:
     videos: VideoStore
     """Where finished videos go."""
 
-    def connect(self, gateway: Gateway, failed: Callable[[Exception], None]) -> Parts:
+    def connect(
+        self, gateway: Gateway, failed: Callable[[Exception], None], cluster: Fetches | None
+    ) -> Parts:
         """Create and connect the parts. `failed` is called with each exception in one of them."""
         ledger, clock, settings, notice = self.ledger, self.clock, self.binding.settings, self.reporter.notice
         group = RunTaskGroup(failed)
@@ -117,7 +120,7 @@ class Wiring:
         canaries = Canaries(ledger, admission.canaries, self.job.limits, admission.look_again)
         ledger.observe(canaries.observe)
         ledger.observe(partial(_count_failures, admission.failures))
-        collector = self._collector(gateway, canaries)
+        collector = self._collector(gateway, canaries, cluster)
 
         def collect(key: TaskKey) -> None:
             group.collect(collector.collect, key)
@@ -252,7 +255,7 @@ class Wiring:
             notice=self.reporter.notice,
         )
 
-    def _collector(self, gateway: Gateway, canaries: Canaries) -> Collector:
+    def _collector(self, gateway: Gateway, canaries: Canaries, cluster: Fetches | None) -> Collector:
         limits = self.job.limits
 
         def differs(task: TaskRecord, facts: VideoFacts) -> tuple[str, ...]:
@@ -278,6 +281,7 @@ class Wiring:
             largest,
             asks_dead_links=self.job.recollect_all,
             collected=canaries.collected,
+            cluster=cluster,
         )
 
     def _how_to_recover(self) -> str:

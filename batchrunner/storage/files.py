@@ -91,6 +91,23 @@ class PartFile:
         self._hashing: Future[None] | None = None
         self._dirty = 0
 
+    @classmethod
+    def left_by_worker(cls, final: Path, path: Path, size: int) -> PartFile:
+        """A part file that another process has verified and synced.
+
+        Raises:
+            OSError: it isn't there with that size.
+        """
+        part = cls(final)
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        part._path, part._fd = path, fd
+        with suppress(OSError):  # not every file system has locks
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(fd).st_size != size:
+            part.discard()
+            raise FileNotFoundError(2, "the part file is not as it was left", str(path))
+        return part
+
     @property
     def path(self) -> Path:
         """The part file, which exists once something was written, until it is put in place or discarded."""
@@ -139,6 +156,13 @@ class PartFile:
                 os.close(self._fd)
                 self._fd = None
             return found
+
+    def leave(self) -> None:
+        """Close the verified file, for another process to put it in place."""
+        with self._lock:
+            if self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
 
     def discard(self) -> None:
         """Close and remove the part file unless it is in place; if that fails, the next run removes it."""

@@ -17,6 +17,9 @@ from batchrunner.core.model import Plan, RemoteId
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.engine.collector import Collector
+from batchrunner.engine.fetch_messages import ClusterSetup
+from batchrunner.engine.fetcher import Fetcher
+from batchrunner.engine.remote_fetcher import RemoteFetcher
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 from batchrunner.storage.local_videos import LocalVideos
@@ -173,6 +176,7 @@ class Bench:
     files: Files
     directory: Path
     tasks: list[TaskRecord]
+    notices: list[str]
 
 
 @pytest.fixture
@@ -188,6 +192,9 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
         with_link: bool = True,
         limit: int = 4,
         differs: Callable[..., tuple[str, ...]] = lambda record, facts: (),
+        child: Sequence[str] = (),
+        starts: Sequence[float] = (0.0,),
+        patience: float = 60.0,
     ) -> Any:
         async def go() -> Any:
             async with AsyncExitStack() as stack:
@@ -199,16 +206,23 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
                 )
                 url = f"{files.url}/files/a.mp4?X-Tos-Signature=abc" if with_link else ""
                 tasks = await finished(ledger, ids, url)
+                videos, cluster, notices = LocalVideos(tmp_path), None, list[str]()
+                if child:
+                    setup = ClusterSetup("ray", files.url, "", str(tmp_path))
+                    here = Fetcher(gateway, videos)
+                    opened = RemoteFetcher.open(here, videos, setup, notices.append, child, starts, patience)
+                    cluster = await stack.enter_async_context(opened)
                 collector = Collector(
                     ledger,
                     gateway,
                     Clock(SCALE),
-                    LocalVideos(tmp_path),
+                    videos,
                     limit,
                     differs,
                     lambda record: 1 << 30,
+                    cluster=cluster,
                 )
-                parts = Bench(collector, ledger, files, tmp_path, tasks)
+                parts = Bench(collector, ledger, files, tmp_path, tasks, notices)
                 if story:
                     return await story(parts)
                 await collector.collect(tasks[0].key)

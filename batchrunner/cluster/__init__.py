@@ -1,0 +1,1 @@
+"""Fetches videos on a Ray cluster, in a process of its own, without the key."""

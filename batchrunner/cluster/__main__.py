@@ -1,0 +1,98 @@
+"""`python -m batchrunner.cluster`: requests on stdin are carried out by Ray, answers go to stdout.
+
+The only part of the program that imports Ray, which may take its process down with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio import TaskGroup
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from batchrunner.cluster.work import fetch_line
+from batchrunner.core.redaction import redacted
+from batchrunner.engine.fetch_messages import ClusterSetup, NotHere, answer_line, read_request
+
+DEADLINE = 120.0
+"""Real seconds for one try of a job. Ray notices a lost node earlier, but not everything that hangs."""
+TRIES = 2
+RAY_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # With Ray's defaults, the tasks of a frozen node hang for minutes.
+    "RAY_grpc_client_keepalive_time_ms": "5000",
+    "RAY_grpc_client_keepalive_timeout_ms": "5000",
+    "RAY_health_check_period_ms": "2000",
+    "RAY_health_check_timeout_ms": "3000",
+    "RAY_health_check_failure_threshold": "3",
+}
+"""Environment variables for Ray, unless the user has set them."""
+
+Say = Callable[[str], None]
+
+
+def main() -> None:
+    """Answer requests until stdin closes."""
+    for name, value in RAY_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever libraries print is no answer
+
+    def say(line: str) -> None:
+        answers.write(f"{line}\n")
+        answers.flush()
+
+    asyncio.run(_serve(sys.stdin.buffer, say))
+
+
+async def _serve(requests: BinaryIO, say: Say) -> None:
+    setup = (await asyncio.to_thread(requests.readline)).decode()
+    try:
+        ray, job = await asyncio.to_thread(_connect, ClusterSetup.read(setup))
+    except Exception as error:  # Ray has many kinds, some of them not documented
+        say(answer_line(0, NotHere(_words(error))))
+        raise
+    async with TaskGroup() as group:
+        while line := await asyncio.to_thread(requests.readline):
+            group.create_task(_answer(ray, job, setup, line.decode(), say))
+        os._exit(0)  # whoever asked is gone; Ray's own processes end with this one
+
+
+def _connect(setup: ClusterSetup) -> tuple[Any, Any]:
+    """Connect to the cluster, or start one on this machine; return Ray and the job for it."""
+    import ray  # noqa: PLC0415  takes a second, and reads the variables set above
+
+    address = {} if setup.cluster == "ray" else {"address": setup.cluster}
+    ray.init(**address, log_to_driver=False, namespace="batchrunner")
+    return ray, ray.remote(num_cpus=1, max_retries=2)(fetch_line)
+
+
+async def _answer(ray: Any, job: Any, setup: str, request: str, say: Say) -> None:
+    """Have one request carried out, and elsewhere if there is no answer in time; say the answer."""
+    number, _ = read_request(request)
+    why = ""
+    for _ in range(TRIES):
+        try:
+            running = await asyncio.to_thread(job.remote, setup, request)
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    say(await asyncio.wrap_future(running.future()))
+                return
+            except TimeoutError:
+                why = f"no answer within {DEADLINE:.0f} s"
+                await asyncio.to_thread(ray.cancel, running, force=True)
+        except Exception as error:  # as above; a lost node comes here after Ray's own tries
+            why = _words(error)
+    say(answer_line(number, NotHere(why)))
+
+
+def _words(error: Exception) -> str:
+    """The last line of an exception's message, without secrets; Ray's have whole tracebacks."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return redacted(lines[-1])[:300]
+
+
+if __name__ == "__main__":
+    main()
