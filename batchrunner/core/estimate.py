@@ -12,6 +12,7 @@ from batchrunner.core.rules.inputs import located
 from batchrunner.core.rules.limits import Limits, ModelLimits
 
 _OVERHEAD_BYTES = 1_000_000  # audio, index and everything else in the file
+_SPARE_BYTES = 64 << 20  # how much a file may exceed four times its estimate
 
 REFERENCE_CURRENCY = "USD"
 """The currency of the list prices that count where the manifest has no `pricing`."""
@@ -94,6 +95,11 @@ def video_bytes(request: Request, limits: Limits) -> int:
     metadata, model = _metadata(normalise(request)), limits.of(request)
     bits = max(_areas(metadata, model, limits)) * limits.bits_per_pixel
     return int(_frames(metadata, model, model.longest) / model.fps * bits / 8) + _OVERHEAD_BYTES
+
+
+def most_bytes(request: Request, limits: Limits) -> int:
+    """The maximum size of a file for the request, far above that of any video."""
+    return _SPARE_BYTES + 4 * video_bytes(request, limits)
 
 
 def input_lengths(request: Request) -> tuple[int, ...]:

@@ -5,8 +5,7 @@ check the gateway ─▶ poll and collect what is paid for ─▶ submit while a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from batchrunner.core.errors import AccountError, StorageError
 from batchrunner.core.model import AUTO
@@ -14,16 +13,12 @@ from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count
 from batchrunner.engine.chains import note_why_waiting
-from batchrunner.engine.fetch_messages import ClusterSetup
-from batchrunner.engine.fetcher import Fetcher, Fetches
 from batchrunner.engine.hours import keep_hours
 from batchrunner.engine.preparation import check_videos_writable
-from batchrunner.engine.remote_fetcher import RemoteFetcher
 from batchrunner.engine.shutdown import StopRequest, handle_signals, supervise
 from batchrunner.engine.startup import ask_first, collect_known, note_beginning, put_pending, take_up
 from batchrunner.engine.wiring import Parts, Wiring
 from batchrunner.gateway import ApiKey, Gateway
-from batchrunner.storage.local_videos import LocalVideos
 
 
 class Flow:
@@ -61,7 +56,7 @@ class Flow:
                 check_videos_writable(self._job.directory)
                 async with (
                     Gateway.open(self._job.gateway, key) as gateway,
-                    self._cluster(gateway) as cluster,
+                    self._wiring.cluster(gateway) as cluster,
                 ):
                     self._parts = self._wiring.connect(gateway, self._request.by_error, cluster)
                     await self._supervised(self._parts)
@@ -83,19 +78,6 @@ class Flow:
         with suppress(AccountError):
             return self._job.key() if everything[TaskState.IN_DOUBT] else None
         return None
-
-    @asynccontextmanager
-    async def _cluster(self, gateway: Gateway) -> AsyncIterator[Fetches | None]:
-        """What downloads videos on a cluster, as long as the context; None for this machine alone."""
-        if not self._job.collect_on:
-            yield None
-            return
-        bucket = "" if isinstance(self._wiring.videos, LocalVideos) else self._wiring.binding.videos
-        directory = str(self._job.directory.absolute())
-        setup = ClusterSetup(self._job.collect_on, self._job.gateway.base_url, bucket, directory)
-        here = Fetcher(gateway, self._wiring.videos)
-        async with RemoteFetcher.open(here, self._wiring.videos, setup, self._reporter.notice) as fetcher:
-            yield fetcher
 
     async def _supervised(self, parts: Parts) -> None:
         self._reporter.show(parts.admission, self._clock)

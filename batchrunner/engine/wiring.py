@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 
 from batchrunner.clock import Clock
 from batchrunner.core.budget import Budget, Per
 from batchrunner.core.comparison import differences
-from batchrunner.core.estimate import video_bytes
+from batchrunner.core.estimate import most_bytes, video_bytes
 from batchrunner.core.kinds import kind_of
 from batchrunner.core.model import Fit, PlannedTask, Request, TaskKey
 from batchrunner.core.outcome import Preflight
@@ -32,6 +33,7 @@ from batchrunner.engine.evidence import Evidence
 from batchrunner.engine.fetcher import Fetches
 from batchrunner.engine.job import Job
 from batchrunner.engine.live_limits import LiveLimits
+from batchrunner.engine.on_cluster import fetching_on_cluster
 from batchrunner.engine.queries import Queries
 from batchrunner.engine.recovery import Recovery
 from batchrunner.engine.reporter import Reporter
@@ -46,9 +48,6 @@ from batchrunner.ledger import MANIFEST, Binding, Ledger, LedgerEvent, TaskRecor
 from batchrunner.media import VideoFacts
 from batchrunner.storage.local_videos import LocalVideos
 from batchrunner.storage.video_store import VideoStore
-
-SPARE_BYTES = 64 << 20
-"""How much a file may exceed four times its estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +95,11 @@ class Wiring:
     """When they may be submitted."""
     videos: VideoStore
     """Where finished videos go."""
+
+    def cluster(self, gateway: Gateway) -> AbstractAsyncContextManager[Fetches | None]:
+        """What downloads videos on a cluster, as long as the context; None for this machine alone."""
+        notice = self.reporter.notice
+        return fetching_on_cluster(self.job, gateway, self.videos, self.binding.videos, notice)
 
     def connect(
         self, gateway: Gateway, failed: Callable[[Exception], None], cluster: Fetches | None
@@ -268,9 +272,6 @@ class Wiring:
                 model=limits.of(task.request),
             )
 
-        def largest(task: TaskRecord) -> int:
-            return SPARE_BYTES + 4 * video_bytes(task.request, limits)
-
         return Collector(
             self.ledger,
             gateway,
@@ -278,7 +279,7 @@ class Wiring:
             self.videos,
             self.binding.settings.downloads,
             differs,
-            largest,
+            lambda task: most_bytes(task.request, limits),
             asks_dead_links=self.job.recollect_all,
             collected=canaries.collected,
             cluster=cluster,
