@@ -49,14 +49,16 @@ def _as_json(options: argparse.Namespace, done: Filmed) -> dict[str, object]:
     ]
     jumps = [{"film": jump.film, "shot": jump.shot, "after": jump.after} for jump in done.jumps]
     values = {"output": str(options.output), "format": options.format, "films": done.films}
-    values |= {"added": done.added, "duplicates": done.duplicates}
+    values |= {"added": len(done.new), "new": done.new, "duplicates": done.duplicates}
     values |= {"rejected": done.rejected, "rejected_since": done.rejected_since}
     return values | {"jumps": jumps, "skipped": skipped, "exit_code": int(done.exit_code)}
 
 
 def _tell(output: Path, done: Filmed) -> None:
     """Print what was done."""
-    say(f"{shown_path(output)}: {count(done.films, 'film')}, {done.added:,} of them new")
+    named = ", ".join([*done.new[:MOST_NAMED], *["…"] * (len(done.new) > MOST_NAMED)])
+    new = f"{len(done.new):,} of them new{f': {named}' if named else ''}"
+    say(f"{shown_path(output)}: {count(done.films, 'film')}, {new}")
     if not (done.films or done.rejected or done.skipped):
         talk("no shot here continues another one: a film needs at least two")
     if done.duplicates:

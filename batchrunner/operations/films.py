@@ -39,7 +39,8 @@ class Filmed:
 
     films: int = 0
     """In the folder, with those of earlier exports."""
-    added: int = 0
+    new: list[str] = field(default_factory=list)
+    """The names of the files of those that were added."""
     duplicates: int = 0
     """Films that an earlier run directory has, too."""
     rejected: int = 0
@@ -113,8 +114,7 @@ async def _make(
         try:
             async with AsyncExitStack() as stack:
                 clips = [await stack.enter_async_context(localise(clip)) for clip in film.clips]
-                writer.add(clips, is_only)
-            done.added += 1
+                done.new.append(writer.add(clips, is_only))
         except Unusable as error:
             reason = str(error)
     if reason:

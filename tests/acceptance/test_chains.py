@@ -81,7 +81,7 @@ def test_a_chain_that_is_killed_at_each_shot_is_paid_for_once(desk: Any, sim: An
         assert continues(earlier.last, later.first)
     assert not continues(shots[0].last, shots[2].first), "a wrong picture would be noticed"
     done = desk.do("export", "batch.run", "--film", "-o", "films")
-    assert (done.code, done.stdout) == (0, "films: 1 film, 1 of them new\n")
+    assert (done.code, done.stdout) == (0, "films: 1 film, 1 of them new: elk.mp4\n")
     assert [path.name for path in desk.folder.glob("films/*.mp4")] == ["elk.mp4"]
 
 

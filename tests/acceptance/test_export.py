@@ -84,7 +84,7 @@ def test_shots_become_a_film(desk: Any, sim: Any) -> None:
         assert desk.run("--only", name).code == 0
     continue_each_other(desk.directory / "ledger.sqlite", "dawn", "noon", "dusk")
     done = desk.do("export", "batch.run", "--film", "-o", "films")
-    assert (done.code, done.stdout, done.stderr) == (0, "films: 1 film, 1 of them new\n", "")
+    assert (done.code, done.stdout, done.stderr) == (0, "films: 1 film, 1 of them new: dusk.mp4\n", "")
     (film,) = desk.folder.glob("films/*.mp4")
     assert film.name == "dusk.mp4"
     shots = [desk.directory / desk.row(name)["file_name"] for name in ("dawn", "noon", "dusk")]

@@ -73,8 +73,10 @@ class FilmWriter:
         """Whether the folder has the film of these shots."""
         return _identity_of(shots) in self._made
 
-    def add(self, shots: Sequence[Clip], is_only: bool) -> None:
-        """Join shots; `is_only` says whether no other film of this export would have the same name.
+    def add(self, shots: Sequence[Clip], is_only: bool) -> str:
+        """Join shots, and return the film's file name.
+
+        `is_only` says whether no other film of this export would have the same name.
 
         Raises:
             Unusable: they can't be joined, or one is not the video that was verified.
@@ -107,6 +109,7 @@ class FilmWriter:
         )
         self._folder.commit([SetFile(name, SPLIT, 1, size, digest)], [row])
         self._note(row)
+        return name
 
     def finish(self) -> int:
         """Write metadata and card; return the number of films."""

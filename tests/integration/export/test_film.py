@@ -227,12 +227,12 @@ def test_the_summary_names_what_is_missing_and_where_a_film_jumps(
     run = export.make(ONE, TWO._replace(submitted_at=SUBMITTED + 30), BRANCH._replace(state="pending"))
     assert main(["export", str(run), "--film", "-o", str(export.out)]) == 1
     found = capfd.readouterr()
-    assert found.out == f"{export.out}: 1 film, 1 of them new\n"
-    first, second, third, hint = found.err.splitlines()
+    assert found.out == f"{export.out}: 1 film, 1 of them new: two.mp4\n"
+    first, second, third, *hints = found.err.splitlines()
     assert first == "the film two jumps: two was made before the newest version of one"
     assert second == f"skipped the film branch of {run}: the shot branch is not done: pending"
     assert third == "1 film skipped"
-    assert "free of charge" in hint
+    assert "free of charge" in hints[1]
     assert main(["export", str(run), "--film", "--where", "one", "-o", str(export.folder / "none")]) == 0
     assert "no shot here continues another one" in capfd.readouterr().err
 
