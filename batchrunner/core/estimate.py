@@ -114,10 +114,11 @@ def input_lengths(request: Request) -> tuple[int, ...]:
 def _input_seconds(request: Request, model: ModelLimits) -> int:
     """The most seconds of input video that are charged; 0 if there is none.
 
-    A video of 5 seconds is one picture longer, and how a bill rounds that is not known: 6 are counted.
+    A video of 5 seconds is one picture longer, and how a bill rounds that is not known: 6 are counted. Known
+    lengths count even where the model should refuse them: if it doesn't, it charges them.
     """
-    lengths, most = input_lengths(request), model.inputs.video_seconds
-    return min(sum(length + 1 for length in lengths), most + 1) if all(lengths) else most
+    lengths = input_lengths(request)
+    return sum(length + 1 for length in lengths) if all(lengths) else model.inputs.video_seconds
 
 
 def _length_of(video: RequestValue) -> int:
