@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import csv
 import hashlib
-import json
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from batchrunner.core.doubts.restored import Wanted
 from batchrunner.core.errors import StorageError, UsageError
@@ -23,11 +20,14 @@ from batchrunner.core.file_status import FileState
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.policy import AttemptFacts
 from batchrunner.core.text import allow_long_cells
+from batchrunner.engine.log_contents import log_lines, read_log
 from batchrunner.engine.log_mark import LogMark
 from batchrunner.ledger import Ledger, LedgerReader, PaidAttempt, recover_command
-from batchrunner.ledger.history import LOG_MARK, History, claims, file_names, history
-from batchrunner.storage import log_files
+from batchrunner.ledger.history import LOG_MARK, History, claims, doubts, file_names, history
 from batchrunner.storage.files import keep_small
+
+_TRUNCATED = 0.001
+"""Seconds by which a time in run.log may be too early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,8 @@ async def read_evidence(directory: Path, ledger: LedgerReader, everything: bool 
     past, ours = await ledger.ask_history(history), await ledger.remote_ids()
     log = directory / LOG_NAME
     mark = LogMark() if everything else LogMark.from_text(await ledger.meta(LOG_MARK)).in_file(log)
-    read = await asyncio.to_thread(_read_log, log, mark, ours)
-    known = frozenset[tuple[str, int]]()
-    if read.claimed:
-        known = await ledger.ask_history(partial(claims, since=min(at for _, at in read.claimed)))
-    claimed: dict[TaskKey, list[float]] = defaultdict(list)
-    for key, at in read.claimed:
-        if not {(key, ms) for ms in _around(at)} & known:
-            claimed[key].append(at)
+    read = await asyncio.to_thread(read_log, log, mark, ours)
+    claimed = await _unknown_claims(ledger, read.claimed)
     is_own = not everything and await _is_own(directory, ledger)
     rows = () if is_own else await asyncio.to_thread(_rows, directory / RESULTS_NAME)
     results = {TaskKey(row["fingerprint"]): row for row in rows}
@@ -123,6 +117,25 @@ async def read_evidence(directory: Path, ledger: LedgerReader, everything: bool 
         names_any=read.names_any or any(row.get("remote_id") for row in results.values()),
         newer=await asyncio.to_thread(_newer, directory, read.latest, past, names),
     )
+
+
+async def _unknown_claims(
+    ledger: LedgerReader, told: Mapping[TaskKey, Sequence[float]]
+) -> dict[TaskKey, list[float]]:
+    """Those of the claims in run.log that the ledger doesn't have."""
+    if not any(told.values()):
+        return {}
+    known = await ledger.ask_history(partial(claims, since=min(map(min, filter(None, told.values())))))
+    doubted = await ledger.ask_history(doubts)
+    found = {
+        key: [
+            at
+            for at in times
+            if not {(key, ms) for ms in _around(at)} & known and at > doubted.get(key, 0.0) + _TRUNCATED
+        ]
+        for key, times in told.items()
+    }
+    return {key: times for key, times in found.items() if times}
 
 
 async def mark_log(directory: Path, ledger: Ledger, evidence: Evidence | None) -> None:
@@ -149,43 +162,9 @@ async def _is_own(directory: Path, ledger: LedgerReader) -> bool:
     return False
 
 
-@dataclass(slots=True)
-class _Log:
-    """What run.log says."""
-
-    run_ids: set[str]
-    names_any: bool
-    claimed: list[tuple[TaskKey, float]] = field(default_factory=list)
-    named: dict[TaskKey, set[RemoteId]] = field(default_factory=lambda: defaultdict(set))
-    accepted_at: dict[RemoteId, float] = field(default_factory=dict)
-    last: dict[TaskKey, str] = field(default_factory=dict)
-    latest: float = 0.0
-
-
-def _read_log(path: Path, mark: LogMark, ours: frozenset[RemoteId]) -> _Log:
-    """Read the log from the mark on; remote IDs only if they are not `ours`."""
-    log = _Log(set(mark.run_ids), mark.names_any)
-    for line in _events(path, mark.size):
-        key, event, at = TaskKey(str(line.get("key", ""))), line.get("event"), line["at"]
-        if run_id := line.get("run_id"):
-            log.run_ids.add(str(run_id))
-        if remote_id := line.get("remote_id"):
-            log.names_any = True
-            if (strange := RemoteId(str(remote_id))) not in ours:
-                log.named[key].add(strange)
-                if event == "accepted":
-                    log.accepted_at[strange] = at
-        if event is not None:
-            log.last[key] = str(line.get("to_state"))
-            log.latest = max(log.latest, at)
-        if event == "claimed":
-            log.claimed.append((key, at))
-    return log
-
-
 def anything_left(directory: Path) -> bool:
     """Whether a directory without a ledger still has a run ID or a remote ID."""
-    lines = _events(directory / LOG_NAME)
+    lines = log_lines(directory / LOG_NAME)
     return (
         bool(run_id_beside_videos(directory))
         or any(line.get("run_id") or line.get("remote_id") for line in lines)
@@ -228,14 +207,6 @@ def _is_beside_videos(directory: Path, name: str) -> bool:
     """Whether a path in a row of results.csv is that of a file in the folder of videos."""
     path = directory / name
     return path.resolve().parent == (directory / VIDEOS).resolve() and path.is_file()
-
-
-def _events(path: Path, start: int = 0) -> Iterator[dict[str, Any]]:
-    """The complete lines of a run.log from a byte on, times as Unix seconds; unreadable ones are skipped."""
-    for text in log_files.lines(path, start):
-        with suppress(ValueError, KeyError, TypeError, AttributeError):
-            line = json.loads(text)
-            yield {**line, "at": datetime.fromisoformat(line["at"]).timestamp()}
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -92,6 +92,17 @@ def claims(db: sqlite3.Connection, since: float) -> frozenset[tuple[str, int]]:
     return frozenset((row[0], int(row[1] * 1000)) for row in rows)
 
 
+def doubts(db: sqlite3.Connection) -> dict[TaskKey, float]:
+    """When each task's newest submission with an unknown outcome was made (Unix seconds), settled or not.
+
+    One that was brought back from run.log stands for all claims of the task until then.
+    """
+    rows = db.execute(
+        "SELECT task, max(submitted_at) FROM attempts WHERE outcome IN ('unknown', 'lost') GROUP BY task"
+    )
+    return {TaskKey(key): at for key, at in rows}
+
+
 def file_names(db: sqlite3.Connection) -> frozenset[str]:
     """Every path ever assigned to a video."""
     cursor = db.cursor()

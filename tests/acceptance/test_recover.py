@@ -233,3 +233,32 @@ def test_rows_recovered_from_results_csv_are_unchanged(desk: Any, sim: Any) -> N
     desk.check(done, 0)
     assert "looking again" not in done.stderr
     assert sim.requests()[LOOKS] <= 2
+
+
+@pytest.mark.parametrize("lost", [(), ("results.csv",)], ids=["ledger", "results, too"])
+def test_another_version_after_recover_is_submitted(desk: Any, sim: Any, lost: tuple[str, ...]) -> None:
+    """What run.log says of the former version is known by then: it makes no doubt of the new one."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    lose_ledger(desk.directory)
+    for name in lost:
+        (desk.directory / name).unlink()
+    desk.check(recover(desk), 0)
+    for versions in (2, 3):
+        assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+        assert desk.run().code == 0
+        assert len(sim.charges()) == versions
+
+
+def test_a_doubt_of_a_lost_ledger_that_is_declared_lost_is_submitted(desk: Any, sim: Any) -> None:
+    """Once: a person's word counts, and run.log brings no doubt back."""
+    sim.start({"on": "submit", "do": "cut_after_accept", "prompt": "bee*"}, usage_log=False)
+    desk.write("ant", "bee", concurrency=1)
+    assert desk.run().code == 3
+    lose_ledger(desk.directory)
+    desk.check(recover(desk), 3)
+    sim.start(usage_log=False)
+    assert desk.do("resolve", "batch.run", "bee", "--lost").code == 0
+    assert desk.run().code == 0
+    assert len(sim.charges("bee")) == 2
