@@ -36,6 +36,7 @@ from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count, printable
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.evidence import Evidence, as_attempt, proven
+from batchrunner.engine.former_versions import add_former_versions
 from batchrunner.engine.queries import Queries
 from batchrunner.engine.unknown_tasks import UnknownTasks
 from batchrunner.gateway import Gateway
@@ -130,6 +131,7 @@ class Recovery:
     async def _look_until_settled(self, evidence: Evidence) -> None:
         await self._unknown.remember()
         await self._take_what_lies_there(evidence)
+        await add_former_versions(self._ledger, evidence, self._unknown)
         end, began = self._clock.now() + PATIENCE, self._clock.wall()
         since = 0.0 if self._everything else (await self._ledger.ask_history(history)).since
         said = ""

@@ -92,6 +92,15 @@ def claims(db: sqlite3.Connection, since: float) -> frozenset[tuple[str, int]]:
     return frozenset((row[0], int(row[1] * 1000)) for row in rows)
 
 
+def accepted_videos(db: sqlite3.Connection) -> dict[TaskKey, float]:
+    """When the current video of each finished task was accepted (Unix seconds)."""
+    rows = db.execute(
+        "SELECT t.key, a.accepted_at FROM tasks t JOIN attempts a ON a.id = t.attempt "
+        "WHERE t.state = 'done' AND a.accepted_at IS NOT NULL"
+    )
+    return {TaskKey(key): at for key, at in rows}
+
+
 def doubts(db: sqlite3.Connection) -> dict[TaskKey, float]:
     """When each task's newest submission with an unknown outcome was made (Unix seconds), settled or not.
 

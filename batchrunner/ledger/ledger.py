@@ -222,11 +222,11 @@ class Ledger(LedgerReader):
 
         await self._writer.apply(change)
 
-    async def bring_back(self, key: TaskKey, found: Sequence[PaidAttempt], move: Move) -> None:
-        """Add paid attempts of a pending task that were missing from this ledger; the first one is current.
+    async def bring_back(self, key: TaskKey, found: Sequence[PaidAttempt], move: Move | None = None) -> None:
+        """Add paid attempts of a task that were missing from this ledger; with a move, the first is current.
 
         Raises:
-            TransitionRefused: the task is no longer pending; nothing was changed.
+            TransitionRefused: the task is no longer pending, but is to be moved; nothing was changed.
             RemoteIdTaken: another attempt has one of the remote IDs; nothing was changed.
         """
 
@@ -235,7 +235,8 @@ class Ledger(LedgerReader):
             worst = worst_case(db, key, self._worst_of)
             for attempt in ids:
                 reserve(db, attempt, worst)
-            self._move(db, key, move, ids[0])
+            if move:
+                self._move(db, key, move, ids[0])
 
         await self._writer.apply(change)
 

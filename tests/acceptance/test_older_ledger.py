@@ -294,3 +294,19 @@ def test_a_doubt_that_only_run_log_knows_is_in_doubt_again(desk: Any, sim: Any, 
     assert desk.states() == {"ant": "done", "bee": "in_doubt", "cat": "done"}
     assert "now in doubt (bee)" in done.stderr
     assert (sim.posts(), len(sim.charges())) == (3, 2)
+
+
+def test_a_newer_version_that_the_ledger_lacks_is_had_for_free(desk: Any, sim: Any, tmp_path: Path) -> None:
+    """It was wanted and paid for; it isn't one that the current video has replaced."""
+    sim.start()
+    desk.write("ant")
+    assert desk.run().code == 0
+    shutil.copytree(desk.directory, tmp_path / "backup")
+    assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+    assert desk.run().code == 0
+    put_back(desk, tmp_path / "backup", "ledger.sqlite")
+    desk.write("ant", "bee")
+    assert desk.run().code == 0
+    assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+    assert desk.run().code == 0
+    assert (len(sim.charges("ant")), desk.row("ant")["remote_id"]) == (2, sim.charges("ant")[1]["remote_id"])

@@ -262,3 +262,25 @@ def test_a_doubt_of_a_lost_ledger_that_is_declared_lost_is_submitted(desk: Any, 
     assert desk.do("resolve", "batch.run", "bee", "--lost").code == 0
     assert desk.run().code == 0
     assert len(sim.charges("bee")) == 2
+
+
+def test_former_versions_count_after_recover(desk: Any, sim: Any) -> None:
+    """What no task shows any more is in the budget, too, and is not taken for a new version."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    for _ in range(2):
+        assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+        assert desk.run().code == 0
+    each = sim.charges()[0]["tokens"]
+    lose_ledger(desk.directory)
+    assert recover(desk).code == 0
+    desk.sections = {"budget": {"tokens": 4 * each}}
+    desk.write("ant", "bee", "cat")
+    assert desk.run().code == 75
+    assert len(sim.charges()) == 4
+    desk.sections = {"budget": {"tokens": 5 * each}}
+    desk.write("ant", "bee")
+    assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+    assert desk.run().code == 0
+    assert len(sim.charges("ant")) == 4
