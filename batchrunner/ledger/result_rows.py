@@ -130,9 +130,10 @@ _FINISHED = (
 )
 _OF_TASKS = f"{_VIDEOS} WHERE t.key IN (SELECT value FROM json_each(?))"
 _FIRST_DONE = (
-    "SELECT t.key, coalesce((SELECT min(e.at) FROM events e WHERE e.attempt = t.attempt "
-    "AND e.to_state = 'done'), a.collected_at) FROM tasks t JOIN attempts a ON a.id = t.attempt "
-    "WHERE t.key IN (SELECT value FROM json_each(?))"
+    # When a recovered one was done first is not known: soon after its generation had ended.
+    "SELECT t.key, coalesce(CASE a.outcome WHEN 'recovered' THEN a.finished_at END, "
+    "(SELECT min(e.at) FROM events e WHERE e.attempt = t.attempt AND e.to_state = 'done'), a.collected_at) "
+    "FROM tasks t JOIN attempts a ON a.id = t.attempt WHERE t.key IN (SELECT value FROM json_each(?))"
 )
 _WITH_NEEDS = (
     "SELECT key, position IS NOT NULL OR (state = 'done' AND NOT ?), request FROM tasks "

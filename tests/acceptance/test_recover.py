@@ -62,6 +62,8 @@ def test_pictures_of_last_frames_are_known_again(desk: Any, sim: Any, lost: tupl
     assert {row["id"]: row["last_frame_file"] for row in desk.rows()} == before | gone
     desk.check(desk.run(), 0)
     assert sim.posts() == len(SIX)
+    film = desk.do("export", "batch.run", "--film", "-o", "films")
+    assert (film.code, film.stderr) == (0, ""), "each shot was made from the one before"
 
 
 @pytest.mark.parametrize("emptied", [False, True])

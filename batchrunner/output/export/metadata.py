@@ -37,4 +37,5 @@ def feature_lines(columns: Iterable[str]) -> list[str]:
 
 
 def _harmless(column: str) -> str:
-    return f"{column}_" if column.endswith(_NAMES_OF_VIDEOS) else column
+    # Names that end so already get one more, too, so that no two labels share a column.
+    return f"{column}_" if column.rstrip("_").endswith(_NAMES_OF_VIDEOS) else column
