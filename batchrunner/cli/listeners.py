@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.console import error_values, say_json, talk
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CODE_VARIABLE = "BATCHRUNNER_EXIT_CODE"
 """Tells the command of `--on-end` the exit code."""
 Values = dict[str, object]
+V = TypeVar("V")
 
 
 def add_listeners(parser: argparse.ArgumentParser) -> None:
@@ -126,17 +127,7 @@ def attended_several(
     Raises:
         BatchrunnerError: the one that ended the work, once the others were told.
     """
-    listeners = Listeners(options)
-    try:
-        code, runs = work(listeners)
-    except Exception as error:
-        told = explained(error)
-        listeners.tell(error_values(told))
-        raise told from error
-    if options.json:
-        say_json(runs)
-    listeners.tell_all(code, runs)
-    return code
+    return _heard(options, work, Listeners.tell_all)
 
 
 def attended(options: argparse.Namespace, work: Callable[[Listeners], tuple[int, Values]]) -> int:
@@ -145,6 +136,14 @@ def attended(options: argparse.Namespace, work: Callable[[Listeners], tuple[int,
     Raises:
         BatchrunnerError: the one that ended the work, once the others were told.
     """
+    return _heard(options, work, lambda listeners, _, values: listeners.tell(values))
+
+
+def _heard(
+    options: argparse.Namespace,
+    work: Callable[[Listeners], tuple[int, V]],
+    tell: Callable[[Listeners, int, V], None],
+) -> int:
     listeners = Listeners(options)
     try:
         code, values = work(listeners)
@@ -154,7 +153,7 @@ def attended(options: argparse.Namespace, work: Callable[[Listeners], tuple[int,
         raise told from error
     if options.json:
         say_json(values)
-    listeners.tell(values)
+    tell(listeners, code, values)
     return code
 
 

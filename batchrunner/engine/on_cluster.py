@@ -27,5 +27,5 @@ async def fetching_on_cluster(
         return
     bucket = "" if isinstance(videos, LocalVideos) else url
     setup = ClusterSetup(job.collect_on, job.gateway.base_url, bucket, str(job.directory.absolute()))
-    async with RemoteFetcher.open(Fetcher(gateway, videos), videos, setup, notice) as fetcher:
+    async with RemoteFetcher(Fetcher(gateway, videos), videos, setup, notice).working() as fetcher:
         yield fetcher

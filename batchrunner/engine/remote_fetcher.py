@@ -82,32 +82,21 @@ class RemoteFetcher:
         self._asked = self._fetched = 0
         self._told = set[str]()
 
-    @classmethod
     @asynccontextmanager
-    async def open(
-        cls,
-        here: Fetcher,
-        videos: VideoStore,
-        setup: ClusterSetup,
-        notice: Callable[[str], None],
-        command: Sequence[str] = CHILD,
-        starts: Sequence[float] = STARTS,
-        patience: float = PATIENCE,
-    ) -> AsyncIterator[RemoteFetcher]:
+    async def working(self) -> AsyncIterator[RemoteFetcher]:
         """Keep a child running as long as the context."""
-        fetcher = cls(here, videos, setup, notice, command, starts, patience)
-        keeping = asyncio.create_task(fetcher._keep_running(), name="cluster")
+        keeping = asyncio.create_task(self._keep_running(), name="cluster")
         try:
-            await fetcher._begun.wait()
-            yield fetcher
+            await self._begun.wait()
+            yield self
         finally:
             keeping.cancel()
-            if fetcher._asked:
-                tried = count(fetcher._asked, "try", "tries")
-                notice(f"{count(fetcher._fetched, 'video')} downloaded on the cluster in {tried}")
+            if self._asked:
+                tried = count(self._asked, "try", "tries")
+                self._notice(f"{count(self._fetched, 'video')} downloaded on the cluster in {tried}")
             await asyncio.gather(keeping, return_exceptions=True)
             # What workers left and nobody wanted any more; downloads in progress are locked.
-            remove_part_files(Path(setup.directory) / VIDEOS)
+            remove_part_files(Path(self._setup.directory) / VIDEOS)
 
     async def fetch(
         self, wanted: FetchRequest, source: VideoSource, note_hash: Callable[[str], Awaitable[None]]

@@ -12,12 +12,13 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from tests.harness.gateway import SimulatedGateway
+from tests.harness.loopback_server import LoopbackServer
 from tests.harness.processes import PATIENCE
 
 KINDS = {
@@ -114,30 +115,8 @@ class Relay:
         self._gateway, self._rules, self._lock = gateway, list[Rule](), threading.Lock()
         self.asked: list[tuple[str, str]] = []
         """Every request: its kind, and the beginning of its task's prompt."""
-        relay = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                relay.meet(self)
-
-            def do_POST(self) -> None:
-                relay.meet(self)
-
-            def log_message(self, *_: object) -> None: ...
-
-            def finish(self) -> None:
-                with suppress(OSError, ValueError):  # the client, or a reset, was quicker
-                    super().finish()
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        """End it."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server = LoopbackServer(self.meet)
+        self.url, self.close = self._server.url, self._server.close
 
     def rule(self, kind: str, what: What, prompt: str = "", times: float = float("inf")) -> Rule:
         """Let `what` befall the requests of this kind, of tasks with such a prompt; the first rule counts."""

@@ -7,10 +7,11 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
+from tests.harness.loopback_server import LoopbackServer
 from tests.harness.processes import PATIENCE
 
 UNPASSED = {"transfer-encoding", "connection", "content-length", "server", "date"}
@@ -130,30 +131,8 @@ class StorageRelay:
         self._rules, self._lock = list[StorageRule](), threading.Lock()
         self.asked: list[tuple[str, str]] = []
         """Every request: method and path."""
-        relay = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                relay.meet(self)
-
-            do_GET = answer  # noqa: N815  the base class calls it so
-            do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815  likewise
-
-            def log_message(self, *_: object) -> None: ...
-
-            def finish(self) -> None:
-                with suppress(OSError, ValueError):  # the client, or a reset, was quicker
-                    super().finish()
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        """End it."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server = LoopbackServer(self.meet)
+        self.url, self.close = self._server.url, self._server.close
 
     def rule(self, method: str, ending: str, what: Answering, times: float = float("inf")) -> StorageRule:
         """Let `what` befall such requests; the first rule counts."""

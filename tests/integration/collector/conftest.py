@@ -210,8 +210,8 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
                 if child:
                     setup = ClusterSetup("ray", files.url, "", str(tmp_path))
                     here = Fetcher(gateway, videos)
-                    opened = RemoteFetcher.open(here, videos, setup, notices.append, child, starts, patience)
-                    cluster = await stack.enter_async_context(opened)
+                    remote = RemoteFetcher(here, videos, setup, notices.append, child, starts, patience)
+                    cluster = await stack.enter_async_context(remote.working())
                 collector = Collector(
                     ledger,
                     gateway,
