@@ -127,3 +127,9 @@ def version_of(name: str) -> tuple[str, int]:
     """
     found = _VERSION.fullmatch(name)
     return (found[1], int(found[2] or 1)) if found else (name, 1)
+
+
+def version_at(name: str, first: str) -> int:
+    """The number of the version at `name`, of a task whose first one is at `first`."""
+    base, number = version_of(name)
+    return number if f"{base}.mp4" == first else 1

@@ -52,10 +52,6 @@ RETRIES = (5.0, 30.0)
 LATEST = 3600.0
 """Maximum nominal seconds from a submission's claim to its arrival at the gateway."""
 MOST_NAMED = 5
-_EARLIER = (
-    "what was found of {} is an earlier version, perhaps one that you rejected; "
-    "`retry --again` requests another one"
-)
 COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERATING)
 
 
@@ -244,18 +240,14 @@ class Recovery:
         for paid in recognized(evidence.of(pending), strange, evidence.run_ids, latest):
             found[paid.key].append(paid)
         names = {one.key: printable(one.id) for one in pending}
-        told, earlier = [], []
-        for key, group in found.items():
-            known = [one["submitted_at"] or 0.0 for one in await self._ledger.attempts(key)]
-            if await self._enter(key, group, evidence):
-                told.append(f"{names[key]} as {', '.join(one.seen.remote_id for one in group)}")
-                if (followed(group).seen.submitted_at or math.inf) < max(known, default=0.0):
-                    earlier.append(names[key])
+        told = [
+            f"{names[key]} as {', '.join(one.seen.remote_id for one in group)}"
+            for key, group in found.items()
+            if await self._enter(key, group, evidence)
+        ]
         if told:
             more = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
             self._notice(f"paid for but missing from this ledger: {'; '.join(told[:MOST_NAMED])}{more}")
-        if earlier:
-            self._notice(_EARLIER.format(", ".join(earlier[:MOST_NAMED])))
         return bool(told)
 
     async def _enter(self, key: TaskKey, group: Sequence[Paid], evidence: Evidence) -> bool:

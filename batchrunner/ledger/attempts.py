@@ -10,6 +10,7 @@ from operator import attrgetter
 
 from batchrunner.core.model import AttemptId, RemoteId, TaskKey
 from batchrunner.core.needs_unmet import NEED_FAILED, NEED_IN_DOUBT, NEED_PENDING, Unmet
+from batchrunner.core.plan import version_at
 from batchrunner.core.policy import RECOVERED, AttemptFacts, Move
 from batchrunner.core.states import Event
 
@@ -83,18 +84,22 @@ class PaidAttempt:
     """The acceptance time, if known separately."""
     file_name: str = ""
     """Where its video is; empty if under the task's current file name."""
+    former: bool = False
+    """Whether it made an earlier version of the video, under a name that is not known."""
     facts: AttemptFacts = field(default_factory=AttemptFacts)
 
 
 def enter(db: sqlite3.Connection, key: TaskKey, paid: PaidAttempt, now: float) -> AttemptId:
     """Add an attempt that was made without this ledger."""
     if paid.file_name:
-        db.execute("UPDATE tasks SET file_name = ? WHERE key = ?", (paid.file_name, key))
+        ((own,),) = db.execute("SELECT file_name FROM tasks WHERE key = ?", (key,))
+        set_name = "UPDATE tasks SET file_name = ?, version = ? WHERE key = ?"
+        db.execute(set_name, (paid.file_name, version_at(paid.file_name, own), key))
     at = now if paid.submitted_at is None else min(paid.submitted_at, now)
     ((attempt,),) = db.execute(
         "INSERT INTO attempts (task, number, seed, file_name, submitted_at, outcome, accepted_at) "
-        "SELECT key, ?, ?, file_name, ?, ?, ? FROM tasks WHERE key = ? RETURNING id",
-        (paid.number, paid.seed, at, RECOVERED, paid.accepted_at or at, key),
+        "SELECT key, ?, ?, iif(?, '', file_name), ?, ?, ? FROM tasks WHERE key = ? RETURNING id",
+        (paid.number, paid.seed, paid.former, at, RECOVERED, paid.accepted_at or at, key),
     )
     record_facts(db, AttemptId(attempt), replace(paid.facts, remote_id=paid.remote_id))
     db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (paid.number, key))
