@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,7 @@ def agreement(
 def _needed(loaded: LoadedManifest, where: Whereabouts, selected: frozenset[TaskKey] | None) -> Forecast:
     """What the tasks that would be submitted need."""
     from batchrunner.core.forecast import forecast, longest_chain  # noqa: PLC0415
+    from batchrunner.core.needs import with_lengths  # noqa: PLC0415
 
     plan, is_meant, needs = loaded.plan, where.submissions, loaded.plan.tasks.needs()
     if selected is None and not has_ledger(where.directory):
@@ -92,8 +93,23 @@ def _needed(loaded: LoadedManifest, where: Whereabouts, selected: frozenset[Task
             in_chains.add(key)
         return is_counted
 
-    needed = forecast(plan.tasks.counted(counts), loaded.limits, plan.pricing)
+    requests, lengths = plan.tasks.counted(counts), known_lengths(loaded, where)
+    if lengths:
+        requests = ((with_lengths(one, lengths), times) for one, times in requests)
+    needed = forecast(requests, loaded.limits, plan.pricing)
     return replace(needed, longest=longest_chain(needs, in_chains.__contains__))
+
+
+def known_lengths(loaded: LoadedManifest, where: Whereabouts) -> Mapping[TaskKey, int]:
+    """How many seconds to count for videos that the tasks of a plan may need; empty for most plans."""
+    from batchrunner.ledger import Unreadable, video_lengths  # noqa: PLC0415
+
+    if not (loaded.plan.tasks.needs() and has_ledger(where.directory)):
+        return {}
+    try:
+        return video_lengths(where.directory)
+    except Unreadable:  # the run will say so
+        return {}
 
 
 async def _check_owner(options: argparse.Namespace, loaded: LoadedManifest, where: Whereabouts) -> None:

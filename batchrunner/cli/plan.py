@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli import totals
-from batchrunner.cli.confirmation import edited_although_paid, prospect_of
+from batchrunner.cli.confirmation import edited_although_paid, known_lengths, prospect_of
 from batchrunner.cli.connection import check_gateway
 from batchrunner.cli.console import as_values, say, say_json, shown_path, talk
 from batchrunner.cli.loading import add_manifest, load
@@ -48,7 +48,7 @@ def plan(options: argparse.Namespace) -> int:
     """Compare a manifest with the ledger of its run directory."""
     from batchrunner.cli.outlook import outlook  # noqa: PLC0415
     from batchrunner.core.forecast import GenerationTimes, forecast, longest_chain  # noqa: PLC0415
-    from batchrunner.operations.plan_changes import SUBMITTED, ids_of_needs  # noqa: PLC0415
+    from batchrunner.operations.plan_changes import SUBMITTED, ids_of_needs, with_known_lengths  # noqa: PLC0415
     from batchrunner.operations.plan_groups import TaskCosts, grouped  # noqa: PLC0415
 
     loaded = load(options)
@@ -58,6 +58,8 @@ def plan(options: argparse.Namespace) -> int:
     check_place(where.directory, options.manifest)
     remarks = run_async(check_gateway(options, where.directory, loaded.plan.base_url))
     steps, finished = run_async(_steps(options, loaded.plan, where.directory))
+    if lengths := known_lengths(loaded, where):
+        steps = with_known_lengths(steps, lengths)
     needs = loaded.plan.tasks.needs()
     listed = list(steps) if options.json or needs else []
     groups = grouped(listed or steps, keep=options.tasks)

@@ -7,6 +7,7 @@ Where another request has an input's URL, a planned one has a `TaskOutput`, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from batchrunner.core.estimate import LENGTH
@@ -45,7 +46,13 @@ def beginnings(requests: Iterable[tuple[TaskKey, Request]]) -> dict[TaskKey, Tas
 
 
 def with_lengths(request: Any, lengths: Mapping[TaskKey, int]) -> Any:
-    """A stored request with the seconds of each video that it needs, where `lengths` has them."""
+    """A stored request with the seconds of each video that it needs, where `lengths` has them.
+
+    In a planned one, they replace those that the plan knows, where they are more.
+    """
+    if isinstance(request, TaskOutput):
+        known = lengths.get(request.task, 0) if request.part is Part.VIDEO else 0
+        return replace(request, seconds=max(request.seconds, known)) if request.seconds else request
     if isinstance(request, list):
         return [with_lengths(item, lengths) for item in request]
     if not isinstance(request, dict):

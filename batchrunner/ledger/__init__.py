@@ -24,6 +24,7 @@ from batchrunner.ledger.prospect import (
     newest_attempt,
     note_confirmed,
     prospect,
+    video_lengths,
 )
 from batchrunner.ledger.reader import LedgerReader
 from batchrunner.ledger.records import (
@@ -88,4 +89,5 @@ __all__ = [
     "prospect",
     "recover_command",
     "simulator_state",
+    "video_lengths",
 ]

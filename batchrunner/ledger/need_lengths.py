@@ -28,7 +28,17 @@ def estimable(db: sqlite3.Connection, text: str) -> dict[str, Any]:
     for need in needs_in(request):
         for needed, measured in db.execute(_NEEDED, (need.task,)) if need.part is Part.VIDEO else ():
             if requested := duration_of(json.loads(needed)):
-                # The estimate counts a second more than this, for the picture by which a video is longer.
-                lengths[need.task] = max(requested, ceil(measured or 0) - 1)
+                lengths[need.task] = max(requested, _estimable(measured or 0.0))
     completed: dict[str, Any] = with_lengths(request, lengths) if lengths else request
     return completed
+
+
+def measured_lengths(db: sqlite3.Connection) -> dict[TaskKey, int]:
+    """How long the videos of tasks came out, the longest version of each, as `estimable` counts it."""
+    rows = db.execute("SELECT task, max(duration) FROM attempts WHERE duration > 0 GROUP BY task")
+    return {TaskKey(key): _estimable(seconds) for key, seconds in rows}
+
+
+def _estimable(seconds: float) -> int:
+    """The estimate counts a second more than this, for the picture by which a video is longer."""
+    return ceil(seconds) - 1

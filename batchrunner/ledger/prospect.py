@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from batchrunner.ledger import aggregates
 from batchrunner.ledger.database import SCHEMA_VERSION, pragma
 from batchrunner.ledger.glance import asked, paid_tasks
 from batchrunner.ledger.ledger import Ledger
+from batchrunner.ledger.need_lengths import measured_lengths
 from batchrunner.ledger.spending import charged_without_price, committed, has_only
 
 _CONFIRMED, _EDITED = "confirmed", "confirmed_edits"
@@ -62,6 +63,15 @@ def prospect(directory: Path, planned: Iterable[TaskKey], currency: str) -> Pros
         Unreadable: it can't be read.
     """
     return asked(directory, partial(_prospect, planned=planned, currency=currency)) or Prospect()
+
+
+def video_lengths(directory: Path) -> Mapping[TaskKey, int]:
+    """How many seconds to count for each video that the ledger of a run directory knows, where it is needed.
+
+    Raises:
+        Unreadable: it can't be read.
+    """
+    return asked(directory, lambda db: measured_lengths(db) if _is_current(db) else {}) or {}
 
 
 async def charged_unpriced(ledger: Ledger) -> Counter[str]:
@@ -115,6 +125,10 @@ def _meta(db: sqlite3.Connection, name: str) -> str:
     return "".join(value for (value,) in db.execute("SELECT value FROM meta WHERE name = ?", (name,)))
 
 
+def _is_current(db: sqlite3.Connection) -> bool:
+    return pragma(db, "user_version") == SCHEMA_VERSION
+
+
 def _newest_attempt(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT coalesce(max(id), 0) FROM attempts").fetchone()[0])
 
@@ -138,7 +152,7 @@ def _prospect(db: sqlite3.Connection, planned: Iterable[TaskKey], currency: str)
         submitted = db.execute("SELECT key FROM tasks WHERE attempts > 0 OR state <> 'pending'")
         begun = frozenset(TaskKey(key) for (key,) in submitted) | _confirmed_edits(_meta(db, _EDITED))
     agreed = _confirmed(_meta(db, _CONFIRMED))
-    is_current = pragma(db, "user_version") == SCHEMA_VERSION
+    is_current = _is_current(db)
     spent = committed(db, "")[Per.DIRECTORY] if is_current and has_only(db, currency) else None
     return Prospect(
         committed=spent,

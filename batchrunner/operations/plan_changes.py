@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 from types import MappingProxyType
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from batchrunner.core.content import RequestForm
 from batchrunner.core.model import PlannedTask, TaskKey
-from batchrunner.core.needs import needs_in
+from batchrunner.core.needs import needs_in, with_lengths
 from batchrunner.core.needs_unmet import NEED_FAILED, Unmet, unmet
 from batchrunner.core.planned_tasks import PlannedTasks
 from batchrunner.core.replicas import recognised
@@ -125,6 +125,21 @@ def blocked_tasks(
     needs = tasks.needs()
     states = {key: one.state for key, one in standing.items()} if needs else {}
     return {one.key: one for one in unmet(needs, states, name, selected) if one.code == NEED_FAILED}
+
+
+def with_known_lengths(steps: Iterable[Step], lengths: Mapping[TaskKey, int]) -> Iterator[Step]:
+    """The steps, with requests that say how long needed videos came out; see `needs.with_lengths`."""
+    forms: dict[int, tuple[RequestForm, RequestForm]] = {}
+    for step in steps:
+        if step.form is None:
+            yield step
+            continue
+        if id(step.form) not in forms:
+            forms[id(step.form)] = (
+                step.form,
+                RequestForm(with_lengths(step.form.request(None, None), lengths)),
+            )
+        yield replace(step, form=forms[id(step.form)][1])
 
 
 def ids_of_needs(tasks: PlannedTasks, needs: Mapping[TaskKey, Collection[TaskKey]]) -> dict[str, list[str]]:

@@ -89,3 +89,27 @@ def test_an_edit_is_told_apart_from_what_follows_it(desk: Any, sim: Any) -> None
     assert both in told.stderr
     assert "3 tasks were edited or removed from the manifest, or need one that was" in told.stderr
     assert len(sim.charges()) == 6
+
+
+def test_a_needed_video_that_came_out_longer_is_estimated_so_before(desk: Any, sim: Any) -> None:
+    """As the claim counts it: what `plan` says and a person confirms is what the run reserves."""
+    sim.start(makes={"duration": 9})
+    bee = {"id": "bee", "prompt": "bee goes on", **video_of("ant"), "duration": 4}
+    desk.write(shot("ant", duration=4), bee, confirm_above=500)
+    asked = ("plan", "batch.yaml", *desk.at_gateway()[:2], "--json")
+    before = desk.do(*asked).json
+    assert desk.run("--only", "ant").code == 0
+    sim.start()
+    planned = desk.do(*asked).json
+    (most,) = [task["tokens"] for task in planned["tasks"] if task["id"] == "bee"]
+    assert most == planned["forecast"]["tokens"] == sum(group["tokens"] for group in planned["groups"])
+    assert most > next(task["tokens"] for task in before["tasks"] if task["id"] == "bee")
+    cost = planned["forecast"]["cost"]
+    desk.write(shot("ant", duration=4), bee, confirm_above=cost - 0.01)
+    refused = desk.run()
+    assert (refused.code, len(sim.charges())) == (2, 1)
+    assert f"submitting 1 task for up to {cost:.2f} USD must be confirmed" in refused.stderr
+    desk.write(shot("ant", duration=4), bee, confirm_above=cost)
+    assert desk.run().code == 0
+    (attempt,) = desk.do("status", "batch.run", "bee", "--json").json["all_attempts"]
+    assert attempt["worst_tokens"] == most
