@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from batchrunner.core.confirmation import Agreement
     from batchrunner.core.forecast import Forecast
     from batchrunner.core.model import Plan, PlannedTask, TaskKey
-    from batchrunner.ledger import Prospect
+    from batchrunner.ledger import Experience, Prospect
     from batchrunner.manifest import LoadedManifest
 
 _YES = frozenset({"y", "yes"})
@@ -50,7 +50,8 @@ def agreement(
     from batchrunner.core.confirmation import Agreement, Consent  # noqa: PLC0415
     from batchrunner.core.forecast import GenerationTimes  # noqa: PLC0415
 
-    needed, above = _needed(loaded, where, selected), planned.settings.confirm_above
+    shown, above = experience_of(loaded, where), planned.settings.confirm_above
+    needed = _needed(loaded, where, selected, shown)
     if not needed.tasks and (options.simulate or above is None):
         return None
     known = prospect_of(loaded, where, needed)
@@ -64,7 +65,7 @@ def agreement(
         talk(totals.line(needed, totals.times(needed, usual, planned.settings)))
         if edited:
             talk(totals.edited_although_paid(edited, following))
-        for line in ahead.notes:
+        for line in filter(None, (shown.overruns.in_words, *ahead.notes)):
             talk(line)
     if options.simulate or above is None:
         return None
@@ -76,14 +77,16 @@ def agreement(
     return Agreement(needed, consent, above, known.newest_attempt, tuple(task.key for task in changed))
 
 
-def _needed(loaded: LoadedManifest, where: Whereabouts, selected: frozenset[TaskKey] | None) -> Forecast:
+def _needed(
+    loaded: LoadedManifest, where: Whereabouts, selected: frozenset[TaskKey] | None, shown: Experience
+) -> Forecast:
     """What the tasks that would be submitted need."""
-    from batchrunner.core.forecast import forecast, longest_chain  # noqa: PLC0415
+    from batchrunner.core.forecast import Estimates, forecast, longest_chain  # noqa: PLC0415
     from batchrunner.core.needs import with_lengths  # noqa: PLC0415
 
     plan, is_meant, needs = loaded.plan, where.submissions, loaded.plan.tasks.needs()
     if selected is None and not has_ledger(where.directory):
-        needed = forecast(plan.tasks.counted(), loaded.limits, plan.pricing)
+        needed = forecast(plan.tasks.counted(), Estimates(loaded.limits, plan.pricing))
         return replace(needed, longest=longest_chain(needs))
     in_chains: set[TaskKey] = set()
 
@@ -93,23 +96,23 @@ def _needed(loaded: LoadedManifest, where: Whereabouts, selected: frozenset[Task
             in_chains.add(key)
         return is_counted
 
-    requests, lengths = plan.tasks.counted(counts), known_lengths(loaded, where)
-    if lengths:
-        requests = ((with_lengths(one, lengths), times) for one, times in requests)
-    needed = forecast(requests, loaded.limits, plan.pricing)
+    requests = plan.tasks.counted(counts)
+    if shown.lengths:
+        requests = ((with_lengths(one, shown.lengths), times) for one, times in requests)
+    needed = forecast(requests, Estimates(loaded.limits, plan.pricing, shown.overruns))
     return replace(needed, longest=longest_chain(needs, in_chains.__contains__))
 
 
-def known_lengths(loaded: LoadedManifest, where: Whereabouts) -> Mapping[TaskKey, int]:
-    """How many seconds to count for videos that the tasks of a plan may need; empty for most plans."""
-    from batchrunner.ledger import Unreadable, video_lengths  # noqa: PLC0415
+def experience_of(loaded: LoadedManifest, where: Whereabouts) -> Experience:
+    """What earlier runs have shown about what the tasks of a plan may cost."""
+    from batchrunner.ledger import Experience, Unreadable, experience  # noqa: PLC0415
 
-    if not (loaded.plan.tasks.needs() and has_ledger(where.directory)):
-        return {}
+    if not has_ledger(where.directory):
+        return Experience()
     try:
-        return video_lengths(where.directory)
+        return experience(where.directory, bool(loaded.plan.tasks.needs()))
     except Unreadable:  # the run will say so
-        return {}
+        return Experience()
 
 
 async def _check_owner(options: argparse.Namespace, loaded: LoadedManifest, where: Whereabouts) -> None:

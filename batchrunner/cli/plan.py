@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli import totals
-from batchrunner.cli.confirmation import edited_although_paid, known_lengths, prospect_of
+from batchrunner.cli.confirmation import edited_although_paid, experience_of, prospect_of
 from batchrunner.cli.connection import check_gateway
 from batchrunner.cli.console import as_values, say, say_json, shown_path, talk
 from batchrunner.cli.loading import add_manifest, load
@@ -22,9 +22,9 @@ from batchrunner.core.text import count, printable, shortened
 
 if TYPE_CHECKING:
     from batchrunner.core.budget import WorstCase
+    from batchrunner.core.forecast import Estimates
     from batchrunner.core.kinds import Kind
     from batchrunner.core.model import Plan, TaskKey
-    from batchrunner.manifest import LoadedManifest
     from batchrunner.operations.plan_changes import Change, Step
     from batchrunner.operations.plan_groups import Group, TaskCosts
 
@@ -47,7 +47,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 def plan(options: argparse.Namespace) -> int:
     """Compare a manifest with the ledger of its run directory."""
     from batchrunner.cli.outlook import outlook  # noqa: PLC0415
-    from batchrunner.core.forecast import GenerationTimes, forecast, longest_chain  # noqa: PLC0415
+    from batchrunner.core.forecast import Estimates, GenerationTimes, forecast, longest_chain  # noqa: PLC0415
     from batchrunner.operations.plan_changes import SUBMITTED, ids_of_needs, with_known_lengths  # noqa: PLC0415
     from batchrunner.operations.plan_groups import TaskCosts, grouped  # noqa: PLC0415
 
@@ -58,22 +58,24 @@ def plan(options: argparse.Namespace) -> int:
     check_place(where.directory, options.manifest)
     remarks = run_async(check_gateway(options, where.directory, loaded.plan.base_url))
     steps, finished = run_async(_steps(options, loaded.plan, where.directory))
-    if lengths := known_lengths(loaded, where):
-        steps = with_known_lengths(steps, lengths)
+    shown = experience_of(loaded, where)
+    estimates = Estimates(loaded.limits, loaded.plan.pricing, shown.overruns)
+    if shown.lengths:
+        steps = with_known_lengths(steps, shown.lengths)
     needs = loaded.plan.tasks.needs()
     listed = list(steps) if options.json or needs else []
     groups = grouped(listed or steps, keep=options.tasks)
     submitted = {step.key for step in listed if step.change in SUBMITTED} if needs else set()
     requests = (one for group in groups.values() for one in group.submitted())
-    needed = forecast(requests, loaded.limits, loaded.plan.pricing)
+    needed = forecast(requests, estimates)
     needed = replace(needed, longest=longest_chain(needs, submitted.__contains__))
     takes = totals.times(needed, GenerationTimes.measured(finished, loaded.limits), loaded.plan.settings)
     known = prospect_of(loaded, where, needed)
     changed, _ = edited_although_paid(loaded, where, known, selected)
     ahead = outlook(loaded.plan, needed, known, [task.id for task in changed])
-    costs = TaskCosts(loaded.limits, loaded.plan.pricing)
+    costs = TaskCosts(estimates)
     after = ids_of_needs(loaded.plan.tasks, needs) if options.json or options.tasks else {}
-    for remark in (*where.remarks, *remarks):
+    for remark in filter(None, (*where.remarks, *remarks, shown.overruns.in_words)):
         talk(remark)
     if options.json:
         say_json(
@@ -86,7 +88,7 @@ def plan(options: argparse.Namespace) -> int:
                 "limited_by": list(ahead.notes),
                 **where.as_values(),
                 "counts": {change.value: group.tasks for change, group in groups.items()},
-                "groups": [one.values(loaded.limits, loaded.plan.pricing) for one in groups.values()],
+                "groups": [one.values(estimates) for one in groups.values()],
                 "tasks": [
                     step.values | {"needs": after.get(step.key, [])} | _cost_values(costs.of(step))
                     for step in listed
@@ -97,7 +99,7 @@ def plan(options: argparse.Namespace) -> int:
     tasks = count(len(loaded.plan.tasks), "task")
     part = f", {len(selected):,} selected" if selected is not None else ""
     say(f"{tasks} in {printable(str(options.manifest))}{part}; run directory {shown_path(where.directory)}")
-    _say_groups(groups, loaded, costs, after)
+    _say_groups(groups, estimates, costs, after)
     say(f"a run would submit {count(needed.tasks, 'task')}")
     for line in totals.lines(needed, takes, ahead) if needed.tasks else ():
         say(line)
@@ -111,7 +113,7 @@ def _cost_values(most: WorstCase | None) -> dict[str, object]:
 
 def _say_groups(
     groups: Mapping[Change, Group],
-    loaded: LoadedManifest,
+    estimates: Estimates,
     costs: TaskCosts,
     after: Mapping[str, Sequence[str]],
 ) -> None:
@@ -121,7 +123,7 @@ def _say_groups(
         if not group.tasks:
             continue
         reasons = _shown_reasons(group)
-        needed = group.forecast(loaded.limits, loaded.plan.pricing)
+        needed = group.forecast(estimates)
         money = f" · {totals.tokens_and_money(needed, ' tokens')}" if needed.tasks else ""
         kept = "; the old videos are kept" if change is Change.CHANGED else ""
         say(f"{group.tasks:>8,}  {change.value}{f': {reasons}' if reasons else ''}{kept}{money}")

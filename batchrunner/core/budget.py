@@ -39,6 +39,9 @@ class Amount:
     tasks: int = 0
     """Attempts that are, or may be, charged."""
 
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.tokens + other.tokens, self.cost + other.cost, self.tasks + other.tasks)
+
     def of(self, figure: Figure) -> int:
         """One of its figures."""
         return int(getattr(self, figure))

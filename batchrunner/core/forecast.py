@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from statistics import median_high
 
+from batchrunner.core.budget import MICROS, WorstCase
 from batchrunner.core.estimate import REFERENCE_CURRENCY, input_lengths, left_open, video_bytes, worst_case
 from batchrunner.core.kinds import Kind, kind_of
 from batchrunner.core.model import Pricing, Request, TaskKey
+from batchrunner.core.overrun import Overruns
 from batchrunner.core.rules.limits import Limits
 
 
@@ -53,7 +55,22 @@ class _Needs:
     open: tuple[str, ...]
 
 
-def forecast(requests: Iterable[tuple[Request, int]], limits: Limits, pricing: Pricing) -> Forecast:
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """What estimates are made from."""
+
+    limits: Limits
+    pricing: Pricing
+    learned: Overruns = field(default_factory=Overruns)
+
+    def most(self, request: Request) -> WorstCase:
+        """The most that an attempt can be charged, as a claim counts it: its money is in whole millionths."""
+        worst = worst_case(request, self.limits, self.pricing)
+        raised = self.learned.raised(worst)
+        return replace(worst, tokens=raised.tokens, cost=None if worst.cost is None else raised.cost / MICROS)
+
+
+def forecast(requests: Iterable[tuple[Request, int]], estimates: Estimates) -> Forecast:
     """The forecast for these normalised requests, each with the number of its tasks."""
     # Tasks of a kind with equally long input videos need the same: estimated once, not for each request.
     needs: dict[tuple[Kind, tuple[int, ...]], _Needs] = {}
@@ -61,7 +78,7 @@ def forecast(requests: Iterable[tuple[Request, int]], limits: Limits, pricing: P
     for request, times in requests:
         kind = (kind_of(request), input_lengths(request))
         if kind not in needs:
-            needs[kind] = _needs(request, limits, pricing)
+            needs[kind] = _needs(request, estimates)
         numbers[kind] += times
     kinds: Counter[Kind] = Counter()
     for (kind_, _), times in numbers.items():
@@ -71,7 +88,7 @@ def forecast(requests: Iterable[tuple[Request, int]], limits: Limits, pricing: P
         tasks=numbers.total(),
         tokens=sum(one.tokens * times for one, times in found),
         micros=sum(one.micros * times for one, times in found),
-        currency=pricing.currency or REFERENCE_CURRENCY,
+        currency=estimates.pricing.currency or REFERENCE_CURRENCY,
         disk=sum(one.disk * times for one, times in found),
         unpriced=tuple(dict.fromkeys(model for one, _ in found for model in one.unpriced)),
         open=tuple(dict.fromkeys(name for one, _ in found for name in one.open)),
@@ -79,12 +96,11 @@ def forecast(requests: Iterable[tuple[Request, int]], limits: Limits, pricing: P
     )
 
 
-def _needs(request: Request, limits: Limits, pricing: Pricing) -> _Needs:
-    worst = worst_case(request, limits, pricing)
+def _needs(request: Request, estimates: Estimates) -> _Needs:
+    worst, limits = estimates.most(request), estimates.limits
     return _Needs(
         tokens=worst.tokens or 0,
-        # Rounded for each task, as the ledger does, so that its sum can be compared with this one.
-        micros=math.floor((worst.cost or 0.0) * 1_000_000 + 0.5),
+        micros=round((worst.cost or 0.0) * MICROS),
         disk=video_bytes(request, limits),
         unpriced=(_priced_by(request),) if worst.cost is None else (),
         open=tuple(left_open(request, limits)),

@@ -18,13 +18,14 @@ from batchrunner.ledger.lock import (
 )
 from batchrunner.ledger.outline import Outline, outline
 from batchrunner.ledger.prospect import (
+    Experience,
     Prospect,
     charged_unpriced,
     committed_so_far,
+    experience,
     newest_attempt,
     note_confirmed,
     prospect,
-    video_lengths,
 )
 from batchrunner.ledger.reader import LedgerReader
 from batchrunner.ledger.records import (
@@ -46,6 +47,7 @@ __all__ = [
     "NETWORK_FILE_SYSTEMS",
     "WAITING_FOR",
     "Binding",
+    "Experience",
     "FinishedFile",
     "FinishedVideo",
     "LastEvent",
@@ -73,6 +75,7 @@ __all__ = [
     "check_path",
     "collected_since",
     "committed_so_far",
+    "experience",
     "file_system",
     "glance",
     "is_locked",
@@ -89,5 +92,4 @@ __all__ = [
     "prospect",
     "recover_command",
     "simulator_state",
-    "video_lengths",
 ]

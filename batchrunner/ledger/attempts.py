@@ -13,9 +13,11 @@ from batchrunner.core.needs_unmet import NEED_FAILED, NEED_IN_DOUBT, NEED_PENDIN
 from batchrunner.core.plan import version_at
 from batchrunner.core.policy import RECOVERED, AttemptFacts, Move
 from batchrunner.core.states import Event
+from batchrunner.ledger.overruns import learn
 
 _FACTS = tuple(field.name for field in fields(AttemptFacts))
 _values = attrgetter(*_FACTS)
+_CHARGE = frozenset({"tokens", "cost", "charged_usd"})
 
 
 class RemoteIdTaken(Exception):
@@ -38,6 +40,8 @@ def record_facts(db: sqlite3.Connection, attempt: AttemptId, facts: AttemptFacts
         if facts.remote_id is None or "attempts.remote_id" not in str(error):
             raise
         raise RemoteIdTaken(f"the gateway gave {facts.remote_id} to another submission, too") from error
+    if not known.keys().isdisjoint(_CHARGE):
+        learn(db, attempt)
 
 
 def record_denial(db: sqlite3.Connection, model: str, move: Move) -> None:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +15,13 @@ from batchrunner.core.budget import Amount, Per
 from batchrunner.core.confirmation import Confirmed
 from batchrunner.core.kinds import Kind
 from batchrunner.core.model import TaskKey
+from batchrunner.core.overrun import Overruns
 from batchrunner.ledger import aggregates
 from batchrunner.ledger.database import SCHEMA_VERSION, pragma
 from batchrunner.ledger.glance import asked, paid_tasks
 from batchrunner.ledger.ledger import Ledger
 from batchrunner.ledger.need_lengths import measured_lengths
+from batchrunner.ledger.overruns import overruns
 from batchrunner.ledger.spending import charged_without_price, committed, has_only
 
 _CONFIRMED, _EDITED = "confirmed", "confirmed_edits"
@@ -65,13 +67,29 @@ def prospect(directory: Path, planned: Iterable[TaskKey], currency: str) -> Pros
     return asked(directory, partial(_prospect, planned=planned, currency=currency)) or Prospect()
 
 
-def video_lengths(directory: Path) -> Mapping[TaskKey, int]:
-    """How many seconds to count for each video that the ledger of a run directory knows, where it is needed.
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """What earlier runs have shown, and estimates count."""
+
+    lengths: Mapping[TaskKey, int] = field(default_factory=dict)
+    """The seconds to count for each video, where it is needed."""
+    overruns: Overruns = field(default_factory=Overruns)
+    """Charges above the worst case."""
+
+
+def experience(directory: Path, has_needs: bool) -> Experience:
+    """What the ledger of a run directory has to say; lengths only if tasks need others.
 
     Raises:
         Unreadable: it can't be read.
     """
-    return asked(directory, lambda db: measured_lengths(db) if _is_current(db) else {}) or {}
+
+    def read(db: sqlite3.Connection) -> Experience:
+        if not _is_current(db):
+            return Experience()
+        return Experience(measured_lengths(db) if has_needs else {}, overruns(db))
+
+    return asked(directory, read) or Experience()
 
 
 async def charged_unpriced(ledger: Ledger) -> Counter[str]:

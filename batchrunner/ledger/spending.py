@@ -14,6 +14,7 @@ from batchrunner.core.budget import Amount, Limit, Per, UsedUp, WorstCase, first
 from batchrunner.core.estimate import REFERENCE_CURRENCY
 from batchrunner.core.model import AttemptId
 from batchrunner.ledger.need_lengths import estimable
+from batchrunner.ledger.overruns import learn, more_in_flight, overruns
 
 WorstOf = Callable[[Mapping[str, Any]], WorstCase]
 """Estimates the most that one attempt at a normalised request can be charged."""
@@ -94,12 +95,13 @@ def worst_case(db: sqlite3.Connection, key: str, worst_of: WorstOf | None) -> Wo
 
 
 def reserve(db: sqlite3.Connection, attempt: AttemptId, worst: WorstCase) -> None:
-    """Record the most that an attempt can be charged."""
+    """Record the most that an attempt can be charged, and learn if it was charged more."""
     query = (
         "UPDATE attempts SET worst_tokens = ?, least_tokens = ?, worst_cost = ?, worst_currency = ? "
         "WHERE id = ?"
     )
     db.execute(query, (*stored(worst), attempt))
+    learn(db, attempt)
 
 
 def stored(worst: WorstCase) -> tuple[int | None, int, float | None, str]:
@@ -155,10 +157,13 @@ def check_budget(db: sqlite3.Connection, limits: Sequence[Limit], process: str, 
     if not limits:
         return
     assert worst.tokens is not None  # noqa: S101  who submits has estimates
-    needed = Amount(worst.tokens, round((worst.cost or 0.0) * 1_000_000), 1)
+    known, before = overruns(db), committed(db, process)
+    if known:
+        before[Per.DIRECTORY] += more_in_flight(db, known, None)
+        before[Per.RUN] += more_in_flight(db, known, process)
     for limit in limits:
         if limit.is_of_cost and worst.cost is None and not limit.takes_unpriced:
-            spent = committed(db, process)[limit.per].cost + (limit.elsewhere or 0)
+            spent = before[limit.per].cost + (limit.elsewhere or 0)
             raise OverBudget(UsedUp(limit, spent, None))
-    if used_up := first_exceeded(tuple(limits), committed(db, process), needed):
+    if used_up := first_exceeded(tuple(limits), before, known.raised(worst)):
         raise OverBudget(used_up)

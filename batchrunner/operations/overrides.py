@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from batchrunner.core.errors import UsageError
-from batchrunner.core.forecast import Forecast, forecast
+from batchrunner.core.forecast import Estimates, Forecast, forecast
 from batchrunner.core.links import LINKS_LIVE
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.needs_unmet import blocked
@@ -17,6 +17,7 @@ from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.text import command
 from batchrunner.ledger import Ledger, LedgerReader, TaskRecord
 from batchrunner.ledger.history import needing
+from batchrunner.ledger.overruns import overruns
 from batchrunner.manifest import load_limits
 
 MOST_NAMED = 5
@@ -142,8 +143,8 @@ async def forecast_of(ledger: LedgerReader, tasks: Collection[TaskRecord]) -> Fo
     """What these pending tasks need, at the prices that the manifest had at the last run."""
     binding = await ledger.binding()
     requests = await ledger.pending_requests(frozenset(task.key for task in tasks))
-    limits = load_limits(binding.models)
-    return forecast([(json.loads(text), n) for text, n in requests.items()], limits, binding.pricing)
+    estimates = Estimates(load_limits(binding.models), binding.pricing, await ledger.ask_history(overruns))
+    return forecast([(json.loads(text), n) for text, n in requests.items()], estimates)
 
 
 def can_be_downloaded(task: TaskRecord, now: float) -> bool:

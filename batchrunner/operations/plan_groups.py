@@ -8,18 +8,16 @@ from dataclasses import dataclass, field
 
 from batchrunner.core.budget import WorstCase
 from batchrunner.core.content import RequestForm
-from batchrunner.core.estimate import worst_case
-from batchrunner.core.forecast import Forecast, forecast
-from batchrunner.core.model import Pricing, Request
-from batchrunner.core.rules.limits import Limits
+from batchrunner.core.forecast import Estimates, Forecast, forecast
+from batchrunner.core.model import Request
 from batchrunner.operations.plan_changes import SUBMITTED, Change, Step
 
 
 class TaskCosts:
     """What each task that would be submitted can cost."""
 
-    def __init__(self, limits: Limits, pricing: Pricing) -> None:
-        self._limits, self._pricing = limits, pricing
+    def __init__(self, estimates: Estimates) -> None:
+        self._estimates = estimates
         self._known: dict[int, WorstCase] = {}
         """By the identity of a form, which many tasks share."""
 
@@ -28,7 +26,7 @@ class TaskCosts:
         if step.change not in SUBMITTED or step.form is None:
             return None
         if (known := self._known.get(id(step.form))) is None:
-            known = worst_case(step.form.request(None, None), self._limits, self._pricing)
+            known = self._estimates.most(step.form.request(None, None))
             self._known[id(step.form)] = known
         return known
 
@@ -69,13 +67,13 @@ class Group:
         for number, form in self._forms.items():
             yield form.request(None, None), self._times[number]
 
-    def forecast(self, limits: Limits, pricing: Pricing) -> Forecast:
+    def forecast(self, estimates: Estimates) -> Forecast:
         """What the group needs; nothing if it is not submitted."""
-        return forecast(self.submitted(), limits, pricing)
+        return forecast(self.submitted(), estimates)
 
-    def values(self, limits: Limits, pricing: Pricing) -> dict[str, object]:
+    def values(self, estimates: Estimates) -> dict[str, object]:
         """What `plan --json` shows."""
-        needed = self.forecast(limits, pricing)
+        needed = self.forecast(estimates)
         return {
             "change": self.change.value,
             "tasks": self.tasks,

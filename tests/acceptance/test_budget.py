@@ -39,6 +39,23 @@ def test_a_budget_ends_a_run_with_what_fits(
     assert len(sim.charges()) == 6
 
 
+@pytest.mark.parametrize("limit", [{"tokens": 7 * TOKENS}, {"cost": 7 * TOKENS * PRICE / 1e6}])
+def test_a_gateway_that_charges_more_than_the_worst_case_is_learned_from(
+    desk: Any, sim: Any, limit: Mapping[str, float]
+) -> None:
+    """After the first such charge, as much more is reserved for all, and is shown before the next run."""
+    sim.start(makes={"tokens": 1.5})
+    desk.sections = {"budget": limit}
+    desk.write(*"ABCDEFGH", concurrency=2)
+    assert desk.run().code == 75
+    assert len(sim.charges()) == 4
+    planned = desk.do("plan", "batch.yaml", *desk.at_gateway()[:2], "--json")
+    assert planned.json["forecast"]["tokens"] == 4 * TOKENS * 1.5
+    assert "the gateway has charged up to 1.50 times the worst case" in planned.stderr
+    again = desk.run()
+    assert (again.code, len(sim.charges())) == (75, 4)
+
+
 def test_charged_failures_in_a_row_stop_submission(desk: Any, sim: Any) -> None:
     """Without a code or a refund, the fault is not the prompt's: ten are paid for nothing, not thirty."""
     sim.start({"on": "refresh", "do": "channel_lost"})

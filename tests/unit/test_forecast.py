@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchrunner.core.forecast import GenerationTimes, forecast, longest_chain, wall_time
+from batchrunner.core.forecast import Estimates, GenerationTimes, forecast, longest_chain, wall_time
 from batchrunner.core.kinds import Kind
 from batchrunner.core.model import Part, Pricing, TaskKey, TaskOutput
 from batchrunner.core.request import normalise
@@ -47,8 +47,8 @@ def test_tasks_of_a_kind_with_and_without_an_input_video_are_estimated_apart() -
     picture = {"type": "image_url", "role": "first_frame", "image_url": {"url": "https://a/b"}}
     video = {"type": "video_url", "role": "first_frame", "video_url": {"url": "https://a/b"}}
     one, other = request(content=[picture]), request(content=[video])
-    alone = [forecast([(each, 2)], LIMITS, Pricing()) for each in (one, other)]
-    both = forecast([(one, 2), (other, 2)], LIMITS, Pricing())
+    alone = [forecast([(each, 2)], Estimates(LIMITS, Pricing())) for each in (one, other)]
+    both = forecast([(one, 2), (other, 2)], Estimates(LIMITS, Pricing()))
     assert alone[0].tokens < alone[1].tokens
     assert both.tokens == alone[0].tokens + alone[1].tokens
     assert list(both.kinds.values()) == [4]
@@ -61,9 +61,9 @@ def test_tasks_of_a_kind_with_input_videos_of_other_lengths_are_estimated_apart(
         output = TaskOutput(ANT, Part.VIDEO, "task:ant/video", seconds)
         return request(content=[{"type": "video_url", "video_url": {"url": output}}])
 
-    alone = [forecast([(needing(seconds), 1)], LIMITS, Pricing()).tokens for seconds in (5, 8)]
+    alone = [forecast([(needing(seconds), 1)], Estimates(LIMITS, Pricing())).tokens for seconds in (5, 8)]
     assert alone[0] < alone[1]
-    both = forecast([(needing(5), 1), (needing(8), 1)], LIMITS, Pricing())
+    both = forecast([(needing(5), 1), (needing(8), 1)], Estimates(LIMITS, Pricing()))
     assert both.tokens == sum(alone)
     assert len(both.kinds) == 1
 
@@ -71,8 +71,8 @@ def test_tasks_of_a_kind_with_input_videos_of_other_lengths_are_estimated_apart(
 def test_money_is_rounded_for_each_task_as_the_ledger_does() -> None:
     """Sums of both can be compared to the millionth."""
     pricing = Pricing("USD", {MODEL: 0.0001})
-    one = forecast([(request(), 1)], LIMITS, pricing)
-    assert forecast([(request(), 1000)], LIMITS, pricing).micros == 1000 * one.micros
+    one = forecast([(request(), 1)], Estimates(LIMITS, pricing))
+    assert forecast([(request(), 1000)], Estimates(LIMITS, pricing)).micros == 1000 * one.micros
 
 
 def test_a_chain_takes_as_long_as_its_tasks_one_after_the_other():

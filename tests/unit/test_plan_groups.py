@@ -1,6 +1,7 @@
 """The groups of a plan: how many tasks, why, and what they cost."""
 
 from batchrunner.core.content import RequestForm
+from batchrunner.core.forecast import Estimates
 from batchrunner.core.model import Pricing
 from batchrunner.core.plan import WantedTask
 from batchrunner.manifest import load_limits
@@ -31,10 +32,10 @@ def test_reasons_are_counted() -> None:
 def test_only_what_is_submitted_costs() -> None:
     """Failed tasks cost nothing until they are retried."""
     groups = grouped([step(Change.NEW), step(Change.NEW), step(Change.FAILED, "x")], keep=True)
-    new, failed = (groups[one].values(LIMITS, Pricing()) for one in (Change.NEW, Change.FAILED))
-    assert (
-        new["tokens"] == 2 * grouped([step(Change.NEW)], False)[Change.NEW].forecast(LIMITS, Pricing()).tokens
-    )
+    estimates = Estimates(LIMITS, Pricing())
+    new, failed = (groups[change].values(estimates) for change in (Change.NEW, Change.FAILED))
+    one = grouped([step(Change.NEW)], False)[Change.NEW].forecast(estimates)
+    assert new["tokens"] == 2 * one.tokens
     assert (failed["tasks"], failed["tokens"], failed["cost"]) == (1, 0, 0.0)
     assert [len(group.steps) for group in groups.values() if group.tasks] == [2, 1]
 

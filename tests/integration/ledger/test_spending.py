@@ -198,3 +198,19 @@ def test_a_ledger_of_the_fifth_version_counts_the_same(in_ledger, filled, on_dis
     in_ledger(upgraded, **USD)
     assert counted(on_disk) == 1.25 + 2.0
     assert on_disk.all("SELECT worst_currency FROM attempts") == [("USD",), ("USD",)]
+
+
+def test_what_is_in_flight_is_held_against_the_budget_as_high_as_others_were_charged(in_ledger, filled):
+    """A charge of twice the worst case raises the next claim, and those made before it, in all runs."""
+    first, second, third = filled("a", "b", "c")
+
+    async def story(ledger):
+        await ledger.claim(second, None, None)
+        await settles(first, tokens=2000, cost=4.0, currency="USD")(ledger)
+        for limit in (Limit(Figure.TOKENS, 5999, Per.DIRECTORY), Limit(Figure.COST, 11_999_999, Per.RUN)):
+            with pytest.raises(OverBudget) as caught:
+                await ledger.claim(third, None, None, [limit])
+            assert caught.value.used_up.committed * 3 == 2 * (limit.most + 1)
+        await ledger.claim(third, None, None, [Limit(Figure.TOKENS, 6000, Per.DIRECTORY)])
+
+    in_ledger(story, **USD)
