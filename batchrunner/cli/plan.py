@@ -18,7 +18,7 @@ from batchrunner.cli.nights import choose_night
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import add_place, check_place, whereabouts
 from batchrunner.core.selection import select
-from batchrunner.core.text import count, printable, shortened
+from batchrunner.core.text import command, count, printable, shortened
 
 if TYPE_CHECKING:
     from batchrunner.core.budget import WorstCase
@@ -48,7 +48,12 @@ def plan(options: argparse.Namespace) -> int:
     """Compare a manifest with the ledger of its run directory."""
     from batchrunner.cli.outlook import outlook  # noqa: PLC0415
     from batchrunner.core.forecast import Estimates, GenerationTimes, forecast, longest_chain  # noqa: PLC0415
-    from batchrunner.operations.plan_changes import SUBMITTED, ids_of_needs, with_known_lengths  # noqa: PLC0415
+    from batchrunner.operations.plan_changes import (  # noqa: PLC0415
+        SUBMITTED,
+        WAITS_FOR_USER,
+        ids_of_needs,
+        with_known_lengths,
+    )
     from batchrunner.operations.plan_groups import TaskCosts, grouped  # noqa: PLC0415
 
     loaded = load(options)
@@ -103,6 +108,8 @@ def plan(options: argparse.Namespace) -> int:
     say(f"a run would submit {count(needed.tasks, 'task')}")
     for line in totals.lines(needed, takes, ahead) if needed.tasks else ():
         say(line)
+    if any(groups[change].tasks for change in WAITS_FOR_USER):
+        say(f"next     {command('status', shown_path(where.directory))}   says what to do about the others")
     return 0
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import arguments as shared
+from batchrunner.cli import retry_words as words
 from batchrunner.cli.connection import of_run
 from batchrunner.cli.console import say, say_json, shown_path, talk, with_iso_times
 from batchrunner.cli.process import run_async
-from batchrunner.cli.retry import opened, tell, write_results
+from batchrunner.cli.retry import as_names, opened, tell, write_results
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import ExitCode, UsageError
 from batchrunner.core.states import TaskState
@@ -81,8 +82,15 @@ async def _decide(options: argparse.Namespace) -> int:
                 ledger, options, tasks, f"adopted {options.adopt}; the next run will poll and collect it"
             )
         else:
+            following = await overrides.waiting_for(ledger, tasks)
             await overrides.declare_lost(ledger, tasks)
-            await tell(ledger, options, tasks, "declared lost; the next run will submit (and pay) again")
+            more = {"waiting_for_them": as_names(following)} if following else {}
+            await tell(
+                ledger, options, tasks, "declared lost; the next run will submit (and pay) again", more
+            )
+            own, needed = [await overrides.forecast_of(ledger, one) for one in (tasks, following)]
+            for line in words.beside(tasks, (), own, needed) if not options.json else ():
+                say(line)
             for task in tasks if not options.json else ():
                 say(f"  {printable(task.id)}: {task.looked_up or 'not yet looked up in the usage log'}")
     return ExitCode.DONE

@@ -90,8 +90,8 @@ async def _retry(options: argparse.Namespace) -> int:
         none = words.pending_already(already) if already else none
         more = {name: as_names(these) for name, these in groups.items() if these}
         await tell(ledger, options, tasks, done, more, none)
-        needed = await overrides.forecast_of(ledger, following)
-    for line in words.beside(tasks, already, needed) if not options.json else ():
+        own, needed = [await overrides.forecast_of(ledger, one) for one in (tasks, following)]
+    for line in words.beside(tasks, already, own, needed) if not options.json else ():
         say(line)
     words.offer(options, chosen, stay)
     if accepted and options.failed:
@@ -142,7 +142,7 @@ async def _make_rejected_again(options: argparse.Namespace) -> int:
         following = await overrides.waiting_for(ledger, tasks)
         await overrides.want_again(ledger, tasks, on_disk, now)
         await write_results(ledger, options.directory)
-        needed = await overrides.forecast_of(ledger, following)
+        own, needed = [await overrides.forecast_of(ledger, one) for one in (tasks, following)]
     if newer:
         talk(f"the ledger doesn't know the newest video of {words.named(newer)} in the folder of videos")
         talk("  hint: look at it before the next run, which may pay for another one")
@@ -157,7 +157,7 @@ async def _make_rejected_again(options: argparse.Namespace) -> int:
         say_json({"tasks": as_names(tasks), "done": done} | more | others)
         return 0
     say(f"{count(len(tasks), 'video')} {done}" if tasks else f"no video to make again; {done}")
-    for line in words.beside(tasks, (), needed):
+    for line in words.beside(tasks, (), own, needed):
         say(line)
     words.offer(options, tasks, stay)
     if left_out := rejects.skipped_in_words():

@@ -36,12 +36,16 @@ def pending_already(tasks: Sequence[TaskRecord]) -> str:
     return f"{named(tasks, why=True)} {are} pending already"
 
 
-def beside(tasks: Sequence[TaskRecord], already: Sequence[TaskRecord], needed: Forecast) -> Iterator[str]:
+def beside(
+    tasks: Sequence[TaskRecord], already: Sequence[TaskRecord], own: Forecast, needed: Forecast
+) -> Iterator[str]:
     """What else there is to know about tasks that were made pending.
 
-    That others were pending `already`, and what is `needed` for those that will be submitted, too, since they
-    wait for them.
+    What they need of their `own`, that others were pending `already`, and what is `needed` for those that
+    will be submitted, too, since they wait for them.
     """
+    if own.tasks:
+        yield f"  {totals.tokens_and_money(own, ' tokens')}"
     if tasks and already:
         yield pending_already(already)
     if needed.tasks:

@@ -22,8 +22,7 @@ from batchrunner.core.text import command, count, printable, shortened, span
 from batchrunner.ledger import LedgerReader, TaskRecord
 from batchrunner.output.summary import Summary
 
-MOST_NAMED = 5
-
+MOST_NAMED, MOST_REASONS = 5, 3
 
 WANTING = (TaskState.FAILED, TaskState.IN_DOUBT, TaskState.UNCOLLECTED)
 """States that need the user's attention."""
@@ -106,7 +105,7 @@ def show_summary(
         if state is not TaskState.DONE and summary.counts[state]:
             say(f"  {summary.counts[state]:,} {state.replace('_', ' ')}{_why(state, wanting)}")
             if state is TaskState.PENDING and summary.blocked:
-                say(f"    {summary.blocked:,} of them can't go on: what they need failed, or isn't selected")
+                say(f"    {cannot_go_on(summary)}")
     if others := [task for task in wanting if task.position is None]:
         more = ", …" if len(others) > 1 else ""
         say(f"  {len(others):,} in doubt, no longer in the manifest: {shortened(others[0].id, 40)}{more}")
@@ -133,6 +132,14 @@ def show_summary(
     say(f"results  {shown_path(directory / RESULTS_NAME)}")
     for line in what_next(directory, summary, wanting, again):
         say(line)
+
+
+def cannot_go_on(summary: Summary) -> str:
+    """How many tasks wait for the user, and for what, the most frequent reasons first."""
+    most = sorted(summary.blocked.items(), key=lambda one: -one[1])
+    reasons = [shortened(why, 80) + (f" ×{number:,}" if number > 1 else "") for why, number in most]
+    more = f", and {len(most) - MOST_REASONS:,} more" if len(most) > MOST_REASONS else ""
+    return f"{summary.blocked_tasks:,} of them can't go on: {', '.join(reasons[:MOST_REASONS])}{more}"
 
 
 def spent_in_words(spent: Spent) -> str:
@@ -220,7 +227,7 @@ def as_values(
         "results": str(directory / RESULTS_NAME),
         "seconds": round(seconds, 3),
         "counts": {state.value: number for state, number in summary.counts.items()},
-        "blocked": summary.blocked,
+        "blocked": summary.blocked_tasks,
         "tokens": summary.spent.tokens,
         "cost": dict(summary.spent.cost),
         "attempts_of_unknown_cost": summary.spent.unknown,

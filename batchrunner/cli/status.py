@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from batchrunner.ledger import LedgerReader, TaskRecord
     from batchrunner.output.summary import Summary
 
-MOST_LISTED = 20
+MOST_LISTED, MOST_NAMED = 20, 5
 LONGEST_ID = 40
 """Columns for an ID on a terminal."""
 WATCH_INTERVAL = 2.0
@@ -79,6 +79,7 @@ async def _seen(
     from batchrunner.cli.run_now import RunNow  # noqa: PLC0415
     from batchrunner.cli.run_summary import (  # noqa: PLC0415
         as_values,
+        cannot_go_on,
         run_command,
         spent_in_words,
         wanting_in,
@@ -87,6 +88,7 @@ async def _seen(
     from batchrunner.core.summary import still_matters  # noqa: PLC0415
     from batchrunner.ledger import last_stop  # noqa: PLC0415
     from batchrunner.ledger.aggregates import blocked_tasks  # noqa: PLC0415
+    from batchrunner.operations.shots import outdated  # noqa: PLC0415
     from batchrunner.output.summary import Summary  # noqa: PLC0415
 
     counts = await ledger.counts()
@@ -98,7 +100,7 @@ async def _seen(
     if options.json:
         values = {"run_id": run_id} | as_values(directory, summary, 0.0, wanting)
         return summary, [json_text(values | now.as_values(summary.exit_code))]
-    binding = await ledger.binding()
+    binding, older = await ledger.binding(), await outdated(ledger) if not going_on else []
     lines = [
         f"{printable(binding.name)}: {summary.counts[TaskState.DONE]:,} of "
         f"{count(sum(counts.values()), 'task')} done",
@@ -111,7 +113,9 @@ async def _seen(
         if counts[state]:
             lines.append(f"{counts[state]:>8,}  {state.replace('_', ' ')}")
         if state is TaskState.PENDING and blocked:
-            lines.append(f"          {blocked:,} of them can't go on, since what they need has failed")
+            lines.append(f"          {cannot_go_on(summary)}")
+        if state is TaskState.DONE and older:
+            lines.append(f"          {_outdated(older)}")
     if not going_on:
         lines.append(f"  spent {spent_in_words(summary.spent)}")
     elif options.watch:
@@ -121,6 +125,14 @@ async def _seen(
         again = run_command(directory, options.manifest, binding.gateway)
         lines += what_next(directory, summary, wanting, f"{again}   to resume")
     return summary, lines
+
+
+def _outdated(older: Sequence[str]) -> str:
+    """That videos no longer fit those that they were made from."""
+    was, it_needs = ("was", "it needs") if len(older) == 1 else ("were", "they need")
+    more = ", …" if len(older) > MOST_NAMED else ""
+    named = ", ".join(shortened(one, LONGEST_ID) for one in older[:MOST_NAMED])
+    return f"{len(older):,} {was} made from an earlier version of what {it_needs}: {named}{more}"
 
 
 def _wanting(wanting: Sequence[TaskRecord], directory: Path) -> Iterator[str]:

@@ -64,12 +64,14 @@ def reason_not_made(chain: Sequence[TaskKey], shots: Mapping[TaskKey, Shot]) -> 
 
 def jumps(chain: Sequence[Shot]) -> list[tuple[str, str]]:
     """The IDs of shots that don't follow on from the one before, which was made again since, and of that."""
-    return [
-        (shot.id, before.id)
-        for before, shot in pairwise(chain)
-        if before.made_at is not None and shot.submitted_at is not None
-        if before.made_at > shot.submitted_at
-    ]
+    return [(shot.id, before.id) for before, shot in pairwise(chain) if is_older(shot, before)]
+
+
+def is_older(shot: Shot, need: Shot) -> bool:
+    """Whether a shot was made from an earlier version of one that it needs."""
+    if need.made_at is None or shot.submitted_at is None:
+        return False
+    return need.made_at > shot.submitted_at
 
 
 def _chain(last: TaskKey, links: Mapping[TaskKey, TaskKey]) -> tuple[TaskKey, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from batchrunner.clock import Clock
 from batchrunner.core.model import Plan, TaskKey
-from batchrunner.core.needs_unmet import blocked, unmet
+from batchrunner.core.needs_unmet import NEED_FAILED, unmet
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.chains import ChainGate
@@ -37,11 +39,14 @@ class Chains:
         self._admission.put(task, max(0.0, not_before - self._clock.now()))
 
 
-async def count_blocked(ledger: LedgerReader, plan: Plan, selected: frozenset[TaskKey]) -> int:
-    """How many selected tasks are pending and can't go on: what they need has failed, or is not selected."""
-    needs = plan.tasks.needs()
-    states = {key: one.state for key, one in (await ledger.standing()).items()} if needs else {}
-    return len(blocked(needs, states, selected) & selected)
+async def blocked_among(ledger: LedgerReader, plan: Plan, selected: frozenset[TaskKey]) -> Counter[str]:
+    """Why selected tasks are pending and can't go on: what they need has failed, or is not selected."""
+    if not (needs := plan.tasks.needs()):
+        return Counter()
+    states = {key: one.state for key, one in (await ledger.standing()).items()}
+    names = await ledger.ask_history(names_of_tasks)
+    waiting = unmet(needs, states, lambda key: names[key], selected)
+    return Counter(one.message for one in waiting if one.code == NEED_FAILED and one.key in selected)
 
 
 async def note_why_waiting(ledger: Ledger, plan: Plan | None) -> None:

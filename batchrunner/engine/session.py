@@ -16,7 +16,7 @@ from batchrunner.core.submission.hours import Hours
 from batchrunner.core.summary import still_matters
 from batchrunner.core.text import count
 from batchrunner.engine.agreement import within_agreement
-from batchrunner.engine.chains import count_blocked
+from batchrunner.engine.chains import blocked_among
 from batchrunner.engine.evidence import mark_log
 from batchrunner.engine.flow import Flow
 from batchrunner.engine.job import Job
@@ -96,7 +96,7 @@ async def run(job: Job) -> Summary:
                 counts = await reader.counts(selected)
                 blocked = await reader.ask_history(partial(blocked_tasks, among=selected))
                 if job.plan and selected is not None:
-                    blocked = await count_blocked(reader, job.plan, selected)
+                    blocked = await blocked_among(reader, job.plan, selected)
                 missing = await reader.missing_files() if job.fetch_missing else 0
             summary = Summary(
                 directory=job.directory,

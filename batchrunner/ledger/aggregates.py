@@ -42,10 +42,14 @@ def counts(db: sqlite3.Connection, planned_only: bool) -> dict[TaskState, int]:
     return {state: found.get(state, 0) for state in TaskState}
 
 
-def blocked_tasks(db: sqlite3.Connection, among: frozenset[TaskKey] | None = None) -> int:
-    """How many planned tasks are pending because one that they need has failed; see `reader.counts`."""
-    query = "SELECT key FROM tasks WHERE state = 'pending' AND error_code = ? AND position IS NOT NULL"
-    return sum(among is None or key in among for (key,) in db.execute(query, (NEED_FAILED,)))
+def blocked_tasks(db: sqlite3.Connection, among: frozenset[TaskKey] | None = None) -> Counter[str]:
+    """Why planned tasks are pending that need one that has failed, and how many; see `reader.counts`."""
+    query = (
+        "SELECT key, error_message FROM tasks WHERE state = 'pending' AND error_code = ? "
+        "AND position IS NOT NULL"
+    )
+    rows = db.execute(query, (NEED_FAILED,))
+    return Counter(why for key, why in rows if among is None or key in among)
 
 
 def labels(db: sqlite3.Connection, planned_only: bool) -> list[str]:

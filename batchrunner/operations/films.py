@@ -18,6 +18,7 @@ from batchrunner.core.states import TaskState
 from batchrunner.ledger import FinishedVideo, LedgerReader, ResultRows
 from batchrunner.operations.export import Choice
 from batchrunner.operations.local_clips import Localise, localising
+from batchrunner.operations.shots import shot_of
 from batchrunner.output.export.film import FilmWriter
 from batchrunner.output.export.rows import Clip, plain_name
 from batchrunner.output.export.videos import Unusable
@@ -147,14 +148,9 @@ def _read(
     found = [keys for keys in chains(links, wanted) if chosen is None or keys[-1] in chosen]
     videos = rows.of_tasks(frozenset(chain.from_iterable(found)))
     first_done = rows.first_done(videos.keys())
-    shots = {key: _shot(video, first_done.get(key)) for key, video in videos.items()}
+    shots = {key: shot_of(video, first_done.get(key)) for key, video in videos.items()}
     for keys in found:
         reason, last = reason_not_made(keys, shots), shots[keys[-1]]
         is_there = [key for key in keys if key in videos]
         clips = [clip(videos[key]) for key in is_there if shots[key].state == TaskState.DONE]
         yield _Film(last.key, last.id, [shots[key] for key in is_there], clips, reason)
-
-
-def _shot(video: FinishedVideo, first_done: float | None) -> Shot:
-    row = video.row
-    return Shot(TaskKey(row.key), row.id, row.state, row.error_code, row.submitted_at, first_done)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.forecast import Estimates, Forecast, forecast
 from batchrunner.core.links import LINKS_LIVE
 from batchrunner.core.model import RemoteId, TaskKey
-from batchrunner.core.needs_unmet import blocked
+from batchrunner.core.needs_unmet import NEED_FAILED, NEED_IN_DOUBT, unmet
 from batchrunner.core.policy import DECLARED_LOST, RETRIED, adopted
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.text import command
@@ -128,15 +128,22 @@ async def made_from(ledger: LedgerReader, tasks: Collection[TaskRecord]) -> list
 async def waiting_for(ledger: LedgerReader, tasks: Collection[TaskRecord]) -> list[TaskRecord]:
     """The tasks that will be submitted, too, if these are made pending, in plan order.
 
-    They wait, directly or through others, for one of these, which failed or was not collected.
+    They wait, directly or through others, for one of these, which failed, is in doubt or was not collected.
     """
     needs = await ledger.ask_history(needing)
     if not needs or not tasks:
         return []
     states = {key: one.state for key, one in (await ledger.standing()).items()}
     after = states | {task.key: TaskState.PENDING for task in tasks}
-    freed = blocked(needs, states) - blocked(needs, after)
+    freed = _waiting(needs, states) - _waiting(needs, after)
     return sorted([await ledger.task(key) for key in freed], key=lambda one: one.position or 0)
+
+
+def _waiting(
+    needs: Mapping[TaskKey, Collection[TaskKey]], states: Mapping[TaskKey, TaskState]
+) -> set[TaskKey]:
+    """The pending tasks that wait for a person."""
+    return {one.key for one in unmet(needs, states, str) if one.code in (NEED_FAILED, NEED_IN_DOUBT)}
 
 
 async def forecast_of(ledger: LedgerReader, tasks: Collection[TaskRecord]) -> Forecast:

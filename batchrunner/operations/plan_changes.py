@@ -47,6 +47,7 @@ class Change(StrEnum):
 
 
 SUBMITTED = frozenset({Change.NEW, Change.CHANGED, Change.PENDING})
+WAITS_FOR_USER = frozenset({Change.BLOCKED, Change.FAILED, Change.IN_DOUBT})
 
 _BY_STATE = {
     TaskState.PENDING: Change.PENDING,

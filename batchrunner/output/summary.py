@@ -21,8 +21,8 @@ class Summary:
     """The run directory."""
     counts: Mapping[TaskState, int]
     """Planned tasks by state."""
-    blocked: int = 0
-    """How many of the pending ones need a task that failed: they wait for the user."""
+    blocked: Mapping[str, int] = field(default_factory=dict)
+    """Why pending ones can't go on until the user does something, and how many for each reason."""
     stop: Stop | None = None
     """What stopped submission for good, if anything."""
     signal: int = 0
@@ -59,9 +59,14 @@ class Summary:
         return self.directory / RESULTS_NAME
 
     @property
+    def blocked_tasks(self) -> int:
+        """How many tasks can't go on."""
+        return sum(self.blocked.values())
+
+    @property
     def unfinished(self) -> bool:
         """Whether another run would go on with tasks, without a decision of the user."""
-        return sum(self.counts.get(state, 0) for state in UNFINISHED) > self.blocked
+        return sum(self.counts.get(state, 0) for state in UNFINISHED) > self.blocked_tasks
 
     @property
     def exit_code(self) -> int:

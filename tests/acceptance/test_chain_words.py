@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.acceptance.test_chains import shot, video_of
 
+OTHER_MODEL = "dreamina-seedance-2-0"
+
 
 def test_the_estimate_of_a_needed_video_is_as_long_as_it_is_to_be(desk: Any, sim: Any) -> None:
     """Known lengths no longer count as the longest, and what is charged is never more than estimated."""
@@ -28,10 +30,11 @@ def test_retry_says_what_will_be_submitted_besides(desk: Any, sim: Any) -> None:
     desk.write(shot("ant"), shot("bee", "ant"), shot("cat", "bee"), shot("dog"))
     assert desk.run().code == 1
     told = desk.do("retry", "batch.run", "ant")
-    first, second, cost = told.stdout.splitlines()
+    first, own, second, cost = told.stdout.splitlines()
     assert first.startswith("1 task pending again")
     assert second == "2 tasks that wait for it will be submitted, too:"
-    assert cost.endswith(" USD")
+    dollars = [float(line.split(" · ")[1].removesuffix(" USD")) for line in (own, cost)]
+    assert dollars[1] > dollars[0] > 0
     assert max(map(len, told.stdout.splitlines())) <= 80
     again = desk.do("retry", "batch.run", "ant", "bee")
     assert (again.code, again.stdout) == (0, "ant, bee are pending already; nothing changed\n")
@@ -94,7 +97,8 @@ def test_an_edit_is_told_apart_from_what_follows_it(desk: Any, sim: Any) -> None
 def test_a_needed_video_that_came_out_longer_is_estimated_so_before(desk: Any, sim: Any) -> None:
     """As the claim counts it: what `plan` says and a person confirms is what the run reserves."""
     sim.start(makes={"duration": 9})
-    bee = {"id": "bee", "prompt": "bee goes on", **video_of("ant"), "duration": 4}
+    # Another model: the higher charge of the first teaches nothing about it.
+    bee = {"id": "bee", "prompt": "bee goes on", **video_of("ant"), "duration": 4, "model": OTHER_MODEL}
     desk.write(shot("ant", duration=4), bee, confirm_above=500)
     asked = ("plan", "batch.yaml", *desk.at_gateway()[:2], "--json")
     before = desk.do(*asked).json
@@ -113,3 +117,42 @@ def test_a_needed_video_that_came_out_longer_is_estimated_so_before(desk: Any, s
     assert desk.run().code == 0
     (attempt,) = desk.do("status", "batch.run", "bee", "--json").json["all_attempts"]
     assert attempt["worst_tokens"] == most
+
+
+def test_status_names_what_was_made_from_an_earlier_version(desk: Any, sim: Any) -> None:
+    """Until it is made again, too: whoever looks in the morning sees which shots no longer fit."""
+    sim.start()
+    desk.write(shot("ant"), shot("bee", "ant"), shot("cat", "bee"))
+    assert desk.run().code == 0
+    assert "earlier version" not in desk.do("status", "batch.run").stdout
+    assert desk.do("retry", "batch.run", "ant", "--again").code == 0
+    assert desk.run().code == 0
+    assert (
+        "1 was made from an earlier version of what it needs: bee\n" in desk.do("status", "batch.run").stdout
+    )
+    assert desk.do("retry", "batch.run", "bee", "--again", "--following").code == 0
+    assert desk.run().code == 0
+    assert "earlier version" not in desk.do("status", "batch.run").stdout
+
+
+def test_plan_leads_to_what_waits_for_a_person(desk: Any, sim: Any) -> None:
+    """What has failed is not submitted again by itself; `status` says what to do."""
+    sim.start({"on": "generate", "do": "fail", "prompt": "ant*", "times": 2})
+    desk.write(shot("ant"), shot("bee", "ant"))
+    assert "next" not in desk.do("plan", "batch.yaml").stdout
+    assert desk.run().code == 1
+    assert desk.do("plan", "batch.yaml").stdout.splitlines()[-1].startswith("next     batchrunner status ")
+    assert "retry batch.run --failed" in desk.do("status", "batch.run").stdout
+
+
+def test_what_waits_for_a_doubt_is_named_when_it_is_declared_lost(desk: Any, sim: Any) -> None:
+    """It is paid for, too, by the next run."""
+    sim.start({"on": "submit", "do": "cut_before_accept", "prompt": "ant*", "times": 1}, usage_log=False)
+    desk.write(shot("ant"), shot("bee", "ant"), shot("cat", "bee"))
+    assert desk.run().code == 3
+    told = desk.do("resolve", "batch.run", "ant", "--lost").stdout.splitlines()
+    assert told[0] == "1 task declared lost; the next run will submit (and pay) again"
+    assert told[2] == "2 tasks that wait for it will be submitted, too:"
+    sim.start()
+    assert desk.run().code == 0
+    assert len(sim.charges()) == 3

@@ -121,7 +121,7 @@ def test_only_what_is_selected_is_submitted_and_the_rest_says_what_it_waits_for(
     assert plan["tasks"][0]["why"] == "needs bee, which is not selected"
     ended = desk.run("--only", "cat")
     assert ended.code == 1
-    assert "1 of them can't go on: what they need failed, or isn't selected" in ended.stdout
+    assert "1 of them can't go on: needs bee, which is not selected" in ended.stdout
     assert "to submit" not in ended.stderr
     assert not sim.charges()
     assert "needs ant, which is pending" in desk.row("cat")["error_message"]

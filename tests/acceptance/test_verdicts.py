@@ -176,6 +176,7 @@ def test_it_says_in_two_lines_what_it_did(desk: Any, sim: Any) -> None:
     write(desk.folder / "verdicts.csv", [*rows, rows[0] | {"run": "0" * 32}])
     done = desk.do(*AGAIN[:-1])
     paid = "1 video will be made again as a new version; the next run will submit and pay for it\n"
+    paid += "  40,594 tokens · 0.23 USD\n"
     assert (done.code, done.stdout, done.stderr) == (0, paid, "skipped: 1 row of other runs\n")
     same = desk.do(*AGAIN[:-1])
     assert (same.code, same.stdout) == (0, "no video to make again; nothing changed\n")
