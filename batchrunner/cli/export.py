@@ -103,7 +103,7 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
         metavar="ID|LABEL=VALUE",
         action="append",
         default=[],
-        help="only these tasks, or films that end with one of them; repeatable",
+        help="only these tasks, or films that end with one of them; repeated: any of these",
     )
     parser.add_argument("--all", action="store_true", help="include tasks no longer in the manifest")
     parser.add_argument(

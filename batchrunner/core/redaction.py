@@ -24,7 +24,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,20}(?::?//|:/)|//", re.IGNORECASE)
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^\s\"]*", re.IGNORECASE)
 _NAMED = re.compile(
     r"\b((?:x-(?:amz|tos|oss|goog|cos|bce)-[\w-]{1,40}|(?:q-)?signature|sign|sig|(?:access|security)?[_-]?token|"
-    r"secret|password|passwd|api_?key|\w{1,10}accesskeyid)=)[^\s&;'\"<>]+",
+    r"secret|password|passwd|api_?key|\w{1,10}accesskeyid|(?:j|php)?sess(?:ion)?_?id)=)[^\s&;'\"<>]+",
     re.IGNORECASE,
 )
 _HEADER = re.compile(

@@ -34,6 +34,7 @@ SECRET = "c4n4ry-S3cret"
         f"GET /a.png?x=1&Signature={SECRET} failed",
         f"X-Tos-Security-Token={SECRET};",
         f"access_token={SECRET}",
+        f"https://b.example/a.png;jsessionid={SECRET}",
         f"Proxy-Authorization: Basic {SECRET}==",
         f"{{'Authorization': 'Bearer {SECRET}'}}",
         f"sent Bearer {SECRET}",

@@ -194,7 +194,7 @@ class SetFolder:
         for name in dict.fromkeys([*self._options, *before]):
             if (then := before.get(name)) != (now := self._options.get(name)):
                 raise UsageError(
-                    f"{self.path} was exported with {_option(name, then)}, not {_option(name, now)}",
+                    f"{self.path} was exported {_option(name, then)}, and this is {_option(name, now)}",
                     f"repeat the options of the first export, or {NEW}",
                 )
 
@@ -252,11 +252,10 @@ def _line(value: object) -> bytes:
 
 
 def _option(name: str, value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(f"{name} {item}" for item in value) or f"no {name}"
-    if isinstance(value, bool) or value in (None, ""):
-        return name if value else f"no {name}"
-    return f"{name} {value}"
+    if value in (None, "", False, []):
+        return f"without {name}"
+    values = value if isinstance(value, list) else [value]
+    return "with " + (name if value is True else " ".join(f"{name} {one}" for one in values))
 
 
 def _hash(path: Path) -> str:

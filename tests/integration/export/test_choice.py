@@ -101,7 +101,7 @@ def test_rejected_videos_are_left_out(export: Any) -> None:
     done = export(*options, runs=[one, two])
     assert (done["videos"], done["rejected"], done["rejected_since"]) == (4, 2, 1)
     assert export("--format", "csv", "--verdicts", str(verdicts), out=export.folder / "rows")["videos"] == 2
-    assert "was exported with --verdicts, not no --verdicts" in export.refused("--format", "hf")
+    assert "was exported with --verdicts, and this is without --verdicts" in export.refused("--format", "hf")
     assert "is about these runs" in export.refused(*options, runs=[two])
 
 
@@ -139,11 +139,13 @@ def test_other_options_are_refused_with_what_differs(export: Any) -> None:
     export.make(Made("ant", "ant", labels={"kind": "big"}))
     export("--format", "webdataset", "--shard-count", "2")
     before = tree(export.out)
-    assert "was exported with --shard-count 2, not --shard-count 3" in export.refused(
+    assert "was exported with --shard-count 2, and this is with --shard-count 3" in export.refused(
         "--format", "webdataset", "--shard-count", "3"
     )
-    assert "was exported with --format webdataset, not --format hf" in export.refused("--format", "hf")
-    assert "was exported with no --where, not --where kind=big" in export.refused(
+    assert "was exported with --format webdataset, and this is with --format hf" in export.refused(
+        "--format", "hf"
+    )
+    assert "was exported without --where, and this is with --where kind=big" in export.refused(
         "--format", "webdataset", "--shard-count", "2", "--where", "kind=big"
     )
     assert tree(export.out) == before

@@ -249,7 +249,7 @@ def test_where_and_verdicts_choose_films(export: Any) -> None:
     done = export("--film", "--verdicts", str(verdicts))
     assert (done["films"], done["rejected"], done["rejected_since"]) == (1, 1, 0)
     assert shots_of(export) == {"branch.mp4": ["one", "branch"]}
-    assert "was exported with --verdicts, not no --verdicts" in export.refused("--film")
+    assert "was exported with --verdicts, and this is without --verdicts" in export.refused("--film")
 
 
 def test_tasks_no_longer_in_the_manifest_make_films_with_all(export: Any) -> None:
