@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import assert_never
 
 from batchrunner.clock import Clock
@@ -63,6 +64,7 @@ from batchrunner.engine.requests import Requests, Unsendable
 from batchrunner.engine.shared_budget import RunBudget
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, OverBudget, RemoteIdTaken, TaskRecord
+from batchrunner.ledger.history import another_finished
 
 
 class Worker:
@@ -276,7 +278,7 @@ class Worker:
 
     async def _look_at_another(self, key: TaskKey) -> None:
         """Poll one of our finished tasks to see if this key sees any, in case no other is in flight."""
-        if another := await self._ledger.another_finished(key):
+        if another := await self._ledger.ask_history(partial(another_finished, key=key)):
             other, remote_id = another
             answer, _ = await self._queries.poll(remote_id)
             self._sightings.record(other, answer, self._clock.now())

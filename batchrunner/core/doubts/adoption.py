@@ -39,6 +39,8 @@ class Unowned:
     """The gateway's ID of the HTTP request, if the answer had one."""
     process: str = ""
     """The process that submitted it; empty if the ledger is too old to have recorded it."""
+    account: str = ""
+    """The name of the account that it was submitted with; empty if that had none."""
     request: str = ""
     """The same for identical requests, regardless of their tasks; empty if unknown."""
     paid_attempts: int = 1
