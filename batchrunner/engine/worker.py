@@ -96,7 +96,7 @@ class Worker:
     async def submit(self, permit: Permit) -> None:
         """Submit the permitted task and, if accepted, follow it to its end."""
         generation = await self._submit(permit)
-        if generation and not self._admission.closing:
+        if generation and not self._admission.run.closing:
             watch = Watch(generation.kind, generation.began, unfinished=generation.began)
             await self._follow(generation, watch, delay=self._delay(watch))
 
@@ -147,9 +147,9 @@ class Worker:
         if self._admission.is_shut:
             self._put_back(task)
             return None
-        draw = derived_seed if self._settings.draw_seed else None
+        draw, name = derived_seed if self._settings.draw_seed else None, self._admission.name
         async with self._budget.room() as limits:
-            attempt = await self._ledger.claim(task.key, given_seed(task.request), draw, limits)
+            attempt = await self._ledger.claim(task.key, given_seed(task.request), draw, limits, name)
         if self._admission.is_shut or self._admission.is_crowded:
             await self._ledger.move(task.key, RELEASED, attempt.id)
             self._put_back(task)
@@ -157,8 +157,8 @@ class Worker:
         return attempt, body.with_seed(attempt.seed)
 
     def _put_back(self, task: PlannedTask) -> None:
-        if not self._admission.closing:
-            self._admission.put(Waiting.of(task.position, task.key, task.request))
+        if not self._admission.run.closing:
+            self._admission.run.put(Waiting.of(task.position, task.key, task.request))
 
     async def _record(
         self, permit: Permit, task: PlannedTask, attempt: Attempt, outcome: SubmitOutcome
@@ -190,7 +190,7 @@ class Worker:
             began = self._clock.now()
             return Generation(task.key, attempt.id, outcome.remote_id, now, began, task.request, attempt.seed)
         if move.to is TaskState.PENDING:
-            self._admission.put(permit.task, judged.wait)
+            self._admission.run.put(permit.task, judged.wait)
         return None
 
     def _decided(self, outcome: SubmitOutcome, attempt: Attempt, now: float, judged: Judgement) -> Move:
@@ -291,7 +291,7 @@ class Worker:
         move = after_failure(answer, seen, seen.at + self._clock.real(wait) if again else None)
         await self._ledger.move(key, move, generation.attempt)
         if again and (task := self._requests.find(key)):
-            self._admission.put(Waiting.of(task.position, key, task.request), wait)
+            self._admission.run.put(Waiting.of(task.position, key, task.request), wait)
 
 
 def _chance() -> float:

@@ -199,12 +199,18 @@ def submitting(db: sqlite3.Connection, account: str) -> int:
     return int(db.execute(query, (account,)).fetchone()[0])
 
 
-def accounts(db: sqlite3.Connection) -> dict[str, Counter[TaskState]]:
-    """How many planned tasks are in each state, by the account of their newest attempt, in order of use."""
+def accounts(db: sqlite3.Connection) -> frozenset[str]:
+    """The names of all accounts that anything was submitted with."""
+    return frozenset(name for (name,) in db.execute("SELECT DISTINCT account FROM attempts"))
+
+
+def states_by_account(db: sqlite3.Connection, planned_only: bool) -> dict[str, Counter[TaskState]]:
+    """How many tasks are in each state, by the account of their newest attempt, in order of first use."""
     found: dict[str, Counter[TaskState]] = {}
     rows = db.execute(
         "SELECT a.account, t.state, count(*) FROM tasks t JOIN attempts a ON a.id = t.attempt "
-        "WHERE t.position IS NOT NULL GROUP BY 1, 2 ORDER BY min(a.id)"
+        "WHERE t.position IS NOT NULL OR NOT ? GROUP BY 1, 2 ORDER BY min(a.id)",
+        (planned_only,),
     )
     for account, state, number in rows:
         found.setdefault(account, Counter())[TaskState(state)] = number

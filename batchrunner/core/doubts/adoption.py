@@ -197,9 +197,14 @@ def unexplained(
     return [row for row in strange if doubt.may_have_come(row.at, latest)]
 
 
+def is_full(rows: Sequence[UsageRow]) -> bool:
+    """Whether the log, which has only the newest rows, may have had older ones."""
+    return len(rows) >= NEWEST_ROWS
+
+
 def reaches_back(rows: Sequence[UsageRow], to: float) -> bool:
     """Whether the log, which has only the newest rows, goes back to that time (Unix seconds)."""
-    return len(rows) < NEWEST_ROWS or min(row.at for row in rows) <= to - CLOCKS_DIFFER
+    return not is_full(rows) or min(row.at for row in rows) <= to - CLOCKS_DIFFER
 
 
 def advice(
