@@ -28,6 +28,8 @@ class GivenAccount:
     """Generations in flight; None: as the manifest says."""
     price: float = 1.0
     """What it pays, in relation to the prices."""
+    is_default: bool = False
+    """Whether tasks that were submitted without a name belong to it."""
 
 
 @asynccontextmanager

@@ -91,6 +91,8 @@ async def run(job: Job) -> Summary:
                     await mark_log(job.directory, ledger, evidence)
                 # Use the reader: after a failed write, the writer may not even answer.
                 spent, prices = await reader.spent(), await reader.prices_seen()
+                if any(account.price != 1.0 for account in job.accounts):
+                    prices = []  # the estimates are those of the most expensive one
                 if job.submits and not storage:
                     await note_stop(ledger, flow.stop)
                 counts = await reader.counts(selected)
@@ -148,6 +150,8 @@ async def _bound(job: Job, ledger: Ledger) -> list[str]:
     if job.plan:
         await ledger.check_manifest(job.plan)  # needs no network, so it comes first
     await follow_gateway(ledger, job.address, Clock(job.time_scale), remarks.append)
+    for default in (account.name for account in job.accounts if account.is_default):
+        await ledger.name_account(default)
     if former := await ledger.bind(job.gateway_name, job.plan):
         remarks.append(
             f"this run directory was used by the manifest {former} and has paid for tasks of this one"

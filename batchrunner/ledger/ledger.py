@@ -116,6 +116,10 @@ class Ledger(LedgerReader):
         """
         return await self._writer.apply(lambda db: belonging.bind_videos(db, url))
 
+    async def name_account(self, account: str) -> None:
+        """Give what was submitted with an account that had no name to this one."""
+        await self._writer.apply(lambda db: belonging.name_account(db, account))
+
     async def moved_to(self, gateway: str) -> None:
         """Record a new address of the ledger's gateway; former ones are kept."""
         await self._writer.apply(lambda db: belonging.move_gateway(db, gateway))
@@ -126,11 +130,7 @@ class Ledger(LedgerReader):
         `on_disk` holds the folded names of the files in the video folder, which no new task may use.
         Returns how many tasks left the plan.
         """
-
-        def change(db: sqlite3.Connection) -> int:
-            return reconcile.bring_in_line(db, plan, on_disk)
-
-        return await self._writer.apply(change)
+        return await self._writer.apply(lambda db: reconcile.bring_in_line(db, plan, on_disk))
 
     async def recover(self) -> int:
         """Mark submissions that a crash left without an outcome as in doubt; return their number."""
