@@ -180,10 +180,10 @@ class _File:
         return node.value
 
     def _unknown(self, key: str, node: Node) -> UsageError:
+        never = "a key itself is never written here"
         if close := difflib.get_close_matches(key, _FIELDS, 1):
-            return self._fault(node, f"`{key}` is unknown", f"did you mean `{close[0]}`?")
-        told = "an account has a field that is unknown"
-        return self._fault(node, told, f"use {', '.join(_FIELDS)}; a key itself is never written here")
+            return self._fault(node, f"`{key}` is unknown", f"did you mean `{close[0]}`? ({never})")
+        return self._fault(node, "an account has an unknown field", f"use {', '.join(_FIELDS)}; {never}")
 
     def _fault(self, node: Node, message: str, hint: str) -> UsageError:
         return UsageError(f"{self._shown}:{node.line}: {message}", hint)

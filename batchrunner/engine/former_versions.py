@@ -29,6 +29,7 @@ async def add_former_versions(ledger: Ledger, evidence: Evidence, unknown: Unkno
         if seen and seen.succeeded is False:
             continue
         number = 1 + max(one["number"] for one in await ledger.attempts(key))
-        paid = PaidAttempt(number, seen.seed if seen else None, remote_id, evidence.accepted_at[remote_id])
+        seed, account = seen.seed if seen else None, evidence.accounts.get(key, "")
+        paid = PaidAttempt(number, seed, remote_id, evidence.accepted_at[remote_id], account=account)
         with suppress(RemoteIdTaken):
             await ledger.bring_back(key, [paid])

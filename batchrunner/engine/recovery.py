@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -267,6 +268,7 @@ class Recovery:
             with suppress(RemoteIdTaken):  # the user wants another version of the same video
                 accepted_at = evidence.accepted_at.get(RemoteId(row["remote_id"]))
                 paid = as_attempt(self._directory, row, one.attempts + 1, accepted_at)
+                paid = replace(paid, account=evidence.accounts.get(one.key, ""))
                 await self._ledger.bring_back(one.key, [paid], FOUND_DONE)
                 self._notice(f"{printable(one.id)} is done: {row['file_name']} matches results.csv")
 

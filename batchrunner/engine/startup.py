@@ -226,4 +226,6 @@ async def submit_all(parts: Parts) -> None:
         while permit := await lane.admission.next():
             parts.group.work(lane.worker.submit, permit)
 
+    for lane in parts.lanes:  # before the first of them decides
+        lane.admission.is_asking = True
     await asyncio.gather(*map(submit, parts.lanes))

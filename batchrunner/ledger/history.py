@@ -200,8 +200,9 @@ def submitting(db: sqlite3.Connection, account: str) -> int:
 
 
 def accounts(db: sqlite3.Connection) -> frozenset[str]:
-    """The names of all accounts that anything was submitted with."""
-    return frozenset(name for (name,) in db.execute("SELECT DISTINCT account FROM attempts"))
+    """The names of all accounts that anything was submitted with, as far as that is known."""
+    query = "SELECT DISTINCT account FROM attempts WHERE account <> '' OR process IS NOT NULL"
+    return frozenset(name for (name,) in db.execute(query))
 
 
 def states_by_account(db: sqlite3.Connection, planned_only: bool) -> dict[str, Counter[TaskState]]:
