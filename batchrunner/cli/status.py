@@ -79,6 +79,7 @@ async def _seen(
     from batchrunner.cli.run_now import RunNow  # noqa: PLC0415
     from batchrunner.cli.run_summary import (  # noqa: PLC0415
         as_values,
+        by_account,
         run_command,
         spent_in_words,
         wanting_in,
@@ -87,12 +88,14 @@ async def _seen(
     from batchrunner.core.summary import still_matters  # noqa: PLC0415
     from batchrunner.ledger import last_stop  # noqa: PLC0415
     from batchrunner.ledger.aggregates import blocked_tasks  # noqa: PLC0415
+    from batchrunner.ledger.history import named_accounts  # noqa: PLC0415
     from batchrunner.output.summary import Summary  # noqa: PLC0415
 
     counts = await ledger.counts()
     stop = None if going_on else still_matters(await last_stop(ledger), counts)
     blocked = await ledger.ask_history(blocked_tasks)
-    summary = Summary(directory, counts, blocked, stop, spent=await ledger.spent())
+    spent, accounts = await ledger.spent(), await ledger.ask_history(named_accounts)
+    summary = Summary(directory, counts, blocked, stop, spent=spent, accounts=accounts)
     wanting, now = await wanting_in(ledger), await RunNow.of(ledger, counts, going_on)
     run_id = await ledger.run_id()
     if options.json:
@@ -112,6 +115,7 @@ async def _seen(
             lines.append(f"{counts[state]:>8,}  {state.replace('_', ' ')}")
         if state is TaskState.PENDING and blocked:
             lines.append(f"          {blocked:,} of them can't go on, since what they need has failed")
+    lines += by_account(summary)
     if not going_on:
         lines.append(f"  spent {spent_in_words(summary.spent)}")
     elif options.watch:

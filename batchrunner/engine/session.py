@@ -34,6 +34,7 @@ from batchrunner.engine.video_place import open_place
 from batchrunner.engine.wiring import Wiring
 from batchrunner.ledger import Ledger, LedgerReader, RunLock, note_begun, note_stop
 from batchrunner.ledger.aggregates import blocked_tasks
+from batchrunner.ledger.history import named_accounts
 from batchrunner.manifest import hours_of
 from batchrunner.operations.plan_changes import recognise
 from batchrunner.output.results_file import Results
@@ -90,9 +91,9 @@ async def run(job: Job) -> Summary:
                 if job.plan and not storage:
                     await mark_log(job.directory, ledger, evidence)
                 # Use the reader: after a failed write, the writer may not even answer.
-                spent, prices = await reader.spent(), await reader.prices_seen()
-                if any(account.price != 1.0 for account in job.accounts):
-                    prices = []  # the estimates are those of the most expensive one
+                # With several prices, the estimates are those of the most expensive account.
+                is_exact = all(account.price == 1.0 for account in job.accounts)
+                spent, prices = await reader.spent(), await reader.prices_seen() if is_exact else []
                 if job.submits and not storage:
                     await note_stop(ledger, flow.stop)
                 counts = await reader.counts(selected)
@@ -100,6 +101,7 @@ async def run(job: Job) -> Summary:
                 if job.plan and selected is not None:
                     blocked = await count_blocked(reader, job.plan, selected)
                 missing = await reader.missing_files() if job.fetch_missing else 0
+                accounts = await reader.ask_history(named_accounts)
             summary = Summary(
                 directory=job.directory,
                 counts=counts,
@@ -110,6 +112,7 @@ async def run(job: Job) -> Summary:
                 spent=spent,
                 prices=tuple(prices),
                 own_prices=frozenset(binding.pricing.per_million_tokens),
+                accounts=accounts,
                 idle=flow.idle,
                 missing=missing,
                 notices=tuple(remarks),

@@ -218,6 +218,12 @@ def states_by_account(db: sqlite3.Connection, planned_only: bool) -> dict[str, C
     return found
 
 
+def named_accounts(db: sqlite3.Connection) -> dict[str, Counter[TaskState]]:
+    """How many planned tasks of each account are in each state; empty if no account has a name."""
+    found = states_by_account(db, planned_only=True)
+    return found if any(found) else {}
+
+
 def another_finished(db: sqlite3.Connection, key: TaskKey) -> tuple[TaskKey, RemoteId] | None:
     """Among the other tasks of its account, the one whose generation ended last; None if there is none."""
     rows = db.execute(

@@ -108,9 +108,27 @@ def test_an_account_that_is_refused_stops_alone(desk: Any, sim: Any) -> None:
     check(desk, stopped, 4)
     assert Counter(desk.states().values()) == {"generating": 2, "done": 6}
     assert by_account(sim) == {"first": 2, "second": 6}
+    for told in (stopped.stdout, desk.do("status", desk.directory.name, key=None).stdout):
+        assert "account first: 2 generating" in told
+        assert "account second: 6 done" in told
+    accounts = desk.do("status", desk.directory.name, "--json", key=None).json["accounts"]
+    assert accounts == {"first": {"generating": 2}, "second": {"done": 6}}
     sim.start(**SCENARIO)
     check(desk, run(desk), 0)
     desk.check_all_made(8)
+
+
+def test_a_refused_account_that_leaves_nothing_is_no_failure(desk: Any, sim: Any) -> None:
+    """The run says so, and the other one has made everything."""
+    sim.start(**REVOKED)
+    give(desk)
+    desk.write("a", "b", "c")
+    done = run(desk)
+    assert "account first: the gateway refuses the key from" in done.stderr
+    check(desk, done, 0)
+    assert by_account(sim) == {"second": 3}
+    status = desk.do("status", desk.directory.name, key=None)
+    assert (status.code, "the last run stopped" in status.stdout) == (0, False)
 
 
 def test_all_accounts_are_refused(desk: Any, sim: Any) -> None:
