@@ -57,6 +57,12 @@ def add_gateway(parser: argparse.ArgumentParser) -> None:
     add_address(group)
     add_key_and_transport(group)
     group.add_argument(
+        "--accounts",
+        metavar="FILE",
+        type=Path,
+        help="use several accounts, whose keys FILE names",
+    )
+    group.add_argument(
         "--time-scale",
         metavar="F",
         type=float,
@@ -160,21 +166,30 @@ def api_key(options: argparse.Namespace) -> ApiKey:
     Raises:
         AccountError: there is none, or it can't be a key. The message never contains it.
     """
-    from batchrunner.gateway import ApiKey  # noqa: PLC0415
-
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     credential = Path(credentials) / CREDENTIAL if credentials else None
     given: ApiKey | None = getattr(options, "api_key", None)
     if given:  # only the Python API has it
         return given
     if options.api_key_file:
-        key, origin = _key_in(options.api_key_file, private=True), str(options.api_key_file)
+        key, origin = key_in(options.api_key_file, private=True), str(options.api_key_file)
     elif os.environ.get(KEY_VARIABLE):
         key, origin = os.environ[KEY_VARIABLE].strip(), KEY_VARIABLE
     elif credential and credential.exists():
-        key, origin = _key_in(credential, private=False), f"the credential {CREDENTIAL}"
+        key, origin = key_in(credential, private=False), f"the credential {CREDENTIAL}"
     else:
         raise AccountError("no API key", _KEY_HINT)
+    return checked_key(key, origin)
+
+
+def checked_key(key: str, origin: str) -> ApiKey:
+    """The key that was found in `origin`.
+
+    Raises:
+        AccountError: it can't be one. The message doesn't contain it.
+    """
+    from batchrunner.gateway import ApiKey  # noqa: PLC0415
+
     refusal, found = invalid_key(key, origin), ApiKey(key, origin)
     del key  # some tracebacks show local variables
     if refusal:
@@ -206,11 +221,25 @@ def _key_fault(key: str) -> str:
     return ""
 
 
-def _key_in(path: Path, private: bool) -> str:
+def key_in(path: Path, private: bool) -> str:
+    """The key in a file, which only its owner may be able to read if it is `private`.
+
+    Raises:
+        AccountError: it can't be read, or others can read it.
+    """
     try:
-        mode = path.stat().st_mode
-        if private and mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise AccountError(f"{path} is readable by other users", f"chmod 600 {path}")
+        if private:
+            check_private(path)
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise AccountError(f"can't read the key in {path}: {error}", _KEY_HINT) from error
+
+
+def check_private(path: Path) -> None:
+    """Check that nobody but its owner can read a file; one that doesn't exist is not checked.
+
+    Raises:
+        AccountError: others can.
+    """
+    if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise AccountError(f"{path} is readable by other users", f"chmod 600 {path}")

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
+from batchrunner.cli.accounts import given_accounts
 from batchrunner.cli.process import run_async
 from batchrunner.core.errors import UsageError
 from batchrunner.core.identity import SIMULATOR
 
 if TYPE_CHECKING:
     from batchrunner.core.rules.limits import Limits
+    from batchrunner.engine.accounts import GivenAccount
     from batchrunner.engine.job import Job
     from batchrunner.engine.relocation import GivenAddress
     from batchrunner.gateway import ApiKey, GatewaySettings
@@ -55,6 +57,8 @@ class Connection:
     key: Callable[[], ApiKey]
     is_named: bool = True
     """Whether the user gave the address, now or when the run directory was created."""
+    accounts: tuple[GivenAccount, ...] = ()
+    """The accounts; empty for a single one without a name, whose key is `key`."""
 
     def address(self, options: argparse.Namespace) -> GivenAddress:
         """The address and the user's options for it."""
@@ -74,6 +78,7 @@ class Connection:
             gateway=self.settings,
             gateway_name=self.name,
             key=self.key,
+            accounts=self.accounts,
             time_scale=self.scale,
             display=Silent() if options.quiet else display_for_stderr(),
             address_named=self.is_named,
@@ -86,7 +91,8 @@ def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) 
     """The gateway given by option, environment or manifest; EasyRouter's by default.
 
     Raises:
-        UsageError: the address is unusable, or a time scale is given for a remote gateway.
+        UsageError: the address or the accounts file is unusable, or a time scale is for a remote gateway.
+        AccountError: the key of an account is missing.
     """
     from batchrunner.gateway import GatewaySettings, check_address, is_loopback, origin  # noqa: PLC0415
 
@@ -100,7 +106,12 @@ def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) 
             f"a time scale only works with a local gateway, and {url} is remote",
             f"remove --time-scale and unset {shared.SCALE_VARIABLE}",
         )
-    return Connection(settings, origin(url), scale, lambda: shared.api_key(options), bool(named))
+    accounts = given_accounts(options)
+
+    def key() -> ApiKey:
+        return accounts[0].key if accounts else shared.api_key(options)
+
+    return Connection(settings, origin(url), scale, key, bool(named), accounts)
 
 
 def named_address(options: argparse.Namespace, manifest_url: str) -> str:

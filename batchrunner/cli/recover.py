@@ -70,8 +70,9 @@ def recover(options: argparse.Namespace) -> int:
     if options.simulate:
         connecting = simulated(options, directory, timeout, recovers=True)
     else:
-        connecting = nullcontext(real(options, loaded.plan.base_url, timeout))
-        shared.api_key(options)
+        connection = real(options, loaded.plan.base_url, timeout)
+        connection.key()
+        connecting = nullcontext(connection)
     with connecting as connection:
         return _carry_out(options, loaded, directory, connection)
 

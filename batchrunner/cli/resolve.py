@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from batchrunner.engine.adopter import LogLook
     from batchrunner.ledger import TaskRecord
 
+_NO_KEY = "not looked up: the key of its account {!r} is not given (--accounts)"
+
 
 def add_resolve(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `resolve`."""
@@ -98,24 +100,33 @@ async def _decide(options: argparse.Namespace) -> int:
 
 async def _look_up(options: argparse.Namespace, connection: Connection) -> int:
     from batchrunner.clock import Clock  # noqa: PLC0415
-    from batchrunner.engine.adopter import Adopter  # noqa: PLC0415
+    from batchrunner.engine.accounts import GivenAccount, open_gateways  # noqa: PLC0415
+    from batchrunner.engine.adopter import Adopter, LogLook  # noqa: PLC0415
     from batchrunner.engine.relocation import follow_gateway  # noqa: PLC0415
-    from batchrunner.gateway import Gateway  # noqa: PLC0415
     from batchrunner.operations import overrides  # noqa: PLC0415
 
-    key = connection.key()
+    accounts = connection.accounts or (GivenAccount("", connection.key()),)
     async with (
         opened(options.directory) as ledger,
-        Gateway.open(connection.settings, key) as gateway,
+        open_gateways(connection.settings, accounts) as gateways,
     ):
-        address = connection.address(options)
-        await follow_gateway(ledger, address, Clock(connection.scale), talk)
+        address, clock = connection.address(options), Clock(connection.scale)
+        await follow_gateway(ledger, address, clock, talk)
         await ledger.bind(connection.name)
         names = [options.task] if options.task else []
         chosen = await overrides.chosen(ledger, names, frozenset({TaskState.IN_DOUBT}), not names)
         keys = {task.key for task in chosen}
         doubts = [one for one in await ledger.unowned() if one.is_doubt and one.key in keys]
-        look = await Adopter(ledger, gateway, Clock(connection.scale)).look(doubts)
+        looks = []
+        for name, gateway in gateways.items():
+            if own := [one for one in doubts if one.account == name]:
+                looks.append(await Adopter(ledger, gateway, clock, account=name).look(own))
+        left = tuple((one, _NO_KEY.format(one.account)) for one in doubts if one.account not in gateways)
+        look = LogLook(
+            adopted=tuple(found for each in looks for found in each.adopted),
+            advice=tuple(said for each in looks for said in each.advice) + left,
+            failure="; ".join(each.failure for each in looks if each.failure),
+        )
         await write_results(ledger, options.directory)
     _show(look, options.json)
     return ExitCode.IN_DOUBT if look.advice else ExitCode.DONE

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from batchrunner.cli import arguments as shared
+from batchrunner.cli.accounts import given_accounts, highest_factor
 from batchrunner.cli.confirmation import NotConfirmed, agreement
 from batchrunner.cli.connection import Connection, binding_of, real, simulated
 from batchrunner.cli.loading import load
@@ -81,6 +81,9 @@ def selected(options: argparse.Namespace, loaded: LoadedManifest) -> Selected:
     if options.videos or loaded.plan.settings.videos:
         check_library()
     keys = select(loaded.plan.tasks, options.only, options.limit)
+    if (factor := highest_factor(options)) != 1.0:  # nobody knows yet which account takes a task
+        pricing = replace(loaded.plan.pricing, factor=factor)
+        loaded = replace(loaded, plan=replace(loaded.plan, pricing=pricing))
     return Selected(loaded, _with_max_cost(loaded, options.max_cost), keys)
 
 
@@ -107,9 +110,10 @@ def prepared(
     if options.simulate:
         connecting = simulated(options, directory, timeout, options.scenario)
     else:
-        connecting = nullcontext(real(options, loaded.plan.base_url, timeout))
+        connection = real(options, loaded.plan.base_url, timeout)
+        connecting = nullcontext(connection)
         if not (directory / LEDGER_NAME).exists():
-            shared.api_key(options)  # fail before creating a folder if there is no key
+            connection.key()  # fail before creating a folder if there is no key
     agreed = agreement(options, loaded, chosen.planned, where, chosen.keys)
     with connecting as gateway:
         base = gateway.job(options, directory, loaded.limits)
@@ -138,11 +142,16 @@ def check_simulation(options: argparse.Namespace) -> None:
 
     Raises:
         UsageError: they don't.
+        AccountError: the key of an account is missing.
     """
     if options.scenario and not options.simulate:
         raise UsageError("--scenario is for the simulated gateway", "add --simulate")
-    if options.simulate and (options.base_url or options.api_key_file):
-        raise UsageError("--simulate uses its own gateway and key", "remove --base-url and --api-key-file")
+    if options.simulate and (options.base_url or options.api_key_file or options.accounts):
+        raise UsageError(
+            "--simulate uses its own gateway and key", "remove --base-url, --api-key-file and --accounts"
+        )
+    if not options.simulate:
+        given_accounts(options)  # before anything is created
 
 
 def _check_simulated(plan: Plan) -> None:

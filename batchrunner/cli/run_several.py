@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -201,7 +202,7 @@ async def _run_all(jobs: Sequence[Job], together: Together) -> list[Summary | Ba
 
     # Paid tasks of a mistaken manifest may belong to another gateway, which says nothing about this one.
     ours = {job.gateway_name for job in jobs if job.plan}
-    apart = replace(together, account=SharedAccount())
+    apart = replace(together, accounts=defaultdict(SharedAccount))
     given = [replace(job, together=together if job.gateway_name in ours else apart) for job in jobs]
     return await run_all(given, together)
 

@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -106,6 +106,8 @@ def show_summary(
             say(f"  {summary.counts[state]:,} {state.replace('_', ' ')}{_why(state, wanting)}")
             if state is TaskState.PENDING and summary.blocked:
                 say(f"    {cannot_go_on(summary)}")
+    for line in by_account(summary):
+        say(line)
     if others := [task for task in wanting if task.position is None]:
         more = ", …" if len(others) > 1 else ""
         say(f"  {len(others):,} in doubt, no longer in the manifest: {shortened(others[0].id, 40)}{more}")
@@ -217,6 +219,14 @@ def what_next(directory: Path, summary: Summary, wanting: list[TaskRecord], agai
     return lines
 
 
+def by_account(summary: Summary) -> Iterator[str]:
+    """The tasks of each account, if accounts have names."""
+    for name, states in summary.accounts.items():
+        there = [state for state in TaskState if states[state]]
+        told = ", ".join(f"{states[state]:,} {state.replace('_', ' ')}" for state in there)
+        yield f"  account {name or 'without a name'}: {told}"
+
+
 def as_values(
     directory: Path, summary: Summary, seconds: float, wanting: list[TaskRecord]
 ) -> dict[str, object]:
@@ -228,6 +238,10 @@ def as_values(
         "seconds": round(seconds, 3),
         "counts": {state.value: number for state, number in summary.counts.items()},
         "blocked": summary.blocked_tasks,
+        "accounts": {
+            name: {state.value: number for state, number in states.items()}
+            for name, states in summary.accounts.items()
+        },
         "tokens": summary.spent.tokens,
         "cost": dict(summary.spent.cost),
         "attempts_of_unknown_cost": summary.spent.unknown,

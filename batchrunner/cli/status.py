@@ -79,6 +79,7 @@ async def _seen(
     from batchrunner.cli.run_now import RunNow  # noqa: PLC0415
     from batchrunner.cli.run_summary import (  # noqa: PLC0415
         as_values,
+        by_account,
         cannot_go_on,
         run_command,
         spent_in_words,
@@ -88,13 +89,15 @@ async def _seen(
     from batchrunner.core.summary import still_matters  # noqa: PLC0415
     from batchrunner.ledger import last_stop  # noqa: PLC0415
     from batchrunner.ledger.aggregates import blocked_tasks  # noqa: PLC0415
+    from batchrunner.ledger.history import named_accounts  # noqa: PLC0415
     from batchrunner.operations.shots import outdated  # noqa: PLC0415
     from batchrunner.output.summary import Summary  # noqa: PLC0415
 
     counts = await ledger.counts()
     stop = None if going_on else still_matters(await last_stop(ledger), counts)
     blocked = await ledger.ask_history(blocked_tasks)
-    summary = Summary(directory, counts, blocked, stop, spent=await ledger.spent())
+    spent, accounts = await ledger.spent(), await ledger.ask_history(named_accounts)
+    summary = Summary(directory, counts, blocked, stop, spent=spent, accounts=accounts)
     wanting, now = await wanting_in(ledger), await RunNow.of(ledger, counts, going_on)
     run_id = await ledger.run_id()
     if options.json:
@@ -116,6 +119,7 @@ async def _seen(
             lines.append(f"          {cannot_go_on(summary)}")
         if state is TaskState.DONE and older:
             lines.append(f"          {_outdated(older)}")
+    lines += by_account(summary)
     if not going_on:
         lines.append(f"  spent {spent_in_words(summary.spent)}")
     elif options.watch:

@@ -39,14 +39,14 @@ def price_of(request: Request, limits: Limits, pricing: Pricing, highest: bool =
     model = limits.of(request)
     own = pricing.per_million_tokens.get(str(request.get("model")))
     if own is not None:
-        return own
+        return own * pricing.factor
     body = normalise(request)
     metadata = _metadata(body)
     listed = model.prices.get(pricing.currency or REFERENCE_CURRENCY, {})
     prices = listed.get(str(metadata.get("resolution", model.default_resolution)))
     if prices is None:
         return None
-    return max(prices) if highest else prices[_has_video(body, metadata)]
+    return pricing.factor * (max(prices) if highest else prices[_has_video(body, metadata)])
 
 
 def unpriced(requests: Iterable[Request], limits: Limits, pricing: Pricing) -> str:

@@ -130,6 +130,8 @@ class Pricing:
 
     currency: str = ""
     per_million_tokens: Mapping[str, float] = field(default_factory=dict)
+    factor: float = 1.0
+    """What an account pays in relation to these prices, or to the list prices."""
 
 
 class OnDoubt(StrEnum):

@@ -29,6 +29,11 @@ class Receipt:
     message: str = ""
     """For display only: localised by the gateway, so no decision may depend on it."""
 
+    @property
+    def said(self) -> str:
+        """What the answer was, in words."""
+        return self.message or self.code or f"HTTP {self.status}"
+
 
 class Refusal(StrEnum):
     """Why a submission was certainly not accepted, though the request may be fine."""

@@ -37,7 +37,7 @@ class Tally:
 
 def still_matters(stop: Stop | None, counts: Mapping[TaskState, int]) -> Stop | None:
     """The stop, unless it only put off what turned out to be finished without it."""
-    put_off = stop is not None and stop.exit_code == ExitCode.UNFINISHED
+    put_off = stop is not None and (stop.is_partial or stop.exit_code == ExitCode.UNFINISHED)
     return None if put_off and not any(counts.get(state) for state in UNFINISHED) else stop
 
 

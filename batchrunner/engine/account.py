@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from batchrunner.core.estimate import REFERENCE_CURRENCY, worst_case
@@ -21,17 +21,13 @@ _UNIT = "quota_per_usd"
 class Account:
     """What is known about the key's account."""
 
-    def __init__(self, gateway: Gateway, prices: Prices, notice: Callable[[str], None]) -> None:
-        self._gateway, self._notice = gateway, notice
+    def __init__(self, gateway: Gateway, prices: Prices) -> None:
+        self._gateway = gateway
         self.prices = prices
         """What costs are computed from."""
 
-    async def look(self, ledger: Ledger, submits: bool, selected: frozenset[TaskKey] | None) -> None:
-        """Ask for the gateway's unit of money; if tasks are to be submitted, warn of a balance too small.
-
-        `selected` limits which pending tasks may be submitted. The balance is in USD: where the manifest's
-        prices are not, list prices count.
-        """
+    async def look(self, ledger: Ledger) -> None:
+        """Ask for the gateway's unit of money."""
         unit = await self._gateway.quota_per_usd()
         if unit:
             await ledger.set_meta(_UNIT, repr(unit))
@@ -39,16 +35,36 @@ class Account:
             unit = float(known)
         settles = await ledger.ask_history(shows_settled)
         self.prices = replace(self.prices, quota_per_usd=unit or QUOTA_PER_USD, settles=settles)
-        balance = await self._gateway.balance() if submits else None
-        if balance is None:
-            return
-        pricing, tasks, most = self.prices.pricing, 0, 0.0
-        if pricing.currency != REFERENCE_CURRENCY:
-            pricing = Pricing()
-        for request, number in (await ledger.pending_requests(selected)).items():
-            tasks += number
-            most += number * (worst_case(json.loads(request), self.prices.limits, pricing).cost or 0.0)
-        if most > balance:
-            left = f"{balance:,.2f} {REFERENCE_CURRENCY}"
-            needed = f"{count(tasks, 'task')}, up to {most:,.2f} {REFERENCE_CURRENCY}"
-            self._notice(f"warning: the balance of {left} may not last for {needed}")
+
+    async def balance(self) -> float | None:
+        """What it may still spend, in USD; None if unlimited or not shown."""
+        return await self._gateway.balance()
+
+
+async def warn_of_balance(
+    ledger: Ledger,
+    accounts: Sequence[Account],
+    selected: frozenset[TaskKey] | None,
+    notice: Callable[[str], None],
+) -> None:
+    """Warn of a balance that is too small for what may be submitted; those of all accounts are added up.
+
+    `selected` limits which pending tasks may be submitted. The balance is in USD: where the manifest's
+    prices are not, list prices count.
+    """
+    balances = [await account.balance() for account in accounts]
+    known = [balance for balance in balances if balance is not None]
+    if len(known) < len(balances) or not known:
+        return
+    prices = max((account.prices for account in accounts), key=lambda prices: prices.pricing.factor)
+    pricing, tasks, most = prices.pricing, 0, 0.0
+    if pricing.currency != REFERENCE_CURRENCY:
+        pricing = Pricing(factor=pricing.factor)
+    for request, number in (await ledger.pending_requests(selected)).items():
+        tasks += number
+        most += number * (worst_case(json.loads(request), prices.limits, pricing).cost or 0.0)
+    if most > sum(known):
+        left = f"{sum(known):,.2f} {REFERENCE_CURRENCY}"
+        needed = f"{count(tasks, 'task')}, up to {most:,.2f} {REFERENCE_CURRENCY}"
+        whose = "the balance of" if len(accounts) == 1 else "the balances of all accounts, together"
+        notice(f"warning: {whose} {left} may not last for {needed}")

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from batchrunner.clock import Clock
 from batchrunner.core.doubts.adoption import (
@@ -76,10 +77,12 @@ class Adopter:
         clock: Clock,
         queries: Queries | None = None,
         siblings: Siblings | None = None,
+        account: str = "",
     ) -> None:
+        """`account` is the name of the gateway's account: doubts of others are not in its log."""
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
         self._queries, self._siblings = queries or Queries(gateway, clock), siblings
-        self._meter = KeyMeter(ledger, gateway)
+        self._account, self._meter = account, KeyMeter(ledger, gateway, account)
         self._sighted: dict[RemoteId, Sighting] = {}
         """Complete sightings of gateway tasks that are not ours; they no longer change."""
         self._hopeful: dict[AttemptId, bool] = {}
@@ -93,7 +96,7 @@ class Adopter:
 
     def observe(self, event: LedgerEvent) -> None:
         """Handle a ledger event: a doubt may have arisen or been settled."""
-        if TaskState.IN_DOUBT in (event.from_state, event.to_state):
+        if event.account == self._account and TaskState.IN_DOUBT in (event.from_state, event.to_state):
             self.awaited = True
             self._news.set()
 
@@ -109,7 +112,7 @@ class Adopter:
         """
         while True:
             self._news.clear()
-            doubts = [one for one in await self._ledger.unowned() if one.is_doubt]
+            doubts = [one for one in await self._unowned() if one.is_doubt]
             self.awaited = any(self._is_awaited(one) for one in doubts)
             if (due := self._due(doubts)) > self._clock.now():
                 await on_look(LogLook(), ())
@@ -127,12 +130,11 @@ class Adopter:
     async def look(self, doubts: Sequence[Unowned]) -> LogLook:
         """One look-up for all: adopt what is found, and record what the log shows about the others."""
         # Read before the log: what is accepted in between need not be in it.
-        accepted = await self._ledger.ask_history(witnesses)
+        accepted = await self._ledger.ask_history(partial(witnesses, account=self._account))
         await self._meter.read()
         log = await self._gateway.usage_log()
         if isinstance(log, QueryFailed | QueryRefused):
-            why = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
-            text = f"the usage log can't be read: {why}"
+            text = f"the usage log can't be read: {log.receipt.said}"
             return LogLook(
                 advice=tuple((one, text) for one in doubts),
                 hopeful=frozenset(one.attempt for one in doubts if isinstance(log, QueryFailed)),
@@ -142,7 +144,7 @@ class Adopter:
         doubts = [replace(one, ahead=log.ahead) for one in doubts]
         seen, unseen = await self._sight(candidates(log.rows, await self._known(), doubts))
         # Read only now: unanswered submissions compete too, and may have been answered since.
-        unowned = [replace(one, ahead=log.ahead) for one in await self._ledger.unowned()]
+        unowned = [replace(one, ahead=log.ahead) for one in await self._unowned()]
         ours = await self._known()
         strange = [one for one in seen if one.remote_id not in ours]
         found = await self._found(unowned, strange, log.rows) if not unseen else {}
@@ -161,6 +163,10 @@ class Adopter:
         # A task that could not be queried may be anybody's.
         silent = look.silent if not unseen else frozenset()
         return replace(look, adopted=tuple(taken_up), silent=silent)
+
+    async def _unowned(self) -> list[Unowned]:
+        """The submissions with this account that may be in its log, and have no remote ID."""
+        return [one for one in await self._ledger.unowned() if one.account == self._account]
 
     async def _known(self) -> frozenset[RemoteId]:
         """The tasks of the gateway that belong to a run of this command: no other run may adopt them."""

@@ -10,7 +10,7 @@ from batchrunner.core.needs_unmet import NEED_FAILED, unmet
 from batchrunner.core.states import TaskState
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.chains import ChainGate
-from batchrunner.engine.admission import Admission
+from batchrunner.engine.dispatch import Dispatch
 from batchrunner.ledger import Ledger, LedgerEvent, LedgerReader
 from batchrunner.ledger.history import names_of_tasks, needing
 
@@ -18,8 +18,8 @@ from batchrunner.ledger.history import names_of_tasks, needing
 class Chains:
     """Connects the gate for tasks that need others with the ledger."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, admission: Admission, gate: ChainGate) -> None:
-        self._ledger, self._clock, self._admission, self._gate = ledger, clock, admission, gate
+    def __init__(self, ledger: Ledger, clock: Clock, dispatch: Dispatch, gate: ChainGate) -> None:
+        self._ledger, self._clock, self._dispatch, self._gate = ledger, clock, dispatch, gate
 
     async def begin(self) -> None:
         """Learn from the ledger what is done already."""
@@ -33,10 +33,10 @@ class Chains:
         if self._gate.is_needed(event.key):
             for task, not_before in self._gate.moved(event.key, event.to_state):
                 self._put(task, not_before)
-            self._admission.look_again()
+            self._dispatch.look_again()
 
     def _put(self, task: Waiting, not_before: float) -> None:
-        self._admission.put(task, max(0.0, not_before - self._clock.now()))
+        self._dispatch.put(task, max(0.0, not_before - self._clock.now()))
 
 
 async def blocked_among(ledger: LedgerReader, plan: Plan, selected: frozenset[TaskKey]) -> Counter[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -58,11 +58,15 @@ class Collector:
         asks_dead_links: bool = False,
         collected: Collected | None = None,
         cluster: Fetches | None = None,
+        gateways: Mapping[str, Gateway] | None = None,
     ) -> None:
-        """With a cluster, links come first: they need no key, so that its workers can fetch them."""
+        """With a cluster, links come first: they need no key, so that its workers can fetch them.
+
+        `gateways` is as for `Fetcher`.
+        """
         self._ledger, self._gateway, self._clock = ledger, gateway, clock
         self._videos, self._differs, self._largest = videos, differs, largest
-        self._fetcher: Fetches = cluster or Fetcher(gateway, videos)
+        self._fetcher: Fetches = cluster or Fetcher(gateway, videos, gateways)
         self._order = (VideoSource.CONTENT, VideoSource.LINK)
         if cluster:
             self._order = self._order[::-1]
@@ -104,7 +108,9 @@ class Collector:
         last, dead = Receipt(code="no_link", message="the gateway returned no link"), Dead.of(record)
         age = 0.0 if record.finished_at is None else self._clock.since(record.finished_at)
         left = self._sources(record, dead, links_only)
-        wanted = FetchRequest(_identity(record), record.result_url or "", self._largest(record))
+        wanted = FetchRequest(
+            _identity(record), record.result_url or "", self._largest(record), record.account or ""
+        )
         note_hash = partial(self._ledger.note_file, record.key)
         # Past their lifetime, links may be dead without a clear answer: one try each, without waiting.
         for number, wait in enumerate(TRIES if age <= LINKS_LIVE else TRIES[: len(VideoSource)]):

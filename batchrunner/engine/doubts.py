@@ -9,8 +9,8 @@ from batchrunner.core.doubts.resubmission import resubmission
 from batchrunner.core.model import AttemptId, OnDoubt, RunSettings, TaskKey
 from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.text import printable
-from batchrunner.engine.admission import Admission
 from batchrunner.engine.adopter import Adopter, LogLook, describe_look
+from batchrunner.engine.dispatch import Dispatch
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.operations.overrides import declare_lost
 
@@ -22,14 +22,14 @@ class Doubts:
         self,
         ledger: Ledger,
         adopter: Adopter,
-        admission: Admission,
+        dispatch: Dispatch,
         settings: RunSettings,
         may_submit: Callable[[TaskKey], bool],
         follow: Callable[[TaskRecord], None],
         notice: Callable[[str], None],
     ) -> None:
         """`may_submit` tells whether this run may submit a task; `follow` is called for each task found."""
-        self._ledger, self._adopter, self._admission = ledger, adopter, admission
+        self._ledger, self._adopter, self._dispatch = ledger, adopter, dispatch
         self._settings, self._may_submit = settings, may_submit
         self._follow, self._notice = follow, notice
         self._kept: dict[AttemptId, str] = {}
@@ -47,7 +47,7 @@ class Doubts:
             self._follow(await self._ledger.task(doubt.key))
         if self._settings.on_doubt is OnDoubt.RESUBMIT:
             await self._resubmit(look, given_up)
-        self._admission.look_again()
+        self._dispatch.look_again()
 
     async def _resubmit(self, look: LogLook, given_up: Sequence[Unowned]) -> None:
         wanted = frozenset(one.key for one in given_up if self._may_submit(one.key))
@@ -56,7 +56,7 @@ class Doubts:
             lost = [await self._ledger.task(key) for key in decided.again]
             await declare_lost(self._ledger, lost)
             for task in lost:
-                self._admission.put(Waiting.of(task.position, task.key, task.request))
+                self._dispatch.put(Waiting.of(task.position, task.key, task.request))
         said = {one.attempt: text for one, text in look.advice}
         for one in decided.kept:
             why = said[one.attempt]

@@ -40,6 +40,8 @@ class Evidence:
     """The remote IDs of a task's attempts that are missing from the ledger."""
     claims: Mapping[TaskKey, tuple[float, ...]] = field(default_factory=dict)
     """When attempts missing from the ledger were claimed."""
+    accounts: Mapping[TaskKey, str] = field(default_factory=dict)
+    """The names of the accounts of the newest claims."""
     accepted_at: Mapping[RemoteId, float] = field(default_factory=dict)
     """When these attempts were accepted."""
     results: Mapping[TaskKey, Mapping[str, str]] = field(default_factory=dict)
@@ -111,6 +113,7 @@ async def read_evidence(directory: Path, ledger: LedgerReader, everything: bool 
         run_ids=frozenset(read.run_ids | {past.run_id, run_id_beside_videos(directory)} - {""}),
         named={key: frozenset(ids) for key, ids in named.items()},
         claims={key: tuple(times) for key, times in claimed.items()},
+        accounts=read.accounts,
         accepted_at=read.accepted_at,
         results=results,
         under_way=frozenset(key for key in claimed if read.last.get(key) not in ("pending", "failed")),

@@ -7,13 +7,13 @@ trying it again does no harm.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from batchrunner.core.links import VideoSource
 from batchrunner.core.model import RemoteId
-from batchrunner.core.outcome import Fetched, FetchOutcome, Receipt
+from batchrunner.core.outcome import Fetched, FetchFailed, FetchOutcome, Receipt
 from batchrunner.gateway import Gateway
 from batchrunner.media import NotPlayable, NotWhole, VideoFacts
 from batchrunner.media.verification import verify
@@ -30,6 +30,8 @@ class FetchRequest:
     """The model's own link; empty if there is none."""
     largest: int
     """Maximum bytes of the file, far above the size of any video for its request."""
+    account: str = ""
+    """The name of the account that it was submitted with: only its key may be used."""
 
 
 class Fetches(Protocol):
@@ -44,8 +46,12 @@ class Fetches(Protocol):
 class Fetcher:
     """Fetches videos from the gateway, or from the model's own links, and keeps them in their place."""
 
-    def __init__(self, gateway: Gateway, videos: VideoStore) -> None:
+    def __init__(
+        self, gateway: Gateway, videos: VideoStore, gateways: Mapping[str, Gateway] | None = None
+    ) -> None:
+        """`gateways` has the gateway as each account uses it; by default, there is only one account."""
         self._gateway, self._videos = gateway, videos
+        self._gateways = {"": gateway} if gateways is None else gateways
 
     async def fetch(
         self, wanted: FetchRequest, source: VideoSource, note_hash: Callable[[str], Awaitable[None]]
@@ -86,6 +92,9 @@ class Fetcher:
 
     async def _download(self, wanted: FetchRequest, source: VideoSource, part: PartFile) -> FetchOutcome:
         if source is VideoSource.CONTENT:
+            gateway = self._gateways.get(wanted.account)
+            if gateway is None:
+                return FetchFailed(Receipt(code="no_key", message="the key of its account is not given"))
             remote_id = wanted.identity.remote_id or RemoteId("")
-            return await self._gateway.fetch_content(remote_id, part.write, wanted.largest)
+            return await gateway.fetch_content(remote_id, part.write, wanted.largest)
         return await self._gateway.fetch_url(wanted.link, part.write, wanted.largest)

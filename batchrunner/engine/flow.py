@@ -8,17 +8,26 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext, suppress
 
 from batchrunner.core.errors import AccountError, StorageError
-from batchrunner.core.model import AUTO
 from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.submission.decision import Stop
-from batchrunner.core.text import count
+from batchrunner.engine.accounts import GivenAccount, open_gateways
 from batchrunner.engine.chains import note_why_waiting
 from batchrunner.engine.hours import keep_hours
+from batchrunner.engine.parts import Parts
 from batchrunner.engine.preparation import check_videos_writable
 from batchrunner.engine.shutdown import StopRequest, handle_signals, supervise
-from batchrunner.engine.startup import ask_first, collect_known, note_beginning, put_pending, take_up
-from batchrunner.engine.wiring import Parts, Wiring
-from batchrunner.gateway import ApiKey, Gateway
+from batchrunner.engine.startup import (
+    ask_all,
+    beginning,
+    collect_by_links,
+    look_at_money,
+    name_left_alone,
+    note_beginning,
+    put_pending,
+    submit_all,
+    take_up,
+)
+from batchrunner.engine.wiring import Wiring
 
 
 class Flow:
@@ -38,7 +47,7 @@ class Flow:
     @property
     def stop(self) -> Stop | None:
         """What stopped submission for good, if anything."""
-        return self._parts.admission.stop if self._parts else None
+        return self._parts.dispatch.stop if self._parts else None
 
     @property
     def signal(self) -> int:
@@ -52,13 +61,14 @@ class Flow:
         """
         await self._reporter.begin()
         try:
-            if key := self._key():
+            if accounts := self._accounts():
                 check_videos_writable(self._job.directory)
                 async with (
-                    Gateway.open(self._job.gateway, key) as gateway,
-                    self._wiring.cluster(gateway) as cluster,
+                    open_gateways(self._job.gateway, accounts) as gateways,
+                    self._wiring.cluster(gateways) as cluster,
                 ):
-                    self._parts = self._wiring.connect(gateway, self._request.by_error, cluster)
+                    keys = {given: gateways[given.name] for given in accounts}
+                    self._parts = self._wiring.connect(keys, self._request.by_error, cluster)
                     await self._supervised(self._parts)
             await note_why_waiting(self._ledger, self._job.plan)
         except StorageError as error:
@@ -66,29 +76,30 @@ class Flow:
             return f"{error}: {error.hint}"
         return await self._reporter.write_results()
 
-    def _key(self) -> ApiKey | None:
-        """The key, if it is needed; doubts alone don't require one, and are then looked up only with a key.
+    def _accounts(self) -> tuple[GivenAccount, ...]:
+        """The accounts, if any is needed; doubts alone need none, and are then looked up only with a key.
 
         Raises:
             AccountError: the key is needed but missing.
         """
         wanted, everything = self._reporter.wanted, self._reporter.everything
         if (self._job.plan and wanted[TaskState.PENDING]) or any(everything[state] for state in PAID_FOR):
-            return self._job.key()
+            return self._job.accounts or (GivenAccount("", self._job.key()),)
         with suppress(AccountError):
-            return self._job.key() if everything[TaskState.IN_DOUBT] else None
-        return None
+            if everything[TaskState.IN_DOUBT]:
+                return self._job.accounts or (GivenAccount("", self._job.key()),)
+        return ()
 
     async def _supervised(self, parts: Parts) -> None:
-        self._reporter.show(parts.admission, self._clock)
+        self._reporter.show(parts.dispatch)
         notice = self._reporter.notice
-        notice(self._beginning())
+        notice(beginning(self._job, self._reporter.wanted, self._wiring.binding.settings))
         try:
             with self._heeding_signals():
-                await supervise(self._work(parts), parts.admission, self._request, notice)
+                await supervise(self._work(parts), parts.dispatch, self._request, notice)
             await self._reporter.show_money()
         finally:
-            parts.admission.leave()
+            parts.dispatch.leave()
             await parts.budget.leave()
             if self._job.together:
                 await self._job.together.siblings.leave(self._ledger)
@@ -100,60 +111,51 @@ class Flow:
             return nullcontext()
         return handle_signals(self._request, self._reporter.close, self._reporter.notice)
 
-    def _beginning(self) -> str:
-        wanted, concurrency = self._reporter.wanted, self._wiring.binding.settings.concurrency
-        if not self._job.submits:
-            paid = count(sum(wanted[state] for state in PAID_FOR), "paid task")
-            return f"{paid} to collect, gateway {self._job.gateway_name}; nothing is submitted"
-        todo = count(wanted.total() - wanted[TaskState.DONE], "task")
-        at_once = "as many at once as the account runs" if concurrency == AUTO else f"{concurrency} at once"
-        told = f"{todo} to do, {at_once}, gateway {self._job.gateway_name}"
-        return f"{told}; Ctrl-C is safe: run the same command again to resume"
-
     async def _work(self, parts: Parts) -> None:
         notice = self._reporter.notice
         await self._reporter.waiting_for("checking the key with the gateway")
-        answered = await ask_first(parts.gateway, parts.admission, self._clock, parts.models, notice)
+        await name_left_alone(self._ledger, [lane.name for lane in parts.lanes], notice)
+        answered = await ask_all(parts, self._clock, notice)
         if answered:
             submits = self._job.submits and bool(self._reporter.wanted[TaskState.PENDING])
-            await parts.account.look(self._ledger, submits, self._wiring.selected)
+            await look_at_money(parts.lanes, self._ledger, submits, self._wiring.selected, notice)
         await self._reporter.waiting_for("")
         async with parts.group as group:
             await group.guarded(self._carry_out if answered else self._collect_by_links, parts)
 
     async def _collect_by_links(self, parts: Parts) -> None:
         """Collect by link if gateway or key can't be used: links need neither, and last only a day."""
-        await collect_known(self._ledger, parts.collect_by_link, links_only=True)
+        await collect_by_links(self._ledger, parts.collect_by_link)
         await parts.group.collected()
 
     async def _carry_out(self, parts: Parts) -> None:
         """Process paid tasks first, then submit, until nothing is left to wait for."""
-        admission, group = parts.admission, parts.group
+        dispatch, group = parts.dispatch, parts.group
         group.chore(self._reporter.keep_results_fresh)
-        group.chore(self._reporter.keep_ticking, admission)
+        group.chore(self._reporter.keep_ticking, dispatch)
         group.chore(parts.limits.keep_watching)
-        group.chore(parts.doubts.keep_looking)
+        for lane in parts.lanes:
+            group.chore(lane.doubts.keep_looking)
         hours = self._wiring.hours
-        group.chore(keep_hours, hours, self._clock, admission, self._request.by_hours)
+        group.chore(keep_hours, hours, self._clock, dispatch, self._request.by_hours)
         await parts.canaries.begin()
-        await take_up(self._ledger, parts.worker, admission, group, parts.collect, self._clock)
+        await take_up(self._ledger, parts, self._clock)
         wanted = self._job.submits and self._reporter.wanted[TaskState.PENDING]
         if self._job.recovers or wanted:
             await parts.recovery.look()
         if self._job.submits:
             # Even with nothing pending, a failed generation or a doubt may be resubmitted.
-            await note_beginning(self._ledger, parts.adopter, is_new=self._wiring.evidence is None)
+            await note_beginning(self._ledger, parts.lanes, is_new=self._wiring.evidence is None)
             plan, selected = self._job.plan, self._wiring.selected
             kinds = plan.tasks.kinds() if plan and self._wiring.binding.settings.canary else {}
             await parts.chains.begin()
-            await put_pending(self._ledger, admission, self._clock, selected, kinds)
-        while permit := await admission.next():
-            group.work(parts.worker.submit, permit)
+            await put_pending(self._ledger, dispatch, self._clock, selected, kinds)
+        await submit_all(parts)
         if hours.detaches and not hours.is_open(self._clock.now(), self._clock.wall()):
             # The run was started out of hours: what had ended is collected, the rest is left.
             await group.collected()
             self._request.by_hours()
-        await admission.drained()
+        await dispatch.drained()
         await group.collected()
         # What is left is past its deadline and polled without a slot: the next run resumes it.
         group.dismiss()

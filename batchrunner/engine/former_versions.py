@@ -29,7 +29,8 @@ async def add_former_versions(ledger: Ledger, evidence: Evidence, unknown: Unkno
         if seen and seen.succeeded is False:
             continue
         number = 1 + max(one["number"] for one in await ledger.attempts(key))
-        seed, accepted_at = seen.seed if seen else None, evidence.accepted_at[remote_id]
-        paid = PaidAttempt(number, seed, remote_id, accepted_at, former=True)
+        seed, account = seen.seed if seen else None, evidence.accounts.get(key, "")
+        accepted_at = evidence.accepted_at[remote_id]
+        paid = PaidAttempt(number, seed, remote_id, accepted_at, former=True, account=account)
         with suppress(RemoteIdTaken):
             await ledger.bring_back(key, [paid])

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from batchrunner.clock import Clock
 from batchrunner.core.submission.hours import Hours
 from batchrunner.core.submission.window import out_of_hours
-from batchrunner.engine.admission import Admission
+from batchrunner.engine.dispatch import Dispatch
 
 LOOK_INTERVAL = 30.0
 """Maximum real seconds between looks at the wall clock: it may be set, and machines sleep."""
 
 
-async def keep_hours(hours: Hours, clock: Clock, admission: Admission, detach: Callable[[], None]) -> None:
+async def keep_hours(hours: Hours, clock: Clock, dispatch: Dispatch, detach: Callable[[], None]) -> None:
     """Let admission decide again at each opening and closing; returns only if there are none.
 
     If the run detaches, its submission ends at the first closing, and `detach` is called.
@@ -26,10 +26,10 @@ async def keep_hours(hours: Hours, clock: Clock, admission: Admission, detach: C
         now, wall = clock.now(), clock.wall()
         is_open = hours.is_open(now, wall)
         if hours.detaches and was_open and not is_open:
-            admission.give_up(out_of_hours(hours, now, wall))
+            dispatch.give_up(out_of_hours(hours, now, wall))
             detach()
         elif is_open is not was_open:
-            admission.look_again()
+            dispatch.look_again()
         was_open = is_open
 
 

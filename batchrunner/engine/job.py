@@ -9,6 +9,7 @@ from pathlib import Path
 from batchrunner.core.confirmation import Agreement
 from batchrunner.core.model import Plan
 from batchrunner.core.rules.limits import Limits
+from batchrunner.engine.accounts import GivenAccount
 from batchrunner.engine.relocation import GivenAddress
 from batchrunner.engine.together import Together
 from batchrunner.gateway import ApiKey, GatewaySettings
@@ -28,6 +29,8 @@ class Job:
     """What the ledger is bound to: the gateway's origin, or `simulator`."""
     key: Callable[[], ApiKey]
     """Called only when there is something to do; raises AccountError if there is no key."""
+    accounts: tuple[GivenAccount, ...] = ()
+    """The accounts that it may use, each with its own key; empty for a single one, without a name."""
     plan: Plan | None = None
     """None: poll and collect what is paid for, submit nothing."""
     time_scale: float = 1.0

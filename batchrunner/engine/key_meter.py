@@ -6,15 +6,16 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from batchrunner.core.doubts.adoption import UsageRow
 from batchrunner.core.doubts.metering import Beyond, MeterReading, charged_beyond
 from batchrunner.core.doubts.silence import Witness
 from batchrunner.core.outcome import QueryFailed
-from batchrunner.core.states import TaskState
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger
+from batchrunner.ledger.history import submitting
 
 FIRST_READINGS = "first_readings"
 """By process, the used quota before its first submission; null if it could not be read (JSON)."""
@@ -27,24 +28,27 @@ NO_METER = False
 class KeyMeter:
     """Reads the used quota before the first submission of this process, and with each look-up in the log.
 
-    One process has one key. If the gateway doesn't report the used quota, nothing is detected.
+    One process has one key for each account. If the gateway doesn't report the used quota, nothing is
+    detected.
     """
 
-    def __init__(self, ledger: Ledger, gateway: Gateway) -> None:
-        self._ledger, self._gateway = ledger, gateway
+    def __init__(self, ledger: Ledger, gateway: Gateway, account: str = "") -> None:
+        self._ledger, self._gateway, self._account = ledger, gateway, account
+        self._suffix = f"/{account}" if account else ""
         self._before: MeterReading | QueryFailed | None = None
         self._on_their_way = 0
 
     async def start(self) -> MeterReading | None:
         """Read it before anything is submitted, and store it for later look-ups."""
         first = await self._gateway.meter_reading()
-        doubted = {one.process for one in await self._ledger.unowned() if one.is_doubt}
+        unowned = await self._ledger.unowned()
+        doubted = {one.process for one in unowned if one.is_doubt and one.account == self._account}
         kept = {name: value for name, value in (await self._kept(FIRST_READINGS)).items() if name in doubted}
         if first is None:
             kept[self._ledger.process] = NO_METER
         else:
             kept[self._ledger.process] = asdict(first) if isinstance(first, MeterReading) else None
-        await self._ledger.set_meta(FIRST_READINGS, json.dumps(kept))
+        await self._keep(FIRST_READINGS, kept)
         return first if isinstance(first, MeterReading) else None
 
     async def read(self) -> None:
@@ -53,7 +57,7 @@ class KeyMeter:
         # Without a first reading there is nothing to compare, and the look-ups are few.
         if any((await self._kept(FIRST_READINGS)).values()):
             self._before = await self._gateway.meter_reading()
-            self._on_their_way = (await self._ledger.counts(planned_only=False))[TaskState.SUBMITTING]
+            self._on_their_way = await self._ledger.ask_history(partial(submitting, account=self._account))
 
     async def beyond(self, rows: Sequence[UsageRow], witnesses: Collection[Witness]) -> Mapping[str, Beyond]:
         """What was charged beyond the log, by the process whose submissions it may be for."""
@@ -79,10 +83,13 @@ class KeyMeter:
             if now.is_known and (not self._on_their_way or now.certain > told.get(process, 0)):
                 told[process] = now.certain
             found[process] = Beyond(max(now.certain, told.get(process, 0)), now.possible, now.is_known)
-        await self._ledger.set_meta(CHARGED_BEYOND, json.dumps({p: n for p, n in told.items() if p in first}))
+        await self._keep(CHARGED_BEYOND, {p: n for p, n in told.items() if p in first})
         return found
 
     async def _kept(self, name: str) -> dict[str, Any]:
         with suppress(ValueError):
-            return dict(json.loads(await self._ledger.meta(name) or "{}"))
+            return dict(json.loads(await self._ledger.meta(name + self._suffix) or "{}"))
         return {}
+
+    async def _keep(self, name: str, value: Mapping[str, Any]) -> None:
+        await self._ledger.set_meta(name + self._suffix, json.dumps(value))

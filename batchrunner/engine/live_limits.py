@@ -15,8 +15,8 @@ from pathlib import Path
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.core.file_names import LIMITS_NAME
 from batchrunner.core.model import AUTO, RunSettings
-from batchrunner.engine.admission import Admission
 from batchrunner.engine.collector import Collector
+from batchrunner.engine.dispatch import Dispatch
 from batchrunner.manifest import checked_limits
 from batchrunner.storage.files import remove_part_files, replacing, sync_directory
 
@@ -98,11 +98,11 @@ class LiveLimits:
         self,
         directory: Path,
         settings: RunSettings,
-        admission: Admission,
+        dispatch: Dispatch,
         collector: Collector,
         notice: Callable[[str], None],
     ) -> None:
-        self._directory, self._admission, self._collector = directory, admission, collector
+        self._directory, self._dispatch, self._collector = directory, dispatch, collector
         self._notice = notice
         self._now: dict[str, float | str] = {
             "concurrency": settings.concurrency or "auto",
@@ -133,9 +133,10 @@ class LiveLimits:
             f"{name} {shown(self._now[name])} → {shown(value)}" for name, value in changes.items()
         )
         self._now |= changes
-        concurrency = self._now["concurrency"]
-        self._admission.allow(
-            AUTO if concurrency == "auto" else int(concurrency), float(self._now["submit_rate"])
-        )
+        concurrency = changes.get("concurrency")  # accounts have their own, until it is set for all
+        if isinstance(concurrency, str):
+            concurrency = AUTO
+        most = None if concurrency is None else int(concurrency)
+        self._dispatch.allow(most, float(self._now["submit_rate"]))
         self._collector.allow(int(self._now["downloads"]))
         self._notice(f"limits changed until this run ends: {told}")

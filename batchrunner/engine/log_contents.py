@@ -28,6 +28,8 @@ class LogContents:
     named: dict[TaskKey, set[RemoteId]] = field(default_factory=lambda: defaultdict(set))
     """The remote IDs of each task that are none of the ledger's."""
     accepted_at: dict[RemoteId, float] = field(default_factory=dict)
+    accounts: dict[TaskKey, str] = field(default_factory=dict)
+    """The account of each task's last claim, where it has a name."""
     last: dict[TaskKey, str] = field(default_factory=dict)
     """The last state of each task."""
     latest: float = 0.0
@@ -54,6 +56,7 @@ def read_log(path: Path, mark: LogMark, ours: frozenset[RemoteId]) -> LogContent
             log.latest = max(log.latest, at)
         if event == "claimed":
             log.claimed[key].append(at)
+            log.accounts[key] = str(line.get("account", ""))
     return log
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from batchrunner.engine.fetch_messages import ClusterSetup
@@ -16,7 +16,7 @@ from batchrunner.storage.video_store import VideoStore
 
 @asynccontextmanager
 async def fetching_on_cluster(
-    job: Job, gateway: Gateway, videos: VideoStore, url: str, notice: Callable[[str], None]
+    job: Job, gateways: Mapping[str, Gateway], videos: VideoStore, url: str, notice: Callable[[str], None]
 ) -> AsyncIterator[Fetches | None]:
     """What downloads videos on the job's cluster, as long as the context; None for this machine alone.
 
@@ -27,5 +27,6 @@ async def fetching_on_cluster(
         return
     bucket = "" if isinstance(videos, LocalVideos) else url
     setup = ClusterSetup(job.collect_on, job.gateway.base_url, bucket, str(job.directory.absolute()))
-    async with RemoteFetcher(Fetcher(gateway, videos), videos, setup, notice).working() as fetcher:
+    here = Fetcher(next(iter(gateways.values())), videos, gateways)
+    async with RemoteFetcher(here, videos, setup, notice).working() as fetcher:
         yield fetcher

@@ -11,7 +11,8 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from batchrunner.clock import Clock
@@ -28,51 +29,28 @@ from batchrunner.core.doubts.restored import (
 )
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.model import RemoteId, TaskKey
-from batchrunner.core.outcome import QueryFailed, QueryRefused, UsageLog
+from batchrunner.core.outcome import UsageLog, UsageOutcome
 from batchrunner.core.policy import FOUND_DONE, FOUND_GENERATING, SUBMISSION_LOST_TRACK_OF, AttemptFacts
 from batchrunner.core.seeds import derived_seed
 from batchrunner.core.states import TaskState, TransitionRefused
 from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count, printable
-from batchrunner.engine.admission import Admission
+from batchrunner.engine.accounts import UsageLogs
+from batchrunner.engine.dispatch import Dispatch
 from batchrunner.engine.evidence import Evidence, as_attempt, proven
 from batchrunner.engine.former_versions import add_former_versions
-from batchrunner.engine.queries import Queries
-from batchrunner.engine.unknown_tasks import UnknownTasks
-from batchrunner.gateway import Gateway
+from batchrunner.engine.unknown_tasks import Missed, UnknownTasks
 from batchrunner.ledger import Ledger, LostAttempt, PaidAttempt, RemoteIdTaken, TaskRecord
-from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, history
+from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, accounts, history
 
 PATIENCE = 1800.0
 """Nominal seconds that submission waits for tasks that can't be identified as ours or not yet."""
 BETWEEN_LOOKS, BETWEEN_LATER_LOOKS, LATER = 90.0, 300.0, 600.0
 """Nominal seconds between look-ups, first and after `LATER`: the limit is 20 in 20 min per IP address."""
-RETRIES = (5.0, 30.0)
-"""Nominal seconds before each retry if the usage log can't be read at the moment."""
 LATEST = 3600.0
 """Maximum nominal seconds from a submission's claim to its arrival at the gateway."""
 MOST_NAMED = 5
 COULD_BECOME_PENDING = (TaskState.PENDING, TaskState.IN_DOUBT, TaskState.GENERATING)
-
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """What a look-up could not settle."""
-
-    submissions: Sequence[UsageRow]
-    """Those whose owner is not known yet."""
-    unseen: Sequence[RemoteId]
-    """Other tasks that show no seed yet, or could not be queried."""
-    since: float
-    """When the oldest unsettled one was submitted (Unix seconds); infinity if there is none."""
-
-    def __bool__(self) -> bool:
-        return bool(self.submissions or self.unseen)
-
-    def __str__(self) -> str:
-        submitted = f"{count(len(self.submissions), 'submission')} of this key without a result yet"
-        unseen = f"{count(len(self.unseen), 'task')} of this key that can't be looked at yet"
-        return " and ".join([submitted] * bool(self.submissions) + [unseen] * bool(self.unseen))
 
 
 class Recovery:
@@ -81,22 +59,21 @@ class Recovery:
     def __init__(
         self,
         ledger: Ledger,
-        gateway: Gateway,
+        logs: UsageLogs,
         clock: Clock,
         directory: Path,
         evidence: Evidence | None,
         follow: Callable[[TaskRecord], None],
-        gate: Admission,
+        gate: Dispatch,
         notice: Callable[[str], None],
-        queries: Queries,
         hint: str = "",
         everything: bool = False,
     ) -> None:
         """`evidence` is None for a new ledger; `everything` reads the log as far back as it goes."""
-        self._ledger, self._gateway, self._clock, self._directory = ledger, gateway, clock, directory
+        self._ledger, self._logs, self._clock, self._directory = ledger, logs, clock, directory
         self._evidence, self._follow, self._gate, self._notice = evidence, follow, gate, notice
         self._hint, self._everything = hint, everything
-        self._unknown = UnknownTasks(ledger, queries, notice)
+        self._unknown = UnknownTasks(ledger, logs, notice)
         self._asking = asyncio.Lock()
         self._has_looked = False
         self._is_stopped = False
@@ -109,7 +86,7 @@ class Recovery:
             try:
                 await self._look_until_settled(self._evidence)
             finally:
-                self._gate.waiting_for = ""
+                self._gate.held_for = ""
             self._has_looked = True
 
     async def is_paid(self, key: TaskKey) -> bool:
@@ -130,21 +107,20 @@ class Recovery:
         await add_former_versions(self._ledger, evidence, self._unknown)
         end, began = self._clock.now() + PATIENCE, self._clock.wall()
         since = 0.0 if self._everything else (await self._ledger.ask_history(history)).since
-        said = ""
         while True:
-            log = await self._read_log()
+            log = await self._logs.read(self._clock, every=self._needs_all(evidence))
             missed = await self._look_at(log.rows if isinstance(log, UsageLog) else (), evidence, since)
-            if not isinstance(log, UsageLog) or not await self._can_know(log, evidence, since):
-                await self._without_log(evidence, log)
+            why = await self._why_unread(log, evidence, since)
+            if why or not isinstance(log, UsageLog):
+                await self._without_log(evidence, why)
                 return
             left = end - self._clock.now()
             if not missed or left <= 0:
                 break
             why = f"{missed} may have been paid for by an earlier run: checking again before submitting"
-            self._gate.waiting_for = why
-            if why != said:
+            if why != self._gate.held_for:
                 self._notice(why)
-            said = why
+            self._gate.held_for = why
             between = BETWEEN_LOOKS if left > PATIENCE - LATER else BETWEEN_LATER_LOOKS
             await self._clock.sleep(min(between, left))
         if missed:
@@ -154,24 +130,29 @@ class Recovery:
         if self._everything:
             await self.vouch()
         await self._unknown.keep(await self._ledger.remote_ids())
-        # The next run checks again what could not be settled.
-        await self._ledger.set_meta(LOOKED_AT, repr(min(began + log.ahead, missed.since)))
+        for name, failure in self._logs.failures.items():
+            self._notice(f"the usage log of account {name} can't be read: {failure.receipt.said}")
+        if not self._logs.failures:  # the next run checks again what could not be settled
+            await self._ledger.set_meta(LOOKED_AT, repr(min(began + log.ahead, missed.since)))
 
-    async def _read_log(self) -> UsageLog | QueryFailed | QueryRefused:
-        log = await self._gateway.usage_log()
-        for wait in RETRIES:
-            if not isinstance(log, QueryFailed) or (log.retry_after or 0.0) > wait:
-                break
-            await self._clock.sleep(wait)
-            log = await self._gateway.usage_log()
-        return log
+    def _needs_all(self, evidence: Evidence) -> bool:
+        """Whether the logs of all accounts are needed, since any may show what this ledger doesn't know."""
+        return bool(evidence.newer) and not self._everything
 
-    async def _without_log(self, evidence: Evidence, log: object) -> None:
+    async def _why_unread(self, log: UsageOutcome, evidence: Evidence, since: float) -> str:
+        """Why the logs don't show what an earlier run may have submitted; empty if they do."""
+        absent = await self._ledger.ask_history(accounts) - self._logs.accounts
+        if absent and self._needs_all(evidence):
+            named = ", ".join(sorted(absent)) or "without a name"
+            return f"of the account {named} can't be read without its key"
+        if not isinstance(log, UsageLog):
+            return f"can't be read: {log.receipt.said}"
+        if not await self._can_know(log, evidence, since):
+            return "does not match this ledger, or does not go back far enough"
+        return ""
+
+    async def _without_log(self, evidence: Evidence, why: str) -> None:
         """The log is no help: submit nothing if anything is newer than the ledger."""
-        why = "does not match this ledger, or does not go back far enough"
-        if isinstance(log, QueryFailed | QueryRefused):
-            said = log.receipt.message or log.receipt.code or f"HTTP {log.receipt.status}"
-            why = f"can't be read: {said}"
         if evidence.newer and not self._everything:
             self._is_stopped = True
             text = f"this ledger is outdated: {evidence.newer}; and the gateway's usage log {why}"
@@ -191,7 +172,7 @@ class Recovery:
             seed, number = one.given_seed, one.attempts + len(one.claims)
             if seed is None:
                 seed = derived_seed(await self._ledger.run_id(), one.key, number)
-            lost = LostAttempt(number, seed, max(one.claims))
+            lost = LostAttempt(number, seed, max(one.claims), evidence.accounts.get(one.key, ""))
             with suppress(TransitionRefused):
                 await self._ledger.doubt(one.key, lost, SUBMISSION_LOST_TRACK_OF)
                 doubted.append(printable(one.id))
@@ -223,6 +204,9 @@ class Recovery:
         """Whether the log shows what was submitted since then, as far as can be verified."""
         if not self._everything and not reaches_back(log.rows, since):
             return False
+        for name, rows in self._logs.rows.items():  # another key's log shows none of an account's submissions
+            if not can_know(rows, await self._ledger.ask_history(partial(accounted, account=name))):
+                return False
         known = await self._ledger.ask_history(accounted)
         named = {remote_id for ids in evidence.named.values() for remote_id in ids}
         sights = (self._unknown.seen.get(remote_id) for remote_id in named)
@@ -257,9 +241,9 @@ class Recovery:
         for one in [main, *(other for other in group if other is not main)]:
             same = row.get("remote_id") == one.seen.remote_id and row.get("sha256")
             facts = AttemptFacts(sha256=row["sha256"]) if same else AttemptFacts()
-            attempts.append(
-                PaidAttempt(one.number, one.seen.seed, one.seen.remote_id, one.seen.submitted_at, facts=facts)
-            )
+            seen, account = one.seen, await self._logs.owner(one.seen.remote_id)
+            paid = (one.number, seen.seed, seen.remote_id, seen.submitted_at)
+            attempts.append(PaidAttempt(*paid, facts=facts, account=account))
         try:
             await self._ledger.bring_back(key, attempts, FOUND_GENERATING)
         except (TransitionRefused, RemoteIdTaken):
@@ -276,6 +260,7 @@ class Recovery:
             with suppress(RemoteIdTaken):  # the user wants another version of the same video
                 accepted_at = evidence.accepted_at.get(RemoteId(row["remote_id"]))
                 paid = as_attempt(self._directory, row, one.attempts + 1, accepted_at)
+                paid = replace(paid, account=evidence.accounts.get(one.key, ""))
                 await self._ledger.bring_back(one.key, [paid], FOUND_DONE)
                 self._notice(f"{printable(one.id)} is done: {row['file_name']} matches results.csv")
 

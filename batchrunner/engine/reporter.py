@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from itertools import count
 
-from batchrunner.clock import Clock
 from batchrunner.core.errors import StorageError
 from batchrunner.core.model import TaskKey
 from batchrunner.core.redaction import redacted
+from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Tally
-from batchrunner.engine.admission import Admission
+from batchrunner.engine.dispatch import Dispatch
 from batchrunner.ledger import WAITING_FOR, Ledger, LedgerEvent, LedgerReader, money
 from batchrunner.output.progress import Display
 from batchrunner.output.results_file import Results
@@ -42,16 +43,19 @@ class Reporter:
         """The selected tasks of the plan."""
         self.everything = Tally({})
         """All tasks of the ledger."""
+        self.doubts = Counter[str]()
+        """How many tasks are in doubt, by the name of their account."""
 
     async def begin(self) -> None:
         """Count the tasks, and start observing the ledger."""
         self.wanted = Tally(await self._ledger.counts(self._selected))
         self.everything = Tally(await self._ledger.counts(planned_only=False))
+        self.doubts.update(one.account for one in await self._ledger.unowned() if one.is_doubt)
         self._ledger.observe(self._record)
 
-    def show(self, admission: Admission, clock: Clock) -> None:
+    def show(self, dispatch: Dispatch) -> None:
         """Open the display."""
-        self._display.start(self.wanted, admission, clock)
+        self._display.start(self.wanted, dispatch)
 
     async def show_money(self) -> None:
         """Show what the attempts cost now, as the summary will: the figures on display may be seconds old."""
@@ -70,7 +74,7 @@ class Reporter:
         """Set what `status` shows as the reason why nothing is submitted; empty to clear."""
         await self._ledger.set_meta(WAITING_FOR, why)
 
-    async def keep_ticking(self, admission: Admission) -> None:
+    async def keep_ticking(self, dispatch: Dispatch) -> None:
         """Update the display regularly, and record when and why nothing was submitted."""
         waiting_for = ""
         for ticks in count():
@@ -78,9 +82,9 @@ class Reporter:
             if ticks % MONEY_EVERY == 0:
                 spent = await money(self._reader)
             self._display.tick(spent)
-            if admission.waiting_for != waiting_for:
-                waiting_for = admission.waiting_for
-                if waiting_for or not admission.stop:
+            if dispatch.waiting_for != waiting_for:
+                waiting_for = dispatch.waiting_for
+                if waiting_for or not dispatch.stop:
                     self._log.notice(waiting_for or "submission resumed")
                 await self.waiting_for(waiting_for)
 
@@ -103,6 +107,9 @@ class Reporter:
 
     def _record(self, event: LedgerEvent) -> None:
         self.everything.moved(event.from_state, event.to_state)
+        self.doubts[event.account] += (event.to_state is TaskState.IN_DOUBT) - (
+            event.from_state is TaskState.IN_DOUBT
+        )
         if event.planned and (self._selected is None or event.key in self._selected):
             self.wanted.moved(event.from_state, event.to_state)
         self._results.outdated()

@@ -34,6 +34,7 @@ from batchrunner.engine.video_place import open_place
 from batchrunner.engine.wiring import Wiring
 from batchrunner.ledger import Ledger, LedgerReader, RunLock, note_begun, note_stop
 from batchrunner.ledger.aggregates import blocked_tasks
+from batchrunner.ledger.history import named_accounts
 from batchrunner.manifest import hours_of
 from batchrunner.operations.plan_changes import recognise
 from batchrunner.output.results_file import Results
@@ -90,7 +91,9 @@ async def run(job: Job) -> Summary:
                 if job.plan and not storage:
                     await mark_log(job.directory, ledger, evidence)
                 # Use the reader: after a failed write, the writer may not even answer.
-                spent, prices = await reader.spent(), await reader.prices_seen()
+                # With several prices, the estimates are those of the most expensive account.
+                is_exact = all(account.price == 1.0 for account in job.accounts)
+                spent, prices = await reader.spent(), await reader.prices_seen() if is_exact else []
                 if job.submits and not storage:
                     await note_stop(ledger, flow.stop)
                 counts = await reader.counts(selected)
@@ -98,6 +101,7 @@ async def run(job: Job) -> Summary:
                 if job.plan and selected is not None:
                     blocked = await blocked_among(reader, job.plan, selected)
                 missing = await reader.missing_files() if job.fetch_missing else 0
+                accounts = await reader.ask_history(named_accounts)
             summary = Summary(
                 directory=job.directory,
                 counts=counts,
@@ -108,6 +112,7 @@ async def run(job: Job) -> Summary:
                 spent=spent,
                 prices=tuple(prices),
                 own_prices=frozenset(binding.pricing.per_million_tokens),
+                accounts=accounts,
                 idle=flow.idle,
                 missing=missing,
                 notices=tuple(remarks),
@@ -148,6 +153,8 @@ async def _bound(job: Job, ledger: Ledger) -> list[str]:
     if job.plan:
         await ledger.check_manifest(job.plan)  # needs no network, so it comes first
     await follow_gateway(ledger, job.address, Clock(job.time_scale), remarks.append)
+    for default in (account.name for account in job.accounts if account.is_default):
+        await ledger.name_account(default)
     if former := await ledger.bind(job.gateway_name, job.plan):
         remarks.append(
             f"this run directory was used by the manifest {former} and has paid for tasks of this one"

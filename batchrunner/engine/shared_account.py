@@ -15,7 +15,8 @@ from batchrunner.core.model import AUTO, RunSettings
 from batchrunner.core.submission.account_gates import AccountGates
 from batchrunner.core.submission.breaker import Breaker
 from batchrunner.core.submission.capacity import Capacity
-from batchrunner.core.submission.hours import Hours
+from batchrunner.core.submission.decision import Stop
+from batchrunner.core.submission.run_gates import RunGates
 from batchrunner.core.submission.sharing import Claim, Turns
 
 IDLE_LIMIT = 3600.0
@@ -48,38 +49,59 @@ class Member(ABC):
         settings: RunSettings,
         clock: Clock,
         in_doubt: Callable[[], int],
-        failures: float | None,
-        hours: Hours,
+        gates: RunGates,
+        name: str = "",
+        price: float = 1.0,
     ) -> None:
-        """`settings` with a weight of 0 are those of a run that submits nothing: its limits don't count."""
+        """`settings` with a weight of 0 are those of a run that submits nothing: its limits don't count.
+
+        `name` and `price` are those of the account, in relation to the other accounts of the run.
+        """
+        self.account, self.name, self.price = account, name, price
         self.settings, self.rate = settings, SubmitRate(settings.submit_rate)
         self.slots = 0
         """Slots in use: generations in flight and unanswered submissions."""
         self.in_the_air = 0
         """Submissions that may have been sent and have no outcome yet."""
         self.in_doubt = in_doubt
-        """Returns the number of tasks in doubt in its ledger."""
+        """Returns the number of tasks in doubt in its ledger that were submitted with this account."""
         self.is_asking = False
         """Whether it is submitting: a turn that is left to it is taken, or passed on."""
-        self._account, self._clock = account, clock
+        self.stop: Stop | None = None
+        """What stopped its submissions with this account for good."""
+        self.waiting_for = ""
+        """Why it submits nothing with this account at the moment; empty while submission goes on."""
+        self._clock = clock
         self._changed = asyncio.Event()
         self._is_nominated = False
         self._number = account.join(self, clock.now())
         self.capacity, most = account.gates.capacity, settings.max_in_doubt
-        origin = account.key_origin
-        self._breaker = Breaker(self.capacity, most, origin, failures, hours, account.gates)
+        self._breaker = Breaker(self.capacity, most, account.key_origin, account.gates, gates)
 
     @abstractmethod
     def could_submit(self) -> bool:
         """Whether it could submit a task now, were it its turn."""
 
+    @abstractmethod
+    def could_take(self, now: float) -> bool:
+        """Whether this account has room for a task, even if its rate lets it go only in a moment."""
+
+    @property
+    def most_slots(self) -> int:
+        """How many slots it may use now, as far as the account's capacity is known."""
+        return self.capacity.limit(self._clock.now())
+
     def budget_freed(self) -> None:
         """A run needs less of a common budget than it had reserved."""
         self._breaker.freed_elsewhere()
 
-    def wake(self) -> None:
+    def stir(self) -> None:
         """Decide again: something has changed, in this run or in another one."""
         self._changed.set()
+
+    def wake(self) -> None:
+        """The same, with all accounts of the run: what one of them can't take, another one may."""
+        self.stir()
 
     def nominate(self) -> None:
         """Another run could submit a task now, and leaves that to this one, whose turn it is."""
@@ -90,18 +112,18 @@ class Member(ABC):
         """If another run has made way for this one, wake it up, whether or not this one could go."""
         if self._is_nominated:
             self._is_nominated = False
-            self._account.wake()
+            self.account.wake()
 
     def allow(self, concurrency: int, submit_rate: float) -> None:
         """Change its limits; what is in flight continues."""
         self.settings = replace(self.settings, concurrency=concurrency, submit_rate=submit_rate)
         self.rate.allow(submit_rate, self._clock.now())
-        self._account.resize(self._clock.now())
-        self._account.wake()
+        self.account.resize(self._clock.now())
+        self.account.wake()
 
     def leave(self) -> None:
         """The run has ended: the others have the account to themselves."""
-        self._account.leave(self._number, self._clock.now())
+        self.account.leave(self._number, self._clock.now())
 
 
 class SharedAccount:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from batchrunner.core.text import count
-from batchrunner.engine.admission import Admission
+from batchrunner.engine.dispatch import Dispatch
 from batchrunner.engine.together import Stoppable
 from batchrunner.output.terminal import terminal_is_gone
 
@@ -90,7 +90,7 @@ def handle_signals(
 
 
 async def supervise(
-    work: Awaitable[None], gate: Admission, stop: StopRequest, notice: Callable[[str], None]
+    work: Awaitable[None], gate: Dispatch, stop: StopRequest, notice: Callable[[str], None]
 ) -> None:
     """Run `work` to its end or until a stop: no new POSTs, unanswered ones awaited, the rest cancelled.
 
@@ -122,7 +122,7 @@ async def supervise(
         raise insisted
 
 
-async def _air_cleared(gate: Admission, notice: Callable[[str], None]) -> None:
+async def _air_cleared(gate: Dispatch, notice: Callable[[str], None]) -> None:
     """Wait until every unanswered submission has an outcome, for at most `AIR_TIME`."""
     loop = asyncio.get_running_loop()
     end, told = loop.time() + AIR_TIME, AIR_TIME + TOLD_EVERY

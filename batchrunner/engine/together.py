@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -75,9 +76,10 @@ class Together:
     clock: Clock
     """Decisions about the account compare times that different runs have noted."""
     pace: Pace
-    """Of all queries about tasks."""
+    """Of all queries about tasks, if the command has only one account; with several, each run has its own."""
     budget: SharedBudget | None = None
     """The limit of `--max-cost`, if it was given."""
-    account: SharedAccount = field(default_factory=SharedAccount)
+    accounts: defaultdict[str, SharedAccount] = field(default_factory=lambda: defaultdict(SharedAccount))
+    """By name."""
     stops: StopAll = field(default_factory=StopAll)
     siblings: Siblings = field(default_factory=Siblings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,8 +12,7 @@ from batchrunner.clock import Clock
 from batchrunner.core.budget import Budget, Per
 from batchrunner.core.comparison import differences
 from batchrunner.core.estimate import most_bytes, video_bytes
-from batchrunner.core.kinds import kind_of
-from batchrunner.core.model import Fit, PlannedTask, Request, TaskKey
+from batchrunner.core.model import Fit, PlannedTask, Request, RunSettings, TaskKey
 from batchrunner.core.outcome import Preflight
 from batchrunner.core.policy import GENERATION_FAILED
 from batchrunner.core.settlement import Prices
@@ -22,18 +21,21 @@ from batchrunner.core.submission.chains import ChainGate
 from batchrunner.core.submission.failures import FailureGate
 from batchrunner.core.submission.hours import Hours
 from batchrunner.engine.account import Account
+from batchrunner.engine.accounts import GivenAccount, UsageLogs
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.adopter import Adopter
 from batchrunner.engine.canaries import Canaries
 from batchrunner.engine.chains import Chains
 from batchrunner.engine.collector import Collector
 from batchrunner.engine.disk_room import Disk, room
+from batchrunner.engine.dispatch import Dispatch
 from batchrunner.engine.doubts import Doubts
 from batchrunner.engine.evidence import Evidence
 from batchrunner.engine.fetcher import Fetches
 from batchrunner.engine.job import Job
 from batchrunner.engine.live_limits import LiveLimits
 from batchrunner.engine.on_cluster import fetching_on_cluster
+from batchrunner.engine.parts import Lane, Lanes, Parts, follow
 from batchrunner.engine.queries import Queries
 from batchrunner.engine.recovery import Recovery
 from batchrunner.engine.reporter import Reporter
@@ -48,33 +50,6 @@ from batchrunner.ledger import MANIFEST, Binding, Ledger, LedgerEvent, TaskRecor
 from batchrunner.media import VideoFacts
 from batchrunner.storage.local_videos import LocalVideos
 from batchrunner.storage.video_store import VideoStore
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts of a run."""
-
-    gateway: Gateway
-    models: frozenset[str]
-    """The models that the tasks use."""
-    adopter: Adopter
-    admission: Admission
-    canaries: Canaries
-    group: RunTaskGroup
-    collector: Collector
-    collect: Callable[[TaskKey], None]
-    """Starts collecting a video."""
-    recovery: Recovery
-    worker: Worker
-    account: Account
-    doubts: Doubts
-    limits: LiveLimits
-    chains: Chains
-    budget: RunBudget
-
-    def collect_by_link(self, key: TaskKey) -> None:
-        """Start collecting a video from the model's own link, without the gateway."""
-        self.group.collect(self.collector.collect, key, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,57 +71,93 @@ class Wiring:
     videos: VideoStore
     """Where finished videos go."""
 
-    def cluster(self, gateway: Gateway) -> AbstractAsyncContextManager[Fetches | None]:
+    def cluster(self, gateways: Mapping[str, Gateway]) -> AbstractAsyncContextManager[Fetches | None]:
         """What downloads videos on a cluster, as long as the context; None for this machine alone."""
         notice = self.reporter.notice
-        return fetching_on_cluster(self.job, gateway, self.videos, self.binding.videos, notice)
+        return fetching_on_cluster(self.job, gateways, self.videos, self.binding.videos, notice)
 
     def connect(
-        self, gateway: Gateway, failed: Callable[[Exception], None], cluster: Fetches | None
+        self,
+        keys: Mapping[GivenAccount, Gateway],
+        failed: Callable[[Exception], None],
+        cluster: Fetches | None,
     ) -> Parts:
         """Create and connect the parts. `failed` is called with each exception in one of them."""
-        ledger, clock, settings, notice = self.ledger, self.clock, self.binding.settings, self.reporter.notice
-        group = RunTaskGroup(failed)
-        together = self.job.together
-        most, pace = settings.concurrency or settings.max_concurrency, together.pace if together else None
-        queries = Queries(gateway, clock, most, pace)
+        ledger, notice, together = self.ledger, self.reporter.notice, self.job.together
+        group, lanes = RunTaskGroup(failed), Lanes()
+        queries = {given.name: self._queries(given, gateway) for given, gateway in keys.items()}
+        gateways = {given.name: gateway for given, gateway in keys.items()}
         plan_limits = self.job.plan.budget.limits if self.job.plan else ()
         budget = RunBudget(ledger, plan_limits, together.budget if together else None)
         if together:
             together.siblings.add(ledger)
-        adopter = Adopter(ledger, gateway, clock, queries, together.siblings if together else None)
-        ledger.observe(adopter.observe)
         requests = self._requests()
         gate = ChainGate(self.job.plan.tasks.needs() if self.job.plan and self.job.submits else {})
-        admission = self._admission(gateway, adopter, requests, gate)
-        chains = Chains(ledger, clock, admission, gate)
+        dispatch = self._dispatch(lanes, gate)
+        chains = Chains(ledger, self.clock, dispatch, gate)
         ledger.observe(chains.observe)
-        canaries = Canaries(ledger, admission.canaries, self.job.limits, admission.look_again)
+        canaries = Canaries(ledger, dispatch.gates.canaries, self.job.limits, dispatch.look_again)
         ledger.observe(canaries.observe)
-        ledger.observe(partial(_count_failures, admission.failures))
-        collector = self._collector(gateway, canaries, cluster)
-
-        def collect(key: TaskKey) -> None:
-            group.collect(collector.collect, key)
-
-        def follow(record: TaskRecord) -> None:
-            admission.occupy(record.key, kind_of(record.request))
-            group.work(worker.resume, record, lambda: None)
-
+        ledger.observe(partial(_count_failures, dispatch.gates.failures))
+        collector = self._collector(gateways, canaries, cluster)
         recovery = Recovery(
             ledger,
-            gateway,
-            clock,
+            UsageLogs(gateways, queries),
+            self.clock,
             self.job.directory,
             self.evidence,
-            follow,
-            admission,
+            partial(follow, lanes, group),
+            dispatch,
             notice,
-            queries,
             hint=self._how_to_recover(),
             everything=self.job.recovers,
         )
-        account = Account(gateway, Prices(self.binding.pricing, self.job.limits), notice)
+        limits = LiveLimits(self.job.directory, self.binding.settings, dispatch, collector, notice)
+        models = frozenset(str(request.get("model")) for request in requests)
+        parts = Parts(lanes, models, dispatch, canaries, group, collector, recovery, limits, chains, budget)
+        disk, to_send = self._disk(requests), self._to_send(next(iter(gateways.values())))
+        for given, gateway in keys.items():
+            lanes.add(self._lane(given, gateway, queries[given.name], parts, disk, to_send))
+        return parts
+
+    def _queries(self, given: GivenAccount, gateway: Gateway) -> Queries:
+        settings, together = self._settings(given), self.job.together
+        pace = together.pace if together and not given.name else None
+        return Queries(gateway, self.clock, settings.concurrency or settings.max_concurrency, pace)
+
+    def _settings(self, given: GivenAccount) -> RunSettings:
+        """The settings of the run, with what the account limits itself."""
+        settings = self.binding.settings
+        if self.job.together and not self.job.submits:
+            settings = replace(settings, weight=0)
+        return settings if given.concurrency is None else replace(settings, concurrency=given.concurrency)
+
+    def _lane(
+        self,
+        given: GivenAccount,
+        gateway: Gateway,
+        queries: Queries,
+        parts: Parts,
+        disk: Disk,
+        to_send: Requests,
+    ) -> Lane:
+        """The parts that use the key of one account."""
+        ledger, clock, settings, notice = self.ledger, self.clock, self.binding.settings, self.reporter.notice
+        together, doubts, name = self.job.together, self.reporter.doubts, given.name
+        shared = together.accounts[name] if together else SharedAccount()
+        shared.key_origin = gateway.key_origin
+
+        async def answers() -> bool:
+            return (await gateway.preflight()).verdict is Preflight.READY
+
+        own = self._settings(given)
+        admission = Admission(
+            clock, own, disk, lambda: doubts[name], answers, shared, parts.dispatch, name, given.price
+        )
+        adopter = Adopter(ledger, gateway, clock, queries, together.siblings if together else None, name)
+        ledger.observe(adopter.observe)
+        pricing = replace(self.binding.pricing, factor=given.price)
+        account = Account(gateway, Prices(pricing, self.job.limits))
         worker = Worker(
             ledger=ledger,
             gateway=gateway,
@@ -154,30 +165,16 @@ class Wiring:
             admission=admission,
             settings=settings,
             prices=lambda: account.prices,
-            requests=self._to_send(gateway),
-            collect=collect,
+            requests=to_send,
+            collect=parts.collect,
             notice=notice,
-            is_paid=recovery.is_paid,
-            budget=budget,
+            is_paid=parts.recovery.is_paid,
+            budget=parts.budget,
             queries=queries,
         )
-        return Parts(
-            gateway,
-            models=frozenset(str(request.get("model")) for request in requests),
-            adopter=adopter,
-            admission=admission,
-            canaries=canaries,
-            group=group,
-            collector=collector,
-            collect=collect,
-            recovery=recovery,
-            worker=worker,
-            account=account,
-            doubts=Doubts(ledger, adopter, admission, settings, self._may_submit, follow, notice),
-            limits=LiveLimits(self.job.directory, settings, admission, collector, notice),
-            chains=chains,
-            budget=budget,
-        )
+        found = partial(follow, parts.lanes, parts.group)
+        doubted = Doubts(ledger, adopter, parts.dispatch, settings, self._may_submit, found, notice)
+        return Lane(name, gateway, admission, adopter, worker, account, doubted)
 
     def _find(self, key: TaskKey) -> PlannedTask | None:
         """A task of the plan, if it may be submitted."""
@@ -206,9 +203,7 @@ class Wiring:
         outputs = TaskOutputs(self.ledger, self.job.directory, self.videos, self.clock, gateway.origin, most)
         return Requests(self._find, outputs, plan.tasks.frames_needed() if plan else frozenset())
 
-    def _admission(
-        self, gateway: Gateway, adopter: Adopter, requests: Sequence[Request], gate: ChainGate
-    ) -> Admission:
+    def _disk(self, requests: Sequence[Request]) -> Disk:
         reserve, tally = self.binding.settings.disk_reserve, self.reporter.everything
 
         def coming() -> int:
@@ -217,7 +212,7 @@ class Wiring:
             return paid if is_local else min(paid, self.binding.settings.downloads)
 
         is_local = isinstance(self.videos, LocalVideos)
-        disk = Disk(
+        return Disk(
             free=lambda: room(self.job.directory, reserve),
             reserve=reserve,
             largest=max((video_bytes(request, self.job.limits) for request in requests), default=0),
@@ -225,41 +220,23 @@ class Wiring:
             trouble=lambda: self.videos.trouble,
         )
 
-        budget = self.job.plan.budget if self.job.plan else Budget()
+    def _dispatch(self, lanes: Lanes, gate: ChainGate) -> Dispatch:
+        tally, budget = self.reporter.everything, self.job.plan.budget if self.job.plan else Budget()
         before = tally[TaskState.FAILED] if budget.per is Per.RUN else 0
 
         def ended() -> tuple[int, int]:
             return max(0, tally[TaskState.FAILED] - before), sum(tally[state] for state in GENERATED)
 
         def awaiting() -> str:
-            if adopter.awaited:
+            if lanes.awaits_look:
                 return "looking up tasks in doubt in the usage log first"
             return "collecting videos that other tasks need" if gate.is_awaited else ""
 
-        async def answers() -> bool:
-            return (await gateway.preflight()).verdict is Preflight.READY
+        return Dispatch(self.clock, awaiting, budget.failures, ended, self.hours, gate, self.reporter.notice)
 
-        settings, together = self.binding.settings, self.job.together
-        if together and not self.job.submits:
-            settings = replace(settings, weight=0)
-        account = together.account if together else SharedAccount()
-        account.key_origin = gateway.key_origin
-        return Admission(
-            self.clock,
-            settings,
-            disk,
-            in_doubt=lambda: tally[TaskState.IN_DOUBT],
-            gateway_answers=answers,
-            awaiting=awaiting,
-            account=account,
-            failures=budget.failures,
-            ended=ended,
-            hours=self.hours,
-            chains=gate,
-            notice=self.reporter.notice,
-        )
-
-    def _collector(self, gateway: Gateway, canaries: Canaries, cluster: Fetches | None) -> Collector:
+    def _collector(
+        self, gateways: Mapping[str, Gateway], canaries: Canaries, cluster: Fetches | None
+    ) -> Collector:
         limits = self.job.limits
 
         def differs(task: TaskRecord, facts: VideoFacts) -> tuple[str, ...]:
@@ -274,7 +251,7 @@ class Wiring:
 
         return Collector(
             self.ledger,
-            gateway,
+            next(iter(gateways.values())),
             self.clock,
             self.videos,
             self.binding.settings.downloads,
@@ -283,6 +260,7 @@ class Wiring:
             asks_dead_links=self.job.recollect_all,
             collected=canaries.collected,
             cluster=cluster,
+            gateways=gateways,
         )
 
     def _how_to_recover(self) -> str:

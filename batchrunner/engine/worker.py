@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import assert_never
 
 from batchrunner.clock import Clock
@@ -63,6 +64,7 @@ from batchrunner.engine.requests import Requests, Unsendable
 from batchrunner.engine.shared_budget import RunBudget
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, OverBudget, RemoteIdTaken, TaskRecord
+from batchrunner.ledger.history import another_finished
 
 
 class Worker:
@@ -94,7 +96,7 @@ class Worker:
     async def submit(self, permit: Permit) -> None:
         """Submit the permitted task and, if accepted, follow it to its end."""
         generation = await self._submit(permit)
-        if generation and not self._admission.closing:
+        if generation and not self._admission.run.closing:
             watch = Watch(generation.kind, generation.began, unfinished=generation.began)
             await self._follow(generation, watch, delay=self._delay(watch))
 
@@ -145,9 +147,9 @@ class Worker:
         if self._admission.is_shut:
             self._put_back(task)
             return None
-        draw = derived_seed if self._settings.draw_seed else None
+        draw, name = derived_seed if self._settings.draw_seed else None, self._admission.name
         async with self._budget.room() as limits:
-            attempt = await self._ledger.claim(task.key, given_seed(task.request), draw, limits)
+            attempt = await self._ledger.claim(task.key, given_seed(task.request), draw, limits, name)
         if self._admission.is_shut or self._admission.is_crowded:
             await self._ledger.move(task.key, RELEASED, attempt.id)
             self._put_back(task)
@@ -155,8 +157,8 @@ class Worker:
         return attempt, body.with_seed(attempt.seed)
 
     def _put_back(self, task: PlannedTask) -> None:
-        if not self._admission.closing:
-            self._admission.put(Waiting.of(task.position, task.key, task.request))
+        if not self._admission.run.closing:
+            self._admission.run.put(Waiting.of(task.position, task.key, task.request))
 
     async def _record(
         self, permit: Permit, task: PlannedTask, attempt: Attempt, outcome: SubmitOutcome
@@ -188,7 +190,7 @@ class Worker:
             began = self._clock.now()
             return Generation(task.key, attempt.id, outcome.remote_id, now, began, task.request, attempt.seed)
         if move.to is TaskState.PENDING:
-            self._admission.put(permit.task, judged.wait)
+            self._admission.run.put(permit.task, judged.wait)
         return None
 
     def _decided(self, outcome: SubmitOutcome, attempt: Attempt, now: float, judged: Judgement) -> Move:
@@ -276,7 +278,7 @@ class Worker:
 
     async def _look_at_another(self, key: TaskKey) -> None:
         """Poll one of our finished tasks to see if this key sees any, in case no other is in flight."""
-        if another := await self._ledger.another_finished(key):
+        if another := await self._ledger.ask_history(partial(another_finished, key=key)):
             other, remote_id = another
             answer, _ = await self._queries.poll(remote_id)
             self._sightings.record(other, answer, self._clock.now())
@@ -289,7 +291,7 @@ class Worker:
         move = after_failure(answer, seen, seen.at + self._clock.real(wait) if again else None)
         await self._ledger.move(key, move, generation.attempt)
         if again and (task := self._requests.find(key)):
-            self._admission.put(Waiting.of(task.position, key, task.request), wait)
+            self._admission.run.put(Waiting.of(task.position, key, task.request), wait)
 
 
 def _chance() -> float:

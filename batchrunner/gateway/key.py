@@ -28,6 +28,10 @@ class ApiKey:
         """The value of the Authorization header; for the gateway's own origin only."""
         return f"Bearer {self._key}"
 
+    def is_same(self, other: ApiKey) -> bool:
+        """Whether it is the same key, wherever it came from."""
+        return self._key == other._key
+
     def mask(self, text: str) -> str:
         """`text` with the key masked."""
         return text.replace(self._key, MASK) if self._key in text else text

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from batchrunner.core.model import AttemptId, RemoteId, TaskKey
 from batchrunner.core.needs_unmet import NEED_FAILED, NEED_IN_DOUBT, NEED_PENDING, Unmet
@@ -75,6 +76,32 @@ def unused_seed(db: sqlite3.Connection, draw: Callable[[int], int]) -> int:
     raise AssertionError("there is always a further salt")
 
 
+class Intent(NamedTuple):
+    """The columns of an attempt that is about to be submitted."""
+
+    number: int
+    seed: int | None
+    submitted_at: float
+    """Unix seconds."""
+    process: str
+    account: str
+    worst_tokens: int | None
+    least_tokens: int
+    worst_cost: float | None
+    worst_currency: str
+
+
+def enter_intent(db: sqlite3.Connection, key: TaskKey, intent: Intent) -> AttemptId:
+    """Add an attempt that is about to be submitted."""
+    columns, values = ", ".join(Intent._fields), ", ".join("?" * len(intent))
+    ((attempt,),) = db.execute(
+        f"INSERT INTO attempts (task, file_name, {columns}) SELECT key, file_name, {values} FROM tasks "
+        "WHERE key = ? RETURNING id",
+        (*intent, key),
+    )
+    return AttemptId(attempt)
+
+
 @dataclass(frozen=True, slots=True)
 class PaidAttempt:
     """A paid attempt that was missing from the ledger."""
@@ -91,6 +118,8 @@ class PaidAttempt:
     former: bool = False
     """Whether it made an earlier version of the video, under a name that is not known."""
     facts: AttemptFacts = field(default_factory=AttemptFacts)
+    account: str = ""
+    """The name of the account that it was found with."""
 
 
 def enter(db: sqlite3.Connection, key: TaskKey, paid: PaidAttempt, now: float) -> AttemptId:
@@ -101,9 +130,9 @@ def enter(db: sqlite3.Connection, key: TaskKey, paid: PaidAttempt, now: float) -
         db.execute(set_name, (paid.file_name, version_at(paid.file_name, own), key))
     at = now if paid.submitted_at is None else min(paid.submitted_at, now)
     ((attempt,),) = db.execute(
-        "INSERT INTO attempts (task, number, seed, file_name, submitted_at, outcome, accepted_at) "
-        "SELECT key, ?, ?, iif(?, '', file_name), ?, ?, ? FROM tasks WHERE key = ? RETURNING id",
-        (paid.number, paid.seed, paid.former, at, RECOVERED, paid.accepted_at or at, key),
+        "INSERT INTO attempts (task, number, seed, file_name, submitted_at, outcome, accepted_at, account) "
+        "SELECT key, ?, ?, iif(?, '', file_name), ?, ?, ?, ? FROM tasks WHERE key = ? RETURNING id",
+        (paid.number, paid.seed, paid.former, at, RECOVERED, paid.accepted_at or at, paid.account, key),
     )
     record_facts(db, AttemptId(attempt), replace(paid.facts, remote_id=paid.remote_id))
     db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (paid.number, key))
@@ -118,14 +147,16 @@ class LostAttempt:
     seed: int | None
     submitted_at: float
     """Unix seconds."""
+    account: str = ""
+    """The name of its account, according to run.log."""
 
 
 def enter_lost(db: sqlite3.Connection, key: TaskKey, lost: LostAttempt) -> AttemptId:
     """Add a submission whose answer and ledger entry were both lost."""
     ((attempt,),) = db.execute(
-        "INSERT INTO attempts (task, number, seed, file_name, submitted_at, outcome) "
-        "SELECT key, ?, ?, file_name, ?, ? FROM tasks WHERE key = ? RETURNING id",
-        (lost.number, lost.seed, lost.submitted_at, Event.UNKNOWN, key),
+        "INSERT INTO attempts (task, number, seed, file_name, submitted_at, outcome, account) "
+        "SELECT key, ?, ?, file_name, ?, ?, ? FROM tasks WHERE key = ? RETURNING id",
+        (lost.number, lost.seed, lost.submitted_at, Event.UNKNOWN, lost.account, key),
     )
     db.execute("UPDATE tasks SET attempts = max(attempts, ?) WHERE key = ?", (lost.number, key))
     return AttemptId(attempt)

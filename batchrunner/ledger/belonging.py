@@ -68,6 +68,11 @@ def bind_videos(db: sqlite3.Connection, url: str) -> str:
     return url
 
 
+def name_account(db: sqlite3.Connection, account: str) -> None:
+    """Give what was submitted with an account that had no name to this one."""
+    db.execute("UPDATE attempts SET account = ? WHERE account = ''", (account,))
+
+
 def bind_manifest(db: sqlite3.Connection, plan: Plan) -> str:
     """Bind the ledger to a manifest, or check that it is bound to this one; see `Ledger.bind`."""
     bound, shared = _meta(db, "manifest"), shared_with(db, plan)

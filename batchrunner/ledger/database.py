@@ -26,7 +26,7 @@ from batchrunner.ledger.spending import ADD_COMMITTED, ADD_PLACEHOLDERS, CREATE_
 T = TypeVar("T")
 APPLICATION_ID = 0x62726C31
 """`brl1`: marks an SQLite file as a ledger."""
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 MIGRATIONS = {
     1: ("ALTER TABLE attempts ADD COLUMN looked_up TEXT",),
     2: (
@@ -64,6 +64,7 @@ MIGRATIONS = {
         *ADD_COMMITTED,
         CREATE_SPENDING,
     ),
+    6: ("ALTER TABLE attempts ADD COLUMN account TEXT NOT NULL DEFAULT ''",),
 }
 """The statements that upgrade a ledger from each older version to the next."""
 

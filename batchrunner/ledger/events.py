@@ -30,6 +30,8 @@ class LedgerEvent:
     seed: int | None = None
     """The attempt's seed."""
     remote_id: RemoteId | None = None
+    account: str = ""
+    """The name of the attempt's account; empty if the command has only one."""
 
 
 Observer = Callable[[LedgerEvent], None]

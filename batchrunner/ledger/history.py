@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -61,11 +62,15 @@ def history(db: sqlite3.Connection) -> History:
     )
 
 
-def accounted(db: sqlite3.Connection) -> Accounted:
-    """Which submissions in the usage log the ledger accounts for."""
+def accounted(db: sqlite3.Connection, account: str | None = None) -> Accounted:
+    """Which submissions in the usage log the ledger accounts for.
+
+    With an account, only its own exchanges count; everything else may be in the log of any.
+    """
     exchanges = db.execute(
         "SELECT request_id, submitted_at, remote_id IS NOT NULL FROM attempts "
-        "WHERE request_id <> '' AND outcome IS NOT 'unknown'"
+        "WHERE request_id <> '' AND outcome IS NOT 'unknown' AND account = coalesce(?, account)",
+        (account,),
     ).fetchall()
     ids = db.execute("SELECT remote_id FROM attempts WHERE remote_id IS NOT NULL")
     adopted = db.execute(
@@ -120,11 +125,13 @@ def file_names(db: sqlite3.Connection) -> frozenset[str]:
     return frozenset(name for (name,) in rows)
 
 
-def witnesses(db: sqlite3.Connection) -> list[Witness]:
-    """The submissions whose POST was answered with acceptance."""
+def witnesses(db: sqlite3.Connection, account: str = "") -> list[Witness]:
+    """The submissions with an account whose POST was answered with acceptance."""
     rows = db.execute(
         "SELECT id, coalesce(process, ''), coalesce(request_id, ''), accepted_at, remote_id FROM attempts "
-        "WHERE outcome IN ('accepted', 'given_up') AND remote_id IS NOT NULL AND accepted_at IS NOT NULL"
+        "WHERE outcome IN ('accepted', 'given_up') AND remote_id IS NOT NULL AND accepted_at IS NOT NULL "
+        "AND account = ?",
+        (account,),
     )
     return [Witness(AttemptId(row[0]), *row[1:]) for row in rows]
 
@@ -181,3 +188,48 @@ def shows_settled(db: sqlite3.Connection) -> bool:
 
 def _linked_task(key: str, name: str, state: str, in_manifest: int) -> LinkedTask:
     return LinkedTask(TaskKey(key), name, TaskState(state), bool(in_manifest))
+
+
+def submitting(db: sqlite3.Connection, account: str) -> int:
+    """How many submissions with an account have no answer yet."""
+    query = (
+        "SELECT count(*) FROM tasks t JOIN attempts a ON a.id = t.attempt "
+        "WHERE t.state = 'submitting' AND a.account = ?"
+    )
+    return int(db.execute(query, (account,)).fetchone()[0])
+
+
+def accounts(db: sqlite3.Connection) -> frozenset[str]:
+    """The names of all accounts that anything was submitted with, as far as that is known."""
+    query = "SELECT DISTINCT account FROM attempts WHERE account <> '' OR process IS NOT NULL"
+    return frozenset(name for (name,) in db.execute(query))
+
+
+def states_by_account(db: sqlite3.Connection, planned_only: bool) -> dict[str, Counter[TaskState]]:
+    """How many tasks are in each state, by the account of their newest attempt, in order of first use."""
+    found: dict[str, Counter[TaskState]] = {}
+    rows = db.execute(
+        "SELECT a.account, t.state, count(*) FROM tasks t JOIN attempts a ON a.id = t.attempt "
+        "WHERE t.position IS NOT NULL OR NOT ? GROUP BY 1, 2 ORDER BY min(a.id)",
+        (planned_only,),
+    )
+    for account, state, number in rows:
+        found.setdefault(account, Counter())[TaskState(state)] = number
+    return found
+
+
+def named_accounts(db: sqlite3.Connection) -> dict[str, Counter[TaskState]]:
+    """How many planned tasks of each account are in each state; empty if no account has a name."""
+    found = states_by_account(db, planned_only=True)
+    return found if any(found) else {}
+
+
+def another_finished(db: sqlite3.Connection, key: TaskKey) -> tuple[TaskKey, RemoteId] | None:
+    """Among the other tasks of its account, the one whose generation ended last; None if there is none."""
+    rows = db.execute(
+        "SELECT task, remote_id FROM attempts WHERE task <> ?1 AND remote_id IS NOT NULL AND account = "
+        "(SELECT a.account FROM tasks t JOIN attempts a ON a.id = t.attempt WHERE t.key = ?1) "
+        "AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1",
+        (key,),
+    )
+    return next(((TaskKey(other), RemoteId(remote_id)) for other, remote_id in rows), None)

@@ -19,8 +19,10 @@ async def note_stop(ledger: Ledger, stop: Stop | None) -> None:
     Raises:
         StorageError: it can't be written.
     """
-    values = (redacted(stop.why), redacted(stop.hint), int(stop.exit_code)) if stop else None
-    text = json.dumps(values, ensure_ascii=False) if values else ""
+    text = ""
+    if stop:
+        values = (redacted(stop.why), redacted(stop.hint), int(stop.exit_code), stop.is_partial)
+        text = json.dumps(values, ensure_ascii=False)
     if text != await ledger.meta(_NAME):
         await ledger.set_meta(_NAME, text)
 
@@ -30,5 +32,5 @@ async def last_stop(ledger: LedgerReader) -> Stop | None:
     text = await ledger.meta(_NAME)
     if not text:
         return None
-    why, hint, code = json.loads(text)
-    return Stop(why, hint, ExitCode(code))
+    why, hint, code, *partial = json.loads(text)  # earlier versions have three values
+    return Stop(why, hint, ExitCode(code), any(partial))

@@ -20,9 +20,11 @@ from batchrunner.core.plan import folded, version_name
 from batchrunner.core.policy import CLAIMED, INTERRUPTED, WANTED_AGAIN, AttemptFacts, Move
 from batchrunner.ledger import belonging, changes, reconcile
 from batchrunner.ledger.attempts import (
+    Intent,
     LostAttempt,
     PaidAttempt,
     enter,
+    enter_intent,
     enter_lost,
     record_denial,
     record_facts,
@@ -43,11 +45,6 @@ DrawSeed = Callable[[str, TaskKey, int, int], int]
 _LEFT_SUBMITTING = "SELECT key, attempt FROM tasks WHERE state = 'submitting'"
 # Attempts still without an outcome were released by an earlier version, which recorded none.
 _NEVER_LEFT = "UPDATE attempts SET outcome = 'released' WHERE outcome IS NULL AND remote_id IS NULL"
-_INTEND = (
-    "INSERT INTO attempts (task, number, seed, file_name, submitted_at, process, worst_tokens, "
-    "least_tokens, worst_cost, worst_currency) SELECT key, ?, ?, file_name, ?, ?, ?, ?, ?, ? FROM tasks "
-    "WHERE key = ? RETURNING id"
-)
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -58,7 +55,7 @@ class Ledger(LedgerReader):
         super().__init__(db, path)
         self._now, self._worst_of = now, worst_of
         self.process = secrets.token_hex(8)
-        """Marks the submissions of this process, which has one key, in the ledger."""
+        """Marks the submissions of this process in the ledger."""
         self._outbox = Outbox()
         self._writer = Writer(db, self._outbox)
 
@@ -119,6 +116,10 @@ class Ledger(LedgerReader):
         """
         return await self._writer.apply(lambda db: belonging.bind_videos(db, url))
 
+    async def name_account(self, account: str) -> None:
+        """Give what was submitted with an account that had no name to this one."""
+        await self._writer.apply(lambda db: belonging.name_account(db, account))
+
     async def moved_to(self, gateway: str) -> None:
         """Record a new address of the ledger's gateway; former ones are kept."""
         await self._writer.apply(lambda db: belonging.move_gateway(db, gateway))
@@ -129,11 +130,7 @@ class Ledger(LedgerReader):
         `on_disk` holds the folded names of the files in the video folder, which no new task may use.
         Returns how many tasks left the plan.
         """
-
-        def change(db: sqlite3.Connection) -> int:
-            return reconcile.bring_in_line(db, plan, on_disk)
-
-        return await self._writer.apply(change)
+        return await self._writer.apply(lambda db: reconcile.bring_in_line(db, plan, on_disk))
 
     async def recover(self) -> int:
         """Mark submissions that a crash left without an outcome as in doubt; return their number."""
@@ -156,9 +153,14 @@ class Ledger(LedgerReader):
             await self._writer.apply(partial(reserve_missing, worst_of=self._worst_of, currency=currency))
 
     async def claim(
-        self, key: TaskKey, seed: int | None, draw: DrawSeed | None, limits: Sequence[Limit] = ()
+        self,
+        key: TaskKey,
+        seed: int | None,
+        draw: DrawSeed | None,
+        limits: Sequence[Limit] = (),
+        account: str = "",
     ) -> Attempt:
-        """Record the intent to submit a pending task, with a seed for this attempt if the task has none.
+        """Record the intent to submit a pending task with an account, and draw a seed if the task has none.
 
         Seeds from `draw` that another attempt uses are skipped.
         When this returns, the intent is on disk, its worst case is reserved, and the POST may be sent.
@@ -180,13 +182,10 @@ class Ledger(LedgerReader):
             has_seed = seed is not None and version == 1
             chosen = unused_seed(db, partial(draw, run_id, key, number)) if draw and not has_seed else seed
             now = self._now()
-            rows = db.execute(
-                _INTEND,
-                (number, chosen, now, self.process, *stored(worst), key),
-            )
-            ((attempt_id,),) = rows
-            self._move(db, key, CLAIMED, AttemptId(attempt_id))
-            return Attempt(AttemptId(attempt_id), key, number, chosen, now, refused)
+            intent = Intent(number, chosen, now, self.process, account, *stored(worst))
+            attempt = enter_intent(db, key, intent)
+            self._move(db, key, CLAIMED, attempt)
+            return Attempt(attempt, key, number, chosen, now, refused)
 
         return await self._writer.apply(change)
 

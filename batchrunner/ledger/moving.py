@@ -13,7 +13,8 @@ from batchrunner.ledger.attempts import record_facts
 from batchrunner.ledger.events import LedgerEvent
 
 _SELECT = (
-    "SELECT t.id, t.position, t.state, coalesce(?1, t.attempt), t.refused, t.warnings, a.seed, a.remote_id "
+    "SELECT t.id, t.position, t.state, coalesce(?1, t.attempt), t.refused, t.warnings, a.seed, a.remote_id, "
+    "coalesce(a.account, '') "
     "FROM tasks t LEFT JOIN attempts a ON a.id = coalesce(?1, t.attempt) WHERE t.key = ?2"
 )
 _UPDATE = (
@@ -36,7 +37,7 @@ def carry_out(
     row = db.execute(_SELECT, (attempt, key)).fetchone()
     if row is None:
         raise UsageError(f"the ledger has no task {key}")
-    task_id, position, state, attempt, refused_before, warnings, seed, remote_id = row
+    task_id, position, state, attempt, refused_before, warnings, seed, remote_id, account = row
     before = TaskState(state)
     check_transition(before, move.event, move.to)
     starts_anew = move.event in (Event.RETRIED, Event.ACCEPTED)
@@ -71,4 +72,5 @@ def carry_out(
         planned=position is not None,
         seed=seed,
         remote_id=move.facts.remote_id or remote_id,
+        account=account,
     )

@@ -190,8 +190,8 @@ class LedgerReader:
         """Submissions without a remote ID that may have been accepted: in doubt, in flight, declared lost."""
         rows = await self._rows(
             "SELECT a.id, t.key, t.id AS name, t.state = 'in_doubt' AND t.attempt = a.id AS is_doubt, "
-            f"t.request, a.seed, a.submitted_at, a.request_id, a.process, ({_PAID}) AS paid FROM attempts a "
-            "JOIN tasks t ON t.key = a.task WHERE a.remote_id IS NULL "
+            f"t.request, a.seed, a.submitted_at, a.request_id, a.process, a.account, ({_PAID}) AS paid "
+            "FROM attempts a JOIN tasks t ON t.key = a.task WHERE a.remote_id IS NULL "
             f"AND (a.outcome IS NULL OR a.outcome IN {NOT_KNOWN}) ORDER BY a.id"
         )
         return [unowned_of(row) for row in rows]
@@ -203,15 +203,6 @@ class LedgerReader:
     async def generation_times(self) -> list[tuple[Kind, float]]:
         """How long generations took, in nominal seconds, each with its kind; of many, a sample."""
         return await self._ask(aggregates.generation_times)
-
-    async def another_finished(self, key: TaskKey) -> tuple[TaskKey, RemoteId] | None:
-        """Among all other tasks, the one whose generation ended last; None if there is none."""
-        rows = await self._rows(
-            "SELECT task, remote_id FROM attempts WHERE task <> ? AND remote_id IS NOT NULL "
-            "AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1",
-            (key,),
-        )
-        return next(((TaskKey(other), RemoteId(remote_id)) for other, remote_id in rows), None)
 
     async def spent(self) -> Spent:
         """The total cost of all attempts, as far as known."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from batchrunner.core.model import Plan, PlannedTask, TaskKey
+from batchrunner.core.model import Plan, PlannedTask, Pricing, TaskKey
 from batchrunner.core.plan import file_name, folded
 from batchrunner.ledger.changes import note_other_rows
 from batchrunner.version import __version__
@@ -64,13 +64,18 @@ def _is_other(db: sqlite3.Connection, plan: Plan) -> bool:
     """Whether the plan is not the one of the last time; record it with its settings."""
     # The digest is part of the settings: an older version, which doesn't know it, removes it with them.
     plan_of = {"version": __version__, "digest": plan.tasks.digest()}
-    settings = {"name": plan.name, "run": asdict(plan.settings), "pricing": asdict(plan.pricing)}
+    settings = {"name": plan.name, "run": asdict(plan.settings), "pricing": _stored(plan.pricing)}
     models = {"models": plan.models} if plan.models else {}
     text = json.dumps(settings | models | {"plan": plan_of})
     if db.execute("SELECT 1 FROM meta WHERE name = 'settings' AND value = ?", (text,)).fetchall():
         return False
     db.execute("INSERT OR REPLACE INTO meta VALUES ('settings', ?)", (text,))
     return True
+
+
+def _stored(pricing: Pricing) -> dict[str, Any]:
+    """The prices of the manifest; what accounts pay in relation to them is not the manifest's."""
+    return {"currency": pricing.currency, "per_million_tokens": dict(pricing.per_million_tokens)}
 
 
 def _add(db: sqlite3.Connection, new: Iterable[Sequence[Any]], on_disk: frozenset[str]) -> None:

@@ -68,6 +68,8 @@ class TaskRecord(NamedTuple):
     """The same for the model's own link."""
     file_state: str | None = None
     """A `FileState`: the result of the last check of the finished video's file."""
+    account: str | None = None
+    """The name of the account that it was submitted with; empty if that had none. None without an attempt."""
 
     @property
     def links_dead(self) -> bool:

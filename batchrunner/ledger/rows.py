@@ -83,6 +83,7 @@ def unowned_of(row: Any) -> Unowned:
         ratio=ratio if (ratio := metadata.get("ratio")) != "adaptive" else None,
         request_id=row["request_id"] or "",
         process=row["process"] or "",
+        account=row["account"],
         request=row["request"],
         paid_attempts=row["paid"],
     )

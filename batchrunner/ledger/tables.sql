@@ -1,4 +1,4 @@
--- The ledger, version 6; `changes.py` adds the log of changes, `spending.py` the sums for the budget. Times are Unix seconds (UTC).
+-- The ledger, version 7; `changes.py` adds the log of changes, `spending.py` the sums for the budget. Times are Unix seconds (UTC).
 -- Media are stored as path and hash, never as bytes.
 
 CREATE TABLE meta (
@@ -72,7 +72,8 @@ CREATE TABLE attempts (
     file_state         TEXT,                 -- of a finished video: '' or NULL in place, missing, dangling, changed
     file_seen          TEXT,                 -- size and mtime (ns) at the last check
     candidates         TEXT,                 -- JSON list of the gateway's tasks that may be it
-    process            TEXT,                 -- random ID of the process that submitted it, which has one key
+    process            TEXT,                 -- random ID of the process that submitted it
+    account            TEXT NOT NULL DEFAULT '',  -- name of the account that it was submitted with; '': the only one
     worst_tokens       INTEGER,              -- the most that it can be charged, estimated at the claim
     worst_cost         REAL,
     worst_currency     TEXT,                 -- of the prices, even where the model has none

@@ -11,7 +11,6 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from batchrunner.clock import Clock
 from batchrunner.core.progress import Money, attention, pace_in_words, wrapped
 from batchrunner.core.states import TaskState
 from batchrunner.core.summary import Tally
@@ -40,8 +39,8 @@ class Live:
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._moment: Moment | None = None
 
-    def start(self, tally: Tally, situation: SubmissionStatus, clock: Clock) -> None:
-        self._moment = Moment(tally, situation, clock)
+    def start(self, tally: Tally, situation: SubmissionStatus) -> None:
+        self._moment = Moment(tally, situation)
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),

@@ -8,10 +8,8 @@ import time
 from contextlib import suppress
 from typing import Protocol
 
-from batchrunner.clock import Clock
 from batchrunner.core.progress import ATTENTION, CollectionRate, Money, Progress, one_line
 from batchrunner.core.states import Event, TaskState
-from batchrunner.core.submission.capacity import Capacity
 from batchrunner.core.summary import Tally
 from batchrunner.core.text import printable, shortened
 from batchrunner.ledger import LedgerEvent
@@ -28,19 +26,20 @@ INTERVAL, UNCHANGED_INTERVAL = 60.0, 600.0
 class SubmissionStatus(Protocol):
     """What a display needs to know about admission."""
 
-    waiting_for: str
+    @property
+    def waiting_for(self) -> str: ...
 
     @property
     def slots(self) -> int: ...
 
     @property
-    def capacity(self) -> Capacity: ...
+    def most_slots(self) -> int: ...
 
 
 class Display(Protocol):
     """Shows a run's progress; a run doesn't depend on it."""
 
-    def start(self, tally: Tally, situation: SubmissionStatus, clock: Clock) -> None:
+    def start(self, tally: Tally, situation: SubmissionStatus) -> None:
         """The run is about to start."""
 
     def event(self, event: LedgerEvent) -> None:
@@ -59,7 +58,7 @@ class Display(Protocol):
 class Silent:
     """Shows nothing."""
 
-    def start(self, tally: Tally, situation: SubmissionStatus, clock: Clock) -> None: ...
+    def start(self, tally: Tally, situation: SubmissionStatus) -> None: ...
     def event(self, event: LedgerEvent) -> None: ...
     def notice(self, text: str) -> None: ...
     def tick(self, money: Money) -> None: ...
@@ -69,8 +68,8 @@ class Silent:
 class Moment:
     """What the displays show, kept up to date from events."""
 
-    def __init__(self, tally: Tally, situation: SubmissionStatus, clock: Clock) -> None:
-        self._tally, self._situation, self._clock = tally, situation, clock
+    def __init__(self, tally: Tally, situation: SubmissionStatus) -> None:
+        self._tally, self._situation = tally, situation
         self._pace = CollectionRate(time.monotonic())
         self.money = Money()
 
@@ -85,7 +84,7 @@ class Moment:
             counts=self._tally.counts(),
             rate=self._pace.rate(time.monotonic()),
             slots=self._situation.slots,
-            most_slots=self._situation.capacity.limit(self._clock.now()),
+            most_slots=self._situation.most_slots,
             money=self.money,
             waiting_for=printable(self._situation.waiting_for),
         )
@@ -101,8 +100,8 @@ class Lines:
         self._newest, self._shown = "", ""
         self._next_at = self._repeat_at = 0.0
 
-    def start(self, tally: Tally, situation: SubmissionStatus, clock: Clock) -> None:
-        self._moment = Moment(tally, situation, clock)
+    def start(self, tally: Tally, situation: SubmissionStatus) -> None:
+        self._moment = Moment(tally, situation)
         self._next_at = time.monotonic() + INTERVAL
 
     def event(self, event: LedgerEvent) -> None:

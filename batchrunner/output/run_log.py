@@ -19,7 +19,7 @@ from batchrunner.ledger import LedgerEvent
 from batchrunner.output.event_stream import EventSink
 from batchrunner.storage.log_files import rotate
 
-_IF_KNOWN = ("seed", "remote_id")
+_IF_KNOWN = ("seed", "remote_id", "account")
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
 _FIELDS = tuple(field.name for field in fields(LedgerEvent) if field.name not in ("at", *_IF_KNOWN))
 
@@ -51,7 +51,7 @@ class RunLog:
     def event(self, event: LedgerEvent) -> None:
         """Log an event."""
         values = {name: getattr(event, name) for name in _FIELDS} | {"message": redacted(event.message)}
-        values |= {name: value for name in _IF_KNOWN if (value := getattr(event, name)) is not None}
+        values |= {name: value for name in _IF_KNOWN if (value := getattr(event, name)) not in (None, "")}
         self._write(event.at, values)
         self._pass_on("task", event.at, values)
 

@@ -35,6 +35,8 @@ class Summary:
     """The gateway's own prices, as far as it shows them."""
     own_prices: frozenset[str] = frozenset()
     """The models whose price the manifest gives."""
+    accounts: Mapping[str, Mapping[TaskState, int]] = field(default_factory=dict)
+    """The tasks of each account by state; empty if accounts have no names."""
     idle: bool = False
     """There was nothing to do; no request was made."""
     missing: int = 0

@@ -10,7 +10,7 @@ from batchrunner.simulator import checks
 
 @dataclass(frozen=True)
 class Key:
-    """One API key of the gateway's single user, without the key itself."""
+    """One API key of a user of the gateway, without the key itself."""
 
     name: str  # shown in the charge book and the usage log
     token_id: int
@@ -18,6 +18,7 @@ class Key:
     models: tuple[str, ...] | None = None  # the models it may use; None is all
     valid: bool = True
     revoked: tuple[float, float] | None = None  # unknown in [from, to], nominal seconds since the start
+    user: str = ""  # whose it is; empty: the one whose capacity and balance are those of the scenario
 
 
 RECORDED: Mapping[str, Key] = {
@@ -33,7 +34,7 @@ def find_key(keys: Mapping[str, Key], header: str | None, at: float) -> Key | No
 
     `at` is in nominal seconds since the simulator's first start.
 
-    Any other key starting with sk- is an unlimited key of the same user, so that a test can send a canary;
+    Any other key starting with sk- is an unlimited key of the first user, so that a test can send a canary;
     sk-bad… keys are unknown. They are named by a hash, because keys must not appear anywhere.
     """
     secret = (header or "").removeprefix("Bearer ").removeprefix("bearer ").strip()
@@ -71,4 +72,5 @@ _READERS: Mapping[str, checks.Check] = {
     "models": checks.names,
     "valid": checks.flag,
     "revoked": checks.span,
+    "user": checks.text,
 }

@@ -23,8 +23,7 @@ class PollRoute:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Show the state last seen by the refresh loop, or apply a fault to the poll."""
-        self._world.key(request)
-        task = self._world.task(request)
+        task = self._world.task(request, self._world.key(request))
         if task is None:
             raise Denied(_NO_TASK)
         rule = self._world.pick(POLL, task.charge.prompt, task.charge.remote_id)

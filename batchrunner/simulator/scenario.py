@@ -14,6 +14,7 @@ from batchrunner.simulator.chance import below, letters, lognormal
 from batchrunner.simulator.disregard import Disregard, parse_disregard
 from batchrunner.simulator.kinds import KindTimes, parse_kinds
 from batchrunner.simulator.rules import Rule, parse_rule
+from batchrunner.simulator.users import User, parse_users
 
 VARIANTS = ("recorded", "document")
 
@@ -45,6 +46,7 @@ class Scenario:
     request_ids: bool = True  # whether answers and rows have the gateway's request ID
     usage_limit: int = 20  # look-ups of /api/log/token and /api/usage/token in 20 minutes; 0: no limit
     keys: Mapping[str, Key] = field(default_factory=lambda: RECORDED, repr=False)
+    users: Mapping[str, User] = field(default_factory=dict)  # further ones, by the name that keys give
     faults: tuple[Rule, ...] = ()
 
     @classmethod
@@ -56,6 +58,14 @@ class Scenario:
     def documented(self) -> bool:
         """Whether to behave as documented."""
         return self.variant == "document"
+
+    def user(self, name: str) -> User:
+        """A user of the gateway; the one without a name has the scenario's capacity and balance."""
+        return self.users.get(name, User()) if name else User(self.capacity, self.balance)
+
+    def user_of(self, key: str) -> str:
+        """Whose a key is, by the name that the charge book has for it."""
+        return next((one.user for one in self.keys.values() if one.name == key), "")
 
     def remote_id(self, ordinal: int) -> str:
         """The gateway's ID of the `ordinal`-th accepted submission, from 1."""
@@ -109,5 +119,6 @@ _READERS: Mapping[str, checks.Check] = {
     "request_ids": checks.flag,
     "usage_limit": checks.whole(0),
     "keys": parse_keys,
+    "users": parse_users,
     "faults": _faults,
 }

@@ -48,7 +48,7 @@ class SubmitRoute:
         if scenario.strict:
             strict.refuse(asked.model, ark)
         shape = video_model.shape_of(ark, scenario.seed, asked.prompt, ark.get("seed", None))
-        self._check_upstream_limits(asked.model)
+        self._check_upstream_limits(key.user, asked.model)
         tokens = shape.tokens(input_frames(self._world.tasks, list(media_of(ark))))
         caller = Caller(key.name, key.token_id, request[REQUEST_ID], asked_at, request.path, short_hash(body))
         parts = (caller, asked, ark, shape, scenario.makes.billed(tokens))
@@ -67,24 +67,25 @@ class SubmitRoute:
 
     def _check_quota(self, key: Key, model_name: str) -> None:
         needed, scenario = video_model.hold(model_name), self._world.scenario
-        if scenario.balance is not None:
-            left = scenario.balance - self._world.spent()
-            if left < needed:
-                raise refusal.insufficient() if scenario.documented else refusal.user_quota(left, needed)
+        balance = self._world.balance(key.user)
+        if balance is not None and balance < needed:
+            raise refusal.insufficient() if scenario.documented else refusal.user_quota(balance, needed)
         if key.quota is not None:
             left = self._world.key_left(key)
             if left < needed:
                 raise refusal.insufficient() if scenario.documented else refusal.token_quota(left, needed)
 
-    def _check_upstream_limits(self, model_name: str) -> None:
-        """429 if the upstream accepts no more: per minute for this model, or in its queue."""
+    def _check_upstream_limits(self, user: str, model_name: str) -> None:
+        """429 if the upstream accepts no more of a user: per minute for this model, or in its queue."""
         world, scenario = self._world, self._world.scenario
-        if scenario.queue_limit is not None and world.tasks.waiting(world.now()) >= scenario.queue_limit:
+        limit = scenario.queue_limit
+        if limit is not None and world.tasks.waiting(user, world.now()) >= limit:
             raise video_model.busy()
         if scenario.submits_per_minute is not None:
             since = world.now() - 60 * world.time_scale
             newest = takewhile(lambda charge: charge.at > since, reversed(world.book.charges))
-            if sum(charge.model == model_name for charge in newest) >= scenario.submits_per_minute:
+            own = (charge for charge in newest if scenario.user_of(charge.key) == user)
+            if sum(charge.model == model_name for charge in own) >= scenario.submits_per_minute:
                 raise video_model.busy()
 
     def _accept(self, order: Order, rule: Rule | None) -> Charge:
@@ -96,7 +97,8 @@ class SubmitRoute:
         fates = [fate for on in (GENERATE, REFRESH) if (fate := world.pick(on, order.prompt))]
         told = video_model.told(order.prompt)
         now = world.now()
-        running_at = world.tasks.starts_at(now, world.scenario.queue_seconds * world.time_scale)
+        user, queued = world.scenario.user_of(order.key), world.scenario.queue_seconds * world.time_scale
+        running_at = world.tasks.starts_at(user, now, queued)
         unreadable = unreadable_input(world, order.media, running_at)
         if unreadable:
             gives_up_at = running_at + _READING * world.time_scale

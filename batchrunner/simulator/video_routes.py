@@ -31,8 +31,7 @@ class ContentRoute:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Stream the file; Range is ignored, as recorded."""
-        self._world.key(request)
-        task = self._world.task(request)
+        task = self._world.task(request, self._world.key(request))
         if task is None:
             raise _proxy(404, "invalid_request_error", "Task not found")
         status, rule = task.phase.status, None

@@ -48,8 +48,11 @@ class World:
             first_status="SUBMITTED" if scenario.documented else "NOT_START",
         )
         self.book = book
-        slots = Slots(scenario.capacity, self.started_at, time_scale)
-        self.tasks = Tasks(book.charges, self.started_at, self.pace, slots)
+
+        def slots(user: str) -> Slots:
+            return Slots(scenario.user(user).capacity, self.started_at, time_scale)
+
+        self.tasks = Tasks(book.charges, self.started_at, self.pace, slots, scenario.user_of)
         self.tally = RuleCounts(scenario.faults, scenario.seed, book.counts)
         self.videos = Videos(directory / "pictures")
         self.first_frames = FirstFrames(directory / "inputs")
@@ -108,11 +111,16 @@ class World:
         """Quota units that a key with a quota has left."""
         return (key.quota or 0) - self.spent(key.name)
 
-    def spent(self, key: str | None = None) -> int:
-        """Quota units taken so far, from the key of that name or from all."""
-        held = self.book.holds
-        return self.tasks.spent(key) + (held.total() if key is None else held[key])
+    def spent(self, key: str) -> int:
+        """Quota units taken so far from the key of that name."""
+        return self.tasks.spent(key) + self.book.holds[key]
 
-    def task(self, request: web.Request) -> Task | None:
-        """The task that the path names, if any."""
-        return self.tasks.find(request.match_info["id"])
+    def balance(self, user: str) -> int | None:
+        """Quota units that a user has left; None: unlimited."""
+        granted, user_of = self.scenario.user(user).balance, self.scenario.user_of
+        held = sum(quota for key, quota in self.book.holds.items() if user_of(key) == user)
+        return None if granted is None else granted - self.tasks.spent_by(user) - held
+
+    def task(self, request: web.Request, key: Key) -> Task | None:
+        """The task that the path names, if the key's user has it."""
+        return self.tasks.find(request.match_info["id"], key.user)

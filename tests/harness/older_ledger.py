@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 COMMITTED = ("committed_tokens", "committed_cost", "committed_tasks")
-LATER = ("hold", "quota", "charged_usd", "worst_currency", "least_tokens")
-"""Columns that version 6 added."""
+LATER = ("hold", "quota", "charged_usd", "worst_currency", "least_tokens", "account")
+"""Columns that later versions added."""
 
 
 def as_fifth_version(ledger: Path) -> None:

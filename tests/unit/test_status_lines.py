@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 
-from batchrunner.clock import Clock
-from batchrunner.core.model import RunSettings, TaskKey
+from batchrunner.core.model import TaskKey
 from batchrunner.core.progress import Money
 from batchrunner.core.states import Event, TaskState
-from batchrunner.core.submission.capacity import Capacity
 from batchrunner.core.summary import Tally
 from batchrunner.ledger import LedgerEvent
 from batchrunner.output import progress
@@ -33,8 +31,8 @@ def failed(name: str) -> LedgerEvent:
 def test_a_line_a_minute_names_the_newest_failure(clock: Any, capsys: Any) -> None:
     """However much happens; the same one again after ten minutes, so that a log shows life."""
     lines, tally = Lines(), Tally({TaskState.DONE: 1, TaskState.FAILED: 0, TaskState.GENERATING: 9})
-    status = SimpleNamespace(waiting_for="", slots=2, capacity=Capacity(RunSettings(concurrency=3)))
-    lines.start(tally, status, Clock())
+    status = SimpleNamespace(waiting_for="", slots=2, most_slots=3)
+    lines.start(tally, status)
     for seconds in range(int(2 * INTERVAL + UNCHANGED_INTERVAL)):
         clock.at = 1000.0 + seconds
         if seconds < INTERVAL:

@@ -39,6 +39,8 @@ class Unowned:
     """The gateway's ID of the HTTP request, if the answer had one."""
     process: str = ""
     """The process that submitted it; empty if the ledger is too old to have recorded it."""
+    account: str = ""
+    """The name of the account that it was submitted with; empty if that had none."""
     request: str = ""
     """The same for identical requests, regardless of their tasks; empty if unknown."""
     paid_attempts: int = 1
@@ -195,9 +197,14 @@ def unexplained(
     return [row for row in strange if doubt.may_have_come(row.at, latest)]
 
 
+def is_full(rows: Sequence[UsageRow]) -> bool:
+    """Whether the log, which has only the newest rows, may have had older ones."""
+    return len(rows) >= NEWEST_ROWS
+
+
 def reaches_back(rows: Sequence[UsageRow], to: float) -> bool:
     """Whether the log, which has only the newest rows, goes back to that time (Unix seconds)."""
-    return len(rows) < NEWEST_ROWS or min(row.at for row in rows) <= to - CLOCKS_DIFFER
+    return not is_full(rows) or min(row.at for row in rows) <= to - CLOCKS_DIFFER
 
 
 def advice(

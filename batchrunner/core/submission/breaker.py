@@ -25,6 +25,7 @@ Each row of the table is a gate. Polling and collecting are never stopped.
 A refusal that only one task gets closes no gate: `suspects` decides that.
 
 What the account itself refuses concerns all runs of a command: these gates are shared (`account_gates`).
+What is true of the run concerns all its accounts (`run_gates`): it has a breaker for each of them.
 """
 
 from __future__ import annotations
@@ -46,15 +47,10 @@ from batchrunner.core.outcome import (
 from batchrunner.core.submission.account import AccountGate
 from batchrunner.core.submission.account_gates import AccountGates
 from batchrunner.core.submission.backlog import Backlog, Waiting
-from batchrunner.core.submission.budget import BudgetGate
-from batchrunner.core.submission.canary import CanaryGate
 from batchrunner.core.submission.capacity import Capacity
 from batchrunner.core.submission.decision import Decision, Go, Hold, Situation, Stop
-from batchrunner.core.submission.failures import FailureGate
 from batchrunner.core.submission.gate import Gate
-from batchrunner.core.submission.hours import Hours
-from batchrunner.core.submission.rejections import RejectionGate
-from batchrunner.core.submission.window import WindowGate
+from batchrunner.core.submission.run_gates import RunGates
 
 
 class Breaker:
@@ -65,22 +61,20 @@ class Breaker:
         capacity: Capacity,
         max_in_doubt: int,
         key_origin: str = "",
-        failures: float | None = None,
-        hours: Hours | None = None,
         shared: AccountGates | None = None,
+        run: RunGates | None = None,
     ) -> None:
-        """`shared` are the gates of the account; by default, this run has it to itself."""
+        """`shared` are the gates of the account, and `run` those of the run; by default, it has its own."""
         self._shared = shared or AccountGates(capacity, max_in_doubt, key_origin)
         self._capacity = capacity
         self._account = AccountGate(key_origin)
         """Refusals that may concern only the tasks of this run."""
-        self._rejections = RejectionGate()
+        run = run or RunGates()
+        self._rejections, self._budget = run.rejections, run.budget
+        self.canaries, self.failures = run.canaries, run.failures
         self._unknowns = self._shared.unknowns
         self._throttle = self._shared.throttle
         self._models = self._shared.models
-        self._budget = BudgetGate()
-        self.canaries = CanaryGate()
-        self.failures = FailureGate(failures)
         self._gates: tuple[Gate, ...] = (
             self._shared.account,
             self._account,
@@ -88,7 +82,7 @@ class Breaker:
             self.failures,
             self._shared.balance,
             self._budget,
-            WindowGate(hours or Hours()),
+            run.window,
             self._unknowns,
             self._throttle,
             self._models,

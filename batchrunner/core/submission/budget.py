@@ -37,6 +37,6 @@ class BudgetGate(Gate):
     def decide(self, at: Situation) -> Decision:
         if self._used_up is None:
             return Go()
-        if (at.in_flight if self._is_shared else at.own_in_flight) == 0:
+        if (at.everywhere if self._is_shared else at.own_in_flight) == 0:
             return self._used_up
         return Hold("budget reached; waiting for a task in flight to settle")

@@ -29,6 +29,8 @@ class Stop:
     why: str
     hint: str
     exit_code: ExitCode
+    is_partial: bool = False
+    """Whether the run went on with other accounts: it matters only if something is left."""
 
 
 Decision = Go | Hold | Stop
@@ -51,9 +53,16 @@ class Situation:
     wall: float = 0.0
     """Unix seconds."""
     elsewhere: int = 0
-    """How many of `in_flight` belong to other runs of the same command."""
+    """How many slots belong to other runs of the same command."""
+    others: int = 0
+    """Slots in use on other accounts of the command."""
 
     @property
     def own_in_flight(self) -> int:
-        """Slots in use by this run."""
-        return self.in_flight - self.elsewhere
+        """Slots in use by this run, on all its accounts."""
+        return self.everywhere - self.elsewhere
+
+    @property
+    def everywhere(self) -> int:
+        """Slots in use by all runs, on all accounts."""
+        return self.in_flight + self.others

@@ -60,7 +60,7 @@ class Gatehouse:
     def put(self, *positions: int, model: str = "fast", delay: float = 0.0) -> None:
         """Tasks that want a submission."""
         for position in positions:
-            self.admission.put(Waiting(position, TaskKey(f"1-{position}"), model), delay)
+            self.admission.run.put(Waiting(position, TaskKey(f"1-{position}"), model), delay)
 
     def occupy(self) -> None:
         """A generation of an earlier run is in flight."""

@@ -17,8 +17,8 @@ from batchrunner.core.outcome import (
     Rejected,
     Unknown,
 )
-from batchrunner.engine.admission import IDLE_LIMIT
 from batchrunner.engine.disk_room import DISK_PAUSE
+from batchrunner.engine.shared_account import IDLE_LIMIT
 
 ACCEPTED = Accepted(RemoteId("task_1"), Receipt(200))
 UNKNOWN = Unknown(Receipt(502))
@@ -196,8 +196,8 @@ def test_no_permit_is_given_after_closing(at_the_gate):
         waiting = asyncio.create_task(gate.admission.next())
         await asyncio.sleep(0)
         assert not waiting.done()
-        gate.admission.close()
-        return await waiting, await gate.admission.next(), gate.admission.closing
+        gate.admission.run.close()
+        return await waiting, await gate.admission.next(), gate.admission.run.closing
 
     assert at_the_gate(story, concurrency=1) == (None, None, True)
 
@@ -208,7 +208,7 @@ def test_drained_waits_for_the_last_slot(at_the_gate):
     async def story(gate):
         gate.occupy()
         gate.occupy()
-        waiting = asyncio.create_task(gate.admission.drained())
+        waiting = asyncio.create_task(gate.admission.run.drained())
         await asyncio.sleep(0)
         gate.admission.free_slot(TaskKey("1-0"), settled=True)
         for _ in range(3):
@@ -560,7 +560,7 @@ def test_an_hour_of_collecting_what_a_chain_needs_is_no_hour_of_failures(at_the_
 
     async def story(gate):
         coming = ["collecting videos that other tasks need"]
-        gate.admission._awaiting = lambda: coming[0]
+        gate.admission.run.awaiting = lambda: coming[0]
         waiting = asyncio.create_task(gate.admission.next())
         await asyncio.sleep(0)
         why, gate.clock.time = gate.admission.waiting_for, 2 * IDLE_LIMIT

@@ -35,7 +35,7 @@ class Runs:
         self.gates = [Gatehouse(self.account, **each) for each in settings]
         for gate in self.gates[1:]:
             gate.clock = self.gates[0].clock
-            gate.admission._clock = gate.clock
+            gate.admission._clock = gate.admission.run.clock = gate.clock
         self.flying: list[list[TaskKey]] = [[] for _ in settings]
         self._dispatchers: list[asyncio.Task[None]] = []
 
@@ -147,7 +147,7 @@ def test_a_run_that_ends_leaves_its_slots_to_the_others():
             gate.put(*range(40))
         runs.dispatch()
         before = await runs.settle()
-        runs.gates[0].admission.close()
+        runs.gates[0].admission.run.close()
         await runs.settle()
         runs.gates[0].admission.leave()
         runs.flying[0].clear()

@@ -47,8 +47,8 @@ def test_the_unit_of_money_is_remembered(in_ledger):
             found = []
             for unit in told:
                 prices = Prices(Pricing(), limits)
-                account = Account(Told(unit), prices, print)
-                await account.look(ledger, False, None)
+                account = Account(Told(unit), prices)
+                await account.look(ledger)
                 found.append(account.prices.quota_per_usd)
             return found
 

@@ -58,6 +58,10 @@ EXPECTED = {
         "401, 12 again 200, 3 log 200, 1 rows 24, 12 charged"
     ),
     "strict-model": "1 models 200, 12 submit 400, 3 log 200, 1 rows 0",
+    "two-accounts": (
+        "1 models 200, 12 submit 200, 94 poll 200, 12 ended SUCCESS, 12 content 200, 12 link 200, 12 again "
+        "200, 3 log 200, 1 rows 24, 12 charged"
+    ),
 }
 
 

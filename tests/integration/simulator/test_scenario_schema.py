@@ -15,6 +15,7 @@ from batchrunner.simulator.disregard import Disregard
 from batchrunner.simulator.faults import FAULTS, conditions
 from batchrunner.simulator.kinds import KindTimes
 from batchrunner.simulator.rules import Rule
+from batchrunner.simulator.users import User
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "schemas/scenario.schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -85,6 +86,14 @@ def test_a_key_takes_the_same_values(name: str) -> None:
     assert any(taken) is (name in DEFS["key"]["properties"])
 
 
+@pytest.mark.parametrize("name", [*DEFS["user"]["properties"], "quota"])
+def test_a_user_takes_the_same_values(name: str) -> None:
+    """Every field of a user is checked."""
+    taken = [agree({"users": {"second": {name: probe}}}) for probe in [*PROBES, [[0, 2]]]]
+    assert any(taken) is (name in DEFS["user"]["properties"])
+    assert not all(taken)
+
+
 @pytest.mark.parametrize("on", FAULTS)
 def test_each_fault_takes_what_belongs_to_it(on: str) -> None:
     """The faults of one kind of request, each with its own conditions and parameters and no others."""
@@ -132,6 +141,7 @@ def test_a_span_that_ends_before_it_begins_is_refused_by_the_code(place: str) ->
         (Scenario, SCHEMA["properties"]),
         (KindTimes, DEFS["kind"]["properties"]),
         (Key, DEFS["key"]["properties"]),
+        (User, DEFS["user"]["properties"]),
         (Disregard, DEFS["makes"]["properties"]),
         (Rule, {name: DEFS[name] for name in NAMES}),
     ],

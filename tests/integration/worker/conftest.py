@@ -20,6 +20,7 @@ from batchrunner.core.submission.backlog import Waiting
 from batchrunner.core.submission.hours import Hours
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.disk_room import Disk
+from batchrunner.engine.dispatch import Dispatch
 from batchrunner.engine.requests import Requests
 from batchrunner.engine.task_outputs import TaskOutputs
 from batchrunner.engine.worker import Worker
@@ -98,14 +99,14 @@ class Shop:
             following = []
             while permit := await self.admission.next():
                 following.append(group.create_task(self.worker.submit(permit)))
-            await self.admission.drained()
+            await self.admission.run.drained()
             for task in following:
                 task.cancel()  # what is over its deadline is followed by the next run
 
     async def put_pending(self) -> None:
         """Tell admission of all pending tasks."""
         for task in await self.ledger.tasks(TaskState.PENDING):
-            self.admission.put(Waiting(task.position or 0, task.key, task.model))
+            self.admission.run.put(Waiting(task.position or 0, task.key, task.model))
 
     async def tasks(self) -> dict[str, TaskRecord]:
         """Every task by its id."""
@@ -144,7 +145,9 @@ async def opened(
             return (await gateway.preflight()).verdict is Preflight.READY
 
         disk = Disk(lambda: 10**15, run.disk_reserve, 1, lambda: 0)
-        admission = Admission(clock, run, disk, lambda: doubts["now"], answers, hours=hours)
+        admission = Admission(
+            clock, run, disk, lambda: doubts["now"], answers, run=Dispatch(clock, hours=hours)
+        )
         outputs = TaskOutputs(
             ledger, directory, LocalVideos(directory), clock, gateway.origin, Fit(6000, 30_000_000)
         )

@@ -1,6 +1,7 @@
 """The opening of a run: what is already paid for comes first, oldest first, before any POST."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -78,6 +79,13 @@ async def accepted(parts, task_id, at, finished_at=None):
         await parts.ledger.move(key, Move(Event.SUCCEEDED, TaskState.COLLECTING, facts=known), attempt.id)
 
 
+def taking(parts, worker, group, collect):
+    """The parts of a run with one account that `take_up` uses."""
+    lane = SimpleNamespace(worker=worker, admission=parts.admission)
+    lanes = SimpleNamespace(of=lambda task: lane)
+    return SimpleNamespace(lanes=lanes, group=group, collect=collect, collect_by_link=pytest.fail)
+
+
 def test_paid_tasks_are_resumed_oldest_first(shop):
     """Videos that are ready are collected and generations followed, oldest first, and hold their slots."""
 
@@ -96,7 +104,7 @@ def test_paid_tasks_are_resumed_oldest_first(shop):
         names = {task.key: task.id for task in parts.plan.tasks}
         async with RunTaskGroup(pytest.fail) as group:
             collect = lambda key: order.append(("collect", names[key]))  # noqa: E731
-            await take_up(parts.ledger, Following(), parts.admission, group, collect, parts.clock)
+            await take_up(parts.ledger, taking(parts, Following(), group, collect), parts.clock)
         return order
 
     assert shop(story, "young", "old", "late", "early", "new") == [
@@ -121,10 +129,8 @@ def test_resuming_waits_for_the_first_answer_of_every_task(shop):
                 await asyncio.Event().wait()
 
         async with RunTaskGroup(pytest.fail) as group:
-            taking = take_up(
-                parts.ledger, Following(), parts.admission, group, parts.collected.append, parts.clock
-            )
-            waiting = asyncio.create_task(taking)
+            lot = taking(parts, Following(), group, parts.collected.append)
+            waiting = asyncio.create_task(take_up(parts.ledger, lot, parts.clock))
             while len(told) < 2:  # noqa: ASYNC110 both are being followed
                 await asyncio.sleep(0)
             for polled in told:

@@ -206,7 +206,7 @@ def test_a_stop_before_the_claim_writes_nothing(shop):
     async def story(parts):
         await parts.put_pending()
         permit = await parts.admission.next()
-        parts.admission.close()
+        parts.admission.run.close()
         await parts.worker.submit(permit)
         attempts = await parts.ledger.attempts(permit.task.key)
         return await parts.states(), attempts, await parts.book.posts(), parts.admission.in_the_air
@@ -239,7 +239,7 @@ def test_a_stop_between_claim_and_post_releases_the_task(shop):
     async def story(parts):
         def stop(event):
             if event.event is Event.CLAIMED:
-                parts.admission.close()
+                parts.admission.run.close()
 
         parts.ledger.observe(stop)
         await parts.put_pending()
@@ -260,7 +260,7 @@ def test_an_answer_that_comes_after_the_stop_is_recorded(shop):
         submitting = asyncio.create_task(parts.worker.submit(permit))
         while not await parts.book.posts():  # noqa: ASYNC110 the simulator is asked, it does not tell
             await asyncio.sleep(0.001)
-        parts.admission.close()
+        parts.admission.run.close()
         assert parts.admission.in_the_air == 1
         await submitting
         return await parts.tasks(), await parts.book.charges(), parts.admission.in_the_air
