@@ -29,8 +29,6 @@ class Job:
     """What the ledger is bound to: the gateway's origin, or `simulator`."""
     key: Callable[[], ApiKey]
     """Called only when there is something to do; raises AccountError if there is no key."""
-    accounts: tuple[GivenAccount, ...] = ()
-    """The accounts that it may use, each with its own key; empty for a single one, without a name."""
     plan: Plan | None = None
     """None: poll and collect what is paid for, submit nothing."""
     time_scale: float = 1.0
@@ -59,6 +57,8 @@ class Job:
     """The cluster that downloads videos: `ray`, or `ray://HOST:PORT`; empty for this machine alone."""
     fetch_missing: bool = False
     """Download finished videos whose files are gone."""
+    accounts: tuple[GivenAccount, ...] = ()
+    """The accounts that it may use, each with its own key; empty for a single one, without a name."""
     together: Together | None = None
     """What it shares with other runs of the same command."""
 

@@ -269,6 +269,7 @@ class Worker:
             case Vanished(receipt=receipt) | QueriesRefused(receipt=receipt):
                 settled = False  # says nothing about the task: the next run resumes it
                 self._admission.refuse(AccountFault.KEY, receipt)
+                self._admission.canaries.back(generation.key)  # other accounts must not wait for it
             case GoOn():
                 raise AssertionError("nothing is concluded")
             case _:

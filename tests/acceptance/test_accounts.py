@@ -118,6 +118,18 @@ def test_an_account_that_is_refused_stops_alone(desk: Any, sim: Any) -> None:
     desk.check_all_made(8)
 
 
+def test_first_videos_of_a_refused_account_do_not_hold_up_the_others(desk: Any, sim: Any) -> None:
+    """Nobody knows when they come; another account makes other first videos."""
+    sim.start(**LONG)
+    give(desk, first={"price_factor": 0.5}, second={"concurrency": 20})
+    desk.write(*(f"t{number}" for number in range(22)))
+    started = desk.start(*arguments(desk), key=None).reached(2, "accepted")
+    assert by_account(sim) == {"first": 2}
+    sim.start(**REVOKED | {"generation_seconds": 20})
+    check(desk, started.ended(), 4)
+    assert by_account(sim) == {"first": 2, "second": 20}
+
+
 def test_a_refused_account_that_leaves_nothing_is_no_failure(desk: Any, sim: Any) -> None:
     """The run says so, and the other one has made everything."""
     sim.start(**REVOKED)
@@ -129,6 +141,17 @@ def test_a_refused_account_that_leaves_nothing_is_no_failure(desk: Any, sim: Any
     assert by_account(sim) == {"second": 3}
     status = desk.do("status", desk.directory.name, key=None)
     assert (status.code, "the last run stopped" in status.stdout) == (0, False)
+
+
+def test_an_account_that_is_empty_stops_alone(desk: Any, sim: Any) -> None:
+    """Its balance has room for three tasks, one after the other; the other account makes the rest."""
+    sim.start(**SCENARIO, users={"second": {"balance": 1_000_000}})
+    give(desk, first={"concurrency": 1}, second={"price_factor": 0.5})
+    desk.write(*(f"t{number}" for number in range(10)))
+    done = run(desk)
+    assert "account second: balance too low for another task" in done.stderr
+    check(desk, done, 0)
+    assert by_account(sim) == {"first": 7, "second": 3}
 
 
 def test_all_accounts_are_refused(desk: Any, sim: Any) -> None:

@@ -20,7 +20,7 @@ from unittest.mock import patch
 import aiosqlite
 
 from batchrunner.clock import Clock
-from batchrunner.engine import flow, preparation, reporter, session
+from batchrunner.engine import accounts, flow, preparation, reporter, session
 from batchrunner.engine.shutdown import StopRequest
 from batchrunner.ledger import Ledger, RunLock
 
@@ -189,7 +189,7 @@ def replaced(loop: VirtualLoop, process: Process, open_gateway: Any, seed: int) 
     with ExitStack() as patches:
         for where, name, what in (
             (session, "Clock", lambda scale: VirtualClock(loop)),
-            (flow, "Gateway", SimpleNamespace(open=open_gateway)),
+            (accounts, "Gateway", SimpleNamespace(open=open_gateway)),
             (session, "Ledger", TimedLedger),
             (session, "RunLock", HeldLock),
             (flow, "handle_signals", no_signals),
