@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.harness.fork_server import ForkServer
+from tests.harness.ray_cluster import RayCluster, ray_cluster
 
 # Deadlines and the database would make a test depend on the machine and on what ran there before.
 settings.register_profile(
@@ -27,3 +28,10 @@ def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer
     server = ForkServer(tmp_path_factory.mktemp("fork_server"), shared / "pictures")
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[RayCluster]:
+    """A Ray cluster with a token: a head, which no test harms, and two other nodes."""
+    with ray_cluster(others=2) as cluster:
+        yield cluster

@@ -9,7 +9,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from batchrunner.cli.arguments import HIGHEST_SCALE, LOWEST_SCALE, invalid_key
+from batchrunner.cli.arguments import (
+    CLUSTER,
+    HIGHEST_SCALE,
+    LOWEST_SCALE,
+    NO_RAY,
+    has_ray,
+    invalid_key,
+    is_cluster,
+)
 from batchrunner.cli.main import parser
 from batchrunner.cli.run import MOST_MONEY
 from batchrunner.core.errors import BatchrunnerError, UsageError
@@ -75,6 +83,7 @@ _OPTIONAL: Mapping[str, ArgumentRule] = {
         "leave `max_cost` out to have no limit",
     ),
     "videos": ArgumentRule(lambda value: isinstance(value, str) and is_place(value), PLACE),
+    "collect_on": ArgumentRule(lambda value: isinstance(value, str) and is_cluster(value), CLUSTER),
     "base_url": ArgumentRule(_is_text, "an address such as https://easyrouter.io"),
     "api_key_file": _PATH,
     "time_scale": ArgumentRule(
@@ -121,6 +130,8 @@ def options_of(manifest: Any, key: ApiKey | None, given: Mapping[str, Any]) -> a
             _check(name, value, _FLAG if name in _FLAGS else _OPTIONAL[name])
     if key and given["api_key_file"] is not None:
         raise UsageError("`api_key` and `api_key_file` are both given", "pass only one of them")
+    if given["collect_on"] is not None and not has_ray():
+        raise UsageError(*NO_RAY.split(": "))
     if key and given["simulate"]:
         raise UsageError("`simulate=True` uses its own gateway and key", "leave `api_key` out")
     loaded = manifest if isinstance(manifest, LoadedManifest) else None

@@ -27,6 +27,8 @@ SIMULATED_SCALE = 0.05
 """A simulated minute takes 3 seconds by default."""
 
 _CLUSTER = re.compile(r"ray(://([\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5})?", re.ASCII)
+CLUSTER = "ray, or ray://HOST:PORT"
+NO_RAY = "Ray is not installed: run `pip install 'batchrunner[ray]'`"
 _QUOTES = frozenset("\"'`“”‘’«»")
 
 _KEY_HINT = (
@@ -108,11 +110,21 @@ def add_collect_on(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def is_cluster(text: str) -> bool:
+    """Whether this names a cluster."""
+    return bool(_CLUSTER.fullmatch(text))
+
+
+def has_ray() -> bool:
+    """Whether a cluster can be used from here."""
+    return find_spec("ray") is not None
+
+
 def _cluster(text: str) -> str:
-    if not _CLUSTER.fullmatch(text):  # it may contain a password, so it is not repeated
-        raise argparse.ArgumentTypeError("use ray, or ray://HOST:PORT")
-    if find_spec("ray") is None:
-        raise argparse.ArgumentTypeError("Ray is not installed: run `pip install 'batchrunner[ray]'`")
+    if not is_cluster(text):  # it may contain a password, so it is not repeated
+        raise argparse.ArgumentTypeError(f"use {CLUSTER}")
+    if not has_ray():
+        raise argparse.ArgumentTypeError(NO_RAY)
     return text
 
 

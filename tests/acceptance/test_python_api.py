@@ -190,6 +190,7 @@ def test_ctrl_c_in_a_script_ends_the_run_in_an_orderly_way(sim, desk):
         ({}, {"only": "on"}, "UsageError", "`only` on matches"),
         ({}, {"api_key": "not a key"}, "AccountError", "api_key"),
         ({}, {"base_url": "http://example.com"}, "UsageError", "http"),
+        ({}, {"collect_on": "ray://host"}, "UsageError", "ray://HOST:PORT"),
     ],
 )
 def test_what_the_command_refuses_is_raised(sim, desk, sections, options, kind, words):

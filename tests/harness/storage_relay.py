@@ -107,6 +107,10 @@ class HeldRequest:
         """Wait until a request is held."""
         assert self.arrived.wait(PATIENCE), "timed out waiting for a request to hold"
 
+    def go_on(self) -> None:
+        """Let the request through."""
+        self._go.set()
+
     def drop(self) -> None:
         """Forget the request: whoever sent it is gone."""
         self._dropped = True

@@ -1,33 +1,60 @@
-"""Videos that a real cluster downloads, on two nodes of which one is killed."""
+"""Videos that a real cluster downloads, on three nodes of which one is killed and one is frozen."""
 
 import asyncio
-
-import pytest
+import signal
 
 from batchrunner.core.states import TaskState
 from batchrunner.engine.remote_fetcher import CHILD
-from tests.harness.ray_cluster import two_nodes
+from batchrunner.storage.files import remove_part_files
+from tests.harness.processes import PATIENCE, until
 
-TASKS = 8
+TASKS, NODES = 6, 3
 
 
-@pytest.mark.filterwarnings("ignore")  # what Ray warns about is not ours
-def test_killed_node_loses_no_video(bench, answers, video, on_disk, monkeypatch):
-    """After the first video, one of two nodes is killed: all are there, whole, and nothing else is."""
-    with two_nodes() as (cluster, node):
-        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+class Held:
+    """The whole video, once each node is downloading one and the test lets them go on."""
 
-        async def story(parts):
-            collecting = {asyncio.create_task(parts.collector.collect(task.key)) for task in parts.tasks}
-            await asyncio.wait(collecting, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.to_thread(cluster.remove_node, node, allow_graceful=False)
-            await asyncio.gather(*collecting)
-            return [await parts.ledger.task(task.key) for task in parts.tasks], parts
+    def __init__(self, whole):
+        self._whole, self._held = whole, 0
+        self.all_busy, self.go_on = asyncio.Event(), asyncio.Event()
 
-        ids = [f"cat-{number}" for number in range(TASKS)]
-        records, parts = bench([answers.reply(500)], [answers.whole()], story, ids=ids, child=CHILD)
+    async def __call__(self, exchange):
+        self._held += 1
+        if self._held == NODES:
+            self.all_busy.set()
+        await self.go_on.wait()
+        await self._whole(exchange)
+
+
+def test_killed_and_frozen_nodes_lose_no_video(
+    bench, answers, video, on_disk, monkeypatch, tmp_path, cluster
+):
+    """Each of three nodes is downloading when one is killed and one is stopped: all videos come, whole."""
+    held = Held(answers.whole())
+    for name, value in cluster.environment().items():
+        monkeypatch.setenv(name, value)
+
+    async def story(parts):
+        collecting = [asyncio.create_task(parts.collector.collect(task.key)) for task in parts.tasks]
+        await asyncio.wait_for(held.all_busy.wait(), PATIENCE)
+        cluster.signal_node(1, signal.SIGKILL)
+        cluster.signal_node(2, signal.SIGSTOP)
+        held.go_on.set()
+        await asyncio.gather(*collecting)
+        return [await parts.ledger.task(task.key) for task in parts.tasks], parts
+
+    ids = [f"cat-{number}" for number in range(TASKS)]
+    records, parts = bench([answers.reply(500)], [held], story, ids=ids, child=CHILD)
+    cluster.signal_node(2, signal.SIGKILL)
     assert {record.state for record in records} == {TaskState.DONE}
-    assert on_disk() == {f"{name}.mp4": video for name in ids}
     assert set(parts.files.asked) == {"link"}
+    assert len(parts.files.asked) >= TASKS + 2  # what the lost nodes had begun was done again
     assert "downloaded on the cluster" in parts.notices[-1]
     assert not parts.notices[-1].startswith("0 ")
+
+    def only_videos():  # after what the next start of the run does
+        remove_part_files(tmp_path / "videos")
+        return set(on_disk()) == {f"{name}.mp4" for name in ids}
+
+    until(only_videos, "the frozen worker to end")
+    assert set(on_disk().values()) == {video}
