@@ -40,6 +40,7 @@ from batchrunner.engine.reporter import Reporter
 from batchrunner.engine.requests import Requests
 from batchrunner.engine.shared_account import SharedAccount
 from batchrunner.engine.shared_budget import RunBudget
+from batchrunner.engine.stored_inputs import StoredInputs
 from batchrunner.engine.task_group import RunTaskGroup
 from batchrunner.engine.task_outputs import TaskOutputs
 from batchrunner.engine.worker import Worker
@@ -204,7 +205,8 @@ class Wiring:
         plan, limits = self.job.plan, self.job.limits.inputs
         most = Fit(limits.sides[1], limits.most_bytes["image"])
         outputs = TaskOutputs(self.ledger, self.job.directory, self.videos, self.clock, gateway.origin, most)
-        return Requests(self._find, outputs, plan.tasks.frames_needed() if plan else frozenset())
+        stored = StoredInputs(self.clock.sleep)
+        return Requests(self._find, outputs, stored, plan.tasks.frames_needed() if plan else frozenset())
 
     def _admission(
         self, gateway: Gateway, adopter: Adopter, requests: Sequence[Request], gate: ChainGate

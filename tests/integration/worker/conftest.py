@@ -21,6 +21,7 @@ from batchrunner.core.submission.hours import Hours
 from batchrunner.engine.admission import Admission
 from batchrunner.engine.disk_room import Disk
 from batchrunner.engine.requests import Requests
+from batchrunner.engine.stored_inputs import StoredInputs
 from batchrunner.engine.task_outputs import TaskOutputs
 from batchrunner.engine.worker import Worker
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
@@ -155,7 +156,9 @@ async def opened(
             admission=admission,
             settings=run,
             prices=lambda: PRICES,
-            requests=Requests(plan.tasks.find, outputs, plan.tasks.frames_needed()),
+            requests=Requests(
+                plan.tasks.find, outputs, StoredInputs(clock.sleep), plan.tasks.frames_needed()
+            ),
             collect=collected.append,
             is_paid=nothing_is_paid,
         )
