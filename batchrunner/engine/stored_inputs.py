@@ -9,6 +9,7 @@ from functools import partial
 from batchrunner.core.model import MediaFile
 from batchrunner.core.object_url import ObjectUrl, object_url
 from batchrunner.media.local_files import MediaChanged
+from batchrunner.storage.bucket import Piece
 from batchrunner.storage.object_errors import READING
 from batchrunner.storage.object_inputs import AT_ONCE, Buckets
 from batchrunner.storage.patience import StoragePatience
@@ -30,9 +31,12 @@ class StoredInputs:
         """
         place = _place(picture.path)
         bucket = self._buckets.of(place)
-        async with self._at_once:
-            read = partial(bucket.beginning, place.key, lambda _, size: size == picture.size)
-            piece = await StoragePatience(place.bucket, READING, self._sleep)(read)
+
+        async def read() -> Piece | None:
+            async with self._at_once:
+                return await bucket.beginning(place.key, lambda _, size: size == picture.size)
+
+        piece = await StoragePatience(place.bucket, READING, self._sleep)(read)
         if piece is None:
             raise MediaChanged(f"{picture.shown} is no longer in its bucket")
         return piece.data

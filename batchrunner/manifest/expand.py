@@ -39,7 +39,7 @@ from batchrunner.manifest.task_checks import Checked, Checker, field_of, without
 from batchrunner.manifest.validation import Outlines
 from batchrunner.manifest.value_faults import ValueFault, shown
 from batchrunner.media.local_files import MediaFolder
-from batchrunner.media.objects import Objects
+from batchrunner.media.objects import OpenObjects
 
 _OURS = frozenset({"id", "labels", "prompt_file"})
 """Fields of an entry that are never sent to the gateway."""
@@ -63,11 +63,11 @@ class Expander:
         limits: Limits,
         fit: Fit | None = None,
         most: int | None = None,
-        objects: Objects | None = None,
+        objects: OpenObjects | None = None,
     ) -> None:
         """With `most`, only the first so many rows or files of each entry are expanded.
 
-        `objects` are the inputs in buckets.
+        `objects` opens the inputs in buckets.
         """
         self._path = path
         self._source = source

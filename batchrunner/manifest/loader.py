@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ from batchrunner.manifest.settings import beyond, budget, fit, pricing, run_sett
 from batchrunner.manifest.source import Source, TextFault, read_text
 from batchrunner.manifest.validation import Part, check
 from batchrunner.manifest.yaml_reader import read_yaml
-from batchrunner.media.objects import Objects
+from batchrunner.media.objects import OpenObjects
 
 MAX_BYTES = 64_000_000
 
@@ -55,11 +56,11 @@ class LoadedManifest:
 
 
 def load_manifest(
-    path: str | Path, with_urls: bool = False, objects: Objects | None = None
+    path: str | Path, with_urls: bool = False, objects: OpenObjects | None = None
 ) -> LoadedManifest:
     """Read, check and expand a manifest and the files that it names.
 
-    `with_urls` collects the URLs of its inputs for `check_urls`; `objects` are its inputs in buckets.
+    `with_urls` collects the URLs of its inputs for `check_urls`; `objects` opens its inputs in buckets.
 
     Raises:
         ManifestError: it has errors; the exception holds all problems, warnings included.
@@ -90,7 +91,7 @@ def load_source(
     report: Report,
     with_urls: bool = False,
     most: int | None = None,
-    objects: Objects | None = None,
+    objects: OpenObjects | None = None,
 ) -> LoadedManifest:
     """Check and expand a manifest whose text is given, as if it were in the file `path`.
 
@@ -100,6 +101,7 @@ def load_source(
         ManifestError: it has errors.
     """
     root = read_yaml(source, report)
+    objects = cache(objects) if objects else None
     urls = _Urls() if with_urls else None
     plan = None
     if root is not None:
@@ -116,7 +118,7 @@ def _planned(
     report: Report,
     urls: _Urls | None,
     most: int | None,
-    objects: Objects | None,
+    objects: OpenObjects | None,
 ) -> Plan | None:
     """The plan, valid only if `report` has no errors; the URLs of its tasks are added to `urls`."""
     if not isinstance(root.value, dict):

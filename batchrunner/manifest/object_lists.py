@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 
-from batchrunner.core.file_names import RUN_ID_NAME, VIDEOS
+from batchrunner.core.file_names import RUN_ID_NAME
 from batchrunner.core.object_url import ObjectUrl, object_pattern
 from batchrunner.core.redaction import redacted_url
 from batchrunner.manifest.file_lists import ANY_FOLDERS, WILD, PatternFault, check_names, matches
 from batchrunner.manifest.order import natural_key
 from batchrunner.media.objects import Objects
+
+_MARK = f"/{RUN_ID_NAME}"
+"""What a run has in the folder of its videos."""
 
 
 def find_objects(objects: Objects, pattern: str) -> list[str]:
@@ -28,30 +31,31 @@ def find_objects(objects: Objects, pattern: str) -> list[str]:
     wild = next((index for index, part in enumerate(parts) if not WILD.isdisjoint(part)), len(parts) - 1)
     folder = ObjectUrl(place.bucket, "/".join(parts[:wild]))
     names = objects.names(folder, deep=wild < len(parts) - 1)
-    found = [
-        name for name in _without_runs(names, wild) if _is_match(tuple(name.split("/"))[wild:], parts[wild:])
-    ]
+    runs = frozenset(name.removesuffix(_MARK) for name in names if name.endswith(_MARK))
+    found = [name for name in names if _is_match(name, parts, wild, runs)]
     check_names(found)
     return [f"{place.bucket}/{name}" for name in sorted(found, key=natural_key)]
 
 
-def _is_match(names: tuple[str, ...], parts: tuple[str, ...]) -> bool:
-    """Whether the names of a path match the parts of a pattern."""
+def _is_match(name: str, parts: tuple[str, ...], fixed: int, runs: frozenset[str]) -> bool:
+    """Whether a path matches a pattern, of which so many parts are the folder that was listed.
+
+    Wildcards don't stand for the folders in `runs`: the output of one run must not become tasks of the next.
+    """
+    names = name.split("/")
 
     @cache
     def match(at: int, of: int) -> bool:
         if of == len(parts):
             return at == len(names)
-        if parts[of] != ANY_FOLDERS:
-            return at < len(names) and matches(names[at], parts[of]) and match(at + 1, of + 1)
-        goes_deeper = at < len(names) - 1 and not names[at].startswith(".")
-        return match(at, of + 1) or (goes_deeper and match(at + 1, of))
+        if parts[of] == ANY_FOLDERS:
+            goes_deeper = at < len(names) - 1 and not names[at].startswith(".") and not is_run(at)
+            return match(at, of + 1) or (goes_deeper and match(at + 1, of))
+        if at == len(names) or (not WILD.isdisjoint(parts[of]) and is_run(at)):
+            return False
+        return matches(names[at], parts[of]) and match(at + 1, of + 1)
 
-    return match(0, 0)
+    def is_run(at: int) -> bool:
+        return bool(runs) and "/".join(names[: at + 1]) in runs
 
-
-def _without_runs(names: list[str], fixed: int) -> list[str]:
-    """The names without the videos of runs, unless the first `fixed` parts of the pattern lead to them."""
-    marks = [name.removesuffix(RUN_ID_NAME) for name in names if name.endswith(f"{VIDEOS}/{RUN_ID_NAME}")]
-    runs = tuple(folder for folder in marks if folder.count("/") > fixed)
-    return [name for name in names if not name.startswith(runs)] if runs else names
+    return match(fixed, fixed)

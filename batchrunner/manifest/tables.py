@@ -17,7 +17,7 @@ from batchrunner.manifest.rows import ending_of, read_rows
 from batchrunner.manifest.value_faults import ValueFault
 from batchrunner.media.local_files import inside
 from batchrunner.media.missing import foreign, missing
-from batchrunner.media.objects import Objects
+from batchrunner.media.objects import OpenObjects
 from batchrunner.media.picture_files import MediaFault
 
 _MISSING = "correct the path, or add the file"
@@ -26,7 +26,9 @@ _MISSING = "correct the path, or add the file"
 class Tables:
     """The tables of one manifest; each rows file is read once."""
 
-    def __init__(self, manifest: Path, shown: str, report: Report, objects: Objects | None = None) -> None:
+    def __init__(
+        self, manifest: Path, shown: str, report: Report, objects: OpenObjects | None = None
+    ) -> None:
         self._folder = manifest.parent
         self._beside = PurePath(shown).parent
         self._report, self._objects = report, objects
@@ -86,5 +88,5 @@ class Tables:
 
     def _matching(self, pattern: str) -> list[str]:
         if self._objects and is_object_url(pattern):
-            return find_objects(self._objects, pattern)
+            return find_objects(self._objects(), pattern)
         return find_files(self._folder, pattern)

@@ -17,7 +17,7 @@ from batchrunner.core.rules.inputs import InputLimits
 from batchrunner.core.rules.picture_sizes import check_measures
 from batchrunner.core.text import is_text
 from batchrunner.media.missing import missing
-from batchrunner.media.objects import Objects
+from batchrunner.media.objects import Objects, OpenObjects
 from batchrunner.media.picture_files import PICTURES, MediaFault, PictureFile, PictureRules
 from batchrunner.media.pictures import HEAD, BrokenPicture, fitted, inspect_picture, picture_type
 
@@ -85,9 +85,9 @@ class MediaFolder:
     """The media files of a manifest, on this machine and in buckets; each file is read once."""
 
     def __init__(
-        self, folder: Path, limits: InputLimits, fit: Fit | None = None, objects: Objects | None = None
+        self, folder: Path, limits: InputLimits, fit: Fit | None = None, objects: OpenObjects | None = None
     ) -> None:
-        """`fit` says how pictures that are too large are resized; `objects` are what is in buckets."""
+        """`fit` says how pictures that are too large are resized; `objects` opens what is in buckets."""
         self._folder = folder
         self._root = folder.resolve()
         self._rules = PictureRules(limits, fit)
@@ -100,7 +100,7 @@ class MediaFolder:
         """Read what is in buckets, many at once; each input has its kind first."""
         kinds = {written: kind for kind, written in inputs if is_object_url(written)}
         if kinds and self._objects:
-            self._objects.prepare(kinds, self._rules)
+            self._objects().prepare(kinds, self._rules)
 
     def picture(self, written: str) -> str | MediaFile:
         """Resolve an input: a URL is returned as is, a path or an object in a bucket as its file.
@@ -144,7 +144,7 @@ class MediaFolder:
     def _in_bucket(self) -> Objects:
         if self._objects is None:
             raise MediaFault("buckets can't be read here", "use an https URL, or a file beside the manifest")
-        return self._objects
+        return self._objects()
 
     def _check_data_uri(self, uri: str) -> None:
         key = hashlib.sha256(uri.encode()).digest()

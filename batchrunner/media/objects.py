@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from batchrunner.core.object_url import ObjectUrl
@@ -50,3 +50,7 @@ class Objects(Protocol):
         Raises:
             MediaFault: it can't be read.
         """
+
+
+OpenObjects = Callable[[], Objects]
+"""Called when a manifest's first input in a bucket is found; returns the same each time."""

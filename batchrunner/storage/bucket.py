@@ -74,7 +74,7 @@ class Bucket:
         Raises:
             UsageError: the library is not installed, or the environment has something that it can't use.
         """
-        self.url, self._store, self._purpose = url, _opened(url), purpose
+        self.url, self._store, self._purpose = url, _opened(url, purpose.patience), purpose
 
     async def look(self, name: str) -> Found | None:
         """Size and metadata of an object; None if there is none."""
@@ -180,19 +180,16 @@ class Bucket:
         """
         import obstore  # noqa: PLC0415  only for runs that use it
 
-        found: dict[str, str] = {}
+        found, folders = dict[str, str](), {folder}
         with self._errors():
-            if not deep:
+            if deep:
+                async for some in obstore.list(self._store, folder or None):
+                    found.update({one["path"]: _seen(one["size"], one["e_tag"]) for one in some})
+                folders |= {name.rpartition("/")[0] for name in found}
+            else:
                 listed = await obstore.list_with_delimiter_async(self._store, folder or None)
-                some, folders = listed["objects"], set(listed["common_prefixes"])
-                return {
-                    one["path"]: _seen(one["size"], one["e_tag"])
-                    for one in some
-                    if one["path"] not in folders
-                }
-            async for some in obstore.list(self._store, folder or None):
-                found.update({one["path"]: _seen(one["size"], one["e_tag"]) for one in some})
-        folders = {name.rpartition("/")[0] for name in found}
+                found = {one["path"]: _seen(one["size"], one["e_tag"]) for one in listed["objects"]}
+                folders |= set(listed["common_prefixes"])
         return {name: seen for name, seen in found.items() if name not in folders}
 
     async def beginning(self, name: str, goes_on: Callable[[bytes, int], bool]) -> Piece | None:
@@ -240,12 +237,12 @@ class Bucket:
             raise translated(error, self.url, self._purpose) from None
 
 
-def _opened(url: str) -> S3Store | GCSStore | AzureStore:
+def _opened(url: str, patience: timedelta) -> S3Store | GCSStore | AzureStore:
     check_library()
     from obstore.store import S3Store, from_url  # noqa: PLC0415  only for runs that use it
 
     client: ClientConfig = {
-        "timeout": timedelta(minutes=10),  # a slow line needs minutes for 64 MB
+        "timeout": patience,
         "connect_timeout": timedelta(seconds=10),
         # The library takes this from the environment only if it is given no other options.
         "allow_http": os.environ.get(_ALLOW_HTTP[url.partition(":")[0]], "").lower() in _YES,

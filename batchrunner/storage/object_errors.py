@@ -7,6 +7,7 @@ the status and the code of an answer are shown.
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import NamedTuple
 
 from batchrunner.core.errors import StorageError
@@ -36,10 +37,15 @@ class Purpose(NamedTuple):
     """Completed by a URL."""
     then: str
     """What to do once the trouble is over."""
+    patience: timedelta
+    """The timeout of one request."""
 
 
-STORING = Purpose("can't store videos at", "then run the same command again; no paid video is lost")
-READING = Purpose("can't read", "then run the same command again")
+STORING = Purpose(
+    "can't store videos at", "then run the same command again; no paid video is lost", timedelta(minutes=10)
+)
+"""A slow line needs minutes for 64 MB."""
+READING = Purpose("can't read", "then run the same command again", timedelta(minutes=2))
 
 
 class Unavailable(Exception):

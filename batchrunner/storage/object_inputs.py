@@ -14,7 +14,7 @@ from math import inf
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from batchrunner.core.errors import BatchrunnerError
+from batchrunner.core.errors import BatchrunnerError, StorageError
 from batchrunner.core.object_url import ObjectUrl, object_url
 from batchrunner.core.redaction import redacted_url
 from batchrunner.media.objects import ObjectHead, ToldBefore
@@ -28,6 +28,7 @@ AT_ONCE = 8
 """How many objects are read at the same time."""
 LARGE = 32_000_000
 """Larger pictures, in bytes, are read one by one, to bound the memory."""
+_SIGNING = "use an access key, a service account's key, or an https URL that the model can read"
 _ADDRESS = "write s3://bucket/path/name (or gs, az), without credentials or parameters"
 
 
@@ -59,6 +60,8 @@ class ObjectInputs:
         """What identifies the content of objects that were listed, by URL."""
         self._unusable: dict[str, MediaFault] = {}
         """Why a bucket can't be read, by its name."""
+        self._hosts: dict[str, str] = {}
+        """The hosts in links, by bucket."""
         self._told: set[str] = set()
         """The buckets of which that was reported."""
 
@@ -88,12 +91,17 @@ class ObjectInputs:
         place = _parsed(url)
 
         async def made() -> str:
-            return await self._buckets.of(place).link(place.key)
+            return await self._usable(place).link(place.key)
 
-        try:
-            return urlsplit(_in_own_loop(made)).hostname or ""
-        except (BatchrunnerError, Unavailable) as error:
-            return self._known(self._fault(place, error))
+        if place.bucket not in self._hosts:
+            try:
+                self._hosts[place.bucket] = urlsplit(_in_own_loop(made)).hostname or ""
+            except Unavailable:
+                why = StorageError(f"can't sign links to {place.bucket} with these credentials", _SIGNING)
+                return self._known(self._fault(place, why))
+            except BatchrunnerError as error:
+                return self._known(self._fault(place, error))
+        return self._hosts[place.bucket]
 
     def names(self, folder: ObjectUrl, deep: bool) -> list[str]:
         """The keys of the objects in a folder."""

@@ -15,7 +15,7 @@ from batchrunner.manifest.loader import load_source
 from batchrunner.manifest.nodes import Path as ValuePath
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.source import Source
-from batchrunner.media.objects import Objects
+from batchrunner.media.objects import OpenObjects
 
 MOST_CHECKED = 10_000
 """Rows that are checked: `plan`, which comes next, checks all of them anyway."""
@@ -41,10 +41,10 @@ class Trial:
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
 
-def check_text(path: Path, text: str, rows: int = 0, objects: Objects | None = None) -> Trial:
+def check_text(path: Path, text: str, rows: int = 0, objects: OpenObjects | None = None) -> Trial:
     """Check a manifest that is not written yet, as if it were in the file `path`.
 
-    `rows` is how many rows its file has, if it is made from one: only the first are checked. `objects` are
+    `rows` is how many rows its file has, if it is made from one: only the first are checked. `objects` opens
     its inputs in buckets.
     """
     report = Report()
@@ -59,7 +59,7 @@ def check_text(path: Path, text: str, rows: int = 0, objects: Objects | None = N
 
 
 def tried(
-    drafts: Iterable[Draft], path: Path, manifest: str, name: str, objects: Objects | None = None
+    drafts: Iterable[Draft], path: Path, manifest: str, name: str, objects: OpenObjects | None = None
 ) -> tuple[Draft, Trial]:
     """The first draft without errors, else the one with the fewest, less the fields that have some.
 
