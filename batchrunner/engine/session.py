@@ -23,6 +23,7 @@ from batchrunner.engine.job import Job
 from batchrunner.engine.live_limits import limits_of_one_run
 from batchrunner.engine.preparation import (
     bring_up_to_date,
+    choose_folder,
     has_no_ledger,
     identify,
     make_directories,
@@ -51,6 +52,7 @@ async def run(job: Job) -> Summary:
     with RunLock(job.directory), limits_of_one_run(job.directory), RunLog(job.directory, job.events) as log:
         is_new = has_no_ledger(job.directory)
         async with Ledger.open(job.directory, worst_of=_worst_of(job)) as ledger:
+            place = await choose_folder(ledger, job.directory, job.videos, job.recovers)
             # Read before anything is written: after that, the ledger no longer looks older than the files.
             evidence = await identify(ledger, job.directory, is_new, job.recovers) if job.plan else None
             log.began(await ledger.run_id())
@@ -58,7 +60,7 @@ async def run(job: Job) -> Summary:
             remarks = await _bound(job, ledger)
             if job.plan:
                 await recognise(job.plan.tasks, ledger)
-            url, sleep = await ledger.bind_videos(job.videos), Clock(job.time_scale).sleep
+            url, sleep = await ledger.bind_videos(place), Clock(job.time_scale).sleep
             videos, bucket = await open_place(ledger, url, job.directory, sleep)
             names_again, names = is_new and job.recovers, bucket.seen if bucket else ()
             gone = await bring_up_to_date(

@@ -288,7 +288,7 @@ def test_input_video_is_sent_as_a_link_that_is_kept_nowhere(
         desk.do("validate", "batch.yaml"),
         desk.do("results", "batch.run", "--json"),
         desk.do("report", "batch.run"),
-        desk.do("export", "batch.run", "-o", "set"),
+        desk.do("export", "batch.run", "--format", "webdataset", "-o", "set"),
     ]
     check_silent(desk, first, again, failed, *shown)
 
