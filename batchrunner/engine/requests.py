@@ -18,6 +18,8 @@ from batchrunner.gateway import RequestBody, encode
 from batchrunner.media.local_files import MediaChanged, data_uri
 
 _LAST_FRAME = "return_last_frame"
+_LOOK = 0.2
+"""Real seconds between looks whether the run ends while inputs are read."""
 
 
 class Unsendable(Exception):
@@ -37,13 +39,18 @@ class Requests:
         outputs: TaskOutputs,
         stored: StoredInputs,
         frames_needed: frozenset[TaskKey],
+        is_closing: Callable[[], bool],
     ) -> None:
-        """`find` returns a task if this run may submit it; others need the last frames of `frames_needed`."""
+        """`find` returns a task if this run may submit it; others need the last frames of `frames_needed`.
+
+        Once `is_closing`, nothing is waited for.
+        """
+        self._is_closing = is_closing
         self.find, self._outputs, self._stored = find, outputs, stored
         self._frames_needed = frames_needed
 
-    async def body(self, task: PlannedTask) -> RequestBody:
-        """The bytes to send for a task, without its seed.
+    async def body(self, task: PlannedTask) -> RequestBody | None:
+        """The bytes to send for a task, without its seed; None if the run ends before they are complete.
 
         Raises:
             Unsendable: an input has changed, or what the task needs of another one can't be had.
@@ -54,21 +61,30 @@ class Requests:
             request = _with_last_frame(request)
         if not has_inputs(request):
             return encode(request, _none)
+        completing = asyncio.create_task(self._with_inputs(request), name="read inputs")
         try:
-            made, read = dict[TaskOutput, str](), dict[MediaFile, bytes]()
-            for path, _, value in located(request, _metadata(request)):
-                if isinstance(value, TaskOutput):
-                    made[value] = await self._outputs.address(value)
-                elif isinstance(value, MediaFile) and is_object_url(value.path):
-                    read[value] = await self._stored.content(value)
-                elif isinstance(value, str) and is_object_url(value):
-                    request = replaced(request, path, await self._stored.link(value))
-            # Local files must be read, and inputs may be large.
-            return await asyncio.to_thread(encode, request, partial(_address, made, read))
+            while not (await asyncio.wait({completing}, timeout=_LOOK))[0]:
+                if self._is_closing():
+                    return None
+            return completing.result()
         except MediaChanged as error:
             raise Unsendable(str(error), UNSENDABLE) from error
         except OutputMissing as error:
             raise Unsendable(str(error), error.code) from error
+        finally:
+            completing.cancel()
+
+    async def _with_inputs(self, request: Request) -> RequestBody:
+        made, read = dict[TaskOutput, str](), dict[MediaFile, bytes]()
+        for path, _, value in located(request, _metadata(request)):
+            if isinstance(value, TaskOutput):
+                made[value] = await self._outputs.address(value)
+            elif isinstance(value, MediaFile) and is_object_url(value.path):
+                read[value] = await self._stored.content(value)
+            elif isinstance(value, str) and is_object_url(value):
+                request = replaced(request, path, await self._stored.link(value))
+        # Local files must be read, and inputs may be large.
+        return await asyncio.to_thread(encode, request, partial(_address, made, read))
 
 
 def _with_last_frame(request: Request) -> Request:

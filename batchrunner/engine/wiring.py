@@ -155,7 +155,7 @@ class Wiring:
             admission=admission,
             settings=settings,
             prices=lambda: account.prices,
-            requests=self._to_send(gateway),
+            requests=self._to_send(gateway, admission),
             collect=collect,
             notice=notice,
             is_paid=recovery.is_paid,
@@ -200,13 +200,13 @@ class Wiring:
         forms = {id(task.content.form): task.content.form for task in tasks}
         return [form.request(None, None) for form in forms.values()]
 
-    def _to_send(self, gateway: Gateway) -> Requests:
+    def _to_send(self, gateway: Gateway, admission: Admission) -> Requests:
         """The tasks that may be submitted, and what is sent for each."""
         plan, limits = self.job.plan, self.job.limits.inputs
         most = Fit(limits.sides[1], limits.most_bytes["image"])
         outputs = TaskOutputs(self.ledger, self.job.directory, self.videos, self.clock, gateway.origin, most)
-        stored = StoredInputs(self.clock.sleep)
-        return Requests(self._find, outputs, stored, plan.tasks.frames_needed() if plan else frozenset())
+        frames, stored = plan.tasks.frames_needed() if plan else frozenset(), StoredInputs(self.clock.sleep)
+        return Requests(self._find, outputs, stored, frames, lambda: admission.closing)
 
     def _admission(
         self, gateway: Gateway, adopter: Adopter, requests: Sequence[Request], gate: ChainGate

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 
 from tests.harness.object_storage import ACCESS_KEY, SECRET_KEY, ObjectStorage
 from tests.harness.run_directory import files_with
-from tests.harness.storage_relay import passes, refuses
+from tests.harness.storage_relay import HeldRequest, passes, refuses
 
 BOAT = (Path(__file__).parents[2] / "manifests" / "media" / "boat.jpg").read_bytes()
 CLIP = b"\0\0\0\x18ftypmp42" + b"\0" * 5000
@@ -226,6 +227,30 @@ def test_refused_when_it_is_to_be_sent_ends_with_5(
     assert desk.run().code == 0
     assert len(sim.charges()) == 1
     check_silent(desk, ended)
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
+def test_ended_while_a_picture_is_read(
+    desk: Any, sim: Any, storage: ObjectStorage, wire: Any, kill: bool
+) -> None:
+    """Ctrl-C doesn't wait for the storage, and nothing was begun that must be settled."""
+    sim.start()
+    storage.write("a.jpg", boat(1))
+    wire.rule("GET", "a.jpg", passes, times=1)
+    hold = HeldRequest()
+    wire.rule("GET", "a.jpg", hold, times=1)
+    desk.write(shows("ant", f"{storage.place}/a.jpg"))
+    command = desk.start_run()
+    hold.reached()
+    if kill:
+        command.killed()
+    else:
+        command.send(signal.SIGINT)
+        assert command.ended().code == 130
+    hold.drop()
+    assert sim.charges() == []
+    assert desk.run().code == 0
+    assert len(sim.charges()) == 1
 
 
 def submitted_link(exchanges: list[bytes]) -> str:

@@ -157,7 +157,11 @@ async def opened(
             settings=run,
             prices=lambda: PRICES,
             requests=Requests(
-                plan.tasks.find, outputs, StoredInputs(clock.sleep), plan.tasks.frames_needed()
+                plan.tasks.find,
+                outputs,
+                StoredInputs(clock.sleep),
+                plan.tasks.frames_needed(),
+                lambda: admission.closing,
             ),
             collect=collected.append,
             is_paid=nothing_is_paid,
