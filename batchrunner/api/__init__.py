@@ -17,6 +17,7 @@ from batchrunner.api.host_thread import HostThread
 from batchrunner.manifest import LoadedManifest
 from batchrunner.manifest import load_manifest as read_manifest
 from batchrunner.output.summary import Summary
+from batchrunner.storage import open_inputs
 
 
 def load_manifest(path: str | PathLike[str]) -> LoadedManifest:
@@ -30,7 +31,7 @@ def load_manifest(path: str | PathLike[str]) -> LoadedManifest:
     """
     with in_python():
         check_path("path", path)
-        return read_manifest(Path(path))
+        return read_manifest(Path(path), objects=open_inputs)
 
 
 async def run(  # noqa: PLR0913  the options of the command

@@ -89,8 +89,8 @@ def add_videos(parser: argparse.ArgumentParser) -> None:
         "--videos",
         metavar="URL",
         type=_place,
-        help="store finished videos in a bucket: s3://bucket/prefix, also gs and az (default: run.videos of "
-        "the manifest, or else the run directory)",
+        help="store finished videos in a bucket, s3://bucket/prefix (also gs, az), or a folder, file:///PATH "
+        "(default: run.videos of the manifest, or else the run directory)",
     )
 
 

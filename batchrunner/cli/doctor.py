@@ -87,11 +87,12 @@ def _place(named: Path) -> tuple[Path, str, list[Finding]]:
     if not named.is_file():
         return named, "", []
     from batchrunner.manifest import load_manifest  # noqa: PLC0415
+    from batchrunner.storage import open_inputs  # noqa: PLC0415
 
     beside = [named.with_suffix(ending) for ending in (REAL, SIMULATED)]
     directory = next((path for path in beside if has_ledger(path)), beside[0])
     try:
-        loaded = load_manifest(named)
+        loaded = load_manifest(named, objects=open_inputs)
     except BatchrunnerError as error:
         hint = error.hint or "list them with `batchrunner validate`"
         return directory, "", [Finding("manifest", str(error), Health.PROBLEM, hint, error.exit_code)]

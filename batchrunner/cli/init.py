@@ -117,6 +117,7 @@ def _exists(manifest: Path) -> UsageError:
 def _drafted(source: Path | None, manifest: Path, prompt: str) -> tuple[Draft | None, str, Trial]:
     """The draft, the manifest's text, and what its check found."""
     from batchrunner.manifest.drafts import check_text, draft_from_rows, example_text, tried  # noqa: PLC0415
+    from batchrunner.storage import open_inputs  # noqa: PLC0415
 
     named = _named(manifest)
     name = manifest.stem if manifest.stem.isprintable() and len(manifest.stem) <= _MOST_NAME else ""
@@ -129,7 +130,7 @@ def _drafted(source: Path | None, manifest: Path, prompt: str) -> tuple[Draft | 
         drafts: Iterator[Draft] = draft_from_folder(source, manifest)
     else:
         drafts = iter((draft_from_rows(source, manifest, prompt),))
-    draft, trial = tried(drafts, manifest, named, name)
+    draft, trial = tried(drafts, manifest, named, name, open_inputs)
     return draft, draft.text(named, name), trial
 
 

@@ -49,10 +49,11 @@ def load(options: argparse.Namespace) -> LoadedManifest:
         ManifestError: it has errors, or warnings with --strict.
     """
     from batchrunner.manifest import load_manifest  # noqa: PLC0415
+    from batchrunner.storage import open_inputs  # noqa: PLC0415
 
     try:
         known: LoadedManifest | None = getattr(options, "loaded", None)  # only the Python API has it
-        loaded = known or load_manifest(options.manifest, with_urls=options.check_urls)
+        loaded = known or load_manifest(options.manifest, options.check_urls, open_inputs)
     except ManifestError as error:
         raise ManifestError(_judged(error.problems, options.strict)) from error
     if options.check_urls:

@@ -20,6 +20,7 @@ from batchrunner.core.errors import UsageError
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import count
+from batchrunner.core.video_url import is_in_bucket
 from batchrunner.output.terminal import outlive_terminal
 from batchrunner.storage.library import check_library
 
@@ -51,7 +52,7 @@ def recover(options: argparse.Namespace) -> int:
     outlive_terminal()
     loaded = load(options)
     choose_night(options, loaded.plan)
-    if options.videos or loaded.plan.settings.videos:
+    if is_in_bucket(options.videos or loaded.plan.settings.videos):
         check_library()
     directory = run_directory(options)
     if not directory.is_dir():

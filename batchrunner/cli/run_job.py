@@ -19,6 +19,7 @@ from batchrunner.cli.run_directory import Whereabouts, check_place, whereabouts
 from batchrunner.core.budget import Figure, Limit, Per, micros
 from batchrunner.core.errors import UsageError
 from batchrunner.core.selection import select
+from batchrunner.core.video_url import is_in_bucket
 from batchrunner.storage.library import check_library
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def selected(options: argparse.Namespace, loaded: LoadedManifest) -> Selected:
         UsageError: they don't fit together.
     """
     choose_night(options, loaded.plan)
-    if options.videos or loaded.plan.settings.videos:
+    if is_in_bucket(options.videos or loaded.plan.settings.videos):
         check_library()
     keys = select(loaded.plan.tasks, options.only, options.limit)
     if (factor := highest_factor(options)) != 1.0:  # nobody knows yet which account takes a task

@@ -23,7 +23,7 @@ def with_outputs(form: RequestForm, outputs: Mapping[ValuePath, TaskOutput]) -> 
     """The form with these outputs at these paths."""
     request: Any = form.request(None, None)
     for path, output in outputs.items():
-        request = _replaced(request, path, output)
+        request = replaced(request, path, output)
     return RequestForm(request)
 
 
@@ -37,10 +37,10 @@ def with_keys(content: Content, keys: Mapping[TaskKey, TaskKey]) -> Content:
     return content._replace(form=with_outputs(content.form, outputs))
 
 
-def _replaced(value: Any, path: ValuePath, output: TaskOutput) -> Any:
-    """A copy of the value with the output at this path; what is not on the path is shared."""
+def replaced(value: Any, path: ValuePath, by: TaskOutput | str) -> Any:
+    """A copy of the value with another one at this path; what is not on the path is shared."""
     if not path:
-        return output
+        return by
     copy = value.copy()
-    copy[path[0]] = _replaced(value[path[0]], path[1:], output)
+    copy[path[0]] = replaced(value[path[0]], path[1:], by)
     return copy

@@ -16,6 +16,7 @@ from batchrunner.core.model import Plan
 from batchrunner.core.plan import folded
 from batchrunner.core.policy import COLLECT_AGAIN, POLL_AGAIN
 from batchrunner.core.states import TaskState
+from batchrunner.core.video_url import folder_of
 from batchrunner.engine.evidence import (
     Evidence,
     keep_run_id,
@@ -26,7 +27,7 @@ from batchrunner.engine.evidence import (
 from batchrunner.engine.video_place import bucket_of
 from batchrunner.ledger import MANIFEST, Ledger, LedgerReader, check_path, recover_command
 from batchrunner.ledger.history import LOOKED_AT
-from batchrunner.storage.files import remove_part_files
+from batchrunner.storage.files import remove_part_files, sync_directory
 from batchrunner.storage.folders import make_folder, unusable
 from batchrunner.storage.log_files import parts
 
@@ -104,6 +105,47 @@ def check_videos_writable(directory: Path) -> None:
             pass
     except OSError as error:
         raise unusable(directory / VIDEOS, error) from error
+
+
+async def choose_folder(ledger: LedgerReader, directory: Path, url: str, recovers: bool) -> str:
+    """Have the videos stored in the folder that a URL names; return the URL if it names another place.
+
+    The run directory's own video folder becomes a symlink to it, so that everything finds them there.
+
+    Raises:
+        UsageError: the run has its videos elsewhere, or those in the folder are another run's.
+        StorageError: the folder can't be used.
+    """
+    if not (folder := folder_of(url)):
+        return url
+    link, place, target = directory / VIDEOS, Path(folder), Path(folder) / VIDEOS
+    elsewhere = (await ledger.binding()).videos or (link.resolve() if link.is_symlink() else "")
+    if not elsewhere and set(os.listdir(link)) - {RUN_ID_NAME}:  # noqa: PTH208
+        elsewhere = link
+    if elsewhere == target.resolve():
+        return ""
+    if elsewhere:
+        raise UsageError(
+            f"this run directory has its videos at {elsewhere}, not at {target}",
+            "correct or remove --videos, and `run.videos` in the manifest, to resume there",
+        )
+    if not place.is_dir():
+        raise StorageError(f"{place} is not a folder", "mount its disk, or create the folder")
+    if (target / RUN_ID_NAME).exists() and not recovers:
+        raise UsageError(
+            f"the videos at {url} belong to another run directory",
+            "use that run directory to resume, or another folder for this one",
+        )
+    make_folder(target)
+    try:
+        (link / RUN_ID_NAME).unlink(missing_ok=True)
+        link.rmdir()
+        link.symlink_to(target)
+        sync_directory(directory)
+    except OSError as error:
+        raise unusable(link, error) from error
+    check_videos_writable(directory)
+    return ""
 
 
 def has_no_ledger(directory: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from batchrunner.engine.job import Job
 from batchrunner.engine.live_limits import limits_of_one_run
 from batchrunner.engine.preparation import (
     bring_up_to_date,
+    choose_folder,
     has_no_ledger,
     identify,
     make_directories,
@@ -52,6 +54,7 @@ async def run(job: Job) -> Summary:
     with RunLock(job.directory), limits_of_one_run(job.directory), RunLog(job.directory, job.events) as log:
         is_new = has_no_ledger(job.directory)
         async with Ledger.open(job.directory, worst_of=_worst_of(job)) as ledger:
+            place = await choose_folder(ledger, job.directory, job.videos, job.recovers)
             # Read before anything is written: after that, the ledger no longer looks older than the files.
             evidence = await identify(ledger, job.directory, is_new, job.recovers) if job.plan else None
             log.began(await ledger.run_id())
@@ -59,7 +62,7 @@ async def run(job: Job) -> Summary:
             remarks = await _bound(job, ledger)
             if job.plan:
                 await recognise(job.plan.tasks, ledger)
-            url, sleep = await ledger.bind_videos(job.videos), Clock(job.time_scale).sleep
+            url, sleep = await ledger.bind_videos(place), Clock(job.time_scale).sleep
             videos, bucket = await open_place(ledger, url, job.directory, sleep)
             names_again, names = is_new and job.recovers, bucket.seen if bucket else ()
             gone = await bring_up_to_date(
@@ -97,9 +100,7 @@ async def run(job: Job) -> Summary:
                 if job.submits and not storage:
                     await note_stop(ledger, flow.stop)
                 counts = await reader.counts(selected)
-                blocked = await reader.ask_history(partial(blocked_tasks, among=selected))
-                if job.plan and selected is not None:
-                    blocked = await blocked_among(reader, job.plan, selected)
+                blocked = await _blocked(reader, job, selected)
                 missing = await reader.missing_files() if job.fetch_missing else 0
                 accounts = await reader.ask_history(named_accounts)
             summary = Summary(
@@ -121,6 +122,13 @@ async def run(job: Job) -> Summary:
             why = f": {summary.stop.why}" if summary.stop else ""
             log.notice(f"ended with {summary.exit_code:d}{why}")
             return summary
+
+
+async def _blocked(reader: LedgerReader, job: Job, selected: frozenset[TaskKey] | None) -> Counter[str]:
+    """Why tasks of this run can't go on."""
+    if job.plan and selected is not None:
+        return await blocked_among(reader, job.plan, selected)
+    return await reader.ask_history(partial(blocked_tasks, among=selected))
 
 
 def _worst_of(job: Job) -> Callable[[Request], WorstCase] | None:

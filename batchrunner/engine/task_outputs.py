@@ -50,7 +50,7 @@ class TaskOutputs:
         if record.state is not TaskState.DONE:
             raise OutputMissing(f"it needs {printable(record.id)}, which is {record.state.replace('_', ' ')}")
         if output.part is Part.VIDEO:
-            return self._link(record)
+            return await self._link(record)
         async with AsyncExitStack() as stack:
             video = await stack.enter_async_context(self._videos.copy(record.file_name))
             picture = None
@@ -58,10 +58,17 @@ class TaskOutputs:
                 picture = await stack.enter_async_context(self._videos.copy(record.last_frame_file))
             return await asyncio.to_thread(self._picture, record, video, picture)
 
-    def _link(self, record: TaskRecord) -> str:
+    async def _link(self, record: TaskRecord) -> str:
+        """A link to the video where it is stored, or else to where the model has left it."""
+        stored = await self._videos.link(record.file_name, record.sha256)
+        if stored and not why_unreadable(stored, self._gateway):
+            return stored
         name, again = printable(record.id), command("retry", self._directory, record.id, "--again")
         ended = record.finished_at or record.accepted_at
         if not record.result_url or ended is None or self._clock.since(ended) > FRESH_ENOUGH:
+            if stored == "":
+                missing = f"it needs {printable(record.file_name)}, which is missing or has changed"
+                raise OutputMissing(f"{missing}: put it back, or download it again")
             hours = FRESH_ENOUGH / 3600
             raise OutputMissing(
                 f"it needs the video of {name} by a link, and that is older than {hours:.0f} hours; "

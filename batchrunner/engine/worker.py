@@ -142,7 +142,7 @@ class Worker:
         except Unsendable as error:
             await self._ledger.move(task.key, unsendable(str(error), error.code))
             return None
-        if await self._is_paid(task.key):
+        if body is None or await self._is_paid(task.key):
             return None
         if self._admission.is_shut:
             self._put_back(task)

@@ -33,7 +33,7 @@ from batchrunner.core.outcome import (
     Succeeded,
     Unknown,
 )
-from batchrunner.core.redaction import redacted_beginning
+from batchrunner.core.redaction import redacted, redacted_beginning
 from batchrunner.gateway.reading import as_dict, as_int, as_number, as_object, as_text, as_url, tokens_of
 
 BALANCE_CODES = frozenset({"insufficient_user_quota", "pre_consume_token_quota_failed"})
@@ -192,7 +192,7 @@ def poll_outcome(answer: Answer, remote_id: str = "") -> PollOutcome:
         return QueryFailed(
             replace(said.receipt, code="another_task", message=f"the answer is about {named!r}")
         )
-    return _task_outcome(task, answer.body.decode(errors="replace"))
+    return _task_outcome(task, redacted(answer.body.decode(errors="replace")))  # it may repeat signed links
 
 
 def _task_outcome(task: Mapping[str, Any], raw: str) -> PollOutcome:

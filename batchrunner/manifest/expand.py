@@ -18,6 +18,7 @@ from batchrunner.manifest.entries import Entry, Expanded
 from batchrunner.manifest.multiples import (
     MAX_TASKS,
     At,
+    Filling,
     Multiples,
     Table,
     equal_ids,
@@ -38,11 +39,14 @@ from batchrunner.manifest.task_checks import Checked, Checker, field_of, without
 from batchrunner.manifest.validation import Outlines
 from batchrunner.manifest.value_faults import ValueFault, shown
 from batchrunner.media.local_files import MediaFolder
+from batchrunner.media.objects import OpenObjects
 
 _OURS = frozenset({"id", "labels", "prompt_file"})
 """Fields of an entry that are never sent to the gateway."""
 _OTHER_ID = "choose another one, or omit `id` to have one generated"
 _JSON = json.JSONEncoder(ensure_ascii=False)
+_AHEAD = 256
+"""How many tasks are looked at together for inputs in buckets."""
 _ONE = Multiples()
 """An entry that makes one task."""
 
@@ -59,18 +63,23 @@ class Expander:
         limits: Limits,
         fit: Fit | None = None,
         most: int | None = None,
+        objects: OpenObjects | None = None,
     ) -> None:
-        """With `most`, only the first so many rows or files of each entry are expanded."""
+        """With `most`, only the first so many rows or files of each entry are expanded.
+
+        `objects` opens the inputs in buckets.
+        """
         self._path = path
         self._source = source
         self._report = report
         self._outlines = Outlines()
-        self._checker = Checker(limits, MediaFolder(path.parent, limits.inputs, fit), self._outlines)
+        media = MediaFolder(path.parent, limits.inputs, fit, objects)
+        self._checker = Checker(limits, media, self._outlines)
         self._defaults = defaults
         values = as_entry(defaults) if defaults is not None else None
         given = values.items() if isinstance(values, dict) else ()
         self._default_values = {key: value for key, value in given if key not in ("id", *MULTIPLYING)}
-        self._tables = Tables(path, source.shown, report)
+        self._tables = Tables(path, source.shown, report, objects)
         self._prompts = PromptFiles(path.parent)
         self._asked_for, self._most = 0, most
 
@@ -158,8 +167,7 @@ class Expander:
         multiples, repeat = entry.multiples, entry.multiples.repeat
         id_is_broken = ("id",) in broken
         place = f"{self._path.name}:{entry.node.line}" if multiples.table is None else ""
-        for at, row, source in islice(multiples.fillings(), self._most):
-            filled = self._filled(entry, row)
+        for (at, row, source), filled in self._fillings(entry):
             given, labels = filled.pop("id", ""), filled.pop("labels", {})
             task_id = given if isinstance(given, str) and not id_is_broken else ""
             checked, faults = self._checked(filled, broken, at, without)
@@ -179,6 +187,13 @@ class Expander:
                 its_id = f"{task_id}-{repetition}" if task_id and repetition > 1 else task_id
                 wanted = WantedTask(content, its_id, texts, place + source, name) if content else None
                 yield Expanded(entry, at, its_id, request, wanted)
+
+    def _fillings(self, entry: Entry) -> Iterator[tuple[Filling, dict[str, object]]]:
+        """Each filling with its fields; what many of them need of buckets is read at once."""
+        fillings = islice(entry.multiples.fillings(), self._most)
+        while some := [(one, self._filled(entry, one.values)) for one in islice(fillings, _AHEAD)]:
+            self._checker.prepare(fields for _, fields in some)
+            yield from some
 
     def _filled(self, entry: Entry, row: templates.Row) -> dict[str, object]:
         """The fields of one filling."""

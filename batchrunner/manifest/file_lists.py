@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from batchrunner.core.file_names import LEDGER_NAME, VIDEOS
+from batchrunner.core.object_url import is_object_url
 from batchrunner.core.problems import Place
 from batchrunner.manifest.multiples import TableRow
 from batchrunner.manifest.order import natural_key
@@ -16,8 +17,8 @@ from batchrunner.manifest.templates import Names
 
 NAMES = ("file", "base", "stem", "name", "folder")
 """The names a file provides: path with and without extension, name without and with it, and folder."""
-_ANY_FOLDERS = "**"
-_WILD = frozenset("*?[")
+ANY_FOLDERS = "**"
+WILD = frozenset("*?[")
 
 
 class PatternFault(Exception):
@@ -48,7 +49,7 @@ class FilesFound:
             if file not in self._taken:
                 self._taken.add(file)
                 path = PurePath(file)
-                base = path.with_suffix("").as_posix()
+                base = file.removesuffix(path.suffix)
                 names = {"stem": path.stem, "name": path.name, "folder": path.parent.name}
                 cells = {"file": file, "base": base, **names}
                 self.rows.append(TableRow(len(self.rows) + 1, 0, cells))
@@ -59,7 +60,8 @@ class FilesFound:
 
     def place(self, row: TableRow) -> Place:
         """The file itself, as it is what must be fixed."""
-        return Place(str(self._beside / self.source(row)))
+        source = self.source(row)
+        return Place(source if is_object_url(source) else str(self._beside / source))
 
     def source(self, row: TableRow) -> str:
         """Its path relative to the manifest."""
@@ -84,9 +86,9 @@ def find_files(folder: Path, pattern: str) -> list[str]:
     if not path.is_absolute() and PurePath(os.path.normpath(pattern)).parts[:1] == ("..",):
         hint = "move the files beside the manifest, or use the absolute path"
         raise PatternFault(f"{pattern} is outside the manifest's folder", hint)
-    if _WILD.isdisjoint(pattern) and "\0" not in pattern and (folder / path).is_dir():
+    if WILD.isdisjoint(pattern) and "\0" not in pattern and (folder / path).is_dir():
         raise PatternFault(f"{pattern} is a folder", f"use {path.as_posix()}/* for the files in it")
-    parts = (*path.parts, "*") if path.name == _ANY_FOLDERS else path.parts
+    parts = (*path.parts, "*") if path.name == ANY_FOLDERS else path.parts
     try:
         matches = dict.fromkeys(_matches(folder, PurePath(), parts, set()))
         names = (str(match) for match in matches if not (folder / match).is_dir())
@@ -99,10 +101,25 @@ def find_files(folder: Path, pattern: str) -> list[str]:
         raise PatternFault(
             f"{pattern!r} is not a valid pattern", "use a pattern such as photos/*.jpg"
         ) from error
-    for name in found:
+    check_names(found)
+    return [PurePath(name).as_posix() for name in found]
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Check that names can be shown and stored.
+
+    Raises:
+        PatternFault: one can't.
+    """
+    for name in names:
         if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
             raise PatternFault(f"the name of the file {name!r} is not valid text", "rename it")
-    return [PurePath(name).as_posix() for name in found]
+
+
+def matches(name: str, part: str) -> bool:
+    """Whether one name in a path matches one part of a pattern; a hidden file must be asked for."""
+    is_hidden = name.startswith(".") and not part.startswith(".")
+    return not is_hidden and fnmatchcase(name, part)
 
 
 def _matches(
@@ -119,18 +136,17 @@ def _matches(
         yield start
         return
     part, rest = parts[0], parts[1:]
-    if part == _ANY_FOLDERS:
+    if part == ANY_FOLDERS:
         yield from _matches(folder, start, rest, been)
         for entry in _entries(folder / start):
             if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
                 yield from _matches(folder, start / entry.name, parts, been)
-    elif _WILD.isdisjoint(part):
+    elif WILD.isdisjoint(part):
         if os.path.lexists(folder / start / part):
             yield from _matches(folder, start / part, rest, been)
     else:
         for entry in _entries(folder / start):
-            is_hidden = entry.name.startswith(".") and not part.startswith(".")
-            if not is_hidden and fnmatchcase(entry.name, part):
+            if matches(entry.name, part):
                 yield from _matches(folder, start / entry.name, rest, been)
 
 

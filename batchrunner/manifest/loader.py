@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from batchrunner.manifest.settings import beyond, budget, fit, pricing, run_sett
 from batchrunner.manifest.source import Source, TextFault, read_text
 from batchrunner.manifest.validation import Part, check
 from batchrunner.manifest.yaml_reader import read_yaml
+from batchrunner.media.objects import OpenObjects
 
 MAX_BYTES = 64_000_000
 
@@ -53,10 +55,12 @@ class LoadedManifest:
     """Each distinct input URL once, if requested."""
 
 
-def load_manifest(path: str | Path, with_urls: bool = False) -> LoadedManifest:
+def load_manifest(
+    path: str | Path, with_urls: bool = False, objects: OpenObjects | None = None
+) -> LoadedManifest:
     """Read, check and expand a manifest and the files that it names.
 
-    `with_urls` collects the URLs of its inputs for `check_urls`.
+    `with_urls` collects the URLs of its inputs for `check_urls`; `objects` opens its inputs in buckets.
 
     Raises:
         ManifestError: it has errors; the exception holds all problems, warnings included.
@@ -78,11 +82,16 @@ def load_manifest(path: str | Path, with_urls: bool = False) -> LoadedManifest:
         raise UsageError(
             f"{path} can't be read: {reason}", "pass the path of a manifest, a YAML file"
         ) from error
-    return load_source(path, source, report, with_urls)
+    return load_source(path, source, report, with_urls, objects=objects)
 
 
 def load_source(
-    path: Path, source: Source, report: Report, with_urls: bool = False, most: int | None = None
+    path: Path,
+    source: Source,
+    report: Report,
+    with_urls: bool = False,
+    most: int | None = None,
+    objects: OpenObjects | None = None,
 ) -> LoadedManifest:
     """Check and expand a manifest whose text is given, as if it were in the file `path`.
 
@@ -92,15 +101,24 @@ def load_source(
         ManifestError: it has errors.
     """
     root = read_yaml(source, report)
+    objects = cache(objects) if objects else None
     urls = _Urls() if with_urls else None
-    plan = _planned(path.absolute(), source, root, report, urls, most) if root is not None else None
+    plan = None
+    if root is not None:
+        plan = _planned(path.absolute(), source, root, report, urls, most, objects)
     if plan is None or report.has_errors:
         raise ManifestError(report.problems())
     return LoadedManifest(plan, report.problems(), load_limits(plan.models), urls.all() if urls else ())
 
 
 def _planned(
-    path: Path, source: Source, root: Node, report: Report, urls: _Urls | None, most: int | None
+    path: Path,
+    source: Source,
+    root: Node,
+    report: Report,
+    urls: _Urls | None,
+    most: int | None,
+    objects: OpenObjects | None,
 ) -> Plan | None:
     """The plan, valid only if `report` has no errors; the URLs of its tasks are added to `urls`."""
     if not isinstance(root.value, dict):
@@ -116,7 +134,7 @@ def _planned(
     models = read_models(path.parent, top["models"], root, source, report) if top.get("models") else ""
     figures = replace(load_limits(models), complete=bool(models) or _is_unset(root, "models"))
     resizing = fit(top["images"]) if top.get("images") else None
-    expander = Expander(path, source, report, defaults, figures, resizing, most)
+    expander = Expander(path, source, report, defaults, figures, resizing, most, objects)
     entries = root.value.get("tasks")
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
     tasks, origins = PlanStore(), Origins()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from batchrunner.core.object_url import is_object_url
 from batchrunner.manifest.source import TextFault, read_text
 from batchrunner.manifest.value_faults import ValueFault
 from batchrunner.media.local_files import inside
@@ -62,6 +63,8 @@ class PromptFiles:
         return f"`prompt_file`: {message}", "add them, or correct the path"
 
     def _read(self, written: str) -> str:
+        if is_object_url(written):
+            raise PromptFault("prompt files can't be read from a bucket", "copy them beside the manifest")
         try:
             path = inside(self._folder, self._root, written)
             if path is None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 from typing import Any
 
+from batchrunner.core.object_url import is_object_url
 from batchrunner.core.problems import Severity
 from batchrunner.manifest.file_lists import FilesFound, PatternFault, find_files
 from batchrunner.manifest.multiples import Table
+from batchrunner.manifest.object_lists import find_objects
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.row_formats.reading import checked
 from batchrunner.manifest.row_formats.table import Reading, RowsFile
@@ -15,6 +17,8 @@ from batchrunner.manifest.rows import ending_of, read_rows
 from batchrunner.manifest.value_faults import ValueFault
 from batchrunner.media.local_files import inside
 from batchrunner.media.missing import foreign, missing
+from batchrunner.media.objects import OpenObjects
+from batchrunner.media.picture_files import MediaFault
 
 _MISSING = "correct the path, or add the file"
 
@@ -22,10 +26,12 @@ _MISSING = "correct the path, or add the file"
 class Tables:
     """The tables of one manifest; each rows file is read once."""
 
-    def __init__(self, manifest: Path, shown: str, report: Report) -> None:
+    def __init__(
+        self, manifest: Path, shown: str, report: Report, objects: OpenObjects | None = None
+    ) -> None:
         self._folder = manifest.parent
         self._beside = PurePath(shown).parent
-        self._report = report
+        self._report, self._objects = report, objects
         self._known: dict[tuple[Path, Reading], RowsFile | None] = {}
 
     def rows(self, written: str, reading: Reading) -> tuple[Table | None, list[ValueFault]]:
@@ -62,11 +68,11 @@ class Tables:
         for index, pattern in enumerate([patterns] if isinstance(patterns, str) else patterns):
             path: tuple[Any, ...] = ("files",) if isinstance(patterns, str) else ("files", index)
             try:
-                names = find_files(self._folder, pattern)
-            except PatternFault as fault:
+                names = self._matching(pattern)
+            except (PatternFault, MediaFault) as fault:
                 faults.append(ValueFault(path, f"`files`: {fault.message}", fault.hint))
                 continue
-            if not names and (found_elsewhere := foreign(pattern)):
+            if not (names or is_object_url(pattern)) and (found_elsewhere := foreign(pattern)):
                 faults.append(ValueFault(path, f"`files`: {found_elsewhere[0]}", found_elsewhere[1]))
             elif not names:
                 without.append((path, pattern))
@@ -75,5 +81,12 @@ class Tables:
         for path, pattern in without:
             message = f"`files`: nothing matches {pattern}{so}"
             hint = "the pattern is relative to the manifest and case-sensitive"
+            if is_object_url(pattern):
+                hint = "the pattern is case-sensitive"
             faults.append(ValueFault(path, message, hint, Severity.WARNING))
         return (None if any(fault.is_error for fault in faults) else found), faults
+
+    def _matching(self, pattern: str) -> list[str]:
+        if self._objects and is_object_url(pattern):
+            return find_objects(self._objects(), pattern)
+        return find_files(self._folder, pattern)

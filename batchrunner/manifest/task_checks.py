@@ -11,12 +11,15 @@ from typing import Any, NamedTuple, cast
 
 from batchrunner.core.content import Content, split
 from batchrunner.core.model import Request
-from batchrunner.core.rules.inputs import InputFault, check_body
+from batchrunner.core.object_url import is_object_url
+from batchrunner.core.rules.inputs import KINDS, InputFault, check_body, check_host, located
 from batchrunner.core.rules.limits import Limits, check_fields, check_prompt
 from batchrunner.manifest.nodes import Path
 from batchrunner.manifest.validation import Outlines, is_seed
 from batchrunner.manifest.value_faults import ValueFault, dotted
-from batchrunner.media.local_files import MediaFault, MediaFolder, check_data_uri
+from batchrunner.media.local_files import MediaFolder, check_data_uri
+from batchrunner.media.objects import ToldBefore
+from batchrunner.media.picture_files import MediaFault
 
 _ANY_PROMPT, _ANY_SEED = "x", 0
 _MOST_KNOWN = 1000
@@ -44,6 +47,15 @@ class Checker:
         self._outlines = outlines
         self._known: dict[str, Checked] = {}
         self._last: tuple[dict[str, object], Checked] = {"": None}, Checked({}, None, ())
+
+    def prepare(self, requests: Iterable[Mapping[str, Any]]) -> None:
+        """Read what requests need of buckets, many at once."""
+        self._media.prepare(
+            (kind, value)
+            for request in requests
+            for _, kind, value in located(request, _mapping(request.get("metadata")))
+            if isinstance(value, str)
+        )
 
     def check(self, request: Mapping[str, object]) -> Checked:
         """Check a request completely."""
@@ -100,28 +112,36 @@ class Checker:
         return Checked(request_out, content, tuple(faults))
 
     def _look_up(self, request: dict[str, Any], faults: list[ValueFault]) -> None:
-        """Replace paths of local pictures by MediaFiles."""
+        """Replace local pictures, and those in buckets, by MediaFiles; check what else is in buckets."""
         for path, holder, key, kind in _inputs(request):
             try:
                 if kind == "image":
                     holder[key] = self._media.picture(holder[key])
+                elif is_object_url(holder[key]):
+                    faults += map(_fault, check_host(path, self._media.check_clip(holder[key], kind)))
                 elif str(holder[key]).startswith("data:audio/"):
                     check_data_uri(holder[key], kind)
+            except ToldBefore:
+                continue
             except MediaFault as fault:
                 faults.append(ValueFault(path, f"`{dotted(path)}`: {fault.message}", fault.hint))
 
 
 def _inputs(request: dict[str, Any]) -> Iterator[tuple[Path, Any, str | int, str]]:
-    """Every picture and sound of a valid request: its path, its container and key, and its kind."""
+    """Every input of a valid request: its path, its container and key, and its kind."""
     if "image" in request:
         yield ("image",), request, "image", "image"
     images = request.get("images", [])
     for index in range(len(images)):
         yield ("images", index), images, index, "image"
     for index, item in enumerate(request.get("metadata", {}).get("content", [])):
-        for field, kind in (("image_url", "image"), ("audio_url", "audio")):
+        for field, kind in KINDS.items():
             if field in item:
                 yield ("metadata", "content", index, field, "url"), item[field], "url", kind
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _fault(finding: InputFault) -> ValueFault:

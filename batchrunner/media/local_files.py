@@ -1,4 +1,4 @@
-"""Local media files: identified and hashed when planning, read again and compared when sending."""
+"""Media files: identified and hashed when planning, read again and compared when sending."""
 
 from __future__ import annotations
 
@@ -8,32 +8,25 @@ import hashlib
 import os
 import re
 import stat
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from batchrunner.core.model import Fit, MediaFile
+from batchrunner.core.object_url import is_object_url
 from batchrunner.core.rules.inputs import InputLimits
 from batchrunner.core.rules.picture_sizes import check_measures
 from batchrunner.core.text import is_text
 from batchrunner.media.missing import missing
-from batchrunner.media.pictures import (
-    HEAD,
-    BrokenPicture,
-    PictureFacts,
-    can_open,
-    fitted,
-    inspect_picture,
-    picture_type,
-)
+from batchrunner.media.objects import Objects, OpenObjects
+from batchrunner.media.picture_files import PICTURES, MediaFault, PictureFile, PictureRules
+from batchrunner.media.pictures import HEAD, BrokenPicture, fitted, inspect_picture, picture_type
 
-_MOST_TO_FIT = 300_000_000
-"""The largest file, in bytes, that is resized."""
 _HEAD_OF_URI = 100
 """The longest prefix of a data URI, in characters, before its content."""
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?")
 _KNOWN_SCHEMES = frozenset({"http", "https", "data", "asset", "task"})
-_PICTURES = "the model accepts jpeg, png, webp, bmp, tiff, gif and heic"
 _SOUNDS = "the model accepts wav and mp3"
+_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _SAME = (frozenset({"image/heic", "image/heif"}), frozenset({"audio/mpeg", "audio/mp3"}))
 """Aliases of MIME types."""
 
@@ -42,21 +35,15 @@ class MediaChanged(Exception):
     """A file can't be sent as planned: it has changed, is gone, or its smaller copy can't be made."""
 
 
-class MediaFault(Exception):
-    """A picture or sound can't be sent."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message, self.hint = message, hint
-
-
-def data_uri(media: MediaFile) -> str:
+def data_uri(media: MediaFile, read: bytes | None = None) -> str:
     """The picture as a data URI for the API, resized if that was planned.
+
+    `read` is its content if it is not a local file.
 
     Raises:
         MediaChanged: the file no longer matches its hash.
     """
-    data, mime = _as_planned(media), media.mime
+    data, mime = _as_planned(media, read), media.mime
     if media.fit:
         try:
             data, mime = fitted(data, mime, media.fit), "image/jpeg"
@@ -65,11 +52,23 @@ def data_uri(media: MediaFile) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
-def _as_planned(media: MediaFile) -> bytes:
-    """Read the bytes that were hashed; refuse anything that has replaced them.
+def _as_planned(media: MediaFile, read: bytes | None) -> bytes:
+    """The bytes that were hashed, `read` or in the file; refuse anything that has replaced them.
 
     Raises:
         MediaChanged: the file was replaced or can't be read.
+    """
+    data = _in_file(media) if read is None else read
+    if hashlib.sha256(data).hexdigest() != media.sha256:
+        raise MediaChanged(f"{media.shown} has changed since it was planned")
+    return data
+
+
+def _in_file(media: MediaFile) -> bytes:
+    """The content of a file; nothing if it is no longer a file of the same size.
+
+    Raises:
+        MediaChanged: it can't be read.
     """
     try:
         # Opening a FIFO would wait for a writer, and reading a device would never end.
@@ -77,44 +76,34 @@ def _as_planned(media: MediaFile) -> bytes:
         with os.fdopen(fd, "rb") as file:
             facts = os.fstat(fd)
             is_same = stat.S_ISREG(facts.st_mode) and facts.st_size == media.size
-            data = file.read(media.size + 1) if is_same else b""
+            return file.read(media.size + 1) if is_same else b""
     except OSError as error:
         raise MediaChanged(f"{media.shown} can no longer be read: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != media.sha256:
-        raise MediaChanged(f"{media.shown} has changed since it was planned")
-    return data
-
-
-_UNSEEN = PictureFacts()
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What is known about a file; `wrong` says why it can't be sent, without its name."""
-
-    sha256: str = ""
-    mime: str = ""
-    size: int = 0
-    inspect_picture: PictureFacts = _UNSEEN
-    wrong: str = ""
-    hint: str = ""
 
 
 class MediaFolder:
-    """The local files of a manifest; each file is read once."""
+    """The media files of a manifest, on this machine and in buckets; each file is read once."""
 
-    def __init__(self, folder: Path, limits: InputLimits, fit: Fit | None = None) -> None:
-        """`fit` says how pictures that are too large are resized."""
+    def __init__(
+        self, folder: Path, limits: InputLimits, fit: Fit | None = None, objects: OpenObjects | None = None
+    ) -> None:
+        """`fit` says how pictures that are too large are resized; `objects` opens what is in buckets."""
         self._folder = folder
         self._root = folder.resolve()
-        self._limits = limits
-        self._fit = fit
-        self._files: dict[Path, _Facts] = {}
+        self._rules = PictureRules(limits, fit)
+        self._objects = objects
+        self._files: dict[Path, PictureFile] = {}
         self._uris: dict[bytes, MediaFault | None] = {}
         """The fault of each data URI, by the hash of its text."""
 
+    def prepare(self, inputs: Iterable[tuple[str, str]]) -> None:
+        """Read what is in buckets, many at once; each input has its kind first."""
+        kinds = {written: kind for kind, written in inputs if is_object_url(written)}
+        if kinds and self._objects:
+            self._objects().prepare(kinds, self._rules)
+
     def picture(self, written: str) -> str | MediaFile:
-        """Resolve an input: a URL is returned as is, a path as its file.
+        """Resolve an input: a URL is returned as is, a path or an object in a bucket as its file.
 
         Raises:
             MediaFault: it is neither, or the file can't be sent.
@@ -124,6 +113,8 @@ class MediaFolder:
             if scheme.group(1).lower() == "data":
                 self._check_data_uri(written)
             return written
+        if is_object_url(written):
+            return self._rules.to_send(self._in_bucket().picture(written, self._rules), written, written)
         if scheme and scheme.group(2):
             message = f"the model can't fetch from `{scheme.group()}`"
             raise MediaFault(message, "use an https URL, or a file beside the manifest")
@@ -131,12 +122,29 @@ class MediaFolder:
         facts = self._files.get(path)
         if facts is None:
             facts = self._files[path] = self._read(path, written)
-        if facts.wrong:
-            raise MediaFault(f"{written} {facts.wrong}", facts.hint)
-        width, height, _ = facts.inspect_picture
-        return MediaFile(
-            str(path), written, facts.sha256, facts.mime, facts.size, width, height, self._fit_for(facts)
-        )
+        return self._rules.to_send(facts, str(path), written)
+
+    def check_clip(self, url: str, kind: str) -> str:
+        """Check a video or sound in a bucket; return the host in the links to it.
+
+        Raises:
+            MediaFault: it can't be read, or not be sent.
+        """
+        size, head = self._in_bucket().head(url)
+        most = self._rules.limits.most_bytes[kind]
+        what, is_known, hint = _CLIPS[kind]
+        if not size:
+            raise MediaFault(f"{url} is empty", "was the copy interrupted?")
+        if not is_known(head):
+            raise MediaFault(f"{url} is not {what} that the model accepts", hint)
+        if size > most:
+            raise MediaFault(f"{url} is over {most // 1_000_000} MB", "make it smaller")
+        return self._in_bucket().host(url)
+
+    def _in_bucket(self) -> Objects:
+        if self._objects is None:
+            raise MediaFault("buckets can't be read here", "use an https URL, or a file beside the manifest")
+        return self._objects()
 
     def _check_data_uri(self, uri: str) -> None:
         key = hashlib.sha256(uri.encode()).digest()
@@ -165,16 +173,9 @@ class MediaFolder:
         if seen.width and seen.height:
             shown = "the picture in this data URI"
             media = MediaFile("", shown, "", mime, len(data), seen.width, seen.height)
-            for finding in check_measures((), media, self._limits):
+            for finding in check_measures((), media, self._rules.limits):
                 # the `images` section only applies to files
                 raise MediaFault(finding.message, finding.hint.partition(", or add `images")[0])
-
-    def _fit_for(self, facts: _Facts) -> Fit | None:
-        if self._fit is None or not can_open(facts.mime):
-            return None
-        side = max(facts.inspect_picture.width, facts.inspect_picture.height)
-        is_large = side > self._fit.side or facts.size > self._fit.max_bytes
-        return self._fit if is_large or not facts.inspect_picture.upright else None
 
     def _resolve(self, written: str) -> Path:
         try:
@@ -190,7 +191,7 @@ class MediaFolder:
             raise MediaFault(f"the name of the file {str(path)!r} is not valid text", "rename it")
         return path
 
-    def _read(self, path: Path, written: str) -> _Facts:
+    def _read(self, path: Path, written: str) -> PictureFile:
         """Identify a file's content.
 
         Raises:
@@ -203,31 +204,13 @@ class MediaFolder:
                 raise MediaFault(*missing(self._folder, written))
             if not path.is_file():
                 raise MediaFault(f"{written} is not a regular file", "use a picture file")
-            return self._facts(path)
+            with path.open("rb") as file:
+                head = file.read(HEAD)
+            refused = self._rules.refused(head, path.stat().st_size)
+            return refused or self._rules.inspected(path.read_bytes())
         except OSError as error:
             hint = "check its permissions"
             raise MediaFault(f"{written} can't be read: {error.strerror}", hint) from error
-
-    def _facts(self, path: Path) -> _Facts:
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-        if not head:
-            return _Facts(wrong="is empty", hint="was the copy interrupted?")
-        mime = picture_type(head)
-        if not mime:
-            return _Facts(wrong="is not a picture format that the model accepts", hint=_PICTURES)
-        most = _MOST_TO_FIT if self._fit and can_open(mime) else self._limits.most_bytes["image"]
-        if path.stat().st_size > most:
-            hint = "make the picture smaller"
-            if not self._fit and can_open(mime):
-                hint += ", or add `images: {max_bytes: 8MB}` at the top level of the manifest"
-            return _Facts(wrong=f"is over {most // 1_000_000} MB", hint=hint)
-        data = path.read_bytes()
-        try:
-            seen = inspect_picture(data, mime)
-        except BrokenPicture as error:
-            return _Facts(wrong=str(error), hint="copy it again, or open it in a viewer and save it")
-        return _Facts(hashlib.sha256(data).hexdigest(), mime, len(data), seen)
 
 
 def inside(folder: Path, root: Path, written: str) -> Path | None:
@@ -249,6 +232,17 @@ def sound_type(head: bytes) -> str:
     return ""
 
 
+def video_type(head: bytes) -> str:
+    """The MIME type of an mp4 or mov, detected from its first bytes; empty if it is neither."""
+    return "video/mp4" if head[4:8] in _ATOMS else ""
+
+
+_CLIPS: dict[str, tuple[str, Callable[[bytes], str], str]] = {
+    "video": ("a video", video_type, "the model accepts mp4 and mov"),
+    "audio": ("an audio file", sound_type, _SOUNDS),
+}
+
+
 def check_data_uri(uri: str, kind: str) -> tuple[bytes, str]:
     """A data URI's content and its detected MIME type; sizes are not checked.
 
@@ -262,7 +256,7 @@ def check_data_uri(uri: str, kind: str) -> tuple[bytes, str]:
         raise MediaFault(
             "the content of this data URI is not base64", "encode it again, without line breaks"
         ) from error
-    mime, what, hint = picture_type(data[:HEAD]), "picture", _PICTURES
+    mime, what, hint = picture_type(data[:HEAD]), "picture", PICTURES
     if kind == "audio":
         mime, what, hint = sound_type(data[:HEAD]), "audio file", _SOUNDS
     if not mime:

@@ -7,6 +7,7 @@ import re
 from itertools import islice
 from pathlib import Path, PurePath
 
+from batchrunner.core.object_url import is_object_url
 from batchrunner.core.text import closest, is_text
 
 _HOST = re.compile(r"(www\.)?[a-z0-9-]+(\.[a-z0-9-]+)*\.(com|cn|net|org|io|cloud|dev|top)(:[0-9]+)?/\S", re.I)
@@ -16,7 +17,10 @@ _MOST = 10_000
 
 
 def foreign(written: str) -> tuple[str, str] | None:
-    """Message and hint for a Windows path or a `~`; None for any other path."""
+    """Message and hint for a Windows path, a `~`, or an object in a bucket; None for any other path."""
+    if is_object_url(written):
+        hint = "copy it beside the manifest: only pictures, videos and sounds are read from buckets"
+        return f"{written} is in a bucket", hint
     if found := _DRIVE.match(written):
         rest = written[2:].replace("\\", "/").lstrip("/")
         name = rest.rpartition("/")[2]

@@ -18,7 +18,7 @@ from batchrunner.core.rules.inputs import InputLimits
 from batchrunner.core.text import quotable
 from batchrunner.gateway.proxies import through_proxy
 from batchrunner.manifest.loader import LoadedManifest, UrlUse
-from batchrunner.media.local_files import sound_type
+from batchrunner.media.local_files import sound_type, video_type
 from batchrunner.media.pictures import HEAD, picture_type
 from batchrunner.version import __version__
 
@@ -30,7 +30,6 @@ AT_MOST = 300.0
 _GONE = (404, 410)
 _REFUSED = (401, 403)
 _SHOWN = 80
-_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _HEADERS = {
     "User-Agent": f"batchrunner/{__version__}",
     "Accept-Encoding": "identity",
@@ -39,13 +38,9 @@ _HEADERS = {
 }
 
 
-def _is_video(head: bytes) -> bool:
-    return head[4:8] in _ATOMS
-
-
 _KINDS: dict[str, tuple[str, Callable[[bytes], object]]] = {
     "image": ("picture", picture_type),
-    "video": ("mp4 or mov", _is_video),
+    "video": ("mp4 or mov", video_type),
     "audio": ("wav or mp3", sound_type),
 }
 

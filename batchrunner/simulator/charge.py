@@ -1,6 +1,7 @@
 """One accepted submission, as stored in the charge book. Pure."""
 
 import hashlib
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from batchrunner.simulator.inputs import fingerprint, media_of
 from batchrunner.simulator.life import Ending, Life
 from batchrunner.simulator.submission import ArkRequest, Submission
 
+_SIGNATURE = re.compile(r"[?&](X-Amz-Signature|X-Goog-Signature|sig)=")  # of an object storage
 _LONG = 4096  # characters; longer text is media, stored as its hash
 
 
@@ -114,11 +116,13 @@ def short_hash(data: bytes) -> str:
 
 
 def _without_media(value: Any) -> Any:
-    """A JSON value with every data URI and overlong text replaced by its SHA-256 and length."""
+    """A JSON value without signatures of links, and with data URIs and long text as SHA-256 and length."""
     if isinstance(value, dict):
         return {key: _without_media(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_media(item) for item in value]
     if isinstance(value, str) and (value.startswith("data:") or len(value) > _LONG):
         return {"sha256": fingerprint(value), "length": len(value)}
+    if isinstance(value, str) and _SIGNATURE.search(value):
+        return f"{value.partition('?')[0]}?…"
     return value

@@ -14,20 +14,33 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from batchrunner.core.errors import UsageError
 from batchrunner.storage.aws import AwsKeys, keys_in_environment, keys_in_file, region
 from batchrunner.storage.library import check_library
-from batchrunner.storage.object_errors import Unavailable, cant_use, translated
+from batchrunner.storage.object_errors import NO_BUCKET, STORING, Purpose, Unavailable, cant_use, translated
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config, S3Credential
+    from obstore.store import (
+        AzureStore,
+        ClientConfig,
+        GCSStore,
+        RetryConfig,
+        S3Config,
+        S3Credential,
+        S3Store,
+    )
 
 ONE_PUT = 64 << 20
 """Bytes up to which a file is stored by one request."""
 PART_SIZE = 16 << 20
 """Bytes of each part of a larger file."""
+
+CHUNK = 64 << 10
+"""Bytes that are read at once of an object that may not be needed as a whole."""
+LINK_LIVES = timedelta(hours=72)
+"""As long as a task may wait at the model (`execution_expires_after`); the providers' limit is a week."""
 
 _ALLOW_HTTP = {"s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP", "az": "AZURE_ALLOW_HTTP"}
 _YES = frozenset({"1", "true", "on", "yes", "y"})
@@ -42,22 +55,32 @@ class Found(NamedTuple):
     metadata: dict[str, str]
 
 
+class Piece(NamedTuple):
+    """An object's content, or its beginning."""
+
+    size: int
+    """Of the whole object, in bytes."""
+    seen: str
+    """As in `Found`."""
+    data: bytes
+
+
 class Bucket:
     """The objects below one URL."""
 
-    def __init__(self, url: str) -> None:
-        """Send nothing yet.
+    def __init__(self, url: str, purpose: Purpose = STORING) -> None:
+        """Send nothing yet; `purpose` is for the words of errors.
 
         Raises:
             UsageError: the library is not installed, or the environment has something that it can't use.
         """
-        self.url, self._store = url, _opened(url)
+        self.url, self._store, self._purpose = url, _opened(url, purpose.patience), purpose
 
     async def look(self, name: str) -> Found | None:
         """Size and metadata of an object; None if there is none."""
         import obstore  # noqa: PLC0415  only for runs that use it
 
-        with _errors(self.url):
+        with self._errors():
             try:
                 answer = await obstore.get_async(self._store, name, options={"head": True})
             except FileNotFoundError:
@@ -74,13 +97,13 @@ class Bucket:
         import obstore  # noqa: PLC0415  only for runs that use it
 
         try:
-            with _errors(self.url):
+            with self._errors():
                 try:
                     known = obstore.get(self._store, name, options={"head": True}).attributes.items()
                 except FileNotFoundError:
                     return {}
         except Unavailable as error:
-            raise cant_use(self.url, str(error)) from None
+            raise cant_use(self.url, str(error), purpose=self._purpose) from None
         return _named(known)
 
     async def put(
@@ -95,7 +118,7 @@ class Bucket:
 
         kind = "video/mp4" if name.endswith(".mp4") else "application/octet-stream"
         send = partial(obstore.put_async, self._store, name, attributes={"Content-Type": kind, **metadata})
-        with _errors(self.url):
+        with self._errors():
             try:
                 if isinstance(content, Path) and content.stat().st_size > ONE_PUT:
                     await send(file=content, use_multipart=True, chunk_size=PART_SIZE, max_concurrency=2)
@@ -111,7 +134,7 @@ class Bucket:
         """A small object's content; None if there is none."""
         import obstore  # noqa: PLC0415  only for runs that use it
 
-        with _errors(self.url):
+        with self._errors():
             try:
                 answer = await obstore.get_async(self._store, name)
                 return bytes(await answer.bytes_async())
@@ -125,7 +148,7 @@ class Bucket:
         """
         import obstore  # noqa: PLC0415  only for runs that use it
 
-        with _errors(self.url):
+        with self._errors():
             try:
                 answer = await obstore.get_async(self._store, name)
                 async for piece in answer.stream():
@@ -145,29 +168,81 @@ class Bucket:
         import obstore  # noqa: PLC0415  only for runs that use it
 
         found = {}
-        with _errors(self.url):
+        with self._errors():
             async for some in obstore.list(self._store, f"{folder}/"):
                 found.update({one["path"]: _seen(one["size"], one["e_tag"]) for one in some})
         return found
 
+    async def names(self, folder: str, deep: bool) -> dict[str, str]:
+        """What identifies each object in a folder, by name; with `deep`, also of those in its subfolders.
 
-@contextmanager
-def _errors(url: str) -> Iterator[None]:
-    """Turn the library's errors into ours, without their messages, which may contain secrets."""
-    from obstore.exceptions import BaseError  # noqa: PLC0415  only for runs that use it
+        Objects that stand for folders are left out.
+        """
+        import obstore  # noqa: PLC0415  only for runs that use it
 
-    try:
-        yield
-    except (BaseError, FileNotFoundError, OSError, ValueError) as error:
-        raise translated(error, url) from None
+        found, folders = dict[str, str](), {folder}
+        with self._errors():
+            if deep:
+                async for some in obstore.list(self._store, folder or None):
+                    found.update({one["path"]: _seen(one["size"], one["e_tag"]) for one in some})
+                folders |= {name.rpartition("/")[0] for name in found}
+            else:
+                listed = await obstore.list_with_delimiter_async(self._store, folder or None)
+                found = {one["path"]: _seen(one["size"], one["e_tag"]) for one in listed["objects"]}
+                folders |= set(listed["common_prefixes"])
+        return {name: seen for name, seen in found.items() if name not in folders}
+
+    async def beginning(self, name: str, goes_on: Callable[[bytes, int], bool]) -> Piece | None:
+        """An object's content, at least its first bytes; None if there is no such object.
+
+        `goes_on` is given the first bytes and the size of the whole, and says whether to read all of it.
+        """
+        import obstore  # noqa: PLC0415  only for runs that use it
+
+        data, is_judged = bytearray(), False
+        with self._errors():
+            try:
+                answer = await obstore.get_async(self._store, name)
+                size = answer.meta["size"]
+                async for piece in answer.stream(min_chunk_size=CHUNK):
+                    data += piece
+                    if not is_judged and not goes_on(bytes(data[:CHUNK]), size):
+                        break
+                    is_judged = True
+            except FileNotFoundError as error:
+                if NO_BUCKET in str(error):
+                    raise
+                return None
+        return Piece(size, _seen(size, answer.meta["e_tag"]), bytes(data))
+
+    async def link(self, name: str) -> str:
+        """A URL by which anybody can read an object for some days. It is a secret.
+
+        Raises:
+            StorageError: there are no credentials that can sign it.
+        """
+        import obstore  # noqa: PLC0415  only for runs that use it
+
+        with self._errors():
+            return await obstore.sign_async(self._store, "GET", name, LINK_LIVES)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn the library's errors into ours, without their messages, which may contain secrets."""
+        from obstore.exceptions import BaseError  # noqa: PLC0415  only for runs that use it
+
+        try:
+            yield
+        except (BaseError, FileNotFoundError, OSError, ValueError) as error:
+            raise translated(error, self.url, self._purpose) from None
 
 
-def _opened(url: str) -> ObjectStore:
+def _opened(url: str, patience: timedelta) -> S3Store | GCSStore | AzureStore:
     check_library()
     from obstore.store import S3Store, from_url  # noqa: PLC0415  only for runs that use it
 
     client: ClientConfig = {
-        "timeout": timedelta(minutes=10),  # a slow line needs minutes for 64 MB
+        "timeout": patience,
         "connect_timeout": timedelta(seconds=10),
         # The library takes this from the environment only if it is given no other options.
         "allow_http": os.environ.get(_ALLOW_HTTP[url.partition(":")[0]], "").lower() in _YES,
@@ -175,7 +250,8 @@ def _opened(url: str) -> ObjectStore:
     retry: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(minutes=1)}
     try:
         if not url.startswith("s3:"):
-            return from_url(url, client_options=client, retry_config=retry)
+            other = from_url(url, client_options=client, retry_config=retry)
+            return cast("GCSStore | AzureStore", other)
         more: S3Config = {"checksum_algorithm": "SHA256"}
         if where := region():
             more["region"] = where

@@ -15,6 +15,6 @@ def check_library() -> None:
     """
     if find_spec("obstore") is None:
         raise UsageError(
-            "storing videos in a bucket needs obstore, which is not installed",
+            "using a bucket needs obstore, which is not installed",
             "run `pip install 'batchrunner[s3]'`",
         )

@@ -59,6 +59,9 @@ class LocalVideos:
         """The file itself."""
         yield self._directory / name
 
+    async def link(self, name: str, sha256: str | None) -> None:
+        """Nobody else can read files of this machine."""
+
     async def keep_picture(self, name: str, data: bytes) -> None:
         """Write it beside the video."""
         await asyncio.to_thread(keep_small, self._directory / name, data)

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote
 
 from batchrunner.core.errors import StorageError, UsageError
@@ -23,14 +22,10 @@ from batchrunner.media import VideoFacts
 from batchrunner.storage.aws import abort_uploads
 from batchrunner.storage.bucket import Bucket, Found
 from batchrunner.storage.files import PartFile
-from batchrunner.storage.object_errors import Unavailable
+from batchrunner.storage.object_errors import STORING, Unavailable
+from batchrunner.storage.patience import AT_START, StoragePatience
 from batchrunner.storage.video_store import Identity, Kept, Taken
 
-T = TypeVar("T")
-WAITS = (0.0, 5.0, 15.0, 30.0, *(60.0,) * 28)
-"""Nominal seconds before each try: half an hour, in which most outages end."""
-AT_START = WAITS[:4]
-"""The same before anything is paid for, when a person may be waiting."""
 SHA256, REMOTE_ID, FINGERPRINT, FACTS = "sha256", "remoteid", "fingerprint", "video"
 """The metadata of an object. Azure allows no dashes in these names, and some proxies no underscores."""
 _ANOTHER = Taken("it is not the video that was downloaded")
@@ -45,10 +40,13 @@ class ObjectVideos:
         Raises:
             UsageError: the library is not installed, or can't use the URL.
         """
-        self.url, self._directory, self._sleep = url, directory, sleep
-        self._bucket = Bucket(url)
-        self.trouble = ""
+        self.url, self._directory = url, directory
+        self._bucket, self._patiently = Bucket(url), StoragePatience(url, STORING, sleep)
+
+    @property
+    def trouble(self) -> str:
         """Why the storage can't be used at the moment; empty if it can."""
+        return self._patiently.trouble
 
     def part(self, name: str) -> PartFile:
         """A part file in the run directory."""
@@ -97,6 +95,14 @@ class ObjectVideos:
             yield part.path
         finally:
             part.discard()
+
+    async def link(self, name: str, sha256: str | None) -> str:
+        """A link to the object; empty if it is not there, or another video has its name."""
+        found = await self._patiently(partial(self._bucket.look, name))
+        if found is None or sha256 is None:
+            return ""
+        known = found.metadata.get(SHA256) or await self._patiently(partial(self._bucket.sha256, name))
+        return await self._patiently(partial(self._bucket.link, name)) if known == sha256 else ""
 
     async def listing(self) -> dict[str, str]:
         """What identifies each object that has the name of a video, by name."""
@@ -156,25 +162,6 @@ class ObjectVideos:
         if found := await self._bucket.look(name):
             return found
         raise Unavailable("what was stored is not there")
-
-    async def _patiently(self, attempt: Callable[[], Awaitable[T]], waits: Sequence[float] = WAITS) -> T:
-        """Try again while the storage is unavailable.
-
-        Raises:
-            StorageError: it stays so, or a person must settle something.
-        """
-        for wait in waits:
-            await self._sleep(wait)
-            try:
-                found = await attempt()
-            except Unavailable as error:
-                self.trouble = f"can't store videos at {self.url}: {error}"
-            else:
-                self.trouble = ""
-                return found
-        raise StorageError(
-            self.trouble, "check the storage, then run the same command again; no paid video is lost"
-        )
 
 
 def _check_hash(path: Path, sha256: str) -> None:

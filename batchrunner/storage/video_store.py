@@ -80,6 +80,15 @@ class VideoStore(Protocol):
             StorageError: the place can't be read.
         """
 
+    async def link(self, name: str, sha256: str | None) -> str | None:
+        """A link to a video by which the model can read it for some days. It is a secret.
+
+        None if this place has no links; empty if the video with this hash is not there.
+
+        Raises:
+            StorageError: the place can't be read, or no link can be made.
+        """
+
     async def keep_picture(self, name: str, data: bytes) -> None:
         """Keep the picture of a last frame.
 

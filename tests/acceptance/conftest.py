@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.harness import web_page as web_pages
 from tests.harness.fork_server import ForkServer
 from tests.harness.gateway import SimulatedGateway
+from tests.harness.object_storage import ObjectStorage, serving
 from tests.harness.relay import Relay
+from tests.harness.storage_relay import StorageRelay
 from tests.harness.web_page import WebPage
 from tests.harness.workspace import Workspace
 
@@ -57,3 +60,27 @@ def web_page() -> Iterator[WebPage]:
     """A server that answers every request, a POST too, with a page of HTML and status 200."""
     with web_pages.serving() as page:
         yield page
+
+
+@pytest.fixture(scope="session", params=["versitygw", "moto"])
+def storage_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server of each kind."""
+    with serving(request.param, tmp_path_factory.mktemp(request.param)) as storage:
+        yield storage
+
+
+@pytest.fixture
+def storage(storage_server: ObjectStorage, desk: Any) -> Iterator[ObjectStorage]:
+    """The server with an empty bucket, known to the commands of the desk."""
+    desk.environment |= storage_server.environment()
+    yield storage_server
+    storage_server.empty()
+
+
+@pytest.fixture
+def wire(storage: ObjectStorage, desk: Any) -> Iterator[StorageRelay]:
+    """What is between the commands and the storage."""
+    relay = StorageRelay(storage.url)
+    desk.environment |= storage.environment(relay.url)
+    yield relay
+    relay.close()

@@ -4,40 +4,15 @@ import asyncio
 import base64
 import hashlib
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from batchrunner import UsageError, run
 from tests.harness.gateway import KEY
-from tests.harness.object_storage import ACCESS_KEY, SECRET_KEY, ObjectStorage, serving
+from tests.harness.object_storage import ACCESS_KEY, SECRET_KEY, ObjectStorage
 from tests.harness.run_directory import files_with, lose_ledger, part_files
-from tests.harness.storage_relay import HeldRequest, StorageRelay, loses_answer, passes, refuses
-
-
-@pytest.fixture(scope="session", params=["versitygw", "moto"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A server of each kind."""
-    with serving(request.param, tmp_path_factory.mktemp(request.param)) as storage:
-        yield storage
-
-
-@pytest.fixture
-def storage(server: ObjectStorage, desk: Any) -> Iterator[ObjectStorage]:
-    """The server with an empty bucket, known to the commands of the desk."""
-    desk.environment |= server.environment()
-    yield server
-    server.empty()
-
-
-@pytest.fixture
-def wire(storage: ObjectStorage, desk: Any) -> Iterator[StorageRelay]:
-    """What is between the commands and the storage."""
-    relay = StorageRelay(storage.url)
-    desk.environment |= storage.environment(relay.url)
-    yield relay
-    relay.close()
+from tests.harness.storage_relay import HeldRequest, loses_answer, passes, refuses
 
 
 def check(desk: Any, sim: Any, storage: ObjectStorage) -> None:

@@ -451,7 +451,7 @@ def test_recorded_polls_of_a_running_task_are_understood(status, data, upstream)
 
 
 def test_a_recorded_success_is_understood():
-    """Success brings link, tokens, time, echo and the raw answer."""
+    """Success brings link, tokens, time, echo and the raw answer, without signatures of links."""
     body = poll_body("SUCCESS", MADE, result_url=LINK, finish_time=1795372452, progress="100%")
     assert poll(body) == Succeeded(
         result_url=LINK,
@@ -459,7 +459,7 @@ def test_a_recorded_success_is_understood():
         tokens=40594,
         finished_at=1795372452.0,
         echo=Echo(4, "480p", "16:9", 7),
-        raw=body.decode(),
+        raw=body.decode().replace("X-Tos-Signature=abc", "…"),
         quota=113663,
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from batchrunner.core.model import MediaFile, Request, RequestValue
+from batchrunner.core.object_url import is_object_url
 from batchrunner.core.problems import Severity
 from batchrunner.core.references import PARTS, SCHEME, reference, written_reference
 
@@ -17,7 +18,7 @@ ValuePath = tuple[str | int, ...]
 Item = Mapping[str, RequestValue]
 
 CONTENT: ValuePath = ("metadata", "content")
-_KINDS = {"image_url": "image", "video_url": "video", "audio_url": "audio"}
+KINDS = {"image_url": "image", "video_url": "video", "audio_url": "audio"}
 _A = {"image": "a picture", "video": "a video", "audio": "an audio file"}
 _ROLES = {
     "first_frame": "image_url",
@@ -110,7 +111,7 @@ def located(request: Request, metadata: Request) -> Iterator[tuple[ValuePath, st
             yield ("images", index), "image", value
     if isinstance(content, Sequence) and not isinstance(content, str):
         for index, item in enumerate(content):
-            for field, kind in _KINDS.items():
+            for field, kind in KINDS.items():
                 holder = item.get(field) if isinstance(item, Mapping) else None
                 if isinstance(holder, Mapping) and "url" in holder:
                     yield (*CONTENT, index, field, "url"), kind, holder["url"]
@@ -138,7 +139,7 @@ def _items(items: Sequence[Item]) -> Iterator[InputFault]:
     for index, item in enumerate(items):
         path = (*CONTENT, index)
         kind, role = str(item.get("type", "")), item.get("role")
-        for extra in sorted({"text", *_KINDS} & item.keys() - {kind}):
+        for extra in sorted({"text", *KINDS} & item.keys() - {kind}):
             message = f"an item of type {kind} can't also have `{extra}`"
             yield error((*path, extra), message, "make it a separate item")
         if role is not None and _ROLES.get(str(role)) != kind:
@@ -152,7 +153,7 @@ def _items(items: Sequence[Item]) -> Iterator[InputFault]:
 
 
 def _counts(items: Sequence[Item], limits: InputLimits) -> Iterator[InputFault]:
-    for field, kind in _KINDS.items():
+    for field, kind in KINDS.items():
         places = [index for index, item in enumerate(items) if item.get("type") == field]
         most = limits.counts[kind]
         if len(places) > most:
@@ -186,7 +187,7 @@ def _scenario(items: Sequence[Item]) -> Iterator[InputFault]:
 
 
 def _roleless(items: Sequence[Item]) -> Iterator[InputFault]:
-    inputs = [item for item in items if item.get("type") in _KINDS]
+    inputs = [item for item in items if item.get("type") in KINDS]
     for index, item in enumerate(items):
         if item.get("type") == "image_url" and "role" not in item and len(inputs) > 1:
             message = "the model rejects a picture without a role next to other inputs"
@@ -205,6 +206,8 @@ def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits
         yield from _data_uri(path, value, kind, limits)
     elif scheme == SCHEME:
         yield from _reference(path, value, kind)
+    elif is_object_url(value):
+        return  # looked up by whoever reads it
     elif scheme == "asset":
         if not re.match(r"asset://\S", value):
             hint = f"write asset://{value[6:].lstrip('/') or '<id>'}"
@@ -234,11 +237,17 @@ def _address(path: ValuePath, url: str, kind: str) -> Iterator[InputFault]:
         host = ""
     if not host or re.search(r"\s", url):
         yield error(path, "incomplete URL", "use https://host/path, with spaces as %20")
-    elif _is_private(host):
-        message = f"the model can't fetch from `{host}`, which is only reachable in your own network"
-        yield warning(path, message, "upload the file to a public address")
+    elif found := list(check_host(path, host)):
+        yield from found
     elif url[:5].lower() == "http:":
         yield warning(path, f"the model may not fetch {_A[kind]} over http", "use https")
+
+
+def check_host(path: ValuePath, host: str) -> Iterator[InputFault]:
+    """Check that the model can reach the host of a link to an input."""
+    if _is_private(host):
+        message = f"the model can't fetch from `{host}`, which is only reachable in your own network"
+        yield warning(path, message, "upload the file to a public address")
 
 
 def _is_private(host: str) -> bool:

@@ -15,6 +15,7 @@ from batchrunner.manifest.loader import load_source
 from batchrunner.manifest.nodes import Path as ValuePath
 from batchrunner.manifest.reporting import Report
 from batchrunner.manifest.source import Source
+from batchrunner.media.objects import OpenObjects
 
 MOST_CHECKED = 10_000
 """Rows that are checked: `plan`, which comes next, checks all of them anyway."""
@@ -40,30 +41,33 @@ class Trial:
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
 
-def check_text(path: Path, text: str, rows: int = 0) -> Trial:
+def check_text(path: Path, text: str, rows: int = 0, objects: OpenObjects | None = None) -> Trial:
     """Check a manifest that is not written yet, as if it were in the file `path`.
 
-    `rows` is how many rows its file has, if it is made from one: only the first are checked.
+    `rows` is how many rows its file has, if it is made from one: only the first are checked. `objects` opens
+    its inputs in buckets.
     """
     report = Report()
     report.begin(str(path))
     try:
         source = Source(str(path), text, is_yaml=True)
-        loaded = load_source(path, source, report, most=MOST_CHECKED if rows else None)
+        loaded = load_source(path, source, report, most=MOST_CHECKED if rows else None, objects=objects)
     except ManifestError as error:
         return Trial(0, error.problems, report.paths)
     unchecked = max(0, rows - MOST_CHECKED)
     return Trial(len(loaded.plan.tasks) + unchecked, loaded.warnings, report.paths, unchecked)
 
 
-def tried(drafts: Iterable[Draft], path: Path, manifest: str, name: str) -> tuple[Draft, Trial]:
+def tried(
+    drafts: Iterable[Draft], path: Path, manifest: str, name: str, objects: OpenObjects | None = None
+) -> tuple[Draft, Trial]:
     """The first draft without errors, else the one with the fewest, less the fields that have some.
 
-    `manifest` and `name` are as for `Draft.text`.
+    `manifest` and `name` are as for `Draft.text`; `objects` as for `check_text`.
     """
 
     def check(draft: Draft) -> Trial:
-        return check_text(path, draft.text(manifest, name), draft.rows)
+        return check_text(path, draft.text(manifest, name), draft.rows, objects)
 
     found: list[tuple[Draft, Trial]] = []
     for draft in drafts:

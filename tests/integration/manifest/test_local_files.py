@@ -9,14 +9,8 @@ import pytest
 
 from batchrunner.core.model import Fit, MediaFile
 from batchrunner.manifest import load_limits
-from batchrunner.media.local_files import (
-    MediaChanged,
-    MediaFault,
-    MediaFolder,
-    check_data_uri,
-    data_uri,
-    sound_type,
-)
+from batchrunner.media.local_files import MediaChanged, MediaFolder, check_data_uri, data_uri, sound_type
+from batchrunner.media.picture_files import MediaFault
 from batchrunner.media.pictures import picture_type
 
 PNG = (Path(__file__).parents[2] / "data" / "valid" / "media" / "dot.png").read_bytes()
@@ -183,8 +177,8 @@ def test_a_broken_picture_is_looked_at_once(
     """A thousand tasks that want it cost no more than one."""
     (tmp_path / "cat.png").write_bytes(data)
     folder, looked = media(tmp_path), []
-    read = MediaFolder._facts
-    monkeypatch.setattr(MediaFolder, "_facts", lambda *given: looked.append(1) or read(*given))
+    read = MediaFolder._read
+    monkeypatch.setattr(MediaFolder, "_read", lambda *given: looked.append(1) or read(*given))
     for written in ("cat.png", "./cat.png", "cat.png"):
         with pytest.raises(MediaFault, match=r"cat\.png"):
             folder.picture(written)

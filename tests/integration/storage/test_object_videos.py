@@ -10,7 +10,8 @@ import pytest
 from batchrunner.core.errors import StorageError, UsageError
 from batchrunner.storage import aws, bucket
 from batchrunner.storage.library import check_library
-from batchrunner.storage.object_videos import WAITS, ObjectVideos
+from batchrunner.storage.object_videos import ObjectVideos
+from batchrunner.storage.patience import WAITS
 from batchrunner.storage.video_store import Kept, Taken
 from tests.harness.object_storage import ACCESS_KEY, BUCKET, SECRET_KEY
 from tests.harness.storage_relay import damages, loses_answer, loses_request, refuses
@@ -140,7 +141,7 @@ def test_long_outage_ends_with_an_error_and_is_seen_meanwhile(shelf: Any, wire: 
     async def sleep(_: float) -> None:
         seen.append(shelf.videos.trouble)
 
-    shelf.videos._sleep = sleep
+    shelf.videos._patiently._sleep = sleep
     wire.rule("HEAD", NAME, refuses(503, "SlowDown"))
     with pytest.raises(StorageError, match="HTTP 503"):
         shelf.keep(VIDEO)

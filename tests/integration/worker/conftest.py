@@ -22,6 +22,7 @@ from batchrunner.engine.admission import Admission
 from batchrunner.engine.disk_room import Disk
 from batchrunner.engine.dispatch import Dispatch
 from batchrunner.engine.requests import Requests
+from batchrunner.engine.stored_inputs import StoredInputs
 from batchrunner.engine.task_outputs import TaskOutputs
 from batchrunner.engine.worker import Worker
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
@@ -158,7 +159,13 @@ async def opened(
             admission=admission,
             settings=run,
             prices=lambda: PRICES,
-            requests=Requests(plan.tasks.find, outputs, plan.tasks.frames_needed()),
+            requests=Requests(
+                plan.tasks.find,
+                outputs,
+                StoredInputs(clock.sleep),
+                plan.tasks.frames_needed(),
+                lambda: admission.closing,
+            ),
             collect=collected.append,
             is_paid=nothing_is_paid,
         )
