@@ -63,7 +63,7 @@ def offer(options: argparse.Namespace, tasks: Sequence[TaskRecord], stay: Sequen
     ids = [task.id for task in tasks] if len(tasks) <= MOST_TYPED else ["ID…"]
     again = command("retry", shown_path(options.directory), *ids, "--again", "--following")
     talk(f"kept as before: {named(stay)}, which {was} made from {'it' if len(tasks) == 1 else 'them'}")
-    talk(f"  to make {them} again, too, and pay for {them}: {printable(again)}")
+    talk(f"  to make {them} again, too (and pay for {them}), before the next run: {printable(again)}")
 
 
 def accepted(tasks: Sequence[TaskRecord]) -> str:

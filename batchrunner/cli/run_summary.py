@@ -139,7 +139,7 @@ def show_summary(
 def cannot_go_on(summary: Summary) -> str:
     """How many tasks wait for the user, and for what, the most frequent reasons first."""
     most = sorted(summary.blocked.items(), key=lambda one: -one[1])
-    reasons = [shortened(why, 80) + (f" ×{number:,}" if number > 1 else "") for why, number in most]
+    reasons = [shortened(why, 80) + (f" ({number:,} tasks)" if number > 1 else "") for why, number in most]
     more = f", and {len(most) - MOST_REASONS:,} more" if len(most) > MOST_REASONS else ""
     return f"{summary.blocked_tasks:,} of them can't go on: {', '.join(reasons[:MOST_REASONS])}{more}"
 

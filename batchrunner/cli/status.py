@@ -15,7 +15,7 @@ from batchrunner.cli.run_directory import existing_run
 from batchrunner.cli.task_story import tell_story, why
 from batchrunner.core.file_names import RESULTS_NAME
 from batchrunner.core.states import TaskState
-from batchrunner.core.text import count, printable, shortened
+from batchrunner.core.text import command, count, printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -118,7 +118,7 @@ async def _seen(
         if state is TaskState.PENDING and blocked:
             lines.append(f"          {cannot_go_on(summary)}")
         if state is TaskState.DONE and older:
-            lines.append(f"          {_outdated(older)}")
+            lines += [f"          {line}" for line in _outdated(older, directory)]
     lines += by_account(summary)
     if not going_on:
         lines.append(f"  spent {spent_in_words(summary.spent)}")
@@ -131,12 +131,17 @@ async def _seen(
     return summary, lines
 
 
-def _outdated(older: Sequence[str]) -> str:
-    """That videos no longer fit those that they were made from."""
+def _outdated(older: Sequence[str], directory: Path) -> list[str]:
+    """That videos no longer fit those that they were made from, and how to make them again."""
     was, it_needs = ("was", "it needs") if len(older) == 1 else ("were", "they need")
     more = ", …" if len(older) > MOST_NAMED else ""
     named = ", ".join(shortened(one, LONGEST_ID) for one in older[:MOST_NAMED])
-    return f"{len(older):,} {was} made from an earlier version of what {it_needs}: {named}{more}"
+    ids = older if len(older) <= MOST_NAMED else ["ID…"]
+    again = printable(command("retry", shown_path(directory), *ids, "--again", "--following"))
+    return [
+        f"{len(older):,} {was} made from an earlier version of what {it_needs}: {named}{more}",
+        f"to make {'it' if len(older) == 1 else 'them'}, and what follows, again (pays again): {again}",
+    ]
 
 
 def _wanting(wanting: Sequence[TaskRecord], directory: Path) -> Iterator[str]:

@@ -46,8 +46,9 @@ the videos, and for what.
 class Card:
     """Adds up what a card says about its set."""
 
-    def __init__(self, name: str, columns: Sequence[SetColumn] = COLUMNS) -> None:
-        self.title, self._columns = printable(name) or "videos", columns
+    def __init__(self, name: str, columns: Sequence[SetColumn] = COLUMNS, about_cost: str = "") -> None:
+        """`about_cost` says what is to be known about the sum of all rows."""
+        self.title, self._columns, self._about_cost = printable(name) or "videos", columns, about_cost
         self._splits: Counter[str] = Counter()
         self._of: dict[str, Counter[str]] = {"model": Counter(), "run": Counter(), "size": Counter()}
         self._cost: Counter[str] = Counter()
@@ -92,13 +93,14 @@ class Card:
         """The part of the text that describes the videos."""
         cost = " + ".join(f"{amount:,.2f} {name}" for name, amount in self._cost.items())
         unpriced = f" ({count(self._unpriced, 'video')} of unknown cost)" if self._unpriced else ""
+        tokens = f"{self._tokens:,} tokens{self._about_cost}"
         facts = {
             "Videos": f"{self.videos:,} ({_listed(self._splits)})",
             "Length": f"{span(self._seconds)}; each {self._shortest:g} to {self._longest:g} s",
             "Size": f"{self._bytes / 1e6:,.1f} MB; {_listed(self._of['size'])}",
             "Models": _listed(self._of["model"]),
             "Runs": _listed(self._of["run"]),
-            "Cost": f"{cost or 'unknown'}{unpriced if cost else ''}, {self._tokens:,} tokens",
+            "Cost": f"{cost or 'unknown'}{unpriced if cost else ''}, {tokens}",
             "Made with": f"batchrunner {__version__}; each video was verified against its SHA-256",
         }
         table = "\n".join(f"| {name} | {text} |" for name, text in facts.items())

@@ -114,7 +114,7 @@ class FilmWriter:
     def finish(self) -> int:
         """Write metadata and card; return the number of films."""
         columns = metadata_columns(dict.fromkeys(name for row in self._folder.rows() for name in row.labels))
-        card = Card(self._folder.path.name, FILM_COLUMNS)
+        card = Card(self._folder.path.name, FILM_COLUMNS, "; a shot counts in each of its films")
         with self._folder.replacing(METADATA_NAME) as file:
             for row in self._folder.rows():
                 card.count(row)
