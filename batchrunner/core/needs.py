@@ -34,15 +34,27 @@ def needs_in(request: Request) -> tuple[Need, ...]:
 
 
 def beginnings(requests: Iterable[tuple[TaskKey, Request]]) -> dict[TaskKey, TaskKey]:
-    """The task at the beginning of the chain of each task that needs others: of several needs, the first."""
-    before = {key: needs[0].task for key, request in requests if (needs := needs_in(request))}
-    found: dict[TaskKey, TaskKey] = {}
-    for key in before:
+    """For every other task of a chain, the one at its beginning.
+
+    Chains that a task brings together, since it needs tasks of several, are one: of their beginnings, that
+    with the lowest key counts.
+    """
+    needs = {key: [need.task for need in found] for key, request in requests if (found := needs_in(request))}
+    leads_to: dict[TaskKey, TaskKey] = {}
+
+    def begins(key: TaskKey) -> TaskKey:
         path = [key]
-        while path[-1] in before and path[-1] not in found:
-            path.append(before[path[-1]])
-        found |= dict.fromkeys(path[:-1], found.get(path[-1], path[-1]))
-    return found
+        while (before := leads_to.get(path[-1])) is not None:
+            path.append(before)
+        leads_to.update(dict.fromkeys(path[:-1], path[-1]))
+        return path[-1]
+
+    for key, each in needs.items():
+        ends = {begins(one) for one in (key, *each)}
+        # What needs nothing is a beginning, and stays one if it can.
+        first = min(ends, key=lambda one: (one in needs, one))
+        leads_to.update(dict.fromkeys(ends - {first}, first))
+    return {key: begins(key) for key in list(leads_to)}
 
 
 def with_lengths(request: Any, lengths: Mapping[TaskKey, int]) -> Any:

@@ -5,66 +5,54 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, field, replace
 
 from batchrunner.core.budget import MICROS, Amount, WorstCase
 
 MOST_EXACT = 100
 
 
-class Factors(NamedTuple):
-    """How many times its worst case an attempt was charged, at most; never below 1."""
-
-    tokens: float = 1.0
-    cost: float = 1.0
-
-    def of(self, amount: Amount) -> Amount:
-        """The amount, multiplied and rounded up."""
-        tokens, cost = math.ceil(amount.tokens * self.tokens), math.ceil(amount.cost * self.cost)
-        return Amount(tokens, cost, amount.tasks)
-
-
 @dataclass(frozen=True, slots=True)
 class Overruns:
-    """The factors by the price that the worst case was computed with: another price is another estimate."""
+    """How many times their worst cases attempts were charged, at most; never below 1."""
 
-    by_price: Mapping[str, Factors] = field(default_factory=dict)
+    tokens: float = 1.0
+    cost: Mapping[str, float] = field(default_factory=dict)
+    """By the price of the worst case: with another price, money is another estimate, but tokens are not."""
 
     def __bool__(self) -> bool:
-        return bool(self.by_price)
+        return self != Overruns()
 
     @classmethod
     def from_text(cls, text: str) -> Overruns:
         """Read what `to_text` made; empty text is none."""
-        return cls({price: Factors(*values) for price, values in json.loads(text or "{}").items()})
+        return cls(**json.loads(text or "{}"))
 
     @property
     def in_words(self) -> str:
         """What was learned; empty if nothing was."""
-        most = max((max(factors) for factors in self.by_price.values()), default=1.0)
+        most = max(self.tokens, *self.cost.values()) if self.cost else self.tokens
         times = f"{most:.2f} times" if most < MOST_EXACT else f"{most:,.0f} times"
         return f"the gateway has charged up to {times} the worst case; estimates count that" if self else ""
 
     def to_text(self) -> str:
         """All of it as JSON."""
-        return json.dumps(self.by_price)
+        return json.dumps(asdict(self))
 
     def raised(self, worst: WorstCase) -> Amount:
         """What one more attempt is to be held against the budget with."""
-        amount = Amount(worst.tokens or 0, math.floor((worst.cost or 0.0) * MICROS + 0.5), 1)
-        return self.by_price.get(_price(worst), Factors()).of(amount)
+        cost = math.floor((worst.cost or 0.0) * MICROS + 0.5)
+        times = max(self.tokens, self.cost.get(_price(worst), 1.0))
+        return Amount(math.ceil((worst.tokens or 0) * self.tokens), math.ceil(cost * times), 1)
 
     def including(self, worst: WorstCase, charged: Amount) -> Overruns:
         """These and one more charge; the same if it is within its worst case."""
-        tokens, cost = worst.tokens or 0, (worst.cost or 0.0) * MICROS
-        before = self.by_price.get(_price(worst), Factors())
-        now = Factors(
-            max(before.tokens, charged.tokens / tokens if tokens else 1.0),
-            # Millionths are rounded: a charge that is higher by less than one is none.
-            max(before.cost, charged.cost / cost if cost and charged.cost > cost + 1 else 1.0),
-        )
-        return self if now == before else Overruns({**self.by_price, _price(worst): now})
+        tokens, cost, price = worst.tokens or 0, (worst.cost or 0.0) * MICROS, _price(worst)
+        found = replace(self, tokens=max(self.tokens, charged.tokens / tokens if tokens else 1.0))
+        # Millionths are rounded: a charge that is higher by less than one is none.
+        if cost and charged.cost > cost + 1 and charged.cost / cost > self.cost.get(price, 1.0):
+            found = replace(found, cost={**self.cost, price: charged.cost / cost})
+        return found
 
 
 def _price(worst: WorstCase) -> str:

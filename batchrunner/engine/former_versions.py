@@ -7,7 +7,13 @@ from contextlib import suppress
 from batchrunner.engine.evidence import Evidence
 from batchrunner.engine.unknown_tasks import UnknownTasks
 from batchrunner.ledger import Ledger, PaidAttempt, RemoteIdTaken
-from batchrunner.ledger.history import accepted_videos
+from batchrunner.ledger.history import accepted_videos, names_of_tasks
+
+
+async def paid_for_others(ledger: Ledger, evidence: Evidence) -> int:
+    """How many submissions of tasks that are not in the ledger run.log shows to have been accepted."""
+    keys = (await ledger.ask_history(names_of_tasks)).keys()
+    return sum(len(ids) for key, ids in evidence.named.items() if key not in keys)
 
 
 async def add_former_versions(ledger: Ledger, evidence: Evidence, unknown: UnknownTasks) -> None:

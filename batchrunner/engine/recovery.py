@@ -38,7 +38,7 @@ from batchrunner.core.text import count, printable
 from batchrunner.engine.accounts import UsageLogs
 from batchrunner.engine.dispatch import Dispatch
 from batchrunner.engine.evidence import Evidence, as_attempt, proven
-from batchrunner.engine.former_versions import add_former_versions
+from batchrunner.engine.former_versions import add_former_versions, paid_for_others
 from batchrunner.engine.unknown_tasks import Missed, UnknownTasks
 from batchrunner.ledger import Ledger, LostAttempt, PaidAttempt, RemoteIdTaken, TaskRecord
 from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, accounts, history
@@ -105,6 +105,11 @@ class Recovery:
         await self._unknown.remember()
         await self._take_what_lies_there(evidence)
         await add_former_versions(self._ledger, evidence, self._unknown)
+        if self._everything and (others := await paid_for_others(self._ledger, evidence)):
+            self._notice(
+                f"run.log shows {count(others, 'paid submission')} of tasks that are not in this manifest: "
+                "neither what was spent nor a budget includes them; lower the budget by what they cost"
+            )
         end, began = self._clock.now() + PATIENCE, self._clock.wall()
         since = 0.0 if self._everything else (await self._ledger.ask_history(history)).since
         while True:

@@ -18,7 +18,7 @@ from batchrunner.core.summary import still_matters
 from batchrunner.core.text import count
 from batchrunner.engine.agreement import within_agreement
 from batchrunner.engine.chains import blocked_among
-from batchrunner.engine.evidence import mark_log
+from batchrunner.engine.evidence import Evidence, mark_log
 from batchrunner.engine.flow import Flow
 from batchrunner.engine.job import Job
 from batchrunner.engine.live_limits import limits_of_one_run
@@ -28,6 +28,7 @@ from batchrunner.engine.preparation import (
     has_no_ledger,
     identify,
     make_directories,
+    names_taken,
 )
 from batchrunner.engine.relocation import follow_gateway
 from batchrunner.engine.reporter import Reporter
@@ -90,9 +91,7 @@ async def run(job: Job) -> Summary:
                     reporter.notice(news)
                 binding = await ledger.binding()
                 flow = Flow(Wiring(job, binding, evidence, ledger, clock, reporter, selected, hours, videos))
-                storage = await flow.to_the_end()
-                if job.plan and not storage:
-                    await mark_log(job.directory, ledger, evidence)
+                storage = await _to_the_end(flow, job, ledger, evidence)
                 # Use the reader: after a failed write, the writer may not even answer.
                 # With several prices, the estimates are those of the most expensive account.
                 is_exact = all(account.price == 1.0 for account in job.accounts)
@@ -122,6 +121,16 @@ async def run(job: Job) -> Summary:
             why = f": {summary.stop.why}" if summary.stop else ""
             log.notice(f"ended with {summary.exit_code:d}{why}")
             return summary
+
+
+async def _to_the_end(flow: Flow, job: Job, ledger: Ledger, evidence: Evidence | None) -> str:
+    """Let the run end; return what could not be written, if anything."""
+    storage = await flow.to_the_end()
+    if job.plan and not storage:
+        await mark_log(job.directory, ledger, evidence)
+        if job.recovers:  # what was not found may have the name of a file of a task that was edited since
+            await ledger.give_free_names(await names_taken(ledger, job.directory))
+    return storage
 
 
 async def _blocked(reader: LedgerReader, job: Job, selected: frozenset[TaskKey] | None) -> Counter[str]:

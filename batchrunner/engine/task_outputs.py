@@ -69,9 +69,11 @@ class TaskOutputs:
             if stored == "":
                 missing = f"it needs {printable(record.file_name)}, which is missing or has changed"
                 raise OutputMissing(f"{missing}: put it back, or download it again")
-            hours = FRESH_ENOUGH / 3600
+            why = f"that is older than {FRESH_ENOUGH / 3600:.0f} hours"
+            if not record.result_url:
+                why = "none is known, as in a ledger that was rebuilt from files"
             raise OutputMissing(
-                f"it needs the video of {name} by a link, and that is older than {hours:.0f} hours; "
+                f"it needs the video of {name} by a link, and {why}; "
                 f"`{again}` makes it anew, which pays again: retry this one in the same night",
                 LINK_EXPIRED,
             )

@@ -132,6 +132,10 @@ class Ledger(LedgerReader):
         """
         return await self._writer.apply(lambda db: reconcile.bring_in_line(db, plan, on_disk))
 
+    async def give_free_names(self, on_disk: frozenset[str]) -> None:
+        """See `reconcile.give_free_names`."""
+        await self._writer.apply(partial(reconcile.give_free_names, on_disk=on_disk))
+
     async def recover(self) -> int:
         """Mark submissions that a crash left without an outcome as in doubt; return their number."""
 
@@ -145,10 +149,7 @@ class Ledger(LedgerReader):
         return await self._writer.apply(change)
 
     async def reserve_missing(self, currency: str) -> None:
-        """Reserve the worst case of attempts that may be charged and have none in the currency of the prices.
-
-        They are from an earlier version, or from a run with prices in another currency.
-        """
+        """Reserve the worst case of attempts that may be charged and have none in the prices' currency."""
         if self._worst_of:
             await self._writer.apply(partial(reserve_missing, worst_of=self._worst_of, currency=currency))
 

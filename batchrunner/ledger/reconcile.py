@@ -84,6 +84,17 @@ def _add(db: sqlite3.Connection, new: Iterable[Sequence[Any]], on_disk: frozense
         note_other_rows(db)
 
 
+def give_free_names(db: sqlite3.Connection, on_disk: frozenset[str]) -> None:
+    """Give tasks that were never submitted other file names if theirs are among those `on_disk`, folded."""
+    query = "SELECT key, id, file_name FROM tasks WHERE state = 'pending' AND attempts = 0"
+    met = [row for row in db.execute(query).fetchall() if folded(row[2]) in on_disk]
+    taken = {*on_disk, *(folded(name) for (name,) in db.execute(GIVEN_NAMES))} if met else set()
+    for key, task_id, _ in met:
+        name = file_name(task_id, TaskKey(key), taken)
+        taken.add(folded(name))
+        db.execute("UPDATE tasks SET file_name = ? WHERE key = ?", (name, key))
+
+
 def _written(task: PlannedTask) -> tuple[object, ...]:
     """A task's row in the table `planned`."""
     first, content = task.first if task.first != task.key else None, task.content

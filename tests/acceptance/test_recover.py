@@ -266,6 +266,21 @@ def test_a_doubt_of_a_lost_ledger_that_is_declared_lost_is_submitted(desk: Any, 
     assert len(sim.charges("bee")) == 2
 
 
+def test_what_was_edited_before_the_ledger_was_lost(desk: Any, sim: Any) -> None:
+    """What was paid for it is named, and what is submitted next does not meet its file."""
+    sim.start()
+    for prompt in ("bee", "bee sings", "bee sleeps"):
+        desk.sections = {"budget": {"tasks": 3}}
+        desk.write("ant", {"id": "bee", "prompt": prompt})
+        assert desk.run("--yes").code == (75 if prompt == "bee sleeps" else 0)
+    lose_ledger(desk.directory)
+    recovered = recover(desk)
+    assert "run.log shows 2 paid submissions of tasks that are not in this manifest" in recovered.stderr
+    assert desk.run("--yes").code == 0
+    assert desk.states() == {"ant": "done", "bee": "done"}
+    assert len(sim.charges()) == 4
+
+
 def test_former_versions_count_after_recover(desk: Any, sim: Any) -> None:
     """What no task shows any more is in the budget, too, and is not taken for a new version."""
     sim.start()

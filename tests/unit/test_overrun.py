@@ -21,7 +21,7 @@ def test_the_highest_factor_counts_for_each_figure_by_itself() -> None:
     known = learned(Amount(1500, 2_000_000), Amount(1000, 5_000_000), Amount(1200, 4_000_000))
     assert Overruns.from_text(known.to_text()) == known
     assert known.raised(WORST) == Amount(1500, 5_000_000, 1)
-    assert known.raised(WorstCase(333, 0.666, "USD")) == Amount(500, 1_665_000, 1)
+    assert known.raised(WorstCase(333, 0.666, "USD")) == Amount(500, 1_665_000, 1), "at the same price"
 
 
 @pytest.mark.parametrize("charged", [Amount(1000, 2_000_000), Amount(10, 20), Amount(1000, 2_000_001)])
@@ -33,8 +33,10 @@ def test_a_charge_within_the_worst_case_teaches_nothing(charged: Amount) -> None
 
 @pytest.mark.parametrize("other", [WorstCase(1000, 3.0, "USD"), WorstCase(1000, 2.0, "EUR")])
 def test_another_price_is_another_estimate(other: WorstCase) -> None:
-    """Once the manifest has the right price, nothing is raised any more."""
-    assert learned(Amount(1500, 3_000_000)).raised(other).cost == round((other.cost or 0) * 1e6)
+    """Once the manifest has the right price, only more tokens than the worst case raise the cost."""
+    assert learned(Amount(1000, 3_000_000)).raised(other).cost == round((other.cost or 0) * 1e6)
+    twice = learned(Amount(2000, 9_000_000)).raised(other)
+    assert (twice.tokens, twice.cost) == (2000, 2 * round((other.cost or 0) * 1e6))
     unpriced = WorstCase(1000, None, "USD")
     assert Overruns().including(unpriced, Amount(1500, 0)).raised(unpriced) == Amount(1500, 0, 1)
 
