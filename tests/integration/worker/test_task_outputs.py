@@ -139,7 +139,7 @@ def test_a_picture_that_is_too_large_is_made_smaller(tmp_path: Path, made: Made)
     [
         (LINK, 19.9, GATEWAY, ""),
         (LINK, 20.1, GATEWAY, "older than 20 hours"),
-        (None, 1.0, GATEWAY, "older than 20 hours"),
+        (None, 1.0, GATEWAY, "none is known"),
         ("https://127.0.0.1/a.mp4", 1.0, GATEWAY, "private network"),
         ("https://10.1.2.3:8443/a.mp4", 1.0, GATEWAY, "private network"),
         ("http://127.0.0.1:9000/a.mp4", 1.0, "http://127.0.0.1:8000", ""),
