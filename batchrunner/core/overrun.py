@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 from batchrunner.core.budget import MICROS, Amount, WorstCase
 
-MOST_EXACT = 100
+WORTH_SAYING, MOST_EXACT = 1.005, 100
+"""The least factor that is shown, and the least that is shown without digits after the point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,14 @@ class Overruns:
 
     @property
     def in_words(self) -> str:
-        """What was learned; empty if nothing was."""
+        """What was learned; empty if that is nothing, or a matter of rounding."""
         most = max(self.tokens, *self.cost.values()) if self.cost else self.tokens
         times = f"{most:.2f} times" if most < MOST_EXACT else f"{most:,.0f} times"
-        return f"the gateway has charged up to {times} the worst case; estimates count that" if self else ""
+        return (
+            f"the gateway has charged up to {times} the worst case; estimates count that"
+            if most >= WORTH_SAYING
+            else ""
+        )
 
     def to_text(self) -> str:
         """All of it as JSON."""

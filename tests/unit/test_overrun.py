@@ -44,5 +44,6 @@ def test_another_price_is_another_estimate(other: WorstCase) -> None:
 def test_it_is_said_in_words() -> None:
     """With two digits, as long as these mean something."""
     assert learned().in_words == ""
+    assert learned(Amount(1001, 2_000_000)).in_words == "", "what a gateway rounds up is no news"
     assert "up to 1.50 times the worst case" in learned(Amount(1500, 2_000_000)).in_words
     assert "up to 1,500 times the worst case" in learned(Amount(1_500_000, 0)).in_words
