@@ -39,15 +39,17 @@ def redacted(text: str) -> str:
 
     Queries are removed whole, since every object store has its own name for the signature.
     """
-    if not text:
-        return text
+    # Each answer to a poll comes here: what a pattern can't do without is looked for first, which is quicker.
     if "@" in text:
         text = _PAIR.sub(f"{MASK}@", _USER.sub(rf"\1{MASK}@", text))
     if "?" in text:
         text = _URL.sub(lambda found: _without_query(found.group()), text)
-    text = _NAMED.sub(rf"\1{MASK}", text)
-    text = _HEADER.sub(rf"\1{MASK}", text)
-    return _KEY.sub(f"sk-{MASK}", text)
+    if "=" in text:
+        text = _NAMED.sub(rf"\1{MASK}", text)
+    lower = text.lower()
+    if "authorization" in lower or "bearer" in lower:
+        text = _HEADER.sub(rf"\1{MASK}", text)
+    return _KEY.sub(f"sk-{MASK}", text) if "sk-" in text else text
 
 
 def redacted_beginning(text: str, most: int) -> str:

@@ -266,10 +266,9 @@ class Gateway:
             if len(body) > at_most:
                 raise ValueError(f"the answer is longer than {at_most >> 20} MB")
         # Mask before truncation, which could split the key; `ApiKey.masked` catches what JSON had escaped.
-        masked = self._key.mask(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
         return wire.Answer(
             status=response.status,
-            body=masked,
+            body=self._key.mask_bytes(bytes(body)),
             request_id=storable(self._key.mask(response.headers.get("X-Oneapi-Request-Id", "")))[:100],
             retry_after=wire.retry_after_seconds(response.headers.get("Retry-After"), time.time()),
             date_header=response.headers.get("Date", ""),

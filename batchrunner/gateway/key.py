@@ -36,6 +36,10 @@ class ApiKey:
         """`text` with the key masked."""
         return text.replace(self._key, MASK) if self._key in text else text
 
+    def mask_bytes(self, body: bytes) -> bytes:
+        """The same for what was received."""
+        return body.replace(self._key.encode(), MASK.encode())
+
     def masked(self, outcome: T) -> T:
         """A copy of `outcome` with the key masked in all its texts, even where an answer had escaped it."""
         changes: dict[str, object] = {}

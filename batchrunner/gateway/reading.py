@@ -11,7 +11,7 @@ MOST_TOKENS = 10**10
 
 def storable(text: str) -> str:
     """`text` without lone surrogates, which JSON and headers may contain."""
-    return text.encode(errors="replace").decode()
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def as_object(body: bytes | str) -> Mapping[str, Any]:

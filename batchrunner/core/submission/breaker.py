@@ -159,12 +159,16 @@ class Breaker:
         """Whether one more submission may be sent now: the first gate that objects decides."""
         if self._shared.probing:
             return Hold("waiting for the answer to a probe")
-        decisions = [gate.decide(at) for gate in self._gates]
-        for kind in (Stop, Hold):
-            for decision in decisions:
-                if isinstance(decision, kind):
-                    return decision
-        return Go(probe=any(isinstance(decision, Go) and decision.probe for decision in decisions))
+        hold, probe = None, False
+        for gate in self._gates:
+            match gate.decide(at):
+                case Stop() as stop:
+                    return stop
+                case Hold() as objection:
+                    hold = hold or objection
+                case Go() as go:
+                    probe = probe or go.probe
+        return hold or Go(probe)
 
     def choose(self, backlog: Backlog, now: float) -> Waiting | None:
         """Take the next task to submit: in plan order, unless a probe needs a particular one."""
