@@ -23,12 +23,8 @@ CREATE INDEX events_by_task ON events (task, id);
 
 def main(path: Path, tasks: int, together: int) -> float:
     """Take all tasks to their end, `together` in each commit; return the changes per second."""
-    db = sqlite3.connect(path, isolation_level=None)
-    db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {TABLES}")
     keys = [f"{number:064x}" for number in range(tasks)]
-    db.execute("BEGIN")
-    db.executemany("INSERT INTO tasks (key, state) VALUES (?, 'pending')", [(key,) for key in keys])
-    db.execute("COMMIT")
+    db = opened(path, keys)
     began = time.perf_counter()
     for start in range(0, tasks, together):
         for before, after in pairwise(STATES):
@@ -37,6 +33,16 @@ def main(path: Path, tasks: int, together: int) -> float:
                 change(db, key, before, after)
             db.execute("COMMIT")
     return tasks * (len(STATES) - 1) / (time.perf_counter() - began)
+
+
+def opened(path: Path, keys: list[str]) -> sqlite3.Connection:
+    """A new file with these tasks, pending."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {TABLES}")
+    db.execute("BEGIN")
+    db.executemany("INSERT INTO tasks (key, state) VALUES (?, 'pending')", [(key,) for key in keys])
+    db.execute("COMMIT")
+    return db
 
 
 def change(db: sqlite3.Connection, key: str, before: str, after: str) -> None:
