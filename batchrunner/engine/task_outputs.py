@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from batchrunner.clock import Clock
 from batchrunner.core.links import FRESH_ENOUGH, LINK_EXPIRED
 from batchrunner.core.model import Fit, Part, TaskOutput
-from batchrunner.core.policy import UNSENDABLE
+from batchrunner.core.outcome import Succeeded
+from batchrunner.core.policy import UNSENDABLE, AttemptFacts
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import command, printable
+from batchrunner.engine.queries import Queries
 from batchrunner.gateway import why_unreadable
 from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.media import NotPlayable, NotWhole, is_same_picture, last_frame, picture_ending
@@ -33,11 +36,21 @@ class TaskOutputs:
     """The pictures and videos of finished tasks, in the form in which a request has them."""
 
     def __init__(
-        self, ledger: Ledger, directory: Path, videos: VideoStore, clock: Clock, gateway: str, most: Fit
+        self,
+        ledger: Ledger,
+        directory: Path,
+        videos: VideoStore,
+        clock: Clock,
+        gateway: str,
+        most: Fit,
+        queries: Mapping[str, Queries],
     ) -> None:
-        """`gateway` is its address; `most` the largest picture that the model accepts."""
+        """`gateway` is its address; `most` the largest picture that the model accepts.
+
+        `queries` ask with the key of each account, by its name.
+        """
         self._ledger, self._directory, self._videos, self._clock = ledger, directory, videos, clock
-        self._gateway, self._most = gateway, most
+        self._gateway, self._most, self._queries = gateway, most, queries
 
     async def address(self, output: TaskOutput) -> str:
         """The data URI or the URL to send for an output.
@@ -63,6 +76,7 @@ class TaskOutputs:
         stored = await self._videos.link(record.file_name, record.sha256)
         if stored and not why_unreadable(stored, self._gateway):
             return stored
+        record = await self._asked(record)
         name, again = printable(record.id), command("retry", self._directory, record.id, "--again")
         ended = record.finished_at or record.accepted_at
         if not record.result_url or ended is None or self._clock.since(ended) > FRESH_ENOUGH:
@@ -71,7 +85,7 @@ class TaskOutputs:
                 raise OutputMissing(f"{missing}: put it back, or download it again")
             why = f"that is older than {FRESH_ENOUGH / 3600:.0f} hours"
             if not record.result_url:
-                why = "none is known, as in a ledger that was rebuilt from files"
+                why = "none is known: it was brought back from its file, and the gateway shows none"
             raise OutputMissing(
                 f"it needs the video of {name} by a link, and {why}; "
                 f"`{again}` makes it anew, which pays again: retry this one in the same night",
@@ -80,6 +94,18 @@ class TaskOutputs:
         if why := why_unreadable(record.result_url, self._gateway):
             raise OutputMissing(f"it needs the video of {name}, which the model can't read: {why}")
         return record.result_url
+
+    async def _asked(self, record: TaskRecord) -> TaskRecord:
+        """A video that was brought back from its file has no link in the ledger: the gateway may know it."""
+        queries = self._queries.get(record.account or "")
+        if record.result_url or not (queries and record.remote_id and record.attempt):
+            return record
+        answer, _ = await queries.poll(record.remote_id)
+        if not isinstance(answer, Succeeded) or not answer.result_url:
+            return record
+        facts = AttemptFacts(result_url=answer.result_url, finished_at=answer.finished_at)
+        await self._ledger.note(record.attempt, facts)
+        return await self._ledger.task(record.key)
 
     def _picture(self, record: TaskRecord, video: Path, picture: Path | None) -> str:
         """The gateway's picture of the last frame if it is that of the verified video, or else that frame."""

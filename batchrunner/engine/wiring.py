@@ -116,7 +116,7 @@ class Wiring:
         limits = LiveLimits(self.job.directory, self.binding.settings, dispatch, collector, notice)
         models = frozenset(str(request.get("model")) for request in requests)
         parts = Parts(lanes, models, dispatch, canaries, group, collector, recovery, limits, chains, budget)
-        disk, to_send = self._disk(requests), self._to_send(next(iter(gateways.values())), dispatch)
+        disk, to_send = self._disk(requests), self._to_send(gateways, queries, dispatch)
         for given, gateway in keys.items():
             lanes.add(self._lane(given, gateway, queries[given.name], parts, disk, to_send))
         return parts
@@ -197,11 +197,16 @@ class Wiring:
         forms = {id(task.content.form): task.content.form for task in tasks}
         return [form.request(None, None) for form in forms.values()]
 
-    def _to_send(self, gateway: Gateway, dispatch: Dispatch) -> Requests:
+    def _to_send(
+        self, gateways: Mapping[str, Gateway], queries: Mapping[str, Queries], dispatch: Dispatch
+    ) -> Requests:
         """The tasks that may be submitted, and what is sent for each."""
         plan, limits = self.job.plan, self.job.limits.inputs
         most = Fit(limits.sides[1], limits.most_bytes["image"])
-        outputs = TaskOutputs(self.ledger, self.job.directory, self.videos, self.clock, gateway.origin, most)
+        origin = next(iter(gateways.values())).origin
+        outputs = TaskOutputs(
+            self.ledger, self.job.directory, self.videos, self.clock, origin, most, queries
+        )
         frames, stored = plan.tasks.frames_needed() if plan else frozenset(), StoredInputs(self.clock.sleep)
         return Requests(self._find, outputs, stored, frames, lambda: dispatch.closing)
 

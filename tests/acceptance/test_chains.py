@@ -189,6 +189,21 @@ def test_a_video_is_given_by_its_link_without_the_key(desk: Any, sim: Any) -> No
     assert desk.key not in media["url"]
 
 
+def test_the_link_of_a_video_that_was_brought_back_is_asked_for(desk: Any, sim: Any) -> None:
+    """A ledger rebuilt from files and run.log knows no links; the gateway does."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    for file in desk.directory.glob("ledger.sqlite*"):
+        file.unlink()
+    desk.check(desk.do("recover", "batch.yaml", "--base-url", sim.url), 0)
+    desk.write("ant", {"id": "bee", "prompt": "bee goes on", **video_of("ant")})
+    desk.check(desk.run("-y"), 0)
+    ((media,),) = [charge["media"] for charge in sim.charges("bee")]
+    assert "/files/" in media["url"]
+    assert len(sim.charges()) == 2
+
+
 def test_a_link_that_is_too_old_is_not_sent(desk: Any, sim: Any) -> None:
     """After 20 hours, the task fails with `link_expired`, unpaid, and the message says what to do."""
     sim.start()

@@ -150,7 +150,7 @@ async def opened(
             clock, run, disk, lambda: doubts["now"], answers, run=Dispatch(clock, hours=hours)
         )
         outputs = TaskOutputs(
-            ledger, directory, LocalVideos(directory), clock, gateway.origin, Fit(6000, 30_000_000)
+            ledger, directory, LocalVideos(directory), clock, gateway.origin, Fit(6000, 30_000_000), {}
         )
         worker = Worker(
             ledger=ledger,

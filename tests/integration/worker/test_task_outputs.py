@@ -81,7 +81,7 @@ def address(
 
     async def asked() -> str:
         async with Ledger.open(folder) as ledger:
-            outputs = TaskOutputs(ledger, folder, LocalVideos(folder), Clock(), gateway, Fit(6000, most))
+            outputs = TaskOutputs(ledger, folder, LocalVideos(folder), Clock(), gateway, Fit(6000, most), {})
             return await outputs.address(TaskOutput(TaskKey(task.key), part, "task:ant/…"))
 
     return asyncio.run(asked())
