@@ -141,7 +141,7 @@ def _inputs(request: dict[str, Any]) -> Iterator[tuple[Path, Any, str | int, str
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _fault(finding: InputFault) -> ValueFault:

@@ -105,11 +105,12 @@ def located(request: Request, metadata: Request) -> Iterator[tuple[ValuePath, st
     """Every input of a request: its path, its kind, and its URL or file."""
     if "image" in request:
         yield ("image",), "image", request["image"]
-    images, content = request.get("images"), metadata.get("content")
-    if isinstance(images, Sequence) and not isinstance(images, str):
+    images, content = request.get("images", ""), metadata.get("content", "")
+    # Most requests have neither, and each row of a table comes here.
+    if not isinstance(images, str) and isinstance(images, Sequence):
         for index, value in enumerate(images):
             yield ("images", index), "image", value
-    if isinstance(content, Sequence) and not isinstance(content, str):
+    if not isinstance(content, str) and isinstance(content, Sequence):
         for index, item in enumerate(content):
             for field, kind in KINDS.items():
                 holder = item.get(field) if isinstance(item, Mapping) else None
