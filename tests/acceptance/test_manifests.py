@@ -31,11 +31,16 @@ def test_an_example_manifest_runs(name: str, desk: Any, fork_server: ForkServer)
     state = desk.directory / ".simulator"
     state.mkdir(parents=True)
     (state / "pictures").symlink_to(fork_server.pictures)
-    done = desk.do("run", f"manifests/{name}.yaml", "--simulate", "--time-scale", "0.002", key=None)
+    stored = desk.folder / "stored"
+    stored.mkdir()
+    elsewhere = ["--videos", stored.as_uri()] if name == "bucket" else []  # nobody has its bucket
+    run = ["run", f"manifests/{name}.yaml", "--simulate", "--time-scale", "0.002", *elsewhere]
+    done = desk.do(*run, key=None)
     assert done.code == 0, done.stderr
     rows = desk.rows()
     assert {row["state"] for row in rows} == {"done"}
     assert len(charge_book.read(state)) == len(rows)
+    assert len([*stored.rglob("*.mp4")]) == (len(rows) if elsewhere else 0)
 
 
 @pytest.fixture
