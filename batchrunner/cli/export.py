@@ -19,6 +19,7 @@ from batchrunner.core.text import count, plain_number
 if TYPE_CHECKING:
     from batchrunner.operations.export import Exported
     from batchrunner.output.export.format import SetWriter
+    from batchrunner.output.export.localising import Localise
 
 FORMATS = ("hf", "webdataset", "parquet", "jsonl", "csv")
 ROWS_ONLY = ("jsonl", "csv")
@@ -116,6 +117,7 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 
 async def _export(options: argparse.Namespace) -> int:
     from batchrunner.operations.export import choose, export, labels_of  # noqa: PLC0415  for speed
+    from batchrunner.output.export.localising import localising  # noqa: PLC0415
 
     for name, formats in OPTIONS_OF.items():
         if getattr(options, name) and options.format not in formats:
@@ -131,10 +133,11 @@ async def _export(options: argparse.Namespace) -> int:
 
         return await export_films(options, directories)
     labels = await labels_of(directories, not options.all) if options.format in ROWS_ONLY else []
-    writer = _writer(options, labels)
-    choice = await choose(directories, options.where, not options.all, options.verdicts)
-    with writer.opened():
-        done = await export(directories, choice, writer)
+    with localising() as localise:
+        writer = _writer(options, labels, localise)
+        choice = await choose(directories, options.where, not options.all, options.verdicts)
+        async with writer.opened():
+            done = await export(directories, choice, writer)
     for notice in writer.notices:
         talk(notice)
     pushed, exit_code = _push(options) if options.push and done.videos else ({}, ExitCode.DONE)
@@ -158,14 +161,14 @@ async def _check_places(options: argparse.Namespace, directories: Sequence[Path]
             )
 
 
-def _writer(options: argparse.Namespace, labels: Sequence[str]) -> SetWriter:
+def _writer(options: argparse.Namespace, labels: Sequence[str], localise: Localise) -> SetWriter:
     from batchrunner.core.splits import parse_splits  # noqa: PLC0415
     from batchrunner.output.export.format import SetOptions  # noqa: PLC0415
     from batchrunner.output.export.hf import HfWriter  # noqa: PLC0415
     from batchrunner.output.export.lines import LinesWriter  # noqa: PLC0415
-    from batchrunner.output.export.parquet import parquet_shards  # noqa: PLC0415
+    from batchrunner.output.export.samples import ShardsHere  # noqa: PLC0415
+    from batchrunner.output.export.shard_formats import shard_format  # noqa: PLC0415
     from batchrunner.output.export.shards import ShardLimits, ShardWriter  # noqa: PLC0415
-    from batchrunner.output.export.webdataset import tar_shards  # noqa: PLC0415
 
     splits = parse_splits(options.split)
     has_shards = options.format in OPTIONS_OF["shard_size"]
@@ -184,12 +187,12 @@ def _writer(options: argparse.Namespace, labels: Sequence[str]) -> SetWriter:
     }
     how = SetOptions(options.output, recorded, splits, options.verify)
     if options.format == "hf":
-        return HfWriter(how, options.link)
+        return HfWriter(how, options.link, localise)
     if options.format in ROWS_ONLY:
         return LinesWriter(how, options.format, labels)
     limits = ShardLimits(_bytes(shard_size), options.shard_count)
-    is_tar = options.format == "webdataset"
-    return ShardWriter(how, limits, tar_shards() if is_tar else parquet_shards(options.embed, options.verify))
+    form = shard_format(options.format, options.embed, options.verify)
+    return ShardWriter(how, limits, form, ShardsHere(options.output, form, localise))
 
 
 def _bytes(text: str) -> int:

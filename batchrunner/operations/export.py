@@ -13,10 +13,9 @@ from batchrunner.core.model import TaskKey
 from batchrunner.core.selection import select
 from batchrunner.core.verdicts import Verdict
 from batchrunner.ledger import LedgerReader, NamedTask
-from batchrunner.operations.local_clips import Localise, localising
 from batchrunner.operations.verdicts import read_verdicts
 from batchrunner.output.export.format import SetWriter
-from batchrunner.output.export.rows import Clip
+from batchrunner.output.export.rows import Clip, clip_of
 from batchrunner.output.export.videos import Unusable
 
 AT_ONCE = 500
@@ -98,29 +97,54 @@ async def export(directories: Sequence[Path], choice: Choice, writer: SetWriter)
     seen: set[str] = set()  # one directory alone has no duplicates, and there may be a million videos
     remember: Callable[[str], None] = seen.add if len(directories) > 1 else lambda key: None
     async with aclosing(_clips(directories, choice)) as clips:
-        async for clip, localise in clips:
+        async for clip in clips:
             key = clip.fingerprint
             if clip.version in choice.rejected:
                 done.rejected += 1
-                done.rejected_since += writer.hashes.get(key) == clip.sha256
+                done.rejected_since += writer.hashes.get(key) == clip.file.sha256
             elif key in seen:
                 done.duplicates += 1
             elif key in writer.hashes:
                 remember(key)
-                done.remade += writer.hashes[key] != clip.sha256
-            else:
-                try:
-                    async with localise(clip) as local:
-                        writer.add(local)
-                except Unusable as error:
-                    done.skipped.setdefault(key, (clip.path, str(error)))
-                    continue
-                await asyncio.sleep(0)  # Ctrl-C is noticed here
+                done.remade += writer.hashes[key] != clip.file.sha256
+            elif await _is_added(clip, writer, done):
                 remember(key)
-                done.skipped.pop(key, None)  # another run directory has it
-                done.added += 1
+    await _replace_unusable(directories, choice, writer, done)
     done.videos = writer.finish()
     return done
+
+
+async def _is_added(clip: Clip, writer: SetWriter, done: Exported) -> bool:
+    """Add a video; return whether it seems to be usable."""
+    key = clip.fingerprint
+    try:
+        await writer.add(clip)
+    except Unusable as error:
+        done.skipped.setdefault(key, (clip.file.path, str(error)))
+        return False
+    await asyncio.sleep(0)  # Ctrl-C is noticed here
+    done.skipped.pop(key, None)  # another run directory has it
+    done.added += 1
+    return True
+
+
+async def _replace_unusable(
+    directories: Sequence[Path], choice: Choice, writer: SetWriter, done: Exported
+) -> None:
+    """Complete the set; videos that turn out to be unusable are taken from other run directories."""
+    tried = set[Path]()
+    while unusable := await writer.settle():
+        done.added -= len(unusable)
+        tried |= {path for path, _ in unusable.values()}
+        for key, found in unusable.items():
+            done.skipped.setdefault(key, found)
+        if len(directories) == 1:
+            return
+        async with aclosing(_clips(directories, choice)) as clips:
+            async for clip in clips:
+                is_wanted = clip.fingerprint in unusable and clip.fingerprint in done.skipped
+                if is_wanted and clip.file.path not in tried and clip.version not in choice.rejected:
+                    done.duplicates -= await _is_added(clip, writer, done)
 
 
 async def labels_of(directories: Sequence[Path], planned_only: bool) -> list[str]:
@@ -132,15 +156,12 @@ async def labels_of(directories: Sequence[Path], planned_only: bool) -> list[str
     return list(names)
 
 
-async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[tuple[Clip, Localise], None]:
-    """The chosen videos that are done, in the order in which their tasks entered the ledgers.
-
-    Each comes with what gives its file.
-    """
+async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[Clip, None]:
+    """The chosen videos that are done, in the order in which their tasks entered the ledgers."""
     for directory in directories:
-        async with localising(directory) as localise, LedgerReader.open_existing(directory) as ledger:
-            run, number, place = (await ledger.binding()).name, 0, directory.absolute()
-            run_id = await ledger.run_id()
+        async with LedgerReader.open_existing(directory) as ledger:
+            binding, run_id = await ledger.binding(), await ledger.run_id()
+            number, place = 0, directory.absolute()
             begins = await ledger.read_results(lambda rows: rows.beginnings(), choice.planned_only)
             while videos := await ledger.read_results(
                 lambda rows, after=number: rows.finished(after, AT_ONCE),  # type: ignore[misc]
@@ -152,4 +173,4 @@ async def _clips(directories: Sequence[Path], choice: Choice) -> AsyncGenerator[
                         # A chain isn't divided: each shot shows the last frame of the one before.
                         begin = begins.get(TaskKey(video.row.key), video.first)
                         first = video._replace(first=begin)
-                        yield Clip(place / video.row.file_name, first, run, run_id), localise
+                        yield clip_of(first, place, binding.videos, binding.name, run_id)

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from batchrunner.core.plan import folded
 from batchrunner.core.states import TaskState
 from batchrunner.ledger import FinishedVideo, LedgerReader, ResultRows
 from batchrunner.operations.export import Choice
-from batchrunner.operations.local_clips import Localise, localising
 from batchrunner.operations.shots import shot_of
 from batchrunner.output.export.film import FilmWriter
-from batchrunner.output.export.rows import Clip, plain_name
+from batchrunner.output.export.localising import Localise, localising
+from batchrunner.output.export.rows import Clip, clip_of, plain_name
 from batchrunner.output.export.videos import Unusable
 
 
@@ -87,15 +87,14 @@ async def make_films(directories: Sequence[Path], choice: Choice, writer: FilmWr
     films = [(directory, film) for directory in directories for film in await _films(directory, choice)]
     names = Counter(name for name, _ in {(film.name, film.key) for _, film in films})
     seen: set[TaskKey] = set()
-    async with AsyncExitStack() as stack:
-        files = {one: await stack.enter_async_context(localising(one)) for one in directories}
+    with localising() as localise:
         for directory, film in films:
             if film.key in seen:
                 done.duplicates += 1
             elif any(clip.version in choice.rejected for clip in film.clips):
                 done.rejected += 1
                 done.rejected_since += writer.has(film.clips)
-            elif await _make(film, directory, files[directory], names[film.name] == 1, writer, done):
+            elif await _make(film, directory, localise, names[film.name] == 1, writer, done):
                 seen.add(film.key)
                 done.skipped.pop(film.key, None)  # another run directory has it
             await asyncio.sleep(0)  # Ctrl-C is noticed here
@@ -114,7 +113,8 @@ async def _make(
     if not reason and not writer.has(film.clips):
         try:
             async with AsyncExitStack() as stack:
-                clips = [await stack.enter_async_context(localise(clip)) for clip in film.clips]
+                files = [await stack.enter_async_context(localise(clip.file)) for clip in film.clips]
+                clips = [replace(clip, file=file) for clip, file in zip(film.clips, files, strict=True)]
                 done.new.append(writer.add(clips, is_only))
         except Unusable as error:
             reason = str(error)
@@ -128,10 +128,10 @@ async def _make(
 async def _films(directory: Path, choice: Choice) -> list[_Film]:
     """The chosen films of a run directory, as its ledger is now."""
     async with LedgerReader.open_existing(directory) as ledger:
-        run, run_id, place = (await ledger.binding()).name, await ledger.run_id(), directory.absolute()
+        binding, run_id, place = await ledger.binding(), await ledger.run_id(), directory.absolute()
 
         def clip(video: FinishedVideo) -> Clip:
-            return Clip(place / video.row.file_name, video, run, run_id)
+            return clip_of(video, place, binding.videos, binding.name, run_id)
 
         return await ledger.read_results(
             lambda rows: list(_read(rows, choice.keys, clip)), choice.planned_only

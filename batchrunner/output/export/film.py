@@ -83,14 +83,14 @@ class FilmWriter:
         """
         for shot in shots:
             try:
-                check_video(shot, verify=True)
+                check_video(shot.file, verify=True)
             except Unusable as error:
                 made = shot.video.row
                 raise Unusable(f"the shot {made.id} ({made.file_name}): {error}") from error
         name = self._name(shots, is_only)
         part = self._folder.part(name)
         try:
-            joined = join([(shot.path, str(shot.row()["id"])) for shot in shots], part)
+            joined = join([(shot.file.path, str(shot.row()["id"])) for shot in shots], part)
             with part.open("rb") as file:
                 os.fsync(file.fileno())
                 digest, size = (
@@ -136,7 +136,7 @@ class FilmWriter:
 
 
 def _identity_of(shots: Sequence[Clip]) -> str:
-    return _identity(shots[-1].fingerprint, [shot.sha256 for shot in shots])
+    return _identity(shots[-1].fingerprint, [shot.file.sha256 for shot in shots])
 
 
 def _identity(fingerprint: str, shot_sha256: Sequence[str]) -> str:

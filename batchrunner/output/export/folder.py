@@ -98,6 +98,11 @@ class SetFolder:
         final.parent.mkdir(exist_ok=True)
         return final.with_name(f".{final.name}{_PART}")
 
+    def remove_parts(self) -> None:
+        """Remove what killed exports, or machines that were lost, have left under temporary names."""
+        for part in (*self.path.glob(f".*{_PART}"), *self.path.glob(f"*/.*{_PART}")):
+            part.unlink(missing_ok=True)
+
     def commit(self, files: Sequence[SetFile], rows: Sequence[SetRow]) -> None:
         """Add new files, complete under their temporary names, to the set, durably.
 
@@ -184,8 +189,7 @@ class SetFolder:
         check.look(*newest)
         if seen := check.settle(seen_later):
             self._append({"seen": seen})
-        for part in (*self.path.glob(f".*{_PART}"), *self.path.glob(f"*/.*{_PART}")):
-            part.unlink()
+        self.remove_parts()
 
     def _check_options(self, first: Mapping[str, Any]) -> None:
         if first.get("version") != VERSION:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,18 +23,22 @@ class SetWriter(Protocol):
     def notices(self) -> list[str]:
         """What the user should know about the files that were written."""
 
-    def opened(self) -> AbstractContextManager[object]:
+    def opened(self) -> AbstractAsyncContextManager[object]:
         """Lock and prepare the folder."""
 
-    def add(self, clip: Clip) -> None:
+    async def add(self, clip: Clip) -> None:
         """Add a video.
 
         Raises:
             Unusable: it is not the video that was verified; the set is as before.
+            StorageError: the bucket that it is in can't be read.
         """
 
+    async def settle(self) -> Mapping[str, tuple[Path, str]]:
+        """Complete what was added; return, by fingerprint, unusable videos, and why they are."""
+
     def finish(self) -> int:
-        """Write what is left, and the files about the set; return the number of its videos."""
+        """Write the files about the set; return the number of its videos."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ whose video is gone leaves it.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from io import TextIOWrapper
+from pathlib import Path
 
 from batchrunner.output.export.folder import SetFolder
 from batchrunner.output.export.format import SetOptions
@@ -32,24 +33,28 @@ class LinesWriter:
         self.hashes: dict[str, str] = {}
         self.notices = self._folder.notices
 
-    @contextmanager
-    def opened(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
         """Lock and prepare the folder; in the end, the new file replaces the former one."""
         with self._folder.opened(), self._folder.replacing(f"videos.{self._form}") as file:
             self._write = self._csv(file) if self._form == "csv" else self._jsonl(file)
             yield
 
-    def add(self, clip: Clip) -> None:
+    async def add(self, clip: Clip) -> None:
         """Add a row.
 
         Raises:
             Unusable: its video is not the one that was verified.
         """
-        check_video(clip, self._options.verify)
+        check_video(clip.file, self._options.verify)
         own = clip.labels
         cells = {column: own.get(name, "") for name, column in self._labels.items()}
-        self._write({VIDEO: str(clip.path)} | clip.row() | cells)
+        self._write({VIDEO: str(clip.file.path)} | clip.row() | cells)
         self._rows += 1
+
+    async def settle(self) -> Mapping[str, tuple[Path, str]]:
+        """Nothing is left to do."""
+        return {}
 
     def finish(self) -> int:
         """The number of rows."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from batchrunner.core.errors import UsageError
 from batchrunner.output.export.card import KINDS, column_lines
 from batchrunner.output.export.folder import write_all
-from batchrunner.output.export.rows import COLUMNS, LABELS, Clip, compact
-from batchrunner.output.export.shards import ShardFormat
+from batchrunner.output.export.rows import COLUMNS, LABELS, compact
+from batchrunner.output.export.samples import Sample, ShardFormat
 from batchrunner.output.export.videos import Copier, check_video
 from batchrunner.storage.files import WRITE_OUT, begin_write_out
 
@@ -50,11 +50,7 @@ class ParquetShard:
         )
         self._begin_group()
 
-    def size_with(self, clip: Clip) -> int:
-        """About how many bytes it would have with another video."""
-        return self._file.size + len(self._bytes) + (clip.size if self._copier else 0)
-
-    def add(self, clip: Clip) -> None:
+    def add(self, sample: Sample) -> None:
         """Add a video with its row.
 
         Raises:
@@ -63,17 +59,17 @@ class ParquetShard:
         before = len(self._bytes)
         if self._copier:
             try:
-                self._copier.copy(clip, self._bytes.extend)
+                self._copier.copy(sample.file, self._bytes.extend)
             except BaseException:
                 del self._bytes[before:]
                 raise
-            path = f"{clip.name}.mp4"
+            path = f"{sample.name}.mp4"
         else:
-            check_video(clip, self._verify)
-            path = str(clip.path)
+            check_video(sample.file, self._verify)
+            path = str(sample.file.path)
         self._ends.append(len(self._bytes))
         self._paths.append(path)
-        self._rows.append(clip.row() | {LABELS.name: compact(clip.labels)})
+        self._rows.append({**sample.row, LABELS.name: compact(sample.labels)})
         if len(self._rows) >= GROUP_ROWS or len(self._bytes) >= GROUP_BYTES:
             self._write()
 
@@ -130,7 +126,18 @@ def parquet_shards(embed: bool, verify: bool) -> ShardFormat:
     info = "\n".join(
         ["dataset_info:", "  features:", f"  - name: {VIDEO}", "    dtype: video", *column_lines([LABELS])]
     )
-    return ShardFormat(".parquet", lambda path: ParquetShard(path, pyarrow, copier, verify), lambda: info)
+
+    def size(sample: Sample) -> int:
+        # Rows are compressed when they are written; before that, they count whole.
+        return len(compact(sample.row).encode()) + (sample.file.size if embed else 0)
+
+    return ShardFormat(
+        ".parquet",
+        lambda path: ParquetShard(path, pyarrow, copier, verify),
+        size,
+        lambda: info,
+        f"pyarrow {pyarrow.__version__}",
+    )
 
 
 class _HashedFile(io.RawIOBase):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from batchrunner.core.redaction import redacted, redacted_values
 from batchrunner.core.text import is_text
 from batchrunner.ledger import FinishedVideo, ResultRow
+from batchrunner.output.export.videos import VideoFile
 from batchrunner.output.results import LABEL, values
 
 Row = Mapping[str, object]
@@ -69,8 +70,7 @@ _LONGEST_NAME = 60
 class Clip:
     """A finished video that may go into a dataset."""
 
-    path: Path
-    """Absolute."""
+    file: VideoFile
     video: FinishedVideo
     run: str
     """The name of its run."""
@@ -88,16 +88,6 @@ class Clip:
         return self.video.row.key
 
     @property
-    def size(self) -> int:
-        """Bytes, as the ledger has it."""
-        return self.video.row.size or 0
-
-    @property
-    def sha256(self) -> str:
-        """Its hash, as the ledger has it."""
-        return self.video.row.sha256 or ""
-
-    @property
     def labels(self) -> Mapping[str, str]:
         """The user's own columns."""
         return own_labels(self.video.row)
@@ -112,6 +102,18 @@ class Clip:
     def row(self) -> dict[str, object]:
         """Its values in the columns of every dataset."""
         return values_of(self.video.row, self.run)
+
+
+def clip_of(video: FinishedVideo, directory: Path, bucket: str, run: str, run_id: str) -> Clip:
+    """The clip of a finished video.
+
+    `directory` is its run directory, absolute; `bucket` is the URL of the place of the run's videos, if they
+    are in one.
+    """
+    row = video.row
+    path, size, sha256 = directory / row.file_name, row.size or 0, row.sha256 or ""
+    file = VideoFile(path, row.file_name, size, sha256, video.seen, bucket)
+    return Clip(file, video, run, run_id)
 
 
 def plain_name(task_id: str) -> str:

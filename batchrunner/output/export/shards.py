@@ -1,19 +1,25 @@
-"""A set in shards: files of many videos each, which are never written again; a grown set has more of them."""
+"""A set in shards: files of many videos each, which are never written again; a grown set has more of them.
+
+Which videos make a shard is decided before any of them is read, so that shards can be made elsewhere, several
+at once. They are added to the set in the order in which they were begun.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 from batchrunner.output.export.card import Card, write_card
 from batchrunner.output.export.folder import SetFile, SetFolder, SetRow
 from batchrunner.output.export.format import SetOptions
 from batchrunner.output.export.rows import Clip
+from batchrunner.output.export.samples import MadeShard, MakesShards, Sample, ShardFormat
+from batchrunner.output.export.videos import check_there
 
 INDEX = "index.json"
 MOST_ROWS = 20_000
@@ -30,70 +36,78 @@ class ShardLimits:
     """Videos."""
 
 
-class OpenShard(Protocol):
-    """A shard that is being written, under its temporary name."""
+@dataclass(slots=True)
+class _Chosen:
+    """The videos for the next shard of a split."""
 
-    def size_with(self, clip: Clip) -> int:
-        """About how many bytes it would have with another video."""
-
-    def add(self, clip: Clip) -> None:
-        """Add a video.
-
-        Raises:
-            Unusable: it is not the video that was verified; the shard is as before.
-        """
-
-    def close(self) -> tuple[int, str]:
-        """Complete the shard, durably; return its size in bytes, and its SHA-256."""
+    samples: list[Sample] = field(default_factory=list)
+    size: int = 0
 
 
-class ShardFormat(NamedTuple):
-    """A format whose files are shards."""
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A shard that is being made."""
 
-    suffix: str
-    open: Callable[[Path], OpenShard]
-    """Creates a shard; a file of that name, from a killed export, is replaced."""
-    header: Callable[[], str]
-    """Lines for the header of the card, about what the columns are."""
+    split: str
+    samples: list[Sample]
+    making: asyncio.Task[MadeShard]
 
 
 class ShardWriter:
-    """Writes shards named `SPLIT-NUMBER`, and an index of them; each split has one shard open."""
+    """Writes shards named `SPLIT-NUMBER`, and an index of them."""
 
-    def __init__(self, options: SetOptions, limits: ShardLimits, form: ShardFormat) -> None:
-        self._options, self._limits, self._form = options, limits, form
+    def __init__(
+        self, options: SetOptions, limits: ShardLimits, form: ShardFormat, maker: MakesShards
+    ) -> None:
+        self._options, self._limits, self._form, self._maker = options, limits, form, maker
         self._folder = SetFolder(options.path, options.recorded)
-        self._open: dict[str, OpenShard] = {}
-        self._rows: dict[str, list[SetRow]] = {}
+        self._next: dict[str, _Chosen] = {}
+        self._begun: deque[_Begun] = deque()
         self._numbers: Counter[str] = Counter()
+        self._unusable: dict[str, tuple[Path, str]] = {}
         self.hashes, self.notices = self._folder.hashes, self._folder.notices
 
-    @contextmanager
-    def opened(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
         """Lock and prepare the folder."""
         with self._folder.opened():
             self._numbers.update(file.split for file in self._folder.files())
-            yield
+            try:
+                yield
+            finally:
+                left = [begun.making for begun in self._begun]
+                for making in left:
+                    making.cancel()
+                await asyncio.gather(*left, return_exceptions=True)
 
-    def add(self, clip: Clip) -> None:
-        """Add a video to its split's shard.
+    async def add(self, clip: Clip) -> None:
+        """Choose a video for its split's next shard.
 
         Raises:
-            Unusable: it is not the video that was verified.
+            Unusable: there is no such file.
+            StorageError: a bucket can't be read, which has videos of a shard that is full now.
         """
-        split = self._options.split_of(clip)
-        if self._is_full(split, clip):
-            self._close(split)
-        if split not in self._open:
-            self._open[split] = self._form.open(self._folder.part(self._name(split)))
-            self._rows[split] = []
-        self._open[split].add(clip)
-        self._rows[split].append(SetRow(split, self._name(split), clip.row(), clip.labels))
+        check_there(clip.file)
+        split, sample = self._options.split_of(clip), Sample(clip.name, clip.file, clip.row(), clip.labels)
+        size = self._form.size(sample)
+        if self._is_full(split, size):
+            await self._begin(split)
+        chosen = self._next.setdefault(split, _Chosen())
+        chosen.samples.append(sample)
+        chosen.size += size
+
+    async def settle(self) -> Mapping[str, tuple[Path, str]]:
+        """Complete all shards; return, by fingerprint, the videos that are in none, and why."""
+        for split in list(self._next):
+            await self._begin(split)
+        while self._begun:
+            await self._commit_first()
+        found, self._unusable = self._unusable, {}
+        return found
 
     def finish(self) -> int:
-        """Complete the open shards, and write index and card; return the number of videos."""
-        for split in list(self._open):
-            self._close(split)
+        """Write index and card; return the number of videos."""
+        self._folder.remove_parts()
         card = Card(self._options.path.name)
         shards = sorted(self._folder.files(), key=lambda shard: shard.name)
         for row in self._folder.rows():
@@ -105,22 +119,39 @@ class ShardWriter:
         write_card(self._folder, card, patterns, info=self._form.header())
         return card.videos
 
-    def _is_full(self, split: str, clip: Clip) -> bool:
-        """Whether a split's open shard has no room for a video."""
-        rows = self._rows.get(split)
-        if not rows:
+    def _is_full(self, split: str, size: int) -> bool:
+        """Whether a split's next shard has no room for so many bytes."""
+        chosen = self._next.get(split)
+        if chosen is None:
             return False
-        is_large = self._open[split].size_with(clip) > self._limits.size
-        return is_large or len(rows) >= min(self._limits.count or MOST_ROWS, MOST_ROWS)
+        most = min(self._limits.count or MOST_ROWS, MOST_ROWS)
+        return chosen.size + size > self._limits.size or len(chosen.samples) >= most
 
-    def _close(self, split: str) -> None:
-        size, sha256 = self._open.pop(split).close()
-        rows, name = self._rows.pop(split), self._name(split)
+    async def _begin(self, split: str) -> None:
+        """Have a shard made; wait for the first one, if there are enough of them."""
+        samples = self._next.pop(split).samples
+        making = asyncio.create_task(self._maker.make(split, samples), name=f"shard of {split}")
+        self._begun.append(_Begun(split, samples, making))
+        while self._begun and (len(self._begun) >= self._maker.at_once or self._begun[0].making.done()):
+            await self._commit_first()
+
+    async def _commit_first(self) -> None:
+        """Add the shard that was begun first to the set."""
+        begun = self._begun[0]
+        made = await begun.making
+        self._begun.popleft()
+        for number, error in made.unusable.items():
+            sample = begun.samples[number]
+            self._unusable[str(sample.row["fingerprint"])] = sample.file.path, str(error)
+        split, name = begun.split, f"{begun.split}-{self._numbers[begun.split]:06}{self._form.suffix}"
+        rows = [
+            SetRow(split, name, sample.row, sample.labels)
+            for number, sample in enumerate(begun.samples)
+            if number not in made.unusable
+        ]
         if not rows:  # none of its videos could be used
-            self._folder.part(name).unlink()
+            made.part.unlink()
             return
-        self._folder.commit([SetFile(name, split, len(rows), size, sha256)], rows)
+        made.part.rename(self._folder.part(name))
+        self._folder.commit([SetFile(name, split, len(rows), made.size, made.sha256)], rows)
         self._numbers[split] += 1
-
-    def _name(self, split: str) -> str:
-        return f"{split}-{self._numbers[split]:06}{self._form.suffix}"

@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain, cycle
 from pathlib import Path
 
-from batchrunner.output.export.rows import Clip
 from batchrunner.storage.files import seen_as
 
 CHUNK = 1 << 20
@@ -34,6 +34,23 @@ class Unusable(Exception):
     """The video is not what the ledger says; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class VideoFile:
+    """Where a finished video is, and what it must be according to the ledger."""
+
+    path: Path
+    """Absolute. If the video is in a bucket, nothing is there."""
+    name: str
+    """Relative to the run directory, or to the prefix in the bucket."""
+    size: int
+    """Bytes."""
+    sha256: str
+    seen: str
+    """Size and modification time when its hash was last known to be right; empty if not known."""
+    bucket: str = ""
+    """The URL of the place in a bucket; empty if it is on the disk."""
+
+
 class Copier:
     """Copies one video after the other, with the same memory; each hash has a thread that hashes the copy."""
 
@@ -43,18 +60,18 @@ class Copier:
         self._threads = [ThreadPoolExecutor(1, thread_name_prefix="hash") for _ in range(2)]
 
     def copy(
-        self, clip: Clip, write: Callable[[memoryview], object], also: hashlib._Hash | None = None
+        self, video: VideoFile, write: Callable[[memoryview], object], also: hashlib._Hash | None = None
     ) -> None:
         """Write a video's bytes, and update a hash with them, if given.
 
         Raises:
             Unusable: it is not the video that was verified. By then, some of it may have been written.
         """
-        digest, left = hashlib.sha256(), clip.size
+        digest, left = hashlib.sha256(), video.size
         hashers = list(zip(self._threads, [digest, also] if also else [digest], strict=False))
         hashing: deque[list[Future[None]]] = deque()
         try:
-            with _opened(clip) as fd:
+            with _opened(video) as fd:
                 for buffer in cycle(self._buffers):
                     if not left:
                         break
@@ -67,47 +84,58 @@ class Copier:
             _await(chain(*hashing))
         finally:
             wait(list(chain(*hashing)))
-        if digest.hexdigest() != clip.sha256:
+        if digest.hexdigest() != video.sha256:
             raise Unusable(CHANGED)
 
 
-def link_video(clip: Clip, target: Path, verify: bool) -> None:
+def link_video(video: VideoFile, target: Path, verify: bool) -> None:
     """Hard-link a video.
 
     Raises:
         Unusable: it is not the video that was verified.
         OSError: there can't be a link, as from another file system.
     """
-    check_video(clip, verify)
-    os.link(os.path.realpath(clip.path), target)
+    check_video(video, verify)
+    os.link(os.path.realpath(video.path), target)
 
 
-def check_video(clip: Clip, verify: bool) -> None:
+def check_there(video: VideoFile) -> None:
+    """Check that there is a file of the right size, unless it would be in a bucket; nothing is read.
+
+    Raises:
+        Unusable: there is not.
+    """
+    if not video.bucket:
+        with _opened(video):
+            pass
+
+
+def check_video(video: VideoFile, verify: bool) -> None:
     """Check that a video is in place; with `verify`, hash it in any case.
 
     Raises:
         Unusable: it is not.
     """
-    with _opened(clip) as fd:
-        if clip.video.seen != seen_as(os.fstat(fd)) or verify:
+    with _opened(video) as fd:
+        if video.seen != seen_as(os.fstat(fd)) or verify:
             with os.fdopen(os.dup(fd), "rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if digest != clip.sha256:
+            if digest != video.sha256:
                 raise Unusable(CHANGED)
 
 
 @contextmanager
-def _opened(clip: Clip) -> Iterator[int]:
+def _opened(video: VideoFile) -> Iterator[int]:
     """Open a video that has the right size."""
     try:
-        fd = os.open(clip.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not hold us up
+        fd = os.open(video.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not hold us up
     except (FileNotFoundError, NotADirectoryError) as error:
         raise Unusable(GONE) from error
     except OSError as error:
         raise Unusable(f"can't be read: {error.strerror}") from error
     try:
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != clip.size:
+        if not stat.S_ISREG(found.st_mode) or found.st_size != video.size:
             raise Unusable(CHANGED)
         yield fd
     finally:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from batchrunner.output.export.card import column_lines
 from batchrunner.output.export.folder import write_all
-from batchrunner.output.export.rows import LABELS, Clip, compact
-from batchrunner.output.export.shards import ShardFormat
+from batchrunner.output.export.rows import LABELS, compact
+from batchrunner.output.export.samples import Sample, ShardFormat
 from batchrunner.output.export.videos import Copier
 from batchrunner.storage.files import WRITE_OUT, begin_write_out
 
@@ -29,24 +29,20 @@ class TarShard:
         self._sha256 = hashlib.sha256()
         self._size = self._dirty = 0
 
-    def size_with(self, clip: Clip) -> int:
-        """About how many bytes it would have with another video."""
-        return self._size + clip.size
-
-    def add(self, clip: Clip) -> None:
+    def add(self, sample: Sample) -> None:
         """Add a video with its row.
 
         Raises:
             Unusable: it is not the video that was verified; the shard is as before.
         """
         before = self._size, self._sha256.copy()
-        row = clip.row()
         try:
-            self._write(_entry(f"{clip.name}.mp4", clip.size))
-            self._copier.copy(clip, self._put, also=self._sha256)
+            self._write(_entry(f"{sample.name}.mp4", sample.file.size))
+            self._copier.copy(sample.file, self._put, also=self._sha256)
             self._pad()
-            self._add(f"{clip.name}.json", compact(row | {LABELS.name: compact(clip.labels)}))
-            self._add(f"{clip.name}.txt", str(row["prompt"]))
+            for ending, data in _texts(sample):
+                self._write(_entry(f"{sample.name}.{ending}", len(data)) + data)
+                self._pad()
         except BaseException:
             self._size, self._sha256 = before
             os.ftruncate(self._fd, self._size)
@@ -59,11 +55,6 @@ class TarShard:
         os.fsync(self._fd)
         os.close(self._fd)
         return self._size, self._sha256.hexdigest()
-
-    def _add(self, name: str, text: str) -> None:
-        data = text.encode()
-        self._write(_entry(name, len(data)) + data)
-        self._pad()
 
     def _pad(self) -> None:
         self._write(bytes(-self._size % tarfile.BLOCKSIZE))
@@ -84,7 +75,18 @@ class TarShard:
 def tar_shards() -> ShardFormat:
     """The format: its shards share the memory for copying."""
     copier = Copier()
-    return ShardFormat(".tar", lambda path: TarShard(path, copier), _header)
+    return ShardFormat(".tar", lambda path: TarShard(path, copier), _size, _header)
+
+
+def _texts(sample: Sample) -> tuple[tuple[str, bytes], ...]:
+    """The files beside a video, by ending."""
+    row = compact({**sample.row, LABELS.name: compact(sample.labels)})
+    return ("json", row.encode()), ("txt", str(sample.row["prompt"]).encode())
+
+
+def _size(sample: Sample) -> int:
+    sizes = (sample.file.size, *(len(data) for _, data in _texts(sample)))
+    return sum(tarfile.BLOCKSIZE + size + -size % tarfile.BLOCKSIZE for size in sizes)
 
 
 def _header() -> str:

@@ -219,3 +219,17 @@ def test_no_secret_of_an_input_link_is_exported(export: Any, form: str) -> None:
     assert any(b"https://***@host.example/cat.png" in data for data in files)
     for data in files:
         assert data.replace(url.encode(), b"").count(b"tQz9") == 0
+
+
+def test_a_video_that_is_unusable_is_taken_from_another_run_directory(export: Any) -> None:
+    """Also if that is noticed only after a whole shard was read; it is no duplicate, then."""
+    same = [Made(name, name, name.encode()) for name in ("ant", "bee")]
+    one, two = export.make(*same, run="one"), export.make(*same, run="two")
+    (one / "videos/bee.mp4").write_bytes(b"BEE")
+    for form in ("hf", "webdataset"):
+        done = export("--format", form, runs=[one, two], out=export.folder / form)
+        assert (done["videos"], done["added"], done["duplicates"], done["skipped"]) == (2, 2, 1, [])
+    (two / "videos/bee.mp4").write_bytes(b"BEe")
+    done = export("--format", "webdataset", runs=[one, two], out=export.folder / "none", code=1)
+    assert (done["videos"], done["added"]) == (1, 1)
+    assert [skipped["file"] for skipped in done["skipped"]] == [str(one / "videos/bee.mp4")]

@@ -91,11 +91,14 @@ def test_ctrl_c_ends_an_export_between_two_videos(export: Any, caplog: pytest.Lo
         def opened(self) -> Any:
             raise NotImplementedError
 
-        def add(self, clip: Clip) -> None:
+        async def add(self, clip: Clip) -> None:
             added.append(clip)
             task = asyncio.current_task()
             assert task
             task.cancel()  # what asyncio does on SIGINT
+
+        async def settle(self) -> Any:
+            raise NotImplementedError
 
         def finish(self) -> int:
             raise NotImplementedError
