@@ -110,6 +110,16 @@ def add_collect_on(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_on(parser: argparse.ArgumentParser) -> None:
+    """Add `--on`, the cluster that makes shards."""
+    parser.add_argument(
+        "--on",
+        metavar="CLUSTER",
+        type=_cluster,
+        help="make the files with many videos on a Ray cluster: ray://HOST:PORT, or ray for this machine's",
+    )
+
+
 def is_cluster(text: str) -> bool:
     """Whether this names a cluster."""
     return bool(_CLUSTER.fullmatch(text))

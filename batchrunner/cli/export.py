@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from batchrunner.operations.export import Exported
     from batchrunner.output.export.format import SetWriter
     from batchrunner.output.export.localising import Localise
+    from batchrunner.output.export.samples import MakesShards, ShardFormat
 
 FORMATS = ("hf", "webdataset", "parquet", "jsonl", "csv")
 ROWS_ONLY = ("jsonl", "csv")
@@ -30,6 +31,7 @@ OPTIONS_OF = {
     "verify": FORMATS,
     "shard_size": ("webdataset", "parquet"),
     "shard_count": ("webdataset", "parquet"),
+    "on": ("webdataset", "parquet"),
     "embed": ("parquet",),
     "link": ("hf",),
     "split": ("hf", "webdataset", "parquet"),
@@ -81,6 +83,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         help="largest size of a file with many videos, such as 500MB (default: 1GB)",
     )
     parser.add_argument("--shard-count", metavar="N", type=shared.positive, help="most videos in such a file")
+    shared.add_on(parser)
     parser.add_argument(
         "--embed", action="store_true", help="put the videos into the parquet files, instead of their paths"
     )
@@ -166,7 +169,6 @@ def _writer(options: argparse.Namespace, labels: Sequence[str], localise: Locali
     from batchrunner.output.export.format import SetOptions  # noqa: PLC0415
     from batchrunner.output.export.hf import HfWriter  # noqa: PLC0415
     from batchrunner.output.export.lines import LinesWriter  # noqa: PLC0415
-    from batchrunner.output.export.samples import ShardsHere  # noqa: PLC0415
     from batchrunner.output.export.shard_formats import shard_format  # noqa: PLC0415
     from batchrunner.output.export.shards import ShardLimits, ShardWriter  # noqa: PLC0415
 
@@ -192,7 +194,22 @@ def _writer(options: argparse.Namespace, labels: Sequence[str], localise: Locali
         return LinesWriter(how, options.format, labels)
     limits = ShardLimits(_bytes(shard_size), options.shard_count)
     form = shard_format(options.format, options.embed, options.verify)
-    return ShardWriter(how, limits, form, ShardsHere(options.output, form, localise))
+    return ShardWriter(how, limits, form, _maker(options, form, localise))
+
+
+def _maker(options: argparse.Namespace, form: ShardFormat, localise: Localise) -> MakesShards:
+    """What makes shards: this machine, or the cluster of `--on`."""
+    from batchrunner.output.export.samples import ShardsHere  # noqa: PLC0415
+
+    folder = options.output.absolute()
+    here = ShardsHere(folder, form, localise)
+    if not options.on:
+        return here
+    from batchrunner.engine.remote_shards import RemoteShards  # noqa: PLC0415
+    from batchrunner.engine.shard_messages import ShardSetup  # noqa: PLC0415
+
+    how = options.format, options.embed, options.verify
+    return RemoteShards(here, ShardSetup(options.on, str(folder), *how, form.library), talk)
 
 
 def _bytes(text: str) -> int:

@@ -12,13 +12,14 @@ from asyncio import TaskGroup
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from batchrunner.cluster.work import fetch_line
+from batchrunner.cluster.fetching import fetch_line
+from batchrunner.cluster.sharding import shard_line
 from batchrunner.core.redaction import redacted
-from batchrunner.engine.fetch_messages import ClusterSetup, NotHere, answer_line, read_request
+from batchrunner.engine.cluster_messages import Work, not_here_line, read_request, read_setup
 
-DEADLINE = 120.0
-"""Real seconds for one try of a job. Ray notices a lost node earlier, but not everything that hangs."""
 TRIES = 2
+"""How often a job is begun; Ray's own tries, when it has noticed that a node is lost, don't count."""
+JOBS = {Work.FETCH: fetch_line, Work.SHARD: shard_line}
 RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # With Ray's defaults, the tasks of a frozen node hang for minutes.
@@ -50,9 +51,9 @@ def main() -> None:
 async def _serve(requests: BinaryIO, say: Say) -> None:
     setup = (await asyncio.to_thread(requests.readline)).decode()
     try:
-        ray, job = await asyncio.to_thread(_connect, ClusterSetup.read(setup))
+        ray, job = await asyncio.to_thread(_connect, setup)
     except Exception as error:  # Ray has many kinds, some of them not documented
-        say(answer_line(0, NotHere(_words(error))))
+        say(not_here_line(0, _words(error)))
         raise
     async with TaskGroup() as group:
         while line := await asyncio.to_thread(requests.readline):
@@ -60,32 +61,33 @@ async def _serve(requests: BinaryIO, say: Say) -> None:
         os._exit(0)  # whoever asked is gone; Ray's own processes end with this one
 
 
-def _connect(setup: ClusterSetup) -> tuple[Any, Any]:
+def _connect(setup: str) -> tuple[Any, Any]:
     """Connect to the cluster, or start one on this machine; return Ray and the job for it."""
     import ray  # noqa: PLC0415  takes a second, and reads the variables set above
 
-    address = {} if setup.cluster == "ray" else {"address": setup.cluster}
+    work, values = read_setup(setup)
+    address = {} if values["cluster"] == "ray" else {"address": values["cluster"]}
     ray.init(**address, log_to_driver=False, namespace="batchrunner")
-    return ray, ray.remote(num_cpus=1, max_retries=2)(fetch_line)
+    return ray, ray.remote(num_cpus=1, max_retries=2)(JOBS[work])
 
 
 async def _answer(ray: Any, job: Any, setup: str, request: str, say: Say) -> None:
     """Have one request carried out, and elsewhere if there is no answer in time; say the answer."""
-    number, _ = read_request(request)
+    number, seconds, _ = read_request(request)
     why = ""
     for _ in range(TRIES):
         try:
             running = await asyncio.to_thread(job.remote, setup, request)
             try:
-                async with asyncio.timeout(DEADLINE):
+                async with asyncio.timeout(seconds):
                     say(await asyncio.wrap_future(running.future()))
                 return
             except TimeoutError:
-                why = f"no answer within {DEADLINE:.0f} s"
+                why = f"no answer within {seconds:.0f} s"
                 await asyncio.to_thread(ray.cancel, running, force=True)
         except Exception as error:  # as above; a lost node comes here after Ray's own tries
             why = _words(error)
-    say(answer_line(number, NotHere(why)))
+    say(not_here_line(number, why))
 
 
 def _words(error: Exception) -> str:

@@ -1,17 +1,14 @@
-"""What the deciding process and the process that uses a cluster tell each other: one JSON object a line.
-
-The first line to the child is the setup, each other one a request with a number. Each line from the child is
-the answer to one number. There is no key in any of them.
-"""
+"""What the deciding process and the process that uses a cluster tell each other about videos to fetch."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.outcome import Receipt
+from batchrunner.engine import cluster_messages as messages
+from batchrunner.engine.cluster_messages import NotHere, Work
 from batchrunner.engine.fetcher import FetchRequest
 from batchrunner.media import VideoFacts
 from batchrunner.storage.video_store import Identity, Kept, Taken
@@ -34,12 +31,12 @@ class ClusterSetup:
 
     def line(self) -> str:
         """The setup as one line."""
-        return json.dumps(asdict(self))
+        return messages.setup_line(Work.FETCH, asdict(self))
 
     @classmethod
     def read(cls, line: str | bytes) -> ClusterSetup:
         """The setup in a line."""
-        return cls(**json.loads(line))
+        return cls(**messages.read_setup(line)[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +50,8 @@ class LeftPart:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotHere:
-    """The cluster can't do it; this says nothing about the video."""
-
-    why: str
-
-
-FetchAnswer = Kept | Taken | Receipt | LeftPart | NotHere
-_KINDS: dict[str, type[FetchAnswer]] = {
+FetchAnswer = Kept | Taken | Receipt | LeftPart
+_KINDS: dict[str, type[FetchAnswer | NotHere]] = {
     "kept": Kept,
     "taken": Taken,
     "receipt": Receipt,
@@ -70,38 +60,32 @@ _KINDS: dict[str, type[FetchAnswer]] = {
 }
 
 
-def request_line(number: int, wanted: FetchRequest) -> str:
-    """A request as one line."""
-    return json.dumps({"number": number, "request": asdict(wanted)})
-
-
 def read_request(line: str | bytes) -> tuple[int, FetchRequest]:
     """The number and the request in a line."""
-    message = json.loads(line)
-    request = message["request"]
+    number, _, request = messages.read_request(line)
     known = request["identity"]
     remote_id = None if known["remote_id"] is None else RemoteId(known["remote_id"])
     identity = Identity(known["name"], TaskKey(known["fingerprint"]), remote_id, known["sha256"])
-    return message["number"], FetchRequest(identity, request["link"], request["largest"])
+    return number, FetchRequest(identity, request["link"], request["largest"])
 
 
-def answer_line(number: int, answer: FetchAnswer) -> str:
+def answer_line(number: int, answer: FetchAnswer | NotHere) -> str:
     """An answer as one line."""
     kind = next(name for name, one in _KINDS.items() if isinstance(answer, one))
-    return json.dumps({"number": number, kind: asdict(answer)})
+    return messages.answer_line(number, kind, asdict(answer))
 
 
-def read_answer(line: str | bytes) -> tuple[int, FetchAnswer]:
+def read_answer(line: str | bytes) -> tuple[int, FetchAnswer | NotHere]:
     """The number and the answer in a line.
 
     Raises:
         ValueError: it is not an answer.
     """
+    number, kind, values = messages.read_answer(line)
     try:
-        message: dict[str, Any] = json.loads(line)
-        number, (kind, values) = int(message.pop("number")), message.popitem()
         if "facts" in values:
             values["facts"] = VideoFacts(**values["facts"])
-        return number, _KINDS[kind](**values)
-    except (KeyError, TypeError, AttributeError) as error:
+        found: Any = _KINDS[kind](**values)
+    except (KeyError, TypeError) as error:
         raise ValueError("not an answer") from error
+    return number, found

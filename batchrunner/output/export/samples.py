@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -73,6 +74,9 @@ class MakesShards(Protocol):
     at_once: int
     """How many to make at the same time."""
 
+    def working(self) -> AbstractAsyncContextManager[object]:
+        """What must be entered before shards are made, while the folder of the set is open."""
+
     async def make(self, split: str, samples: Sequence[Sample]) -> MadeShard:
         """Make a shard of a split.
 
@@ -90,6 +94,10 @@ class ShardsHere:
     def __init__(self, folder: Path, form: ShardFormat, localise: Localise) -> None:
         self._folder, self._form, self._localise = folder, form, localise
         self._turn = asyncio.Lock()
+
+    def working(self) -> AbstractAsyncContextManager[object]:
+        """Nothing is needed."""
+        return nullcontext()
 
     async def make(self, split: str, samples: Sequence[Sample]) -> MadeShard:
         """As `MakesShards.make`."""

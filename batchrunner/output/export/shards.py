@@ -72,13 +72,14 @@ class ShardWriter:
         """Lock and prepare the folder."""
         with self._folder.opened():
             self._numbers.update(file.split for file in self._folder.files())
-            try:
-                yield
-            finally:
-                left = [begun.making for begun in self._begun]
-                for making in left:
-                    making.cancel()
-                await asyncio.gather(*left, return_exceptions=True)
+            async with self._maker.working():
+                try:
+                    yield
+                finally:
+                    left = [begun.making for begun in self._begun]
+                    for making in left:
+                        making.cancel()
+                    await asyncio.gather(*left, return_exceptions=True)
 
     async def add(self, clip: Clip) -> None:
         """Choose a video for its split's next shard.

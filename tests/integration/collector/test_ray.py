@@ -4,7 +4,7 @@ import asyncio
 import signal
 
 from batchrunner.core.states import TaskState
-from batchrunner.engine.remote_fetcher import CHILD
+from batchrunner.engine.cluster_child import CHILD
 from batchrunner.storage.files import remove_part_files
 from tests.harness.processes import PATIENCE, until
 

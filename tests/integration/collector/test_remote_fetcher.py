@@ -69,7 +69,7 @@ def test_every_fault_of_the_child_leaves_one_whole_video(bench, answers, child, 
 def test_hanging_child_is_given_up(bench, answers, child, video, on_disk):
     """A job without an answer is done here once patience ends."""
     command, _ = child
-    record, _ = bench([answers.reply(500)], [answers.whole()], child=command("hangs"), patience=0.01)
+    record, _ = bench([answers.reply(500)], [answers.whole()], child=command("hangs"), patience=0.0001)
     assert record.state is TaskState.DONE
     assert on_disk() == {"cat.mp4": video}
 

@@ -9,15 +9,16 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+from batchrunner.cluster.probing import sees
 from batchrunner.core.errors import BatchrunnerError
 from batchrunner.core.file_names import VIDEOS
 from batchrunner.core.links import VideoSource
 from batchrunner.core.outcome import Receipt
+from batchrunner.engine.cluster_messages import NotHere
 from batchrunner.engine.fetch_messages import (
     ClusterSetup,
     FetchAnswer,
     LeftPart,
-    NotHere,
     answer_line,
     read_request,
 )
@@ -37,18 +38,18 @@ def fetch_line(setup: str, request: str) -> str:
     """
     number, wanted = read_request(request)
     try:
-        answer = asyncio.run(_fetched(ClusterSetup.read(setup), wanted))
+        answer: FetchAnswer | NotHere = asyncio.run(_fetched(ClusterSetup.read(setup), wanted))
     except (BatchrunnerError, OSError) as error:
         answer = NotHere(f"{type(error).__name__}: {error}")
     return answer_line(number, answer)
 
 
-async def _fetched(setup: ClusterSetup, wanted: FetchRequest) -> FetchAnswer:
+async def _fetched(setup: ClusterSetup, wanted: FetchRequest) -> FetchAnswer | NotHere:
     settings = GatewaySettings(setup.gateway, insecure=True)  # nothing is sent there
     async with Gateway.open(settings, ApiKey("no-key-on-workers", "a worker")) as gateway:
         if setup.videos:
             return await _stored(setup, wanted, gateway)
-        if not _is_shared(setup):
+        if not sees(Path(setup.directory) / VIDEOS, setup.probe):
             return NotHere("a worker doesn't see the run directory; store the videos in a bucket")
         return await _left(setup, wanted, gateway)
 
@@ -78,14 +79,6 @@ async def _left(setup: ClusterSetup, wanted: FetchRequest, gateway: Gateway) -> 
         return LeftPart(part.path.name, facts, sha256, size)
     finally:
         part.discard()
-
-
-def _is_shared(setup: ClusterSetup) -> bool:
-    """Whether the run directory is the one of the deciding process, shown by the file that it wrote there."""
-    try:
-        return (Path(setup.directory) / VIDEOS / setup.probe).read_text(encoding="utf-8") == setup.probe
-    except (OSError, UnicodeDecodeError):
-        return False
 
 
 async def _wait(seconds: float) -> None:
