@@ -53,7 +53,8 @@ def load(options: argparse.Namespace) -> LoadedManifest:
 
     try:
         known: LoadedManifest | None = getattr(options, "loaded", None)  # only the Python API has it
-        loaded = known or load_manifest(options.manifest, options.check_urls, open_inputs)
+        place = getattr(options, "videos", None) or ""
+        loaded = known or load_manifest(options.manifest, options.check_urls, open_inputs, place)
     except ManifestError as error:
         raise ManifestError(_judged(error.problems, options.strict)) from error
     if options.check_urls:

@@ -36,7 +36,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A local picture used where the API takes a URL; sent as a data URI.
+    """A local file used where the API takes a URL: a picture is sent as a data URI, anything else by a link.
 
     Until it is sent, only the hash of its content is kept.
     """
@@ -54,6 +54,11 @@ class MediaFile:
     height: int = 0
     fit: Fit | None = None
     """How the copy to send is scaled down; None if the file is sent as is."""
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is one, and not a video or sound."""
+        return self.mime.startswith("image/")
 
 
 class Part(StrEnum):

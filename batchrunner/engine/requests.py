@@ -79,6 +79,8 @@ class Requests:
         for path, _, value in located(request, _metadata(request)):
             if isinstance(value, TaskOutput):
                 made[value] = await self._outputs.address(value)
+            elif isinstance(value, MediaFile) and not value.is_picture:
+                request = replaced(request, path, await self._stored.link_to_file(value))
             elif isinstance(value, MediaFile) and is_object_url(value.path):
                 read[value] = await self._stored.content(value)
             elif isinstance(value, str) and is_object_url(value):

@@ -1,4 +1,7 @@
-"""Gets inputs that are in buckets, right before they are sent: pictures as bytes, other media as links."""
+"""Gets inputs that are in buckets, right before they are sent: pictures as bytes, other media as links.
+
+Videos and sounds on this machine are stored in the bucket of the run's videos: the model needs a link.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,26 @@ from functools import partial
 
 from batchrunner.core.model import MediaFile
 from batchrunner.core.object_url import ObjectUrl, object_url
-from batchrunner.media.local_files import MediaChanged
+from batchrunner.core.video_url import is_in_bucket
+from batchrunner.media.clip_files import stored_name
+from batchrunner.media.local_files import MediaChanged, as_planned
 from batchrunner.storage.bucket import Piece
 from batchrunner.storage.object_errors import READING
 from batchrunner.storage.object_inputs import AT_ONCE, Buckets
+from batchrunner.storage.object_uploads import ObjectUploads
 from batchrunner.storage.patience import StoragePatience
 
 
 class StoredInputs:
     """The inputs of a run that are in buckets."""
 
-    def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """`sleep` waits nominal seconds."""
+    def __init__(self, sleep: Callable[[float], Awaitable[None]], videos: str = "") -> None:
+        """`sleep` waits nominal seconds; `videos` is the URL of the place of the run's videos.
+
+        Raises:
+            UsageError: this is in a bucket, which can't be used.
+        """
+        self._uploads = ObjectUploads(videos, sleep) if is_in_bucket(videos) else None
         self._buckets, self._sleep, self._at_once = Buckets(), sleep, asyncio.Semaphore(AT_ONCE)
 
     async def content(self, picture: MediaFile) -> bytes:
@@ -51,6 +62,21 @@ class StoredInputs:
         return await StoragePatience(place.bucket, READING, self._sleep)(
             partial(self._buckets.of(place).link, place.key)
         )
+
+    async def link_to_file(self, clip: MediaFile) -> str:
+        """A link to a local video or sound, which is stored unless it is there. It is a secret.
+
+        Raises:
+            MediaChanged: the file is not as it was planned, or can't be stored.
+            StorageError: the bucket can't be used.
+        """
+        if self._uploads is None:
+            raise MediaChanged(f"{clip.shown} can't be sent: the videos of this run are not in a bucket")
+        name = stored_name(clip)
+        link = await self._uploads.link(name, clip.sha256, partial(as_planned, clip))
+        if not link:
+            raise MediaChanged(f"{clip.shown} can't be sent: {self._uploads.url}/{name} has another content")
+        return link
 
 
 def _place(url: str) -> ObjectUrl:

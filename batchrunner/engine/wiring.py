@@ -207,7 +207,8 @@ class Wiring:
         outputs = TaskOutputs(
             self.ledger, self.job.directory, self.videos, self.clock, origin, most, queries
         )
-        frames, stored = plan.tasks.frames_needed() if plan else frozenset(), StoredInputs(self.clock.sleep)
+        frames = plan.tasks.frames_needed() if plan else frozenset()
+        stored = StoredInputs(self.clock.sleep, self.binding.videos)
         return Requests(self._find, outputs, stored, frames, lambda: dispatch.closing)
 
     def _disk(self, requests: Sequence[Request]) -> Disk:

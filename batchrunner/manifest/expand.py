@@ -64,16 +64,17 @@ class Expander:
         fit: Fit | None = None,
         most: int | None = None,
         objects: OpenObjects | None = None,
+        uploads: str = "",
     ) -> None:
         """With `most`, only the first so many rows or files of each entry are expanded.
 
-        `objects` opens the inputs in buckets.
+        `objects` opens the inputs in buckets; local videos and sounds are stored at `uploads`.
         """
         self._path = path
         self._source = source
         self._report = report
         self._outlines = Outlines()
-        media = MediaFolder(path.parent, limits.inputs, fit, objects)
+        media = MediaFolder(path.parent, limits.inputs, fit, objects, uploads)
         self._checker = Checker(limits, media, self._outlines)
         self._defaults = defaults
         values = as_entry(defaults) if defaults is not None else None

@@ -15,6 +15,7 @@ from batchrunner.core.problems import Place, Problem, Severity
 from batchrunner.core.rules.inputs import located
 from batchrunner.core.rules.limits import Limits
 from batchrunner.core.text import is_text, printable
+from batchrunner.core.video_url import is_in_bucket
 from batchrunner.manifest.chains import ChainLinker
 from batchrunner.manifest.entries import Expanded, Origin
 from batchrunner.manifest.expand import Expander
@@ -56,11 +57,12 @@ class LoadedManifest:
 
 
 def load_manifest(
-    path: str | Path, with_urls: bool = False, objects: OpenObjects | None = None
+    path: str | Path, with_urls: bool = False, objects: OpenObjects | None = None, videos: str = ""
 ) -> LoadedManifest:
     """Read, check and expand a manifest and the files that it names.
 
-    `with_urls` collects the URLs of its inputs for `check_urls`; `objects` opens its inputs in buckets.
+    `with_urls` collects the URLs of its inputs for `check_urls`; `objects` opens its inputs in buckets;
+    `videos` is the place for videos that was given instead of its own.
 
     Raises:
         ManifestError: it has errors; the exception holds all problems, warnings included.
@@ -82,7 +84,7 @@ def load_manifest(
         raise UsageError(
             f"{path} can't be read: {reason}", "pass the path of a manifest, a YAML file"
         ) from error
-    return load_source(path, source, report, with_urls, objects=objects)
+    return load_source(path, source, report, with_urls, objects=objects, videos=videos)
 
 
 def load_source(
@@ -92,6 +94,7 @@ def load_source(
     with_urls: bool = False,
     most: int | None = None,
     objects: OpenObjects | None = None,
+    videos: str = "",
 ) -> LoadedManifest:
     """Check and expand a manifest whose text is given, as if it were in the file `path`.
 
@@ -105,7 +108,7 @@ def load_source(
     urls = _Urls() if with_urls else None
     plan = None
     if root is not None:
-        plan = _planned(path.absolute(), source, root, report, urls, most, objects)
+        plan = _planned(path.absolute(), source, root, report, urls, most, objects, videos)
     if plan is None or report.has_errors:
         raise ManifestError(report.problems())
     return LoadedManifest(plan, report.problems(), load_limits(plan.models), urls.all() if urls else ())
@@ -119,6 +122,7 @@ def _planned(
     urls: _Urls | None,
     most: int | None,
     objects: OpenObjects | None,
+    videos: str,
 ) -> Plan | None:
     """The plan, valid only if `report` has no errors; the URLs of its tasks are added to `urls`."""
     if not isinstance(root.value, dict):
@@ -134,7 +138,10 @@ def _planned(
     models = read_models(path.parent, top["models"], root, source, report) if top.get("models") else ""
     figures = replace(load_limits(models), complete=bool(models) or _is_unset(root, "models"))
     resizing = fit(top["images"]) if top.get("images") else None
-    expander = Expander(path, source, report, defaults, figures, resizing, most, objects)
+    settings = run_settings(top["run"]) if top.get("run") else RunSettings()
+    place = videos or settings.videos
+    uploads = place if is_in_bucket(place) else ""
+    expander = Expander(path, source, report, defaults, figures, resizing, most, objects, uploads)
     entries = root.value.get("tasks")
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
     tasks, origins = PlanStore(), Origins()
@@ -163,7 +170,7 @@ def _planned(
         name=top.get("name", path.stem),
         manifest=str(path),
         tasks=tasks,
-        settings=run_settings(top["run"]) if top.get("run") else RunSettings(),
+        settings=settings,
         pricing=prices,
         budget=limits,
         base_url=gateway.get("base_url", ""),

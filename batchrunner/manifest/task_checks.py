@@ -112,13 +112,16 @@ class Checker:
         return Checked(request_out, content, tuple(faults))
 
     def _look_up(self, request: dict[str, Any], faults: list[ValueFault]) -> None:
-        """Replace local pictures, and those in buckets, by MediaFiles; check what else is in buckets."""
+        """Replace local files, and pictures in buckets, by MediaFiles; check what else is in buckets."""
         for path, holder, key, kind in _inputs(request):
             try:
                 if kind == "image":
                     holder[key] = self._media.picture(holder[key])
                 elif is_object_url(holder[key]):
                     faults += map(_fault, check_host(path, self._media.check_clip(holder[key], kind)))
+                elif clip := self._media.clip(holder[key], kind):
+                    holder[key], host = clip
+                    faults += map(_fault, check_host(path, host))
                 elif str(holder[key]).startswith("data:audio/"):
                     check_data_uri(holder[key], kind)
             except ToldBefore:

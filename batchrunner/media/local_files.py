@@ -8,7 +8,9 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from batchrunner.core.model import Fit, MediaFile
@@ -16,17 +18,17 @@ from batchrunner.core.object_url import is_object_url
 from batchrunner.core.rules.inputs import InputLimits
 from batchrunner.core.rules.picture_sizes import check_measures
 from batchrunner.core.text import is_text
+from batchrunner.media.clip_files import SOUNDS, check_clip, read_clip, sound_type, stored_name
 from batchrunner.media.missing import missing
 from batchrunner.media.objects import Objects, OpenObjects
 from batchrunner.media.picture_files import PICTURES, MediaFault, PictureFile, PictureRules
 from batchrunner.media.pictures import HEAD, BrokenPicture, fitted, inspect_picture, picture_type
 
+_A_CLIP = {"video": "video", "audio": "sound"}
 _HEAD_OF_URI = 100
 """The longest prefix of a data URI, in characters, before its content."""
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?")
 _KNOWN_SCHEMES = frozenset({"http", "https", "data", "asset", "task"})
-_SOUNDS = "the model accepts wav and mp3"
-_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _SAME = (frozenset({"image/heic", "image/heif"}), frozenset({"audio/mpeg", "audio/mp3"}))
 """Aliases of MIME types."""
 
@@ -43,7 +45,7 @@ def data_uri(media: MediaFile, read: bytes | None = None) -> str:
     Raises:
         MediaChanged: the file no longer matches its hash.
     """
-    data, mime = _as_planned(media, read), media.mime
+    data, mime = as_planned(media, read), media.mime
     if media.fit:
         try:
             data, mime = fitted(data, mime, media.fit), "image/jpeg"
@@ -52,7 +54,7 @@ def data_uri(media: MediaFile, read: bytes | None = None) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
-def _as_planned(media: MediaFile, read: bytes | None) -> bytes:
+def as_planned(media: MediaFile, read: bytes | None = None) -> bytes:
     """The bytes that were hashed, `read` or in the file; refuse anything that has replaced them.
 
     Raises:
@@ -85,13 +87,23 @@ class MediaFolder:
     """The media files of a manifest, on this machine and in buckets; each file is read once."""
 
     def __init__(
-        self, folder: Path, limits: InputLimits, fit: Fit | None = None, objects: OpenObjects | None = None
+        self,
+        folder: Path,
+        limits: InputLimits,
+        fit: Fit | None = None,
+        objects: OpenObjects | None = None,
+        uploads: str = "",
     ) -> None:
-        """`fit` says how pictures that are too large are resized; `objects` opens what is in buckets."""
+        """`fit` says how pictures that are too large are resized; `objects` opens what is in buckets.
+
+        `uploads` is the URL of the place in a bucket where local videos and sounds are stored; empty if there
+        is none.
+        """
         self._folder = folder
         self._root = folder.resolve()
         self._rules = PictureRules(limits, fit)
-        self._objects = objects
+        self._objects, self._uploads = objects, uploads
+        self._clips: dict[tuple[Path, str], MediaFile] = {}
         self._files: dict[Path, PictureFile] = {}
         self._uris: dict[bytes, MediaFault | None] = {}
         """The fault of each data URI, by the hash of its text."""
@@ -131,15 +143,26 @@ class MediaFolder:
             MediaFault: it can't be read, or not be sent.
         """
         size, head = self._in_bucket().head(url)
-        most = self._rules.limits.most_bytes[kind]
-        what, is_known, hint = _CLIPS[kind]
-        if not size:
-            raise MediaFault(f"{url} is empty", "was the copy interrupted?")
-        if not is_known(head):
-            raise MediaFault(f"{url} is not {what} that the model accepts", hint)
-        if size > most:
-            raise MediaFault(f"{url} is over {most // 1_000_000} MB", "make it smaller")
+        check_clip(url, kind, head, size, self._rules.limits)
         return self._in_bucket().host(url)
+
+    def clip(self, written: str, kind: str) -> tuple[MediaFile, str] | None:
+        """A video or sound on this machine, and the host in the links to it once it is stored.
+
+        None if it is not written as a file, or if nothing can be stored.
+
+        Raises:
+            MediaFault: it can't be read, or not be sent.
+        """
+        if not self._uploads or _SCHEME.match(written):
+            return None
+        path = self._resolve(written)
+        clip = self._clips.get((path, kind))
+        if clip is None:
+            with self._reading(path, written, _A_CLIP[kind]):
+                clip = self._clips[path, kind] = read_clip(path, written, kind, self._rules.limits)
+        place = f"{self._uploads}/{stored_name(clip)}"
+        return replace(clip, shown=written), self._in_bucket().host(place)
 
     def _in_bucket(self) -> Objects:
         if self._objects is None:
@@ -192,22 +215,32 @@ class MediaFolder:
         return path
 
     def _read(self, path: Path, written: str) -> PictureFile:
-        """Identify a file's content.
+        """Identify a picture's content.
 
         Raises:
             MediaFault: it can't be read.
         """
-        try:
-            if path.is_dir():
-                raise MediaFault(f"{written} is a folder", "use a picture in it")
-            if not path.exists():
-                raise MediaFault(*missing(self._folder, written))
-            if not path.is_file():
-                raise MediaFault(f"{written} is not a regular file", "use a picture file")
+        with self._reading(path, written, "picture"):
             with path.open("rb") as file:
                 head = file.read(HEAD)
             refused = self._rules.refused(head, path.stat().st_size)
             return refused or self._rules.inspected(path.read_bytes())
+
+    @contextmanager
+    def _reading(self, path: Path, written: str, what: str) -> Iterator[None]:
+        """Check that there is a file; errors while it is read become faults.
+
+        Raises:
+            MediaFault: there is none, or it can't be read.
+        """
+        try:
+            if path.is_dir():
+                raise MediaFault(f"{written} is a folder", f"use a {what} in it")
+            if not path.exists():
+                raise MediaFault(*missing(self._folder, written))
+            if not path.is_file():
+                raise MediaFault(f"{written} is not a regular file", f"use a {what} file")
+            yield
         except OSError as error:
             hint = "check its permissions"
             raise MediaFault(f"{written} can't be read: {error.strerror}", hint) from error
@@ -221,26 +254,6 @@ def inside(folder: Path, root: Path, written: str) -> Path | None:
     """
     path = (folder / written).resolve()
     return path if Path(written).is_absolute() or path.is_relative_to(root) else None
-
-
-def sound_type(head: bytes) -> str:
-    """The MIME type of a sound, detected from its first bytes; empty if unknown."""
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-        return "audio/wav"
-    if head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
-        return "audio/mpeg"
-    return ""
-
-
-def video_type(head: bytes) -> str:
-    """The MIME type of an mp4 or mov, detected from its first bytes; empty if it is neither."""
-    return "video/mp4" if head[4:8] in _ATOMS else ""
-
-
-_CLIPS: dict[str, tuple[str, Callable[[bytes], str], str]] = {
-    "video": ("a video", video_type, "the model accepts mp4 and mov"),
-    "audio": ("an audio file", sound_type, _SOUNDS),
-}
 
 
 def check_data_uri(uri: str, kind: str) -> tuple[bytes, str]:
@@ -258,7 +271,7 @@ def check_data_uri(uri: str, kind: str) -> tuple[bytes, str]:
         ) from error
     mime, what, hint = picture_type(data[:HEAD]), "picture", PICTURES
     if kind == "audio":
-        mime, what, hint = sound_type(data[:HEAD]), "audio file", _SOUNDS
+        mime, what, hint = sound_type(data[:HEAD]), "audio file", SOUNDS
     if not mime:
         raise MediaFault(f"this data URI is not a supported {what}", hint)
     named = head.removeprefix("data:").partition(";")[0]

@@ -18,7 +18,7 @@ from batchrunner.core.rules.inputs import InputLimits
 from batchrunner.core.text import quotable
 from batchrunner.gateway.proxies import through_proxy
 from batchrunner.manifest.loader import LoadedManifest, UrlUse
-from batchrunner.media.local_files import sound_type, video_type
+from batchrunner.media.clip_files import sound_type, video_type
 from batchrunner.media.pictures import HEAD, picture_type
 from batchrunner.version import __version__
 

@@ -43,6 +43,7 @@ LINK_LIVES = timedelta(hours=72)
 """As long as a task may wait at the model (`execution_expires_after`); the providers' limit is a week."""
 
 _ALLOW_HTTP = {"s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP", "az": "AZURE_ALLOW_HTTP"}
+_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".wav": "audio/wav", ".mp3": "audio/mpeg"}
 _YES = frozenset({"1", "true", "on", "yes", "y"})
 
 
@@ -116,7 +117,7 @@ class Bucket:
         import obstore  # noqa: PLC0415  only for runs that use it
         from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
 
-        kind = "video/mp4" if name.endswith(".mp4") else "application/octet-stream"
+        kind = _TYPES.get(name[-4:], "application/octet-stream")
         send = partial(obstore.put_async, self._store, name, attributes={"Content-Type": kind, **metadata})
         with self._errors():
             try:

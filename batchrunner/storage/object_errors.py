@@ -45,6 +45,11 @@ STORING = Purpose(
     "can't store videos at", "then run the same command again; no paid video is lost", timedelta(minutes=10)
 )
 """A slow line needs minutes for 64 MB."""
+UPLOADING = Purpose(
+    "can't upload inputs to",
+    "then run the same command again; nothing was paid",
+    timedelta(minutes=10),
+)
 READING = Purpose("can't read", "then run the same command again", timedelta(minutes=2))
 
 

@@ -84,3 +84,16 @@ def wire(storage: ObjectStorage, desk: Any) -> Iterator[StorageRelay]:
     desk.environment |= storage.environment(relay.url)
     yield relay
     relay.close()
+
+
+@pytest.fixture
+def bodies(desk: Any, relay: Any) -> list[bytes]:
+    """The bodies of all submissions, which go through the relay."""
+    found: list[bytes] = []
+
+    def noted(exchange: Any) -> None:
+        found.append(exchange.body)
+        exchange.send(*exchange.pass_on())
+
+    relay.rule("submit", noted)
+    return found

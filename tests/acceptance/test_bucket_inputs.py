@@ -259,19 +259,6 @@ def submitted_link(exchanges: list[bytes]) -> str:
     return str(item["video_url"]["url"])
 
 
-@pytest.fixture
-def bodies(desk: Any, relay: Any) -> list[bytes]:
-    """The bodies of all submissions, which go through the relay."""
-    found: list[bytes] = []
-
-    def noted(exchange: Any) -> None:
-        found.append(exchange.body)
-        exchange.send(*exchange.pass_on())
-
-    relay.rule("submit", noted)
-    return found
-
-
 def test_input_video_is_sent_as_a_link_that_is_kept_nowhere(
     desk: Any, sim: Any, relay: Any, storage: ObjectStorage, bodies: list[bytes]
 ) -> None:

@@ -215,7 +215,7 @@ def _source(path: ValuePath, kind: str, value: RequestValue, limits: InputLimits
             yield error(path, "an asset ID starts with asset://", hint)
     else:
         message = f"{_A[kind]} must be given as an https URL or an asset:// id, not as a local file"
-        yield error(path, message, "upload the file somewhere the gateway can reach, and use its URL")
+        yield error(path, message, "use a URL, or set `run.videos` to a bucket (s3://…): files go there, too")
 
 
 def _reference(path: ValuePath, text: str, kind: str) -> Iterator[InputFault]:
@@ -282,7 +282,8 @@ def check_body(request: Request, metadata: Request, limits: InputLimits) -> Iter
         most = limits.body_bytes // 1_000_000
         message = f"the request would be {total / 1_000_000:.1f} MB; the limit is {most} MB"
         hint = "make the inputs smaller, or give URLs"
-        files = [value for _, _, value in located(request, metadata) if isinstance(value, MediaFile)]
+        inputs = [value for _, _, value in located(request, metadata)]
+        files = [value for value in inputs if isinstance(value, MediaFile) and value.is_picture]
         each = limits.body_bytes * 3 // 4 // max(len(files), 1) // 1_000_000
         if any(file.fit for file in files):
             hint = f"lower `images.max_bytes` to {each}MB"
@@ -293,6 +294,6 @@ def check_body(request: Request, metadata: Request, limits: InputLimits) -> Iter
 
 def _sent_size(value: RequestValue) -> int:
     """Bytes in the request; base64 turns three bytes into four."""
-    if isinstance(value, MediaFile):
+    if isinstance(value, MediaFile) and value.is_picture:
         return ((value.fit.max_bytes if value.fit else value.size) + 2) // 3 * 4
     return len(value) if isinstance(value, str) else 0

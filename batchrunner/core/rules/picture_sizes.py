@@ -15,9 +15,11 @@ def check_pictures(request: Request, metadata: Request, limits: InputLimits) -> 
     """The problems of a request's local pictures."""
     for path, _, value in located(request, metadata):
         most = limits.most_bytes["image"]
-        if isinstance(value, MediaFile) and not value.fit and value.size > most:
+        if not isinstance(value, MediaFile) or not value.is_picture:
+            continue
+        if not value.fit and value.size > most:
             yield error(path, f"{value.shown} is over {most // 1_000_000} MB", "make the picture smaller")
-        if isinstance(value, MediaFile) and value.width and value.height:
+        if value.width and value.height:
             yield from check_measures(path, value, limits)
             if _is_first_frame(path, request, metadata):
                 yield from _cropped(path, value, str(metadata.get("ratio", "")))

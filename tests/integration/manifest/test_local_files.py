@@ -9,7 +9,8 @@ import pytest
 
 from batchrunner.core.model import Fit, MediaFile
 from batchrunner.manifest import load_limits
-from batchrunner.media.local_files import MediaChanged, MediaFolder, check_data_uri, data_uri, sound_type
+from batchrunner.media.clip_files import sound_type
+from batchrunner.media.local_files import MediaChanged, MediaFolder, check_data_uri, data_uri
 from batchrunner.media.picture_files import MediaFault
 from batchrunner.media.pictures import picture_type
 
