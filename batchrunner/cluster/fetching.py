@@ -1,4 +1,4 @@
-"""What a worker of the cluster does: fetch one video from its link, verify it, keep or leave it.
+"""What a worker of the cluster does for a run: fetch one video from its link, verify it, keep or leave it.
 
 It has no key and records nothing; to do it again, even at the same time elsewhere, does no harm.
 """
@@ -22,7 +22,7 @@ from batchrunner.engine.fetch_messages import (
     answer_line,
     read_request,
 )
-from batchrunner.engine.fetcher import Fetcher, FetchRequest
+from batchrunner.engine.fetcher import Fetcher, FetchRequest, PictureRequest
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.storage.local_videos import LocalVideos
 from batchrunner.storage.object_videos import ObjectVideos
@@ -32,7 +32,7 @@ LONGEST_WAIT = 5.0
 
 
 def fetch_line(setup: str, request: str) -> str:
-    """Fetch the video of one request; return the answer. All three are lines of JSON.
+    """Fetch the video, or the picture, of one request; return the answer. All three are lines of JSON.
 
     Errors are part of the answer, so that the cluster repeats only what was lost with a node.
     """
@@ -44,24 +44,30 @@ def fetch_line(setup: str, request: str) -> str:
     return answer_line(number, answer)
 
 
-async def _fetched(setup: ClusterSetup, wanted: FetchRequest) -> FetchAnswer | NotHere:
+async def _fetched(setup: ClusterSetup, wanted: FetchRequest | PictureRequest) -> FetchAnswer | NotHere:
     settings = GatewaySettings(setup.gateway, insecure=True)  # nothing is sent there
     async with Gateway.open(settings, ApiKey("no-key-on-workers", "a worker")) as gateway:
         if setup.videos:
             return await _stored(setup, wanted, gateway)
         if not sees(Path(setup.directory) / VIDEOS, setup.probe):
             return NotHere("a worker doesn't see the run directory; store the videos in a bucket")
+        if isinstance(wanted, PictureRequest):
+            return await Fetcher(gateway, LocalVideos(Path(setup.directory))).fetch_picture(wanted)
         return await _left(setup, wanted, gateway)
 
 
-async def _stored(setup: ClusterSetup, wanted: FetchRequest, gateway: Gateway) -> FetchAnswer:
-    """Store the video in the bucket, with this worker's own credentials.
+async def _stored(
+    setup: ClusterSetup, wanted: FetchRequest | PictureRequest, gateway: Gateway
+) -> FetchAnswer:
+    """Store the video or picture in the bucket, with this worker's own credentials.
 
     The object's metadata says whose it is: a run that is killed before it hears of it finds it there.
     """
     with tempfile.TemporaryDirectory(prefix="batchrunner-") as folder:
-        (Path(folder) / wanted.identity.name).parent.mkdir(parents=True, exist_ok=True)
         videos = ObjectVideos(setup.videos, Path(folder), _wait)
+        if isinstance(wanted, PictureRequest):
+            return await Fetcher(gateway, videos).fetch_picture(wanted)
+        (Path(folder) / wanted.identity.name).parent.mkdir(parents=True, exist_ok=True)
         return await Fetcher(gateway, videos).fetch(wanted, VideoSource.LINK, _note_nothing)
 
 

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
 TaskKey = NewType("TaskKey", str)
 """A task's fingerprint: the hash of its request. The ledger's key."""
-
 RemoteId = NewType("RemoteId", str)
 """The gateway's `task_…` ID of an accepted attempt."""
-
 AttemptId = NewType("AttemptId", int)
 """The ledger's number of one submission."""
 

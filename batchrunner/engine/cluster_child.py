@@ -72,8 +72,11 @@ class ClusterChild(Generic[A]):
         self._process: Process | None = None
         self._begun = asyncio.Event()
         self._told = set[str]()
-        self.asked = 0
-        """How many requests it was asked."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it can be asked."""
+        return self._process is not None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -96,7 +99,6 @@ class ClusterChild(Generic[A]):
         child, number = self._process, next(self._numbers)
         if child is None or child.stdin is None:
             return None
-        self.asked += 1
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             child.stdin.write(f"{request_line(number, request, seconds)}\n".encode())

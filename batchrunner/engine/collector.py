@@ -10,7 +10,7 @@ from batchrunner.clock import Clock
 from batchrunner.core.file_status import FileState
 from batchrunner.core.links import LINKS_LIVE, Dead, VideoSource, is_dead
 from batchrunner.core.model import TaskKey
-from batchrunner.core.outcome import Fetched, Receipt
+from batchrunner.core.outcome import Receipt
 from batchrunner.core.policy import (
     AttemptFacts,
     Move,
@@ -20,11 +20,11 @@ from batchrunner.core.policy import (
     after_video,
 )
 from batchrunner.core.states import TaskState
-from batchrunner.engine.fetcher import Fetcher, Fetches, FetchRequest
+from batchrunner.engine.fetcher import Fetcher, Fetches, FetchRequest, KeptPicture, PictureRequest
 from batchrunner.engine.semaphore import AdjustableSemaphore
 from batchrunner.gateway import Gateway
 from batchrunner.ledger import Ledger, TaskRecord
-from batchrunner.media import NotWhole, VideoFacts, picture_ending
+from batchrunner.media import VideoFacts
 from batchrunner.storage.video_store import Identity, Kept, Taken, VideoStore
 
 TRIES = (0.0, 0.0, 15.0, 30.0, 60.0, 120.0)
@@ -32,8 +32,6 @@ TRIES = (0.0, 0.0, 15.0, 30.0, 60.0, 120.0)
 
 FRAME_TRIES = (0.0, 15.0, 60.0)
 """The same for the picture of the last frame."""
-MAX_FRAME = 64 << 20
-"""Maximum size of that picture, in bytes."""
 
 Expected = Callable[[TaskRecord, VideoFacts], tuple[str, ...]]
 """Returns messages about how a video differs from its request."""
@@ -64,7 +62,7 @@ class Collector:
 
         `gateways` is as for `Fetcher`.
         """
-        self._ledger, self._gateway, self._clock = ledger, gateway, clock
+        self._ledger, self._clock = ledger, clock
         self._videos, self._differs, self._largest = videos, differs, largest
         self._fetcher: Fetches = cluster or Fetcher(gateway, videos, gateways)
         self._order = (VideoSource.CONTENT, VideoSource.LINK)
@@ -139,23 +137,19 @@ class Collector:
 
     async def _last_frame(self, record: TaskRecord) -> tuple[str | None, tuple[str, ...]]:
         """Save the last frame next to the video; it is optional, so a failure is only a warning."""
+        wanted = PictureRequest(
+            record.last_frame_url or "", f"{record.file_name.removesuffix('.mp4')}-last-frame"
+        )
         last = ""
         for wait in FRAME_TRIES:
             await self._clock.sleep(wait)
-            data = bytearray()
             async with self._turn:
-                outcome = await self._gateway.fetch_url(record.last_frame_url or "", data.extend, MAX_FRAME)
-            try:
-                if isinstance(outcome, Fetched):
-                    data += outcome.rest
-                    name = f"{record.file_name.removesuffix('.mp4')}-last-frame{picture_ending(bytes(data))}"
-                    await self._videos.keep_picture(name, bytes(data))
-                    return name, ()
-                last = outcome.receipt.message or f"HTTP {outcome.receipt.status}"
-            except FileExistsError:
-                return None, (f"the last frame was not saved: {name} already exists with another picture",)
-            except NotWhole as error:
-                last = str(error)
+                found = await self._fetcher.fetch_picture(wanted)
+            if isinstance(found, KeptPicture):
+                return found.name, ()
+            if isinstance(found, Taken):
+                return None, (f"the last frame was not saved: {found.why}",)
+            last = found.message or f"HTTP {found.status}"
         return None, (f"the last frame could not be downloaded: {last}",)
 
     def _fetched(self, record: TaskRecord, found: Kept | Taken) -> Move:

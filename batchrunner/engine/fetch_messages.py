@@ -9,7 +9,7 @@ from batchrunner.core.model import RemoteId, TaskKey
 from batchrunner.core.outcome import Receipt
 from batchrunner.engine import cluster_messages as messages
 from batchrunner.engine.cluster_messages import NotHere, Work
-from batchrunner.engine.fetcher import FetchRequest
+from batchrunner.engine.fetcher import FetchRequest, KeptPicture, PictureRequest
 from batchrunner.media import VideoFacts
 from batchrunner.storage.video_store import Identity, Kept, Taken
 
@@ -50,19 +50,22 @@ class LeftPart:
     size: int
 
 
-FetchAnswer = Kept | Taken | Receipt | LeftPart
+FetchAnswer = Kept | Taken | Receipt | LeftPart | KeptPicture
 _KINDS: dict[str, type[FetchAnswer | NotHere]] = {
     "kept": Kept,
     "taken": Taken,
     "receipt": Receipt,
     "left": LeftPart,
+    "picture": KeptPicture,
     "not_here": NotHere,
 }
 
 
-def read_request(line: str | bytes) -> tuple[int, FetchRequest]:
+def read_request(line: str | bytes) -> tuple[int, FetchRequest | PictureRequest]:
     """The number and the request in a line."""
     number, _, request = messages.read_request(line)
+    if "identity" not in request:
+        return number, PictureRequest(**request)
     known = request["identity"]
     remote_id = None if known["remote_id"] is None else RemoteId(known["remote_id"])
     identity = Identity(known["name"], TaskKey(known["fingerprint"]), remote_id, known["sha256"])

@@ -15,10 +15,13 @@ from batchrunner.core.links import VideoSource
 from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import Fetched, FetchFailed, FetchOutcome, Receipt
 from batchrunner.gateway import Gateway
-from batchrunner.media import NotPlayable, NotWhole, VideoFacts
+from batchrunner.media import NotPlayable, NotWhole, VideoFacts, picture_ending
 from batchrunner.media.verification import verify
 from batchrunner.storage.files import PartFile
 from batchrunner.storage.video_store import Identity, Kept, Taken, VideoStore
+
+MAX_FRAME = 64 << 20
+"""Maximum size of the picture of a last frame, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,23 @@ class FetchRequest:
     """The name of the account that it was submitted with: only its key may be used."""
 
 
+@dataclass(frozen=True, slots=True)
+class PictureRequest:
+    """The picture of a last frame to fetch."""
+
+    link: str
+    """The model's own."""
+    stem: str
+    """Its name without an ending, which depends on its type; relative to the run directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPicture:
+    """A picture that is in its place."""
+
+    name: str
+
+
 class Fetches(Protocol):
     """Fetches videos: here, or on a cluster."""
 
@@ -41,6 +61,9 @@ class Fetches(Protocol):
         self, wanted: FetchRequest, source: VideoSource, note_hash: Callable[[str], Awaitable[None]]
     ) -> Kept | Taken | Receipt:
         """As `Fetcher.fetch`."""
+
+    async def fetch_picture(self, wanted: PictureRequest) -> KeptPicture | Taken | Receipt:
+        """As `Fetcher.fetch_picture`."""
 
 
 class Fetcher:
@@ -73,6 +96,26 @@ class Fetcher:
             return await self._videos.keep(part, wanted.identity, facts, sha256)
         finally:
             part.discard()
+
+    async def fetch_picture(self, wanted: PictureRequest) -> KeptPicture | Taken | Receipt:
+        """Fetch the picture of a last frame and keep it; a receipt says why there is none.
+
+        Raises:
+            StorageError: the picture can't be kept.
+        """
+        data = bytearray()
+        outcome = await self._gateway.fetch_url(wanted.link, data.extend, MAX_FRAME)
+        if not isinstance(outcome, Fetched):
+            return outcome.receipt
+        data += outcome.rest
+        try:
+            name = f"{wanted.stem}{picture_ending(bytes(data))}"
+            await self._videos.keep_picture(name, bytes(data))
+        except NotWhole as error:
+            return Receipt(message=str(error))
+        except FileExistsError:
+            return Taken(f"{name} already exists with another picture")
+        return KeptPicture(name)
 
     async def verified(
         self, wanted: FetchRequest, source: VideoSource, part: PartFile

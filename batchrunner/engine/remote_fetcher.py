@@ -18,7 +18,7 @@ from batchrunner.core.outcome import Receipt
 from batchrunner.core.text import count
 from batchrunner.engine.cluster_child import CHILD, PATIENCE, STARTS, ClusterChild
 from batchrunner.engine.fetch_messages import ClusterSetup, FetchAnswer, LeftPart, read_answer
-from batchrunner.engine.fetcher import Fetcher, FetchRequest
+from batchrunner.engine.fetcher import Fetcher, FetchRequest, KeptPicture, PictureRequest
 from batchrunner.storage.files import PartFile, remove_part_files
 from batchrunner.storage.video_store import Kept, Taken, VideoStore
 
@@ -49,7 +49,7 @@ class RemoteFetcher:
             starts,
             patience,
         )
-        self._fetched = 0
+        self._tried = self._fetched = 0
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[RemoteFetcher]:
@@ -58,8 +58,8 @@ class RemoteFetcher:
             async with self._child.running():
                 yield self
         finally:
-            if self._child.asked:
-                tried = count(self._child.asked, "try", "tries")
+            if self._tried:
+                tried = count(self._tried, "try", "tries")
                 self._notice(f"{count(self._fetched, 'video')} downloaded on the cluster in {tried}")
             # What workers left and nobody wanted any more; downloads in progress are locked.
             remove_part_files(self._directory / VIDEOS)
@@ -75,6 +75,7 @@ class RemoteFetcher:
         # The cluster can't note the hash before it stores an object. An earlier note would then be wrong if
         # the link had other bytes now, so what has one is fetched here.
         if source is VideoSource.LINK and wanted.identity.sha256 is None:
+            self._tried += self._child.is_running
             answer = await self._child.ask(asdict(wanted), "the cluster can't fetch a video")
             if isinstance(answer, LeftPart):
                 kept = await self._take(answer, wanted, note_hash)
@@ -87,6 +88,15 @@ class RemoteFetcher:
             elif isinstance(answer, Receipt) and answer.status:
                 return answer  # without a status, the link's host didn't answer there: it may answer here
         return await self._here.fetch(wanted, source, note_hash)
+
+    async def fetch_picture(self, wanted: PictureRequest) -> KeptPicture | Taken | Receipt:
+        """Fetch a picture, as `Fetcher.fetch_picture` does."""
+        answer = await self._child.ask(asdict(wanted), "the cluster can't fetch a picture")
+        if isinstance(answer, KeptPicture) and answer.name.rpartition(".")[0] == wanted.stem:
+            return answer
+        if isinstance(answer, Taken) or (isinstance(answer, Receipt) and answer.status):
+            return answer
+        return await self._here.fetch_picture(wanted)
 
     async def _take(
         self, left: LeftPart, wanted: FetchRequest, note_hash: Callable[[str], Awaitable[None]]

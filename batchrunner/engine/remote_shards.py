@@ -47,21 +47,22 @@ class RemoteShards:
             starts,
             patience,
         )
-        self._made = 0
+        self._tried = self._made = 0
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Keep a child running as long as the context; the folder of the set must be open."""
         async with self._child.running():
             yield
-        if self._child.asked:
-            tried = count(self._child.asked, "try", "tries")
+        if self._tried:
+            tried = count(self._tried, "try", "tries")
             self._notice(f"{count(self._made, 'shard')} made on the cluster in {tried}")
 
     async def make(self, split: str, samples: Sequence[Sample]) -> MadeShard:
         """As `MakesShards.make`."""
         seconds = TRY_WITHIN + sum(sample.file.size for sample in samples) / SLOWEST
         request = shard_request(split, samples)
+        self._tried += self._child.is_running
         answer = await self._child.ask(request, "the cluster can't make a shard", seconds)
         if isinstance(answer, LeftShard) and self._is_there(answer):
             self._made += 1

@@ -46,7 +46,7 @@ def test_workers_store_in_the_bucket_and_never_see_the_key(desk: Any, sim: Any) 
     """The objects are the charged videos; while one is being stored, nothing of Ray has the key."""
     need_ray()
     sim.start()
-    desk.write("ant", "bee", "cat")
+    desk.write("ant", "bee", {"id": "cat", "prompt": "cat runs", "metadata": {"return_last_frame": True}})
     with short_folder() as scratch, serving("moto", scratch) as storage:
         relay, held = StorageRelay(storage.url), HeldRequest()
         relay.rule("PUT", ".mp4", held, times=1)
@@ -61,6 +61,7 @@ def test_workers_store_in_the_bucket_and_never_see_the_key(desk: Any, sim: Any) 
         assert ended.code == 0
         assert "3 videos downloaded on the cluster" in ended.stderr
         stored = {row["remote_id"]: storage.read(row["file_name"]).content for row in desk.rows()}
+        picture = storage.read(desk.row("cat")["last_frame_file"])
         assert list(scratch.glob("**/raylet.out"))  # this is where Ray's logs and its session are
         assert files_with(KEY, scratch) == []
     assert {what for what, _ in known} == {"arguments", "environment", "object store"}
@@ -69,6 +70,7 @@ def test_workers_store_in_the_bucket_and_never_see_the_key(desk: Any, sim: Any) 
     assert any(b"batchrunner.cluster" in content for what, content in known if what == "arguments")
     assert stored == {charge["remote_id"]: sim.video(charge["remote_id"]) for charge in sim.charges()}
     assert len(stored) == len(sim.charges()) == 3
+    assert picture.content.startswith(b"\xff\xd8\xff")
 
 
 @pytest.mark.parametrize("given", ["dask", "ray://", "ray://bob:canary@host:10001", "ray://host"])

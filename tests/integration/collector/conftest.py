@@ -195,6 +195,7 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
         child: Sequence[str] = (),
         starts: Sequence[float] = (0.0,),
         patience: float = 60.0,
+        with_frame: bool = False,
     ) -> Any:
         async def go() -> Any:
             async with AsyncExitStack() as stack:
@@ -205,7 +206,7 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
                     Gateway.open(settings, ApiKey("sk-canary", "a test"))
                 )
                 url = f"{files.url}/files/a.mp4?X-Tos-Signature=abc" if with_link else ""
-                tasks = await finished(ledger, ids, url)
+                tasks = await finished(ledger, ids, url, f"{files.url}/frame.jpg" if with_frame else None)
                 videos, cluster, notices = LocalVideos(tmp_path), None, list[str]()
                 if child:
                     setup = ClusterSetup("ray", files.url, "", str(tmp_path))
@@ -233,7 +234,9 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
     return run
 
 
-async def finished(ledger: Ledger, ids: Sequence[str], url: str) -> list[TaskRecord]:
+async def finished(
+    ledger: Ledger, ids: Sequence[str], url: str, frame: str | None = None
+) -> list[TaskRecord]:
     """Tasks that the gateway has generated."""
     wanted = [wanted_task({"model": "fast", "prompt": task_id}, id=task_id) for task_id in ids]
     plan = Plan("night", "/a/night.yaml", plan_tasks(wanted))
@@ -242,7 +245,8 @@ async def finished(ledger: Ledger, ids: Sequence[str], url: str) -> list[TaskRec
         attempt = await ledger.claim(task.key, number, None)
         known = AttemptFacts(remote_id=RemoteId(f"task_{number}"), accepted_at=1.0)
         await ledger.move(task.key, Move(Event.ACCEPTED, TaskState.GENERATING, facts=known), attempt.id)
-        ended = Move(Event.SUCCEEDED, TaskState.COLLECTING, facts=AttemptFacts(result_url=url))
+        links = AttemptFacts(result_url=url, last_frame_url=frame)
+        ended = Move(Event.SUCCEEDED, TaskState.COLLECTING, facts=links)
         await ledger.move(task.key, ended, attempt.id)
     return [await ledger.task(task.key) for task in plan.tasks]
 

@@ -11,6 +11,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from batchrunner.cluster.fetching import fetch_line
+
 
 def left(setup: dict[str, Any], message: dict[str, Any]) -> str:
     """Download a video to a part file, as a worker does; return the answer."""
@@ -24,6 +26,12 @@ def left(setup: dict[str, Any], message: dict[str, Any]) -> str:
     facts = {"duration": 1.0, "width": 64, "height": 48, "fps": 24.0}
     values = {"part": part.name, "facts": facts, "sha256": hashlib.sha256(data).hexdigest()}
     return json.dumps({"number": message["number"], "left": values | {"size": len(data)}})
+
+
+def pictured(setup: dict[str, Any], line: str, behaviour: str) -> str:
+    """Save a picture, as a worker does; return the answer."""
+    answer = fetch_line(json.dumps(setup), line)
+    return answer.replace("videos/", "videos/../") if behaviour == "outside" else answer
 
 
 def say(line: str) -> None:
@@ -53,6 +61,8 @@ def main(behaviour: str, log: Path) -> None:
             elif behaviour == "no":
                 why = {"why": "no worker is free"}
                 say(json.dumps({"number": message["number"], "not_here": why}))
+            elif "stem" in message["request"] and behaviour != "hangs":
+                say(pictured(setup, line, behaviour))
             elif behaviour == "outside":
                 answer = json.loads(left(setup, message))
                 answer["left"]["part"] = "../../elsewhere.12345678.part"

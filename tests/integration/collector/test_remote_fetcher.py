@@ -102,3 +102,19 @@ def test_missing_program_is_no_obstacle(bench, answers, video, on_disk):
     record, _ = bench([answers.reply(500)], [answers.whole()], child=("/nonexistent/program",))
     assert record.state is TaskState.DONE
     assert on_disk() == {"cat.mp4": video}
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "asked", "missing"),
+    [("good", 1, 0), ("outside", 2, 0), ("no", 1, 0), ("dies", 1, 0), ("good", 2, 1)],
+)
+def test_worker_saves_the_last_frame(bench, answers, child, video, on_disk, behaviour, asked, missing):
+    """It is beside the video, and named in the row; what the cluster can't do is done here."""
+    command, _ = child
+    picture = b"\xff\xd8\xff picture \xff\xd9"
+    link = [answers.whole()] * (2 if behaviour == "outside" else 1)
+    link += [answers.reply(404)] * missing + [answers.reply(200, picture, "image/jpeg")]
+    record, files = bench([answers.reply(500)], link, child=command(behaviour), with_frame=True)
+    assert (record.state, record.last_frame_file) == (TaskState.DONE, "videos/cat-last-frame.jpg")
+    assert on_disk() == {"cat.mp4": video, "cat-last-frame.jpg": picture}
+    assert sum(exchange.path == "/frame.jpg" for exchange in files.exchanges) == asked
