@@ -204,9 +204,7 @@ class Wiring:
         plan, limits = self.job.plan, self.job.limits.inputs
         most = Fit(limits.sides[1], limits.most_bytes["image"])
         origin = next(iter(gateways.values())).origin
-        outputs = TaskOutputs(
-            self.ledger, self.job.directory, self.videos, self.clock, origin, most, queries
-        )
+        outputs = TaskOutputs(self.ledger, self.job.directory, self.videos, self.clock, origin, most, queries)
         frames = plan.tasks.frames_needed() if plan else frozenset()
         stored = StoredInputs(self.clock.sleep, self.binding.videos)
         return Requests(self._find, outputs, stored, frames, lambda: dispatch.closing)
