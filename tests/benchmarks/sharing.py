@@ -228,7 +228,7 @@ def _accounts(story: Story) -> list[str]:
         *rows,
         "",
         f"{len(story.entries)} charges for {len(prompts)} tasks: none was paid twice. {done} are done; "
-        f"{left} were in flight on the revoked account, and stay to be collected once its key is valid again. "
+        f"{left} were in flight on the revoked account, and can be collected once its key is valid again. "
         f"The run exits with {summary.exit_code:d}.",
     ]
 

@@ -65,8 +65,8 @@ class RayCluster:
 
 
 @contextmanager
-def ray_cluster(others: int) -> Iterator[RayCluster]:
-    """A cluster of a head and other nodes, with one CPU each."""
+def ray_cluster(others: int, **variables: str) -> Iterator[RayCluster]:
+    """A cluster of a head and other nodes, with one CPU each, and with these variables."""
     need_ray()
     with short_folder() as folder:
         settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_TMPDIR": str(folder)}
@@ -74,7 +74,7 @@ def ray_cluster(others: int) -> Iterator[RayCluster]:
         with subprocess.Popen(
             command,
             cwd=Path(__file__).parents[2],
-            env=clean_environment(folder, **(RAY_SETTINGS | HEALTH_CHECKS | settings)),
+            env=clean_environment(folder, **(RAY_SETTINGS | HEALTH_CHECKS | settings | variables)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
