@@ -195,6 +195,7 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
         child: Sequence[str] = (),
         starts: Sequence[float] = (0.0,),
         patience: float = 60.0,
+        on: str = "ray",
     ) -> Any:
         async def go() -> Any:
             async with AsyncExitStack() as stack:
@@ -208,7 +209,7 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
                 tasks = await finished(ledger, ids, url)
                 videos, cluster, notices = LocalVideos(tmp_path), None, list[str]()
                 if child:
-                    setup = ClusterSetup("ray", files.url, "", str(tmp_path))
+                    setup = ClusterSetup(on, files.url, "", str(tmp_path))
                     here = Fetcher(gateway, videos)
                     remote = RemoteFetcher(here, videos, setup, notices.append, child, starts, patience)
                     cluster = await stack.enter_async_context(remote.working())
