@@ -102,3 +102,7 @@ def _at_many_slots(value: Mapping[str, float]) -> Iterator[str]:
         f"gateways. What ends next is, in this order, {order}. Beyond that, a second process with manifests "
         "and a ledger of its own needs nothing from the first."
     )
+
+
+if __name__ == "__main__":
+    main()
