@@ -20,8 +20,12 @@ from batchrunner.engine.cluster_messages import Work, not_here_line, read_reques
 TRIES = 2
 """How often a job is begun; Ray's own tries, when it has noticed that a node is lost, don't count."""
 JOBS = {Work.FETCH: fetch_line, Work.SHARD: shard_line}
+LOOKS_EVERY = 1.0
+"""Real seconds between two looks at whether the connection is still there."""
 RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Once a connection is lost, Ray would start a cluster on this machine without being asked.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     # With Ray's defaults, the tasks of a frozen node hang for minutes.
     "RAY_grpc_client_keepalive_time_ms": "5000",
     "RAY_grpc_client_keepalive_timeout_ms": "5000",
@@ -56,6 +60,7 @@ async def _serve(requests: BinaryIO, say: Say) -> None:
         say(not_here_line(0, _words(error)))
         raise
     async with TaskGroup() as group:
+        group.create_task(_end_with_connection(ray, say))
         while line := await asyncio.to_thread(requests.readline):
             group.create_task(_answer(ray, job, setup, line.decode(), say))
         os._exit(0)  # whoever asked is gone; Ray's own processes end with this one
@@ -69,6 +74,14 @@ def _connect(setup: str) -> tuple[Any, Any]:
     address = {} if values["cluster"] == "ray" else {"address": values["cluster"]}
     ray.init(**address, log_to_driver=False, namespace="batchrunner")
     return ray, ray.remote(num_cpus=1, max_retries=2)(JOBS[work])
+
+
+async def _end_with_connection(ray: Any, say: Say) -> None:
+    """End the process once Ray has given its connection up: the next one makes a new connection."""
+    while ray.is_initialized():  # noqa: ASYNC110  Ray tells nobody
+        await asyncio.sleep(LOOKS_EVERY)
+    say(not_here_line(0, "the connection is lost"))
+    os._exit(1)
 
 
 async def _answer(ray: Any, job: Any, setup: str, request: str, say: Say) -> None:
@@ -91,9 +104,9 @@ async def _answer(ray: Any, job: Any, setup: str, request: str, say: Say) -> Non
 
 
 def _words(error: Exception) -> str:
-    """The last line of an exception's message, without secrets; Ray's have whole tracebacks."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return redacted(lines[-1])[:300]
+    """The last words of an exception's message, without secrets; Ray's have whole tracebacks."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" \t>")]
+    return redacted(lines[-1] if lines else type(error).__name__)[:300]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.benchmarks.measures import (
     account_slots,
+    cluster,
     downloads,
     exports,
     in_flight,
@@ -22,6 +23,7 @@ MEASURES = (
     *in_flight.MEASURES,
     *ledger.MEASURES,
     *downloads.MEASURES,
+    *cluster.MEASURES,
     *exports.MEASURES,
     *starting.MEASURES,
     *slots.MEASURES,

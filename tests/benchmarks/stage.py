@@ -50,7 +50,8 @@ class Stage:
     def __init__(self, folder: Path, short: bool, pictures: Path) -> None:
         self.folder, self.short, self._pictures = folder, short, pictures
         pictures.mkdir(parents=True, exist_ok=True)
-        self._environment = clean_environment(folder, EASYROUTER_API_KEY=KEY, PYTHONPATH=str(HERE.parents[1]))
+        self.environment = clean_environment(folder, EASYROUTER_API_KEY=KEY, PYTHONPATH=str(HERE.parents[1]))
+        """The variables of the programs that are started."""
         self._numbers = itertools.count()
         self._running: list[Process] = []
 
@@ -69,7 +70,7 @@ class Stage:
 
     def start(self, *command: str) -> Process:
         """Start any program."""
-        process = Process(command, self.place("printed.out"), self._environment)
+        process = Process(command, self.place("printed.out"), self.environment)
         self._running.append(process)
         return process
 

@@ -45,11 +45,12 @@ class StandIn:
         upstream: dict[str, Any] = {"status": "succeeded" if ended else "running"}
         if ended:
             task["finish_time"] = int(time.time())
+            task["result_url"] = f"{request.url.origin()}/stand-in/{remote_id}.mp4"
             upstream["usage"] = {"total_tokens": 100}
         return web.json_response({"code": "success", "message": "", "data": {**task, "data": upstream}})
 
     async def content(self, _: web.Request) -> web.FileResponse:
-        """GET /v1/videos/{id}/content."""
+        """GET /v1/videos/{id}/content, or the link."""
         self._first_download = self._first_download or time.time()
         return web.FileResponse(self._video)
 
@@ -71,6 +72,7 @@ async def serve(video: Path, seconds: float) -> None:
     app.router.add_post("/v1/video/generations", gateway.submit)
     app.router.add_get("/v1/video/generations/{id}", gateway.poll)
     app.router.add_get("/v1/videos/{id}/content", gateway.content)
+    app.router.add_get("/stand-in/{id}.mp4", gateway.content)
     app.router.add_post("/stand-in/finish", gateway.finish)
     app.router.add_get("/stand-in", gateway.seen)
     runner = web.AppRunner(app, access_log=None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import kept, page, table
+from tests.benchmarks import beyond, kept, page, table
 from tests.benchmarks.__main__ import main, taken
 from tests.benchmarks.catalogue import MEASURES
 from tests.benchmarks.figures import Figure, Measure, at_least_times, at_most
@@ -71,3 +71,14 @@ def test_the_page_shows_the_figures_beside_it() -> None:
     shown = kept.BenchmarkRun.from_json(page.SHOWN.read_text(encoding="utf-8"))
     text = page.README.read_text(encoding="utf-8")
     assert page.with_figures(text, shown) == text
+
+
+def test_five_thousand_slots_need_what_the_figures_say() -> None:
+    """50 tasks a second at 30 ms each are more than the one core that a process has, which ends first."""
+    ours = {"task.ledger": 3.0, "ledger.rate": 7000.0, "in_flight.cpu": 0.4}
+    ours |= {"in_flight.rate": 10.0, "in_flight.memory": 100.0, "cluster.task.cpu": 30.0}
+    ours |= {f"{row}.{column}": 8.0 for row in beyond.ROWS.values() for column in beyond.COLUMNS.values()}
+    *table_lines, text = beyond.lines({name: Figure(name, name, value, "") for name, value in ours.items()})
+    assert "| Ray, two workers | 8 | 8 | 8 | 8 |" in table_lines
+    assert "needs 30 ms of CPU a task, 1.5 cores in all (2 cores if it collects" in text
+    assert "in this order, one core of the deciding process (3,333 slots), 10 Gbit/s" in text

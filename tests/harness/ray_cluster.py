@@ -48,12 +48,24 @@ class RayCluster:
     """A head and other nodes."""
 
     address: str
+    client: str
+    """The address of its server for `ray://`."""
     raylets: list[int]
     """The process of each node, first that of the head."""
 
     def environment(self, token: str = TOKEN) -> dict[str, str]:
         """The variables for a command that uses the cluster through `ray`."""
         return {"RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+
+    def clients(self) -> set[int]:
+        """The processes on the head that stand for those that are connected by `ray://`."""
+        found = set()
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended
+                arguments = (process / "cmdline").read_bytes()
+                if b"specific-server" in arguments and self.address.encode() in arguments:
+                    found.add(int(process.name))
+        return found
 
     def signal_node(self, number: int, what: signal.Signals) -> None:
         """Send a signal to a node and its workers."""
@@ -66,10 +78,12 @@ class RayCluster:
 
 @contextmanager
 def ray_cluster(others: int, **variables: str) -> Iterator[RayCluster]:
-    """A cluster of a head and other nodes, with one CPU each; workers have these variables."""
+    """A cluster of a head and other nodes, with one CPU each, and with these variables."""
     need_ray()
     with short_folder() as folder:
-        settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_TMPDIR": str(folder)}
+        # Forking in a process that uses gRPC fails now and then, which the server for ray:// does.
+        settings = {"GRPC_ENABLE_FORK_SUPPORT": "0"}
+        settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_TMPDIR": str(folder)}
         command = [sys.executable, "-m", "tests.harness.ray_cluster_main", str(others)]
         with subprocess.Popen(
             command,

@@ -99,17 +99,18 @@ def collected(stage: Stage, gateway: Server, files: int, at_once: int) -> Collec
     used = stage.batchrunner("collect", directory, *at).ended()
     if gateway.get("/stand-in")["accepted"] != before + files:
         raise RuntimeError("tasks were submitted twice")
-    last = _asked(directory, "SELECT max(at) FROM events WHERE to_state = 'done'")
+    last = asked(directory, "SELECT max(at) FROM events WHERE to_state = 'done'")
     return Collected(last - gateway.get("/stand-in")["first_download"], used.memory)
 
 
 def _generating(directory: Path) -> float:
     """How many tasks the ledger shows as generating."""
     there = (directory / "ledger.sqlite-wal").exists()
-    return _asked(directory, "SELECT count(*) FROM tasks WHERE state = 'generating'") if there else 0
+    return asked(directory, "SELECT count(*) FROM tasks WHERE state = 'generating'") if there else 0
 
 
-def _asked(directory: Path, query: str) -> float:
+def asked(directory: Path, query: str) -> float:
+    """The number that a query of a run's ledger gives; 0 while there is none."""
     try:
         with closing(sqlite3.connect(f"file:{directory / 'ledger.sqlite'}?mode=ro", uri=True)) as db:
             return float(db.execute(query).fetchone()[0])

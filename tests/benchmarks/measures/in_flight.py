@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.figures import Figure, Measure, at_most
 from tests.benchmarks.manifests import batch_of
@@ -16,14 +19,36 @@ WATCHED = 60.0
 """Seconds of the steady state, in which as many tasks start as end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """A run in its steady state."""
+
+    cores: float
+    rate: float
+    """Tasks that start, and end, a second."""
+    memory: float
+    """The most that it held, in MB."""
+
+
 def thousand(stage: Stage) -> Iterator[Figure]:
-    """Fill the slots evenly within one generation's time, then watch."""
+    """A thousand in flight, collected by the run itself."""
     slots, seconds = stage.size(SLOTS, 10), stage.size(GENERATION, 1)
+    seen = steady(stage, encoded(stage, MB, stage.size(4, 1)), slots, seconds)
+    what = "1,000 generations of 90 s in flight"
+    yield Figure("in_flight.cpu", f"{what}: CPU", seen.cores, "cores", goal=at_most(0.2))
+    yield Figure(
+        "in_flight.rate", f"{what}: tasks a second, of those that fit", seen.rate, "1/s", slots / seconds
+    )
+    yield Figure("in_flight.memory", f"{what}: memory", seen.memory, "MB", goal=at_most(150))
+
+
+def steady(stage: Stage, video: Path, slots: int, seconds: int, *options: str, **settings: Any) -> Steady:
+    """Fill so many slots evenly within the time of one generation, then watch the run."""
     watched = 0.5 if stage.short else WATCHED
     evenly = 60 * slots / seconds
-    batch = batch_of(stage, 4 * slots, concurrency=slots, submit_rate=evenly, downloads=16)
-    with stage.stand_in(encoded(stage, MB, stage.size(4, 1)), seconds) as gateway:
-        run = stage.batchrunner("run", batch.manifest, "--base-url", gateway.url, "-q")
+    batch = batch_of(stage, 4 * slots, concurrency=slots, submit_rate=evenly, downloads=16, **settings)
+    with stage.stand_in(video, seconds) as gateway:
+        run = stage.batchrunner("run", batch.manifest, "--base-url", gateway.url, "-q", *options)
         # The first tasks end when the last slots fill.
         run.waits_for(lambda: gateway.get("/stand-in")["accepted"] >= slots, interval=0.2)
         time.sleep(seconds * 0.1)
@@ -34,10 +59,7 @@ def thousand(stage: Stage) -> Iterator[Figure]:
         rate = (gateway.get("/stand-in")["accepted"] - accepted) / took
         memory = run.memory()
         run.stop()
-    what = "1,000 generations of 90 s in flight"
-    yield Figure("in_flight.cpu", f"{what}: CPU", cores, "cores", goal=at_most(0.2))
-    yield Figure("in_flight.rate", f"{what}: tasks a second, of those that fit", rate, "1/s", slots / seconds)
-    yield Figure("in_flight.memory", f"{what}: memory", memory, "MB", goal=at_most(150))
+    return Steady(cores, rate, memory)
 
 
 MEASURES = (Measure("in_flight", "1,000 generations of 90 s at once", thousand),)

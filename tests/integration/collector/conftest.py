@@ -196,6 +196,7 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
         starts: Sequence[float] = (0.0,),
         patience: float = 60.0,
         with_frame: bool = False,
+        on: str = "ray",
     ) -> Any:
         async def go() -> Any:
             async with AsyncExitStack() as stack:
@@ -209,7 +210,7 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
                 tasks = await finished(ledger, ids, url, f"{files.url}/frame.jpg" if with_frame else None)
                 videos, cluster, notices = LocalVideos(tmp_path), None, list[str]()
                 if child:
-                    setup = ClusterSetup("ray", files.url, "", str(tmp_path))
+                    setup = ClusterSetup(on, files.url, "", str(tmp_path))
                     here = Fetcher(gateway, videos)
                     remote = RemoteFetcher(here, videos, setup, notices.append, child, starts, patience)
                     cluster = await stack.enter_async_context(remote.working())

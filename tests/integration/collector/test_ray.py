@@ -1,12 +1,14 @@
 """Videos that a real cluster downloads, on three nodes of which one is killed and one is frozen."""
 
 import asyncio
+import os
 import signal
 
 from batchrunner.core.states import TaskState
 from batchrunner.engine.cluster_child import CHILD
 from batchrunner.storage.files import remove_part_files
 from tests.harness.processes import PATIENCE, until
+from tests.harness.ray_cluster import short_folder
 
 TASKS, NODES = 6, 3
 
@@ -58,3 +60,34 @@ def test_killed_and_frozen_nodes_lose_no_video(
 
     until(only_videos, "the frozen worker to end")
     assert set(on_disk().values()) == {video}
+
+
+def test_lost_connection_is_made_again_and_no_ray_is_started_here(
+    bench, answers, video, on_disk, monkeypatch, cluster
+):
+    """The head's process for the connection is killed: the next child connects to the same cluster."""
+    environment = cluster.environment()
+    del environment["RAY_ADDRESS"]
+    for name, value in (environment | {"RAY_CLIENT_RECONNECT_GRACE_PERIOD": "1"}).items():
+        monkeypatch.setenv(name, value)
+
+    async def story(parts):
+        ant, bee, cat = (task.key for task in parts.tasks)
+        await parts.collector.collect(ant)
+        (lost,) = cluster.clients()
+        os.kill(lost, signal.SIGKILL)
+        await parts.collector.collect(bee)
+        await asyncio.to_thread(until, lambda: cluster.clients() - {lost}, "the next child")
+        await parts.collector.collect(cat)
+        return parts.notices
+
+    with short_folder() as here:
+        monkeypatch.setenv("RAY_TMPDIR", str(here))
+        ids, starts = ("ant", "bee", "cat"), (0.0, 0.0)
+        notices = bench(
+            [answers.reply(500)], [answers.whole()], story, ids, child=CHILD, starts=starts, on=cluster.client
+        )
+        assert list(here.glob("**/raylet*")) == []  # what a Ray of its own would write
+    assert "the cluster can't be used: the connection is lost" in notices
+    assert notices[-1] == "2 videos downloaded on the cluster in 3 tries"
+    assert on_disk() == {f"{name}.mp4": video for name in ids}
