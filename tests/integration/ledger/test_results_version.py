@@ -266,6 +266,7 @@ OUTDATED = {
     "other places": "UPDATE tasks SET position = position + 1",
     "a change": "UPDATE attempts SET tokens = 8 WHERE id = 2",
     "another version of the program": "UPDATE meta SET value = '0.0' WHERE name = 'results_form'",
+    "other columns": "UPDATE meta SET value = '0.1.0 ' WHERE name = 'results_form'",
     "an earlier ledger": "DELETE FROM meta WHERE name = 'results_form'",
     "another hash": "UPDATE meta SET value = json_array('ab') WHERE name = 'results'",
     "other metadata": "UPDATE meta SET value = json_array('ab') WHERE name = 'metadata'",
