@@ -9,14 +9,14 @@ import argparse
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import arguments as shared
 from batchrunner.core.errors import AccountError, UsageError
-from batchrunner.core.model import AUTO, RunSettings
+from batchrunner.core.model import AUTO, Plan, RunSettings
 
 if TYPE_CHECKING:
     from batchrunner.engine.accounts import GivenAccount
@@ -33,43 +33,82 @@ _MOST_BYTES = 1_000_000
 _MOST_AT_ONCE, _MOST_FACTOR = 1000, 1000
 
 
-def given_accounts(options: argparse.Namespace) -> tuple[GivenAccount, ...]:
+def given_accounts(options: argparse.Namespace, keyless: bool | None = None) -> tuple[GivenAccount, ...]:
     """The accounts of the command, with their keys; empty if it has only one key, without a name.
 
     Variables that keys were read from are removed from the environment: no child process may have them.
+    `keyless` accounts are for the simulated gateway: each has a key made from its name, and no real key is
+    read. By default, that depends on `--simulate`.
 
     Raises:
         UsageError: the accounts file is wrong.
         AccountError: a key is missing, or can't be one.
     """
-    known: tuple[GivenAccount, ...] | None = getattr(options, "given_accounts", None)
-    if known is None:
-        known = options.given_accounts = _read(options)
-    return known
+    if keyless is None:
+        keyless = bool(getattr(options, "simulate", False))
+    known: dict[bool, tuple[GivenAccount, ...]] = getattr(options, "given_accounts", {})
+    if keyless not in known:
+        options.given_accounts = known = known | {keyless: _read(options, keyless)}
+    return known[keyless]
 
 
-def highest_factor(options: argparse.Namespace) -> float:
-    """What the most expensive account pays, in relation to the prices."""
-    return max((account.price for account in given_accounts(options)), default=1.0)
+def simulated_key(name: str) -> ApiKey:
+    """The key of an account for the simulated gateway; a scenario may name it, since it is no secret."""
+    from batchrunner.gateway import ApiKey  # noqa: PLC0415
+
+    return ApiKey(f"{shared.SIMULATED_KEY}-{name}", "the simulator")
 
 
-def with_all_slots(options: argparse.Namespace, settings: RunSettings) -> RunSettings:
+def at_highest_price(plan: Plan, accounts: Sequence[GivenAccount]) -> Plan:
+    """The plan with the prices of the most expensive account: nobody knows yet which one takes a task."""
+    factor = max((account.price for account in accounts), default=1.0)
+    return replace(plan, pricing=replace(plan.pricing, factor=factor)) if factor != 1.0 else plan
+
+
+def with_all_slots(accounts: Sequence[GivenAccount], settings: RunSettings) -> RunSettings:
     """The settings as if the slots of all accounts were those of one."""
-    accounts = given_accounts(options)
     limits = [settings.concurrency if one.concurrency is None else one.concurrency for one in accounts]
     if not limits:
         return settings
     return replace(settings, concurrency=AUTO if AUTO in limits else sum(limits))
 
 
-def _read(options: argparse.Namespace) -> tuple[GivenAccount, ...]:
-    named, key = options.accounts, options.api_key_file or getattr(options, "api_key", None)
+def in_words(accounts: Sequence[GivenAccount]) -> str:
+    """Their names, and which price counts."""
+    factors = [account.price for account in accounts]
+    text = ", ".join(account.name for account in accounts)
+    if max(factors) == min(factors):
+        return text
+    return f"{text}; the cost is with price_factor {max(factors):g}, the highest (lowest: {min(factors):g})"
+
+
+def conflict(account: GivenAccount, others: Sequence[GivenAccount]) -> UsageError | None:
+    """Why an account can't be used beside others; None if it can."""
+    if any(one.name == account.name for one in others):
+        return UsageError(f"two accounts are named {account.name}", "give each its own name")
+    if twin := next((one for one in others if one.key.is_same(account.key)), None):
+        told = f"{twin.name} and {account.name} have the same key"
+        return UsageError(told, "list each key once: both would use the same slots")
+    if account.is_default and any(one.is_default for one in others):
+        return UsageError("two accounts are the default", "keep `default: true` for one")
+    return None
+
+
+def _single_key(options: argparse.Namespace) -> object:
+    """The key that the command was given besides, or its file."""
+    return getattr(options, "api_key_file", None) or getattr(options, "api_key", None)
+
+
+def _read(options: argparse.Namespace, keyless: bool) -> tuple[GivenAccount, ...]:
+    named, key = options.accounts, _single_key(options)
     if named and key:
         raise UsageError("--accounts and --api-key-file are both given", "name all keys in the accounts file")
     if named:
-        return _File(named, str(named), private=True).accounts()
+        # A command that has simulated runs and real ones reads the real keys later, perhaps.
+        lasts = keyless and not getattr(options, "simulate", False)
+        return _File(named, str(named), private=True, keyless=keyless).accounts(lasts)
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    is_other = key or os.environ.get(shared.KEY_VARIABLE) or getattr(options, "simulate", False)
+    is_other = keyless or key or os.environ.get(shared.KEY_VARIABLE)
     if is_other or not folder or not (Path(folder) / CREDENTIAL).is_file():
         return ()
     return _File(Path(folder) / CREDENTIAL, f"the credential {CREDENTIAL}", private=False).accounts()
@@ -78,26 +117,21 @@ def _read(options: argparse.Namespace) -> tuple[GivenAccount, ...]:
 class _File:
     """An accounts file; `private` ones, and their key files, may be readable only by their owner."""
 
-    def __init__(self, path: Path, shown: str, private: bool) -> None:
-        self._path, self._shown, self._private = path, shown, private
+    def __init__(self, path: Path, shown: str, private: bool, keyless: bool = False) -> None:
+        self._path, self._shown, self._private, self._keyless = path, shown, private, keyless
 
-    def accounts(self) -> tuple[GivenAccount, ...]:
-        """Its accounts, in the order of the file."""
+    def accounts(self, variables_last: bool = False) -> tuple[GivenAccount, ...]:
+        """Its accounts, in the order of the file; without the variables of their keys, unless these last."""
         entries = self._entries()
         found: list[GivenAccount] = []
         used: list[str] = []
         for entry in entries:
             account = self._account(entry)
-            if account.name in (one.name for one in found):
-                raise self._fault(entry, f"two accounts are named {account.name}", "give each its own name")
-            if twin := next((one for one in found if one.key.is_same(account.key)), None):
-                told = f"{twin.name} and {account.name} have the same key"
-                raise self._fault(entry, told, "list each key once: both would use the same slots")
-            if account.is_default and any(one.is_default for one in found):
-                raise self._fault(entry, "two accounts are the default", "keep `default: true` for one")
+            if why := conflict(account, found):
+                raise self._fault(entry, str(why), why.hint)
             found.append(account)
             used += [str(node.value) for key, node in _mapping(entry).items() if key == "key_env"]
-        for variable in used:
+        for variable in () if variables_last else used:
             os.environ.pop(variable, None)
         return tuple(found)
 
@@ -151,6 +185,8 @@ class _File:
             variable = node.value if isinstance(node.value, str) else ""
             if not _VARIABLE.fullmatch(variable):
                 raise self._fault(node, "`key_env` must be the name of a variable", "such as SECOND_KEY")
+            if self._keyless:
+                return simulated_key(name)
             if not os.environ.get(variable):
                 told = f"{self._shown}: account {name}: the variable {variable} is not set"
                 raise AccountError(told, f"set {variable} to its key")
@@ -158,6 +194,8 @@ class _File:
         node = fields["key_file"]
         if not isinstance(node.value, str) or not node.value or node.value.startswith("sk-"):
             raise self._fault(node, "`key_file` must be the path of a file", "such as main.key")
+        if self._keyless:
+            return simulated_key(name)
         path = self._path.parent / node.value
         private = self._private or path.parent != self._path.parent
         return shared.checked_key(shared.key_in(path, private), node.value)
