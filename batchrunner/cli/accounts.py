@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,14 @@ if TYPE_CHECKING:
 CREDENTIAL = "easyrouter_accounts"
 """Name of the systemd credential that is an accounts file."""
 EXAMPLE = "accounts: [{name: main, key_file: main.key}, {name: second, key_env: SECOND_KEY}]"
+NAME = "40 letters, digits, or `_.-` at most, and not a key"
+LIMIT = "a number from 1 to 1000, or auto"
+FACTOR = "a number above 0, such as 0.9"
 _FIELDS = ("name", "key_file", "key_env", "concurrency", "price_factor", "default")
 _NAME = re.compile(r"(?!sk-)[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TAKEN: dict[str, ApiKey] = {}
+"""Keys that were in variables of the environment, which may be asked for again: the Python API runs twice."""
 _MOST_BYTES = 1_000_000
 _MOST_AT_ONCE, _MOST_FACTOR = 1000, 1000
 
@@ -57,6 +63,11 @@ def simulated_key(name: str) -> ApiKey:
     from batchrunner.gateway import ApiKey  # noqa: PLC0415
 
     return ApiKey(f"{shared.SIMULATED_KEY}-{name}", "the simulator")
+
+
+def without_key(account: GivenAccount) -> GivenAccount:
+    """The account for the simulated gateway, without its real key."""
+    return replace(account, key=simulated_key(account.name))
 
 
 def at_highest_price(plan: Plan, accounts: Sequence[GivenAccount]) -> Plan:
@@ -104,14 +115,24 @@ def _read(options: argparse.Namespace, keyless: bool) -> tuple[GivenAccount, ...
     if named and key:
         raise UsageError("--accounts and --api-key-file are both given", "name all keys in the accounts file")
     if named:
-        # A command that has simulated runs and real ones reads the real keys later, perhaps.
-        lasts = keyless and not getattr(options, "simulate", False)
-        return _File(named, str(named), private=True, keyless=keyless).accounts(lasts)
+        return _File(named, str(named), private=True, keyless=keyless).accounts()
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     is_other = keyless or key or os.environ.get(shared.KEY_VARIABLE)
     if is_other or not folder or not (Path(folder) / CREDENTIAL).is_file():
         return ()
     return _File(Path(folder) / CREDENTIAL, f"the credential {CREDENTIAL}", private=False).accounts()
+
+
+def _taken(variable: str) -> ApiKey | None:
+    """The key in a variable, which is removed from the environment; None if it was never set.
+
+    Raises:
+        AccountError: it can't be a key.
+    """
+    if os.environ.get(variable):
+        _TAKEN[variable] = shared.checked_key(os.environ[variable].strip(), variable)
+        del os.environ[variable]
+    return _TAKEN.get(variable)
 
 
 class _File:
@@ -120,19 +141,14 @@ class _File:
     def __init__(self, path: Path, shown: str, private: bool, keyless: bool = False) -> None:
         self._path, self._shown, self._private, self._keyless = path, shown, private, keyless
 
-    def accounts(self, variables_last: bool = False) -> tuple[GivenAccount, ...]:
-        """Its accounts, in the order of the file; without the variables of their keys, unless these last."""
-        entries = self._entries()
+    def accounts(self) -> tuple[GivenAccount, ...]:
+        """Its accounts, in the order of the file."""
         found: list[GivenAccount] = []
-        used: list[str] = []
-        for entry in entries:
+        for entry in self._entries():
             account = self._account(entry)
             if why := conflict(account, found):
                 raise self._fault(entry, str(why), why.hint)
             found.append(account)
-            used += [str(node.value) for key, node in _mapping(entry).items() if key == "key_env"]
-        for variable in () if variables_last else used:
-            os.environ.pop(variable, None)
         return tuple(found)
 
     def _entries(self) -> list[Node]:
@@ -168,12 +184,12 @@ class _File:
         for key, node in fields.items():
             if key not in _FIELDS:
                 raise self._unknown(key, node)
-        name = self._checked(entry, "name", _is_name, "40 letters, digits, or `_.-` at most, and not a key")
+        name = self._checked(entry, "name", is_name, NAME)
         if ("key_file" in fields) == ("key_env" in fields):
             told = f"account {name} needs either `key_file` or `key_env`"
             raise self._fault(entry, told, "a key itself is never written into this file")
-        limit = self._checked(entry, "concurrency", _is_limit, "a number from 1 to 1000, or auto", None)
-        factor = self._checked(entry, "price_factor", _is_factor, "a number above 0, such as 0.9", 1.0)
+        limit = self._checked(entry, "concurrency", is_limit, LIMIT, None)
+        factor = self._checked(entry, "price_factor", is_factor, FACTOR, 1.0)
         default = self._checked(entry, "default", _is_flag, "true or false", False)
         concurrency = AUTO if limit == "auto" else limit
         return GivenAccount(str(name), self._key(entry, str(name)), concurrency, float(factor), default)
@@ -186,11 +202,13 @@ class _File:
             if not _VARIABLE.fullmatch(variable):
                 raise self._fault(node, "`key_env` must be the name of a variable", "such as SECOND_KEY")
             if self._keyless:
+                with suppress(AccountError):
+                    _taken(variable)
                 return simulated_key(name)
-            if not os.environ.get(variable):
-                told = f"{self._shown}: account {name}: the variable {variable} is not set"
-                raise AccountError(told, f"set {variable} to its key")
-            return shared.checked_key(os.environ[variable].strip(), variable)
+            if key := _taken(variable):
+                return key
+            told = f"{self._shown}: account {name}: the variable {variable} is not set"
+            raise AccountError(told, f"set {variable} to its key")
         node = fields["key_file"]
         if not isinstance(node.value, str) or not node.value or node.value.startswith("sk-"):
             raise self._fault(node, "`key_file` must be the path of a file", "such as main.key")
@@ -231,16 +249,19 @@ def _mapping(node: Node) -> Mapping[str, Node]:
     return node.value if isinstance(node.value, dict) else {}
 
 
-def _is_name(value: object) -> bool:
+def is_name(value: object) -> bool:
+    """Whether an account may be called so."""
     return isinstance(value, str) and bool(_NAME.fullmatch(value))
 
 
-def _is_limit(value: object) -> bool:
+def is_limit(value: object) -> bool:
+    """Whether an account may have so many generations in flight."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return value == "auto" or (is_number and 1 <= int(str(value)) <= _MOST_AT_ONCE)
 
 
-def _is_factor(value: object) -> bool:
+def is_factor(value: object) -> bool:
+    """Whether an account may pay that, in relation to the prices."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and 0 < float(str(value)) <= _MOST_FACTOR
 
