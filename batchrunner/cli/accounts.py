@@ -216,7 +216,8 @@ class _File:
             return simulated_key(name)
         path = self._path.parent / node.value
         private = self._private or path.parent != self._path.parent
-        return shared.checked_key(shared.key_in(path, private), node.value)
+        hint = f"correct `key_file` of account {name} in {self._shown}"
+        return shared.checked_key(shared.key_in(path, private, hint), node.value)
 
     def _checked(
         self,

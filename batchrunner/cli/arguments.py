@@ -238,7 +238,7 @@ def _key_fault(key: str) -> str:
     return ""
 
 
-def key_in(path: Path, private: bool) -> str:
+def key_in(path: Path, private: bool, hint: str = _KEY_HINT) -> str:
     """The key in a file, which only its owner may be able to read if it is `private`.
 
     Raises:
@@ -249,7 +249,7 @@ def key_in(path: Path, private: bool) -> str:
             check_private(path)
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise AccountError(f"can't read the key in {path}: {error}", _KEY_HINT) from error
+        raise AccountError(f"can't read the key in {path}: {error}", hint) from error
 
 
 def check_private(path: Path) -> None:

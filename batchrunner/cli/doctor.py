@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
-from batchrunner.cli.accounts import given_accounts
+from batchrunner.cli.accounts import CREDENTIAL, given_accounts
 from batchrunner.cli.connection import named_address
 from batchrunner.cli.console import say, say_json
 from batchrunner.cli.nights import latest
@@ -77,7 +77,7 @@ async def _examined(options: argparse.Namespace) -> list[Finding]:
     if bound == SIMULATOR and not options.base_url:
         return [*findings, Finding("gateway", "simulated: no key and no address are needed")]
     findings += examination.of_network()
-    keys, told = _accounts(options) if options.accounts else _key(options)
+    keys, told = _keys(options)
     findings.append(told)
     return findings + await _gateway(options, bound or address, keys)
 
@@ -104,14 +104,17 @@ def _place(named: Path) -> tuple[Path, str, list[Finding]]:
     return directory, loaded.plan.base_url, [Finding("manifest", f"{tasks}{warnings}")]
 
 
-def _accounts(options: argparse.Namespace) -> tuple[dict[str, ApiKey], Finding]:
-    """The keys of the accounts by name, and what the accounts are; never a key itself."""
+def _keys(options: argparse.Namespace) -> tuple[dict[str, ApiKey], Finding]:
+    """The keys of the accounts by name, or the only key, whose account has none; never a key itself."""
     try:
         keys = {account.name: account.key for account in given_accounts(options)}
     except BatchrunnerError as error:
         return {}, Finding("accounts", str(error), Health.PROBLEM, error.hint, error.exit_code)
-    named = f"{', '.join(keys)} (from {options.accounts})"
-    return keys, Finding("accounts", named, facts={"names": list(keys), "from": str(options.accounts)})
+    if not keys:
+        return _key(options)
+    source = str(options.accounts or f"the credential {CREDENTIAL}")
+    facts = {"names": list(keys), "from": source}
+    return keys, Finding("accounts", f"{', '.join(keys)} (from {source})", facts=facts)
 
 
 def _key(options: argparse.Namespace) -> tuple[dict[str, ApiKey], Finding]:

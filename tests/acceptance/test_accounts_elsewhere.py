@@ -136,7 +136,7 @@ def test_a_simulated_run_is_collected_with_its_accounts(desk: Any) -> None:
 
 def examined(desk: Any, *options: str) -> tuple[int, dict[str, list[Any]]]:
     """The exit code of `doctor`, and its findings by subject."""
-    options = ("--accounts", "accounts.yaml", "--base-url", desk.gateway.url, *options)
+    options = (*(options or ("--accounts", "accounts.yaml")), "--base-url", desk.gateway.url)
     done = desk.do("doctor", desk.manifest.name, "--json", *options, key=None)
     found: dict[str, list[Any]] = {}
     for one in done.json["findings"]:
@@ -165,6 +165,17 @@ def test_doctor_examines_each_account(desk: Any, sim: Any) -> None:
     assert sim.posts() == 0
 
 
+def test_doctor_examines_the_accounts_of_a_service(desk: Any, sim: Any) -> None:
+    """A systemd credential is an accounts file, too."""
+    sim.start(**SCENARIO)
+    desk.write("ant")
+    give(desk).rename(desk.folder.parent / "easyrouter_accounts")
+    desk.environment["CREDENTIALS_DIRECTORY"] = str(desk.folder.parent)
+    code, found = examined(desk, "--insecure")
+    assert (code, found["accounts"][0]["facts"]["from"]) == (0, "the credential easyrouter_accounts")
+    assert [one["health"] for one in found["account"]] == ["ok", "ok"]
+
+
 def test_doctor_names_what_is_wrong_with_the_accounts_file(desk: Any, sim: Any) -> None:
     """As a problem among others, with the exit code that a run would have."""
     sim.start(**SCENARIO)
@@ -173,6 +184,7 @@ def test_doctor_names_what_is_wrong_with_the_accounts_file(desk: Any, sim: Any) 
     (desk.folder.parent / "second.key").unlink()
     code, found = examined(desk)
     assert (code, "can't read the key" in found["accounts"][0]["text"]) == (4, True)
+    assert "`key_file` of account second" in found["accounts"][0]["hint"]
     assert found["gateway"][0]["health"] == "ok"
     (desk.folder / "accounts.yaml").write_text("accounts: []")
     assert examined(desk)[0] == 2
@@ -205,3 +217,23 @@ def test_plan_needs_no_key_and_forecasts_what_a_run_with_accounts_says(desk: Any
     done = run(desk)
     check(desk, done, 0)
     assert f"{values['forecast']['cost']:,.2f} EUR" in done.stderr
+
+
+def test_other_commands_need_no_key_or_ask_for_the_accounts(desk: Any, sim: Any) -> None:
+    """`collect` and `resolve --auto` use the key of each task's own account."""
+    sim.start({"on": "submit", "do": "cut_after_accept"}, **SCENARIO)
+    path = give(desk, *KEYS, first={"concurrency": 1}, second={"concurrency": 1})
+    desk.write("ant", "bee")
+    desk.start(*arguments(desk), key=None).reached(2, "unknown").killed()
+    sim.start(**SCENARIO)
+    place = desk.directory.name
+    codes = {name: desk.do(name, place, key=None).code for name in ("status", "results", "report", "resolve")}
+    assert codes == {"status": 3, "results": 0, "report": 0, "resolve": 0}
+    named = ("--accounts", path.name, *desk.at_gateway())
+    for command in ("resolve", place, "--auto"), ("collect", place):
+        refused = desk.do(*command, key=None)
+        assert (refused.code, "several keys with --accounts" in refused.stderr) == (4, True)
+        assert desk.do(*command, *named, key=None).code == 0
+    check(desk, run(desk), 0)
+    check_rows(desk, sim)
+    desk.check_all_made(2)
