@@ -13,6 +13,7 @@ from batchrunner.version import __version__
 
 if TYPE_CHECKING:
     from batchrunner.api import load_manifest, run
+    from batchrunner.api.account_key import AccountKey
     from batchrunner.cli.confirmation import NotConfirmed
     from batchrunner.core.errors import (
         AccountError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccountError",
+    "AccountKey",
     "BatchrunnerError",
     "BusyError",
     "ManifestError",
@@ -49,6 +51,7 @@ if sys.platform == "win32":
 _ERRORS = "batchrunner.core.errors"
 _HOMES = {
     "AccountError": _ERRORS,
+    "AccountKey": "batchrunner.api.account_key",
     "BatchrunnerError": _ERRORS,
     "BusyError": _ERRORS,
     "ManifestError": _ERRORS,

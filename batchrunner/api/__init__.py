@@ -7,10 +7,11 @@ It prints nothing, asks nothing, and leaves signals, locale and event loop to it
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from os import PathLike
 from pathlib import Path
 
+from batchrunner.api.account_key import AccountKey
 from batchrunner.api.arguments import check_path, options_of, usable_key
 from batchrunner.api.errors import in_python
 from batchrunner.api.host_thread import HostThread
@@ -51,6 +52,7 @@ async def run(  # noqa: PLR0913  the options of the command
     base_url: str | None = None,
     api_key: str | None = None,
     api_key_file: str | PathLike[str] | None = None,
+    accounts: str | PathLike[str] | Sequence[AccountKey] | None = None,
     insecure: bool = False,
     same_gateway: bool = False,
     time_scale: float | None = None,
@@ -60,8 +62,9 @@ async def run(  # noqa: PLR0913  the options of the command
     The arguments are the options of `batchrunner run`, which its `--help` explains. `manifest` is a path, or
     what `load_manifest` returned, for one run at a time. `directory` is `-o`: the run directory if not the
     manifest's own, also a pattern such as `nightly/{date}`. `only` is an ID, `label=value`, or several of
-    them. Whatever the command would ask on a terminal is refused without `yes`. The manifest's `run.on_end`
-    is not started: your program goes on by itself.
+    them. `accounts` is the path of an accounts file, or a list of `AccountKey`; variables of keys that the
+    file names are removed from the environment. Whatever the command would ask on a terminal is refused
+    without `yes`. The manifest's `run.on_end` is not started: your program goes on by itself.
 
     The run has a thread and an event loop of its own, so the host's loop may be busy. Cancelling it is like
     Ctrl-C: unanswered submissions are awaited for up to a minute, and the same call resumes; cancelled again,
@@ -97,6 +100,7 @@ async def run(  # noqa: PLR0913  the options of the command
                 "strict": strict,
                 "base_url": base_url,
                 "api_key_file": api_key_file,
+                "accounts": accounts,
                 "insecure": insecure,
                 "same_gateway": same_gateway,
                 "time_scale": time_scale,

@@ -9,6 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
+from batchrunner.api.account_key import given_in
+from batchrunner.cli.accounts import without_key
 from batchrunner.cli.arguments import (
     CLUSTER,
     HIGHEST_SCALE,
@@ -86,6 +88,7 @@ _OPTIONAL: Mapping[str, ArgumentRule] = {
     "collect_on": ArgumentRule(lambda value: isinstance(value, str) and is_cluster(value), CLUSTER),
     "base_url": ArgumentRule(_is_text, "an address such as https://easyrouter.io"),
     "api_key_file": _PATH,
+    "accounts": _PATH,
     "time_scale": ArgumentRule(
         lambda value: _is_number(value) and LOWEST_SCALE <= value <= HIGHEST_SCALE,
         f"a number from {LOWEST_SCALE} to {HIGHEST_SCALE}",
@@ -94,7 +97,9 @@ _OPTIONAL: Mapping[str, ArgumentRule] = {
 }
 """The arguments that may be None, too."""
 _FLAGS = ("simulate", "yes", "new", "strict", "insecure", "same_gateway")
-_PATHS = {"directory": "output", "scenario": "scenario", "api_key_file": "api_key_file"}
+_PATHS = {"directory": "output", "scenario": "scenario"} | {
+    name: name for name in ("api_key_file", "accounts")
+}
 """Arguments that are paths, and the names of the options."""
 
 
@@ -125,11 +130,16 @@ def options_of(manifest: Any, key: ApiKey | None, given: Mapping[str, Any]) -> a
         UsageError: one of them is not what it must be, or they don't go together.
     """
     _check("manifest", manifest, _MANIFEST)
+    accounts = given["accounts"]
+    own = () if accounts is None else given_in(accounts)
+    given = {**given, "accounts": None if own else accounts}
     for name, value in given.items():
         if name in _FLAGS or value is not None:
             _check(name, value, _FLAG if name in _FLAGS else _OPTIONAL[name])
     if key and given["api_key_file"] is not None:
         raise UsageError("`api_key` and `api_key_file` are both given", "pass only one of them")
+    if accounts is not None and (key or given["api_key_file"] is not None):
+        raise UsageError("`accounts` and another key are given", "name all keys in `accounts`")
     if given["collect_on"] is not None and not has_ray():
         raise UsageError(*NO_RAY.split(": "))
     if key and given["simulate"]:
@@ -141,6 +151,8 @@ def options_of(manifest: Any, key: ApiKey | None, given: Mapping[str, Any]) -> a
     vars(options).update({name: value for name, value in given.items() if name not in _PATHS})
     vars(options).update({option: _absolute(given[name]) for name, option in _PATHS.items()})
     vars(options).update(manifest=path, loaded=loaded, api_key=key, may_ask=False)
+    if own:
+        options.given_accounts = {False: own, True: tuple(map(without_key, own))}
     only, limit, amount = given["only"], given["limit"], given["max_cost"]
     options.only = [only] if isinstance(only, str) else list(only or ())
     options.limit = None if limit is None else int(limit)

@@ -23,7 +23,7 @@ _FLAG = re.compile(r"--(simulate|yes|new|strict|insecure|same-gateway)(?![\w-])"
 _ADDRESS = re.compile(rf"--base-url (?=http){_VALUE}")
 _DIRECTORY = re.compile(rf"(?<![\w-])-o (?=[.~/\w'\"]){_VALUE}")
 _NAME = re.compile(
-    r"--(only|limit|max-cost|videos|collect-on|base-url|api-key-file|scenario|time-scale)(?![\w-])"
+    r"--(only|limit|max-cost|videos|collect-on|base-url|api-key-file|accounts|scenario|time-scale)(?![\w-])"
 )
 _OUTPUT = re.compile(r"(?<![\w-])-o(?![\w-])")
 _EVERY = "(--all lists each)"

@@ -9,14 +9,15 @@ import argparse
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import arguments as shared
 from batchrunner.core.errors import AccountError, UsageError
-from batchrunner.core.model import AUTO, RunSettings
+from batchrunner.core.model import AUTO, Plan, RunSettings
 
 if TYPE_CHECKING:
     from batchrunner.engine.accounts import GivenAccount
@@ -26,79 +27,128 @@ if TYPE_CHECKING:
 CREDENTIAL = "easyrouter_accounts"
 """Name of the systemd credential that is an accounts file."""
 EXAMPLE = "accounts: [{name: main, key_file: main.key}, {name: second, key_env: SECOND_KEY}]"
+NAME = "40 letters, digits, or `_.-` at most, and not a key"
+LIMIT = "a number from 1 to 1000, or auto"
+FACTOR = "a number above 0, such as 0.9"
 _FIELDS = ("name", "key_file", "key_env", "concurrency", "price_factor", "default")
 _NAME = re.compile(r"(?!sk-)[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TAKEN: dict[str, ApiKey] = {}
+"""Keys that were in variables of the environment, which may be asked for again: the Python API runs twice."""
 _MOST_BYTES = 1_000_000
 _MOST_AT_ONCE, _MOST_FACTOR = 1000, 1000
 
 
-def given_accounts(options: argparse.Namespace) -> tuple[GivenAccount, ...]:
+def given_accounts(options: argparse.Namespace, keyless: bool | None = None) -> tuple[GivenAccount, ...]:
     """The accounts of the command, with their keys; empty if it has only one key, without a name.
 
     Variables that keys were read from are removed from the environment: no child process may have them.
+    `keyless` accounts are for the simulated gateway: each has a key made from its name, and no real key is
+    read. By default, that depends on `--simulate`.
 
     Raises:
         UsageError: the accounts file is wrong.
         AccountError: a key is missing, or can't be one.
     """
-    known: tuple[GivenAccount, ...] | None = getattr(options, "given_accounts", None)
-    if known is None:
-        known = options.given_accounts = _read(options)
-    return known
+    if keyless is None:
+        keyless = bool(getattr(options, "simulate", False))
+    known: dict[bool, tuple[GivenAccount, ...]] = getattr(options, "given_accounts", {})
+    if keyless not in known:
+        options.given_accounts = known = known | {keyless: _read(options, keyless)}
+    return known[keyless]
 
 
-def highest_factor(options: argparse.Namespace) -> float:
-    """What the most expensive account pays, in relation to the prices."""
-    return max((account.price for account in given_accounts(options)), default=1.0)
+def simulated_key(name: str) -> ApiKey:
+    """The key of an account for the simulated gateway; a scenario may name it, since it is no secret."""
+    from batchrunner.gateway import ApiKey  # noqa: PLC0415
+
+    return ApiKey(f"{shared.SIMULATED_KEY}-{name}", "the simulator")
 
 
-def with_all_slots(options: argparse.Namespace, settings: RunSettings) -> RunSettings:
+def without_key(account: GivenAccount) -> GivenAccount:
+    """The account for the simulated gateway, without its real key."""
+    return replace(account, key=simulated_key(account.name))
+
+
+def at_highest_price(plan: Plan, accounts: Sequence[GivenAccount]) -> Plan:
+    """The plan with the prices of the most expensive account: nobody knows yet which one takes a task."""
+    factor = max((account.price for account in accounts), default=1.0)
+    return replace(plan, pricing=replace(plan.pricing, factor=factor)) if factor != 1.0 else plan
+
+
+def with_all_slots(accounts: Sequence[GivenAccount], settings: RunSettings) -> RunSettings:
     """The settings as if the slots of all accounts were those of one."""
-    accounts = given_accounts(options)
     limits = [settings.concurrency if one.concurrency is None else one.concurrency for one in accounts]
     if not limits:
         return settings
     return replace(settings, concurrency=AUTO if AUTO in limits else sum(limits))
 
 
-def _read(options: argparse.Namespace) -> tuple[GivenAccount, ...]:
-    named, key = options.accounts, options.api_key_file or getattr(options, "api_key", None)
+def in_words(accounts: Sequence[GivenAccount]) -> str:
+    """Their names, and which price counts."""
+    factors = [account.price for account in accounts]
+    text = ", ".join(account.name for account in accounts)
+    if max(factors) == min(factors):
+        return text
+    return f"{text}; the cost is with price_factor {max(factors):g}, the highest (lowest: {min(factors):g})"
+
+
+def conflict(account: GivenAccount, others: Sequence[GivenAccount]) -> UsageError | None:
+    """Why an account can't be used beside others; None if it can."""
+    if any(one.name == account.name for one in others):
+        return UsageError(f"two accounts are named {account.name}", "give each its own name")
+    if twin := next((one for one in others if one.key.is_same(account.key)), None):
+        told = f"{twin.name} and {account.name} have the same key"
+        return UsageError(told, "list each key once: both would use the same slots")
+    if account.is_default and any(one.is_default for one in others):
+        return UsageError("two accounts are the default", "keep `default: true` for one")
+    return None
+
+
+def _single_key(options: argparse.Namespace) -> object:
+    """The key that the command was given besides, or its file."""
+    return getattr(options, "api_key_file", None) or getattr(options, "api_key", None)
+
+
+def _read(options: argparse.Namespace, keyless: bool) -> tuple[GivenAccount, ...]:
+    named, key = options.accounts, _single_key(options)
     if named and key:
         raise UsageError("--accounts and --api-key-file are both given", "name all keys in the accounts file")
     if named:
-        return _File(named, str(named), private=True).accounts()
+        return _File(named, str(named), private=True, keyless=keyless).accounts()
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    is_other = key or os.environ.get(shared.KEY_VARIABLE) or getattr(options, "simulate", False)
+    is_other = keyless or key or os.environ.get(shared.KEY_VARIABLE)
     if is_other or not folder or not (Path(folder) / CREDENTIAL).is_file():
         return ()
     return _File(Path(folder) / CREDENTIAL, f"the credential {CREDENTIAL}", private=False).accounts()
 
 
+def _taken(variable: str) -> ApiKey | None:
+    """The key in a variable, which is removed from the environment; None if it was never set.
+
+    Raises:
+        AccountError: it can't be a key.
+    """
+    if os.environ.get(variable):
+        _TAKEN[variable] = shared.checked_key(os.environ[variable].strip(), variable)
+        del os.environ[variable]
+    return _TAKEN.get(variable)
+
+
 class _File:
     """An accounts file; `private` ones, and their key files, may be readable only by their owner."""
 
-    def __init__(self, path: Path, shown: str, private: bool) -> None:
-        self._path, self._shown, self._private = path, shown, private
+    def __init__(self, path: Path, shown: str, private: bool, keyless: bool = False) -> None:
+        self._path, self._shown, self._private, self._keyless = path, shown, private, keyless
 
     def accounts(self) -> tuple[GivenAccount, ...]:
         """Its accounts, in the order of the file."""
-        entries = self._entries()
         found: list[GivenAccount] = []
-        used: list[str] = []
-        for entry in entries:
+        for entry in self._entries():
             account = self._account(entry)
-            if account.name in (one.name for one in found):
-                raise self._fault(entry, f"two accounts are named {account.name}", "give each its own name")
-            if twin := next((one for one in found if one.key.is_same(account.key)), None):
-                told = f"{twin.name} and {account.name} have the same key"
-                raise self._fault(entry, told, "list each key once: both would use the same slots")
-            if account.is_default and any(one.is_default for one in found):
-                raise self._fault(entry, "two accounts are the default", "keep `default: true` for one")
+            if why := conflict(account, found):
+                raise self._fault(entry, str(why), why.hint)
             found.append(account)
-            used += [str(node.value) for key, node in _mapping(entry).items() if key == "key_env"]
-        for variable in used:
-            os.environ.pop(variable, None)
         return tuple(found)
 
     def _entries(self) -> list[Node]:
@@ -134,12 +184,12 @@ class _File:
         for key, node in fields.items():
             if key not in _FIELDS:
                 raise self._unknown(key, node)
-        name = self._checked(entry, "name", _is_name, "40 letters, digits, or `_.-` at most, and not a key")
+        name = self._checked(entry, "name", is_name, NAME)
         if ("key_file" in fields) == ("key_env" in fields):
             told = f"account {name} needs either `key_file` or `key_env`"
             raise self._fault(entry, told, "a key itself is never written into this file")
-        limit = self._checked(entry, "concurrency", _is_limit, "a number from 1 to 1000, or auto", None)
-        factor = self._checked(entry, "price_factor", _is_factor, "a number above 0, such as 0.9", 1.0)
+        limit = self._checked(entry, "concurrency", is_limit, LIMIT, None)
+        factor = self._checked(entry, "price_factor", is_factor, FACTOR, 1.0)
         default = self._checked(entry, "default", _is_flag, "true or false", False)
         concurrency = AUTO if limit == "auto" else limit
         return GivenAccount(str(name), self._key(entry, str(name)), concurrency, float(factor), default)
@@ -151,16 +201,23 @@ class _File:
             variable = node.value if isinstance(node.value, str) else ""
             if not _VARIABLE.fullmatch(variable):
                 raise self._fault(node, "`key_env` must be the name of a variable", "such as SECOND_KEY")
-            if not os.environ.get(variable):
-                told = f"{self._shown}: account {name}: the variable {variable} is not set"
-                raise AccountError(told, f"set {variable} to its key")
-            return shared.checked_key(os.environ[variable].strip(), variable)
+            if self._keyless:
+                with suppress(AccountError):
+                    _taken(variable)
+                return simulated_key(name)
+            if key := _taken(variable):
+                return key
+            told = f"{self._shown}: account {name}: the variable {variable} is not set"
+            raise AccountError(told, f"set {variable} to its key")
         node = fields["key_file"]
         if not isinstance(node.value, str) or not node.value or node.value.startswith("sk-"):
             raise self._fault(node, "`key_file` must be the path of a file", "such as main.key")
+        if self._keyless:
+            return simulated_key(name)
         path = self._path.parent / node.value
         private = self._private or path.parent != self._path.parent
-        return shared.checked_key(shared.key_in(path, private), node.value)
+        hint = f"correct `key_file` of account {name} in {self._shown}"
+        return shared.checked_key(shared.key_in(path, private, hint), node.value)
 
     def _checked(
         self,
@@ -193,16 +250,19 @@ def _mapping(node: Node) -> Mapping[str, Node]:
     return node.value if isinstance(node.value, dict) else {}
 
 
-def _is_name(value: object) -> bool:
+def is_name(value: object) -> bool:
+    """Whether an account may be called so."""
     return isinstance(value, str) and bool(_NAME.fullmatch(value))
 
 
-def _is_limit(value: object) -> bool:
+def is_limit(value: object) -> bool:
+    """Whether an account may have so many generations in flight."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return value == "auto" or (is_number and 1 <= int(str(value)) <= _MOST_AT_ONCE)
 
 
-def _is_factor(value: object) -> bool:
+def is_factor(value: object) -> bool:
+    """Whether an account may pay that, in relation to the prices."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and 0 < float(str(value)) <= _MOST_FACTOR
 

@@ -22,6 +22,8 @@ URL_VARIABLE = "EASYROUTER_BASE_URL"
 SCALE_VARIABLE = "BATCHRUNNER_TIME_SCALE"
 CREDENTIAL = "easyrouter_api_key"
 """Name of the systemd credential."""
+SIMULATED_KEY = "sk-simulated"
+"""For the simulated gateway, which takes any."""
 LOWEST_SCALE, HIGHEST_SCALE = 0.0001, 100
 SIMULATED_SCALE = 0.05
 """A simulated minute takes 3 seconds by default."""
@@ -32,7 +34,8 @@ NO_RAY = "Ray is not installed: run `pip install 'batchrunner[ray]'`"
 _QUOTES = frozenset("\"'`“”‘’«»")
 
 _KEY_HINT = (
-    f"set {KEY_VARIABLE}, or pass a file with --api-key-file; --simulate needs no key and costs nothing"
+    f"set {KEY_VARIABLE}, or pass a file with --api-key-file, or several keys with --accounts; --simulate "
+    "needs no key and costs nothing"
 )
 
 
@@ -58,18 +61,20 @@ def add_gateway(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("gateway")
     add_address(group)
     add_key_and_transport(group)
-    group.add_argument(
-        "--accounts",
-        metavar="FILE",
-        type=Path,
-        help="use several accounts, whose keys FILE names",
-    )
+    add_accounts(group)
     group.add_argument(
         "--time-scale",
         metavar="F",
         type=float,
         help=f"real seconds per simulated second; local gateways only (default: {SCALE_VARIABLE})",
     )
+
+
+def add_accounts(
+    group: argparse._ActionsContainer, text: str = "use several accounts, whose keys FILE names"
+) -> None:
+    """Add `--accounts`."""
+    group.add_argument("--accounts", metavar="FILE", type=Path, help=text)
 
 
 def add_key_and_transport(group: argparse._ActionsContainer) -> None:
@@ -243,7 +248,7 @@ def _key_fault(key: str) -> str:
     return ""
 
 
-def key_in(path: Path, private: bool) -> str:
+def key_in(path: Path, private: bool, hint: str = _KEY_HINT) -> str:
     """The key in a file, which only its owner may be able to read if it is `private`.
 
     Raises:
@@ -254,7 +259,7 @@ def key_in(path: Path, private: bool) -> str:
             check_private(path)
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise AccountError(f"can't read the key in {path}: {error}", _KEY_HINT) from error
+        raise AccountError(f"can't read the key in {path}: {error}", hint) from error
 
 
 def check_private(path: Path) -> None:

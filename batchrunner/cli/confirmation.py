@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import totals
-from batchrunner.cli.accounts import with_all_slots
+from batchrunner.cli.accounts import given_accounts, with_all_slots
 from batchrunner.cli.connection import check_gateway
 from batchrunner.cli.console import talk
 from batchrunner.cli.process import run_async
@@ -63,7 +63,8 @@ def agreement(
     ahead = outlook(planned, needed, known, edited)
     if needed.tasks and not options.quiet:
         usual = GenerationTimes.measured(known.finished, loaded.limits)
-        talk(totals.line(needed, totals.times(needed, usual, with_all_slots(options, planned.settings))))
+        settings = with_all_slots(given_accounts(options), planned.settings)
+        talk(totals.line(needed, totals.times(needed, usual, settings)))
         if edited:
             talk(totals.edited_although_paid(edited, following))
         for line in filter(None, (shown.overruns.in_words, *ahead.notes)):

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from batchrunner.gateway import ApiKey, GatewaySettings
     from batchrunner.ledger import Binding
 
-SIMULATED_KEY = "sk-simulated"
 _ENDS_WITHIN = 5.0
 """Real seconds in which a simulator ends by itself; a signal during that would make it print a traceback."""
 _PIPES: set[int] = set()
@@ -106,7 +105,7 @@ def real(options: argparse.Namespace, manifest_url: str, submit_timeout: float) 
             f"a time scale only works with a local gateway, and {url} is remote",
             f"remove --time-scale and unset {shared.SCALE_VARIABLE}",
         )
-    accounts = given_accounts(options)
+    accounts = given_accounts(options, keyless=False)
 
     def key() -> ApiKey:
         return accounts[0].key if accounts else shared.api_key(options)
@@ -132,13 +131,15 @@ def simulated(
     Raises:
         BusyError: another run is using the run directory and its simulator.
         StorageError: the run directory can't be created.
-        UsageError: it did not start; its own error message is on stderr, except in the Python API.
+        UsageError: it did not start; its own error message is on stderr, except in the Python API. Or the
+            accounts file is wrong.
     """
     import subprocess  # noqa: PLC0415
 
     from batchrunner.engine.preparation import make_directories  # noqa: PLC0415
     from batchrunner.ledger import check_free, simulator_state  # noqa: PLC0415
 
+    accounts = given_accounts(options, keyless=True)
     may_print = getattr(options, "may_ask", True)
     scale = shared.time_scale(options, default=shared.SIMULATED_SCALE)
     check_free(directory)
@@ -171,7 +172,8 @@ def simulated(
         if not line.startswith('{"url"'):
             raise _not_started("" if may_print else line + process.stdout.read())
         settings = GatewaySettings(json.loads(line)["url"], submit_timeout)
-        yield Connection(settings, SIMULATOR, scale, lambda: ApiKey(SIMULATED_KEY, "the simulator"))
+        key = accounts[0].key if accounts else ApiKey(shared.SIMULATED_KEY, "the simulator")
+        yield Connection(settings, SIMULATOR, scale, lambda: key, accounts=accounts)
     finally:
         _PIPES.difference_update(pipes)  # before their numbers can be used again
         process.stdin.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
+from batchrunner.cli.accounts import CREDENTIAL, given_accounts
 from batchrunner.cli.connection import named_address
 from batchrunner.cli.console import say, say_json
 from batchrunner.cli.nights import latest
@@ -42,6 +44,7 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("gateway")
     shared.add_base_url(group)
     shared.add_key_and_transport(group)
+    shared.add_accounts(group, "examine each of several accounts, whose keys FILE names")
     parser.set_defaults(run=doctor)
 
 
@@ -74,9 +77,9 @@ async def _examined(options: argparse.Namespace) -> list[Finding]:
     if bound == SIMULATOR and not options.base_url:
         return [*findings, Finding("gateway", "simulated: no key and no address are needed")]
     findings += examination.of_network()
-    key, told = _key(options)
+    keys, told = _keys(options)
     findings.append(told)
-    return findings + await _gateway(options, bound or address, key)
+    return findings + await _gateway(options, bound or address, keys)
 
 
 def _place(named: Path) -> tuple[Path, str, list[Finding]]:
@@ -101,21 +104,34 @@ def _place(named: Path) -> tuple[Path, str, list[Finding]]:
     return directory, loaded.plan.base_url, [Finding("manifest", f"{tasks}{warnings}")]
 
 
-def _key(options: argparse.Namespace) -> tuple[ApiKey | None, Finding]:
-    """The key, and where it comes from; never the key itself."""
+def _keys(options: argparse.Namespace) -> tuple[dict[str, ApiKey], Finding]:
+    """The keys of the accounts by name, or the only key, whose account has none; never a key itself."""
+    try:
+        keys = {account.name: account.key for account in given_accounts(options)}
+    except BatchrunnerError as error:
+        return {}, Finding("accounts", str(error), Health.PROBLEM, error.hint, error.exit_code)
+    if not keys:
+        return _key(options)
+    source = str(options.accounts or f"the credential {CREDENTIAL}")
+    facts = {"names": list(keys), "from": source}
+    return keys, Finding("accounts", f"{', '.join(keys)} (from {source})", facts=facts)
+
+
+def _key(options: argparse.Namespace) -> tuple[dict[str, ApiKey], Finding]:
+    """The only key, whose account has no name, and where it comes from; never the key itself."""
     try:
         key = shared.api_key(options)
     except AccountError as error:
-        return None, Finding("key", str(error), Health.PROBLEM, error.hint, ExitCode.ACCOUNT)
+        return {}, Finding("key", str(error), Health.PROBLEM, error.hint, ExitCode.ACCOUNT)
     facts: dict[str, object] = {"from": key.origin}
     mode = ""
     if options.api_key_file:
         facts["mode"] = f"{options.api_key_file.stat().st_mode & 0o7777:04o}"
         mode = f", mode {facts['mode']}"
-    return key, Finding("key", f"from {key.origin}{mode}", facts=facts)
+    return {"": key}, Finding("key", f"from {key.origin}{mode}", facts=facts)
 
 
-async def _gateway(options: argparse.Namespace, known: str, key: ApiKey | None) -> list[Finding]:
+async def _gateway(options: argparse.Namespace, known: str, keys: Mapping[str, ApiKey]) -> list[Finding]:
     from batchrunner.gateway import GatewaySettings, check_address  # noqa: PLC0415
     from batchrunner.operations.examination import of_gateway  # noqa: PLC0415
 
@@ -133,7 +149,7 @@ async def _gateway(options: argparse.Namespace, known: str, key: ApiKey | None) 
         return [Finding("gateway", str(error), Health.PROBLEM, error.hint)]
     if options.offline:
         return [Finding("gateway", f"{url} ({named_by}), not asked", Health.NOTE, facts={"address": url})]
-    return await of_gateway(settings, named_by, key)
+    return await of_gateway(settings, named_by, keys)
 
 
 def _shown(text: str) -> str:

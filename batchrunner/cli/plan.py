@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli import totals
+from batchrunner.cli.accounts import at_highest_price, given_accounts, in_words, with_all_slots
 from batchrunner.cli.confirmation import edited_although_paid, experience_of, prospect_of
 from batchrunner.cli.connection import check_gateway
 from batchrunner.cli.console import as_values, say, say_json, shown_path, talk
@@ -37,6 +38,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     add_manifest(parser, checks=False)
     add_place(parser)
     shared.add_address(parser)
+    shared.add_accounts(parser, "forecast for several accounts, named in FILE; their keys are not read")
     parser.add_argument("--simulate", action="store_true", help="compare with the simulated run's directory")
     shared.add_selection(parser)
     parser.add_argument("--tasks", action="store_true", help="list the tasks one by one")
@@ -56,7 +58,8 @@ def plan(options: argparse.Namespace) -> int:
     )
     from batchrunner.operations.plan_groups import TaskCosts, grouped  # noqa: PLC0415
 
-    loaded = load(options)
+    loaded, accounts = load(options), given_accounts(options, keyless=True)
+    loaded = replace(loaded, plan=at_highest_price(loaded.plan, accounts))
     choose_night(options, loaded.plan)
     selected = select(loaded.plan.tasks, options.only, options.limit)
     where = whereabouts(options, loaded.plan, selected)
@@ -74,7 +77,8 @@ def plan(options: argparse.Namespace) -> int:
     requests = (one for group in groups.values() for one in group.submitted())
     needed = forecast(requests, estimates)
     needed = replace(needed, longest=longest_chain(needs, submitted.__contains__))
-    takes = totals.times(needed, GenerationTimes.measured(finished, loaded.limits), loaded.plan.settings)
+    settings = with_all_slots(accounts, loaded.plan.settings)
+    takes = totals.times(needed, GenerationTimes.measured(finished, loaded.limits), settings)
     known = prospect_of(loaded, where, needed)
     changed, _ = edited_although_paid(loaded, where, known, selected)
     ahead = outlook(loaded.plan, needed, known, [task.id for task in changed])
@@ -92,6 +96,7 @@ def plan(options: argparse.Namespace) -> int:
                 "confirm": list(ahead.reasons),
                 "limited_by": list(ahead.notes),
                 **where.as_values(),
+                "accounts": [one.as_values() for one in accounts],
                 "counts": {change.value: group.tasks for change, group in groups.items()},
                 "groups": [one.values(estimates) for one in groups.values()],
                 "tasks": [
@@ -108,6 +113,8 @@ def plan(options: argparse.Namespace) -> int:
     say(f"a run would submit {count(needed.tasks, 'task')}")
     for line in totals.lines(needed, takes, ahead) if needed.tasks else ():
         say(line)
+    if accounts:
+        say(f"accounts {in_words(accounts)}")
     if any(groups[change].tasks for change in WAITS_FOR_USER):
         say(f"next     {command('status', shown_path(where.directory))}   says what to do about the others")
     return 0

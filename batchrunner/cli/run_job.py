@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from batchrunner.cli.accounts import given_accounts, highest_factor
+from batchrunner.cli.accounts import at_highest_price, given_accounts
 from batchrunner.cli.confirmation import NotConfirmed, agreement
 from batchrunner.cli.connection import Connection, binding_of, real, simulated
 from batchrunner.cli.loading import load
@@ -82,9 +82,7 @@ def selected(options: argparse.Namespace, loaded: LoadedManifest) -> Selected:
     if is_in_bucket(options.videos or loaded.plan.settings.videos):
         check_library()
     keys = select(loaded.plan.tasks, options.only, options.limit)
-    if (factor := highest_factor(options)) != 1.0:  # nobody knows yet which account takes a task
-        pricing = replace(loaded.plan.pricing, factor=factor)
-        loaded = replace(loaded, plan=replace(loaded.plan, pricing=pricing))
+    loaded = replace(loaded, plan=at_highest_price(loaded.plan, given_accounts(options)))
     return Selected(loaded, _with_max_cost(loaded, options.max_cost), keys)
 
 
@@ -147,12 +145,9 @@ def check_simulation(options: argparse.Namespace) -> None:
     """
     if options.scenario and not options.simulate:
         raise UsageError("--scenario is for the simulated gateway", "add --simulate")
-    if options.simulate and (options.base_url or options.api_key_file or options.accounts):
-        raise UsageError(
-            "--simulate uses its own gateway and key", "remove --base-url, --api-key-file and --accounts"
-        )
-    if not options.simulate:
-        given_accounts(options)  # before anything is created
+    if options.simulate and (options.base_url or options.api_key_file):
+        raise UsageError("--simulate uses its own gateway and key", "remove --base-url and --api-key-file")
+    given_accounts(options)  # before anything is created
 
 
 def _check_simulated(plan: Plan) -> None:

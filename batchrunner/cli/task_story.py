@@ -93,8 +93,9 @@ def _tell(
     for warning in task.warnings:
         say(f"  warning {printable(warning)}")
     for attempt in attempts:
+        account = f"account {attempt['account']}, " if attempt["account"] else ""
         say(
-            f"  attempt {attempt['number']}: {attempt['outcome'] or 'no outcome yet'}, "
+            f"  attempt {attempt['number']}: {attempt['outcome'] or 'no outcome yet'}, {account}"
             f"seed {attempt['seed']}, remote ID {printable(attempt['remote_id'] or '—')}, "
             f"request ID {printable(attempt['request_id'] or '—')}, tokens {attempt['tokens'] or '—'}"
         )

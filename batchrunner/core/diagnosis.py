@@ -81,6 +81,14 @@ def of_clock(ahead: float) -> Finding:
     return Finding("clock", "agrees with the gateway's", facts=facts)
 
 
+def of_balance(usd: float) -> Finding:
+    """What the balance of an account, in USD, is good for."""
+    facts, text = {"balance_usd": round(usd, 6)}, f"{usd:,.2f} USD"
+    if usd <= 0:
+        return Finding("balance", text, Health.WARNING, "top it up: nothing can be submitted", facts=facts)
+    return Finding("balance", text, facts=facts)
+
+
 def of_space(free: int, reserve: int) -> Finding:
     """Whether the disk has room, above the `reserve` that a run leaves free; in bytes."""
     facts = {"free_bytes": free, "reserve_bytes": reserve}

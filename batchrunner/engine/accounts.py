@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from batchrunner.clock import Clock
 from batchrunner.core.doubts.adoption import Sighting, UsageRow, is_full
-from batchrunner.core.model import RemoteId
+from batchrunner.core.model import AUTO, RemoteId
 from batchrunner.core.outcome import NotVisible, QueryFailed, QueryRefused, UsageLog, UsageOutcome
 from batchrunner.engine.queries import Queries
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
@@ -30,6 +30,11 @@ class GivenAccount:
     """What it pays, in relation to the prices."""
     is_default: bool = False
     """Whether tasks that were submitted without a name belong to it."""
+
+    def as_values(self) -> dict[str, object]:
+        """What `plan` says about it, as JSON values, without its key."""
+        concurrency = "auto" if self.concurrency == AUTO else self.concurrency
+        return {"name": self.name, "concurrency": concurrency, "price_factor": self.price}
 
 
 @asynccontextmanager

@@ -271,4 +271,5 @@ def as_attempt(
         accepted_at=accepted_at,
         file_name=row["file_name"],
         facts=facts,
+        account=row.get("account", ""),
     )

@@ -265,7 +265,7 @@ class Recovery:
             with suppress(RemoteIdTaken):  # the user wants another version of the same video
                 accepted_at = evidence.accepted_at.get(RemoteId(row["remote_id"]))
                 paid = as_attempt(self._directory, row, one.attempts + 1, accepted_at)
-                paid = replace(paid, account=evidence.accounts.get(one.key, ""))
+                paid = replace(paid, account=paid.account or evidence.accounts.get(one.key, ""))
                 await self._ledger.bring_back(one.key, [paid], FOUND_DONE)
                 self._notice(f"{printable(one.id)} is done: {row['file_name']} matches results.csv")
 

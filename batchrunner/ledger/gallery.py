@@ -63,6 +63,8 @@ class Take(NamedTuple):
     collected_at: float | None
     generation_seconds: float | None
     """Nominal seconds."""
+    account: str
+    """The account that it was submitted with; empty if that had no name."""
 
 
 class Stay(NamedTuple):

@@ -56,6 +56,7 @@ class ResultRow(NamedTuple):
     generation_seconds: float | None = None
     looked_up: str | None = None
     file_state: str | None = None
+    account: str | None = None
     links_dead: int = 0
     parameters: str = "{}"
     """JSON object: the request without its prompt, local files as hashes; only of tasks that are done."""

@@ -8,15 +8,16 @@ import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from batchrunner.core.diagnosis import Finding, Health, of_clock, of_space, of_sqlite, of_sync
+from batchrunner.core.diagnosis import Finding, Health, of_balance, of_clock, of_space, of_sqlite, of_sync
 from batchrunner.core.errors import BatchrunnerError, ExitCode
 from batchrunner.core.file_names import VIDEOS
 from batchrunner.core.model import RunSettings
-from batchrunner.core.outcome import Preflight
+from batchrunner.core.outcome import Preflight, PreflightOutcome
 from batchrunner.core.text import count
 from batchrunner.gateway import ApiKey, Gateway, GatewaySettings
 from batchrunner.gateway.probe import probe
@@ -164,8 +165,11 @@ def of_network() -> Iterator[Finding]:
             yield Finding("certificates", text, health, "correct or unset it")
 
 
-async def of_gateway(settings: GatewaySettings, named_by: str, key: ApiKey | None) -> list[Finding]:
-    """Whether the gateway answers, its clock, and whether it takes the key; all of it free."""
+async def of_gateway(settings: GatewaySettings, named_by: str, keys: Mapping[str, ApiKey]) -> list[Finding]:
+    """Whether the gateway answers, its clock, and each account; all of it free.
+
+    `keys` are by the name of the account, which is empty for a single one.
+    """
     answer = await probe(settings.base_url)
     facts = {"address": settings.base_url, "from": named_by, "status": answer.status}
     named = f"{settings.base_url} ({named_by})"
@@ -180,14 +184,24 @@ async def of_gateway(settings: GatewaySettings, named_by: str, key: ApiKey | Non
     findings = [Finding("gateway", f"{named} answers in {latency}", facts=facts)]
     if answer.ahead is not None:
         findings.append(of_clock(answer.ahead))
-    if key is not None:
-        findings.append(await _of_account(settings, key))
+    for name, key in keys.items():
+        findings += await _of_account(settings, name, key)
     return findings
 
 
-async def _of_account(settings: GatewaySettings, key: ApiKey) -> Finding:
+async def _of_account(settings: GatewaySettings, name: str, key: ApiKey) -> list[Finding]:
+    """Whether the gateway takes a key, and the balance of its account, if it is shown."""
     async with Gateway.open(settings, key) as gateway:
         seen = await gateway.preflight()
+        balance = await gateway.balance() if seen.verdict is Preflight.READY else None
+    of, facts = (f"{name}: ", {"account": name, "key_from": key.origin}) if name else ("", {})
+    findings = [_of_key(seen)]
+    if balance is not None:
+        findings.append(of_balance(balance))
+    return [replace(one, text=of + one.text, facts={**facts, **one.facts}) for one in findings]
+
+
+def _of_key(seen: PreflightOutcome) -> Finding:
     if seen.verdict is Preflight.READY:
         listed = f"; {count(len(seen.models), 'model')} listed" if seen.models else ""
         return Finding("account", f"the key is accepted{listed}", facts={"models": sorted(seen.models)})

@@ -101,6 +101,7 @@ def values(row: ResultRow) -> dict[str, object]:
         "collected_at": _time(row.collected_at),
         "generation_seconds": row.generation_seconds,
         "fingerprint": row.key,
+        "account": row.account or "",
     }
 
 

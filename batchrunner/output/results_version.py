@@ -21,7 +21,7 @@ from batchrunner.core.states import TaskState
 from batchrunner.ledger import ResultRow, ResultRows
 from batchrunner.output.export.metadata import metadata_columns, metadata_line
 from batchrunner.output.export.rows import own_labels, values_of
-from batchrunner.output.results import header, line, values
+from batchrunner.output.results import COLUMNS, header, line, values
 from batchrunner.storage.files import open_part, part_of
 from batchrunner.version import __version__
 
@@ -131,7 +131,9 @@ def is_up_to_date(directory: Path, source: ResultRows) -> bool:
 
 def _form(source: ResultRows) -> str:
     """How a version is made from these rows; empty for other rows than a run's."""
-    return f"{__version__}{'+excel' if source.for_excel else ''} {source.run}" if source.planned_only else ""
+    if not source.planned_only:
+        return ""
+    return f"{__version__}/{len(COLUMNS)}{'+excel' if source.for_excel else ''} {source.run}"
 
 
 def hash_in_place(path: Path) -> str:

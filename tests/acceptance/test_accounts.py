@@ -2,53 +2,24 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from tests.harness.accounts import (
+    KEYS,
+    REVOKED,
+    SCENARIO,
+    arguments,
+    by_account,
+    check,
+    check_rows,
+    give,
+    run,
+)
 from tests.harness.workspace import Workspace
 
-KEYS = {"first": "sk-canary-first-81c2", "second": "sk-canary-second-5e0b"}
-SCENARIO: Mapping[str, Any] = {
-    "keys": {KEYS["first"]: {"name": "first"}, KEYS["second"]: {"name": "second", "user": "second"}},
-    "generation_seconds": 60,
-}
 LONG = SCENARIO | {"generation_seconds": 3000}
-REVOKED = SCENARIO | {"keys": SCENARIO["keys"] | {KEYS["first"]: {"name": "first", "valid": False}}}
-
-
-def give(desk: Workspace, *names: str, **fields: Mapping[str, Any]) -> None:
-    """Write the accounts file for these accounts, in this order; the keys themselves are elsewhere."""
-    listed = []
-    for name in names or KEYS:
-        file = desk.folder.parent / f"{name}.key"
-        file.write_text(KEYS[name])
-        file.chmod(0o600)
-        listed.append({"name": name, "key_file": str(file), "concurrency": 2} | dict(fields.get(name, {})))
-    path = desk.folder / "accounts.yaml"
-    path.write_text(json.dumps({"accounts": listed}))
-    path.chmod(0o600)
-
-
-def arguments(desk: Workspace) -> list[str]:
-    return desk.run_arguments("--accounts", "accounts.yaml")
-
-
-def run(desk: Workspace) -> Any:
-    return desk.do(*arguments(desk), key=None)
-
-
-def by_account(sim: Any) -> Counter[str]:
-    """How many submissions of each account the gateway has charged."""
-    return Counter(charge["key"] for charge in sim.charges())
-
-
-def check(desk: Workspace, ended: Any, code: int) -> None:
-    """Check what every run promises, and that no key of an account is anywhere."""
-    desk.check(ended, code)
-    for key in KEYS.values():
-        desk.check_key(key)
 
 
 def started_on_both(desk: Workspace, sim: Any, tasks: int) -> Any:
@@ -70,6 +41,7 @@ def test_the_slots_of_both_accounts_are_used(desk: Any, sim: Any) -> None:
     assert "10 tasks to do, 4 at once with 2 accounts" in done.stderr
     check(desk, done, 0)
     assert sorted(by_account(sim)) == ["first", "second"]
+    check_rows(desk, sim)
     assert all(most_at_once(sim, name) == 2 for name in KEYS)
     desk.check_all_made(10)
 
@@ -200,9 +172,11 @@ def test_the_default_account_gets_what_had_none(desk: Any, sim: Any) -> None:
     waiting = run(desk)
     assert "2 tasks submitted without --accounts: neither polled" in waiting.stderr
     check(desk, waiting, 75)
+    assert {row["account"] for row in desk.rows()} == {""}
     give(desk, first={"default": True})
     check(desk, run(desk), 0)
     desk.check_all_made(2)
+    check_rows(desk, sim)
 
 
 def test_a_doubt_is_looked_up_with_its_own_account_only(desk: Any, sim: Any) -> None:

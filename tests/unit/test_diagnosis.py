@@ -7,6 +7,7 @@ from batchrunner.core.diagnosis import (
     Health,
     Version,
     exit_code,
+    of_balance,
     of_clock,
     of_space,
     of_sqlite,
@@ -52,6 +53,14 @@ def test_a_disk_at_its_reserve_is_a_problem_and_a_slow_one_a_warning() -> None:
     assert of_space(1_000_000_000, 1_000_000_000).health is Health.PROBLEM
     assert of_space(2_000_000_000, 1_000_000_000).health is Health.OK
     assert (of_sync(0.01).health, of_sync(0.6).health) == (Health.OK, Health.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("usd", "health"), [(0.01, Health.OK), (0.0, Health.WARNING), (-2.5, Health.WARNING)]
+)
+def test_an_empty_balance_is_a_warning(usd: float, health: Health) -> None:
+    """What is paid for can still be collected."""
+    assert (of_balance(usd).health, of_balance(usd).text) == (health, f"{usd:.2f} USD")
 
 
 def test_the_first_problem_gives_the_exit_code() -> None:

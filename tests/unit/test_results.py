@@ -18,7 +18,8 @@ from batchrunner.output.results import COLUMNS, from_network, header, line, valu
 DESIGN = """
 id, state, file_name, prompt, inputs, model, error_code, error_message, warnings, remote_id, attempts, seed,
 tokens, cost, currency, requested_duration, requested_resolution, requested_ratio, duration, width, height,
-fps, bytes, sha256, last_frame_file, submitted_at, finished_at, collected_at, generation_seconds, fingerprint
+fps, bytes, sha256, last_frame_file, submitted_at, finished_at, collected_at, generation_seconds, fingerprint,
+account
 """
 DESIGNED = DESIGN.replace("\n", " ").strip().split(", ")
 TEXT = st.text() | st.lists(st.sampled_from(["=", "-", '"', ",", "\n", "\r", "\r\n", "'", "猫", " "])).map(
@@ -111,6 +112,7 @@ def test_a_finished_task_fills_every_column():
         finished_at=1795372452.25,
         collected_at=1795372460.1239,
         generation_seconds=32.0,
+        account="second",
         labels={"category": "动物"},
     )
     assert done == {
@@ -144,6 +146,7 @@ def test_a_finished_task_fills_every_column():
         "collected_at": "2026-11-22T18:34:20.123Z",
         "generation_seconds": "32.0",
         "fingerprint": "1-abc",
+        "account": "second",
         "label.category": "动物",
     }
 

@@ -195,6 +195,7 @@ def _take(
         "finished": iso(take.finished_at),
         "collected": iso(take.collected_at),
         "seconds": take.generation_seconds,
+        "account": take.account,
     }
     if home != directory:
         values |= {"run": run_id, "runName": home.name}

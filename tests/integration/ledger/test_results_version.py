@@ -18,6 +18,7 @@ from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import LEDGER_NAME, Ledger, LedgerReader
 from batchrunner.output.results_file import Results, update
+from batchrunner.version import __version__
 from tests.harness.plans import wanted_task
 
 IDS = tuple("abcdef")
@@ -266,6 +267,8 @@ OUTDATED = {
     "other places": "UPDATE tasks SET position = position + 1",
     "a change": "UPDATE attempts SET tokens = 8 WHERE id = 2",
     "another version of the program": "UPDATE meta SET value = '0.0' WHERE name = 'results_form'",
+    "other columns of the same version": f"UPDATE meta SET value = '{__version__} ' || coalesce((SELECT "
+    "json_extract(value, '$.name') FROM meta WHERE name = 'settings'), '') WHERE name = 'results_form'",
     "an earlier ledger": "DELETE FROM meta WHERE name = 'results_form'",
     "another hash": "UPDATE meta SET value = json_array('ab') WHERE name = 'results'",
     "other metadata": "UPDATE meta SET value = json_array('ab') WHERE name = 'metadata'",

@@ -111,7 +111,7 @@ class Detail {
         row("Seed", one.seed), row("Tokens", one.tokens && one.tokens.toLocaleString("en")),
         row("Attempts", task.attempts), row("Submitted", one.submitted && moment(one.submitted)),
         row("Generated in", one.seconds === undefined ? "" : span(one.seconds)),
-        row("Collected", one.collected && moment(one.collected)), row("Remote ID", one.remote),
+        row("Collected", one.collected && moment(one.collected)), row("Remote ID", one.remote), row("Account", one.account),
         row("From", task.source), row("Fingerprint", task.key),
         row("Manifest", task.unplanned ? "no longer contains this task" : ""))),
       commandLine(`${data.story} ${shellQuoted(task.id)}`));
