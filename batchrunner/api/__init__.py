@@ -62,9 +62,9 @@ async def run(  # noqa: PLR0913  the options of the command
     The arguments are the options of `batchrunner run`, which its `--help` explains. `manifest` is a path, or
     what `load_manifest` returned, for one run at a time. `directory` is `-o`: the run directory if not the
     manifest's own, also a pattern such as `nightly/{date}`. `only` is an ID, `label=value`, or several of
-    them. `accounts` is the path of an accounts file, or a list of `AccountKey`; variables of keys that the
-    file names are removed from the environment. Whatever the command would ask on a terminal is refused
-    without `yes`. The manifest's `run.on_end` is not started: your program goes on by itself.
+    them. `accounts` is the path of an accounts file, or a list of `AccountKey`. Whatever the command would
+    ask on a terminal is refused without `yes`. The manifest's `run.on_end` is not started: your program goes
+    on by itself.
 
     The run has a thread and an event loop of its own, so the host's loop may be busy. Cancelling it is like
     Ctrl-C: unanswered submissions are awaited for up to a minute, and the same call resumes; cancelled again,

@@ -10,7 +10,6 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +32,6 @@ FACTOR = "a number above 0, such as 0.9"
 _FIELDS = ("name", "key_file", "key_env", "concurrency", "price_factor", "default")
 _NAME = re.compile(r"(?!sk-)[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TAKEN: dict[str, ApiKey] = {}
-"""Keys that were in variables of the environment, which may be asked for again: the Python API runs twice."""
 _MOST_BYTES = 1_000_000
 _MOST_AT_ONCE, _MOST_FACTOR = 1000, 1000
 
@@ -42,7 +39,7 @@ _MOST_AT_ONCE, _MOST_FACTOR = 1000, 1000
 def given_accounts(options: argparse.Namespace, keyless: bool | None = None) -> tuple[GivenAccount, ...]:
     """The accounts of the command, with their keys; empty if it has only one key, without a name.
 
-    Variables that keys were read from are removed from the environment: no child process may have them.
+    Variables with keys are removed from the environment, unless it is that of a Python program.
     `keyless` accounts are for the simulated gateway: each has a key made from its name, and no real key is
     read. By default, that depends on `--simulate`.
 
@@ -114,25 +111,19 @@ def _read(options: argparse.Namespace, keyless: bool) -> tuple[GivenAccount, ...
     named, key = options.accounts, _single_key(options)
     if named and key:
         raise UsageError("--accounts and --api-key-file are both given", "name all keys in the accounts file")
-    if named:
-        return _File(named, str(named), private=True, keyless=keyless).accounts()
+    file = _File(named, str(named), private=True, keyless=keyless) if named else None
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    is_other = keyless or key or os.environ.get(shared.KEY_VARIABLE)
-    if is_other or not folder or not (Path(folder) / CREDENTIAL).is_file():
+    if not (file or keyless or key or os.environ.get(shared.KEY_VARIABLE)) and folder:
+        credential = Path(folder) / CREDENTIAL
+        if credential.is_file():
+            file = _File(credential, f"the credential {CREDENTIAL}", private=False)
+    if file is None:
         return ()
-    return _File(Path(folder) / CREDENTIAL, f"the credential {CREDENTIAL}", private=False).accounts()
-
-
-def _taken(variable: str) -> ApiKey | None:
-    """The key in a variable, which is removed from the environment; None if it was never set.
-
-    Raises:
-        AccountError: it can't be a key.
-    """
-    if os.environ.get(variable):
-        _TAKEN[variable] = shared.checked_key(os.environ[variable].strip(), variable)
-        del os.environ[variable]
-    return _TAKEN.get(variable)
+    found = file.accounts()
+    if getattr(options, "may_ask", True):  # no child process may have the keys
+        for variable in file.variables:
+            os.environ.pop(variable, None)
+    return found
 
 
 class _File:
@@ -140,6 +131,8 @@ class _File:
 
     def __init__(self, path: Path, shown: str, private: bool, keyless: bool = False) -> None:
         self._path, self._shown, self._private, self._keyless = path, shown, private, keyless
+        self.variables: list[str] = []
+        """Those that keys were read from, once it was read."""
 
     def accounts(self) -> tuple[GivenAccount, ...]:
         """Its accounts, in the order of the file."""
@@ -201,12 +194,11 @@ class _File:
             variable = node.value if isinstance(node.value, str) else ""
             if not _VARIABLE.fullmatch(variable):
                 raise self._fault(node, "`key_env` must be the name of a variable", "such as SECOND_KEY")
+            self.variables.append(variable)
             if self._keyless:
-                with suppress(AccountError):
-                    _taken(variable)
                 return simulated_key(name)
-            if key := _taken(variable):
-                return key
+            if value := os.environ.get(variable):
+                return shared.checked_key(value.strip(), variable)
             told = f"{self._shown}: account {name}: the variable {variable} is not set"
             raise AccountError(told, f"set {variable} to its key")
         node = fields["key_file"]

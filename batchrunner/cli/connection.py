@@ -18,6 +18,7 @@ from batchrunner.cli.accounts import given_accounts
 from batchrunner.cli.process import run_async
 from batchrunner.core.errors import UsageError
 from batchrunner.core.identity import SIMULATOR
+from batchrunner.core.redaction import without_keys
 
 if TYPE_CHECKING:
     from batchrunner.core.rules.limits import Limits
@@ -157,7 +158,7 @@ def simulated(
         stderr=None if may_print else subprocess.DEVNULL,
         encoding="utf-8",
         start_new_session=True,
-        env={name: value for name, value in os.environ.items() if name != shared.KEY_VARIABLE},
+        env=without_keys(os.environ),
     )
     assert process.stdin  # noqa: S101  a pipe
     assert process.stdout  # noqa: S101  also a pipe

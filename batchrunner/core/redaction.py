@@ -6,6 +6,7 @@ The only place that does. Everything shown, logged or stored as a message passes
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 MASK = "***"
@@ -32,6 +33,8 @@ _HEADER = re.compile(
 )
 _BLANK = re.compile(r"\s")
 _KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}")
+_LEADS_TO_KEYS = frozenset({"EASYROUTER_API_KEY", "CREDENTIALS_DIRECTORY"})
+"""Variables of the environment."""
 
 
 def redacted(text: str) -> str:
@@ -82,6 +85,15 @@ def without_user(address: str) -> str:
         return address
     scheme = _SCHEME.match(before)
     return f"{scheme.group() if scheme else ''}{MASK}@{host}"
+
+
+def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables for a child process that needs no API key: without any, and without what leads to one."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in _LEADS_TO_KEYS and not _KEY.match(value.strip())
+    }
 
 
 def _without_query(url: str) -> str:

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from batchrunner.core.redaction import without_keys
 from batchrunner.engine.cluster_messages import TRY_WITHIN, NotHere, request_line
 from batchrunner.storage.files import part_of
 
@@ -32,19 +33,17 @@ ENDS_WITHIN = 5.0
 LONGEST_LINE = 1 << 16
 """Bytes; the child never sends a longer line."""
 
-_SECRETS = frozenset({"EASYROUTER_API_KEY", "CREDENTIALS_DIRECTORY"})
-
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables for the child: without the key, what leads to it, and passwords of proxies.
+    """The variables for the child: without keys, what leads to them, and passwords of proxies.
 
     Those of the storage stay, which workers on this machine need.
     """
-
-    def is_secret(name: str, value: str) -> bool:
-        return name in _SECRETS or (name.lower().endswith("_proxy") and "@" in value)
-
-    return {name: value for name, value in environment.items() if not is_secret(name, value)}
+    return {
+        name: value
+        for name, value in without_keys(environment).items()
+        if not (name.lower().endswith("_proxy") and "@" in value)
+    }
 
 
 class ClusterChild(Generic[A]):
