@@ -60,7 +60,7 @@ print(int(summary.exit_code), len({{task["account"] for task in summary.tasks}})
 
 
 def test_a_second_call_finds_the_keys_of_variables(desk: Any, sim: Any) -> None:
-    """Child processes must not have them, so they leave the environment; the same call resumes."""
+    """A program keeps its variables: the same call resumes."""
     sim.start(**SCENARIO)
     path = give(desk, "first")
     path.write_text("accounts: [{name: first, key_env: first}]")
@@ -72,7 +72,7 @@ two = asyncio.run({again})
 print(int(one.exit_code), int(two.exit_code), "first" in os.environ)
 """
     done = program(desk, code)
-    assert (done.stdout, done.stderr) == ("0 0 False\n", "")
+    assert (done.stdout, done.stderr) == ("0 0 True\n", "")
     assert by_account(sim) == {"first": 2}
 
 
