@@ -20,6 +20,8 @@ from batchrunner.engine.cluster_messages import Work, not_here_line, read_reques
 TRIES = 2
 """How often a job is begun; Ray's own tries, when it has noticed that a node is lost, don't count."""
 JOBS = {Work.FETCH: fetch_line, Work.SHARD: shard_line}
+CONNECTED_WITHIN = 90.0
+"""Real seconds; what waits for the cluster is then done by the run."""
 LOOKS_EVERY = 1.0
 """Real seconds between two looks at whether the connection is still there."""
 RAY_SETTINGS = {
@@ -55,10 +57,12 @@ def main() -> None:
 async def _serve(requests: BinaryIO, say: Say) -> None:
     setup = (await asyncio.to_thread(requests.readline)).decode()
     try:
-        ray, job = await asyncio.to_thread(_connect, setup)
+        async with asyncio.timeout(CONNECTED_WITHIN):
+            ray, job = await asyncio.to_thread(_connect, setup)
     except Exception as error:  # Ray has many kinds, some of them not documented
-        say(not_here_line(0, _words(error)))
-        raise
+        late = f"no connection within {CONNECTED_WITHIN:.0f} s"
+        say(not_here_line(0, late if isinstance(error, TimeoutError) else _words(error)))
+        os._exit(1)  # a thread that still connects would be waited for
     async with TaskGroup() as group:
         group.create_task(_end_with_connection(ray, say))
         while line := await asyncio.to_thread(requests.readline):
