@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.cli import arguments as shared
+from batchrunner.cli.totals import FEW
 from batchrunner.core.errors import AccountError, UsageError
 from batchrunner.core.model import AUTO, Plan, RunSettings
 
@@ -74,11 +75,12 @@ def at_highest_price(plan: Plan, accounts: Sequence[GivenAccount]) -> Plan:
 
 
 def with_all_slots(accounts: Sequence[GivenAccount], settings: RunSettings) -> RunSettings:
-    """The settings as if the slots of all accounts were those of one."""
+    """The settings as if the slots of all accounts were those of one; with `auto`, an account has a few."""
     limits = [settings.concurrency if one.concurrency is None else one.concurrency for one in accounts]
     if not limits:
         return settings
-    return replace(settings, concurrency=AUTO if AUTO in limits else sum(limits))
+    known = sum(FEW if limit == AUTO else limit for limit in limits)
+    return replace(settings, concurrency=known if any(limits) else AUTO)
 
 
 def in_words(accounts: Sequence[GivenAccount]) -> str:

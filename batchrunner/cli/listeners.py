@@ -18,6 +18,7 @@ from batchrunner.core.redaction import redacted_values
 
 if TYPE_CHECKING:
     from batchrunner.core.model import Plan
+    from batchrunner.engine.accounts import GivenAccount
     from batchrunner.output.event_stream import EventStream
 
 CODE_VARIABLE = "BATCHRUNNER_EXIT_CODE"
@@ -172,11 +173,17 @@ def _notify(url: str, values: Values, summary: bytes) -> None:
 
 
 def _without_key(options: argparse.Namespace) -> dict[str, str]:
-    """This process's environment without the API key, under whatever name, and without the way to it."""
+    """This process's environment without the API keys, under whatever name, and without the way to them."""
     kept = {name: text for name, text in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
     keys = {os.environ.get(shared.KEY_VARIABLE, "").strip()}
     if options.api_key_file:
         with suppress(OSError, UnicodeDecodeError):  # then it was not used either
             keys.add(options.api_key_file.read_text(encoding="utf-8").strip())
     keys.discard("")
-    return {name: text for name, text in kept.items() if not any(key in text for key in keys)}
+    given: dict[bool, tuple[GivenAccount, ...]] = getattr(options, "given_accounts", {})
+    accounts = [account.key for account in given.get(False, ())]
+    return {
+        name: text
+        for name, text in kept.items()
+        if not any(key in text for key in keys) and all(key.mask(text) == text for key in accounts)
+    }

@@ -87,6 +87,8 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
     except KeyboardInterrupt:
+        if getattr(options, "command", "") in ("run", "collect"):  # before or after the run itself
+            sys.stderr.write("interrupted: run the same command again; nothing that is paid for is lost\n")
         return ExitCode.INTERRUPTED
     except Exception as error:
         from batchrunner.cli.console import show_error  # noqa: PLC0415  `--help` is faster without

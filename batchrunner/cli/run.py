@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     if len(options.manifests) > 1 or options.manifests[0].is_dir():
         from batchrunner.cli.run_several import manifests_in, run_several  # noqa: PLC0415
 
-        if (manifests := manifests_in(options.manifests)) != options.manifests[:1]:
+        if (manifests := manifests_in(options.manifests, options.accounts)) != options.manifests[:1]:
             return attended_several(options, partial(run_several, options, manifests))
     (options.manifest,) = options.manifests
     return attended(options, partial(_run, options))
@@ -200,7 +200,7 @@ def conclude(
     from batchrunner.cli.run_summary import (  # noqa: PLC0415  needs the ledger
         after_collecting,
         as_values,
-        same_command,
+        resuming_command,
         show_summary,
         wanting_attention,
     )
@@ -209,7 +209,7 @@ def conclude(
     wanting = run_async(wanting_attention(job.directory))
     is_well = summary.exit_code == ExitCode.DONE
     if not (options.json or (options.quiet and is_well)):
-        again = mistaken or f"{same_command(options)}   to resume"
+        again = mistaken or f"{resuming_command(options)}   to resume"
         if not job.submits and not mistaken:
             again = after_collecting(options, job.directory, manifest, job.gateway_name, summary)
         if heading:

@@ -55,18 +55,19 @@ class _Run:
         return shown_path(self.options.manifest)
 
 
-def manifests_in(named: Iterable[Path]) -> list[Path]:
-    """The manifests that were named; a folder stands for all in it, by name.
+def manifests_in(named: Iterable[Path], accounts: Path | None) -> list[Path]:
+    """The manifests that were named; a folder stands for all in it, by name, but for the accounts file.
 
     A folder without any stands for itself: it is refused as a manifest, and what was paid for is collected.
     """
-    return [file for path in named for file in _inside(path) or [path]]
+    return [file for path in named for file in _inside(path, accounts) or [path]]
 
 
-def _inside(path: Path) -> list[Path]:
+def _inside(path: Path, accounts: Path | None) -> list[Path]:
     if not path.is_dir():
         return []
-    return sorted(file for file in path.iterdir() if file.suffix in ENDINGS and file.is_file())
+    files = sorted(file for file in path.iterdir() if file.suffix in ENDINGS and file.is_file())
+    return [file for file in files if not (accounts and accounts.exists() and file.samefile(accounts))]
 
 
 def run_several(

@@ -57,6 +57,12 @@ def same_command(options: argparse.Namespace, *more: str) -> str:
     return printable(command(*typed, *more))
 
 
+def resuming_command(options: argparse.Namespace) -> str:
+    """The same for a run directory that exists by now: without `--new`, which makes one."""
+    typed = [word for word in options.typed if word != "--new"]
+    return same_command(argparse.Namespace(typed=typed))
+
+
 def run_command(directory: Path, manifest: Path | None, gateway: str) -> str:
     """The shell command that resumes a run directory, which is bound to this gateway.
 

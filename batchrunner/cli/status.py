@@ -127,6 +127,7 @@ async def _seen(
     lines += _wanting(wanting, directory)
     if not going_on:
         again = run_command(directory, options.manifest, binding.gateway)
+        again += " --accounts FILE" if summary.accounts else ""
         lines += what_next(directory, summary, wanting, f"{again}   to resume")
     return summary, lines
 

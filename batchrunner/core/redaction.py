@@ -92,7 +92,7 @@ def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name not in _LEADS_TO_KEYS and not _KEY.match(value.strip())
+        if name not in _LEADS_TO_KEYS and not _KEY.search(value)
     }
 
 

@@ -195,10 +195,13 @@ def _newer(directory: Path, latest: float, past: History, known_files: frozenset
     return ""
 
 
+def names_video(row: Mapping[str, str]) -> bool:
+    """Whether a row of results.csv names a finished video."""
+    return row.get("state") == "done" and all(row.get(name) for name in ("file_name", "sha256", "remote_id"))
+
+
 def proven(directory: Path, row: Mapping[str, str]) -> bool:
-    """Whether the video of a row of results.csv is in place, with the recorded checksum."""
-    if row.get("state") != "done" or not all(row.get(name) for name in ("file_name", "sha256", "remote_id")):
-        return False
+    """Whether the video that a row of results.csv names is in place, with the recorded checksum."""
     if not _is_beside_videos(directory, row["file_name"]):
         return False
     with suppress(OSError), (directory / row["file_name"]).open("rb") as file:

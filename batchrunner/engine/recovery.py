@@ -37,7 +37,7 @@ from batchrunner.core.submission.decision import Stop
 from batchrunner.core.text import count, printable
 from batchrunner.engine.accounts import UsageLogs
 from batchrunner.engine.dispatch import Dispatch
-from batchrunner.engine.evidence import Evidence, as_attempt, proven
+from batchrunner.engine.evidence import Evidence, as_attempt, names_video, proven
 from batchrunner.engine.former_versions import add_former_versions, paid_for_others
 from batchrunner.engine.unknown_tasks import Missed, UnknownTasks
 from batchrunner.ledger import Ledger, LostAttempt, PaidAttempt, RemoteIdTaken, TaskRecord
@@ -77,6 +77,8 @@ class Recovery:
         self._asking = asyncio.Lock()
         self._has_looked = False
         self._is_stopped = False
+        self._is_outdated = False
+        """Whether something was found that the ledger should have known."""
 
     async def look(self) -> None:
         """Look up once, before the first submission; adopt what is found, and wait for what may be ours."""
@@ -142,7 +144,7 @@ class Recovery:
 
     def _needs_all(self, evidence: Evidence) -> bool:
         """Whether the logs of all accounts are needed, since any may show what this ledger doesn't know."""
-        return bool(evidence.newer) and not self._everything
+        return bool(evidence.newer or self._is_outdated) and not self._everything
 
     async def _why_unread(self, log: UsageOutcome, evidence: Evidence, since: float) -> str:
         """Why the logs don't show what an earlier run may have submitted; empty if they do."""
@@ -150,6 +152,9 @@ class Recovery:
         if absent and self._needs_all(evidence):
             named = ", ".join(sorted(absent)) or "without a name"
             return f"of the account {named} can't be read without its key"
+        if self._logs.failures and self._needs_all(evidence):
+            name, failure = next(iter(self._logs.failures.items()))
+            return f"of the account {name} can't be read: {failure.receipt.said}"
         if not isinstance(log, UsageLog):
             return f"can't be read: {log.receipt.said}"
         if not await self._can_know(log, evidence, since):
@@ -158,9 +163,10 @@ class Recovery:
 
     async def _without_log(self, evidence: Evidence, why: str) -> None:
         """The log is no help: submit nothing if anything is newer than the ledger."""
-        if evidence.newer and not self._everything:
+        if self._needs_all(evidence):
             self._is_stopped = True
-            text = f"this ledger is outdated: {evidence.newer}; and the gateway's usage log {why}"
+            newer = evidence.newer or "paid tasks were missing from it"
+            text = f"this ledger is outdated: {newer}; and the gateway's usage log {why}"
             self._gate.give_up(Stop(text, self._hint, ExitCode.USAGE))
             return
         self._notice(f"the gateway's usage log {why}; relying on the files in the run directory")
@@ -235,6 +241,7 @@ class Recovery:
             if await self._enter(key, group, evidence)
         ]
         if told:
+            self._is_outdated = True
             more = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
             self._notice(f"paid for but missing from this ledger: {'; '.join(told[:MOST_NAMED])}{more}")
         return bool(told)
@@ -260,7 +267,8 @@ class Recovery:
         """Mark tasks as done whose verified video matches results.csv, whatever the gateway still shows."""
         for one in await self._ledger.wanted(TaskState.PENDING):
             row = evidence.results.get(one.key, {})
-            if not await asyncio.to_thread(proven, self._directory, row):
+            # Most of them name no video: a thread for each of 100,000 would take half a minute.
+            if not names_video(row) or not await asyncio.to_thread(proven, self._directory, row):
                 continue
             with suppress(RemoteIdTaken):  # the user wants another version of the same video
                 accepted_at = evidence.accepted_at.get(RemoteId(row["remote_id"]))

@@ -55,7 +55,8 @@ def beginning(job: Job, wanted: Tally, settings: RunSettings) -> str:
     limits = named or [settings.concurrency]
     at_once = "as many at once as the account runs" if AUTO in limits else f"{sum(limits)} at once"
     if len(named) > 1:
-        at_once = at_once.replace("the account runs", "the accounts run") + f" with {len(named)} accounts"
+        together = f"{len(named)} accounts"
+        at_once = f"as many at once as {together} run" if AUTO in limits else f"{at_once} with {together}"
     told = f"{todo} to do, {at_once}, gateway {job.gateway_name}"
     return f"{told}; Ctrl-C is safe: run the same command again to resume"
 

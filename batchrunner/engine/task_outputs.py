@@ -12,8 +12,8 @@ from pathlib import Path
 from batchrunner.clock import Clock
 from batchrunner.core.links import FRESH_ENOUGH, LINK_EXPIRED
 from batchrunner.core.model import Fit, Part, TaskOutput
-from batchrunner.core.outcome import Succeeded
-from batchrunner.core.policy import UNSENDABLE, AttemptFacts
+from batchrunner.core.outcome import QueryFailed, Succeeded
+from batchrunner.core.policy import UNSENDABLE, AttemptFacts, backoff
 from batchrunner.core.states import TaskState
 from batchrunner.core.text import command, printable
 from batchrunner.engine.queries import Queries
@@ -22,6 +22,9 @@ from batchrunner.ledger import Ledger, TaskRecord
 from batchrunner.media import NotPlayable, NotWhole, is_same_picture, last_frame, picture_ending
 from batchrunner.media.pictures import HEAD, BrokenPicture, fitted, picture_type
 from batchrunner.storage.video_store import VideoStore
+
+ASKED_AGAIN = 7
+"""How often the gateway is asked again for a link, as long as its answers say nothing."""
 
 
 class OutputMissing(Exception):
@@ -101,6 +104,14 @@ class TaskOutputs:
         if record.result_url or not (queries and record.remote_id and record.attempt):
             return record
         answer, _ = await queries.poll(record.remote_id)
+        for number in range(1, ASKED_AGAIN + 1):
+            if not isinstance(answer, QueryFailed):
+                break
+            await self._clock.sleep(backoff(number, 0.5))
+            answer, _ = await queries.poll(record.remote_id)
+        if isinstance(answer, QueryFailed):
+            why = f"the gateway doesn't say where it is ({answer.receipt.said})"
+            raise OutputMissing(f"it needs the video of {printable(record.id)}, and {why}: retry this one")
         if not isinstance(answer, Succeeded) or not answer.result_url:
             return record
         facts = AttemptFacts(result_url=answer.result_url, finished_at=answer.finished_at)

@@ -57,7 +57,8 @@ def parse_keys(value: object, where: str) -> Mapping[str, Key]:
         secret: Key(**{"name": f"key{number}", "token_id": number} | fields)
         for number, (secret, fields) in enumerate(zip(given, read, strict=True), start=_FIRST)
     }
-    return {**RECORDED, **keys}
+    names = {key.name for key in keys.values()}
+    return {secret: key for secret, key in RECORDED.items() if key.name not in names} | keys
 
 
 def _fields(value: object, where: str) -> dict[str, Any]:

@@ -237,3 +237,33 @@ def test_other_commands_need_no_key_or_ask_for_the_accounts(desk: Any, sim: Any)
     check(desk, run(desk), 0)
     check_rows(desk, sim)
     desk.check_all_made(2)
+
+
+def test_no_other_program_gets_a_key_under_whatever_name(desk: Any, sim: Any) -> None:
+    """What is started at the end has no variable in which a key of an account is."""
+    sim.start(**SCENARIO)
+    give(desk)
+    desk.environment |= {"COPY": KEYS["first"], "HEADER": f"Authorization: Bearer {KEYS['second']}"}
+    desk.write("ant")
+    check(desk, desk.do(*arguments(desk), "--on-end", "env > ../end.env", key=None), 0)
+    left = (desk.folder.parent / "end.env").read_text()
+    assert "PATH=" in left
+    assert not any(key in left for key in KEYS.values())
+
+
+def test_an_accounts_file_in_a_folder_of_manifests_is_none(desk: Any, sim: Any) -> None:
+    """It lies beside the manifests in the examples."""
+    sim.start(**SCENARIO)
+    give(desk)
+    desk.write("ant")
+    ended = desk.do("run", ".", *arguments(desk)[2:], key=None)
+    check(desk, ended, 0)
+    assert len(sim.charges()) == 1
+
+
+def test_the_slots_of_fixed_and_automatic_accounts_are_counted(desk: Any) -> None:
+    """An automatic one counts with a few."""
+    give(desk, first={"concurrency": 20}, second={"concurrency": "auto"})
+    desk.write(*(f"t{number}" for number in range(100)))
+    shown = desk.do("plan", desk.manifest.name, "--accounts", "accounts.yaml", "--json", key=None).json
+    assert next(iter(shown["forecast"]["seconds"])) == "23", shown["forecast"]

@@ -14,6 +14,7 @@ import pytest
 
 from batchrunner.media import last_frame
 from tests.harness.continuity import continues, ends
+from tests.harness.run_directory import lose_ledger
 
 CONTINUED = "continues"
 
@@ -194,14 +195,26 @@ def test_the_link_of_a_video_that_was_brought_back_is_asked_for(desk: Any, sim: 
     sim.start()
     desk.write("ant")
     desk.check(desk.run(), 0)
-    for file in desk.directory.glob("ledger.sqlite*"):
-        file.unlink()
+    lose_ledger(desk.directory)
     desk.check(desk.do("recover", "batch.yaml", "--base-url", sim.url), 0)
     desk.write("ant", {"id": "bee", "prompt": "bee goes on", **video_of("ant")})
     desk.check(desk.run("-y"), 0)
     ((media,),) = [charge["media"] for charge in sim.charges("bee")]
     assert "/files/" in media["url"]
     assert len(sim.charges()) == 2
+
+
+def test_an_answer_that_says_nothing_about_a_link_is_asked_for_again(desk: Any, sim: Any) -> None:
+    """A fault of the gateway for a moment doesn't mean that there is no link: nobody is told to pay again."""
+    sim.start()
+    desk.write("ant")
+    desk.check(desk.run(), 0)
+    lose_ledger(desk.directory)
+    desk.check(desk.do("recover", "batch.yaml", "--base-url", sim.url), 0)
+    sim.start({"on": "poll", "do": "html_502", "prompt": "ant*", "times": 2})
+    desk.write("ant", {"id": "bee", "prompt": "bee goes on", **video_of("ant")})
+    desk.check(desk.run("-y"), 0)
+    assert len(sim.charges("bee")) == 1
 
 
 def test_a_link_that_is_too_old_is_not_sent(desk: Any, sim: Any) -> None:

@@ -248,7 +248,7 @@ def check_host(path: ValuePath, host: str) -> Iterator[InputFault]:
     """Check that the model can reach the host of a link to an input."""
     if _is_private(host):
         message = f"the model can't fetch from `{host}`, which is only reachable in your own network"
-        yield warning(path, message, "upload the file to a public address")
+        yield warning(path, message, "use an address, or the endpoint of a storage, that is public")
 
 
 def _is_private(host: str) -> bool:
