@@ -19,7 +19,6 @@ from batchrunner.clock import Clock
 from batchrunner.core.doubts.adoption import UsageRow, reaches_back
 from batchrunner.core.doubts.restored import (
     Paid,
-    Wanted,
     can_know,
     followed,
     lookalikes,
@@ -41,7 +40,7 @@ from batchrunner.engine.evidence import Evidence, as_attempt, names_video, prove
 from batchrunner.engine.former_versions import add_former_versions, paid_for_others
 from batchrunner.engine.unknown_tasks import Missed, UnknownTasks
 from batchrunner.ledger import Ledger, LostAttempt, PaidAttempt, RemoteIdTaken, TaskRecord
-from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, accounts, history
+from batchrunner.ledger.history import LOOKED_AT, VOUCHED_AT, accounted, accounts, history, models_in
 
 PATIENCE = 1800.0
 """Nominal seconds that submission waits for tasks that can't be identified as ours or not yet."""
@@ -99,9 +98,9 @@ class Recovery:
         if self._is_stopped:
             return True
         async with self._asking:
-            tasks = await self._ledger.wanted(TaskState.PENDING, key=key)
             # A task found while this call waited for the lock is no longer pending.
-            return not tasks or await self._adopt(tasks, self._evidence)
+            is_pending = await self._ledger.wanted(TaskState.PENDING, keys=[key])
+            return not is_pending or await self._adopt(self._evidence, [key])
 
     async def _look_until_settled(self, evidence: Evidence) -> None:
         await self._unknown.remember()
@@ -177,8 +176,9 @@ class Recovery:
     async def _doubt_the_rest(self, evidence: Evidence) -> None:
         """Mark as in doubt what run.log says was submitted but is found nowhere: it may be charged."""
         doubted = []
-        for one in evidence.of(await self._ledger.wanted(TaskState.PENDING)):
-            if one.key not in evidence.under_way or not one.claims:
+        claimed = evidence.under_way & evidence.claims.keys()
+        for one in evidence.of(await self._ledger.wanted(TaskState.PENDING, keys=claimed)):
+            if not one.claims:
                 continue
             seed, number = one.given_seed, one.attempts + len(one.claims)
             if seed is None:
@@ -196,13 +196,14 @@ class Recovery:
 
     async def _look_at(self, rows: Sequence[UsageRow], evidence: Evidence, since: float) -> Missed:
         """Query unknown tasks, adopt ours, and return what can't be identified yet."""
-        wanted = evidence.of(await self._ledger.wanted(*COULD_BECOME_PENDING))
+        wanted = evidence.of(await self._ledger.wanted(*COULD_BECOME_PENDING, keys=evidence.named))
         ours, unknown = await self._ledger.remote_ids(), self._unknown
         named = sorted({remote_id for one in wanted for remote_id in one.named} - ours)
         await unknown.look_at(dict.fromkeys([*strange_ids(rows, ours, since), *named]))
-        await self._adopt(await self._ledger.wanted(TaskState.PENDING), evidence)
+        await self._adopt(evidence)
         known = await self._ledger.ask_history(accounted)
-        unseen, models = unknown.unseen - known.remote_ids, {one.model for one in wanted}
+        unseen = unknown.unseen - known.remote_ids
+        models = await self._ledger.ask_history(partial(models_in, states=COULD_BECOME_PENDING))
         left = unaccounted(rows, known, unknown.settled(), unseen, since, self._clock.real(LATEST))
         without_row = unseen - {row.remote_id for row in rows if row.is_submission}
         return Missed(
@@ -224,10 +225,14 @@ class Recovery:
         moments = [one.submitted_at for one in sights if one and one.submitted_at is not None]
         return can_know(log.rows, known, evidence.names_any, named, moments)
 
-    async def _adopt(self, pending: Sequence[Wanted], evidence: Evidence) -> bool:
-        """Add recognized attempts of these tasks to the ledger, and follow them; return whether any were."""
+    async def _adopt(self, evidence: Evidence, keys: Sequence[TaskKey] | None = None) -> bool:
+        """Add recognized attempts of pending tasks, or of these only, to the ledger, and follow them.
+
+        Returns whether there were any.
+        """
         if not self._unknown.seen:
             return False
+        pending = await self._ledger.wanted(TaskState.PENDING, keys=keys)
         ours = await self._ledger.remote_ids()
         strange = [one for one in self._unknown.seen.values() if one.remote_id not in ours]
         found: dict[TaskKey, list[Paid]] = defaultdict(list)
@@ -265,10 +270,10 @@ class Recovery:
 
     async def _take_what_lies_there(self, evidence: Evidence) -> None:
         """Mark tasks as done whose verified video matches results.csv, whatever the gateway still shows."""
-        for one in await self._ledger.wanted(TaskState.PENDING):
-            row = evidence.results.get(one.key, {})
-            # Most of them name no video: a thread for each of 100,000 would take half a minute.
-            if not names_video(row) or not await asyncio.to_thread(proven, self._directory, row):
+        named = [key for key, row in evidence.results.items() if names_video(row)]
+        for one in await self._ledger.wanted(TaskState.PENDING, keys=named):
+            row = evidence.results[one.key]
+            if not await asyncio.to_thread(proven, self._directory, row):
                 continue
             with suppress(RemoteIdTaken):  # the user wants another version of the same video
                 accepted_at = evidence.accepted_at.get(RemoteId(row["remote_id"]))
@@ -278,6 +283,8 @@ class Recovery:
                 self._notice(f"{printable(one.id)} is done: {row['file_name']} matches results.csv")
 
     async def _say_lookalikes(self, evidence: Evidence) -> None:
+        if not self._unknown.seen:
+            return
         wanted = evidence.of(await self._ledger.wanted(TaskState.PENDING))
         for one, seen in lookalikes(wanted, self._unknown.seen.values()):
             self._notice(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -233,3 +234,13 @@ def another_finished(db: sqlite3.Connection, key: TaskKey) -> tuple[TaskKey, Rem
         (key,),
     )
     return next(((TaskKey(other), RemoteId(remote_id)) for other, remote_id in rows), None)
+
+
+def models_in(db: sqlite3.Connection, states: Collection[TaskState]) -> frozenset[str]:
+    """The models of the planned tasks in these states."""
+    rows = db.execute(
+        "SELECT DISTINCT coalesce(json_extract(request, '$.model'), '') FROM tasks "
+        f"WHERE position IS NOT NULL AND state IN ({', '.join('?' * len(states))})",
+        tuple(states),
+    )
+    return frozenset(str(model) for (model,) in rows)

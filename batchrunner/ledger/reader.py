@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from batchrunner.ledger.aggregates import NOT_KNOWN
 from batchrunner.ledger.database import Database, open_for_reading, unusable
 from batchrunner.ledger.records import Binding, FinishedFile, Standing, TaskEvent, TaskRecord
 from batchrunner.ledger.result_rows import WRITTEN, ResultRows
-from batchrunner.ledger.rows import FIND, SELECT_TASK, record_of, settings_of, unowned_of, wanted_of
+from batchrunner.ledger.rows import FIND, SELECT_TASK, record_of, settings_of, unowned_of, wanted_tasks
 
 T = TypeVar("T")
 _PAID = (
@@ -256,15 +256,12 @@ class LedgerReader:
         """Run one of the queries of this package."""
         return await self._ask(question)
 
-    async def wanted(self, *states: TaskState, key: TaskKey | None = None) -> list[Wanted]:
-        """The planned tasks in these states, or only `key`, in the form that `core.doubts.restored` needs."""
-        one_of_them = "" if key is None else " AND key = ?"
-        rows = await self._rows(
-            "SELECT key, id, request, attempts, version FROM tasks WHERE position IS NOT NULL "
-            f"AND state IN ({', '.join('?' * len(states))}){one_of_them} ORDER BY position",
-            states if key is None else (*states, key),
-        )
-        return [wanted_of(row) for row in rows]
+    async def wanted(self, *states: TaskState, keys: Iterable[TaskKey] | None = None) -> list[Wanted]:
+        """The planned tasks in these states, or of these keys only, as `core.doubts.restored` needs them.
+
+        Without keys, they may be a million: read them only if something was found that may be theirs.
+        """
+        return await self._ask(partial(wanted_tasks, states=states, keys=keys))
 
     async def events(self, key: TaskKey) -> list[TaskEvent]:
         """A task's history, oldest first."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from batchrunner.core.doubts.adoption import Unowned
@@ -48,7 +50,23 @@ def settings_of(stored: Mapping[str, Any]) -> RunSettings:
     return RunSettings(**values)
 
 
-def wanted_of(row: Any) -> Wanted:
+def wanted_tasks(
+    db: sqlite3.Connection, states: Sequence[TaskState], keys: Iterable[TaskKey] | None
+) -> list[Wanted]:
+    """The planned tasks in these states, or of these keys only, in plan order."""
+    query = (
+        "SELECT key, id, request, attempts, version, position FROM tasks WHERE position IS NOT NULL "
+        f"AND state IN ({', '.join('?' * len(states))})"
+    )
+    if keys is None:
+        rows = db.execute(query, states).fetchall()
+    else:
+        rows = [row for key in keys for row in db.execute(f"{query} AND key = ?", (*states, key))]
+    rows.sort(key=itemgetter("position"))
+    return [_wanted_of(row) for row in rows]
+
+
+def _wanted_of(row: Any) -> Wanted:
     """A task that a run would submit, with what identifies its attempts."""
     request = json.loads(row["request"])
     metadata = request.get("metadata") or {}

@@ -171,7 +171,7 @@ def test_a_failure_that_is_not_listed_or_has_no_code_is_not_tried_again(
 
 def test_a_task_over_its_deadline_gives_its_slot_back_and_stays_paid_for(desk: Any, sim: Any) -> None:
     """A task that takes too long does not hold the next one up, and a later run takes it up again."""
-    sim.start({"on": "generate", "do": "slow", "prompt": "bee*", "factor": 50})
+    sim.start({"on": "generate", "do": "slow", "prompt": "bee*", "factor": 150})
     desk.write("bee", "cat", concurrency=1, task_deadline=100)
     desk.check(desk.run(), 75)
     assert desk.states() == {"bee": "generating", "cat": "done"}
