@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.figures import Figure, Measure, at_most, at_most_times
-from tests.benchmarks.manifests import batch_of
+from tests.benchmarks.manifests import Batch, batch_of
 from tests.benchmarks.measures.planning import planned
 from tests.benchmarks.processes import Process, interleaved
-from tests.benchmarks.stage import Stage
+from tests.benchmarks.stage import Server, Stage
 
 TASKS, TINY = 100_000, 300
 SLOTS = 10
@@ -42,6 +42,7 @@ def run_large(stage: Stage) -> Iterator[Figure]:
         run.send(signal.SIGINT)
         used = run.ended(130)
         stopped = time.perf_counter() - asked
+        resumed = _resumed(stage, batch, at, gateway)
     stall = json.loads(report.read_text(encoding="utf-8"))
     note = f"the machine alone {stall['machine']:.3f} s; {stall['working']:.3f} s of it on the CPU"
     what = "run of 100,000 tasks"
@@ -52,7 +53,24 @@ def run_large(stage: Stage) -> Iterator[Figure]:
         goal=at_most(0.1), note=note,
     )  # fmt: skip
     yield Figure("large.ctrl_c", f"{what}: Ctrl-C", stopped, "s", goal=at_most(2))
+    yield Figure(
+        "large.resumed", f"{what}: first POST once it is resumed", resumed, "s", plan.wall, at_most_times(2)
+    )
     yield Figure("large.status", f"{what}: `status` meanwhile", status, "s", goal=at_most(0.3))
+
+
+def _resumed(stage: Stage, batch: Batch, at: tuple[object, ...], gateway: Server) -> float:
+    """Start it again, with free slots; return the seconds until it submits."""
+    content = json.loads(batch.manifest.read_text(encoding="utf-8"))
+    content["run"]["concurrency"] *= 2
+    batch.manifest.write_text(json.dumps(content), encoding="utf-8")
+    before = gateway.posts()
+    run = stage.batchrunner("run", batch.manifest, *at, "-q")
+    run.waits_for(lambda: gateway.posts() > before)
+    seconds = run.age
+    run.send(signal.SIGINT)
+    run.ended(130)
+    return seconds
 
 
 def _watch(stage: Stage, run: Process, directory: Path) -> float:
