@@ -44,13 +44,7 @@ class ObjectStorage:
 
     def environment(self, url: str = "") -> dict[str, str]:
         """The variables by which a command finds the server, or a relay before it at `url`."""
-        return {
-            "AWS_ENDPOINT_URL": url or self.url,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        }
+        return variables(url or self.url)
 
     def names(self) -> list[str]:
         """The names of all objects below the place."""
@@ -88,10 +82,22 @@ class ObjectStorage:
             self.client.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
+def variables(url: str) -> dict[str, str]:
+    """The variables by which a command finds a server."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    }
+
+
 @contextmanager
 def serving(kind: str, folder: Path) -> Iterator[ObjectStorage]:
     """Start one of the servers; skip the test if it isn't installed, unless REQUIRE_OBJECT_STORAGE is set."""
-    with {"versitygw": _versitygw, "moto": _moto}[kind](folder) as url:
+    (folder / "data").mkdir(parents=True)
+    with {"versitygw": serving_files, "moto": _moto}[kind](folder / "data") as url:
         client = _client(url)
         client.create_bucket(Bucket=BUCKET)
         yield ObjectStorage(url, client)
@@ -118,20 +124,24 @@ def _missing(what: str) -> None:
 
 
 @contextmanager
-def _versitygw(folder: Path) -> Iterator[str]:
+def serving_files(data: Path) -> Iterator[str]:
+    """Start versitygw, each of whose objects is a file, and each bucket a folder in `data`; give its URL.
+
+    Skip or fail as `serving` does.
+    """
     program = shutil.which("versitygw")
     if program is None:
         _missing("versitygw is not installed")
-    (folder / "data").mkdir(parents=True)
+    folder = data.parent
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
-    command = [str(program), "--port", f"127.0.0.1:{port}", "--quiet", "posix", str(folder / "data")]
-    with (folder / "log").open("wb") as log:
+    command = [str(program), "--port", f"127.0.0.1:{port}", "--quiet", "posix", str(data)]
+    with (folder / f"versitygw-{port}.log").open("w+b") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=clean_environment(folder, **keys))
 
     def answers() -> bool:
-        assert process.poll() is None, (folder / "log").read_text()
+        assert process.poll() is None, (folder / f"versitygw-{port}.log").read_text()
         with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port))):
             return True
         return False

@@ -111,6 +111,8 @@ def _all_kinds(torture: Torture, stage: Stage, options: argparse.Namespace, seed
     for kind in kinds:
         if kind in plan.BY_STRACE and reason:
             said(f"{kind}: left out, {reason}")
+        elif kind in plan.IN_A_BUCKET and not shutil.which("versitygw"):
+            said(f"{kind}: left out, versitygw is not installed")
         else:
             torture.play(kind, plan.names(kind, seed, options.kills, stage.points, kinds))
     further = plan.more(seed)

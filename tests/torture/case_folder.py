@@ -52,9 +52,16 @@ class CaseFolder(Workspace):
         gateway: SimulatedGateway,
         tasks: Mapping[str, Mapping[str, Any]],
         budget: Mapping[str, Any] = MappingProxyType({}),
+        storage: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`storage` are the variables by which the bucket is found in which the videos are stored.
+
+        This bucket is the folder itself: each object is the file that it would be without a bucket.
+        """
         super().__init__(folder, fork_server)
         self.budget = budget
+        self.environment |= storage
+        self._place = {"videos": f"s3://{folder.name}/{self.directory.name}"} if storage else {}
         self.gateway: SimulatedGateway = gateway
         self.tasks = tasks
         self._write_manifest()
@@ -69,7 +76,7 @@ class CaseFolder(Workspace):
     def _write_manifest(self) -> None:
         self.sections = {"budget": self.budget} if self.budget else {}
         entries = [{"id": name, "prompt": f"{name} {ALONG}", **extra} for name, extra in self.tasks.items()]
-        self.write(*entries, concurrency=3, disk_reserve="1MB", submit_timeout=2)
+        self.write(*entries, concurrency=3, disk_reserve="1MB", submit_timeout=2, **self._place)
 
     def note(self, text: str) -> None:
         """Add a line to the story."""

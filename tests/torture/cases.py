@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.harness.fork_server import ForkServer
 from tests.harness.gateway import SimulatedGateway
+from tests.harness.object_storage import serving_files, variables
 from tests.harness.run_directory import exit_code_of
 from tests.torture.budgets import budget_of
 from tests.torture.case_folder import CaseFolder
@@ -79,8 +81,12 @@ class Stage:
         what, situation = kind.split("/")
         folder = self.home / f"record-{what}-{situation}"
         folder.mkdir()
-        with self._gateway(folder, SITUATIONS[situation].scenario) as gateway:
-            desk = CaseFolder(folder, self._fork_server, gateway, SITUATIONS[situation].tasks)
+        with (
+            self._gateway(folder, SITUATIONS[situation].scenario) as gateway,
+            self._storage(situation) as storage,
+        ):
+            tasks = SITUATIONS[situation].tasks
+            desk = CaseFolder(folder, self._fork_server, gateway, tasks, storage=storage)
             arguments = SITUATIONS[situation].prepare(desk)
             calls, _ = recorded(desk, arguments, list(TARGETS) if what == "kill" else FAILING)
         return (kill_points if what == "kill" else error_points)(situation, calls)
@@ -88,13 +94,23 @@ class Stage:
     def _gateway(self, folder: Path, scenario: Mapping[str, Any]) -> SimulatedGateway:
         return SimulatedGateway(folder / "gateway", self._fork_server).start(**scenario)
 
+    @contextmanager
+    def _storage(self, situation: str) -> Iterator[dict[str, str]]:
+        """The variables of a storage in which the folder of each case is a bucket; none if not needed."""
+        if not SITUATIONS[situation].is_stored:
+            yield {}
+            return
+        with serving_files(self.home) as url:
+            yield variables(url)
+
     def _play(self, folder: Path, outcome: Outcome) -> None:
         what, *words = outcome.name.split("/")
         scenario = scenario_of(int(words[0])) if what in BY_CHANCE else SITUATIONS[words[0]].scenario
-        with self._gateway(folder, scenario) as gateway:
+        storing = nullcontext[dict[str, str]]({}) if what in BY_CHANCE else self._storage(words[0])
+        with self._gateway(folder, scenario) as gateway, storing as storage:
             tasks = tasks_of(int(words[0])) if what in BY_CHANCE else SITUATIONS[words[0]].tasks
             budget = budget_of(int(words[0]), tasks) if what in BY_CHANCE else {}
-            desk = CaseFolder(folder, self._fork_server, gateway, tasks, budget)
+            desk = CaseFolder(folder, self._fork_server, gateway, tasks, budget, storage)
             person = Person(desk, Promises(desk))
             try:
                 outcome.hits = _KINDS[what](person, words)

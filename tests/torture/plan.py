@@ -13,6 +13,7 @@ BY_STRACE: Sequence[str] = (
     *(f"kill/{situation}" for situation in SITUATIONS),
     *(f"error/{situation}" for situation in ("fresh", "generating", "collecting")),
 )
+IN_A_BUCKET: Sequence[str] = tuple(f"kill/{name}" for name, one in SITUATIONS.items() if one.is_stored)
 KINDS: Sequence[str] = (*BY_STRACE, *BY_CHANCE)
 SHARES: Mapping[str, float] = {"kill/fresh": 0.23, "error/fresh": 0.15, "chance": 0.3, "signal": 0.04}
 """How many of the kills are of a kind, where all kinds are played; failing calls and signals come on top."""

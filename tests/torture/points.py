@@ -13,7 +13,8 @@ DURABLE = ("fsync", "fdatasync", "rename", "renameat", "renameat2", "unlink", "u
 """Steps that count once they are taken: killed before and after each."""
 WRITING = ("pwrite64", "write", "ftruncate")
 """Killed before each of them: after one is before the next."""
-SENDING = ("connect", "sendto", "sendmsg")
+SENDING = ("connect", "sendto", "sendmsg", "writev")
+"""The last one sends what is put into a bucket."""
 TARGETS = dict.fromkeys((*DURABLE, *WRITING), OURS) | dict.fromkeys(SENDING, NETWORK)
 """The calls that a kill is aimed at, and what their arguments must touch."""
 FAILING = (*DURABLE, *WRITING, "openat")

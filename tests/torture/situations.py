@@ -68,6 +68,8 @@ class Situation:
     """Bring it about; the command that comes next."""
     scenario: Mapping[str, Any] = field(default_factory=dict)
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: TASKS)
+    is_stored: bool = False
+    """Whether the videos go to a bucket."""
 
 
 SITUATIONS: Mapping[str, Situation] = {
@@ -79,4 +81,5 @@ SITUATIONS: Mapping[str, Situation] = {
     "collecting": Situation(_collecting, {"faults": [SLOW]}),
     "renamed": Situation(_renamed),
     "chain": Situation(_fresh, tasks=CHAIN),
+    "stored": Situation(_fresh, is_stored=True),
 }
