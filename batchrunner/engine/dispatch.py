@@ -6,7 +6,7 @@ A run has an admission for each of its accounts. With a single one, nobody else 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from batchrunner.clock import Clock
@@ -98,8 +98,8 @@ class Dispatch:
         self.tell()
         self.wake()
 
-    def watch(self, planned: Iterable[Kind]) -> None:
-        """Await the first videos of each kind of which the plan has many tasks; one item for each task."""
+    def watch(self, planned: Mapping[Kind, int]) -> None:
+        """Await the first videos of each kind of which the plan has many tasks."""
         self.gates.canaries.watch(planned)
         self.tell()
 

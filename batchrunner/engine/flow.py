@@ -5,6 +5,7 @@ check the gateway ─▶ poll and collect what is paid for ─▶ submit while a
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractContextManager, nullcontext, suppress
 
 from batchrunner.core.errors import AccountError, StorageError
@@ -147,7 +148,8 @@ class Flow:
             # Even with nothing pending, a failed generation or a doubt may be resubmitted.
             await note_beginning(self._ledger, parts.lanes, is_new=self._wiring.evidence is None)
             plan, selected = self._job.plan, self._wiring.selected
-            kinds = plan.tasks.kinds() if plan and self._wiring.binding.settings.canary else {}
+            watches = self._wiring.binding.settings.canary
+            kinds = await asyncio.to_thread(plan.tasks.kinds) if plan and watches else {}
             await parts.chains.begin()
             await put_pending(self._ledger, dispatch, self._clock, selected, kinds)
         await submit_all(parts)

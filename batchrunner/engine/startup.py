@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
@@ -38,7 +39,7 @@ LONGEST_WAIT = max(BACKOFF_CAP, OWN_WAIT_LEAST + OWN_WAIT_CAP)
 LEFT_ALONE = (TaskState.GENERATING, TaskState.COLLECTING, TaskState.IN_DOUBT)
 """States of tasks for which the key of their account is needed."""
 PUT_AT_ONCE = 1000
-"""How many tasks to queue before yielding to other coroutines."""
+"""How many tasks to read and queue before other coroutines have their turn."""
 FIRST_LOOK = 300.0
 """Maximum nominal seconds to collect paid tasks before the first POST."""
 
@@ -179,19 +180,18 @@ async def put_pending(
 
     `kinds` has the kind of each if the first videos of each kind are to be awaited; otherwise it is empty.
     """
-    pending = [
-        (task._replace(shape=kinds[task.key].shape) if task.key in kinds else task, not_before)
-        for task, not_before in await ledger.pending()
-        if selected is None or task.key in selected
-    ]
     if kinds:  # of all tasks, not of the pending ones alone: a kill or --limit must not end the watch
-        dispatch.watch(kinds.values())
-    for number, (task, not_before) in enumerate(pending, start=1):
-        if number % PUT_AT_ONCE == 0:
-            await asyncio.sleep(0)
-        wait = (not_before - clock.wall()) / clock.scale if not_before else 0.0
-        # A clock that was set back must not make a task wait longer than the maximum.
-        dispatch.put(task, min(max(wait, 0.0), LONGEST_WAIT))
+        dispatch.watch(await asyncio.to_thread(Counter, kinds.values()))
+    last = -1
+    while some := await ledger.pending(last, PUT_AT_ONCE):
+        for task, not_before in some:
+            if selected is not None and task.key not in selected:
+                continue
+            wait = (not_before - clock.wall()) / clock.scale if not_before else 0.0
+            shaped = task._replace(shape=kinds[task.key].shape) if task.key in kinds else task
+            # A clock that was set back must not make a task wait longer than the maximum.
+            dispatch.put(shaped, min(max(wait, 0.0), LONGEST_WAIT))
+        last = some[-1][0].position
 
 
 async def note_beginning(ledger: Ledger, lanes: Iterable[Lane], is_new: bool) -> None:

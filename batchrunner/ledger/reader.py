@@ -116,14 +116,18 @@ class LedgerReader:
             lambda db: [record_of(row) for row in db.execute(SELECT_TASK + where + order, states)]
         )
 
-    async def pending(self) -> list[tuple[Waiting, float | None]]:
-        """The planned tasks to submit, in plan order, and the earliest Unix time for each."""
+    async def pending(self, after: int, most: int) -> list[tuple[Waiting, float | None]]:
+        """At most so many planned tasks to submit, from the first one after a position in the plan.
+
+        Each has the earliest Unix time for it, if there is one.
+        """
         query = (
-            "SELECT position, key, coalesce(json_extract(request, '$.model'), ''), "
-            "coalesce(json_extract(request, '$.prompt'), ''), not_before FROM tasks "
-            "WHERE state = 'pending' AND position IS NOT NULL ORDER BY position"
+            "SELECT not_before, position, key, coalesce(json_extract(request, '$.model'), ''), "
+            "coalesce(json_extract(request, '$.prompt'), '') FROM tasks "
+            "WHERE +state = 'pending' AND position > ? ORDER BY position LIMIT ?"
         )
-        return await self._ask(lambda db: [(Waiting(*task), at) for *task, at in db.execute(query)])
+        rows = await self._rows(query, (after, most))
+        return [(Waiting(*task), not_before) for not_before, *task in rows]
 
     async def pending_requests(self, among: frozenset[TaskKey] | None) -> Counter[str]:
         """How many tasks have yet to be submitted, by request; see `aggregates.pending_requests`."""

@@ -19,8 +19,11 @@ from batchrunner.ledger.overruns import learn, more_in_flight, overruns
 WorstOf = Callable[[Mapping[str, Any]], WorstCase]
 """Estimates the most that one attempt at a normalised request can be charged."""
 
-_NOT_CHARGED = (
-    "remote_id IS NULL AND outcome IS NOT NULL AND outcome NOT IN ('unknown', 'lost', 'adopted', 'named')"
+_MAY_BE_CHARGED = ("unknown", "lost", "adopted", "named")
+"""Outcomes of a POST after which an attempt without a remote ID may be charged."""
+# Not with IN: for each statement that evaluates it, SQLite would build a table of the values.
+_NOT_CHARGED = " AND ".join(
+    ("remote_id IS NULL AND outcome IS NOT NULL", *(f"outcome <> '{name}'" for name in _MAY_BE_CHARGED))
 )
 _SETTLED = "tokens IS NOT NULL AND (tokens = 0 OR tokens >= coalesce(least_tokens, 0))"
 _SHARE = f"coalesce(CASE WHEN {_SETTLED} THEN tokens * worst_cost / worst_tokens END, worst_cost, 0)"

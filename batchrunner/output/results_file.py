@@ -105,7 +105,13 @@ async def update(
     """
     if excel is not None:
         await ledger.set_meta(EXCEL, "yes" if excel else "")
-    new = await ledger.read_results(lambda source: made(directory, source), planned_only)
+
+    def version(source: ResultRows) -> Version | int:
+        return source.number() if is_up_to_date(directory, source) else made(directory, source)
+
+    new = await ledger.read_results(version, planned_only)
+    if isinstance(new, int):
+        return new, ""
     return new.rows, await put_in_place(ledger, directory, new, ledger)
 
 

@@ -20,7 +20,7 @@ def task(number: int, kind: Kind = SHORT) -> Waiting:
 
 def gate_watching(*kinds: Kind) -> CanaryGate:
     gate = CanaryGate()
-    gate.watch(kind for kind in kinds for _ in range(FROM))
+    gate.watch(dict.fromkeys(kinds, FROM))
     return gate
 
 
@@ -46,7 +46,7 @@ def test_two_are_out_until_one_has_come_back() -> None:
 def test_few_tasks_of_a_kind_are_not_watched() -> None:
     """Nineteen of a kind, whatever else there is."""
     gate = CanaryGate()
-    gate.watch([SHORT] * (FROM - 1) + [LONG] * FROM)
+    gate.watch({SHORT: FROM - 1, LONG: FROM})
     for number in range(MOST_OUT):
         submit(gate, number)
         submit(gate, 10 + number, LONG)
@@ -102,7 +102,7 @@ def test_those_of_an_earlier_run_count() -> None:
     gate = CanaryGate()
     for number in range(MOST_OUT):
         gate.out(task(number).key, SHORT)
-    gate.watch([SHORT] * FROM)
+    gate.watch({SHORT: FROM})
     assert not gate.allows(SHORT, 0.0)
     gate.back(task(0).key)
     assert gate.allows(SHORT, 0.0)
@@ -113,7 +113,7 @@ def test_a_video_that_differs_stops_its_kind() -> None:
     gate = CanaryGate()
     gate.wrong(SHORT, "requested 5 s, got 4 s (a)")
     assert gate.news() == []
-    gate.watch([SHORT] * FROM + [LONG] * FROM)
+    gate.watch({SHORT: FROM, LONG: FROM})
     assert len(gate.news()) == 1
     assert gate.news() == []
     assert not gate.allows(SHORT, 0.0)
@@ -129,7 +129,7 @@ def test_a_proven_kind_is_not_watched() -> None:
     """It came back in an earlier run."""
     gate = CanaryGate()
     gate.proved(SHORT)
-    gate.watch([SHORT] * FROM)
+    gate.watch({SHORT: FROM})
     for number in range(MOST_OUT + 1):
         submit(gate, number)
     assert gate.allows(SHORT, 0.0)

@@ -46,8 +46,12 @@ class Permit:
     """Others wait for its outcome."""
 
 
-_Ordered = tuple[bool, Waiting]
-"""Whether a task begins something new, and the task: sorts in the order of submission."""
+_Ordered = tuple[bool, int, TaskKey, str, str, str]
+"""Whether a task begins something new, and the fields of the task: sorts in the order of submission.
+
+A tuple of plain values, as there may be a million: the garbage collector doesn't look at these again and
+again, which would stop the event loop for as long as that takes.
+"""
 
 
 class Backlog:
@@ -87,7 +91,7 @@ class Backlog:
         heads = [heap[0] for kind, heap in self._ready.items() if heap and may_go(kind)]
         if not heads:
             return None
-        _, first = min(heads)
+        first = _task(min(heads))
         heapq.heappop(self._ready[first.kind])
         self._waiting.discard(first.key)
         return first
@@ -100,8 +104,8 @@ class Backlog:
         ready = [ordered for kind, heap in self._ready.items() if may_go(kind) for ordered in heap]
         if not ready:
             return None
-        chosen = max(ready, key=lambda ordered: (ordered[1].prompt not in prompts, ordered[1].position))
-        found = chosen[1]
+        chosen = max(ready, key=lambda one: (_task(one).prompt not in prompts, _task(one).position))
+        found = _task(chosen)
         heap = self._ready[found.kind]
         heap.remove(chosen)
         heapq.heapify(heap)
@@ -118,9 +122,13 @@ class Backlog:
             self._make_ready(heapq.heappop(self._later)[1])
 
     def _make_ready(self, task: Waiting) -> None:
-        ordered = (not self._chains.follows(task.key), task)
-        heapq.heappush(self._ready.setdefault(task.kind, []), ordered)
+        heap = self._ready.setdefault(task.kind, [])
+        heapq.heappush(heap, (not self._chains.follows(task.key), *task))
 
     def next_due(self) -> float | None:
         """When the next waiting task is due; None if there is none."""
         return self._later[0][0] if self._later else None
+
+
+def _task(ordered: _Ordered) -> Waiting:
+    return Waiting(*ordered[1:])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 
 from batchrunner.core.errors import ExitCode
 from batchrunner.core.kinds import Kind
@@ -39,9 +38,9 @@ class CanaryGate(Gate):
         """What came instead of what was requested."""
         self._told: set[Kind] = set()
 
-    def watch(self, planned: Iterable[Kind]) -> None:
-        """Watch the kinds of which the plan has many tasks (one item each), unless one has come back."""
-        many = {kind for kind, number in Counter(planned).items() if number >= FROM}
+    def watch(self, planned: Mapping[Kind, int]) -> None:
+        """Watch the kinds of which the plan has many tasks, unless one has come back."""
+        many = {kind for kind, number in planned.items() if number >= FROM}
         self._watched |= many - self._proven
 
     def news(self) -> list[str]:
