@@ -17,6 +17,7 @@ from batchrunner.cli import arguments as shared
 from batchrunner.cli.accounts import given_accounts
 from batchrunner.cli.process import run_async
 from batchrunner.core.errors import UsageError
+from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.identity import SIMULATOR
 from batchrunner.core.redaction import without_keys
 
@@ -205,13 +206,14 @@ async def check_gateway(options: argparse.Namespace, directory: Path, manifest_u
     Raises:
         UsageError: the run directory belongs to another gateway.
     """
-    from batchrunner.engine.relocation import check_address_of  # noqa: PLC0415
-    from batchrunner.gateway import GatewaySettings, check_address, origin  # noqa: PLC0415
-    from batchrunner.ledger import LEDGER_NAME, LedgerReader  # noqa: PLC0415
-
     url = named_address(options, manifest_url)
     if not (directory / LEDGER_NAME).exists() or not (url or options.simulate):
         return ()
+    # The gateway's client takes longer to import than a small manifest to plan.
+    from batchrunner.engine.relocation import check_address_of  # noqa: PLC0415
+    from batchrunner.gateway import GatewaySettings, check_address, origin  # noqa: PLC0415
+    from batchrunner.ledger import LedgerReader  # noqa: PLC0415
+
     if not options.simulate:
         check_address(url, insecure=True)
     name = SIMULATOR if options.simulate else origin(url)

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 
 from batchrunner.cli.console import show_problems
 from batchrunner.cli.process import run_async
+from batchrunner.cli.shown_progress import ShownProgress
 from batchrunner.core.errors import ManifestError
 from batchrunner.core.problems import Problem, Severity
 
 if TYPE_CHECKING:
     from batchrunner.manifest import LoadedManifest
+
+TELL_EVERY = 5.0
+"""Seconds between two lines that say how many tasks have been read."""
 
 
 def add_manifest(parser: argparse.ArgumentParser, checks: bool = True, several: bool = False) -> None:
@@ -54,7 +58,8 @@ def load(options: argparse.Namespace) -> LoadedManifest:
     try:
         known: LoadedManifest | None = getattr(options, "loaded", None)  # only the Python API has it
         place = getattr(options, "videos", None) or ""
-        loaded = known or load_manifest(options.manifest, options.check_urls, open_inputs, place)
+        told = ShownProgress(f"tasks of {options.manifest.name}", TELL_EVERY, is_quiet(options))
+        loaded = known or load_manifest(options.manifest, options.check_urls, open_inputs, place, told)
     except ManifestError as error:
         raise ManifestError(_judged(error.problems, options.strict)) from error
     if options.check_urls:
@@ -66,7 +71,7 @@ def load(options: argparse.Namespace) -> LoadedManifest:
     found = _judged(loaded.warnings, options.strict)
     if any(problem.severity is Severity.ERROR for problem in found):
         raise ManifestError(found)
-    if loaded.warnings and not getattr(options, "quiet", False):
+    if loaded.warnings and not is_quiet(options):
         show_problems(loaded.warnings, is_short(options), wants_every(options), lists_each(options))
     return loaded
 
@@ -85,6 +90,11 @@ def _judged(problems: tuple[Problem, ...], strict: bool) -> tuple[Problem, ...]:
         else problem
         for problem in problems
     )
+
+
+def is_quiet(options: argparse.Namespace) -> bool:
+    """Whether the user wants only the result."""
+    return getattr(options, "quiet", False)
 
 
 def is_short(options: argparse.Namespace) -> bool:

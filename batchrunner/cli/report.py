@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from batchrunner.cli import arguments as shared
 from batchrunner.cli.console import say, say_json, show_problems, shown_path, talk
 from batchrunner.cli.process import run_async
 from batchrunner.cli.run_directory import existing_run
+from batchrunner.cli.shown_progress import ShownProgress
 from batchrunner.core.errors import ManifestError, UsageError
 from batchrunner.core.text import command, count, iso, printable
 
@@ -61,7 +61,7 @@ async def _report(options: argparse.Namespace) -> int:
 
     directory = existing_run(options.directory)
     pictures = Pictures(directory, _input_folders(options, directory))
-    progress = _Progress() if sys.stderr.isatty() else _say_nothing
+    progress = ShownProgress("pictures", _SHOW_EVERY)
     with TemporaryDirectory(prefix="batchrunner-") as scratch:
         async with LedgerReader.open_existing(directory) as ledger:
             run_id, stored = await ledger.run_id(), await _stored(ledger, Path(scratch))
@@ -221,19 +221,3 @@ def _failure(group: FailureGroup, directory: Path) -> dict[str, object]:
         "ids": group.ids[:MOST_NAMED],
         "count": len(group.ids),
     }
-
-
-def _say_nothing(done: int, total: int) -> None:
-    pass
-
-
-class _Progress:
-    """Says on a terminal how many pictures are made, at most once a second."""
-
-    def __init__(self) -> None:
-        self._said = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        if (now := time.monotonic()) >= self._said + _SHOW_EVERY:
-            self._said = now
-            talk(f"pictures: {done:,} of {total:,}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -11,13 +12,14 @@ from typing import Any, NamedTuple
 from batchrunner.core.errors import ManifestError, UsageError
 from batchrunner.core.estimate import REFERENCE_CURRENCY, unpriced
 from batchrunner.core.model import Plan, Pricing, RunSettings
-from batchrunner.core.problems import Place, Problem, Severity
+from batchrunner.core.problems import Place, Problem
 from batchrunner.core.rules.inputs import located
 from batchrunner.core.rules.limits import Limits
 from batchrunner.core.text import is_text, printable
 from batchrunner.core.video_url import is_in_bucket
 from batchrunner.manifest.chains import ChainLinker
-from batchrunner.manifest.entries import Expanded, Origin
+from batchrunner.manifest.entries import Expanded
+from batchrunner.manifest.equal_tasks import refuse_equal_ids, warn_of_equal_requests
 from batchrunner.manifest.expand import Expander
 from batchrunner.manifest.limits_file import load_limits
 from batchrunner.manifest.models_file import read_models
@@ -33,6 +35,10 @@ from batchrunner.manifest.yaml_reader import read_yaml
 from batchrunner.media.objects import OpenObjects
 
 MAX_BYTES = 64_000_000
+TOLD_EVERY = 1_000
+"""Tasks between two calls of `progress`."""
+Progress = Callable[[int], None]
+"""Is told how many tasks have been read."""
 
 
 class UrlUse(NamedTuple):
@@ -57,12 +63,17 @@ class LoadedManifest:
 
 
 def load_manifest(
-    path: str | Path, with_urls: bool = False, objects: OpenObjects | None = None, videos: str = ""
+    path: str | Path,
+    with_urls: bool = False,
+    objects: OpenObjects | None = None,
+    videos: str = "",
+    progress: Progress | None = None,
 ) -> LoadedManifest:
     """Read, check and expand a manifest and the files that it names.
 
     `with_urls` collects the URLs of its inputs for `check_urls`; `objects` opens its inputs in buckets;
-    `videos` is the place for videos that was given instead of its own.
+    `videos` is the place for videos that was given instead of its own; `progress` is called now and then
+    with the number of tasks so far.
 
     Raises:
         ManifestError: it has errors; the exception holds all problems, warnings included.
@@ -84,7 +95,7 @@ def load_manifest(
         raise UsageError(
             f"{path} can't be read: {reason}", "pass the path of a manifest, a YAML file"
         ) from error
-    return load_source(path, source, report, with_urls, objects=objects, videos=videos)
+    return load_source(path, source, report, with_urls, objects=objects, videos=videos, progress=progress)
 
 
 def load_source(
@@ -95,6 +106,7 @@ def load_source(
     most: int | None = None,
     objects: OpenObjects | None = None,
     videos: str = "",
+    progress: Progress | None = None,
 ) -> LoadedManifest:
     """Check and expand a manifest whose text is given, as if it were in the file `path`.
 
@@ -108,7 +120,7 @@ def load_source(
     urls = _Urls() if with_urls else None
     plan = None
     if root is not None:
-        plan = _planned(path.absolute(), source, root, report, urls, most, objects, videos)
+        plan = _planned(path.absolute(), source, root, report, urls, most, objects, videos, progress)
     if plan is None or report.has_errors:
         raise ManifestError(report.problems())
     return LoadedManifest(plan, report.problems(), load_limits(plan.models), urls.all() if urls else ())
@@ -123,6 +135,7 @@ def _planned(
     most: int | None,
     objects: OpenObjects | None,
     videos: str,
+    progress: Progress | None,
 ) -> Plan | None:
     """The plan, valid only if `report` has no errors; the URLs of its tasks are added to `urls`."""
     if not isinstance(root.value, dict):
@@ -146,7 +159,7 @@ def _planned(
     nodes = entries.value if entries is not None and isinstance(entries.value, list) else []
     tasks, origins = PlanStore(), Origins()
     chains = ChainLinker(tasks, origins, report, figures)
-    for one in chain.from_iterable(map(expander.expand, nodes)):
+    for one in _counted(chain.from_iterable(map(expander.expand, nodes)), progress):
         origins.begin(one.entry, len(tasks))
         is_open = chains.note(one, len(tasks))
         if one.task is not None and not report.has_errors:
@@ -155,12 +168,12 @@ def _planned(
             tasks.add_broken(one.id)
         if urls is not None:
             urls.add(one)
-    _refuse_equal_ids(tasks, origins, report)
+    refuse_equal_ids(tasks, origins, report)
     if not report.has_errors:
         tasks.finish()
     chains.link()
     if not report.has_errors:
-        _warn_of_equal_requests(tasks, origins, report)
+        warn_of_equal_requests(tasks, origins, report)
     gateway = top.get("gateway") or {}
     prices = pricing(top["pricing"]) if top.get("pricing") else Pricing()
     limits = budget(top.get("budget") or {}, prices.currency or REFERENCE_CURRENCY)
@@ -177,6 +190,13 @@ def _planned(
         named="name" in top,
         models=models,
     )
+
+
+def _counted(tasks: Iterable[Expanded], progress: Progress | None) -> Iterator[Expanded]:
+    for number, one in enumerate(tasks, start=1):
+        yield one
+        if progress and number % TOLD_EVERY == 0:
+            progress(number)
 
 
 def _is_unset(root: Node, key: str) -> bool:
@@ -242,44 +262,9 @@ class _Urls:
         return tuple(self._uses.values())
 
 
-def _refuse_equal_ids(tasks: PlanStore, origins: Origins, report: Report) -> None:
-    first: dict[str, Origin] = {}
-    for task_id, position in tasks.with_equal_ids():
-        one = origins.of(position)
-        if (before := first.setdefault(task_id, one)) is not one:
-            place, earlier = one.place("id"), before.place("id")
-            message = f"duplicate id `{task_id}`; first used at {earlier}"
-            hint = "the video is named after it: give each task a unique id"
-            if max(one.repetition, before.repetition) > 1:
-                hint = "the video is named after it; `repeat` adds -2, -3 and so on: use other ids"
-            elif place == earlier:
-                message = f"duplicate id `{task_id}`: two entries use it"
-                hint = "the video is named after it: set a different `id` in one of the entries"
-            elif one.entry.multiples.name_tasks and not one.entry.has_id:
-                hint = 'the video is named after the file: set `id: "${name}"`, or rename one of them'
-            report.add(place, message, hint, path=("id",))
-
-
 def _refuse_unpriced(
     tasks: PlanStore, figures: Limits, prices: Pricing, place: Place, report: Report
 ) -> None:
     if model := unpriced(tasks.requests(), figures, prices):
         hint = "add its price to `pricing.per_million_tokens`, or limit `budget.tokens`"
         report.add(place, f"`budget.cost` can't be enforced: no price for {printable(model)}", hint)
-
-
-def _warn_of_equal_requests(tasks: PlanStore, origins: Origins, report: Report) -> None:
-    """Warn about duplicate requests, which are paid for twice, unless `repeat` asks for them."""
-    for task in tasks.replicas():
-        one = origins.of(task.position)
-        earlier = tasks.find(task.first)
-        if one.repetition > 1 or earlier is None:
-            continue
-        place, other = one.place("prompt"), earlier.source
-        if other == task.source:  # two entries use the same row
-            other = f"that of the entry in line {origins.of(earlier.position).entry.node.line}"
-        message = f"same request as {other}: both will be made and paid for"
-        if one.entry.multiples.matrix or (one.entry.multiples.table is not None and not place.row):
-            message = f"{task.source}: {message}"  # the place is ambiguous
-        hint = "delete one of them if one video is enough; if two are intended, use `repeat: 2`"
-        report.add(place, message, hint, Severity.WARNING)

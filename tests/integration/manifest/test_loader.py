@@ -307,3 +307,15 @@ def test_a_hundred_mistakes_are_found_in_one_go() -> None:
     with pytest.raises(ManifestError) as caught:
         load_manifest(DATA / "invalid" / "hundred-mistakes.yaml")
     assert len(caught.value.problems) == 100
+
+
+def test_how_far_it_has_come_is_told(tmp_path: Path) -> None:
+    """Now and then, with the number of tasks so far: a large table takes a while."""
+    (tmp_path / "rows.csv").write_text("prompt\n" + "a cat\n" * 2500)
+    (tmp_path / "batch.yaml").write_text(
+        "version: 1\ndefaults: {model: dreamina-seedance-2-0, duration: 5}\n"
+        'tasks: [{rows: rows.csv, prompt: "${prompt}"}]\n'
+    )
+    told: list[int] = []
+    load_manifest(tmp_path / "batch.yaml", progress=told.append)
+    assert told == [1000, 2000]
