@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -31,13 +31,15 @@ def run_large(stage: Stage) -> Iterator[Figure]:
     """Start a run of 100,000 tasks, ask for its status, and stop it while its slots generate."""
     tasks = stage.size(TASKS, TINY)
     plan, _ = planned(stage, tasks, "jsonl", stage.times(2))
-    batch = batch_of(stage, tasks, "jsonl", concurrency=SLOTS, submit_rate=600)
-    report, scale = stage.place("report.json"), 0.01 if stage.short else 1.0
-    with stage.simulator(scale, generation_seconds=90, generation_sigma=0) as gateway:
-        at = ("--base-url", gateway.url, "--time-scale", scale)
+    report, scale, first_posts = stage.place("report.json"), 0.01 if stage.short else 1.0, []
+    for _ in range(stage.times(2) - 1):
+        with _gateway(stage, scale) as (gateway, at):
+            first_posts.append(_first_post(stage, _batch(stage, tasks), at, gateway))
+    batch = _batch(stage, tasks)
+    with _gateway(stage, scale) as (gateway, at):
         run = stage.watched(report, "run", batch.manifest, *at, "-q")
         run.waits_for(lambda: gateway.posts() > 0)
-        first_post = run.age
+        first_posts.append(run.age)
         status = _watch(stage, run, batch.directory)
         asked = time.perf_counter()
         run.send(signal.SIGINT)
@@ -47,7 +49,9 @@ def run_large(stage: Stage) -> Iterator[Figure]:
     stall = json.loads(report.read_text(encoding="utf-8"))
     note = f"the machine alone {stall['machine']:.3f} s; {stall['working']:.3f} s of it on the CPU"
     what = "run of 100,000 tasks"
-    yield Figure("large.first_post", f"{what}: first POST", first_post, "s", plan.wall, at_most_times(1.5))
+    yield Figure(
+        "large.first_post", f"{what}: first POST", min(first_posts), "s", plan.wall, at_most_times(1.5)
+    )
     yield Figure("large.memory", f"{what}: peak memory", used.memory, "MB", plan.memory, at_most(250))
     yield Figure(
         "large.stall", f"{what}: longest stall of the event loop", stall["longest"], "s",
@@ -60,11 +64,19 @@ def run_large(stage: Stage) -> Iterator[Figure]:
     yield Figure("large.status", f"{what}: `status` meanwhile", status, "s", goal=at_most(0.3))
 
 
-def _resumed(stage: Stage, batch: Batch, at: tuple[object, ...], gateway: Server) -> float:
-    """Start it again, with free slots; return the seconds until it submits."""
-    content = json.loads(batch.manifest.read_text(encoding="utf-8"))
-    content["run"]["concurrency"] *= 2
-    batch.manifest.write_text(json.dumps(content), encoding="utf-8")
+@contextmanager
+def _gateway(stage: Stage, scale: float) -> Iterator[tuple[Server, tuple[object, ...]]]:
+    """A gateway, and the options of a run there."""
+    with stage.simulator(scale, generation_seconds=90, generation_sigma=0) as gateway:
+        yield gateway, ("--base-url", gateway.url, "--time-scale", scale)
+
+
+def _batch(stage: Stage, tasks: int) -> Batch:
+    return batch_of(stage, tasks, "jsonl", concurrency=SLOTS, submit_rate=600)
+
+
+def _first_post(stage: Stage, batch: Batch, at: tuple[object, ...], gateway: Server) -> float:
+    """Start a run; return the seconds until it submits."""
     before = gateway.posts()
     run = stage.batchrunner("run", batch.manifest, *at, "-q")
     run.waits_for(lambda: gateway.posts() > before)
@@ -72,6 +84,14 @@ def _resumed(stage: Stage, batch: Batch, at: tuple[object, ...], gateway: Server
     run.send(signal.SIGINT)
     run.ended(130)
     return seconds
+
+
+def _resumed(stage: Stage, batch: Batch, at: tuple[object, ...], gateway: Server) -> float:
+    """Start it again, with free slots; return the seconds until it submits."""
+    content = json.loads(batch.manifest.read_text(encoding="utf-8"))
+    content["run"]["concurrency"] *= 2
+    batch.manifest.write_text(json.dumps(content), encoding="utf-8")
+    return _first_post(stage, batch, at, gateway)
 
 
 def _watch(stage: Stage, run: Process, directory: Path) -> float:
