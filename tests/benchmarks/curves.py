@@ -29,7 +29,7 @@ def draw(figures: Iterable[Figure], folder: Path) -> list[Path]:
         if max(points.values()) > 20 * min(points.values()):
             axes.set_yscale("log")
         else:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.1 * max(points.values()))
         axes.grid(visible=True, alpha=0.3)
         path = folder / f"{'-'.join(name.replace(',', '').lower().split())}.svg"
         picture.savefig(path, metadata={"Date": None})
