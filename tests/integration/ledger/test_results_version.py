@@ -69,6 +69,8 @@ async def anew(ledger, directory):
         return b"".join(path.read_bytes() for path in paths if path.exists())
 
     kept = content()
+    for path in paths:
+        path.unlink(missing_ok=True)
     await update(ledger, directory)
     return kept, content()
 
@@ -290,6 +292,22 @@ def test_a_file_with_other_rows_is_made_again(tmp_path, finished, run, lines):
     """What `results --all` wrote is not what a run writes."""
     run(lambda ledger, results: update(ledger, tmp_path, planned_only=False))
     assert written_again(run, lines) == len(IDS)
+
+
+@pytest.mark.parametrize("file", [RESULTS_NAME, METADATA_NAME])
+def test_results_makes_no_file_again_that_is_as_it_should_be(tmp_path, finished, run, file):
+    """It stays in place; one that was edited or removed is replaced."""
+    path = tmp_path / file
+    ours, inode = path.read_bytes(), path.stat().st_ino
+    assert run(lambda ledger, results: update(ledger, tmp_path)) == (len(IDS), "")
+    assert path.stat().st_ino == inode
+    path.unlink()
+    run(lambda ledger, results: update(ledger, tmp_path))
+    assert path.read_bytes() == ours
+    path.write_bytes(ours.replace(b"t", b"u", 1))
+    rows, notice = run(lambda ledger, results: update(ledger, tmp_path))
+    assert (path.read_bytes(), rows) == (ours, len(IDS))
+    assert f"{file} was edited" in notice
 
 
 def test_the_choice_of_excel_is_remembered(tmp_path, finished, run, lines):

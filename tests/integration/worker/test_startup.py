@@ -10,6 +10,7 @@ from batchrunner.core.model import RemoteId
 from batchrunner.core.outcome import Preflight, PreflightOutcome, Receipt
 from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
+from batchrunner.engine import startup
 from batchrunner.engine.startup import LONGEST_WAIT, ask_first, put_pending, take_up
 from batchrunner.engine.task_group import RunTaskGroup
 
@@ -185,3 +186,22 @@ def test_only_selected_tasks_enter_the_backlog(shop):
         return put
 
     assert shop(story, "cat", "dog", "fox") == ["cat", "fox"]
+
+
+def test_pending_tasks_are_read_in_parts(shop, monkeypatch):
+    """None is left out, and none is put twice, wherever a part ends."""
+    monkeypatch.setattr(startup, "PUT_AT_ONCE", 2)
+
+    async def story(parts):
+        started = next(task.key for task in parts.plan.tasks if task.id == "b")
+        await parts.ledger.claim(started, None, None)
+        put = []
+
+        class Slots:
+            def put(self, task, delay=0.0):
+                put.append(parts.plan.tasks[task.position].id)
+
+        await put_pending(parts.ledger, Slots(), parts.clock, None, {})
+        return put
+
+    assert shop(story, "a", "b", "c", "d", "e") == ["a", "c", "d", "e"]
