@@ -12,6 +12,7 @@ from batchrunner.cli.process import run_async
 from batchrunner.cli.shown_progress import ShownProgress
 from batchrunner.core.errors import ManifestError
 from batchrunner.core.problems import Problem, Severity
+from batchrunner.core.text import printable
 
 if TYPE_CHECKING:
     from batchrunner.manifest import LoadedManifest
@@ -58,7 +59,7 @@ def load(options: argparse.Namespace) -> LoadedManifest:
     try:
         known: LoadedManifest | None = getattr(options, "loaded", None)  # only the Python API has it
         place = getattr(options, "videos", None) or ""
-        told = ShownProgress(f"tasks of {options.manifest.name}", TELL_EVERY, is_quiet(options))
+        told = ShownProgress(f"tasks of {printable(options.manifest.name)}", TELL_EVERY, is_quiet(options))
         loaded = known or load_manifest(options.manifest, options.check_urls, open_inputs, place, told)
     except ManifestError as error:
         raise ManifestError(_judged(error.problems, options.strict)) from error

@@ -14,10 +14,18 @@ class ShownProgress:
     def __init__(self, what: str, every: float, is_quiet: bool = False) -> None:
         """`every` is in seconds; a step that takes less says nothing."""
         self._what, self._every, self._said = what, every, time.monotonic()
-        self._is_watched = sys.stderr.isatty() and not is_quiet
+        self._is_watched = not is_quiet and _is_terminal()
 
     def __call__(self, done: int, total: int | None = None) -> None:
         """So much is done, of so much if that is known."""
         if self._is_watched and (now := time.monotonic()) >= self._said + self._every:
             self._said = now
             talk(f"{self._what}: {done:,}" + ("" if total is None else f" of {total:,}"))
+
+
+def _is_terminal() -> bool:
+    """Whether stderr is one: a host of the Python API may have put anything in its place, or nothing."""
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False

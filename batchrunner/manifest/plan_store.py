@@ -111,8 +111,7 @@ class PlanStore:
         """Number identical requests, once all tasks are added; `complete` does it for tasks that are open."""
         self._write()
         with temporary_files():
-            # With a second column, so that the question below is answered by the index alone.
-            self._db.execute("CREATE INDEX tasks_by_key ON tasks (key, is_open)")
+            self._db.execute("CREATE INDEX tasks_by_key ON tasks (key, is_open)")  # all that _SEVERAL needs
             several = self._db.execute(_SEVERAL).fetchall()
             for (first,) in several:
                 equal = list(self._select("WHERE key = ? AND NOT is_open", first))

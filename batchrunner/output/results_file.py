@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from batchrunner.clock import Clock
@@ -16,9 +17,10 @@ from batchrunner.core.file_names import RESULTS_NAME
 from batchrunner.ledger import EXCEL, Ledger, LedgerReader, ResultRows
 from batchrunner.output.results_backup import keep_copy
 from batchrunner.output.results_version import (
+    InPlace,
     Version,
     hash_in_place,
-    is_up_to_date,
+    in_place,
     made,
     refused,
 )
@@ -67,20 +69,13 @@ class Results:
 
     async def _written(self) -> None:
         # Use the reader: after a failed write the writer may not respond.
-        new = await self._reader.read_results(self._made)
-        if new:
+        new = await self._reader.read_results(partial(_newest, self._directory, former=self._former))
+        if isinstance(new, Version):
             kept = await put_in_place(self._ledger, self._directory, new, self._reader)
             self._former = new
             if kept:
                 self._notice(kept)
-
-    def _made(self, source: ResultRows) -> Version | None:
-        """A new version, or None if the one in place is up to date. Runs in a thread."""
-        return (
-            None
-            if is_up_to_date(self._directory, source)
-            else made(self._directory, source, former=self._former)
-        )
+        await _show_as_dataset(self._directory, new)
 
     async def keep_fresh(self) -> None:
         """Write the files whenever the ledger has changed, using at most a twentieth of the time."""
@@ -105,14 +100,20 @@ async def update(
     """
     if excel is not None:
         await ledger.set_meta(EXCEL, "yes" if excel else "")
+    new = await ledger.read_results(partial(_newest, directory), planned_only)
+    kept = await put_in_place(ledger, directory, new, ledger) if isinstance(new, Version) else ""
+    await _show_as_dataset(directory, new)
+    return new.rows, kept
 
-    def version(source: ResultRows) -> Version | int:
-        return source.number() if is_up_to_date(directory, source) else made(directory, source)
 
-    new = await ledger.read_results(version, planned_only)
-    if isinstance(new, int):
-        return new, ""
-    return new.rows, await put_in_place(ledger, directory, new, ledger)
+def _newest(directory: Path, source: ResultRows, former: Version | None = None) -> Version | InPlace:
+    """The version in place if it is the newest one, or else a new one. Runs in a thread."""
+    return in_place(directory, source) or made(directory, source, former)
+
+
+async def _show_as_dataset(directory: Path, version: Version | InPlace) -> None:
+    """Also if the files need not be written: an earlier process may not have come so far."""
+    await asyncio.to_thread(show_as_dataset, directory, version.columns, version.metadata)
 
 
 async def put_in_place(ledger: Ledger, directory: Path, new: Version, known_by: LedgerReader) -> str:
@@ -141,7 +142,6 @@ async def put_in_place(ledger: Ledger, directory: Path, new: Version, known_by: 
             for file, keep in changed
             if (copy := await asyncio.to_thread(_replaced, directory / file.name, file.part, keep))
         ]
-        await asyncio.to_thread(show_as_dataset, directory, new.columns, new.files[-1].sha256)
         return "; ".join(kept)
     finally:
         for file in new.files:

@@ -66,9 +66,22 @@ class Version:
         return len(self.files[0].lengths) - 1
 
     @property
+    def metadata(self) -> str:
+        """The hash of metadata.jsonl; empty for an empty file."""
+        return self.files[-1].sha256
+
+    @property
     def size(self) -> int:
         """Bytes."""
         return sum(file.size for file in self.files)
+
+
+class InPlace(NamedTuple):
+    """The version in place, where it is the newest one; the same as of a `Version`."""
+
+    rows: int
+    columns: tuple[str, ...]
+    metadata: str
 
 
 class _Content(NamedTuple):
@@ -115,18 +128,20 @@ def made(directory: Path, source: ResultRows, former: Version | None = None) -> 
     return Version(tuple(new), tuple(columns.values()), _form(source), source.newest_change, is_plan)
 
 
-def is_up_to_date(directory: Path, source: ResultRows) -> bool:
-    """Whether the files in place are what `made` would make now.
+def in_place(directory: Path, source: ResultRows) -> InPlace | None:
+    """The version in place, if it is what `made` would make now; that of a run alone is known for sure.
 
     Raises:
         StorageError: a file can't be read.
     """
-    if source.newest_change or source.written_form != _form(source):
-        return False
-    return all(
+    if not source.planned_only or source.newest_change or source.written_form != _form(source):
+        return None
+    is_whole = all(
         name in source.written and hash_in_place(directory / name) == source.written[name]
         for name in (RESULTS_NAME, METADATA_NAME)
     )
+    columns = tuple(metadata_columns(source.labels()).values())
+    return InPlace(source.number(), columns, source.written[METADATA_NAME]) if is_whole else None
 
 
 def _form(source: ResultRows) -> str:

@@ -34,9 +34,9 @@ def show_as_dataset(directory: Path, columns: Sequence[str], sha256: str) -> Non
     Raises:
         StorageError: the disk returned an error.
     """
-    if not sha256:
-        return
     config, text = directory / CONFIG, _config(columns, sha256)
+    if not sha256 and not config.exists():
+        return
     there = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""
     if there != text and (not there or there.startswith(_MARK)):
         write_over(config, text.encode())

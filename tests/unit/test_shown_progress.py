@@ -1,5 +1,6 @@
 """How far a long step has come, as a terminal shows it."""
 
+import io
 import sys
 import time
 
@@ -32,3 +33,13 @@ def test_it_is_said_now_and_then_to_who_watches(
         now[0] += seconds
         progress(done, total)
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("stream", [None, object(), "closed"])
+def test_who_has_no_terminal_is_told_nothing(stream: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host of the Python API may have put anything in the place of stderr, or nothing."""
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed if stream == "closed" else stream)
+    progress = ShownProgress("pictures", every=0.0)
+    progress(1)

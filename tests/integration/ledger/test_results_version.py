@@ -18,6 +18,7 @@ from batchrunner.core.policy import AttemptFacts, Move
 from batchrunner.core.states import Event, TaskState
 from batchrunner.ledger import LEDGER_NAME, Ledger, LedgerReader
 from batchrunner.output.results_file import Results, update
+from batchrunner.output.run_dataset import CONFIG
 from batchrunner.version import __version__
 from tests.harness.plans import wanted_task
 
@@ -292,6 +293,32 @@ def test_a_file_with_other_rows_is_made_again(tmp_path, finished, run, lines):
     """What `results --all` wrote is not what a run writes."""
     run(lambda ledger, results: update(ledger, tmp_path, planned_only=False))
     assert written_again(run, lines) == len(IDS)
+
+
+def test_all_rows_are_made_each_time(tmp_path, finished, run):
+    """What `results --all` wrote says nothing about the next: not its rows, and not its form."""
+    path = tmp_path / RESULTS_NAME
+    ours = path.read_bytes()
+    with closing(sqlite3.connect(tmp_path / LEDGER_NAME)) as db, db:
+        db.execute("UPDATE tasks SET position = NULL WHERE id = ?", (IDS[-1],))
+    for excel, mark in ((None, b""), (True, b"\xef\xbb\xbf"), (None, b"\xef\xbb\xbf"), (False, b"")):
+        written = run(lambda ledger, results, given=excel: update(ledger, tmp_path, False, given))
+        assert written == (len(IDS), "")
+        assert path.read_bytes() == mark + ours
+
+
+def test_what_a_kill_left_out_is_made_up_for(tmp_path, finished, run):
+    """The file that says what to load, also if results.csv needs no writing."""
+    config = tmp_path / CONFIG
+    ours = config.read_bytes()
+    for left in (b"", ours.replace(b"metadata.jsonl ", b"metadata.jsonl 0")):
+        for write in (
+            lambda ledger, results: update(ledger, tmp_path),
+            lambda ledger, results: results.write(),
+        ):
+            config.write_bytes(left)
+            run(write)
+            assert config.read_bytes() == ours
 
 
 @pytest.mark.parametrize("file", [RESULTS_NAME, METADATA_NAME])
