@@ -11,7 +11,7 @@ from batchrunner.cli.console import say, say_json, with_iso_times
 from batchrunner.core.errors import UsageError
 from batchrunner.core.redaction import redacted_values
 from batchrunner.core.states import TaskState
-from batchrunner.core.text import moment, printable, shortened
+from batchrunner.core.text import count, moment, printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,16 +26,19 @@ MOST_NAMED = 20
 
 
 async def tell_story(ledger: LedgerReader, name: str, as_json: bool) -> int:
-    """Print the history of each task that `name` names.
+    """Print the history of the task that `name` names, and of its former versions with the same ID.
 
     Raises:
-        UsageError: it names none.
+        UsageError: it names none, or several.
     """
     from batchrunner.ledger.history import neighbours  # noqa: PLC0415  for speed
+    from batchrunner.operations.overrides import which_of  # noqa: PLC0415
 
     found = await ledger.find(name)
     if not found:
         raise UsageError(f"no such task: {name}", "use the start of an ID, a fingerprint or a remote ID")
+    if len({task.id for task in found}) > 1:
+        raise UsageError(f"{name} matches {count(len(found), 'task')}", which_of(found))
     stories: list[object] = []
     for task in found:
         events, attempts = await ledger.events(task.key), await ledger.attempts(task.key)

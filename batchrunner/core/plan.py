@@ -61,8 +61,12 @@ def made_up_id(text: str, key: TaskKey) -> str:
 
 def renamed(task_id: str, key: TaskKey, other: TaskKey) -> str:
     """The ID of a task whose key turned out to be `other`; only a generated ID changes."""
-    made_up = task_id.endswith(short(key))
-    return task_id.removesuffix(short(key)) + short(other) if made_up else task_id
+    return task_id.removesuffix(short(key)) + short(other) if is_made_up(task_id, key) else task_id
+
+
+def is_made_up(task_id: str, key: TaskKey) -> bool:
+    """Whether the ID of the task with this key was generated."""
+    return task_id.endswith(short(key))
 
 
 def id_fault(task_id: str) -> str:

@@ -50,7 +50,7 @@ async def chosen(
             raise UsageError(f"no such task: {name}", "results.csv lists the IDs of all tasks")
         found = _meant(found, fitting)
         if len(found) > 1:
-            raise UsageError(f"{name} matches {len(found)} tasks", _which(found))
+            raise UsageError(f"{name} matches {len(found)} tasks", which_of(found))
         if found[0].state not in fitting:
             hint = f"`{command('status', ledger.directory, name)}` shows its history"
             if found[0].state is TaskState.DONE and TaskState.FAILED in states:
@@ -72,8 +72,8 @@ def _meant(found: list[TaskRecord], states: frozenset[TaskState]) -> list[TaskRe
     return next((few for few in (planned, fitting) if len(few) == 1), found)
 
 
-def _which(found: Sequence[TaskRecord]) -> str:
-    """How to name one of several tasks."""
+def which_of(found: Sequence[TaskRecord]) -> str:
+    """How to name one of several tasks, as a hint."""
     if len({task.id for task in found}) == 1:
         gone = " (no longer in the manifest)"
         named = (f"{task.key[2:14]}{'' if task.position is not None else gone}" for task in found)

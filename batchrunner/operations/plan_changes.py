@@ -14,6 +14,7 @@ from batchrunner.core.content import RequestForm
 from batchrunner.core.model import PlannedTask, TaskKey
 from batchrunner.core.needs import needs_in, with_lengths
 from batchrunner.core.needs_unmet import NEED_FAILED, Unmet, unmet
+from batchrunner.core.plan import is_made_up
 from batchrunner.core.planned_tasks import PlannedTasks
 from batchrunner.core.replicas import recognised
 from batchrunner.core.states import TaskState
@@ -184,13 +185,20 @@ def compare(
 
 
 def formerly(gone: Iterable[tuple[str, str, T]]) -> Callable[[PlannedTask], T | None]:
-    """Finds what had a task's ID, or else its place, among (ID, place, value) of tasks that left the plan."""
-    by_name: dict[str, T] = {}
+    """Finds what had a task's ID among (ID, place, value) of tasks that left the plan.
+
+    A generated ID changes with the request: its task is the one that had its place.
+    """
     by_id: dict[str, T] = {}
+    by_place: dict[str, T] = {}
     for task_id, source, value in gone:
-        by_name[source], by_id[task_id] = value, value
-    by_name |= by_id
-    return lambda task: by_name.get(task.id) or by_name.get(task.source)
+        by_id[task_id], by_place[source] = value, value
+
+    def former(task: PlannedTask) -> T | None:
+        place = by_place.get(task.source) if is_made_up(task.id, task.key) else None
+        return by_id.get(task.id) or place
+
+    return former
 
 
 def _known(task: PlannedTask, known: Standing) -> Step:

@@ -111,6 +111,18 @@ def test_a_change_below_is_named_by_its_path():
     assert step.why == "differs in prompt, metadata.seed, metadata.ratio; the old video is kept"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [("", "", Change.CHANGED), ("ant", "ant", Change.CHANGED), ("ant", "bee", Change.NEW)],
+)
+def test_only_a_generated_id_leaves_it_to_the_place_what_a_task_was(before, after, change):
+    """Another row with an ID of its own may stand where a removed one stood."""
+    old = plan(wanted(before)._replace(source="rows.csv: row 3"))
+    new = plan(wanted(after, "a dog")._replace(source="rows.csv: row 3"))
+    records = [one._replace(source="rows.csv: row 3") for one in known(old)]
+    assert changes(new, records)[0].change is change
+
+
 def test_reordering_and_renaming_cost_nothing():
     """The same requests in another order, under other ids, are done."""
     old = plan(wanted("a"), wanted("b", "a dog"))
