@@ -19,9 +19,9 @@ CREATE TABLE tasks (
     request       TEXT NOT NULL,             -- normalised request as JSON, local files as hashes
     inputs        TEXT NOT NULL,             -- JSON list of its input files and URLs
     labels        TEXT NOT NULL,             -- JSON object
-    state         TEXT NOT NULL CHECK (
+    state         TEXT NOT NULL CHECK (  -- with IN, each statement would build a table of these
                       state = 'pending' OR state = 'submitting' OR state = 'in_doubt' OR state = 'generating' OR
-                      state = 'collecting' OR state = 'done' OR state = 'uncollected' OR state = 'failed'),  -- with IN, each statement would build a table of these
+                      state = 'collecting' OR state = 'done' OR state = 'uncollected' OR state = 'failed'),
     attempt       INTEGER REFERENCES attempts (id),  -- the newest
     attempts      INTEGER NOT NULL DEFAULT 0,
     refused       INTEGER NOT NULL DEFAULT 0,        -- consecutive refusals of this task alone
