@@ -171,19 +171,23 @@ def test_pending_tasks_wait_for_their_time_but_no_longer_than_the_limit(shop):
     assert delays["soon"] == pytest.approx(50.0)  # nominal seconds
 
 
+async def ids_put(parts, selected=None):
+    """The IDs of the tasks that are put into the backlog, in this order."""
+    put = []
+
+    class Slots:
+        def put(self, task, delay=0.0):
+            put.append(parts.plan.tasks[task.position].id)
+
+    await put_pending(parts.ledger, Slots(), parts.clock, selected, {})
+    return put
+
+
 def test_only_selected_tasks_enter_the_backlog(shop):
     """With a selection, the other pending tasks are left for another run."""
 
     async def story(parts):
-        chosen = frozenset(task.key for task in parts.plan.tasks if task.id != "dog")
-        put = []
-
-        class Slots:
-            def put(self, task, delay=0.0):
-                put.append(parts.plan.tasks[task.position].id)
-
-        await put_pending(parts.ledger, Slots(), parts.clock, chosen, {})
-        return put
+        return await ids_put(parts, frozenset(task.key for task in parts.plan.tasks if task.id != "dog"))
 
     assert shop(story, "cat", "dog", "fox") == ["cat", "fox"]
 
@@ -195,13 +199,6 @@ def test_pending_tasks_are_read_in_parts(shop, monkeypatch):
     async def story(parts):
         started = next(task.key for task in parts.plan.tasks if task.id == "b")
         await parts.ledger.claim(started, None, None)
-        put = []
-
-        class Slots:
-            def put(self, task, delay=0.0):
-                put.append(parts.plan.tasks[task.position].id)
-
-        await put_pending(parts.ledger, Slots(), parts.clock, None, {})
-        return put
+        return await ids_put(parts)
 
     assert shop(story, "a", "b", "c", "d", "e") == ["a", "c", "d", "e"]
