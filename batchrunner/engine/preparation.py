@@ -219,8 +219,7 @@ async def bring_up_to_date(
     uncollected = await ledger.tasks(TaskState.UNCOLLECTED)
     again = [(task.key, POLL_AGAIN) for task in failed if task.may_be_paid_for]
     again += [(task.key, COLLECT_AGAIN) for task in uncollected if recollect_all or not task.links_dead]
-    for key, move in again:
-        await ledger.move(key, move)
+    await ledger.move_all(again)
     if again:  # what needs them may go on, also if this run is killed before it can say so
         await ledger.note_unmet(())
     return gone

@@ -65,9 +65,8 @@ async def look_at_files(
         some = new[start : start + NOTED_AT_ONCE]
         await asyncio.gather(*(ledger.note(one.file.attempt, one.facts) for one in some))
     if fetch_missing:
-        for one in findings:
-            if one.state is FileState.MISSING:
-                await ledger.move(one.file.key, FETCH_AGAIN)
+        gone = [one.file.key for one in findings if one.state is FileState.MISSING]
+        await ledger.move_all([(key, FETCH_AGAIN) for key in gone])
         return ""
     return _news([one.file for one in new if one.state != one.file.state and one.state], directory)
 

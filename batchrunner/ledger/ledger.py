@@ -16,21 +16,9 @@ from batchrunner.core.budget import Limit
 from batchrunner.core.file_names import LEDGER_NAME
 from batchrunner.core.model import Attempt, AttemptId, Plan, TaskKey
 from batchrunner.core.needs_unmet import Unmet
-from batchrunner.core.plan import folded, version_name
 from batchrunner.core.policy import CLAIMED, INTERRUPTED, WANTED_AGAIN, AttemptFacts, Move
-from batchrunner.ledger import belonging, changes, reconcile
-from batchrunner.ledger.attempts import (
-    Intent,
-    LostAttempt,
-    PaidAttempt,
-    enter,
-    enter_intent,
-    enter_lost,
-    record_denial,
-    record_facts,
-    record_unmet,
-    unused_seed,
-)
+from batchrunner.ledger import attempts, belonging, changes, reconcile
+from batchrunner.ledger.attempts import LostAttempt, PaidAttempt, unused_seed
 from batchrunner.ledger.database import Database, open_for_writing
 from batchrunner.ledger.events import Observer, Outbox
 from batchrunner.ledger.moving import carry_out
@@ -183,31 +171,28 @@ class Ledger(LedgerReader):
             has_seed = seed is not None and version == 1
             chosen = unused_seed(db, partial(draw, run_id, key, number)) if draw and not has_seed else seed
             now = self._now()
-            intent = Intent(number, chosen, now, self.process, account, *stored(worst))
-            attempt = enter_intent(db, key, intent)
+            intent = attempts.Intent(number, chosen, now, self.process, account, *stored(worst))
+            attempt = attempts.enter_intent(db, key, intent)
             self._move(db, key, CLAIMED, attempt)
             return Attempt(attempt, key, number, chosen, now, refused)
 
         return await self._writer.apply(change)
 
-    async def want_again(self, key: TaskKey, on_disk: frozenset[str] = frozenset()) -> str:
-        """Request another version of a finished video: the task becomes pending, the old file keeps its name.
+    async def want_again(self, keys: Sequence[TaskKey], on_disk: frozenset[str]) -> None:
+        """Request another version of finished videos: their tasks become pending, old files keep their names.
 
-        `on_disk` is as for `reconcile`. Returns the new version's path, relative to the run directory.
+        `on_disk` is as for `reconcile`.
 
         Raises:
-            TransitionRefused: the task has no finished video yet.
+            TransitionRefused: a task has no finished video yet; nothing was changed.
         """
 
-        def change(db: sqlite3.Connection) -> str:
-            ((name, version),) = db.execute("SELECT file_name, version + 1 FROM tasks WHERE key = ?", (key,))
-            self._move(db, key, WANTED_AGAIN, None)
-            taken = db.execute(reconcile.GIVEN_NAMES)
-            new = version_name(name, version, {folded(row[0]) for row in taken} | on_disk)
-            db.execute("UPDATE tasks SET file_name = ?, version = ? WHERE key = ?", (new, version, key))
-            return new
+        def change(db: sqlite3.Connection) -> None:
+            for key in keys:
+                self._move(db, key, WANTED_AGAIN, None)
+            reconcile.name_next_versions(db, keys, on_disk)
 
-        return await self._writer.apply(change)
+        await self._writer.apply(change)
 
     async def move(self, key: TaskKey, move: Move, attempt: AttemptId | None = None) -> None:
         """Apply a move to a task and record its facts about the attempt.
@@ -222,6 +207,19 @@ class Ledger(LedgerReader):
 
         await self._writer.apply(change)
 
+    async def move_all(self, moves: Sequence[tuple[TaskKey, Move]]) -> None:
+        """Apply moves to many tasks, to all of them or to none.
+
+        Raises:
+            TransitionRefused: one of the transitions is not allowed; nothing was changed.
+        """
+
+        def change(db: sqlite3.Connection) -> None:
+            for key, move in moves:
+                self._move(db, key, move, None)
+
+        await self._writer.apply(change)
+
     async def bring_back(self, key: TaskKey, found: Sequence[PaidAttempt], move: Move | None = None) -> None:
         """Add paid attempts of a task that were missing from this ledger; with a move, the first is current.
 
@@ -231,7 +229,7 @@ class Ledger(LedgerReader):
         """
 
         def change(db: sqlite3.Connection) -> None:
-            ids = [enter(db, key, one, self._now()) for one in found]
+            ids = [attempts.enter(db, key, one, self._now()) for one in found]
             worst = worst_case(db, key, self._worst_of)
             for attempt in ids:
                 reserve(db, attempt, worst)
@@ -248,7 +246,7 @@ class Ledger(LedgerReader):
         """
 
         def change(db: sqlite3.Connection) -> None:
-            attempt = enter_lost(db, key, lost)
+            attempt = attempts.enter_lost(db, key, lost)
             reserve(db, attempt, worst_case(db, key, self._worst_of))
             self._move(db, key, move, attempt)
 
@@ -260,12 +258,8 @@ class Ledger(LedgerReader):
 
     async def note_file(self, key: TaskKey, sha256: str) -> None:
         """Record the hash of a verified video before its rename, to recognise the file after a kill."""
-
-        def change(db: sqlite3.Connection) -> None:
-            query = "UPDATE attempts SET sha256 = ? WHERE id = (SELECT attempt FROM tasks WHERE key = ?)"
-            db.execute(query, (sha256, key))
-
-        await self._writer.apply(change)
+        query = "UPDATE attempts SET sha256 = ? WHERE id = (SELECT attempt FROM tasks WHERE key = ?)"
+        await self._writer.apply(lambda db: db.execute(query, (sha256, key)))
 
     async def note_results(self, written: Mapping[str, Sequence[str]], form: str, until: int) -> None:
         """Record the hashes (SHA-256) that results.csv and metadata.jsonl may have from now on.
@@ -285,15 +279,15 @@ class Ledger(LedgerReader):
 
     async def note_denied(self, model: str, move: Move) -> None:
         """Record the gateway's refusal of a model as the error of its pending tasks; no state changes."""
-        await self._writer.apply(lambda db: record_denial(db, model, move))
+        await self._writer.apply(lambda db: attempts.record_denial(db, model, move))
 
     async def note_unmet(self, waiting: Sequence[Unmet]) -> None:
         """Record why pending tasks wait for others; those that did before and are not named no longer do."""
-        await self._writer.apply(lambda db: record_unmet(db, waiting))
+        await self._writer.apply(lambda db: attempts.record_unmet(db, waiting))
 
     async def note(self, attempt: AttemptId, facts: AttemptFacts) -> None:
         """Record new facts about an attempt whose task doesn't change state."""
-        await self._writer.apply(lambda db: record_facts(db, attempt, facts))
+        await self._writer.apply(lambda db: attempts.record_facts(db, attempt, facts))
 
     def _move(self, db: sqlite3.Connection, key: TaskKey, move: Move, attempt: AttemptId | None) -> None:
         self._outbox.add(carry_out(db, key, move, attempt, self._now()))

@@ -9,13 +9,13 @@ from dataclasses import asdict
 from typing import Any
 
 from batchrunner.core.model import Plan, PlannedTask, Pricing, TaskKey
-from batchrunner.core.plan import file_name, folded
+from batchrunner.core.plan import file_name, folded, version_name
 from batchrunner.ledger.changes import note_other_rows
 from batchrunner.version import __version__
 
 WRITTEN = ("position", "id", "labels", "source", "request", "inputs")
 """Columns taken from the manifest; all others record what happened."""
-GIVEN_NAMES = "SELECT file_name FROM tasks UNION SELECT file_name FROM attempts"
+_GIVEN_NAMES = "SELECT file_name FROM tasks UNION SELECT file_name FROM attempts"
 """Every name that a video ever had or will have; no file is ever overwritten."""
 
 _COLUMNS = ", ".join(WRITTEN)
@@ -88,11 +88,26 @@ def give_free_names(db: sqlite3.Connection, on_disk: frozenset[str]) -> None:
     """Give tasks that were never submitted other file names if theirs are among those `on_disk`, folded."""
     query = "SELECT key, id, file_name FROM tasks WHERE state = 'pending' AND attempts = 0"
     met = [row for row in db.execute(query).fetchall() if folded(row[2]) in on_disk]
-    taken = {*on_disk, *(folded(name) for (name,) in db.execute(GIVEN_NAMES))} if met else set()
+    taken = _taken(db, on_disk) if met else set()
     for key, task_id, _ in met:
         name = file_name(task_id, TaskKey(key), taken)
         taken.add(folded(name))
         db.execute("UPDATE tasks SET file_name = ? WHERE key = ?", (name, key))
+
+
+def name_next_versions(db: sqlite3.Connection, keys: Iterable[TaskKey], on_disk: frozenset[str]) -> None:
+    """Give tasks the file names of their next versions, none of them among those `on_disk`, folded."""
+    taken = _taken(db, on_disk)
+    for key in keys:
+        ((name, version),) = db.execute("SELECT file_name, version + 1 FROM tasks WHERE key = ?", (key,))
+        new = version_name(name, version, taken)
+        taken.add(folded(new))
+        db.execute("UPDATE tasks SET file_name = ?, version = ? WHERE key = ?", (new, version, key))
+
+
+def _taken(db: sqlite3.Connection, on_disk: frozenset[str]) -> set[str]:
+    """The folded names that no further video may have."""
+    return {*on_disk, *(folded(name) for (name,) in db.execute(_GIVEN_NAMES))}
 
 
 def _written(task: PlannedTask) -> tuple[object, ...]:
@@ -109,7 +124,7 @@ def _with_names(
     taken: set[str] | None = None
     for row in new:
         if taken is None:
-            taken = {*on_disk, *(folded(name) for (name,) in db.execute(GIVEN_NAMES))}
+            taken = _taken(db, on_disk)
         key, _, _, task_id, *_ = row
         name = file_name(task_id, TaskKey(key), taken)
         taken.add(folded(name))

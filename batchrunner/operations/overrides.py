@@ -84,8 +84,7 @@ def which_of(found: Sequence[TaskRecord]) -> str:
 
 async def retry(ledger: Ledger, tasks: list[TaskRecord]) -> None:
     """Reset failed tasks to pending; the next run submits them."""
-    for task in tasks:
-        await ledger.move(task.key, RETRIED)
+    await ledger.move_all([(task.key, RETRIED) for task in tasks])
     await ledger.note_unmet(())  # what needed them no longer waits for a person
 
 
@@ -103,8 +102,7 @@ async def want_again(ledger: Ledger, tasks: list[TaskRecord], on_disk: frozenset
                 f"{task.id} is paid for but not collected yet, and its links are still valid",
                 f"`{command('collect', ledger.directory)}` downloads it, free of charge",
             )
-    for task in tasks:
-        await ledger.want_again(task.key, on_disk)
+    await ledger.want_again([task.key for task in tasks], on_disk)
     await ledger.note_unmet(())  # what needs one that was not collected no longer waits for a person
 
 
@@ -165,8 +163,7 @@ async def declare_lost(ledger: Ledger, tasks: list[TaskRecord]) -> None:
 
     If they were accepted after all, they are paid for twice: that is why the user must decide.
     """
-    for task in tasks:
-        await ledger.move(task.key, DECLARED_LOST)
+    await ledger.move_all([(task.key, DECLARED_LOST) for task in tasks])
 
 
 async def adopt(ledger: Ledger, task: TaskRecord, remote_id: str) -> None:

@@ -26,6 +26,8 @@ from batchrunner.output.results_version import (
 )
 from batchrunner.output.run_dataset import show_as_dataset
 
+FIRST_REFRESH = 5.0
+"""Nominal seconds before the first write of a run: its first submissions come before a table of them."""
 REFRESH_INTERVAL = 15.0
 """Minimum nominal seconds between two writes during a run."""
 MOST_WRITTEN = 1_000_000
@@ -79,6 +81,7 @@ class Results:
 
     async def keep_fresh(self) -> None:
         """Write the files whenever the ledger has changed, using at most a twentieth of the time."""
+        await self._clock.sleep(FIRST_REFRESH)
         while True:
             await self._outdated.wait()
             began = self._clock.now()

@@ -4,7 +4,7 @@ import pytest
 
 from batchrunner.core.errors import UsageError
 from batchrunner.core.policy import AttemptFacts, Move
-from batchrunner.core.states import Event, TaskState
+from batchrunner.core.states import Event, TaskState, TransitionRefused
 from batchrunner.operations import overrides
 
 
@@ -32,3 +32,50 @@ def test_an_id_that_is_another_attempts_is_not_adopted(in_ledger, filled):
 
     task = in_ledger(story)
     assert (task.state, task.remote_id, task.outcome) == ("generating", "task_0002", "named")
+
+
+def finished(name):
+    return (
+        in_state(Event.ACCEPTED, TaskState.GENERATING, remote_id=f"task_{name}"),
+        in_state(Event.SUCCEEDED, TaskState.COLLECTING, finished_at=1.0),
+        in_state(Event.COLLECTED, TaskState.DONE, collected_at=2.0),
+    )
+
+
+@pytest.mark.parametrize("decision", ["again", "retry"])
+def test_of_many_tasks_all_are_changed_or_none(in_ledger, filled, decision):
+    """Thousands are changed at once: a kill, or one that may not be changed, leaves no half of them."""
+    keys = filled("one", "two", "three")
+    endings = {
+        "again": lambda key: finished(key[-8:]),
+        "retry": lambda key: [in_state(Event.REJECTED, TaskState.FAILED)],
+    }
+
+    async def decide(ledger, chosen):
+        tasks = [await ledger.task(key) for key in chosen]
+        if decision == "again":
+            await overrides.want_again(ledger, tasks, frozenset({"videos/two-v2.mp4"}), now=3.0)
+        else:
+            await overrides.retry(ledger, tasks)
+
+    async def story(ledger):
+        for key in keys[:2]:
+            await ledger.claim(key, None, lambda run, task, number, salt: hash((task, salt)))
+            for move in endings[decision](key):
+                await ledger.move(key, move)
+        with pytest.raises(TransitionRefused):
+            await decide(ledger, keys)
+        refused = [(await ledger.task(key)).state for key in keys]
+        await decide(ledger, keys[:2])
+        return refused, [await ledger.task(key) for key in keys]
+
+    before = TaskState.DONE if decision == "again" else TaskState.FAILED
+    refused, tasks = in_ledger(story)
+    assert refused == [before, before, TaskState.PENDING]
+    assert {task.state for task in tasks} == {TaskState.PENDING}
+    new = (
+        ["videos/one-v2.mp4", "videos/two-v2-2.mp4"]
+        if decision == "again"
+        else ["videos/one.mp4", "videos/two.mp4"]
+    )
+    assert [task.file_name for task in tasks] == [*new, "videos/three.mp4"]
