@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.connection import binding_of
 from batchrunner.cli.console import say, say_json, shown_path, talk
-from batchrunner.cli.process import run_async
+from batchrunner.cli.process import run_async, share_memory_pool
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.core.errors import AccountError, ExitCode, UsageError, most_urgent
 from batchrunner.core.text import count, plain_number
@@ -122,6 +122,7 @@ async def _export(options: argparse.Namespace) -> int:
     from batchrunner.operations.export import choose, export, labels_of  # noqa: PLC0415  for speed
     from batchrunner.output.export.localising import localising  # noqa: PLC0415
 
+    share_memory_pool()
     for name, formats in OPTIONS_OF.items():
         if getattr(options, name) and options.format not in formats:
             option = f"--{name.replace('_', '-')}"

@@ -14,7 +14,7 @@ from batchrunner.cli.connection import Connection, real, simulated
 from batchrunner.cli.console import say_json
 from batchrunner.cli.loading import add_manifest, load
 from batchrunner.cli.nights import choose_night
-from batchrunner.cli.process import run_async
+from batchrunner.cli.process import run_async, share_memory_pool
 from batchrunner.cli.run_directory import add_directory, has_ledger, run_directory
 from batchrunner.core.errors import UsageError
 from batchrunner.core.identity import SIMULATOR
@@ -50,6 +50,7 @@ def recover(options: argparse.Namespace) -> int:
     from batchrunner.engine.evidence import anything_left  # noqa: PLC0415
 
     outlive_terminal()
+    share_memory_pool()
     loaded = load(options)
     choose_night(options, loaded.plan)
     if is_in_bucket(options.videos or loaded.plan.settings.videos):

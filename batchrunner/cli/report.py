@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from batchrunner.cli import arguments as shared
 from batchrunner.cli.console import say, say_json, show_problems, shown_path, talk
-from batchrunner.cli.process import run_async
+from batchrunner.cli.process import run_async, share_memory_pool
 from batchrunner.cli.run_directory import existing_run
 from batchrunner.cli.shown_progress import ShownProgress
 from batchrunner.core.errors import ManifestError, UsageError
@@ -59,6 +59,7 @@ async def _report(options: argparse.Namespace) -> int:
     from batchrunner.output.report import Pictures, contents, page_of, write_page  # noqa: PLC0415
     from batchrunner.storage.files import remove_part_files  # noqa: PLC0415
 
+    share_memory_pool()
     directory = existing_run(options.directory)
     pictures = Pictures(directory, _input_folders(options, directory))
     progress = ShownProgress("pictures", _SHOW_EVERY)

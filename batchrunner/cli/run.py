@@ -18,7 +18,7 @@ from batchrunner.cli.listeners import Listeners, add_listeners, attended, attend
 from batchrunner.cli.loading import add_manifest
 from batchrunner.cli.nights import to_collect
 from batchrunner.cli.paid_tasks import collect_despite
-from batchrunner.cli.process import run_async
+from batchrunner.cli.process import run_async, share_memory_pool
 from batchrunner.cli.run_directory import add_place, existing_run
 from batchrunner.cli.run_job import collecting, run_or_collect
 from batchrunner.core.errors import BatchrunnerError, ExitCode, UsageError, most_urgent
@@ -93,6 +93,7 @@ def _money(text: str) -> float:
 def run(options: argparse.Namespace) -> int:
     """Run a manifest to completion, or resume it; then tell others."""
     outlive_terminal()
+    share_memory_pool()
     if len(options.manifests) > 1 or options.manifests[0].is_dir():
         from batchrunner.cli.run_several import manifests_in, run_several  # noqa: PLC0415
 
@@ -133,6 +134,7 @@ def next_command(options: argparse.Namespace, mistake: UsageError) -> str:
 def collect(options: argparse.Namespace) -> int:
     """Collect paid tasks in each run directory; return the most urgent exit code."""
     outlive_terminal()
+    share_memory_pool()
     codes, values = [], []
     several = len(options.directories) > 1 or DATE in str(options.directories[0])
     for directory in _each(options.directories):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks.figures import Figure, Measure, at_most_times
+from tests.benchmarks.figures import Figure, Measure, at_most, at_most_times
 from tests.benchmarks.manifests import batch_of
 from tests.benchmarks.processes import Used, best, interleaved
 from tests.benchmarks.stage import Stage
@@ -63,6 +63,7 @@ def as_it_grows(stage: Stage, sizes: tuple[int, ...]) -> Iterator[Figure]:
             f"peak memory of a run of {size:,}",
             used.memory,
             "MB",
+            goal=at_most(250),
             curve="run, MB",
             size=size,
         )
