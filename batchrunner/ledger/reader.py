@@ -127,7 +127,10 @@ class LedgerReader:
             "WHERE +state = 'pending' AND position > ? ORDER BY position LIMIT ?"
         )
         rows = await self._rows(query, (after, most))
-        return [(Waiting(*task), not_before) for not_before, *task in rows]
+        return [
+            (Waiting(position, key, model, hash(prompt)), not_before)
+            for not_before, position, key, model, prompt in rows
+        ]
 
     async def pending_requests(self, among: frozenset[TaskKey] | None) -> Counter[str]:
         """How many tasks have yet to be submitted, by request; see `aggregates.pending_requests`."""

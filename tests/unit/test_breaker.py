@@ -52,9 +52,8 @@ class Night:
 
     def task(self, model="fast", prompt="") -> Waiting:
         self.position += 1
-        return Waiting(
-            self.position, TaskKey(f"1-{self.position}"), model, prompt or f"prompt {self.position}"
-        )
+        prompt = prompt or f"prompt {self.position}"
+        return Waiting(self.position, TaskKey(f"1-{self.position}"), model, hash(prompt))
 
     def at(self, now=0.0, in_flight=0, in_doubt=0, chance=0.5) -> Situation:
         return Situation(now, in_flight, in_doubt, chance)

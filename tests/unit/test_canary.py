@@ -15,7 +15,7 @@ SHORT, LONG = Kind("fast", "5 s"), Kind("fast", "10 s")
 
 
 def task(number: int, kind: Kind = SHORT) -> Waiting:
-    return Waiting(number, TaskKey(f"1-{number}"), kind.model, "", kind.shape)
+    return Waiting(number, TaskKey(f"1-{number}"), kind.model, 0, kind.shape)
 
 
 def gate_watching(*kinds: Kind) -> CanaryGate:

@@ -21,7 +21,8 @@ class Waiting(NamedTuple):
     position: int
     key: TaskKey
     model: str
-    prompt: str = ""
+    prompt: int = 0
+    """The hash of its prompt, as thousands of long texts would fill the memory; 0 if it has none."""
     shape: str = ""
     """Of its kind."""
 
@@ -34,7 +35,7 @@ class Waiting(NamedTuple):
     def of(cls, position: int | None, key: TaskKey, request: Mapping[str, object]) -> Waiting:
         """Create it from a task and its normalised request."""
         model, shape = kind_of(request)
-        return cls(position or 0, key, model, str(request.get("prompt", "")), shape)
+        return cls(position or 0, key, model, hash(str(request.get("prompt", ""))), shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Permit:
     """Others wait for its outcome."""
 
 
-_Ordered = tuple[bool, int, TaskKey, str, str, str]
+_Ordered = tuple[bool, int, TaskKey, str, int, str]
 """Whether a task begins something new, and the fields of the task: sorts in the order of submission.
 
 A tuple of plain values, as there may be a million: the garbage collector doesn't look at these again and
@@ -97,7 +98,7 @@ class Backlog:
         return first
 
     def take_elsewhere(
-        self, now: float, may_go: Callable[[Kind], bool], prompts: Container[str]
+        self, now: float, may_go: Callable[[Kind], bool], prompts: Container[int]
     ) -> Waiting | None:
         """Remove and return the last allowed task in plan order, preferring a prompt not in `prompts`."""
         self._bring_back(now)

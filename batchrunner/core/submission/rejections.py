@@ -45,7 +45,8 @@ class RejectionGate(Gate):
     """
 
     def __init__(self) -> None:
-        self._prompts: dict[Words, set[str]] = {}
+        self._prompts: dict[Words, set[int]] = {}
+        """Their hashes."""
         self._suspected: Words | None = None
         self._probe: TaskKey | None = None
         self._stop: Stop | None = None
@@ -65,7 +66,7 @@ class RejectionGate(Gate):
         alike = (*said[:2], "*")
         for key, enough in ((said, IDENTICAL_REJECTIONS), (alike, SIMILAR_REJECTIONS)):
             prompts = self._prompts.setdefault(key, set())
-            prompts.add(task.prompt or task.key)
+            prompts.add(task.prompt or hash(task.key))
             if is_probe and key == self._suspected:
                 self._stop = Stop(
                     f"{len(prompts)} different prompts were rejected with the same error, "
@@ -86,8 +87,8 @@ class RejectionGate(Gate):
         return self._suspected is not None
 
     @property
-    def rejected_prompts(self) -> AbstractSet[str]:
-        """The prompts that a probe should avoid."""
+    def rejected_prompts(self) -> AbstractSet[int]:
+        """The hashes of the prompts that a probe should avoid."""
         return self._prompts.get(self._suspected, set()) if self._suspected else set()
 
     def decide(self, at: Situation) -> Decision:
