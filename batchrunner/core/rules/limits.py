@@ -20,7 +20,7 @@ from batchrunner.core.rules.prompts import check_words
 
 ADAPTIVE = "adaptive"
 """The ratio of an input, or one that the model chooses."""
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
+_NOT_CJK = re.compile(r"[^\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +122,19 @@ def _prompt(prompt: str, limits: PromptLimits) -> Iterator[InputFault]:
     if len(prompt) <= limits.max_cjk_characters:
         return
     hint = "the model may overlook parts of a long prompt"
-    if (count := len(_CJK.findall(prompt))) > limits.max_cjk_characters:
+    if (count := _cjk_characters(prompt)) > limits.max_cjk_characters:
         most = limits.max_cjk_characters
         message = f"the prompt has {count} CJK characters; the recommended maximum is {most}"
         yield warning(("prompt",), message, hint)
-    if (count := len(prompt.split())) > limits.max_words:
+    # So many words have at least as many characters, and spaces between them.
+    if len(prompt) > 2 * limits.max_words and (count := len(prompt.split())) > limits.max_words:
         yield warning(
             ("prompt",), f"the prompt has {count} words; the recommended maximum is {limits.max_words}", hint
         )
+
+
+def _cjk_characters(prompt: str) -> int:
+    return 0 if prompt.isascii() else len(_NOT_CJK.sub("", prompt))
 
 
 def _words(metadata: Request, limits: Limits) -> Iterator[InputFault]:
