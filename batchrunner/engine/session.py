@@ -11,7 +11,7 @@ from functools import partial
 from batchrunner.clock import Clock
 from batchrunner.core.budget import WorstCase
 from batchrunner.core.estimate import worst_case
-from batchrunner.core.model import Request, TaskKey
+from batchrunner.core.model import Plan, Request, TaskKey
 from batchrunner.core.selection import select
 from batchrunner.core.submission.hours import Hours
 from batchrunner.core.summary import still_matters
@@ -40,9 +40,13 @@ from batchrunner.ledger.aggregates import blocked_tasks
 from batchrunner.ledger.history import named_accounts
 from batchrunner.manifest import hours_of
 from batchrunner.operations.plan_changes import recognise
+from batchrunner.output.progress import Display
 from batchrunner.output.results_file import Results
 from batchrunner.output.run_log import RunLog
 from batchrunner.output.summary import Summary
+
+MANY = 20_000
+"""Tasks that take more than a second to enter into a ledger."""
 
 
 async def run(job: Job) -> Summary:
@@ -62,6 +66,7 @@ async def run(job: Job) -> Summary:
             ledger.observe(log.event)
             remarks = await _bound(job, ledger)
             if job.plan:
+                _announce(job.plan, job.display)
                 await recognise(job.plan.tasks, ledger)
             url, sleep = await ledger.bind_videos(place), Clock(job.time_scale).sleep
             videos, bucket = await open_place(ledger, url, job.directory, sleep)
@@ -131,6 +136,12 @@ async def _to_the_end(flow: Flow, job: Job, ledger: Ledger, evidence: Evidence |
         if job.recovers:  # what was not found may have the name of a file of a task that was edited since
             await ledger.give_free_names(await names_taken(ledger, job.directory))
     return storage
+
+
+def _announce(plan: Plan, display: Display) -> None:
+    """Say what comes next if it takes seconds."""
+    if len(plan.tasks) >= MANY:
+        display.notice(f"comparing {count(len(plan.tasks), 'task')} with the ledger")
 
 
 async def _blocked(reader: LedgerReader, job: Job, selected: frozenset[TaskKey] | None) -> Counter[str]:

@@ -74,6 +74,15 @@ def test_a_pipe_gets_no_line_for_each_task(desk: Any, sim: Any) -> None:
     assert "1 failed: InputTextSensitiveContentDetected ×1" in done.stdout
 
 
+def test_a_large_run_says_what_it_does_before_it_submits(desk: Any, sim: Any) -> None:
+    """It takes seconds to enter so many tasks: nobody should think that it hangs."""
+    sim.start()
+    desk.write(*({"id": name, "prompt": name, "repeat": 10_000} for name in ("ant", "bee")))
+    ran = desk.run("--limit", "1")
+    assert ran.code == 0
+    assert "comparing 20,000 tasks with the ledger" in ran.stderr
+
+
 def test_status_tells_what_a_run_is_doing(desk: Any, sim: Any) -> None:
     """Since when, how many are in flight, what is reserved, what happened last, and why nothing is sent."""
     sim.start(generation_seconds=1_000_000)
