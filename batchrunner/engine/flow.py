@@ -13,6 +13,7 @@ from batchrunner.core.states import PAID_FOR, TaskState
 from batchrunner.core.submission.decision import Stop
 from batchrunner.engine.accounts import GivenAccount, open_gateways
 from batchrunner.engine.chains import note_why_waiting
+from batchrunner.engine.dispatch import Dispatch
 from batchrunner.engine.hours import keep_hours
 from batchrunner.engine.parts import Parts
 from batchrunner.engine.preparation import check_videos_writable
@@ -147,11 +148,8 @@ class Flow:
         if self._job.submits:
             # Even with nothing pending, a failed generation or a doubt may be resubmitted.
             await note_beginning(self._ledger, parts.lanes, is_new=self._wiring.evidence is None)
-            plan, selected = self._job.plan, self._wiring.selected
-            watches = self._wiring.binding.settings.canary
-            kinds = await asyncio.to_thread(plan.tasks.kinds) if plan and watches else {}
             await parts.chains.begin()
-            await put_pending(self._ledger, dispatch, self._clock, selected, kinds)
+            await self._queue_pending(dispatch)
         await submit_all(parts)
         if hours.detaches and not hours.is_open(self._clock.now(), self._clock.wall()):
             # The run was started out of hours: what had ended is collected, the rest is left.
@@ -161,3 +159,9 @@ class Flow:
         await group.collected()
         # What is left is past its deadline and polled without a slot: the next run resumes it.
         group.dismiss()
+
+    async def _queue_pending(self, dispatch: Dispatch) -> None:
+        plan, watches = self._job.plan, self._wiring.binding.settings.canary
+        # Of a million tasks: dropped once they are queued, as the run may take weeks.
+        kinds = await asyncio.to_thread(plan.tasks.kinds) if plan and watches else {}
+        await put_pending(self._ledger, dispatch, self._clock, self._wiring.selected, kinds)
