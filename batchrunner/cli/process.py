@@ -66,11 +66,11 @@ def share_memory_pool() -> None:
 
     glibc gives each thread a pool of its own, in which decoded videos leave gaps until it has 60 MB or more,
     for each core. One pool takes no more time, as Python lets one thread work at once. Other C libraries
-    have no such pools.
+    have no such pools, and some builds of Python no way to ask for it.
     """
-    import ctypes  # noqa: PLC0415
+    with suppress(ImportError, OSError, AttributeError):
+        import ctypes  # noqa: PLC0415
 
-    with suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 

@@ -128,8 +128,14 @@ async def _seen(
     if not going_on:
         again = run_command(directory, options.manifest, binding.gateway)
         again += " --accounts FILE" if summary.accounts else ""
-        lines += what_next(directory, summary, wanting, f"{again}   to resume")
+        lines += what_next(directory, summary, wanting, f"{again}   {_to_resume(summary)}")
     return summary, lines
+
+
+def _to_resume(summary: Summary) -> str:
+    """What the next run does; it submits all that is left, even if the last one had a limit."""
+    left = summary.counts[TaskState.PENDING] - summary.blocked_tasks
+    return f"to resume, and submit {count(left, 'pending task')}" if left > 0 else "to resume"
 
 
 def _outdated(older: Sequence[str], directory: Path) -> list[str]:

@@ -90,7 +90,7 @@ class Reporter:
 
     async def keep_results_fresh(self) -> None:
         """Rewrite results.csv from time to time if something changed."""
-        await self._results.keep_fresh()
+        await self._results.keep_fresh(self.everything.total())
 
     async def write_results(self) -> str:
         """Write results.csv; return the error message, empty on success."""

@@ -109,6 +109,8 @@ async def supervise(
     asked.cancel()
     if not working.done():
         gate.close()
+        if stop.signal:
+            notice("stopping: what generates goes on at the gateway, and the next run collects it")
         try:
             await _air_cleared(gate, notice)
         except asyncio.CancelledError as error:

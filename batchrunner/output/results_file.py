@@ -26,8 +26,9 @@ from batchrunner.output.results_version import (
 )
 from batchrunner.output.run_dataset import show_as_dataset
 
-FIRST_REFRESH = 5.0
-"""Nominal seconds before the first write of a run: its first submissions come before a table of them."""
+MANY_ROWS, FIRST_REFRESH = 20_000, 5.0
+"""With so many rows, the first write of a run takes place after so many nominal seconds: it would delay the
+first submissions. With fewer, a disk that can't be written to ends the run before more is submitted."""
 REFRESH_INTERVAL = 15.0
 """Minimum nominal seconds between two writes during a run."""
 MOST_WRITTEN = 1_000_000
@@ -79,9 +80,13 @@ class Results:
                 self._notice(kept)
         await _show_as_dataset(self._directory, new)
 
-    async def keep_fresh(self) -> None:
-        """Write the files whenever the ledger has changed, using at most a twentieth of the time."""
-        await self._clock.sleep(FIRST_REFRESH)
+    async def keep_fresh(self, rows: int = 0) -> None:
+        """Write the files whenever the ledger has changed, using at most a twentieth of the time.
+
+        `rows` is about how many they have.
+        """
+        if rows >= MANY_ROWS:
+            await self._clock.sleep(FIRST_REFRESH)
         while True:
             await self._outdated.wait()
             began = self._clock.now()

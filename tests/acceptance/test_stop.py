@@ -103,13 +103,15 @@ def test_collect_and_status_name_the_run_that_goes_on_with_what_is_pending(desk:
     desk.write("ant", "bee", concurrency=1)
     run = desk.start_run().reached(1, "accepted")
     run.send(signal.SIGINT)
-    desk.check(run.ended(), 130)
+    stopped = run.ended()
+    desk.check(stopped, 130)
+    assert "stopping: what generates goes on at the gateway" in stopped.stderr
     for named in ("batch.run", "batch.yaml"):
         command = f"next     batchrunner run batch.yaml -o batch.run --base-url {sim.url}   "
         collected = desk.do("collect", named, "--time-scale", str(sim.scale))
         assert f"{command}to submit and pay for 1 pending task" in collected.stdout
         status = desk.do("status", named)
-        assert f"{command}to resume" in status.stdout
+        assert f"{command}to resume, and submit 1 pending task" in status.stdout
         for done in (collected, status):
             assert (done.code, "the same command" in done.stdout) == (75, False)
     desk.directory.rename(desk.folder / "night.run")

@@ -17,15 +17,28 @@ CHANGES = 8
 REFRESH, IN_LINE = 15, 1
 """Seconds that a recorded gateway sleeps between two rounds, and takes for each unfinished task in one."""
 DAY = 86_400
-NEEDED = ("task.cpu", "task.ledger", "ledger.rate", "download.small", "download.large", "in_flight.memory")
+SMALL = 2.1
+"""MB of the videos that `download.small` measures."""
+NEEDED = (
+    "in_flight.cpu",
+    "in_flight.rate",
+    "in_flight.memory",
+    "task.ledger",
+    "ledger.rate",
+    "download.small",
+)
 
 
 def lines(figures: Mapping[str, Figure]) -> Iterator[str]:
     """A table over numbers of slots, and the conclusions from it; nothing while figures are missing."""
     if not all(name in figures for name in NEEDED):
         return
-    cpu, ledger, rate, downloads, bandwidth, memory = (figures[name].value for name in NEEDED)
-    most = {"the CPU, one core": 1000 / cpu, "the ledger": rate / CHANGES, "the downloads": downloads}
+    cores, ended, memory, ledger, rate, downloads = (figures[name].value for name in NEEDED)
+    most = {
+        "the CPU, one core": ended / cores,
+        "the ledger": rate / CHANGES,
+        "the downloads": downloads * SMALL / VIDEO,
+    }
     yield f"A job holds its slot for {JOB} s; a video has {VIDEO} MB; a task makes {CHANGES} durable changes."
     yield ""
     yield "| | " + " | ".join(f"{slots:,} slots" for slots in SLOTS) + " |"
@@ -41,12 +54,10 @@ def lines(figures: Mapping[str, Figure]) -> Iterator[str]:
     rounds = [REFRESH + slots * IN_LINE for slots in SLOTS]
     yield _row("a round of the gateway's queue", [float(seconds) for seconds in rounds], "s")
     yield ""
-    yield from _conclusions(most, bandwidth, memory, rounds)
+    yield from _conclusions(most, memory, rounds)
 
 
-def _conclusions(
-    most: Mapping[str, float], bandwidth: float, memory: float, rounds: list[int]
-) -> Iterator[str]:
+def _conclusions(most: Mapping[str, float], memory: float, rounds: list[int]) -> Iterator[str]:
     first = min(most, key=lambda name: most[name])
     yield (
         "At 10 slots, nothing of ours bounds a run: the slots do. Ten times more is bound by the gateway's "
@@ -54,10 +65,8 @@ def _conclusions(
         f"seen {rounds[1] / 2:.0f} s late on average. A hundred times more waits {rounds[2] / 60:.0f} min "
         f"for a round, unless the work is spread over several gateways. 1,000 slots need "
         f"{with_unit(memory, 'MB')} of memory here. Of one machine, the first limit is {first}, at "
-        f"{with_unit(most[first], 'tasks')} a second, which are {with_unit(most[first] * JOB, 'slots')}; it "
-        f"verifies {with_unit(bandwidth, 'MB/s')} of videos, enough for "
-        f"{with_unit(bandwidth / VIDEO * JOB, 'slots')}. Beyond that, a second machine with a manifest and "
-        "a ledger of its own needs nothing from the first."
+        f"{with_unit(most[first], 'tasks')} a second, which are {with_unit(most[first] * JOB, 'slots')}. "
+        "Beyond that, a second machine with a manifest and a ledger of its own needs nothing from the first."
     )
 
 

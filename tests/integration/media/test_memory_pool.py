@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from batchrunner.cli.process import share_memory_pool
+
 THREADS = 6
 PROGRAM = f"""
 import ctypes, sys, threading
@@ -40,3 +42,9 @@ def test_all_threads_take_memory_from_one_pool():
     """Each thread would have one of its own, and there are as many that decode as the machine has cores."""
     assert pools("own") > 1
     assert pools("shared") == 1
+
+
+def test_a_python_that_cannot_ask_for_it_works_without(monkeypatch):
+    """Some are built without libffi."""
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert share_memory_pool() is None

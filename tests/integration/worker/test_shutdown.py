@@ -23,6 +23,9 @@ async def for_ever():
     await asyncio.Event().wait()
 
 
+STOPPING = "stopping: what generates goes on at the gateway, and the next run collects it"
+
+
 def test_work_that_ends_is_not_stopped():
     """Without a request the work runs to its end, and admission stays open."""
     gate, stop = Gate(), StopRequest()
@@ -34,13 +37,13 @@ def test_a_signal_closes_and_cancels():
     """Asked by a signal, admission is closed and the work cancelled; the first signal counts."""
 
     async def story():
-        gate, stop = Gate(), StopRequest()
+        gate, stop, notices = Gate(), StopRequest(), []
         asyncio.get_running_loop().call_soon(stop.by_signal, 15)
         asyncio.get_running_loop().call_soon(stop.by_signal, 2)
-        await supervise(for_ever(), gate, stop, pytest.fail)
-        return gate.closed, stop.signal
+        await supervise(for_ever(), gate, stop, notices.append)
+        return gate.closed, stop.signal, notices
 
-    assert asyncio.run(story()) == (True, 15)
+    assert asyncio.run(story()) == (True, 15, [STOPPING])
 
 
 def test_a_caller_that_insists_is_not_kept_waiting():
@@ -67,8 +70,8 @@ def test_a_caller_that_insists_is_not_kept_waiting():
             await running
         return gate.in_the_air, notices, len(ended)  # now, not when the loop has cancelled everything
 
-    told = "stopping: waiting up to 60 s for 1 unanswered submission"
-    assert asyncio.run(story()) == (1, [(told, True)], 1)
+    waiting = "stopping: waiting up to 60 s for 1 unanswered submission"
+    assert asyncio.run(story()) == (1, [(STOPPING, True), (waiting, True)], 1)
 
 
 def test_submissions_in_flight_are_awaited_before_anything_is_cancelled():
@@ -94,7 +97,8 @@ def test_submissions_in_flight_are_awaited_before_anything_is_cancelled():
 
     order, notices = asyncio.run(story())
     assert order == ["answered", "cancelled"]
-    assert "1 unanswered submission" in notices[0]
+    assert notices[0] == STOPPING
+    assert "1 unanswered submission" in notices[1]
 
 
 def test_an_error_stops_like_a_signal_and_is_raised():
