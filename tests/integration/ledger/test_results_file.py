@@ -128,6 +128,29 @@ def test_during_a_run_the_file_follows_the_ledger(tmp_path, in_ledger, filled, p
         assert [row["id"] for row in csv.DictReader(file)] == ["b", "c"]
 
 
+@pytest.mark.parametrize(("rows", "waits_first"), [(19_999, False), (20_000, True)])
+def test_only_a_large_run_submits_before_the_first_writing(tmp_path, in_ledger, filled, rows, waits_first):
+    """A disk that can't be written to ends a small run before more is paid for."""
+    filled("a")
+    path = tmp_path / RESULTS_NAME
+
+    class Paused(Exception):
+        pass
+
+    class Pausing(Clock):
+        async def sleep(self, seconds):
+            raise Paused
+
+    async def story(ledger):
+        results = Results(ledger, ledger, tmp_path, Pausing())
+        results.outdated()
+        with pytest.raises(Paused):
+            await results.keep_fresh(rows)
+
+    in_ledger(story)
+    assert path.exists() is not waits_first
+
+
 def test_a_writing_that_was_given_up_is_awaited_by_the_next(tmp_path, in_ledger, filled, monkeypatch):
     """Cancelled, a writing goes on in its thread; the next begins after it, so the newest stands last."""
     filled("a")
